@@ -1,0 +1,97 @@
+"""Renders: what may be asked of `render.blueprint`, and how its artifacts are named.
+
+The message is the keyword arguments of the Celery task. Its JSON Schema (`docs/schemas/render.json`) is generated
+from `RenderMessage` for publishers in other languages.
+"""
+
+import hashlib
+import hmac
+import json
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from tasks.settings import Tenant
+
+TASK = "render.blueprint"
+
+# Part of every artifact's key: raise it when the engine draws the same source differently.
+ENGINE_VERSION = "1"
+
+# WebP cannot be wider or higher (libwebp, WEBP_MAX_DIMENSION).
+MAX_WIDTH = 16_383
+
+MAX_FILENAME = 255
+
+
+def _canonical_uuid(value: str) -> str:
+    if str(UUID(value)) != value:
+        raise ValueError("write the UUID in lower case with hyphens")
+    return value
+
+
+JobId = Annotated[str, StringConstraints(min_length=36, max_length=36), AfterValidator(_canonical_uuid)]
+
+# Keys of the store: relative, no empty or dotted part. The tenant's own part is checked where it is known.
+SourceKey = Annotated[
+    str,
+    StringConstraints(pattern=r"^sources/[a-z0-9][a-z0-9_-]{0,62}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){1,4}$"),
+]
+
+Traceparent = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+
+
+class RenderOptions(BaseModel):
+    """How a blueprint is drawn. Integers, strings and booleans only, so that every language encodes them alike."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    width: int = Field(2048, ge=16, le=MAX_WIDTH, description="Longer side of the preview, in pixels.")
+    background: Literal["light", "dark", "transparent"] = Field("light", description="Behind the preview.")
+    layout: str = Field("", max_length=255, description="Layout of a DXF drawing by name; empty is its model space.")
+    page: int = Field(1, ge=1, le=100_000, description="Page of a PDF or multi-page TIFF, from 1.")
+
+
+class RenderMessage(BaseModel):
+    """One render asked for. A publisher chooses `job` before its first try, so that a retry is the same job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Literal[1] = Field(1, description="Version of this message's schema.")
+    job: JobId = Field(description="Random UUID, chosen by the publisher; also the Celery task id.")
+    tenant: Tenant = Field(description="Whose job it is.")
+    source: SourceKey = Field(description="Key of the blueprint in the store; its second part is the tenant.")
+    filename: str = Field("", max_length=MAX_FILENAME, description="What the user calls the blueprint.")
+    options: RenderOptions = Field(default_factory=RenderOptions)
+    traceparent: Traceparent | None = Field(None, description="W3C trace context of the request.")
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse a source that belongs to somebody else."""
+        if self.source.split("/")[1] != self.tenant:
+            raise ValueError("the source does not belong to the tenant")
+
+
+def canonical(options: RenderOptions) -> str:
+    """Options as JSON that every language writes alike: sorted keys, no spaces, raw UTF-8, defaults included."""
+    return json.dumps(options.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def artifact_key(secret: str, tenant: str, digest: str, options: RenderOptions) -> str:
+    """Name of the artifacts of a drawing: 64 hex digits, the same for the same drawing asked for again.
+
+    `digest` is the source's SHA-256 in hex. Keyed with the platform's secret, so that knowing a drawing does not
+    tell where another tenant's rendering of it lies.
+    """
+    parts = json.dumps([tenant, digest, canonical(options), ENGINE_VERSION], ensure_ascii=False)
+    return hmac.new(secret.encode(), parts.encode(), hashlib.sha256).hexdigest()
+
+
+def artifact_prefix(tenant: str, key: str) -> str:
+    """Folder of the store that holds the artifacts named `key`."""
+    return f"artifacts/{tenant}/{key}"
+
+
+def source_key(tenant: str, job: str) -> str:
+    """Key under which the intake stores the blueprint of `job`."""
+    return f"sources/{tenant}/{job}"

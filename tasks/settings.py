@@ -1,0 +1,105 @@
+"""Every BULKHEAD_* variable: typed, documented, in one place.
+
+A value comes from the environment, else from the file `var/bulkhead.env` that `bulkhead up` writes for its private
+platform, else from the default below. So a laptop needs no setting and a plant sets two URLs.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+VAR = Path("var")
+ENVIRONMENT_FILE = VAR / "bulkhead.env"
+
+MIB = 1024 * 1024
+
+Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+class Settings(BaseSettings):
+    """The platform's settings. Units are bytes and seconds. Raises pydantic.ValidationError on a bad value."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BULKHEAD_", env_file=ENVIRONMENT_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    # Services
+    broker_url: SecretStr = Field(
+        SecretStr("amqp://guest:guest@127.0.0.1:5672//"),
+        description="RabbitMQ, as an AMQP URL. Several brokers of a cluster are separated by semicolons.",
+    )
+    ledger_url: SecretStr = Field(
+        SecretStr(f"sqlite:///{VAR}/ledger.db"),
+        description="The ledger: `sqlite:///path` or `mysql+pymysql://user:password@host/database` for MariaDB.",
+    )
+    store_url: str = Field(
+        f"{VAR}/store",
+        description="Where sources and outputs lie: a directory, or `s3://bucket/prefix` (extra `bulkhead[s3]`).",
+    )
+    redis_url: SecretStr | None = Field(None, description="Redis for live sensor readings. Unset: no readings.")
+
+    # Identity
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="Keys the names of artifacts, so that nobody can guess them. `bulkhead up` makes a random one. "
+        "The same on every host.",
+    )
+    tokens: dict[str, Tenant] = Field(
+        default_factory=dict,
+        description='Bearer tokens and the tenant of each, as JSON: `{"token": "tenant"}`. Unset: only loopback is '
+        "served, as the tenant `local`.",
+        repr=False,
+    )
+
+    # HTTP
+    host: str = Field("127.0.0.1", description="Address the HTTP intake listens on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port of the HTTP intake.")
+    upload_limit: int = Field(512 * MIB, gt=0, description="Largest blueprint taken, in bytes.")
+    publish_timeout: float = Field(
+        1.5, gt=0, le=60, description="Seconds the broker has to confirm a message before the client is told 503."
+    )
+    queue_limit: int = Field(
+        10_000, gt=0, description="Waiting renders at which the intake answers 429 instead of taking more."
+    )
+
+    # Work
+    fence_bytes: int = Field(
+        512 * MIB, ge=128 * MIB, description="Memory one render may take: MemoryMax of the worker's cgroup, in bytes."
+    )
+    render_time_limit: int = Field(300, ge=1, le=1500, description="Seconds after which a render is killed.")
+    max_deaths: int = Field(3, ge=1, le=10, description="Deaths of its own making after which a job is dead (poison).")
+    lease_seconds: float = Field(
+        30, ge=1, description="How long a claim on a job holds unless its worker renews it (it does, thrice a lease)."
+    )
+    jobs_per_child: int = Field(50, ge=1, description="Jobs after which a worker child is replaced.")
+    child_niceness: int = Field(
+        10, ge=0, le=19, description="Niceness of a rendering child, so that intake and broker stay quick beside it."
+    )
+
+    # Upkeep
+    upkeep_interval: float = Field(5, gt=0, description="Seconds between two sweeps of the ledger.")
+    republish_after: float = Field(
+        60, gt=0, description="Seconds after which a job that nobody picked up is published again."
+    )
+
+    var: Path = Field(VAR, description="Directory of run-time files: death notes, the private platform's data.")
+
+    @field_validator("tokens")
+    @classmethod
+    def tokens_are_not_guessable(cls, tokens: dict[str, str]) -> dict[str, str]:
+        """Refuse tokens that could be guessed."""
+        if any(len(token) < MIN_TOKEN for token in tokens):
+            raise ValueError(f"a token has fewer than {MIN_TOKEN} characters; make one with `openssl rand -hex 24`")
+        return tokens
+
+
+MIN_TOKEN = 16
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

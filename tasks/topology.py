@@ -1,0 +1,80 @@
+"""Exchanges, queues, dead letters and routes: declared once, used by publisher, worker, PHP bridge and docs.
+
+    publisher --> exchange `bulkhead` --routing key = queue--> `render` --> worker
+                                                                 | rejected, or over the delivery limit
+                                                                 v
+                          exchange `bulkhead.dead` --same key--> `render.dead` --> `bulkhead dead list`
+
+A letter moves to the dead queue at least once (`at-least-once` needs `reject-publish`), so none is lost on the way.
+"""
+
+from typing import Any
+
+from kombu import Exchange, Queue
+
+EXCHANGE = Exchange("bulkhead", type="topic", durable=True)
+DEAD_EXCHANGE = Exchange("bulkhead.dead", type="topic", durable=True)
+
+# The ledger counts deaths and decides; this is the backstop for a message that never reaches a claim. It must be
+# generous because every lost connection counts towards it, too.
+DELIVERY_LIMIT = 20
+
+RENDER = "render"
+UPKEEP = "upkeep"
+
+# A sweep that no worker took within this time (ms) is stale: the next one does its work.
+UPKEEP_TTL = 60_000
+
+PROGRESS_KEY = "progress"
+
+
+def work_queue(name: str) -> Queue:
+    """A durable, replicated queue whose refused or overdelivered letters go to `<name>.dead`."""
+    arguments: dict[str, Any] = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": DEAD_EXCHANGE.name,
+        "x-dead-letter-routing-key": name,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    return Queue(name, EXCHANGE, routing_key=name, durable=True, queue_arguments=arguments)
+
+
+def dead_queue(name: str) -> Queue:
+    """Where the dead letters of queue `name` wait for `bulkhead dead`."""
+    return Queue(
+        f"{name}.dead", DEAD_EXCHANGE, routing_key=name, durable=True, queue_arguments={"x-queue-type": "quorum"}
+    )
+
+
+def upkeep_queue() -> Queue:
+    """Sweeps: short-lived and bounded, since a missed sweep is made good by the next one."""
+    arguments = {"x-message-ttl": UPKEEP_TTL, "x-max-length": 100, "x-queue-type": "classic"}
+    return Queue(UPKEEP, EXCHANGE, routing_key=UPKEEP, durable=True, queue_arguments=arguments)
+
+
+def progress_queue(name: str) -> Queue:
+    """One web process's own ear for progress: exclusive, transient, gone with its connection."""
+    return Queue(
+        name,
+        EXCHANGE,
+        routing_key=f"{PROGRESS_KEY}.#",
+        durable=False,
+        exclusive=True,
+        auto_delete=True,
+        max_length=10_000,
+    )
+
+
+def progress_key(tenant: str, job: str) -> str:
+    """Routing key under which a job's progress is told."""
+    return f"{PROGRESS_KEY}.{tenant}.{job}"
+
+
+WORK_QUEUES = (work_queue(RENDER),)
+DEAD_QUEUES = tuple(dead_queue(queue.name) for queue in WORK_QUEUES)
+QUEUES = (*WORK_QUEUES, upkeep_queue())
+
+# Task name (or glob) -> queue. A message whose task does not belong to its queue is refused.
+ROUTES = {"render.*": RENDER, "upkeep.*": UPKEEP}
