@@ -1,0 +1,62 @@
+"""The ledger: the table of jobs and attempts, and the truth about every job.
+
+    ledger = open_ledger(settings())
+    ledger.jobs.accept(job)
+    claim = ledger.attempts.claim(job, holder=holder, now=time.time(), lease=30)
+
+Importing this package loads SQLAlchemy's core (never its ORM) and opens nothing.
+"""
+
+from dataclasses import dataclass
+
+from tasks.ledger.attempts import Attempts
+from tasks.ledger.database import Database, LedgerUnavailable
+from tasks.ledger.jobs import Jobs, Page
+from tasks.ledger.requests import Requests
+from tasks.ledger.states import (
+    FINAL,
+    OPEN,
+    Attempt,
+    Claim,
+    Granted,
+    Held,
+    Job,
+    Outcome,
+    Settled,
+    State,
+)
+from tasks.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger's three books, over one database."""
+
+    database: Database
+    jobs: Jobs
+    attempts: Attempts
+    requests: Requests
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger of these settings. Connects on first use."""
+    database = Database(settings.ledger_url.get_secret_value())
+    return Ledger(database, Jobs(database), Attempts(database, settings.max_deaths), Requests(database))
+
+
+__all__ = [
+    "FINAL",
+    "OPEN",
+    "Attempt",
+    "Claim",
+    "Granted",
+    "Held",
+    "Job",
+    "Ledger",
+    "LedgerUnavailable",
+    "Outcome",
+    "Page",
+    "Settled",
+    "State",
+    "open_ledger",
+]

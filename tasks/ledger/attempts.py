@@ -1,0 +1,225 @@
+"""Attempts, as workers see them: claim a job by lease, renew, settle it.
+
+An attempt's number is its fence: whatever a worker says about a job counts only while that number is the job's
+current one, so a zombie that wakes up late cannot overwrite a newer attempt's outcome.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from tasks.ledger.database import Database
+from tasks.ledger.jobs import as_job
+from tasks.ledger.schema import attempts, jobs
+from tasks.ledger.states import (
+    FINAL,
+    UNEXPLAINED,
+    Attempt,
+    Claim,
+    Granted,
+    Held,
+    Job,
+    Outcome,
+    Settled,
+    State,
+    after_death,
+    may_claim,
+)
+
+
+class Attempts:
+    """Every method is one transaction and may be repeated. Raises `LedgerUnavailable` when the database is away.
+
+    `now` is seconds since the epoch, `lease` is seconds, `holder` names the worker child.
+    """
+
+    def __init__(self, database: Database, max_deaths: int) -> None:
+        self._database = database
+        self._max_deaths = max_deaths
+
+    def claim(
+        self, job: Job, *, holder: str, now: float, lease: float, is_gone: Callable[[str], bool] = lambda _holder: False
+    ) -> Claim:
+        """Begin the next attempt at the job, which is adopted if the ledger has never heard of it.
+
+        `is_gone` tells whether a former holder is known to have died; its attempt then ends unexplained, and the lease
+        need not run out first.
+        """
+
+        def change(connection: Connection) -> Claim:
+            known = _locked(connection, job.id)
+            if known is None:
+                connection.execute(insert(jobs).values(asdict(replace(job, state=State.QUEUED, updated_at=now))))
+                known = _locked(connection, job.id)
+                assert known is not None  # noqa: S101 -- inserted in this transaction
+            if known.state in FINAL or known.tenant != job.tenant:
+                return Settled(known)
+            gone = known.holder is not None and is_gone(known.holder)
+            if not may_claim(known, now, holder_is_gone=gone):
+                return Held(known)
+            if known.state is State.RUNNING:
+                known = self._close(connection, known, UNEXPLAINED, "Its worker vanished.", now=now, causal=False)
+                if known.state in FINAL:
+                    return Settled(known)
+            return Granted(_begin(connection, known, holder, now, lease))
+
+        try:
+            return self._database.write(change)
+        except IntegrityError:  # two workers adopted the job at the same time: the other one was first
+            return self._database.write(change)
+
+    def renew(self, job_id: str, attempt: int, *, now: float, lease: float) -> bool:
+        """Hold the job for another lease. False: the attempt was fenced out or the job was cancelled."""
+        return self._database.write(
+            lambda connection: _set(connection, job_id, attempt, lease_until=now + lease, updated_at=now)
+        )
+
+    def note_plan(self, job_id: str, attempt: int, *, digest: str, size: int, plan: dict[str, Any]) -> bool:
+        """Record what was read from the source's header."""
+        return self._database.write(
+            lambda connection: _set(connection, job_id, attempt, digest=digest, size=size, plan=plan)
+        )
+
+    def succeed(
+        self, job_id: str, attempt: int, *, now: float, artifact: str, facts: dict[str, Any] | None = None
+    ) -> bool:
+        """The artifacts are published. False if the attempt was fenced out."""
+        return self._settle(job_id, attempt, State.SUCCEEDED, Outcome.SUCCEEDED, now, artifact=artifact, facts=facts)
+
+    def fail(
+        self, job_id: str, attempt: int, *, now: float, error: dict[str, Any], facts: dict[str, Any] | None = None
+    ) -> bool:
+        """The source cannot be rendered, however often one tries. False if the attempt was fenced out."""
+        return self._settle(job_id, attempt, State.FAILED, Outcome.FAILED, now, error=error, facts=facts)
+
+    def release(self, job_id: str, attempt: int, *, now: float, cause: str, story: str) -> bool:
+        """Give the job back through no fault of its own: the store was away, the worker is stopping."""
+
+        def change(connection: Connection) -> bool:
+            if not _set(connection, job_id, attempt, state=State.QUEUED, holder=None, lease_until=None, updated_at=now):
+                return False
+            _end(connection, job_id, attempt, Outcome.RELEASED, now, cause=cause, story=story)
+            return True
+
+        return self._database.write(change)
+
+    def died(
+        self, job_id: str, *, host: str, pid: int, cause: str, causal: bool, story: str, now: float
+    ) -> State | None:
+        """A worker child died at the job: count the death and decide. Answers the job's state, None if unknown.
+
+        Explains, too, an attempt that was closed as unexplained before the word of its death came through.
+        """
+
+        def change(connection: Connection) -> State | None:
+            job = _locked(connection, job_id)
+            if job is None:
+                return None
+            ours = attempts.c.holder.startswith(f"{host}:{pid}:", autoescape=True)
+            pending = (attempts.c.outcome == Outcome.RUNNING) | (attempts.c.cause == UNEXPLAINED)
+            number = connection.execute(
+                select(attempts.c.number)
+                .where(attempts.c.job == job_id, ours, pending)
+                .order_by(attempts.c.number.desc())
+                .limit(1)
+            ).scalar()
+            if number is None:
+                return job.state
+            if number == job.attempt and job.state is State.RUNNING:
+                return self._close(connection, job, cause, story, now=now, causal=causal).state
+            _end(connection, job_id, number, Outcome.DIED, now, cause=cause, story=story)
+            if causal:
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(deaths=jobs.c.deaths + 1))
+            return job.state
+
+        return self._database.write(change)
+
+    def history(self, job_id: str) -> list[Attempt]:
+        """The attempts at a job, first to last."""
+        query = select(attempts).where(attempts.c.job == job_id).order_by(attempts.c.number)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in rows]
+
+    def _close(self, connection: Connection, job: Job, cause: str, story: str, *, now: float, causal: bool) -> Job:
+        """End the current attempt of a running job by death, and decide what becomes of the job."""
+        deaths = job.deaths + causal
+        state = after_death(deaths=deaths, attempts=job.attempt, max_deaths=self._max_deaths)
+        dead = state is State.DEAD
+        error = {"code": cause, "detail": f"{story} Attempt {job.attempt} was the last one."} if dead else None
+        closed = replace(
+            job,
+            state=state,
+            deaths=deaths,
+            holder=None,
+            lease_until=None,
+            updated_at=now,
+            finished_at=now if dead else None,
+            error=error,
+        )
+        values = {key: value for key, value in asdict(closed).items() if key != "id"}
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+        _end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story)
+        return closed
+
+    def _settle(
+        self,
+        job_id: str,
+        attempt: int,
+        state: State,
+        outcome: Outcome,
+        now: float,
+        *,
+        facts: dict[str, Any] | None,
+        **values: Any,
+    ) -> bool:
+        def change(connection: Connection) -> bool:
+            settled = {"state": state, "finished_at": now, "updated_at": now, "holder": None, "lease_until": None}
+            if _set(connection, job_id, attempt, **settled, **values):
+                _end(connection, job_id, attempt, outcome, now, facts=facts)
+                return True
+            return _already(connection, job_id, attempt, state)
+
+        return self._database.write(change)
+
+
+def _locked(connection: Connection, job_id: str) -> Job | None:
+    return as_job(connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none())
+
+
+def _begin(connection: Connection, job: Job, holder: str, now: float, lease: float) -> Job:
+    begun = replace(
+        job, state=State.RUNNING, attempt=job.attempt + 1, holder=holder, lease_until=now + lease, updated_at=now
+    )
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job.id)
+        .values(state=begun.state, attempt=begun.attempt, holder=holder, lease_until=begun.lease_until, updated_at=now)
+    )
+    connection.execute(
+        insert(attempts).values(
+            job=job.id, number=begun.attempt, holder=holder, started_at=now, outcome=Outcome.RUNNING
+        )
+    )
+    return begun
+
+
+def _set(connection: Connection, job_id: str, attempt: int, **values: Any) -> bool:
+    current = (jobs.c.id == job_id) & (jobs.c.attempt == attempt) & (jobs.c.state == State.RUNNING)
+    return connection.execute(update(jobs).where(current).values(values)).rowcount == 1
+
+
+def _already(connection: Connection, job_id: str, attempt: int, state: State) -> bool:
+    """Whether this very attempt said so before: its word was committed, but the answer was lost on the way."""
+    same = (jobs.c.id == job_id) & (jobs.c.attempt == attempt) & (jobs.c.state == state)
+    return connection.execute(select(jobs.c.id).where(same)).first() is not None
+
+
+def _end(connection: Connection, job_id: str, attempt: int, outcome: Outcome, now: float, **values: Any) -> None:
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.job == job_id, attempts.c.number == attempt)
+        .values(outcome=outcome, ended_at=now, **values)
+    )

@@ -1,0 +1,108 @@
+"""The way to the ledger's database: SQLite on a laptop, MariaDB in a plant, one behaviour."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+T = TypeVar("T")
+
+# How long a writer waits for another one, in seconds. SQLite has one writer at a time.
+BUSY_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 2
+IO_TIMEOUT = 10
+
+# MariaDB: deadlock, lock wait time-out. Nothing was written; the transaction may simply run again.
+RETRYABLE = frozenset({1213, 1205})
+TRIES = 5
+
+
+class LedgerUnavailable(Exception):
+    """The ledger's database does not answer. Check BULKHEAD_LEDGER_URL and the server, or run `bulkhead doctor`."""
+
+    def __init__(self, reason: object = "") -> None:
+        super().__init__(f"{self.__doc__} ({reason})" if reason else self.__doc__)
+
+
+class Database:
+    """Runs functions of a connection inside a transaction.
+
+    A transaction that lost against another one is run again; any other failure of the database raises
+    `LedgerUnavailable`. Functions must therefore do nothing but SQL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+
+    def read(self, query: Callable[[Connection], T]) -> T:
+        """The answer of `query`, which must not write."""
+        return self._run(query, readonly=True)
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """The answer of `change`, committed. Raises IntegrityError as it is: a row is there already."""
+        return self._run(change, readonly=False)
+
+    def _run(self, work: Callable[[Connection], T], *, readonly: bool) -> T:
+        for attempt in range(TRIES):
+            try:
+                connection = self.engine.connect().execution_options(bulkhead_readonly=readonly)
+                with connection, connection.begin():
+                    return work(connection)
+            except IntegrityError:
+                raise
+            except DBAPIError as error:
+                if not _lost_against_another(error) or attempt == TRIES - 1:
+                    raise LedgerUnavailable(error.orig) from error
+                time.sleep(0.01 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def forget_connections(self) -> None:
+        """Drop the parent's connections without closing them: call once in a forked child."""
+        self.engine.dispose(close=False)
+
+
+def _lost_against_another(error: DBAPIError) -> bool:
+    code = error.orig.args[0] if error.orig and error.orig.args else None
+    return code in RETRYABLE
+
+
+def _engine(url: str) -> Engine:
+    target = make_url(url)
+    if target.get_backend_name() == "sqlite":
+        if target.database:
+            Path(target.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        target,
+        pool_pre_ping=True,
+        pool_recycle=300,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT,
+            "read_timeout": IO_TIMEOUT,
+            "write_timeout": IO_TIMEOUT,
+            "charset": "utf8mb4",
+        },
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions on its own, too late and deferred
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: one that reads first and upgrades later fails under concurrency.
+    readonly = connection.get_execution_options().get("bulkhead_readonly", False)
+    connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")

@@ -1,0 +1,171 @@
+"""Jobs, as publishers, operators and upkeep see them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, tuple_, update
+
+from tasks.ledger.database import Database
+from tasks.ledger.schema import jobs, requests
+from tasks.ledger.states import FINAL, OPEN, REPLAYABLE, Job, State, is_overdue
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Jobs, newest first; `next` continues after the last one, None at the end."""
+
+    jobs: list[Job]
+    next: tuple[float, str] | None
+
+
+class Jobs:
+    """Accepting, finding, cancelling, removing and replaying jobs. Every method is one transaction.
+
+    Raises `LedgerUnavailable` when the database does not answer. `now` is seconds since the epoch.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def accept(self, job: Job, *, idempotency_key: str | None = None, fingerprint: str | None = None) -> None:
+        """Record a new job and, in the same transaction, that the request `idempotency_key` asked for it."""
+
+        def change(connection: Connection) -> None:
+            connection.execute(insert(jobs).values(asdict(job)))
+            if idempotency_key is not None:
+                connection.execute(
+                    update(requests)
+                    .where(requests.c.tenant == job.tenant, requests.c.idempotency_key == idempotency_key)
+                    .values(job=job.id, fingerprint=fingerprint)
+                )
+
+        self._database.write(change)
+
+    def published(self, job_id: str, now: float) -> None:
+        """The broker has confirmed the job's message. A worker may have claimed it before this is known."""
+        waiting = (
+            update(jobs)
+            .where(jobs.c.id == job_id)
+            .values(published_at=now, publications=jobs.c.publications + 1, updated_at=now)
+        )
+        accepted = update(jobs).where(jobs.c.id == job_id, jobs.c.state == State.ACCEPTED).values(state=State.QUEUED)
+
+        def change(connection: Connection) -> None:
+            connection.execute(waiting)
+            connection.execute(accepted)
+
+        self._database.write(change)
+
+    def find(self, job_id: str, tenant: str | None = None) -> Job | None:
+        """The job, or None; with a tenant, only if it is theirs."""
+        query = select(jobs).where(jobs.c.id == job_id)
+        if tenant is not None:
+            query = query.where(jobs.c.tenant == tenant)
+        return self._database.read(lambda connection: as_job(connection.execute(query).one_or_none()))
+
+    def page(
+        self,
+        tenant: str | None = None,
+        *,
+        after: tuple[float, str] | None = None,
+        limit: int = 50,
+        search: str = "",
+        states: Sequence[State] = (),
+    ) -> Page:
+        """Jobs, newest first. `search` is a part of the file name or the start of an id."""
+        conditions: list[ColumnElement[bool]] = []
+        if tenant is not None:
+            conditions.append(jobs.c.tenant == tenant)
+        if states:
+            conditions.append(jobs.c.state.in_(states))
+        if search:
+            conditions.append(
+                or_(jobs.c.filename.icontains(search, autoescape=True), jobs.c.id.startswith(search, autoescape=True))
+            )
+        if after is not None:
+            conditions.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*after))
+        query = select(jobs).where(*conditions).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        found = [job for job in map(as_job, rows[:limit]) if job]
+        return Page(found, (found[-1].created_at, found[-1].id) if len(rows) > limit else None)
+
+    def counts(self, tenant: str | None = None) -> dict[State, int]:
+        """How many jobs are in each state."""
+        query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+        if tenant is not None:
+            query = query.where(jobs.c.tenant == tenant)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return dict.fromkeys(State, 0) | {State(state): count for state, count in rows}
+
+    def cancel(self, job_id: str, now: float, *, error: dict[str, Any]) -> bool:
+        """Cancel a job that is not settled. A worker that holds it notices at its next sign of life."""
+        return self._change(
+            job_id,
+            OPEN,
+            state=State.CANCELLED,
+            error=error,
+            finished_at=now,
+            updated_at=now,
+            holder=None,
+            lease_until=None,
+        )
+
+    def bury(self, job_id: str, now: float, *, error: dict[str, Any]) -> bool:
+        """Mark a job dead whose message the broker gave up on."""
+        waiting = frozenset({State.ACCEPTED, State.QUEUED})
+        return self._change(job_id, waiting, state=State.DEAD, error=error, finished_at=now, updated_at=now)
+
+    def replay(self, job_id: str, now: float) -> bool:
+        """Make a failed, dead or cancelled job ready for another round, its deaths forgiven. Publish it afterwards."""
+        return self._change(
+            job_id,
+            REPLAYABLE,
+            state=State.ACCEPTED,
+            error=None,
+            deaths=0,
+            finished_at=None,
+            published_at=None,
+            publications=0,
+            updated_at=now,
+        )
+
+    def remove(self, job_id: str) -> bool:
+        """Forget a settled job with its attempts. False if it is unknown or not settled."""
+
+        def change(connection: Connection) -> bool:
+            connection.execute(delete(requests).where(requests.c.job == job_id))
+            gone = connection.execute(delete(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(FINAL)))
+            return gone.rowcount == 1
+
+        return self._database.write(change)
+
+    def artifact_in_use(self, tenant: str, artifact: str) -> bool:
+        """Whether any job of the tenant still refers to the artifact."""
+        return self._exists(jobs.c.tenant == tenant, jobs.c.artifact == artifact)
+
+    def source_in_use(self, source: str) -> bool:
+        """Whether any job still refers to the source."""
+        return self._exists(jobs.c.source == source)
+
+    def overdue(self, now: float, *, patience: float, waiting: int, limit: int = 500) -> list[Job]:
+        """Jobs whose message must be published again; `waiting` is the number of messages in their queue."""
+        oldest = select(jobs).where(jobs.c.state.in_(OPEN)).order_by(jobs.c.updated_at).limit(limit * 4)
+        rows = self._database.read(lambda connection: connection.execute(oldest).all())
+        found = [job for job in map(as_job, rows) if job and is_overdue(job, now, patience=patience, waiting=waiting)]
+        return found[:limit]
+
+    def _exists(self, *conditions: ColumnElement[bool]) -> bool:
+        query = select(jobs.c.id).where(*conditions).limit(1)
+        return self._database.read(lambda connection: connection.execute(query).first() is not None)
+
+    def _change(self, job_id: str, states: frozenset[State], **values: Any) -> bool:
+        statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states)).values(values)
+        return self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
+
+
+def as_job(row: Row[Any] | None) -> Job | None:
+    """The row of table `jobs` as a Job."""
+    if row is None:
+        return None
+    return Job(**{**row._mapping, "state": State(row.state)})

@@ -1,0 +1,71 @@
+"""Jobs, their attempts, and the requests that asked for them."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+
+def upgrade() -> None:
+    op.create_table(
+        "jobs",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("tenant", sa.String(63), nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.Column("source", sa.String(255), nullable=False),
+        sa.Column("filename", sa.String(255), nullable=False),
+        sa.Column("options", sa.JSON, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("updated_at", sa.Double, nullable=False),
+        sa.Column("finished_at", sa.Double),
+        sa.Column("digest", sa.String(64)),
+        sa.Column("size", sa.BigInteger),
+        sa.Column("plan", sa.JSON),
+        sa.Column("artifact", sa.String(64)),
+        sa.Column("error", sa.JSON),
+        sa.Column("traceparent", sa.String(55)),
+        sa.Column("attempt", sa.Integer, nullable=False, default=0),
+        sa.Column("deaths", sa.Integer, nullable=False, default=0),
+        sa.Column("holder", sa.String(255)),
+        sa.Column("lease_until", sa.Double),
+        sa.Column("published_at", sa.Double),
+        sa.Column("publications", sa.Integer, nullable=False, default=0),
+        **_TABLE,
+    )
+    op.create_index("jobs_newest", "jobs", ["tenant", "created_at", "id"])
+    op.create_index("jobs_by_state", "jobs", ["state", "updated_at"])
+    op.create_index("jobs_by_artifact", "jobs", ["tenant", "artifact"])
+    op.create_index("jobs_by_source", "jobs", ["source"])
+    op.create_table(
+        "attempts",
+        sa.Column("job", sa.String(36), sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("holder", sa.String(255), nullable=False),
+        sa.Column("started_at", sa.Double, nullable=False),
+        sa.Column("ended_at", sa.Double),
+        sa.Column("outcome", sa.String(10), nullable=False),
+        sa.Column("cause", sa.String(32)),
+        sa.Column("story", sa.Text),
+        sa.Column("facts", sa.JSON),
+        **_TABLE,
+    )
+    op.create_table(
+        "requests",
+        sa.Column("tenant", sa.String(63), primary_key=True),
+        sa.Column("idempotency_key", sa.String(255), primary_key=True),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("fingerprint", sa.String(64)),
+        sa.Column("job", sa.String(36)),
+        **_TABLE,
+    )
+    op.create_index("requests_by_job", "requests", ["job"])
+
+
+def downgrade() -> None:
+    for table in ("requests", "attempts", "jobs"):
+        op.drop_table(table)

@@ -1,0 +1,58 @@
+"""Requests that carry an Idempotency-Key: the same key asks for the same job."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from tasks.ledger.database import Database
+from tasks.ledger.schema import requests
+
+# A request whose web process died in the middle frees its key after this time (seconds): longer than any upload.
+ABANDONED_AFTER = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """The key is reserved for this request: accept a job with it, or free it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """Another request with this key is not done yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A former request with this key asked for `job`; its content had this fingerprint."""
+
+    job: str
+    fingerprint: str
+
+
+class Requests:
+    """Every method is one transaction. Raises `LedgerUnavailable` when the database is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reserve(self, tenant: str, key: str, now: float) -> New | InProgress | Done:
+        """Reserve the key, or tell what became of it."""
+        ours = (requests.c.tenant == tenant) & (requests.c.idempotency_key == key)
+        abandoned = requests.c.job.is_(None) & (requests.c.created_at < now - ABANDONED_AFTER)
+
+        def change(connection: Connection) -> New:
+            connection.execute(delete(requests).where(ours & abandoned))
+            connection.execute(insert(requests).values(tenant=tenant, idempotency_key=key, created_at=now))
+            return New()
+
+        try:
+            return self._database.write(change)
+        except IntegrityError:
+            row = self._database.read(lambda connection: connection.execute(select(requests).where(ours)).one_or_none())
+        return Done(row.job, row.fingerprint) if row and row.job else InProgress()
+
+    def free(self, tenant: str, key: str) -> None:
+        """The request came to nothing: the key may be used again."""
+        ours = (requests.c.tenant == tenant) & (requests.c.idempotency_key == key)
+        self._database.write(lambda connection: connection.execute(delete(requests).where(ours)))

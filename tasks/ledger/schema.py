@@ -1,0 +1,68 @@
+"""The tables of the ledger. They change through a migration in `migrations/versions`, never by hand."""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+# `utf8mb4_bin` so that MariaDB compares ids and names exactly as SQLite does.
+_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant", String(63), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("source", String(255), nullable=False),
+    Column("filename", String(255), nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("digest", String(64)),
+    Column("size", BigInteger),
+    Column("plan", JSON),
+    Column("artifact", String(64)),
+    Column("error", JSON),
+    Column("traceparent", String(55)),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("deaths", Integer, nullable=False, default=0),
+    Column("holder", String(255)),
+    Column("lease_until", Double),
+    Column("published_at", Double),
+    Column("publications", Integer, nullable=False, default=0),
+    Index("jobs_newest", "tenant", "created_at", "id"),
+    Index("jobs_by_state", "state", "updated_at"),
+    Index("jobs_by_artifact", "tenant", "artifact"),
+    Index("jobs_by_source", "source"),
+    **_TABLE,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("holder", String(255), nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("outcome", String(10), nullable=False),
+    Column("cause", String(32)),
+    Column("story", Text),
+    Column("facts", JSON),
+    **_TABLE,
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("tenant", String(63), primary_key=True),
+    Column("idempotency_key", String(255), primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Column("fingerprint", String(64)),
+    Column("job", String(36)),
+    Index("requests_by_job", "job"),
+    **_TABLE,
+)

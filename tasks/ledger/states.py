@@ -1,0 +1,139 @@
+"""The states of a job and the decisions about it: pure functions of what the ledger holds.
+
+accepted -> queued -> running -> succeeded | failed | dead | cancelled
+              ^----------'        an attempt that died, or gave the job back
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """Where a job is."""
+
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.DEAD, State.CANCELLED})
+OPEN = frozenset(State) - FINAL
+REPLAYABLE = frozenset({State.FAILED, State.DEAD, State.CANCELLED})
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DIED = "died"
+    RELEASED = "released"
+    CANCELLED = "cancelled"
+
+
+# An attempt whose worker vanished without a word about why. A death note that comes late may still explain it.
+UNEXPLAINED = "worker-lost"
+
+# A job whose every worker vanishes unexplained must end, too: as often as the broker would deliver its message.
+MAX_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request to do something. Times are seconds since the epoch, sizes are bytes."""
+
+    id: str
+    tenant: str
+    state: State
+    source: str
+    filename: str
+    options: dict[str, Any]
+    created_at: float
+    updated_at: float
+    finished_at: float | None = None
+    digest: str | None = None
+    size: int | None = None
+    plan: dict[str, Any] | None = None
+    artifact: str | None = None
+    error: dict[str, Any] | None = None
+    traceparent: str | None = None
+    attempt: int = 0
+    deaths: int = 0
+    holder: str | None = None
+    lease_until: float | None = None
+    published_at: float | None = None
+    publications: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a job by one worker child."""
+
+    job: str
+    number: int
+    holder: str
+    started_at: float
+    outcome: Outcome
+    ended_at: float | None = None
+    cause: str | None = None
+    story: str | None = None
+    facts: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The claim holds: work on `job`, whose `attempt` is the fencing number."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Another worker holds a live lease on the job."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """There is nothing left to do."""
+
+    job: Job
+
+
+Claim = Granted | Held | Settled
+
+
+def may_claim(job: Job, now: float, *, holder_is_gone: bool) -> bool:
+    """Whether a new attempt may begin: nobody holds the job, the lease ran out, or its holder is known to be gone."""
+    if job.state is not State.RUNNING:
+        return True
+    return holder_is_gone or job.lease_until is None or job.lease_until <= now
+
+
+def after_death(*, deaths: int, attempts: int, max_deaths: int) -> State:
+    """What becomes of a job whose attempt died: `deaths` are those of its own making, this one included."""
+    return State.DEAD if deaths >= max_deaths or attempts >= MAX_ATTEMPTS else State.QUEUED
+
+
+def is_overdue(job: Job, now: float, *, patience: float, waiting: int) -> bool:
+    """Whether the job's message must be published again.
+
+    A running job is overdue when its lease ran out. A job that nobody picked up is overdue after `patience` seconds if
+    its queue is empty (`waiting` messages), for then its message is gone; if the queue is not empty the message is
+    probably still in it, so the patience doubles with every publication. A message too many does no harm: the claim
+    tells it apart.
+    """
+    if job.state is State.RUNNING:
+        return job.lease_until is not None and job.lease_until <= now
+    if job.state not in OPEN:
+        return False
+    since = job.created_at if job.published_at is None else job.published_at
+    lost = waiting == 0 or job.published_at is None
+    return now - since > (patience if lost else patience * 2 ** min(job.publications, 10))
