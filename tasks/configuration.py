@@ -14,8 +14,7 @@ broker_heartbeat = 30
 broker_pool_limit = 8
 broker_transport_options = {
     "confirm_publish": True,
-    # Under a memory or disk alarm RabbitMQ stops reading: without time-outs a publisher would hang for ever.
-    "confirm_timeout": _settings.publish_timeout,
+    # Under a memory or disk alarm RabbitMQ stops reading: without a time-out a publisher would hang for ever.
     "write_timeout": _settings.publish_timeout,
 }
 
@@ -48,7 +47,6 @@ worker_max_tasks_per_child = _settings.jobs_per_child
 worker_cancel_long_running_tasks_on_connection_loss = False  # attempts are fenced: let it finish
 worker_enable_remote_control = True
 worker_send_task_events = True
-task_send_sent_event = True
 task_track_started = True
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
