@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -28,8 +29,6 @@ def s3_endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    import boto3
-
     for name, value in {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -38,7 +37,7 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     }.items():
         monkeypatch.setenv(name, value)
     name = f"bucket-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]}"
-    boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1").create_bucket(Bucket=name)
+    httpx.put(f"{s3_endpoint}/{name}").raise_for_status()
     return name
 
 
@@ -95,9 +94,13 @@ def test_given_a_writer_when_its_path_is_read_then_it_holds_everything_written_s
 def test_given_a_writer_when_its_block_raises_then_nothing_is_there_and_nothing_is_left(
     store: Store, tmp_path: Path
 ) -> None:
-    with pytest.raises(ZeroDivisionError), store.writer("sources/acme/1") as writer:
-        writer.write(b"half of it")
-        raise ZeroDivisionError
+    def fail_half_way() -> None:
+        with store.writer("sources/acme/1") as writer:
+            writer.write(b"half of it")
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        fail_half_way()
 
     assert not store.exists("sources/acme/1")
     assert litter(tmp_path) == []
@@ -154,14 +157,22 @@ def test_given_a_prefix_when_an_object_of_that_name_is_asked_for_then_it_is_not_
 
 @pytest.mark.parametrize(
     "key",
-    ["", "/etc/passwd", "../secret", "a/../b", "a/./b", "a//b", "a/", ".tmp/x", "a/.hidden", "a b", "a\0b", "a\n"]
-    + ["ä", "a\\b", "a/" * 300 + "b", "C:/x", "a/%2e%2e/b"],
+    "|/etc/passwd|../secret|a/../b|a/./b|a//b|a/|.tmp/x|a/.hidden|a b|a\0b|a\n|ä|a\\b|C:/x|a/%2e%2e/b".split("|"),
 )
 def test_given_a_key_that_could_escape_when_used_then_it_is_refused_with_advice(
     store: Store, key: str, tmp_path: Path
 ) -> None:
-    uses = [store.open_read, store.writer, store.size, store.exists, store.delete, store.delete_tree]
-    for use in [*uses, lambda key: list(store.list(key)), lambda key: store.publish_tree(tmp_path / "none", key)]:
+    uses: list[Callable[[str], object]] = [
+        store.open_read,
+        store.writer,
+        store.size,
+        store.exists,
+        store.delete,
+        store.delete_tree,
+        lambda key: list(store.list(key)),
+        lambda key: store.publish_tree(tmp_path / "none", key),
+    ]
+    for use in uses:
         with pytest.raises(InvalidKey, match="use parts of letters, digits"):
             use(key)
 

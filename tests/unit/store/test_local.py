@@ -91,8 +91,7 @@ def test_given_a_full_disk_when_written_then_store_full_says_what_to_do_and_noth
 ) -> None:
     writer = store.writer("sources/acme/1")
     with pytest.raises(StoreFull, match="no space left: remove finished jobs or enlarge its disk"):
-        for _ in range(3):
-            writer.write(bytes(MIB))
+        writer.write(bytes(3 * MIB))
 
     assert temporary(tmp_path) == []
     assert not store.exists("sources/acme/1")
