@@ -1,0 +1,46 @@
+# Bulkhead. `make` alone lists what it can do; each target installs what it lacks first.
+
+PYTHON ?= python3
+PACKAGES ?= install
+BIN := .venv/bin
+
+export PYTHON
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint bench clean pins packages
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: packages .venv/.runtime ## Render an example drawing on the embedded platform and say where the result lies
+	@$(BIN)/python -m examples.demo
+
+up: packages .venv/.runtime ## Run the embedded platform until Ctrl-C
+	@$(BIN)/bulkhead up
+
+test: lint ## Lint, then run every test against real services on private ports
+	$(BIN)/pytest
+
+lint: packages .venv/.dev ## Check style, types and the arrows between packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict .
+	$(BIN)/lint-imports
+
+bench: packages .venv/.dev ## Run every benchmark; the last line of each is one JSON object
+	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
+
+clean: ## Remove everything that was made: .venv, var, caches
+	rm -rf .venv var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+pins: ## Resolve pyproject.toml into requirements/*.txt, exact and hashed
+	@sh setup/pins.sh
+
+packages:
+	@[ "$(PACKAGES)" = skip ] || sh setup/packages.sh
+
+.venv/.runtime: requirements/runtime.txt requirements/build.txt setup/venv.sh
+	@sh setup/venv.sh runtime
+
+.venv/.dev: requirements/dev.txt requirements/build.txt setup/venv.sh
+	@sh setup/venv.sh dev

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Prints the name of a Python that is new enough for the platform, or says what to install.
+set -eu
+
+for python in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        echo "$python"
+        exit 0
+    fi
+done
+echo "Bulkhead needs Python 3.11 or newer; python3 here is $(python3 --version 2>&1 || echo missing)." >&2
+echo "Install it (Debian 12: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.11 ..." >&2
+exit 1
