@@ -35,7 +35,8 @@ task_create_missing_queues = False
 # A message leaves the queue when its job is settled in the ledger, and comes back when its worker dies.
 task_acks_late = True
 task_reject_on_worker_lost = True
-task_acks_on_failure_or_timeout = False
+task_acks_on_failure = False
+task_acks_on_timeout = False
 task_time_limit = _settings.render_time_limit
 
 include = ["workers.blueprint.task", "workers.upkeep"]

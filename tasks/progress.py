@@ -2,15 +2,12 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Literal
 
-from amqp.exceptions import AMQPError
 from celery import Celery
-from kombu import Connection, Producer
-from kombu.exceptions import KombuError
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.connect import BROKER_ERRORS, Line, connect
 from tasks.topology import EXCHANGE, progress_key
 
 # After a failure the broker is left alone for this long (seconds): progress must never slow a job down.
@@ -39,7 +36,7 @@ class ProgressTeller:
     def __init__(self, app: Celery, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._clock = clock
-        self._producer: Producer | None = None
+        self._line: Line | None = None
         self._resting_until = float("-inf")
 
     def tell(self, progress: Progress) -> None:
@@ -47,31 +44,25 @@ class ProgressTeller:
         if self._clock() < self._resting_until:
             return
         try:
-            if self._producer is None:
-                self._producer = Producer(self._connect(), exchange=EXCHANGE, auto_declare=False)
-            self._producer.publish(
+            if self._line is None:
+                self._line = connect(self._app, TIMEOUT, confirm_publish=False, write_timeout=TIMEOUT)
+            self._line.producer.publish(
                 progress.model_dump(mode="json"),
+                exchange=EXCHANGE,
+                declare=[EXCHANGE],
                 routing_key=progress_key(progress.tenant, progress.job),
                 serializer="json",
                 delivery_mode="transient",
                 timeout=TIMEOUT,
             )
-        except (AMQPError, KombuError, OSError):
+        except BROKER_ERRORS:
             self._resting_until = self._clock() + REST_AFTER_FAILURE
-            self.close()
+            if self._line is not None:
+                self._line.drop()
+            self._line = None
 
     def close(self) -> None:
         """Close the connection."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            with suppress(AMQPError, KombuError, OSError):
-                producer.connection.collapse()
-
-    def _connect(self) -> Connection:
-        # Without confirms and with short time-outs: nobody waits for this.
-        connection: Connection = self._app.connection_for_write(
-            connect_timeout=TIMEOUT, transport_options={"confirm_publish": False, "write_timeout": TIMEOUT}
-        )
-        connection.ensure_connection(max_retries=1, timeout=TIMEOUT, reraise_as_library_errors=False)
-        EXCHANGE(connection.default_channel).declare()
-        return connection
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()

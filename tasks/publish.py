@@ -10,14 +10,17 @@ from contextlib import suppress
 from queue import Empty, LifoQueue
 from typing import Any, TypeVar
 
-from amqp.exceptions import AMQPError, MessageNacked
+from amqp.exceptions import MessageNacked
 from celery import Celery
-from kombu import Connection, Producer, Queue
-from kombu.exceptions import KombuError
+from kombu import Queue
 
+from tasks.connect import BROKER_ERRORS, Line, connect
 from tasks.topology import DEAD_QUEUES, QUEUES, ROUTES
 
 T = TypeVar("T")
+
+# Seconds; zero would mean "do not block" to a socket.
+LEAST_TIMEOUT = 0.05
 
 
 class NotPublished(Exception):
@@ -46,18 +49,18 @@ class Publisher:
         self._app = app
         self._timeout = timeout
         self._clock = clock
-        self._idle: LifoQueue[Producer] = LifoQueue()
+        self._idle: LifoQueue[Line] = LifoQueue()
 
     def publish(self, task: str, job_id: str, message: dict[str, Any]) -> None:
         """Send `message` as the keyword arguments of `task`. Raises BrokerUnavailable or QueueFull."""
         queue = queue_of(task)
 
-        def send(producer: Producer, timeout: float) -> None:
+        def send(line: Line, timeout: float) -> None:
             self._app.send_task(
                 task,
                 kwargs=message,
                 task_id=job_id,
-                producer=producer,
+                producer=line.producer,
                 declare=[queue, *(dead for dead in DEAD_QUEUES if dead.routing_key == queue.name)],
                 mandatory=True,
                 retry=False,
@@ -72,8 +75,8 @@ class Publisher:
     def waiting(self, queue: str) -> int:
         """How many messages wait in a queue. Raises BrokerUnavailable."""
 
-        def count(producer: Producer, _timeout: float) -> int:
-            bound = next(known for known in QUEUES if known.name == queue)(producer.channel)
+        def count(line: Line, _timeout: float) -> int:
+            bound = next(known for known in QUEUES if known.name == queue)(line.producer.channel)
             bound.declare()
             return int(bound.queue_declare(passive=True).message_count)
 
@@ -83,48 +86,42 @@ class Publisher:
         """Close every idle connection."""
         with suppress(Empty):
             while True:
-                _discard(self._idle.get_nowait())
+                self._idle.get_nowait().close()
 
-    def _run(self, work: Callable[[Producer, float], T]) -> T:
+    def _run(self, work: Callable[[Line, float], T]) -> T:
         deadline = self._clock() + self._timeout
         while True:
-            producer, reused = self._borrow(deadline)
+            line, reused = self._borrow(deadline)
             try:
-                answer = work(producer, max(0.05, deadline - self._clock()))
+                answer = work(line, self._remaining(deadline))
             except MessageNacked as error:
-                _discard(producer)
+                line.drop()
                 raise QueueFull from error
-            except (AMQPError, KombuError, OSError) as error:
-                # Never reuse it: a confirm that comes late would be taken for the next message's.
-                _discard(producer)
+            except BROKER_ERRORS as error:
+                # Never use it again: a confirm that comes late would be taken for the next message's.
+                line.drop()
                 if not reused or self._clock() >= deadline:
                     raise BrokerUnavailable(error) from error
             except BaseException:
-                _discard(producer)
+                line.drop()
                 raise
             else:
-                self._idle.put(producer)
+                self._idle.put(line)
                 return answer
 
-    def _borrow(self, deadline: float) -> tuple[Producer, bool]:
+    def _borrow(self, deadline: float) -> tuple[Line, bool]:
         with suppress(Empty):
             return self._idle.get_nowait(), True
-        remaining = max(0.05, deadline - self._clock())
-        connection: Connection = self._app.connection_for_write(connect_timeout=remaining)
         try:
-            connection.ensure_connection(max_retries=1, timeout=remaining, reraise_as_library_errors=False)
-            return self._app.amqp.Producer(connection, auto_declare=False), False
-        except (AMQPError, KombuError, OSError) as error:
-            connection.release()
+            return connect(self._app, self._remaining(deadline)), False
+        except BROKER_ERRORS as error:
             raise BrokerUnavailable(error) from error
+
+    def _remaining(self, deadline: float) -> float:
+        return max(LEAST_TIMEOUT, deadline - self._clock())
 
 
 def queue_of(task: str) -> Queue:
     """The queue a task travels through. Raises KeyError for a task of no route."""
     name = ROUTES[f"{task.split('.')[0]}.*"]
     return next(queue for queue in QUEUES if queue.name == name)
-
-
-def _discard(producer: Producer) -> None:
-    with suppress(AMQPError, KombuError, OSError):
-        producer.connection.collapse()
