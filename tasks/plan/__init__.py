@@ -1,0 +1,62 @@
+"""What a blueprint will cost, read from its header with the standard library alone: nothing is decoded.
+
+    from tasks.plan import check, plan
+    estimate = plan(Path("floorplan.dxf"))
+    check(estimate, fence_bytes=512 * 1024**2)
+
+The format is told from the bytes, never from the name. Each format's header is read by the module of its name.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from tasks.plan import dxf, jpeg, pdf, png, svg, tiff, webp
+from tasks.plan.cost import estimate
+from tasks.plan.model import Empty, Header, Plan, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported
+from tasks.plan.sniff import sniff
+
+__all__ = ["Empty", "Plan", "PlanError", "TooLarge", "Truncated", "UnknownFormat", "Unsupported", "check", "plan"]
+
+DEFAULT_WIDTH = 2048
+
+_READERS: dict[str, tuple[str, Callable[[BinaryIO, int], Header]]] = {
+    "dxf": ("image/vnd.dxf", dxf.read),
+    "svg": ("image/svg+xml", svg.read),
+    "pdf": ("application/pdf", pdf.read),
+    "png": ("image/png", png.read),
+    "jpeg": ("image/jpeg", jpeg.read),
+    "tiff": ("image/tiff", tiff.read),
+    "webp": ("image/webp", webp.read),
+}
+
+
+def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH) -> Plan:
+    """Predict what rendering the blueprint at `path` costs, at a preview of `width` pixels on its longer side.
+
+    `filename` is what the user calls it, used in messages only. Reads at most a few megabytes wherever the file is
+    large. Raises `PlanError` (`Empty`, `UnknownFormat`, `Truncated`, `Unsupported`) with what to do next.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise Empty("The file is empty. Export the drawing again and check that the upload is complete.")
+    with path.open("rb") as file:
+        kind = sniff(file, filename)
+        media_type, read = _READERS[kind]
+        file.seek(0)
+        header = read(file, size)
+    peak, seconds = estimate(header, size, width)
+    return Plan(kind, media_type, size, header.width, header.height, header.pages, header.layers, peak, seconds)
+
+
+def check(plan: Plan, fence_bytes: int) -> None:
+    """Raise `TooLarge` where `plan` predicts more memory than a fence of `fence_bytes` gives."""
+    if plan.peak_bytes > fence_bytes:
+        raise TooLarge(
+            f"Rendering this {plan.format.upper()} needs about {_mebibytes(plan.peak_bytes)} of memory "
+            f"and a worker has {_mebibytes(fence_bytes)}. Split the drawing, ask for a smaller width, or send it to a larger worker."
+        )
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 1024**2:,.0f} MiB"

@@ -1,0 +1,47 @@
+"""JPEG: the frame header (ITU-T T.81, B.2.2), found by hopping from marker to marker."""
+
+import os
+import struct
+from typing import BinaryIO
+
+from tasks.plan.model import Header, Truncated
+from tasks.plan.tail import tail
+
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG, DAC
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+MAX_MARKERS = 4096
+SECONDS_PER_PIXEL = 5e-9  # with libjpeg's shrink on load
+
+_TRUNCATED = "The JPEG ends before its picture does. Upload it again."
+
+
+def read(file: BinaryIO, size: int) -> Header:
+    """Geometry from the first frame header. Raises `Truncated` without one, or without an end of image."""
+    frame = _frame(file)
+    if frame is None or b"\xff\xd9" not in tail(file, size):
+        raise Truncated(_TRUNCATED)
+    marker, height, width, components = frame
+    # A progressive picture keeps all its coefficients, 2 bytes each; a sequential one keeps a band.
+    rows = height if marker in _PROGRESSIVE else min(height, 256)
+    working = 2 * width * rows * components
+    return Header(width, height, working_bytes=working, seconds=SECONDS_PER_PIXEL * width * height)
+
+
+def _frame(file: BinaryIO) -> tuple[int, int, int, int] | None:
+    file.seek(2)
+    for _ in range(MAX_MARKERS):
+        head = file.read(4)
+        if len(head) < 4 or head[0] != 0xFF:
+            return None
+        marker, length = head[1], int.from_bytes(head[2:4], "big")
+        if marker == 0xFF:  # fill byte
+            file.seek(-3, os.SEEK_CUR)
+            continue
+        if marker in _FRAMES:
+            body = file.read(6)
+            if len(body) < 6:
+                return None
+            _precision, height, width, components = struct.unpack(">BHHB", body)
+            return (marker, height, width, components) if width and height else None
+        file.seek(length - 2, os.SEEK_CUR)
+    return None

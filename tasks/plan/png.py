@@ -1,0 +1,24 @@
+"""PNG: IHDR (PNG specification, section 11.2.2) and the closing IEND chunk."""
+
+import struct
+from typing import BinaryIO
+
+from tasks.plan.model import Header, Truncated, Unsupported
+from tasks.plan.tail import tail
+
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+SECONDS_PER_PIXEL = 8e-9  # libspng and the shrink behind it
+
+
+def read(file: BinaryIO, size: int) -> Header:
+    """Geometry from IHDR. Raises `Truncated` without IEND, `Unsupported` for a header outside the specification."""
+    head = file.read(33)
+    if len(head) < 33 or head[12:16] != b"IHDR" or b"IEND" not in tail(file, size):
+        raise Truncated("The PNG ends before its last chunk. Upload it again.")
+    width, height, depth, colour, _compression, _filter, interlace = struct.unpack(">IIBBBBB", head[16:29])
+    if not width or not height or colour not in _CHANNELS or depth not in {1, 2, 4, 8, 16}:
+        raise Unsupported("The PNG header is not valid. Open the picture in an editor and save it again.")
+    row = -(-width * depth * _CHANNELS[colour] // 8)
+    # Adam7 needs every pixel before the first row is whole; otherwise a band of rows is enough.
+    working = row * height if interlace else row * 256
+    return Header(width, height, working_bytes=working, seconds=SECONDS_PER_PIXEL * width * height)

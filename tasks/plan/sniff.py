@@ -1,0 +1,56 @@
+"""Tell a blueprint's format from its first bytes."""
+
+import re
+from pathlib import PurePath
+from typing import BinaryIO
+
+from tasks.plan.model import ACCEPTED, UnknownFormat, Unsupported
+
+WINDOW = 4096
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"II*\x00", "tiff"),
+    (b"MM\x00*", "tiff"),
+    (b"II+\x00", "tiff"),
+    (b"MM\x00+", "tiff"),
+    (b"AutoCAD Binary DXF\r\n\x1a\x00", "dxf"),
+)
+_DXF = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:999[ \t]*\r?\n[^\n]*\n\s*)*0[ \t]*\r?\n[ \t]*SECTION\b")
+_DWG = re.compile(rb"\AAC(?:10\d\d|1\.\d|2\.\d)")
+_XML = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_PDF_WINDOW = 1024  # ISO 32000-1, implementation note 13: the header may stand anywhere in the first 1024 bytes
+
+
+def sniff(file: BinaryIO, filename: str = "") -> str:
+    """Format of the blueprint, by its content.
+
+    Raises `Unsupported` for what is recognised and cannot be drawn, `UnknownFormat` for the rest.
+    """
+    head = file.read(WINDOW)
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if b"%PDF-" in head[:_PDF_WINDOW]:
+        return "pdf"
+    if _DXF.match(head):
+        return "dxf"
+    if _XML.match(head) or head[:2] in _UTF16:
+        return "svg"
+    raise _refusal(head, filename)
+
+
+def _refusal(head: bytes, filename: str) -> UnknownFormat | Unsupported:
+    if _DWG.match(head):
+        return Unsupported(
+            "This is a DWG drawing, which is not read directly. Save it as DXF (command DXFOUT) and send that."
+        )
+    if head[:2] == b"\x1f\x8b" or head[:4] == b"PK\x03\x04":
+        return Unsupported(f"This is a compressed archive. Unpack it and send the drawing inside ({ACCEPTED}).")
+    label = PurePath(filename).suffix.lower()
+    named = f"The file is called {label}, but its content is not" if label else "The content is not"
+    return UnknownFormat(f"{named} a blueprint that can be drawn. Send {ACCEPTED}.")

@@ -1,0 +1,94 @@
+"""SVG: the root element, through a streaming parser that refuses entities and stops at the first element."""
+
+import re
+from typing import BinaryIO
+from xml.parsers import expat
+
+from tasks.plan.model import ACCEPTED, Header, UnknownFormat, Unsupported
+
+WINDOW = 256 * 1024
+_CHUNK = 4096
+NAMESPACE = "http://www.w3.org/2000/svg"
+SECONDS_PER_BYTE = 300e-9
+BYTES_PER_BYTE = 40  # librsvg's tree beside the text
+
+# CSS 2.1, 4.3.2: absolute lengths at 96 pixels an inch.
+_PIXELS = {"": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
+_LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*\Z")
+
+
+class _RootFoundError(Exception):
+    """Stops the parser: everything that the plan needs has been read."""
+
+
+def read(file: BinaryIO, size: int) -> Header:
+    """Size in pixels at 96 to the inch. Raises `Unsupported` for entity declarations, `UnknownFormat` for other XML."""
+    attributes = _root(file)
+    width, height = _length(attributes.get("width")), _length(attributes.get("height"))
+    box = _view_box(attributes.get("viewBox", ""))
+    if box and not (width and height):
+        width, height = _complete(width, height, *box)
+    return Header(
+        round(width) or None if width and height else None,
+        round(height) or None if width and height else None,
+        working_bytes=BYTES_PER_BYTE * size,
+        seconds=0.05 + SECONDS_PER_BYTE * size,
+    )
+
+
+def refuse_entities(parser: expat.XMLParserType) -> None:
+    """Make `parser` raise `Unsupported` at the first entity declaration."""
+
+    def refuse(*_declaration: object) -> None:
+        raise Unsupported("The SVG declares XML entities. Save it as plain SVG without a document type.")
+
+    parser.EntityDeclHandler = refuse
+    parser.UnparsedEntityDeclHandler = refuse
+
+
+def _root(file: BinaryIO) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name not in {f"{NAMESPACE} svg", "svg"}:
+            raise UnknownFormat(f"This is XML, but not SVG. Send {ACCEPTED}.")
+        found.update(attributes)
+        raise _RootFoundError
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = start
+    refuse_entities(parser)
+    try:
+        for _ in range(WINDOW // _CHUNK):
+            chunk = file.read(_CHUNK)
+            parser.Parse(chunk, not chunk)
+            if not chunk:
+                break
+    except _RootFoundError:
+        return found
+    except expat.ExpatError as error:
+        raise UnknownFormat(f"This looks like SVG, but is not well-formed XML ({error}). Send {ACCEPTED}.") from None
+    raise UnknownFormat(f"This is XML, but no SVG element was found at its start. Send {ACCEPTED}.")
+
+
+def _length(text: str | None) -> float | None:
+    match = _LENGTH.match(text or "")
+    if match is None or match[2] not in _PIXELS:
+        return None
+    return float(match[1]) * _PIXELS[match[2]]
+
+
+def _view_box(text: str) -> tuple[float, float] | None:
+    try:
+        _x, _y, width, height = (float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        return None
+    return (width, height) if 0 < width < float("inf") and 0 < height < float("inf") else None
+
+
+def _complete(width: float | None, height: float | None, box_width: float, box_height: float) -> tuple[float, float]:
+    if width:
+        return width, width * box_height / box_width
+    if height:
+        return height * box_width / box_height, height
+    return box_width, box_height
