@@ -54,7 +54,8 @@ def check(plan: Plan, fence_bytes: int) -> None:
     if plan.peak_bytes > fence_bytes:
         raise TooLarge(
             f"Rendering this {plan.format.upper()} needs about {_mebibytes(plan.peak_bytes)} of memory "
-            f"and a worker has {_mebibytes(fence_bytes)}. Split the drawing, ask for a smaller width, or send it to a larger worker."
+            f"and a worker has {_mebibytes(fence_bytes)}. Split the drawing, ask for a smaller width, "
+            "or send it to a larger worker."
         )
 
 
