@@ -7,7 +7,7 @@ from typing import Literal
 from celery import Celery
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.connect import BROKER_ERRORS, Line, connect
+from tasks.broker import BROKER_ERRORS, Line, connect
 from tasks.topology import EXCHANGE, progress_key
 
 # After a failure the broker is left alone for this long (seconds): progress must never slow a job down.

@@ -4,56 +4,32 @@ publisher = Publisher(app, timeout=1.5)
 publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"))
 """
 
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from queue import Empty, LifoQueue
-from typing import Any, TypeVar
+from typing import Any
 
-from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Queue
 
-from tasks.connect import BROKER_ERRORS, Line, connect
+from tasks.broker import BrokerUnavailable, Line, Lines, NotPublished, QueueFull
 from tasks.topology import DEAD_QUEUES, QUEUES, ROUTES
 
-T = TypeVar("T")
-
-# Seconds; zero would mean "do not block" to a socket.
-LEAST_TIMEOUT = 0.05
-
-
-class NotPublished(Exception):
-    """The broker did not confirm the message: it may or may not have been taken."""
-
-    def __init__(self, reason: object = "") -> None:
-        super().__init__(f"{self.__doc__} ({reason})" if reason else self.__doc__)
-
-
-class BrokerUnavailable(NotPublished):
-    """The broker does not answer. Check BULKHEAD_BROKER_URL and the server, or run `bulkhead doctor`."""
-
-
-class QueueFull(NotPublished):
-    """The broker refused the message because its queue is full. Try again later."""
+__all__ = ["BrokerUnavailable", "NotPublished", "Publisher", "QueueFull", "queue_of"]
 
 
 class Publisher:
-    """Publishes task messages with confirms. Safe to share between threads; each call uses a connection of its own.
+    """Publishes task messages with confirms. Safe to share between threads.
 
     `timeout` is the number of seconds a call may take in all. The same job id may be published again after an error: a
     message too many is recognised by the worker's claim.
     """
 
-    def __init__(self, app: Celery, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: Celery, timeout: float) -> None:
         self._app = app
-        self._timeout = timeout
-        self._clock = clock
-        self._idle: LifoQueue[Line] = LifoQueue()
+        self._lines = Lines(app, timeout)
 
     def publish(self, task: str, job_id: str, message: dict[str, Any]) -> None:
         """Send `message` as the keyword arguments of `task`. Raises BrokerUnavailable or QueueFull."""
         queue = queue_of(task)
+        entities = [queue, *(dead for dead in DEAD_QUEUES if dead.routing_key == queue.routing_key)]
 
         def send(line: Line, timeout: float) -> None:
             self._app.send_task(
@@ -61,7 +37,7 @@ class Publisher:
                 kwargs=message,
                 task_id=job_id,
                 producer=line.producer,
-                declare=[queue, *(dead for dead in DEAD_QUEUES if dead.routing_key == queue.name)],
+                declare=entities,
                 mandatory=True,
                 retry=False,
                 timeout=timeout,
@@ -70,55 +46,22 @@ class Publisher:
                 add_to_parent=False,
             )
 
-        self._run(send)
+        self._lines.run(send)
 
     def waiting(self, queue: str) -> int:
         """How many messages wait in a queue. Raises BrokerUnavailable."""
+        known = next(known for known in QUEUES if known.name == queue)
 
         def count(line: Line, _timeout: float) -> int:
-            bound = next(known for known in QUEUES if known.name == queue)(line.producer.channel)
+            bound = known(line.producer.channel)
             bound.declare()
             return int(bound.queue_declare(passive=True).message_count)
 
-        return self._run(count)
+        return self._lines.run(count)
 
     def close(self) -> None:
         """Close every idle connection."""
-        with suppress(Empty):
-            while True:
-                self._idle.get_nowait().close()
-
-    def _run(self, work: Callable[[Line, float], T]) -> T:
-        deadline = self._clock() + self._timeout
-        while True:
-            line, reused = self._borrow(deadline)
-            try:
-                answer = work(line, self._remaining(deadline))
-            except MessageNacked as error:
-                line.drop()
-                raise QueueFull from error
-            except BROKER_ERRORS as error:
-                # Never use it again: a confirm that comes late would be taken for the next message's.
-                line.drop()
-                if not reused or self._clock() >= deadline:
-                    raise BrokerUnavailable(error) from error
-            except BaseException:
-                line.drop()
-                raise
-            else:
-                self._idle.put(line)
-                return answer
-
-    def _borrow(self, deadline: float) -> tuple[Line, bool]:
-        with suppress(Empty):
-            return self._idle.get_nowait(), True
-        try:
-            return connect(self._app, self._remaining(deadline)), False
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(error) from error
-
-    def _remaining(self, deadline: float) -> float:
-        return max(LEAST_TIMEOUT, deadline - self._clock())
+        self._lines.close()
 
 
 def queue_of(task: str) -> Queue:

@@ -1,0 +1,1 @@
+"""The limits around a job, and what happened when it met one."""

@@ -1,0 +1,59 @@
+"""Why a worker child died: a pure decision about the traces that its death left."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from signal import Signals
+
+# A process that these end met a fault of its own doing, not somebody's wish to stop it.
+CRASH_SIGNALS = frozenset(
+    {Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL, Signals.SIGABRT, Signals.SIGSYS, Signals.SIGTRAP}
+)
+
+
+class Cause(StrEnum):
+    """What ended a child."""
+
+    OUT_OF_MEMORY = "out-of-memory"
+    TIME_LIMIT = "time-limit"
+    CRASH = "crash"
+    KILLED = "killed"
+    ERROR = "error"
+
+    @property
+    def causal(self) -> bool:
+        """Whether it is the job's own fault. Being killed from outside is not."""
+        return self is not Cause.KILLED
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A cause, and the sentence that an operator reads."""
+
+    cause: Cause
+    story: str
+
+
+def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None) -> Death:
+    """Explain a child's end.
+
+    `status` is its exit code, or the negative number of the signal that ended it. `oom_kills` is how many processes the
+    kernel killed for memory in the child's cgroup meanwhile. `time_limit` is given, in seconds, if the parent ended the
+    child for exceeding it. A SIGKILL that nothing explains came from outside: that is not the job's fault.
+    """
+    if time_limit is not None:
+        return Death(Cause.TIME_LIMIT, f"It was still running after its time limit of {time_limit:g} s.")
+    if status >= 0:
+        return Death(Cause.CRASH, f"Native code left the process with exit code {status}.")
+    signal = _named(-status)
+    if -status == Signals.SIGKILL and oom_kills > 0:
+        return Death(Cause.OUT_OF_MEMORY, "The kernel killed it: it needed more memory than its fence allows.")
+    if -status in CRASH_SIGNALS:
+        return Death(Cause.CRASH, f"Native code crashed it with {signal}.")
+    return Death(Cause.KILLED, f"It was killed from outside with {signal}.")
+
+
+def _named(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,96 @@
+"""The gate before a worker: what a message must look like to be let in.
+
+Celery acknowledges a body that it cannot decode, so such a message would vanish. Every message is therefore checked
+here, in the parent, before Celery sees it; one that is refused goes to the dead letters with the reason.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from tasks import renders, upkeep
+from tasks.publish import queue_of
+
+# Bytes. A render's message has about one thousand; a generous bound keeps a flood of large ones out of the parent.
+MAX_BODY = 64 * 1024
+
+MESSAGES: dict[str, type[BaseModel]] = {renders.TASK: renders.RenderMessage, upkeep.TASK: upkeep.SweepMessage}
+
+
+class Envelope(BaseModel):
+    """Headers of Celery's protocol 2, as far as they could change what a worker does. Others are let through."""
+
+    model_config = ConfigDict(strict=True)
+
+    task: str
+    id: renders.JobId
+    root_id: Annotated[str, Field(max_length=255)] | None = None
+    parent_id: Annotated[str, Field(max_length=255)] | None = None
+    group: None = None
+    group_index: None = None
+    shadow: Annotated[str, Field(max_length=255)] | None = None
+    retries: Literal[0] = 0
+    eta: None = None
+    expires: None = None
+    timelimit: list[None] = Field(default=[None, None], max_length=2)
+    argsrepr: str | None = None
+    kwargsrepr: str | None = None
+    origin: str | None = None
+    ignore_result: bool = True
+    replaced_task_nesting: Literal[0] = 0
+    stamped_headers: Annotated[list[str], Field(max_length=0)] | None = None
+    stamps: Annotated[dict[str, Any], Field(max_length=0)] | None = None
+    compression: None = None
+    traceparent: str | None = None
+
+
+class Embedded(BaseModel):
+    """Third part of the body. Nothing may follow from a message but its own task."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    callbacks: None = None
+    errbacks: None = None
+    chain: None = None
+    chord: None = None
+
+
+# No positional arguments: a message has names for everything.
+_BODIES: dict[str, TypeAdapter[Any]] = {
+    task: TypeAdapter(tuple[tuple[()], model, Embedded])  # type: ignore[valid-type]
+    for task, model in MESSAGES.items()
+}
+
+
+def refusal(
+    headers: object, body: bytes, *, content_type: str | None, content_encoding: str | None, routing_key: str
+) -> str | None:
+    """Why a message must not be let in, in one sentence; None if it may."""
+    if len(body) > MAX_BODY:
+        return f"the body has {len(body):,} bytes; the largest allowed has {MAX_BODY:,}"
+    if content_type != "application/json":
+        return f"the content type is {content_type!r}; only 'application/json' is taken"
+    if (content_encoding or "").lower() not in ("utf-8", "utf8"):
+        return f"the content encoding is {content_encoding!r}; only 'utf-8' is taken"
+    try:
+        envelope = Envelope.model_validate(headers)
+    except ValidationError as error:
+        return f"the headers are not those of Celery's protocol 2: {_first(error)}"
+    schema = _BODIES.get(envelope.task)
+    if schema is None or queue_of(envelope.task).routing_key != routing_key:
+        return f"no task {envelope.task[:100]!r} is served on the queue {routing_key!r}"
+    try:
+        _args, message, _embedded = schema.validate_json(body)
+    except ValidationError as error:
+        return f"the body is not [[], message, {{}}] with a message that fits {envelope.task}: {_first(error)}"
+    if isinstance(message, renders.RenderMessage) and message.job != envelope.id:
+        return "the task id is not the job's id"
+    return None
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing wrong, without quoting the input at length."""
+    detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"]
+    return f"{where}: {message}" if where else message

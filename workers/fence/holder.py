@@ -1,0 +1,40 @@
+"""Who holds a job: a name for a worker child that tells, on its own host, whether the child is still alive."""
+
+import os
+import socket
+from functools import cache
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@cache
+def boot() -> str:
+    """This boot of this host: pids mean nothing across a reboot or between containers."""
+    name = (PROC / "sys/kernel/random/boot_id").read_text().strip()[:8]
+    namespace = (PROC / "self/ns/pid").readlink().name.strip("pid:[]")
+    return f"{socket.gethostname()}-{name}-{namespace}"
+
+
+def me() -> str:
+    """`host:pid:start`, where start is the kernel's clock ticks: a reused pid makes another name."""
+    return f"{boot()}:{os.getpid()}:{started(os.getpid())}"
+
+
+def is_gone(holder: str) -> bool:
+    """Whether the child is known to have ended. Of another host's children nothing is known: False."""
+    host, _, rest = holder.rpartition(":")[0].rpartition(":")
+    if host != boot() or not rest.isdecimal():
+        return False
+    return str(started(int(rest))) != holder.rpartition(":")[2]
+
+
+def started(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None if there is none, or it is a zombie."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    # proc(5): the second field is the name in parentheses and may contain anything.
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state in ("Z", "X") else int(fields[18])

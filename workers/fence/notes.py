@@ -1,0 +1,64 @@
+"""Death notes: what the parent saw when a child died, written to a file at once and carried to the ledger later.
+
+The parent must go on serving its event loop, so it never waits for SQL. The next child that starts, and upkeep, read
+the notes of their host and tell the ledger.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tasks.ledger import Ledger
+from workers.fence.causes import Cause
+
+FOLDER = "deaths"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One death: of which child, at which job, when (seconds since the epoch), and why."""
+
+    job: str
+    host: str
+    pid: int
+    at: float
+    cause: Cause
+    story: str
+
+
+def write(var: Path, note: Note) -> None:
+    """Leave a note, whole or not at all."""
+    folder = var / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{note.job}.{note.pid}"
+    unfinished.write_text(json.dumps(asdict(note)))
+    unfinished.replace(folder / f"{note.job}.{note.pid}.json")
+
+
+def carry(var: Path, ledger: Ledger) -> int:
+    """Tell the ledger of every death noted here; answers how many. Raises LedgerUnavailable: the notes stay.
+
+    Several children may carry at the same time: the ledger counts a death once.
+    """
+    carried = 0
+    for path in sorted((var / FOLDER).glob("*.json")):
+        with suppress(FileNotFoundError):
+            note = _read(path)
+            ledger.attempts.died(
+                note.job,
+                host=note.host,
+                pid=note.pid,
+                cause=note.cause,
+                causal=note.cause.causal,
+                story=note.story,
+                now=note.at,
+            )
+            path.unlink()
+            carried += 1
+    return carried
+
+
+def _read(path: Path) -> Note:
+    fields = json.loads(path.read_text())
+    return Note(**{**fields, "cause": Cause(fields["cause"])})
