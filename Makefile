@@ -23,7 +23,7 @@ test: lint ## Lint, then run every test against real services on private ports
 lint: packages .venv/.dev ## Check style, types and the arrows between packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict .
+	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
 bench: packages .venv/.dev ## Run every benchmark; the last line of each is one JSON object

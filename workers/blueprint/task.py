@@ -1,0 +1,95 @@
+"""`render.blueprint`: parse, claim, call the engine, record."""
+
+import hashlib
+import resource
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from celery.signals import worker_process_init
+
+from tasks import app, renders
+from tasks.ledger import Job, State
+from tasks.plan import PlanError, check, plan
+from tasks.store import MANIFEST, NotFound
+from workers.blueprint import BlueprintError, EngineError, render
+from workers.blueprint.native import prepare
+from workers.fence.attempt import Done, GiveBack, JobError, Running, attempt
+from workers.fence.bench import bench
+from workers.fence.limits import apply_limits
+from workers.fence.request import FencedTask
+
+
+@worker_process_init.connect
+def prepare_child(**_signal: Any) -> None:
+    """Put a new child inside its limits and load the engine, so that the first job need not wait for it."""
+    chosen = bench()
+    apply_limits(niceness=chosen.settings.child_niceness)
+    chosen.sweep()
+    with suppress(EngineError):  # the first job says so, in its own story
+        prepare()
+
+
+@app.task(name=renders.TASK, base=FencedTask)
+def render_blueprint(**fields: Any) -> None:
+    """Render one blueprint. `fields` are those of RenderMessage; the guard has checked them."""
+    message = renders.RenderMessage.model_validate(fields)
+    now = time.time()
+    job = Job(
+        id=message.job,
+        tenant=message.tenant,
+        state=State.QUEUED,
+        source=message.source,
+        filename=message.filename,
+        options=message.options.model_dump(),
+        traceparent=message.traceparent,
+        created_at=now,
+        updated_at=now,
+    )
+    attempt(bench(), job, lambda running: _render(running, message))
+
+
+def _render(running: Running, message: renders.RenderMessage) -> Done:
+    store, settings = running.bench.store, running.bench.settings
+    started = time.monotonic()
+    running.progress(0, "plan")
+    try:
+        with store.borrow(message.source) as source:
+            with source.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            key = renders.artifact_key(settings.secret.get_secret_value(), message.tenant, digest, message.options)
+            prefix = renders.artifact_prefix(message.tenant, key)
+            if store.exists(f"{prefix}/{MANIFEST}"):
+                return Done(key, {"reused": True})
+            _plan(running, source, message.filename, digest)
+            _draw(running, source, prefix, message)
+    except NotFound as error:
+        raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return Done(key, {"seconds": round(time.monotonic() - started, 3), "peak_bytes": usage.ru_maxrss * 1024})
+
+
+def _plan(running: Running, source: Path, filename: str, digest: str) -> None:
+    try:
+        planned = plan(source, filename)
+        check(planned, running.bench.settings.fence_bytes)
+    except PlanError as error:
+        raise JobError(error.code, str(error)) from error
+    running.note_plan(digest=digest, size=planned.size, plan=planned.as_dict())
+
+
+def _draw(running: Running, source: Path, prefix: str, message: renders.RenderMessage) -> None:
+    with running.bench.folder() as out:
+        try:
+            render(
+                source,
+                out,
+                message.options,
+                progress=lambda step: running.progress(step.percent, step.stage, step.layer),
+            )
+        except BlueprintError as error:
+            raise JobError(error.code, str(error)) from error
+        except EngineError as error:
+            raise GiveBack("engine", str(error)) from error
+        running.bench.store.publish_tree(out, prefix)

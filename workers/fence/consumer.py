@@ -1,0 +1,54 @@
+"""Celery's consumer with a guard before it (named in the setting `worker_consumer`)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from celery.utils.log import get_logger
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu import Message
+
+from tasks.broker import NotPublished
+from tasks.deadletters import DeadLetters
+from tasks.settings import settings
+from workers.fence.guard import refusal
+
+logger = get_logger(__name__)
+
+
+class Consumer(CeleryConsumer):
+    """Lets in what `guard.refusal` finds no fault with, and sends everything else to the dead letters."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._dead_letters = DeadLetters(self.app, settings().publish_timeout)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
+        """The function that Celery calls with every message of a task queue."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_message(message: Message) -> None:
+            body = message.body
+            reason = refusal(
+                message.headers,
+                body.encode(errors="surrogateescape") if isinstance(body, str) else bytes(body),
+                content_type=message.content_type,
+                content_encoding=message.content_encoding,
+                routing_key=message.delivery_info["routing_key"],
+            )
+            if reason is None:
+                handle(message)
+            else:
+                self._refuse(message, reason)
+
+        return on_message
+
+    def _refuse(self, message: Message, reason: str) -> None:
+        queue = message.delivery_info["routing_key"]
+        logger.error("Refused a message on queue %r: %s.", queue, reason)
+        try:
+            self._dead_letters.bury(message, queue, reason)
+        except NotPublished as error:
+            logger.warning("Its dead letter goes without the reason: %s", error)
+            message.reject_log_error(logger, self.connection_errors)
+        else:
+            message.ack_log_error(logger, self.connection_errors)

@@ -1,0 +1,79 @@
+"""Celery's request with a death note: what the parent knows when a child dies is never lost."""
+
+import re
+import time
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from celery import Task
+from celery.exceptions import WorkerLostError
+from celery.utils.log import get_logger
+from celery.worker.request import Request
+
+from tasks.settings import settings
+from workers.fence import notes
+from workers.fence.causes import Death, classify
+from workers.fence.cgroup import oom_kills
+from workers.fence.holder import boot
+
+logger = get_logger(__name__)
+
+# billiard tells how a child ended only in words (`billiard.common.human_status`).
+_STATUS = re.compile(r"(signal|exitcode) (\d+)")
+
+
+class FencedRequest(Request):
+    """Notes why a child died, and leaves it to the ledger whether the job is tried again.
+
+    The message goes back to its queue after every death; the next child to get it carries the notes to the ledger
+    first, and refuses the job if that makes it a dead one.
+    """
+
+    _oom_kills = 0
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """A child has begun."""
+        self._oom_kills = oom_kills()
+        super().on_accepted(pid, time_accepted)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """The child exceeded its time limit and is about to be killed."""
+        if not soft:
+            self._note(classify(0, time_limit=timeout))
+        super().on_timeout(soft, timeout)
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
+        """The child is gone, or raised what the task did not expect."""
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
+        if isinstance(error, WorkerLostError):
+            self._note(classify(_status(str(error)), oom_kills=oom_kills() - self._oom_kills))
+        super().on_failure(exc_info, *args, **kwargs)
+
+    def _note(self, death: Death) -> None:
+        if self.worker_pid is None:
+            return  # it died before it had begun: there is no attempt to explain
+        logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, death.story)
+        try:
+            notes.write(
+                settings().var, notes.Note(self.id, boot(), self.worker_pid, time.time(), death.cause, death.story)
+            )
+        except OSError:
+            logger.exception("The death note could not be written; the attempt stays unexplained.")
+
+
+class FencedTask(Task):
+    """Base of every task whose job is in the ledger."""
+
+    abstract = True
+    Request = "workers.fence.request:FencedRequest"
+
+
+def _status(message: str) -> int:
+    """Exit code, or the negative signal, from billiard's words; unknown ends count as killed from outside."""
+    found = _STATUS.search(message)
+    if found is None:
+        return -9
+    number = int(found[2])
+    return -number if found[1] == "signal" else number
