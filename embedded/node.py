@@ -42,6 +42,7 @@ disk_free_limit.absolute = 256MB
 raft.wal_max_size_bytes = 67108864
 log.file = false
 log.console = true
+log.console.use_colors = off
 log.console.level = notice
 """
 

@@ -1,0 +1,101 @@
+"""Fixtures that start real services. A missing one skips the test at home and fails it where CI is set."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from embedded.node import Node, prepare_node
+from embedded.process import NotInstalled, Process
+from embedded.redis import prepare_redis
+from embedded.supervisor import Supervisor
+from tests.services.mariadb import MariaDb
+from tests.services.platform import Platform, delete_queues
+
+FAILED = pytest.StashKey[bool]()
+
+
+class Broker:
+    """The session's RabbitMQ node. A test may kill its process and start it again."""
+
+    def __init__(self, node: Node, supervisor: Supervisor) -> None:
+        self.url = node.url
+        self.process: Process = supervisor.process("rabbitmq")
+
+
+def without(error: NotInstalled) -> NoReturn:
+    """Skip the test for want of a service; fail it in continuous integration."""
+    if os.environ.get("CI"):
+        pytest.fail(str(error), pytrace=False)
+    pytest.skip(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know whether their test failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One private RabbitMQ node for all tests."""
+    home = tmp_path_factory.mktemp("broker")
+    try:
+        node = prepare_node(home / "rabbitmq")
+    except NotInstalled as error:
+        without(error)
+    with Supervisor(node.programs, home / "log") as supervisor:
+        yield Broker(node, supervisor)
+
+
+@pytest.fixture
+def broker(session_broker: Broker) -> Broker:
+    """A running RabbitMQ that remembers no earlier test."""
+    if session_broker.process.ended():
+        session_broker.process.start()
+    session_broker.process.wait_ready()
+    delete_queues(session_broker.url)
+    return session_broker
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """One MariaDB server for all tests: `mariadb.fresh_database()` gives the URL of an empty database."""
+    home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # mysql may not enter pytest's own directories
+    try:
+        server = MariaDb(home)
+        with Supervisor([server.program], home / "log"):
+            yield server
+    except NotInstalled as error:
+        without(error)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One private Redis for all tests."""
+    home = tmp_path_factory.mktemp("redis")
+    try:
+        server = prepare_redis(home / "redis")
+    except NotInstalled as error:
+        without(error)
+    with Supervisor([server.program], home / "log"):
+        yield server.url
+
+
+@pytest.fixture
+def platform(broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """Broker, SQLite ledger and local store; start web tier and workers as needed. Logs are shown on failure."""
+    platform = Platform(tmp_path / "platform", broker.url)
+    yield platform
+    platform.stop()
+    if request.node.stash.get(FAILED, False):
+        for name, text in platform.logs():
+            print(f"--- {name} ---\n{text}")

@@ -1,0 +1,80 @@
+"""Web tier and workers as real processes over a real broker, each test with a directory of its own."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from kombu import Connection
+
+from embedded.ports import LOOPBACK, kept_ports
+from embedded.process import Process, Program
+from embedded.programs import web_program, web_url, worker_program
+from tasks.topology import DEAD_QUEUES, QUEUES, RENDER, UPKEEP
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Platform:
+    """Where a test's platform lies, and the processes it started. `environment` holds its BULKHEAD_* settings."""
+
+    def __init__(self, directory: Path, broker_url: str, ledger_url: str | None = None) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.broker_url = broker_url
+        self.store = directory / "store"
+        self.port = kept_ports(directory / "ports.json", ["web"])["web"]
+        self.url = web_url(LOOPBACK, self.port)
+        self.environment = {
+            "BULKHEAD_BROKER_URL": broker_url,
+            "BULKHEAD_LEDGER_URL": ledger_url or f"sqlite:///{directory}/ledger.db",
+            "BULKHEAD_STORE_URL": str(self.store),
+            "BULKHEAD_SECRET": secrets.token_hex(16),
+            "BULKHEAD_VAR": str(directory / "var"),
+            "BULKHEAD_PORT": str(self.port),
+        }
+        self._processes: list[Process] = []
+
+    def start_web(self, **settings: str) -> Process:
+        """Start the web tier and wait until it is healthy; it answers at `url`. `settings` override BULKHEAD_*."""
+        return self.start(web_program(LOOPBACK, self.port, self._with(settings), self.directory))
+
+    def start_worker(self, name: str = "render1", *options: str, queue: str = RENDER, **settings: str) -> Process:
+        """Start a render worker (`options` are Celery's) and wait until it answers."""
+        environment = self._with(settings)
+        return self.start(worker_program(name, queue, self.broker_url, environment, self.directory, *options))
+
+    def start_upkeep(self, **settings: str) -> Process:
+        """Start the worker that sweeps the ledger, with its clock."""
+        schedule = str(self.directory / "beat")
+        return self.start_worker("upkeep", "-B", "-s", schedule, queue=UPKEEP, **settings)
+
+    def start(self, program: Program) -> Process:
+        """Start any program of the test's own; it is ended with the platform."""
+        process = Process(program, self.directory / "log")
+        process.start()
+        self._processes.append(process)
+        process.wait_ready()
+        return process
+
+    def stop(self) -> None:
+        """Stop everything, last started first."""
+        while self._processes:
+            self._processes.pop().stop()
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        """Name and end (8,000 characters) of every log."""
+        for log in sorted((self.directory / "log").glob("*.log")):
+            yield log.name, log.read_text(encoding="utf-8", errors="replace")[-8000:]
+
+    def _with(self, settings: dict[str, str]) -> dict[str, str]:
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        own = {f"BULKHEAD_{name.upper()}": value for name, value in settings.items()}
+        return {"PYTHONPATH": path, **self.environment, **own}
+
+
+def delete_queues(broker_url: str) -> None:
+    """Forget all work of earlier tests."""
+    with Connection(broker_url) as connection, connection.channel() as channel:
+        for queue in (*QUEUES, *DEAD_QUEUES):
+            channel.queue_delete(queue.name)
