@@ -40,6 +40,10 @@ class DeadLetters:
     def __init__(self, app: Celery, timeout: float) -> None:
         self._lines = Lines(app, timeout)
 
+    def takes(self, queue: str) -> bool:
+        """Whether a queue's dead letters are kept. Those of sweeps are not: the next sweep does their work."""
+        return any(dead.routing_key == queue for dead in DEAD_QUEUES)
+
     def bury(self, message: Message, queue: str, reason: str) -> None:
         """Put a copy of a message, as it came, into `<queue>.dead` with the reason."""
         headers = dict(message.headers) if isinstance(message.headers, dict) else {}

@@ -45,6 +45,9 @@ class Consumer(CeleryConsumer):
     def _refuse(self, message: Message, reason: str) -> None:
         queue = message.delivery_info["routing_key"]
         logger.error("Refused a message on queue %r: %s.", queue, reason)
+        if not self._dead_letters.takes(queue):
+            message.reject_log_error(logger, self.connection_errors)
+            return
         try:
             self._dead_letters.bury(message, queue, reason)
         except NotPublished as error:

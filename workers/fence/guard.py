@@ -32,11 +32,11 @@ class Envelope(BaseModel):
     retries: Literal[0] = 0
     eta: None = None
     expires: None = None
-    timelimit: list[None] = Field(default=[None, None], max_length=2)
+    timelimit: Annotated[list[float | None], Field(max_length=2)] | None = None  # not heeded, see FencedRequest
     argsrepr: str | None = None
     kwargsrepr: str | None = None
     origin: str | None = None
-    ignore_result: bool = True
+    ignore_result: bool | None = None
     replaced_task_nesting: Literal[0] = 0
     stamped_headers: Annotated[list[str], Field(max_length=0)] | None = None
     stamps: Annotated[dict[str, Any], Field(max_length=0)] | None = None

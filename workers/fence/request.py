@@ -31,6 +31,10 @@ class FencedRequest(Request):
 
     _oom_kills = 0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.time_limits = (None, None)  # a message cannot move the fence: the task's own limits hold
+
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """A child has begun."""
         self._oom_kills = oom_kills()
