@@ -1,0 +1,27 @@
+"""`python -m web`: serve the HTTP intake with uvicorn."""
+
+from __future__ import annotations
+
+import uvicorn
+
+from tasks.settings import settings
+
+GOOD_BYE = 5  # seconds that open requests, event streams among them, have to end
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    here = settings()
+    uvicorn.run(
+        "web.app:create_app",
+        factory=True,
+        host=here.host,
+        port=here.port,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GOOD_BYE,
+    )
+
+
+if __name__ == "__main__":
+    main()

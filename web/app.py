@@ -1,0 +1,68 @@
+"""The HTTP application. `create_app()` makes it, for uvicorn (`--factory`) and for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from tasks import app as celery
+from tasks.progress import Progress
+from tasks.settings import Settings
+from tasks.settings import settings as own_settings
+from web import events, health, outputs, problems, renders
+from web.listener import Listener
+from web.metrics import MeasuredRequests
+from web.services import Services, open_services
+
+VERSION = "0.1.0"
+SUMMARY = "Blueprints in, layered WebP out."
+
+
+def create_app(settings: Settings | None = None, services: Services | None = None) -> FastAPI:
+    """The application over these settings. A test may pass services of its own; then nothing else is opened."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if services is not None:
+            app.state.services = services
+            yield
+            return
+        with ExitStack() as stack:
+            house = stack.enter_context(open_services(settings or own_settings()))
+            app.state.services = house
+            loop = asyncio.get_running_loop()
+
+            def hear(progress: Progress) -> None:
+                loop.call_soon_threadsafe(house.watchers.tell, progress)
+
+            listener = Listener(celery, hear)
+            listener.start()
+            stack.callback(listener.stop)
+            yield
+
+    app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
+    problems.install(app)
+    for router in (renders.router, events.router, outputs.router, health.router):
+        app.include_router(router)
+    app.add_middleware(MeasuredRequests)
+    app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    return app
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI as it truly is: every error is a problem, also those of validation."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        schemas = schema["components"]["schemas"]
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        details = problems.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(details.pop("$defs"))
+        schemas["ProblemDetails"] = details
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,77 @@
+"""A job's life as server-sent events: its state now, its progress as it comes, its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import StreamingResponse
+
+from tasks.ledger import FINAL
+from tasks.progress import Progress as ProgressMessage
+from web.problems import Problem, declare
+from web.services import House, Services
+from web.status import Progress, Render, RenderId, find, look_up
+from web.tenants import Tenant
+from web.watchers import next_word
+
+LOOK = 2.0  # seconds without a word after which the ledger is asked, and the line is kept alive
+END = "end"  # id of the last event: a browser that comes back with it is told to stay away
+KEEP_ALIVE = ": still here\n\n"
+
+router = APIRouter(tags=["renders"])
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events `render` (the whole of GET /renders/{render}) and `progress` (percent, stage, layer). "
+        "The stream ends with a `render` in a final state.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    204: {"description": "The client has seen the end already (`Last-Event-ID: end`)."},
+    **declare(401, 404, 422, 503),
+}
+
+
+@router.get("/renders/{render}/events", response_class=Response, responses=STREAM)
+async def events(
+    house: House, tenant: Tenant, render: RenderId, last_event_id: Annotated[str | None, Header()] = None
+) -> Response:
+    """Watch a render."""
+    job = await find(house, tenant, str(render))
+    if last_event_id == END and job.state in FINAL:
+        return Response(status_code=204)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(stream(house, tenant, job.id), 200, headers, "text/event-stream")
+
+
+async def stream(house: Services, tenant: str, job_id: str) -> AsyncIterator[str]:
+    with house.watchers.watch(job_id) as words, house.metrics.watching.track_inprogress():
+        shown = None
+        while True:
+            try:
+                view = await look_up(house, tenant, job_id)
+            except Problem:
+                return  # removed meanwhile
+            yield render_event(view) if view != shown else KEEP_ALIVE
+            if view.state in FINAL:
+                return
+            shown = view
+            while (word := await next_word(words, LOOK)) and is_progress_of(word, view):
+                yield progress_event(word)
+
+
+def is_progress_of(word: ProgressMessage, view: Render) -> bool:
+    """Whether `word` only goes on with what `view` shows; else something changed that the ledger knows better."""
+    attempt = view.attempts[-1].number if view.attempts else 0
+    return word.state == view.state and word.attempt == attempt
+
+
+def render_event(view: Render) -> str:
+    name = f"id: {END}\n" if view.state in FINAL else ""
+    return f"{name}event: render\ndata: {view.model_dump_json()}\n\n"
+
+
+def progress_event(word: ProgressMessage) -> str:
+    progress = Progress(percent=word.percent, stage=word.stage, layer=word.layer)
+    return f"event: progress\ndata: {progress.model_dump_json()}\n\n"

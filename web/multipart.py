@@ -1,0 +1,132 @@
+"""A render form (multipart/form-data), read as it comes in: `feed` bytes, get the blueprint's own bytes back.
+
+Pure: nothing is awaited or written here, and no more is kept than a few small fields.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from tasks.renders import MAX_FILENAME
+from web.problems import Problem
+
+BLUEPRINT = "blueprint"
+MAX_FIELDS = 32
+MAX_FIELD_BYTES = 4096
+MAX_PART_HEADERS = 8
+MAX_PART_HEADER_BYTES = 4096
+
+
+@dataclass
+class Form:
+    """What the form said beside the blueprint itself."""
+
+    filename: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    blueprint_seen: bool = False
+
+
+class FormReader:
+    """Reads one form. Raises 400 and 422 problems."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.form = Form()
+        self._found = bytearray()
+        self._header = (bytearray(), bytearray())
+        self._name: str | None = None
+        self._value = bytearray()
+        self._ended = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._part_begins,
+                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+                "on_header_end": self._header_ends,
+                "on_headers_finished": self._headers_finished,
+                "on_part_data": self._part_data,
+                "on_part_end": self._part_ends,
+                "on_end": self._ends,
+            },
+            max_header_count=MAX_PART_HEADERS,
+            max_header_size=MAX_PART_HEADER_BYTES,
+        )
+
+    def feed(self, data: bytes) -> bytearray:
+        """Read on, and return the bytes of the blueprint that `data` held."""
+        self._found = bytearray()
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise malformed() from error
+        return self._found
+
+    def finish(self) -> Form:
+        """The form, once all of it was fed."""
+        if not self._ended:
+            raise malformed()
+        if not self.form.blueprint_seen:
+            raise Problem(422, "invalid-request", f"Send the drawing as the file field '{BLUEPRINT}'.")
+        return self.form
+
+    def _part_begins(self) -> None:
+        self._name = None
+        self._value = bytearray()
+
+    def _header_ends(self) -> None:
+        name, value = (bytes(part) for part in self._header)
+        self._header = (bytearray(), bytearray())
+        if name.lower() != b"content-disposition":
+            return
+        kind, parameters = parse_options_header(value)
+        if kind == b"form-data" and b"name" in parameters:
+            self._name = parameters[b"name"].decode("utf-8", "replace")
+            if self._name == BLUEPRINT and not self.form.blueprint_seen:
+                self.form.filename = clean_filename(parameters.get(b"filename", b"").decode("utf-8", "replace"))
+
+    def _headers_finished(self) -> None:
+        if self._name is None:
+            raise malformed()
+        if self._name in self.form.fields or (self._name == BLUEPRINT and self.form.blueprint_seen):
+            raise Problem(422, "invalid-request", f"The field '{self._name[:80]}' was sent twice: send it once.")
+        if len(self.form.fields) >= MAX_FIELDS:
+            raise Problem(422, "invalid-request", f"The form has more than {MAX_FIELDS} fields.")
+        self.form.blueprint_seen |= self._name == BLUEPRINT
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._name == BLUEPRINT:
+            self._found += data[start:end]
+            return
+        self._value += data[start:end]
+        if len(self._value) > MAX_FIELD_BYTES:
+            raise Problem(422, "invalid-request", f"The field '{self._name}' is longer than {MAX_FIELD_BYTES} bytes.")
+
+    def _part_ends(self) -> None:
+        if self._name is not None and self._name != BLUEPRINT:
+            self.form.fields[self._name] = self._value.decode("utf-8", "replace")
+
+    def _ends(self) -> None:
+        self._ended = True
+
+
+def boundary_of(content_type: str) -> bytes:
+    """The boundary in a Content-Type header. Raises a 400 problem."""
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if not 0 < len(boundary) <= 70:  # RFC 2046, section 5.1.1
+        raise malformed()
+    return boundary
+
+
+def clean_filename(name: str) -> str:
+    """What the user calls the blueprint, without folders and characters that hide or break something."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    shown = "".join(sign for sign in unicodedata.normalize("NFC", last) if unicodedata.category(sign)[0] != "C")
+    return shown.strip()[:MAX_FILENAME]
+
+
+def malformed() -> Problem:
+    return Problem(400, "malformed-form", "The form breaks off or is not multipart/form-data: send it again.")

@@ -1,0 +1,114 @@
+"""The outputs of a render. A job's outputs never change, so clients may keep them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, BinaryIO
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import StreamingResponse
+
+from tasks.ledger import Job, State
+from tasks.renders import artifact_prefix
+from tasks.store import MANIFEST, NotFound
+from web.problems import Problem, declare
+from web.services import House, Services
+from web.status import RenderId, find
+from web.tenants import Tenant
+
+CHUNK = 1 << 20  # bytes read in one trip to a thread; most outputs need one
+WEBP = "image/webp"
+JSON = "application/json"
+
+router = APIRouter(tags=["outputs"])
+
+
+def declared(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of an output for OpenAPI."""
+    schema = {"type": "object"} if media_type == JSON else {"type": "string", "contentMediaType": media_type}
+    etag = {"ETag": {"description": "Validator for If-None-Match.", "schema": {"type": "string"}}}
+    return {
+        200: {"description": "The output.", "content": {media_type: {"schema": schema}}, "headers": etag},
+        304: {"description": "It is as the client knows it.", "headers": etag},
+        **declare(401, 404, 422, 503),
+    }
+
+
+@router.get("/renders/{render}/manifest.json", response_class=Response, responses=declared(JSON))
+@router.head("/renders/{render}/manifest.json", response_class=Response, responses=declared(JSON))
+async def manifest(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
+    """What was made: layers, sizes, checksums, warnings."""
+    return await serve(request, house, await find(house, tenant, str(render)), MANIFEST, JSON)
+
+
+@router.get("/renders/{render}/preview.webp", response_class=Response, responses=declared(WEBP))
+@router.head("/renders/{render}/preview.webp", response_class=Response, responses=declared(WEBP))
+async def preview(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
+    """All visible layers in one picture."""
+    return await serve(request, house, await find(house, tenant, str(render)), "preview.webp", WEBP)
+
+
+@router.get("/renders/{render}/layers/{number}.webp", response_class=Response, responses=declared(WEBP))
+@router.head("/renders/{render}/layers/{number}.webp", response_class=Response, responses=declared(WEBP))
+async def layer(
+    request: Request, house: House, tenant: Tenant, render: RenderId, number: Annotated[int, Path(ge=0, le=99_999)]
+) -> Response:
+    """One layer, transparent where nothing is drawn; the manifest says which."""
+    job = await find(house, tenant, str(render))
+    return await serve(request, house, job, f"layers/{number:03d}.webp", WEBP)
+
+
+async def serve(request: Request, house: Services, job: Job, name: str, media_type: str) -> Response:
+    """One file of the job's artifacts. Raises a 404 problem while there is none."""
+    if job.state is not State.SUCCEEDED or job.artifact is None:
+        raise Problem(404, "not-rendered", f"The render is {job.state}: it has outputs once it has succeeded.")
+    headers = {
+        "etag": etag_of(job.artifact, name),
+        "cache-control": "private, max-age=31536000, immutable",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; sandbox",
+    }
+    if matches(headers["etag"], request.headers.get("if-none-match")):
+        return Response(status_code=304, headers=headers)
+    key = f"{artifact_prefix(job.tenant, job.artifact)}/{name}"
+    try:
+        file, size, beginning = await house.run(begin, house.store.open_read, key)
+    except NotFound as error:
+        raise Problem(404, "no-such-output", f"This render has no {name}; its manifest lists what it has.") from error
+    headers["content-length"] = str(size)
+    if request.method == "HEAD" or len(beginning) == size:
+        file.close()
+        return Response(b"" if request.method == "HEAD" else beginning, 200, headers, media_type)
+    return StreamingResponse(rest(house, file, beginning), 200, headers, media_type)
+
+
+def begin(open_read: Any, key: str) -> tuple[BinaryIO, int, bytes]:
+    """Open an object: the file, its size in bytes, and its first chunk."""
+    file: BinaryIO = open_read(key)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return file, size, file.read(CHUNK)
+
+
+async def rest(house: Services, file: BinaryIO, chunk: bytes) -> AsyncIterator[bytes]:
+    try:
+        while chunk:
+            yield chunk
+            chunk = await house.run(file.read, CHUNK)
+    finally:
+        file.close()
+
+
+def etag_of(artifact: str, name: str) -> str:
+    """A strong validator that does not give the artifact's secret name away: same artifact, same bytes."""
+    return f'"{hashlib.sha256(f"{artifact}/{name}".encode()).hexdigest()[:32]}"'
+
+
+def matches(etag: str, if_none_match: str | None) -> bool:
+    """Whether the client has this very version (RFC 9110, weak comparison)."""
+    if if_none_match is None:
+        return False
+    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in known or etag in known

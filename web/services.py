@@ -1,0 +1,74 @@
+"""What the web tier works with, opened once a process and handed to every request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ParamSpec, Protocol, TypeVar, cast
+
+import anyio
+from fastapi import Depends, Request
+
+from tasks import app as celery
+from tasks.ledger import Ledger, open_ledger
+from tasks.publish import Publisher
+from tasks.settings import Settings
+from tasks.store import Store, open_store
+from web.admission import Gate
+from web.metrics import Metrics
+from web.watchers import Watchers
+
+THREADS = 40  # blocking calls at once; each may hold one connection to ledger and broker
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Publishes(Protocol):
+    """The part of `tasks.publish.Publisher` that the web tier uses."""
+
+    def publish(self, task: str, job_id: str, message: dict[str, Any]) -> None: ...
+    def waiting(self, queue: str) -> int: ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """Ledger, store, publisher and what is remembered between requests."""
+
+    settings: Settings
+    ledger: Ledger
+    store: Store
+    publisher: Publishes
+    gate: Gate
+    metrics: Metrics = field(default_factory=Metrics)
+    watchers: Watchers = field(default_factory=Watchers)
+    clock: Callable[[], float] = time.time
+    threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run blocking `work` in a thread, so that the event loop never waits."""
+        return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self.threads)
+
+
+@contextmanager
+def open_services(settings: Settings) -> Iterator[Services]:
+    """The real services; connections are made on first use, so this works while broker and ledger are away."""
+    publisher = Publisher(celery, settings.publish_timeout)
+    ledger = open_ledger(settings)
+    try:
+        yield Services(
+            settings, ledger, open_store(settings.store_url), publisher, Gate(publisher.waiting, settings.queue_limit)
+        )
+    finally:
+        publisher.close()
+        ledger.database.close()
+
+
+async def services(request: Request) -> Services:
+    """The services of the app that got this request."""
+    return cast("Services", request.app.state.services)
+
+
+House = Annotated[Services, Depends(services)]

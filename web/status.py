@@ -1,0 +1,174 @@
+"""What a client is told about a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Path
+from pydantic import BaseModel, Field
+
+from tasks.ledger import FINAL, Attempt, Job, Outcome, State
+from tasks.progress import Progress as ProgressMessage
+from web.problems import Problem
+from web.services import Services
+from web.watchers import last_word
+
+POLL = 1.0  # seconds between two looks into the ledger while a client waits, in case a message was lost
+
+RenderId = Annotated[UUID, Path(description="Id of the render.")]
+
+
+class Progress(BaseModel):
+    """How far the job is."""
+
+    percent: int = Field(ge=0, le=100)
+    stage: str = Field("", description="plan, open, draw, compose, encode, manifest …")
+    layer: str = Field("", description="The layer at work, if any.")
+
+
+class AttemptView(BaseModel):
+    """One try at the job by one worker child."""
+
+    number: int
+    outcome: Outcome
+    started_at: datetime
+    ended_at: datetime | None
+    cause: str | None = Field(description="Why it ended early, in a word.")
+    story: str | None = Field(description="Why it ended early, in a sentence.")
+    facts: dict[str, Any] | None = Field(description="What was measured.")
+
+
+class Fault(BaseModel):
+    """Why the job did not succeed."""
+
+    code: str
+    detail: str
+
+
+class Accepted(BaseModel):
+    """A job in short."""
+
+    id: str = Field(json_schema_extra={"format": "uuid"})
+    state: State
+    links: dict[str, str] = Field(description="Where to go from here: `self`, `events`, and the outputs once there.")
+
+
+class Summary(Accepted):
+    """A job in a list."""
+
+    filename: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    size: int | None = Field(description="Bytes of the drawing.")
+    error: Fault | None
+
+
+class Render(Summary):
+    """All that is known about a job."""
+
+    source: str = Field(description="Key of the drawing in the store; name it to render it again otherwise.")
+    digest: str | None = Field(description="SHA-256 of the drawing, in hex.")
+    options: dict[str, Any]
+    plan: dict[str, Any] | None = Field(description="What it was expected to cost, from the drawing's header.")
+    progress: Progress
+    attempts: list[AttemptView]
+
+
+class RenderPage(BaseModel):
+    """Jobs, newest first."""
+
+    renders: list[Summary]
+    next: str | None = Field(description="Address of the next page, null at the end.")
+
+
+def links_of(job: Job) -> dict[str, str]:
+    own = f"/renders/{job.id}"
+    links = {"self": own, "events": f"{own}/events"}
+    if job.state is State.SUCCEEDED:
+        links |= {"manifest": f"{own}/manifest.json", "preview": f"{own}/preview.webp"}
+    return links
+
+
+def accepted(job: Job) -> Accepted:
+    return Accepted(id=job.id, state=job.state, links=links_of(job))
+
+
+def summary(job: Job) -> Summary:
+    return Summary(**common(job))
+
+
+def render(job: Job, attempts: Sequence[Attempt], told: ProgressMessage | None) -> Render:
+    """Put together what ledger and workers say; progress of a former attempt does not count."""
+    current = told if told and told.attempt == job.attempt else None
+    done = 100 if job.state is State.SUCCEEDED else 0
+    return Render(
+        **common(job),
+        source=job.source,
+        digest=job.digest,
+        options=job.options,
+        plan=job.plan,
+        progress=Progress(percent=current.percent, stage=current.stage, layer=current.layer)
+        if current and job.state is State.RUNNING
+        else Progress(percent=done, stage="", layer=""),
+        attempts=[
+            AttemptView(
+                number=attempt.number,
+                outcome=attempt.outcome,
+                started_at=moment(attempt.started_at),
+                ended_at=moment(attempt.ended_at) if attempt.ended_at is not None else None,
+                cause=attempt.cause,
+                story=attempt.story,
+                facts=attempt.facts,
+            )
+            for attempt in attempts
+        ],
+    )
+
+
+def common(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": job.state,
+        "links": links_of(job),
+        "filename": job.filename,
+        "created_at": moment(job.created_at),
+        "updated_at": moment(job.updated_at),
+        "finished_at": moment(job.finished_at) if job.finished_at is not None else None,
+        "size": job.size,
+        "error": Fault(code=job.error["code"], detail=job.error["detail"]) if job.error else None,
+    }
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+async def find(house: Services, tenant: str, job_id: str) -> Job:
+    """The tenant's job. Raises a 404 problem, also for the job of another one."""
+    job = await house.run(house.ledger.jobs.find, job_id, tenant)
+    if job is None:
+        raise Problem(404, "no-such-render", "There is no such render; GET /renders lists those there are.")
+    return job
+
+
+async def look_up(house: Services, tenant: str, job_id: str) -> Render:
+    """Everything about the tenant's job. Raises a 404 problem."""
+    job = await find(house, tenant, job_id)
+    attempts = await house.run(house.ledger.attempts.history, job_id)
+    return render(job, attempts, house.watchers.latest(job_id))
+
+
+async def wait_for_end(house: Services, tenant: str, job_id: str, seconds: float) -> Job:
+    """The job when it is settled, or as it is after so many seconds."""
+    deadline = house.clock() + seconds
+    with house.watchers.watch(job_id) as words:
+        while True:
+            job = await find(house, tenant, job_id)
+            remaining = deadline - house.clock()
+            if job.state in FINAL or remaining <= 0:
+                return job
+            await last_word(words, min(POLL, remaining))

@@ -1,0 +1,163 @@
+"""Taking a render: plan it, make its source durable, record it, publish it with a confirm. Only then it is accepted.
+
+Synchronous: one trip to a thread does it all.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tasks.broker import BrokerUnavailable, NotPublished, QueueFull
+from tasks.ledger import Job, LedgerUnavailable, State
+from tasks.plan import Plan, PlanError, TooLarge, check, plan
+from tasks.renders import TASK, RenderMessage, artifact_key, artifact_prefix
+from tasks.store import MANIFEST, StoreError
+from web.idempotency import fingerprint
+from web.problems import Problem
+from web.services import Services
+from web.uploads import Asked
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request for a render, and who made it under which key."""
+
+    job: str
+    tenant: str
+    asked: Asked
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def digest(self) -> str | None:
+        return self.asked.writer.digest if self.asked.writer else None
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.digest or self.asked.source, self.asked.filename, self.asked.options)
+
+
+def submit(house: Services, submission: Submission) -> Job:
+    """Accept a render durably; a drawing that was rendered alike before has succeeded at once.
+
+    Raises problems, StoreError, LedgerUnavailable, BrokerUnavailable; the submission left nothing behind then.
+    """
+    asked = submission.asked
+    try:
+        estimate = estimated(house, asked)
+        if asked.writer:
+            asked.writer.commit()
+    finally:
+        if asked.writer:
+            asked.writer.discard()
+    job = job_of(house, submission, estimate)
+    try:
+        house.ledger.jobs.accept(job, idempotency_key=submission.idempotency_key, fingerprint=submission.fingerprint)
+    except LedgerUnavailable:
+        forget_source(house, submission)
+        raise
+    if job.state is State.SUCCEEDED:
+        house.metrics.submissions.labels("reused").inc()
+        return job
+    return publish(house, submission, job)
+
+
+def estimated(house: Services, asked: Asked) -> Plan:
+    """The plan of the drawing. Raises a 413 or 422 problem if it cannot be rendered inside the fence."""
+    source = nullcontext(asked.writer.path) if asked.writer else house.store.borrow(asked.source)
+    estimate = None
+    try:
+        with source as path:
+            estimate = plan(path, asked.filename, width=asked.options.width)
+        check(estimate, house.settings.fence_bytes)
+    except PlanError as error:
+        house.metrics.submissions.labels("refused").inc()
+        members: dict[str, Any] = {"plan": estimate.as_dict()} if estimate else {}
+        raise Problem(413 if isinstance(error, TooLarge) else 422, error.code, str(error), **members) from error
+    return estimate
+
+
+def job_of(house: Services, submission: Submission, estimate: Plan) -> Job:
+    """The job as the ledger shall know it: accepted, or succeeded if its artifacts are there already."""
+    asked, digest = submission.asked, submission.digest
+    now = house.clock()
+    artifact = None
+    if digest:
+        secret = house.settings.secret.get_secret_value()
+        artifact = artifact_key(secret, submission.tenant, digest, asked.options)
+        if not house.store.exists(f"{artifact_prefix(submission.tenant, artifact)}/{MANIFEST}"):
+            artifact = None
+    return Job(
+        id=submission.job,
+        tenant=submission.tenant,
+        state=State.SUCCEEDED if artifact else State.ACCEPTED,
+        source=asked.source,
+        filename=asked.filename,
+        options=asked.options.model_dump(),
+        created_at=now,
+        updated_at=now,
+        finished_at=now if artifact else None,
+        digest=digest,
+        size=estimate.size,
+        plan=estimate.as_dict(),
+        artifact=artifact,
+        traceparent=submission.traceparent,
+    )
+
+
+def publish(house: Services, submission: Submission, job: Job) -> Job:
+    """Publish an accepted job; if the broker does not confirm it, take it back and raise."""
+    asked = submission.asked
+    message = RenderMessage(
+        job=job.id,
+        tenant=job.tenant,
+        source=asked.source,
+        filename=asked.filename,
+        options=asked.options,
+        traceparent=submission.traceparent,
+    )
+    try:
+        house.gate.check()
+        house.publisher.publish(TASK, job.id, message.model_dump(mode="json"))
+    except NotPublished as error:
+        if take_back(house, submission, error):
+            raise (house.gate.full() if isinstance(error, QueueFull) else error) from error
+    house.gate.admitted()
+    house.metrics.submissions.labels("accepted").inc()
+    try:
+        house.ledger.jobs.published(job.id, house.clock())
+    except LedgerUnavailable:
+        logger.warning("Job %s is published, but the ledger could not be told", job.id)
+    return replace(job, state=State.QUEUED)
+
+
+def take_back(house: Services, submission: Submission, error: NotPublished) -> bool:
+    """Undo an accepted job that may not have been published. False if a worker has finished it nevertheless."""
+    full = isinstance(error, QueueFull)
+    house.metrics.submissions.labels("full" if full else "unavailable").inc()
+    if isinstance(error, BrokerUnavailable):
+        house.gate.broken()
+    reason = {"code": "queue-full" if full else "broker-unavailable", "detail": "The broker did not confirm the job."}
+    try:
+        if not house.ledger.jobs.cancel(submission.job, house.clock(), error=reason):
+            return False
+    except LedgerUnavailable:
+        logger.warning("Job %s was refused, but stays in the ledger: it will be run", submission.job)
+        return True
+    forget_source(house, submission)
+    return True
+
+
+def forget_source(house: Services, submission: Submission) -> None:
+    """Remove the drawing that came with a refused request."""
+    if submission.asked.writer is None:
+        return
+    try:
+        house.store.delete(submission.asked.source)
+    except StoreError:
+        logger.warning("The source %s of a refused job is left in the store", submission.asked.source)

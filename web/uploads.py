@@ -1,0 +1,117 @@
+"""Requests for a render, read from the wire: a form with the drawing, or JSON that names one in the store.
+
+A drawing is written to the store's own temporary file while it is hashed; no more than a chunk is held in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.renders import MAX_FILENAME, RenderOptions, SourceKey
+from tasks.store import NotFound, Writer
+from web.multipart import FormReader, boundary_of, clean_filename
+from web.problems import Problem, invalid
+from web.services import Services
+
+CHUNK = 512 * 1024  # bytes gathered before a thread writes them
+FORM_OVERHEAD = 256 * 1024  # bytes that a form may add to the drawing
+MAX_JSON = 64 * 1024  # bytes
+MULTIPART = "multipart/form-data"
+JSON = "application/json"
+
+
+class RenderRequest(BaseModel):
+    """A render of a drawing that lies in the store already."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    source: SourceKey = Field(description="Key of the drawing, below `sources/<tenant>/`.")
+    filename: str = Field("", max_length=MAX_FILENAME, description="What you call the drawing.")
+    options: RenderOptions = Field(default_factory=RenderOptions)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for. `writer` holds an uploaded drawing, not yet committed; else `source` names one."""
+
+    options: RenderOptions
+    filename: str
+    source: str
+    writer: Writer | None = None
+
+
+async def read_request(request: Request, house: Services, tenant: str, key: str) -> Asked:
+    """Read the body; an upload will be stored under `key`. Raises problems; leaves nothing behind then."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == MULTIPART:
+        return await read_form(request, house, key)
+    if kind == JSON:
+        return await read_json(request, tenant)
+    raise Problem(
+        415, "unsupported-media-type", f"Send {MULTIPART} with the drawing, or {JSON} naming one in the store."
+    )
+
+
+async def read_json(request: Request, tenant: str) -> Asked:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_JSON:
+            raise Problem(413, "request-too-large", f"The JSON is larger than {MAX_JSON} bytes.")
+    try:
+        asked = RenderRequest.model_validate_json(bytes(body))
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise invalid(faults, where="body", status=400 if faults[0]["type"] == "json_invalid" else 422) from error
+    if asked.source.split("/")[1] != tenant:
+        raise NotFound(asked.source)
+    return Asked(asked.options, clean_filename(asked.filename), asked.source)
+
+
+async def read_form(request: Request, house: Services, key: str) -> Asked:
+    limit = house.settings.upload_limit
+    if int(request.headers.get("content-length", "0")) > limit + FORM_OVERHEAD:
+        raise too_large(limit)
+    reader = FormReader(boundary_of(request.headers["content-type"]))
+    writer = await house.run(house.store.writer, key)
+    try:
+        await write_blueprint(request, reader, writer, house)
+        form = reader.finish()
+        house.metrics.uploaded.inc(writer.size)
+        return Asked(parse_options(form.fields), form.filename, key, writer)
+    except BaseException:
+        writer.discard()
+        raise
+
+
+async def write_blueprint(request: Request, reader: FormReader, writer: Writer, house: Services) -> None:
+    """Move the drawing from the wire into `writer`. Raises a 413 problem."""
+    limit = house.settings.upload_limit
+    received = 0
+    gathered = bytearray()
+    async for chunk in request.stream():
+        received += len(chunk)
+        gathered += reader.feed(chunk)
+        if received > limit + FORM_OVERHEAD or writer.size + len(gathered) > limit:
+            raise too_large(limit)
+        if len(gathered) >= CHUNK:
+            await house.run(writer.write, gathered)
+            gathered = bytearray()
+    if gathered:
+        await house.run(writer.write, gathered)
+
+
+def parse_options(fields: dict[str, str]) -> RenderOptions:
+    """The options in a form's fields. Raises a 422 problem that names the faults."""
+    try:
+        return RenderOptions.model_validate_strings(fields)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise invalid(faults, where="options") from error
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(413, "upload-too-large", f"The drawing is larger than {limit:,} bytes, the most that is taken.")
