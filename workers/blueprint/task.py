@@ -13,7 +13,7 @@ from tasks import app, renders
 from tasks.ledger import Job, State
 from tasks.plan import PlanError, check, plan
 from tasks.store import MANIFEST, NotFound
-from workers.blueprint import BlueprintError, EngineError, render
+from workers.blueprint import BlueprintError, EngineError, Step, render
 from workers.blueprint.native import prepare
 from workers.fence.attempt import Done, GiveBack, JobError, Running, attempt
 from workers.fence.bench import bench
@@ -80,6 +80,9 @@ def _plan(running: Running, source: Path, filename: str, digest: str) -> None:
 
 
 def _draw(running: Running, source: Path, prefix: str, message: renders.RenderMessage) -> None:
+    def tell(step: Step) -> None:
+        running.progress(step.percent, step.stage, step.layer)
+
     with running.bench.folder() as out:
         try:
             render(
