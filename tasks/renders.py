@@ -7,12 +7,15 @@ from `RenderMessage` for publishers in other languages.
 import hashlib
 import hmac
 import json
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from tasks.settings import Tenant
+
+if TYPE_CHECKING:
+    from tasks.ledger import Job
 
 TASK = "render.blueprint"
 
@@ -95,3 +98,15 @@ def artifact_prefix(tenant: str, key: str) -> str:
 def source_key(tenant: str, job: str) -> str:
     """Key under which the intake stores the blueprint of `job`."""
     return f"sources/{tenant}/{job}"
+
+
+def message_of(job: "Job") -> RenderMessage:
+    """The message that asks for a job of the ledger once more."""
+    return RenderMessage(
+        job=job.id,
+        tenant=job.tenant,
+        source=job.source,
+        filename=job.filename,
+        options=RenderOptions.model_validate(job.options),
+        traceparent=job.traceparent,
+    )

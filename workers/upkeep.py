@@ -6,7 +6,6 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from tasks import app, renders, topology, upkeep
-from tasks.ledger import Job
 from tasks.publish import NotPublished, Publisher
 from workers.fence import notes
 from workers.fence.bench import bench
@@ -25,7 +24,7 @@ def sweep(**fields: Any) -> None:
         waiting = publisher.waiting(topology.RENDER)
         overdue = tools.ledger.jobs.overdue(time.time(), patience=tools.settings.republish_after, waiting=waiting)
         for job in overdue:
-            publisher.publish(renders.TASK, job.id, message_of(job).model_dump(mode="json"))
+            publisher.publish(renders.TASK, job.id, renders.message_of(job).model_dump(mode="json"))
             tools.ledger.jobs.published(job.id, time.time())
     except NotPublished as error:
         logger.warning("The sweep stops until the broker is back: %s", error)
@@ -34,15 +33,3 @@ def sweep(**fields: Any) -> None:
             logger.warning("Published %d jobs again that nobody held.", len(overdue))
     finally:
         publisher.close()
-
-
-def message_of(job: Job) -> renders.RenderMessage:
-    """The message that asks for this job once more."""
-    return renders.RenderMessage(
-        job=job.id,
-        tenant=job.tenant,
-        source=job.source,
-        filename=job.filename,
-        options=renders.RenderOptions.model_validate(job.options),
-        traceparent=job.traceparent,
-    )
