@@ -1,0 +1,130 @@
+"""The steps of a render, in order: plan, open, draw, compose, encode, manifest."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from tasks.plan import Plan, PlanError, plan
+from tasks.renders import ENGINE_VERSION, RenderOptions
+from workers.blueprint.compose import BACKGROUNDS, compose
+from workers.blueprint.encode import encode, photographic
+from workers.blueprint.errors import BlueprintError
+from workers.blueprint.manifest import Layer, Manifest, OutputFile, Preview, SourceFacts
+from workers.blueprint.piece import Piece
+from workers.blueprint.progress import Progress, Stage, Step
+from workers.blueprint.sources import Source, SourceLayer, open_source
+
+# A preview of more pixels needs more than the fence gives to ImageMagick and libwebp together.
+MAX_PIXELS = 16_000_000
+
+
+def run(path: Path, out: Path, options: RenderOptions, report: Callable[[Step], None]) -> Manifest:
+    """See `workers.blueprint.render`; `native.prepare` comes first."""
+    estimate = _plan(path, options)
+    progress = Progress(report, _weights(estimate))
+    progress.at("plan")
+    digest = _digest(path)
+    source = open_source(estimate, path, options, progress)
+    _check_size(source, options)
+    preview, base = _preview(source, out, options, progress)
+    layers = _layers(source, out, progress, preview, base)
+    progress.at("manifest")
+    manifest = Manifest(
+        engine=ENGINE_VERSION,
+        source=_facts(estimate, source, digest),
+        options=options,
+        preview=preview,
+        layers=layers,
+        warnings=list(source.warnings),
+    )
+    manifest.write(out / "manifest.json")
+    progress.at("manifest", 1.0)
+    return manifest
+
+
+def _plan(path: Path, options: RenderOptions) -> Plan:
+    try:
+        return plan(path, width=options.width)
+    except PlanError as error:
+        raise BlueprintError(error.code, error.message) from error
+
+
+def _weights(estimate: Plan) -> dict[Stage, float]:
+    """Shares of the time, as measured on each family."""
+    if estimate.format == "dxf":
+        return {"plan": 1, "open": 30, "draw": 30, "compose": 10, "encode": 28, "manifest": 1}
+    return {"plan": 2, "open": 3, "draw": 60, "compose": 20, "encode": 13, "manifest": 2}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_size(source: Source, options: RenderOptions) -> None:
+    width, height = source.size
+    if width * height > MAX_PIXELS:
+        most = int(options.width * (MAX_PIXELS / (width * height)) ** 0.5)
+        raise BlueprintError(
+            "too-large",
+            f"A preview of {width} x {height} pixels does not fit into a worker. Ask for a width of {most} or less.",
+        )
+
+
+def _preview(source: Source, out: Path, options: RenderOptions, progress: Progress) -> tuple[Preview, Piece | None]:
+    """Write the preview; also the piece that it shows where that is all there is to see of the background."""
+    progress.at("compose")
+    piece = source.preview()
+    lossy = photographic(piece)
+    base = piece if piece.opaque else None
+    picture = compose(piece, BACKGROUNDS[options.background])
+    del piece  # one copy of the pixels is enough while libwebp needs its own
+    with picture:
+        file = encode(picture, out / "preview.webp", lossy=lossy)
+    width, height = source.size
+    return Preview(**file.model_dump(), width=width, height=height), base
+
+
+def _layers(source: Source, out: Path, progress: Progress, preview: OutputFile, base: Piece | None) -> list[Layer]:
+    """Draw, encode and drop one layer after the other."""
+    (out / "layers").mkdir()
+    layers = []
+    for index, layer in enumerate(source.layers):
+        progress.at("encode", index / len(source.layers), layer.name)
+        layers.append(_layer(source, index, layer, out, preview, base))
+    return layers
+
+
+def _layer(source: Source, index: int, layer: SourceLayer, out: Path, preview: OutputFile, base: Piece | None) -> Layer:
+    facts = Layer(
+        index=index, name=layer.name, colour=layer.colour, visible=layer.visible, plots=layer.plots, empty=True
+    )
+    if layer.box is None or not layer.visible:
+        return facts
+    piece = source.layer(index)
+    if piece.blank:
+        return facts
+    name = f"layers/{index:03d}.webp"
+    if piece is base:
+        (out / name).write_bytes((out / preview.file).read_bytes())
+        file = preview
+    else:
+        with compose(piece, None) as picture:
+            file = encode(picture, out / name, lossy=photographic(piece))
+    return facts.model_copy(
+        update={"empty": False, "extent": piece.box, "file": name, "bytes": file.bytes, "sha256": file.sha256}
+    )
+
+
+def _facts(estimate: Plan, source: Source, digest: str) -> SourceFacts:
+    geometry = source.geometry
+    return SourceFacts(
+        sha256=digest,
+        format=estimate.format,
+        bytes=estimate.size,
+        width=geometry.width,
+        height=geometry.height,
+        pages=geometry.pages,
+        extents=geometry.extents,
+        units=geometry.units,
+    )

@@ -1,0 +1,86 @@
+"""What a render made: the manifest, deterministic byte for byte. Times and peaks are run facts and not in here."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.renders import RenderOptions
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceFacts(_Part):
+    """The blueprint that was drawn."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    format: str = Field(description="dxf, svg, pdf, png, jpeg, tiff or webp.")
+    bytes: int = Field(ge=0)
+    width: int | None = Field(None, description="Pixels of a raster, or of an SVG or PDF page at its own size.")
+    height: int | None = None
+    pages: int = Field(1, ge=1)
+    extents: tuple[float, float, float, float] | None = Field(
+        None, description="What the preview shows, in drawing units: left, bottom, right, top."
+    )
+    units: str | None = Field(None, description="Name of the drawing unit.")
+
+
+class OutputFile(_Part):
+    """A file beside the manifest."""
+
+    file: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Preview(OutputFile):
+    """All visible layers on their background, drawn in one pass."""
+
+    width: int
+    height: int
+
+
+class Layer(_Part):
+    """A layer, drawn alone on transparency and cropped to `extent`; without a file where there is nothing to see."""
+
+    index: int = Field(ge=0)
+    name: str
+    colour: str | None = Field(None, description="Colour of the layer as #rrggbb.")
+    visible: bool = Field(description="On and thawed.")
+    plots: bool = Field(default=True, description="Marked for plotting.")
+    empty: bool = Field(description="Nothing of it can be seen.")
+    extent: tuple[int, int, int, int] | None = Field(None, description="x, y, width, height in preview pixels.")
+    file: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+class Warning(_Part):  # noqa: A001 - the manifest's own word
+    """Something that is drawn otherwise than its author meant."""
+
+    code: str
+    message: str
+    layer: str | None = None
+
+
+class Manifest(_Part):
+    """Everything that a viewer needs to show a render."""
+
+    version: Literal[1] = 1
+    engine: str
+    source: SourceFacts
+    options: RenderOptions
+    preview: Preview
+    layers: list[Layer]
+    warnings: list[Warning]
+
+    def text(self) -> str:
+        """The manifest as JSON with sorted keys, ending in a newline."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the manifest to `path` as UTF-8."""
+        path.write_text(self.text(), encoding="utf-8")

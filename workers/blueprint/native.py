@@ -1,0 +1,81 @@
+"""Prepare native imaging in this process: environment before loading, limits read back after.
+
+Call `prepare()` in the child that renders, never in a parent that forks: OpenMP and libvips do not survive a fork.
+"""
+
+import ctypes
+import gc
+import os
+from functools import cache
+from pathlib import Path
+
+from workers.blueprint.errors import EngineError
+
+POLICY = Path(__file__).with_name("policy")
+
+# What policy/policy.xml sets and ImageMagick must report. Memory in bytes, area in pixels.
+LIMITS = {
+    "memory": 256 * 1024**2,
+    "map": 0,
+    "disk": 0,
+    "area": 32_000_000,
+    "width": 16_383,
+    "height": 16_383,
+    "thread": 1,
+}
+
+_ENVIRONMENT = {
+    "MAGICK_CONFIGURE_PATH": str(POLICY),
+    "MAGICK_THREAD_LIMIT": "1",
+    "OMP_NUM_THREADS": "1",
+    # One worker renders one job; a second thread hides the latency of reading.
+    "VIPS_CONCURRENCY": "2",
+    "VIPS_BLOCK_UNTRUSTED": "1",
+}
+
+_LOADERS = ("Png", "Jpeg", "Tiff", "Webp", "Svg")
+
+
+@cache
+def prepare() -> None:
+    """Load ImageMagick under our own policy. Costs about 15 MB and 0.2 s, once a process.
+
+    Raises `EngineError` where the library is missing or did not take the limits.
+    """
+    os.environ.update(_ENVIRONMENT)
+    try:
+        found = magick_limits()
+    except ImportError as error:
+        raise EngineError(
+            "ImageMagick's MagickWand library is missing. Install libmagickwand-6.q16-6 (Debian) and try again."
+        ) from error
+    wrong = {name: value for name, value in found.items() if value != LIMITS[name]}
+    if wrong:
+        raise EngineError(
+            f"ImageMagick did not take the limits of {POLICY / 'policy.xml'}: {wrong}. It was loaded before the engine "
+            "in this process, or MAGICK_*_LIMIT is set in the environment; render in a fresh process."
+        )
+
+
+@cache
+def prepare_vips() -> None:
+    """Let libvips read the formats of blueprints and nothing else. Costs about 10 MB, once a process."""
+    import pyvips
+
+    pyvips.cache_set_max(0)
+    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - the binding takes no keyword
+    for loader in _LOADERS:
+        pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)  # noqa: FBT003
+
+
+def release() -> None:
+    """Give freed memory back to the system before the next large buffers are asked for. Costs a millisecond or two."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+def magick_limits() -> dict[str, int]:
+    """ImageMagick's resource limits as it reports them."""
+    from wand.resource import limits
+
+    return {name: int(limits[name]) for name in LIMITS}

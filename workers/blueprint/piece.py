@@ -1,0 +1,54 @@
+"""A piece of picture: decoded pixels and where they lie on the preview."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+Box: TypeAlias = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`pixels` is (height, width, len(channels)) uint8 with straight alpha, its top left corner at `x`, `y`.
+
+    `channels` is their order in memory; P is padding.
+    """
+
+    pixels: Pixels
+    channels: Literal["RGB", "RGBA", "BGRA", "BGRP"]
+    x: int = 0
+    y: int = 0
+
+    @property
+    def box(self) -> Box:
+        """x, y, width, height in preview pixels."""
+        height, width = self.pixels.shape[:2]
+        return self.x, self.y, width, height
+
+    @property
+    def opaque(self) -> bool:
+        """Whether the piece has no alpha channel."""
+        return "A" not in self.channels
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing of the piece can be seen."""
+        return not self.opaque and not self.pixels[..., 3].any()
+
+
+def straighten(pixels: Pixels) -> None:
+    """Turn premultiplied alpha into straight alpha, in place.
+
+    `pixels` is contiguous (height, width, 4) with alpha last. Only translucent pixels are touched: on line work a
+    few per cent. Costs one index of those pixels.
+    """
+    flat = pixels.reshape(-1, 4)
+    alpha = flat[:, 3]
+    partial = np.flatnonzero((alpha != 0) & (alpha != 255))
+    values = flat[partial]
+    a = values[:, 3:].astype(np.uint16)
+    values[:, :3] = np.minimum((values[:, :3].astype(np.uint16) * 255 + a // 2) // a, 255)
+    flat[partial] = values

@@ -1,0 +1,47 @@
+"""Progress that is true: every stage weighs what it costs, and the percentage never goes back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["plan", "open", "draw", "compose", "encode", "manifest"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a render is: `percent` 0 to 100, the stage it is in, and the layer where one is being worked on."""
+
+    percent: int
+    stage: Stage
+    layer: str = ""
+
+
+def ignore(_step: Step) -> None:
+    """Take no notice of a step."""
+
+
+class Progress:
+    """Turns stages and fractions into monotonic percentages.
+
+    `weights` gives each stage's share of the whole in any unit, in the order in which the stages run.
+    """
+
+    def __init__(self, report: Callable[[Step], None], weights: Mapping[Stage, float]) -> None:
+        self._report = report
+        self._weights = weights
+        self._total = sum(weights.values())
+        self._last = Step(-1, "plan")
+
+    def at(self, stage: Stage, fraction: float = 0.0, layer: str = "") -> None:
+        """Report `stage` as done to `fraction` (0 to 1); silent where nothing a reader sees has changed."""
+        before = 0.0
+        for name, weight in self._weights.items():
+            if name == stage:
+                before += weight * min(max(fraction, 0.0), 1.0)
+                break
+            before += weight
+        percent = max(self._last.percent, int(100 * before / self._total))
+        step = Step(percent, stage, layer)
+        if step != self._last:
+            self._last = step
+            self._report(step)

@@ -1,0 +1,84 @@
+"""Sources: one module a family of formats, all behind `Source`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from tasks.plan import Plan
+from tasks.renders import RenderOptions
+from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
+from workers.blueprint.piece import Box, Piece
+from workers.blueprint.progress import Progress
+
+
+@dataclass(frozen=True)
+class SourceLayer:
+    """A layer of an opened source. `box` is what it covers of the preview, in pixels; None where it shows nothing."""
+
+    name: str
+    box: Box | None
+    colour: str | None = None
+    visible: bool = True
+    plots: bool = True
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The source's own size: pixels, or extents (left, bottom, right, top) in drawing units."""
+
+    width: int | None = None
+    height: int | None = None
+    pages: int = 1
+    extents: tuple[float, float, float, float] | None = None
+    units: str | None = None
+
+
+class Source(Protocol):
+    """An opened blueprint, ready to be drawn at the size that was asked for.
+
+    `size` is the preview's width and height in pixels. A piece may be drawn anew at each call: keep none longer than
+    needed, so that memory does not grow with the number of layers.
+    """
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def geometry(self) -> Geometry: ...
+
+    @property
+    def layers(self) -> Sequence[SourceLayer]: ...
+
+    @property
+    def warnings(self) -> Sequence[Warning]: ...
+
+    def preview(self) -> Piece:
+        """All visible layers in draw order, on transparency unless the source covers everything."""
+        ...
+
+    def layer(self, index: int) -> Piece:
+        """The layer at `index`, which has a box, cropped to it."""
+        ...
+
+
+_FAMILIES = {
+    "dxf": "dxf",
+    "svg": "svg",
+    "pdf": "pdf",
+    "png": "raster",
+    "jpeg": "raster",
+    "tiff": "raster",
+    "webp": "raster",
+}
+
+
+def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> Source:
+    """Open and draw the blueprint at `path` with the family that `plan` names.
+
+    Reports the stages `open` and `draw`. Raises `BlueprintError` where the source is broken or lacks what was asked.
+    """
+    family = import_module(f"workers.blueprint.sources.{_FAMILIES[plan.format]}")
+    source: Source = family.open_source(plan, path, options, progress)
+    return source

@@ -1,0 +1,68 @@
+"""SVG through librsvg (inside libvips), drawn at the preview's own resolution.
+
+The text is checked first, then handed over from memory: with no base address librsvg can follow no reference.
+"""
+
+from pathlib import Path
+from xml.parsers import expat
+
+import pyvips
+
+from tasks.plan import Plan, Unsupported
+from tasks.plan.svg import refuse_entities
+from tasks.renders import RenderOptions
+from workers.blueprint.errors import BlueprintError
+from workers.blueprint.native import prepare_vips
+from workers.blueprint.progress import Progress
+from workers.blueprint.sources import Geometry
+from workers.blueprint.sources.flat import FlatSource
+from workers.blueprint.sources.raster import piece, reason
+
+MAX_BYTES = 64 * 1024**2  # the text and librsvg's tree are both held in memory
+
+_LINKS = frozenset({"href", "http://www.w3.org/1999/xlink href", "http://www.w3.org/2000/svg href", "src"})
+_HARMLESS = ("#", "data:")
+_ANCHOR = "http://www.w3.org/2000/svg a"
+
+
+def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> FlatSource:
+    """Draw the SVG. Raises `BlueprintError` (`too-large`, `broken-svg`, `external-reference`, `unsupported`)."""
+    if plan.size > MAX_BYTES:
+        raise BlueprintError("too-large", f"An SVG may have {MAX_BYTES // 1024**2} MiB. Split it, or send it as PDF.")
+    progress.at("open")
+    text = path.read_bytes()
+    check(text)
+    progress.at("draw")
+    prepare_vips()
+    try:
+        image = pyvips.Image.thumbnail_buffer(
+            text, options.width, height=options.width, size="both", option_string="unlimited=true"
+        )
+        base = piece(image)
+    except pyvips.Error as error:
+        raise BlueprintError(
+            "broken-svg", f"The SVG cannot be drawn ({reason(error)}). Open it in an editor and save it again."
+        ) from error
+    return FlatSource(base, Geometry(plan.width, plan.height))
+
+
+def check(text: bytes) -> None:
+    """Refuse entities, references to other files and malformed XML. Raises `BlueprintError`."""
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        for key, value in attributes.items():
+            if key in _LINKS and name != _ANCHOR and not value.strip().startswith(_HARMLESS):
+                raise BlueprintError(
+                    "external-reference",
+                    f"The SVG refers to another file ({value[:80]}). Embed what it needs and send it again.",
+                )
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = start
+    refuse_entities(parser)
+    try:
+        parser.Parse(text, True)  # noqa: FBT003 - the parser takes no keyword
+    except expat.ExpatError as error:
+        raise BlueprintError("broken-svg", f"The SVG is not well-formed XML ({error}). Export it again.") from None
+    except Unsupported as error:
+        raise BlueprintError(error.code, error.message) from None

@@ -1,0 +1,50 @@
+"""What a reader of a drawing should know: warnings for the manifest."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ezdxf.document import Drawing
+from ezdxf.fonts import fonts
+
+from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
+from workers.blueprint.vector.backend import RecordingBackend
+from workers.blueprint.vector.frontend import BlueprintFrontend
+
+
+def notes(document: Drawing, frontend: BlueprintFrontend, backend: RecordingBackend) -> list[Warning]:
+    """Warnings of a finished drawing, in a fixed order."""
+    return [Warning(code=code, message=message) for code, message in _notes(document, frontend, backend)]
+
+
+def _notes(document: Drawing, frontend: BlueprintFrontend, backend: RecordingBackend) -> Iterator[tuple[str, str]]:
+    for font, replacement in _replaced_fonts(document, frontend.styles):
+        yield "font-replaced", f"Font {font} is not installed; {replacement} stands in for it."
+    for name in _external_references(document):
+        yield "xref-not-loaded", f"The external reference {name} is not part of the file and is not drawn."
+    if "IMAGE" in frontend.types:
+        yield "image-not-drawn", "Pictures beside the drawing are not part of the file; their frames are drawn."
+    if frontend.skipped:
+        yield "entities-skipped", f"Not drawn, because their kind is not supported: {_list(frontend.skipped)}."
+    if frontend.broken:
+        yield "entities-broken", f"Not drawn, because they are damaged: {_list(frontend.broken)}."
+    if frontend.solid_hatches:
+        yield "hatch-solid", f"{frontend.solid_hatches} hatches are too dense to draw in time and were filled."
+    if backend.bad_coordinates:
+        yield "bad-coordinates", f"{backend.bad_coordinates} shapes have coordinates that are not usable numbers."
+
+
+def _list(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+
+
+def _replaced_fonts(document: Drawing, styles: set[str]) -> list[tuple[str, str]]:
+    replaced = {}
+    for name in styles:
+        font = document.styles.get(name).dxf.font if name in document.styles else ""
+        if font and not fonts.font_manager.has_font(font):
+            replaced[font] = fonts.resolve_font_face(font).filename
+    return sorted(replaced.items())
+
+
+def _external_references(document: Drawing) -> list[str]:
+    return sorted(block.name for block in document.blocks if block.block is not None and block.block.is_xref)
