@@ -4,6 +4,7 @@ Celery acknowledges a body that it cannot decode, so such a message would vanish
 here, in the parent, before Celery sees it; one that is refused goes to the dead letters with the reason.
 """
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -14,6 +15,7 @@ from tasks.publish import queue_of
 # Bytes. A render's message has about one thousand; a generous bound keeps a flood of large ones out of the parent.
 MAX_BODY = 64 * 1024
 
+# Every task that is served, and what its message must be.
 MESSAGES: dict[str, type[BaseModel]] = {renders.TASK: renders.RenderMessage, upkeep.TASK: upkeep.SweepMessage}
 
 
@@ -55,11 +57,10 @@ class Embedded(BaseModel):
     chord: None = None
 
 
-# No positional arguments: a message has names for everything.
-_BODIES: dict[str, TypeAdapter[Any]] = {
-    task: TypeAdapter(tuple[tuple[()], model, Embedded])  # type: ignore[valid-type]
-    for task, model in MESSAGES.items()
-}
+@cache
+def _body_with(message: type[BaseModel]) -> TypeAdapter[Any]:
+    # No positional arguments: a message has names for everything.
+    return TypeAdapter(tuple[tuple[()], message, Embedded])  # type: ignore[valid-type]
 
 
 def refusal(
@@ -76,11 +77,11 @@ def refusal(
         envelope = Envelope.model_validate(headers)
     except ValidationError as error:
         return f"the headers are not those of Celery's protocol 2: {_first(error)}"
-    schema = _BODIES.get(envelope.task)
+    schema = MESSAGES.get(envelope.task)
     if schema is None or queue_of(envelope.task).routing_key != routing_key:
         return f"no task {envelope.task[:100]!r} is served on the queue {routing_key!r}"
     try:
-        _args, message, _embedded = schema.validate_json(body)
+        _args, message, _embedded = _body_with(schema).validate_json(body)
     except ValidationError as error:
         return f"the body is not [[], message, {{}}] with a message that fits {envelope.task}: {_first(error)}"
     if isinstance(message, renders.RenderMessage) and message.job != envelope.id:
