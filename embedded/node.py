@@ -49,11 +49,11 @@ log.console.level = notice
 
 @dataclass(frozen=True)
 class Node:
-    """A prepared node: where it listens and what runs it."""
+    """A prepared node: where it listens and what runs it, epmd first."""
 
     url: str
     stream_port: int
-    programs: tuple[Program, ...]
+    stages: tuple[tuple[Program, ...], ...]
 
 
 def prepare_node(home: Path) -> Node:
@@ -85,7 +85,7 @@ def prepare_node(home: Path) -> Node:
     return Node(
         url=f"amqp://{USER}:{password}@{LOOPBACK}:{ports['amqp']}//",
         stream_port=ports["stream"],
-        programs=(epmd, rabbitmq),
+        stages=((epmd,), (rabbitmq,)),
     )
 
 

@@ -14,9 +14,6 @@ from embedded.process import Program
 # Seconds that a running render gets to finish when the platform stops. It is started anew by the next `up`.
 WORKER_STOP_TIMEOUT = 10
 
-# Seconds that the web tier gives open connections (event streams never end by themselves) when it stops.
-WEB_GRACE = 3
-
 # Seconds that one question "are you there?" may take.
 PROBE_TIMEOUT = 1.0
 
@@ -31,13 +28,11 @@ def web_url(host: str, port: int) -> str:
 
 def web_program(host: str, port: int, environment: Mapping[str, str], directory: Path) -> Program:
     """The web tier, listening on `host` and `port`."""
-    arguments = ["web.app:create_app", "--factory", "--host", host, "--port", str(port)]
-    arguments += ["--no-access-log", "--timeout-graceful-shutdown", str(WEB_GRACE)]
     return Program(
         name="web",
-        command=(sys.executable, "-m", "uvicorn", *arguments),
+        command=(sys.executable, "-m", "web"),
         ready=lambda: _is_healthy(f"{web_url(host, port)}/healthz"),
-        environment=environment,
+        environment={**environment, "BULKHEAD_HOST": host, "BULKHEAD_PORT": str(port)},
         directory=directory,
     )
 

@@ -1,4 +1,4 @@
-"""Keeps a row of programs running: started in order, restarted when they crash, stopped in reverse order."""
+"""Keeps programs running: started stage by stage, restarted when they crash, stopped in reverse order."""
 
 import logging
 import time
@@ -20,15 +20,18 @@ QUIET_TIME = 60.0
 # Seconds between two looks at the processes.
 WATCH_INTERVAL = 0.2
 
+# Programs that start together, since none of them needs another one.
+Stage = Sequence[Program]
+
 
 def pause_after(crashes: int) -> float:
     """Seconds to wait before the restart that follows the `crashes`th crash in a row (1 is the first)."""
     return min(FIRST_PAUSE * 2.0 ** (crashes - 1), LONGEST_PAUSE)
 
 
-@dataclass
+@dataclass(slots=True)
 class Post:
-    """A program's place in the row: its process and how it has fared. Times are of the supervisor's clock."""
+    """A program's place: its process and how it has fared. Times are of the supervisor's clock."""
 
     process: Process
     started_at: float = 0.0
@@ -39,23 +42,23 @@ class Post:
 class Supervisor:
     """Runs programs until it is asked to stop, as a context manager:
 
-        with Supervisor(programs, logs) as supervisor:   # everything is ready inside
-            supervisor.watch()                           # until ask_to_stop(), say from a signal handler
+        with Supervisor(stages, logs) as supervisor:   # everything is ready inside
+            supervisor.watch()                         # until ask_to_stop(), say from a signal handler
 
-    `tell` receives one line about whatever happens. Use it from one thread, the main one: the kernel ties the
-    processes' lives to the thread that started them.
+    `tell` receives one line about whatever happens. Use it from the main thread: the kernel ties the processes' lives
+    to the thread that started them.
     """
 
     def __init__(
         self,
-        programs: Sequence[Program],
+        stages: Sequence[Stage],
         logs: Path,
         *,
         tell: Callable[[str], None] = _LOG.info,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._posts = [Post(Process(program, logs)) for program in programs]
-        self._started: list[Post] = []
+        self._stages = [[Post(Process(program, logs)) for program in stage] for stage in stages]
+        self._started: list[list[Post]] = []
         self._tell = tell
         self._clock = clock
         self._stopping = False
@@ -71,19 +74,21 @@ class Supervisor:
 
     def process(self, name: str) -> Process:
         """The process of the program called `name`. Raises KeyError."""
-        return {post.process.name: post.process for post in self._posts}[name]
+        return {post.process.name: post.process for stage in self._stages for post in stage}[name]
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopping
 
     def start(self) -> None:
-        """Start every program, each once the one before it is ready. Raises StartFailed with nothing left running.
+        """Start every stage, each once the one before it is ready. Raises StartFailed with nothing left running.
 
         Asked to stop meanwhile, it returns early; `watch` then returns at once.
         """
         try:
-            for post in self._posts:
-                self._tell(f"starting {post.process.name}")
-                self._launch(post)
-                self._started.append(post)
-                post.process.wait_ready(lambda: self._stopping)
+            for stage in self._stages:
+                self._start_stage(stage)
         except Cancelled:
             return
         except BaseException:
@@ -93,8 +98,9 @@ class Supervisor:
     def watch(self) -> None:
         """Restart what crashes, until asked to stop."""
         while not self._stopping:
-            for post in self._started:
-                self._look_after(post)
+            for stage in self._started:
+                for post in stage:
+                    self._look_after(post)
             time.sleep(WATCH_INTERVAL)
 
     def ask_to_stop(self) -> None:
@@ -102,11 +108,24 @@ class Supervisor:
         self._stopping = True
 
     def stop(self) -> None:
-        """Stop every program in reverse order; nothing is left running afterwards."""
+        """Stop every stage in reverse order; nothing is left running afterwards."""
         while self._started:
-            post = self._started.pop()
-            self._tell(f"stopping {post.process.name}")
-            post.process.stop()
+            stage = self._started.pop()
+            for post in stage:
+                post.process.ask_to_stop()
+            for post in stage:
+                post.process.stop()
+                self._tell(f"{post.process.name} is stopped")
+
+    def _start_stage(self, stage: list[Post]) -> None:
+        launched: list[Post] = []
+        self._started.append(launched)
+        for post in stage:
+            self._launch(post)
+            launched.append(post)
+        for post in launched:
+            post.process.wait_ready(lambda: self._stopping)
+            self._tell(f"{post.process.name} is ready after {self._clock() - post.started_at:.1f} s")
 
     def _launch(self, post: Post) -> None:
         post.process.start()
@@ -122,6 +141,4 @@ class Supervisor:
             post.crashes = 1 if now - post.started_at > QUIET_TIME else post.crashes + 1
             pause = pause_after(post.crashes)
             post.restart_at = now + pause
-            self._tell(
-                f"{post.process.name} stopped: {ended}. Starting it again in {pause:g} s; see {post.process.log}"
-            )
+            self._tell(f"{post.process.name}: {ended}. Starting it again in {pause:g} s; see {post.process.log}")

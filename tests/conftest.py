@@ -50,7 +50,7 @@ def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]
         node = prepare_node(home / "rabbitmq")
     except NotInstalled as error:
         without(error)
-    with Supervisor(node.programs, home / "log") as supervisor:
+    with Supervisor(node.stages, home / "log") as supervisor:
         yield Broker(node, supervisor)
 
 
@@ -70,7 +70,7 @@ def mariadb() -> Iterator[MariaDb]:
     home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # mysql may not enter pytest's own directories
     try:
         server = MariaDb(home)
-        with Supervisor([server.program], home / "log"):
+        with Supervisor([[server.program]], home / "log"):
             yield server
     except NotInstalled as error:
         without(error)
@@ -86,7 +86,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = prepare_redis(home / "redis")
     except NotInstalled as error:
         without(error)
-    with Supervisor([server.program], home / "log"):
+    with Supervisor([[server.program]], home / "log"):
         yield server.url
 
 

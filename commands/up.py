@@ -1,0 +1,178 @@
+"""`bulkhead up`: the whole platform on one machine, until Ctrl-C."""
+
+import fcntl
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedded.environment import merge, read
+from embedded.files import PRIVATE_DIRECTORY
+from embedded.leftovers import end_leftovers
+from embedded.node import prepare_node
+from embedded.ports import PortsExhausted, is_free
+from embedded.process import NotInstalled, StartFailed
+from embedded.programs import web_program, web_url, worker_program
+from embedded.redis import prepare_redis
+from embedded.supervisor import Stage, Supervisor
+from tasks.ledger import LedgerUnavailable, open_ledger
+from tasks.ledger.migrate import migrate as upgrade
+from tasks.settings import ENVIRONMENT_FILE, Settings
+from tasks.topology import RENDER, UPKEEP
+
+# Render workers by default: one a core, and no more than this, since each may take a whole fence of memory.
+MOST_WORKERS = 4
+
+BAD_USAGE = 2
+SERVICE_MISSING = 3
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def up(
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Render workers. Default: one a core, at most 4.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, instead of BULKHEAD_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on, instead of BULKHEAD_PORT.")
+    ] = None,
+    redis: Annotated[bool, typer.Option("--redis", help="Also run a private Redis, for live readings.")] = False,
+) -> None:
+    """Run broker, web tier and workers on this machine until Ctrl-C.
+
+    Without BULKHEAD_BROKER_URL a private RabbitMQ node is started; all data lies below ./var. Exit code 0 when
+    stopped, 2 if it runs already or its port is taken, 3 if a service is missing or does not start.
+    """
+    for name, value in (("BULKHEAD_HOST", host), ("BULKHEAD_PORT", port)):
+        if value is not None:
+            os.environ[name] = str(value)
+    var = Settings().var.resolve()
+    var.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    try:
+        with only_instance(var):
+            end_leftovers(var / "log")
+            stages = prepare_services(var, redis=redis)
+            serve(stages, Settings(), var, workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS))
+    except (AlreadyRunning, PortTaken) as error:
+        raise failed(error, BAD_USAGE) from error
+    except (NotInstalled, PortsExhausted, StartFailed, LedgerUnavailable) as error:
+        raise failed(error, SERVICE_MISSING) from error
+
+
+class AlreadyRunning(RuntimeError):
+    """Another `bulkhead up` works in the same directory."""
+
+    def __init__(self, var: Path, pid: str) -> None:
+        super().__init__(
+            f"bulkhead up is running already in {var} (process {pid}). "
+            f"Stop it with `kill {pid}`, or set BULKHEAD_VAR to another directory."
+        )
+
+
+class PortTaken(RuntimeError):
+    """The web tier cannot listen where it should."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"Cannot listen on {host}, port {port}: it is taken. Choose another one with --port.")
+
+
+def failed(error: Exception, code: int) -> typer.Exit:
+    """Print the error; the exit to raise."""
+    typer.secho(str(error), err=True, fg=typer.colors.RED)
+    return typer.Exit(code)
+
+
+@contextmanager
+def only_instance(var: Path) -> Iterator[None]:
+    """Hold the directory's lock. Raises AlreadyRunning."""
+    with (var / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise AlreadyRunning(var, lock.read().strip()) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
+    """The private services that the settings ask for. Their URLs go to the environment file and our environment."""
+    stages: list[Stage] = []
+    values: dict[str, str] = {}
+    if "BULKHEAD_BROKER_URL" not in os.environ:
+        node = prepare_node(var / "rabbitmq")
+        stages += node.stages
+        values["BULKHEAD_BROKER_URL"] = node.url
+    if redis and "BULKHEAD_REDIS_URL" not in os.environ:
+        server = prepare_redis(var / "redis")
+        stages.append([server.program])
+        values["BULKHEAD_REDIS_URL"] = server.url
+    file = var / ENVIRONMENT_FILE.name
+    if "BULKHEAD_SECRET" not in os.environ:
+        values["BULKHEAD_SECRET"] = read(file).get("BULKHEAD_SECRET") or secrets.token_hex(32)
+    merge(file, values)
+    os.environ.update(values)
+    return stages
+
+
+def serve(services: list[Stage], chosen: Settings, var: Path, workers: int) -> None:
+    """Start services, workers and web tier, show where they are, and look after them until a signal comes.
+
+    The web tier is last: what it takes finds somebody to do it, and queues that have settled.
+    """
+    if not is_free(chosen.port, chosen.host):
+        raise PortTaken(chosen.host, chosen.port)
+    migrate(chosen)
+    broker = chosen.broker_url.get_secret_value()
+    here = Path.cwd()
+    names = [f"render{number}" for number in range(1, workers + 1)]
+    crew = [worker_program(name, RENDER, broker, {}, here) for name in names]
+    crew.append(worker_program("upkeep", UPKEEP, broker, {}, here, "-B", "-s", str(var / "beat")))
+    web = web_program(chosen.host, chosen.port, {}, here)
+    supervisor = Supervisor([*services, crew, [web]], var / "log", tell=tell)
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda _number, _frame: supervisor.ask_to_stop())
+    with supervisor:
+        if not supervisor.stopping:
+            typer.echo(screen(chosen, var, names, private_broker=bool(services)))
+        supervisor.watch()
+
+
+def migrate(chosen: Settings) -> None:
+    """Bring the ledger's tables up to date."""
+    database = open_ledger(chosen).database
+    try:
+        upgrade(database)
+    finally:
+        database.close()
+
+
+def tell(line: str) -> None:
+    """One line about what happens."""
+    typer.secho(f"  {line}", err=True, fg=typer.colors.BRIGHT_BLACK)
+
+
+def screen(chosen: Settings, var: Path, workers: list[str], *, private_broker: bool) -> str:
+    """What runs, where, and what to do next."""
+    url = web_url(chosen.host, chosen.port)
+    ledger = "yours (BULKHEAD_LEDGER_URL)" if "BULKHEAD_LEDGER_URL" in os.environ else f"SQLite, {var}/ledger.db"
+    rows = {
+        "open": f"{url}/docs",
+        "send": f"curl -F blueprint=@drawing.dxf {url}/renders",
+        "broker": f"private RabbitMQ, {var}/rabbitmq" if private_broker else "yours (BULKHEAD_BROKER_URL)",
+        "ledger": ledger,
+        "store": chosen.store_url,
+        "workers": ", ".join(workers),
+        "logs": f"{var}/log",
+        "stop": f"Ctrl-C, or kill {os.getpid()}",
+    }
+    title = typer.style("Bulkhead is up.", bold=True, fg=typer.colors.GREEN)
+    return "\n".join(["", title, "", *(f"  {name:<9}{text}" for name, text in rows.items()), ""])
