@@ -43,4 +43,7 @@ def photographic(piece: Piece) -> bool:
     rows = piece.pixels[:: max(1, piece.pixels.shape[0] // SAMPLED_ROWS)]
     if rows.shape[1] < 2:
         return False
-    return float(np.mean((rows[:, 1:] == rows[:, :-1]).all(axis=2))) < PHOTOGRAPHIC_BELOW
+    different = np.zeros((rows.shape[0], rows.shape[1] - 1), bool)
+    for channel in range(rows.shape[2]):
+        different |= rows[:, 1:, channel] != rows[:, :-1, channel]
+    return 1 - float(different.mean()) < PHOTOGRAPHIC_BELOW

@@ -9,6 +9,8 @@ import numpy.typing as npt
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Box: TypeAlias = tuple[int, int, int, int]
 
+BAND_PIXELS = 1 << 18  # a megabyte: stays in the cache
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -42,13 +44,18 @@ class Piece:
 def straighten(pixels: Pixels) -> None:
     """Turn premultiplied alpha into straight alpha, in place.
 
-    `pixels` is contiguous (height, width, 4) with alpha last. Only translucent pixels are touched: on line work a
-    few per cent. Costs one index of those pixels.
+    `pixels` is contiguous (height, width, 4) with alpha last. Works in bands, and touches translucent pixels only:
+    on line work a few per cent.
     """
     flat = pixels.reshape(-1, 4)
-    alpha = flat[:, 3]
-    partial = np.flatnonzero((alpha != 0) & (alpha != 255))
+    for start in range(0, len(flat), BAND_PIXELS):
+        _straighten(flat[start : start + BAND_PIXELS])
+
+
+def _straighten(flat: Pixels) -> None:
+    # On little-endian machines alpha is the highest byte: 1 to 254, shifted down to 0 to 253, is one comparison.
+    partial = np.flatnonzero(flat.view("<u4")[:, 0] - np.uint32(1 << 24) < np.uint32(254 << 24))
     values = flat[partial]
-    a = values[:, 3:].astype(np.uint16)
-    values[:, :3] = np.minimum((values[:, :3].astype(np.uint16) * 255 + a // 2) // a, 255)
+    alpha = values[:, 3:].astype(np.uint16)
+    values[:, :3] = np.minimum((values[:, :3].astype(np.uint16) * 255 + alpha // 2) // alpha, 255)
     flat[partial] = values

@@ -25,7 +25,7 @@ from tasks.renders import RenderOptions
 from workers.blueprint.compose import BACKGROUNDS
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.blueprint.native import release
+from workers.blueprint.native import short_lived
 from workers.blueprint.piece import Piece
 from workers.blueprint.progress import Progress
 from workers.blueprint.sources import Geometry, SourceLayer
@@ -64,19 +64,32 @@ class DxfSource:
         return paint(self.display, self.layers[index].box or (0, 0, 1, 1), index)
 
 
+@dataclass(frozen=True)
+class _Record:
+    """What is left of a document once it is drawn."""
+
+    display: DisplayList
+    extents: Extents
+    units: str | None
+    layers: Sequence[SourceLayer]
+    warnings: Sequence[Warning]
+
+
 def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> DxfSource:
     """Read and draw a layout. Raises `BlueprintError` (`broken-dxf`, `no-such-layout`, `nothing-to-draw`)."""
     progress.at("open")
+    with short_lived():
+        record = _record(path, options, progress)
+    return _place(record, options.width)
+
+
+def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
     document, warnings = _read(path)
     layout = _layout(document, options.layout)
     progress.at("draw")
     context = RenderContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
     backend = RecordingBackend({layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)})
     frontend = _draw(layout, context, backend, options, progress)
-    layers = [_describe(layer, context) for layer in document.layers]
-    layers += [SourceLayer(name, None) for name in backend.names]
-    warnings += notes(document, frontend, backend)
-    unit = units.decode(document.units) if document.units else None
     extents = backend.display.extents()
     if extents is None:
         others = ", ".join(name for name in document.layout_names_in_taborder() if name != layout.name)
@@ -84,9 +97,10 @@ def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progr
             "nothing-to-draw",
             f"Layout {layout.name} shows nothing. Switch layers on, or ask for another layout ({others}).",
         )
-    del document, layout, context, frontend
-    release()
-    return _place(backend.display, extents, unit, layers, warnings, options.width)
+    layers = [_describe(layer, context) for layer in document.layers]
+    layers += [SourceLayer(name, None) for name in backend.names]
+    unit = units.decode(document.units) if document.units else None
+    return _Record(backend.display, extents, unit, layers, warnings + notes(document, frontend, backend))
 
 
 def _read(path: Path) -> tuple[Drawing, list[Warning]]:
@@ -152,15 +166,9 @@ def _steady_random() -> Iterator[None]:
         random.setstate(state)
 
 
-def _place(
-    display: DisplayList,
-    extents: Extents,
-    unit: str | None,
-    layers: list[SourceLayer],
-    warnings: list[Warning],
-    width: int,
-) -> DxfSource:
+def _place(record: _Record, width: int) -> DxfSource:
     """Fit the extents into `width` pixels on the longer side, without a margin: a pixel is a fixed length."""
+    extents, display = record.extents, record.display
     across, up = extents.right - extents.left, extents.top - extents.bottom
     scale = width / max(across, up, MIN_EXTENT)
     size = max(MIN_SIDE, round(across * scale)), max(MIN_SIDE, round(up * scale))
@@ -169,6 +177,6 @@ def _place(
     top = (extents.bottom + extents.top + size[1] / scale) / 2
     display.place(left, top, scale)
     boxes = display.boxes(*size)
-    placed = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(layers)]
+    layers = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(record.layers)]
     shown = (left, top - size[1] / scale, left + size[0] / scale, top)
-    return DxfSource(display, size, Geometry(extents=shown, units=unit), placed, warnings)
+    return DxfSource(display, size, Geometry(extents=shown, units=record.units), layers, record.warnings)
