@@ -14,6 +14,9 @@ LOOPBACK = "127.0.0.1"
 # while the platform is down.
 PORT_RANGE = range(20_000, 32_768)
 
+# Ports looked at before giving up.
+TRIES = 200
+
 
 class PortsExhausted(RuntimeError):
     """No free port was found on 127.0.0.1; stop other servers and try again."""
@@ -56,7 +59,7 @@ def kept_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
 
 
 def _another(taken: set[int]) -> int:
-    for port in random.sample(PORT_RANGE, k=200):
+    for port in random.sample(PORT_RANGE, k=min(TRIES, len(PORT_RANGE))):
         if port not in taken and is_free(port):
             return port
     raise PortsExhausted

@@ -82,6 +82,7 @@ class Process:
         self.program = program
         self.log = logs / f"{program.name}.log"
         self._child: subprocess.Popen[bytes] | None = None
+        self._asked_to_stop = False
 
     @property
     def name(self) -> str:
@@ -108,6 +109,7 @@ class Process:
                 env={**os.environ, **self.program.environment, MARK: mark_of(self.log.parent)},
                 start_new_session=True,
             )
+        self._asked_to_stop = False
 
     def wait_ready(self, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Block until the program works. Raises StartFailed, or Cancelled as soon as `cancelled()`."""
@@ -135,9 +137,10 @@ class Process:
         return f"it ended with exit code {child.returncode}"
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM to the process; what it started is its own to end."""
-        if self.ended() is None:
+        """Send SIGTERM to the process, once: many a program takes a second one for impatience."""
+        if self.ended() is None and not self._asked_to_stop:
             os.kill(self.pid, signal.SIGTERM)
+            self._asked_to_stop = True
 
     def stop(self) -> None:
         """End the process: SIGTERM, then SIGKILL to all of its group once `stop_timeout` has passed."""

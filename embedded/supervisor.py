@@ -98,10 +98,14 @@ class Supervisor:
     def watch(self) -> None:
         """Restart what crashes, until asked to stop."""
         while not self._stopping:
-            for stage in self._started:
-                for post in stage:
-                    self._look_after(post)
+            self.look_after_all()
             time.sleep(WATCH_INTERVAL)
+
+    def look_after_all(self) -> None:
+        """One look at every process: note who has crashed, start again whose pause is over."""
+        for stage in self._started:
+            for post in stage:
+                self._look_after(post)
 
     def ask_to_stop(self) -> None:
         """Let `watch` return soon. Safe in a signal handler."""
