@@ -18,7 +18,7 @@ from tasks.ledger.requests import Done, InProgress, New
 from tasks.progress import Progress
 from tasks.renders import RenderOptions, source_key
 from web.cursors import decode_cursor, encode_cursor
-from web.idempotency import fingerprint, in_progress, parse_key, reused
+from web.idempotency import in_progress, parse_key, reused
 from web.prefer import parse_wait
 from web.problems import declare
 from web.removal import take_away
@@ -118,11 +118,11 @@ async def reservation(house: Services, tenant: str, key: str | None) -> AsyncIte
 
 async def repeated(house: Services, tenant: str, former: Done, asked: Asked) -> Job:
     """The job of a former request with the same key. Raises a 422 problem if that one had other content."""
-    content = asked.source
-    if asked.writer:
-        content = asked.writer.digest
-        asked.writer.discard()
-    if fingerprint(content, asked.filename, asked.options) != former.fingerprint:
+    try:
+        await house.run(asked.settle)
+    finally:
+        asked.discard()
+    if asked.fingerprint != former.fingerprint:
         raise reused()
     return await find(house, tenant, former.job)
 

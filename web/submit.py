@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tasks.broker import BrokerUnavailable, NotPublished, QueueFull
@@ -15,7 +15,6 @@ from tasks.ledger import Job, LedgerUnavailable, State
 from tasks.plan import Plan, PlanError, TooLarge, check, plan
 from tasks.renders import TASK, RenderMessage, artifact_key, artifact_prefix
 from tasks.store import MANIFEST, StoreError
-from web.idempotency import fingerprint
 from web.problems import Problem
 from web.services import Services
 from web.uploads import Asked
@@ -33,14 +32,6 @@ class Submission:
     idempotency_key: str | None = None
     traceparent: str | None = None
 
-    @property
-    def digest(self) -> str | None:
-        return self.asked.writer.digest if self.asked.writer else None
-
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint(self.digest or self.asked.source, self.asked.filename, self.asked.options)
-
 
 def submit(house: Services, submission: Submission) -> Job:
     """Accept a render durably; a drawing that was rendered alike before has succeeded at once.
@@ -49,22 +40,23 @@ def submit(house: Services, submission: Submission) -> Job:
     """
     asked = submission.asked
     try:
+        asked.settle()
         estimate = estimated(house, asked)
         if asked.writer:
             asked.writer.commit()
     finally:
-        if asked.writer:
-            asked.writer.discard()
+        asked.discard()
     job = job_of(house, submission, estimate)
     try:
-        house.ledger.jobs.accept(job, idempotency_key=submission.idempotency_key, fingerprint=submission.fingerprint)
+        house.ledger.jobs.accept(job, idempotency_key=submission.idempotency_key, fingerprint=asked.fingerprint)
     except LedgerUnavailable:
         forget_source(house, submission)
         raise
     if job.state is State.SUCCEEDED:
         house.metrics.submissions.labels("reused").inc()
-        return job
-    return publish(house, submission, job)
+    else:
+        publish(house, submission, job)
+    return job
 
 
 def estimated(house: Services, asked: Asked) -> Plan:
@@ -83,8 +75,12 @@ def estimated(house: Services, asked: Asked) -> Plan:
 
 
 def job_of(house: Services, submission: Submission, estimate: Plan) -> Job:
-    """The job as the ledger shall know it: accepted, or succeeded if its artifacts are there already."""
-    asked, digest = submission.asked, submission.digest
+    """The job as the ledger shall know it: succeeded if its artifacts are there already, else queued.
+
+    It is recorded as queued just before it is published, which saves a transaction: if the process dies in between,
+    nobody was promised anything and upkeep publishes the job when its message does not turn up.
+    """
+    asked, digest = submission.asked, submission.asked.digest
     now = house.clock()
     artifact = None
     if digest:
@@ -95,7 +91,7 @@ def job_of(house: Services, submission: Submission, estimate: Plan) -> Job:
     return Job(
         id=submission.job,
         tenant=submission.tenant,
-        state=State.SUCCEEDED if artifact else State.ACCEPTED,
+        state=State.SUCCEEDED if artifact else State.QUEUED,
         source=asked.source,
         filename=asked.filename,
         options=asked.options.model_dump(),
@@ -107,11 +103,13 @@ def job_of(house: Services, submission: Submission, estimate: Plan) -> Job:
         plan=estimate.as_dict(),
         artifact=artifact,
         traceparent=submission.traceparent,
+        published_at=None if artifact else now,
+        publications=0 if artifact else 1,
     )
 
 
-def publish(house: Services, submission: Submission, job: Job) -> Job:
-    """Publish an accepted job; if the broker does not confirm it, take it back and raise."""
+def publish(house: Services, submission: Submission, job: Job) -> None:
+    """Publish a recorded job; if the broker does not confirm it, take it back and raise."""
     asked = submission.asked
     message = RenderMessage(
         job=job.id,
@@ -129,11 +127,6 @@ def publish(house: Services, submission: Submission, job: Job) -> Job:
             raise (house.gate.full() if isinstance(error, QueueFull) else error) from error
     house.gate.admitted()
     house.metrics.submissions.labels("accepted").inc()
-    try:
-        house.ledger.jobs.published(job.id, house.clock())
-    except LedgerUnavailable:
-        logger.warning("Job %s is published, but the ledger could not be told", job.id)
-    return replace(job, state=State.QUEUED)
 
 
 def take_back(house: Services, submission: Submission, error: NotPublished) -> bool:

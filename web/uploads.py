@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.renders import MAX_FILENAME, RenderOptions, SourceKey
 from tasks.store import NotFound, Writer
+from web.idempotency import fingerprint
 from web.multipart import FormReader, boundary_of, clean_filename
 from web.problems import Problem, invalid
 from web.services import Services
@@ -33,7 +34,7 @@ class RenderRequest(BaseModel):
     options: RenderOptions = Field(default_factory=RenderOptions)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Asked:
     """What a request asks for. `writer` holds an uploaded drawing, not yet committed; else `source` names one."""
 
@@ -41,6 +42,30 @@ class Asked:
     filename: str
     source: str
     writer: Writer | None = None
+    held: bytes | bytearray = b""
+
+    def settle(self) -> str:
+        """Write what is held back of an upload. Returns its digest, or the key of the source. Blocks."""
+        if self.writer is None:
+            return self.source
+        self.writer.write(self.held)
+        self.held = b""
+        return self.writer.digest
+
+    @property
+    def digest(self) -> str | None:
+        """SHA-256 of an uploaded and settled drawing, in hex."""
+        return self.writer.digest if self.writer else None
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells requests of other content apart."""
+        return fingerprint(self.digest or self.source, self.filename, self.options)
+
+    def discard(self) -> None:
+        """Forget an upload that was not committed."""
+        if self.writer:
+            self.writer.discard()
 
 
 async def read_request(request: Request, house: Services, tenant: str, key: str) -> Asked:
@@ -76,19 +101,20 @@ async def read_form(request: Request, house: Services, key: str) -> Asked:
     if int(request.headers.get("content-length", "0")) > limit + FORM_OVERHEAD:
         raise too_large(limit)
     reader = FormReader(boundary_of(request.headers["content-type"]))
-    writer = await house.run(house.store.writer, key)
+    writer = house.store.writer(key)
     try:
-        await write_blueprint(request, reader, writer, house)
+        held = await write_blueprint(request, reader, writer, house)
         form = reader.finish()
-        house.metrics.uploaded.inc(writer.size)
-        return Asked(parse_options(form.fields), form.filename, key, writer)
+        house.metrics.uploaded.inc(writer.size + len(held))
+        return Asked(parse_options(form.fields), form.filename, key, writer, held)
     except BaseException:
         writer.discard()
         raise
 
 
-async def write_blueprint(request: Request, reader: FormReader, writer: Writer, house: Services) -> None:
-    """Move the drawing from the wire into `writer`. Raises a 413 problem."""
+async def write_blueprint(request: Request, reader: FormReader, writer: Writer, house: Services) -> bytearray:
+    """Move the drawing from the wire into `writer`, save the last chunk, which is returned: whoever goes on with the
+    drawing in a thread saves a trip by writing it there. Raises a 413 problem."""
     limit = house.settings.upload_limit
     received = 0
     gathered = bytearray()
@@ -100,8 +126,7 @@ async def write_blueprint(request: Request, reader: FormReader, writer: Writer, 
         if len(gathered) >= CHUNK:
             await house.run(writer.write, gathered)
             gathered = bytearray()
-    if gathered:
-        await house.run(writer.write, gathered)
+    return gathered
 
 
 def parse_options(fields: dict[str, str]) -> RenderOptions:

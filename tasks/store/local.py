@@ -126,7 +126,9 @@ class LocalStore:
         return swept
 
     def check(self) -> None:
-        Writer("a probe", self._temporary, lambda _path: None).discard()
+        probe = Writer("a probe", self._temporary, lambda _path: None)
+        probe.write(b"probe")
+        probe.discard()
 
     def _new_directory(self) -> Path:
         try:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
+from uuid import uuid4
 
 from tasks.store.errors import translate
 
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 CHUNK = 1 << 20  # bytes a copy moves at a time
 
 
 class Writer:
     """A new object, invisible until `commit`. Leave its `with` block in peace to commit, with an exception
-    to discard. All its methods block: call them from a thread.
+    to discard. Making one costs nothing; its methods block: call them from a thread.
 
-    `path` is a local file with everything written so far, `size` its bytes, `digest` its SHA-256 in hex.
-    `write` and `commit` raise StoreFull or StoreError; nothing is left behind then.
+    `size` is the bytes written so far, `digest` their SHA-256 in hex. `write` and `commit` raise StoreFull or
+    StoreError; nothing is left behind then.
     """
 
     def __init__(self, key: str, directory: Path, publish: Callable[[Path], None]) -> None:
@@ -29,34 +31,38 @@ class Writer:
         self.size = 0
         self._hash = hashlib.sha256()
         self._publish = publish
-        try:
-            descriptor, name = tempfile.mkstemp(prefix="writing-", dir=directory)
-        except OSError as error:
-            raise translate(error, key) from error
-        self.path = Path(name)
-        self._file: BinaryIO = os.fdopen(descriptor, "wb", buffering=0)
+        self._path = directory / f"writing-{uuid4().hex}"
+        self._opened: FileIO | None = None
 
     @property
     def digest(self) -> str:
         return self._hash.hexdigest()
 
+    @property
+    def path(self) -> Path:
+        """A local file with everything written so far."""
+        self._file()
+        return self._path
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        file = self._file()
         self._hash.update(data)
         self.size += len(data)
         rest = memoryview(data)
         try:
             while rest:
-                rest = rest[self._file.write(rest) :]
+                rest = rest[file.write(rest) :]
         except OSError as error:
             self.discard()
             raise translate(error, self.key) from error
 
     def commit(self) -> None:
         """Make the object durable and visible, at once and whole."""
+        file = self._file()
         try:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._publish(self.path)
+            os.fsync(file.fileno())
+            file.close()
+            self._publish(self._path)
         except OSError as error:
             raise translate(error, self.key) from error
         finally:
@@ -64,9 +70,18 @@ class Writer:
 
     def discard(self) -> None:
         """Forget what was written; harmless after `commit`."""
-        self._file.close()
-        with suppress(FileNotFoundError):
-            self.path.unlink()
+        if self._opened:
+            self._opened.close()
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+
+    def _file(self) -> FileIO:
+        if self._opened is None:
+            try:
+                self._opened = FileIO(os.open(self._path, CREATE, 0o600), "wb")
+            except OSError as error:
+                raise translate(error, self.key) from error
+        return self._opened
 
     def __enter__(self) -> Self:
         return self

@@ -124,6 +124,7 @@ def test_given_litter_of_killed_writers_when_swept_then_only_what_is_old_goes(
     store: LocalStore, tmp_path: Path
 ) -> None:
     with store.writer("sources/acme/1") as young:
+        young.write(b"x")
         (tmp_path / "store" / ".tmp" / "writing-old").write_bytes(b"x")
         (tmp_path / "store" / ".tmp" / "old-tree").mkdir()
         long_ago = time.time() - 100_000
