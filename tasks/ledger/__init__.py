@@ -24,6 +24,7 @@ from tasks.ledger.states import (
     Outcome,
     Settled,
     State,
+    Taken,
 )
 from tasks.settings import Settings
 
@@ -58,5 +59,6 @@ __all__ = [
     "Page",
     "Settled",
     "State",
+    "Taken",
     "open_ledger",
 ]

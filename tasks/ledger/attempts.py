@@ -17,6 +17,7 @@ from tasks.ledger.schema import attempts, jobs
 from tasks.ledger.states import (
     FINAL,
     UNEXPLAINED,
+    WAITING,
     Attempt,
     Claim,
     Granted,
@@ -25,6 +26,7 @@ from tasks.ledger.states import (
     Outcome,
     Settled,
     State,
+    Taken,
     after_death,
     may_claim,
 )
@@ -46,7 +48,8 @@ class Attempts:
         """Begin the next attempt at the job, which is adopted if the ledger has never heard of it.
 
         `is_gone` tells whether a former holder is known to have died; its attempt then ends unexplained, and the lease
-        need not run out first.
+        need not run out first. So does an attempt of this very holder, which does one thing at a time: it lost the
+        answer to its claim, or gave the message back when the ledger was away.
         """
 
         def change(connection: Connection) -> Claim:
@@ -55,9 +58,11 @@ class Attempts:
                 connection.execute(insert(jobs).values(asdict(replace(job, state=State.QUEUED, updated_at=now))))
                 known = _locked(connection, job.id)
                 assert known is not None  # noqa: S101 -- inserted in this transaction
-            if known.state in FINAL or known.tenant != job.tenant:
+            if (known.tenant, known.source) != (job.tenant, job.source):
+                return Taken(known)
+            if known.state in FINAL:
                 return Settled(known)
-            gone = known.holder is not None and is_gone(known.holder)
+            gone = known.holder is not None and (known.holder == holder or is_gone(known.holder))
             if not may_claim(known, now, holder_is_gone=gone):
                 return Held(known)
             if known.state is State.RUNNING:
@@ -96,10 +101,14 @@ class Attempts:
         return self._settle(job_id, attempt, State.FAILED, Outcome.FAILED, now, error=error, facts=facts)
 
     def release(self, job_id: str, attempt: int, *, now: float, cause: str, story: str) -> bool:
-        """Give the job back through no fault of its own: the store was away, the worker is stopping."""
+        """Give the job back through no fault of its own: the store was away, the worker is stopping.
+
+        Its message is let go, so it counts as never published: the next sweep publishes it.
+        """
 
         def change(connection: Connection) -> bool:
-            if not _set(connection, job_id, attempt, state=State.QUEUED, holder=None, lease_until=None, updated_at=now):
+            values = {"state": State.QUEUED, "holder": None, "lease_until": None, "published_at": None}
+            if not _set(connection, job_id, attempt, updated_at=now, **values):
                 return False
             _end(connection, job_id, attempt, Outcome.RELEASED, now, cause=cause, story=story)
             return True
@@ -131,9 +140,13 @@ class Attempts:
             if number == job.attempt and job.state is State.RUNNING:
                 return self._close(connection, job, cause, story, now=now, causal=causal).state
             _end(connection, job_id, number, Outcome.DIED, now, cause=cause, story=story)
-            if causal:
-                connection.execute(update(jobs).where(jobs.c.id == job_id).values(deaths=jobs.c.deaths + 1))
-            return job.state
+            if not causal:
+                return job.state
+            # It was counted as a loss when it was closed. Whoever runs the job by now may finish.
+            explained = replace(job, deaths=job.deaths + 1, losses=max(0, job.losses - 1))
+            if job.state in WAITING:
+                explained = self._decide(explained, cause, story, number, now)
+            return _save(connection, explained).state
 
         return self._database.write(change)
 
@@ -145,24 +158,23 @@ class Attempts:
 
     def _close(self, connection: Connection, job: Job, cause: str, story: str, *, now: float, causal: bool) -> Job:
         """End the current attempt of a running job by death, and decide what becomes of the job."""
-        deaths = job.deaths + causal
-        state = after_death(deaths=deaths, attempts=job.attempt, max_deaths=self._max_deaths)
+        _end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story)
+        counted = replace(job, deaths=job.deaths + causal, losses=job.losses + (not causal))
+        return _save(connection, self._decide(counted, cause, story, job.attempt, now))
+
+    def _decide(self, job: Job, cause: str, story: str, attempt: int, now: float) -> Job:
+        """The job as it is after the death of `attempt`, which is counted already: it waits again, or is dead."""
+        state = after_death(deaths=job.deaths, losses=job.losses, max_deaths=self._max_deaths)
         dead = state is State.DEAD
-        error = {"code": cause, "detail": f"{story} Attempt {job.attempt} was the last one."} if dead else None
-        closed = replace(
+        return replace(
             job,
             state=state,
-            deaths=deaths,
             holder=None,
             lease_until=None,
             updated_at=now,
             finished_at=now if dead else None,
-            error=error,
+            error={"code": cause, "detail": f"{story} Attempt {attempt} was the last one."} if dead else None,
         )
-        values = {key: value for key, value in asdict(closed).items() if key != "id"}
-        connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
-        _end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story)
-        return closed
 
     def _settle(
         self,
@@ -187,6 +199,12 @@ class Attempts:
 
 def _locked(connection: Connection, job_id: str) -> Job | None:
     return as_job(connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none())
+
+
+def _save(connection: Connection, job: Job) -> Job:
+    values = {key: value for key, value in asdict(job).items() if key != "id"}
+    connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+    return job
 
 
 def _begin(connection: Connection, job: Job, holder: str, now: float, lease: float) -> Job:

@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 T = TypeVar("T")
+
+# Connections kept open, and those beyond that busy threads of a web tier may open for a moment.
+POOL_SIZE = 5
+POOL_OVERFLOW = 35
 
 # How long a writer waits for another one, in seconds. SQLite has one writer at a time.
 BUSY_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 2
+POOL_TIMEOUT = 10
 IO_TIMEOUT = 10
 
 # MariaDB: deadlock, lock wait time-out. Nothing was written; the transaction may simply run again.
@@ -42,7 +48,9 @@ class Database:
         return self._run(query, readonly=True)
 
     def write(self, change: Callable[[Connection], T]) -> T:
-        """The answer of `change`, committed. Raises IntegrityError as it is: a row is there already."""
+        """The answer of `change`, committed. Raises as they are: IntegrityError, for a row that is there already, and
+        DataError, for a value that fits no column.
+        """
         return self._run(change, readonly=False)
 
     def _run(self, work: Callable[[Connection], T], *, readonly: bool) -> T:
@@ -51,8 +59,10 @@ class Database:
                 connection = self.engine.connect().execution_options(bulkhead_readonly=readonly)
                 with connection, connection.begin():
                     return work(connection)
-            except IntegrityError:
+            except (IntegrityError, DataError):
                 raise
+            except PoolTimeout as error:
+                raise LedgerUnavailable("every connection is busy") from error
             except DBAPIError as error:
                 if not _lost_against_another(error) or attempt == TRIES - 1:
                     raise LedgerUnavailable(error.orig) from error
@@ -75,10 +85,11 @@ def _lost_against_another(error: DBAPIError) -> bool:
 
 def _engine(url: str) -> Engine:
     target = make_url(url)
+    pool = {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW, "pool_timeout": POOL_TIMEOUT}
     if target.get_backend_name() == "sqlite":
         if target.database:
             Path(target.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
+        engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}, **pool)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -86,6 +97,7 @@ def _engine(url: str) -> Engine:
         target,
         pool_pre_ping=True,
         pool_recycle=300,
+        **pool,
         isolation_level="READ COMMITTED",
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,

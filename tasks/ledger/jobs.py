@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, tuple_, update
 
 from tasks.ledger.database import Database
-from tasks.ledger.schema import jobs, requests
-from tasks.ledger.states import FINAL, OPEN, REPLAYABLE, Job, State, is_overdue
+from tasks.ledger.schema import attempts, jobs, requests
+from tasks.ledger.states import FINAL, OPEN, REPLAYABLE, WAITING, Job, Outcome, State, is_overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,43 +100,39 @@ class Jobs:
 
     def cancel(self, job_id: str, now: float, *, error: dict[str, Any]) -> bool:
         """Cancel a job that is not settled. A worker that holds it notices at its next sign of life."""
-        return self._change(
-            job_id,
-            OPEN,
-            state=State.CANCELLED,
-            error=error,
-            finished_at=now,
-            updated_at=now,
-            holder=None,
-            lease_until=None,
-        )
+        values = {"state": State.CANCELLED, "error": error, "finished_at": now, "updated_at": now}
+        running = (attempts.c.job == job_id) & (attempts.c.outcome == Outcome.RUNNING)
+
+        def change(connection: Connection) -> bool:
+            if not _change(connection, job_id, OPEN, holder=None, lease_until=None, **values):
+                return False
+            connection.execute(update(attempts).where(running).values(outcome=Outcome.CANCELLED, ended_at=now))
+            return True
+
+        return self._database.write(change)
 
     def bury(self, job_id: str, now: float, *, error: dict[str, Any]) -> bool:
         """Mark a job dead whose message the broker gave up on."""
-        waiting = frozenset({State.ACCEPTED, State.QUEUED})
-        return self._change(job_id, waiting, state=State.DEAD, error=error, finished_at=now, updated_at=now)
+        values = {"state": State.DEAD, "error": error, "finished_at": now, "updated_at": now}
+        return self._database.write(lambda connection: _change(connection, job_id, WAITING, **values))
 
     def replay(self, job_id: str, now: float) -> bool:
         """Make a failed, dead or cancelled job ready for another round, its deaths forgiven. Publish it afterwards."""
-        return self._change(
-            job_id,
-            REPLAYABLE,
-            state=State.ACCEPTED,
-            error=None,
-            deaths=0,
-            finished_at=None,
-            published_at=None,
-            publications=0,
-            updated_at=now,
+        forgiven = {"error": None, "deaths": 0, "losses": 0, "finished_at": None}
+        unpublished = {"state": State.ACCEPTED, "published_at": None, "publications": 0, "updated_at": now}
+        return self._database.write(
+            lambda connection: _change(connection, job_id, REPLAYABLE, **forgiven, **unpublished)
         )
 
     def remove(self, job_id: str) -> bool:
         """Forget a settled job with its attempts. False if it is unknown or not settled."""
 
         def change(connection: Connection) -> bool:
-            connection.execute(delete(requests).where(requests.c.job == job_id))
             gone = connection.execute(delete(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(FINAL)))
-            return gone.rowcount == 1
+            if gone.rowcount != 1:
+                return False
+            connection.execute(delete(requests).where(requests.c.job == job_id))
+            return True
 
         return self._database.write(change)
 
@@ -150,8 +146,13 @@ class Jobs:
 
     def overdue(self, now: float, *, patience: float, waiting: int, limit: int = 500) -> list[Job]:
         """Jobs whose message must be published again; `waiting` is the number of messages in their queue."""
-        oldest = select(jobs).where(jobs.c.state.in_(OPEN)).order_by(jobs.c.updated_at).limit(limit * 4)
-        rows = self._database.read(lambda connection: connection.execute(oldest).all())
+        held_no_more = (jobs.c.state == State.RUNNING) & (jobs.c.lease_until <= now)
+        since = func.coalesce(jobs.c.published_at, jobs.c.created_at)
+        candidates = held_no_more | (jobs.c.state.in_(WAITING) & (since < now - patience))
+        # Those published least often come first: a long backlog must not hide a job whose message is gone.
+        order = jobs.c.publications, jobs.c.updated_at
+        query = select(jobs).where(candidates).order_by(*order).limit(limit * 4)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
         found = [job for job in map(as_job, rows) if job and is_overdue(job, now, patience=patience, waiting=waiting)]
         return found[:limit]
 
@@ -159,9 +160,10 @@ class Jobs:
         query = select(jobs.c.id).where(*conditions).limit(1)
         return self._database.read(lambda connection: connection.execute(query).first() is not None)
 
-    def _change(self, job_id: str, states: frozenset[State], **values: Any) -> bool:
-        statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states)).values(values)
-        return self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
+
+def _change(connection: Connection, job_id: str, states: frozenset[State], **values: Any) -> bool:
+    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states)).values(values)
+    return connection.execute(statement).rowcount == 1
 
 
 def as_job(row: Row[Any] | None) -> Job | None:

@@ -31,7 +31,7 @@ def migrate(database: Database) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     with _connected(database) as connection, _alone(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

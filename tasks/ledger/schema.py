@@ -29,6 +29,7 @@ jobs = Table(
     Column("traceparent", String(55)),
     Column("attempt", Integer, nullable=False, default=0),
     Column("deaths", Integer, nullable=False, default=0),
+    Column("losses", Integer, nullable=False, default=0),
     Column("holder", String(255)),
     Column("lease_until", Double),
     Column("published_at", Double),

@@ -23,6 +23,7 @@ class State(StrEnum):
 
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.DEAD, State.CANCELLED})
 OPEN = frozenset(State) - FINAL
+WAITING = frozenset({State.ACCEPTED, State.QUEUED})
 REPLAYABLE = frozenset({State.FAILED, State.DEAD, State.CANCELLED})
 
 
@@ -40,8 +41,9 @@ class Outcome(StrEnum):
 # An attempt whose worker vanished without a word about why. A death note that comes late may still explain it.
 UNEXPLAINED = "worker-lost"
 
-# A job whose every worker vanishes unexplained must end, too: as often as the broker would deliver its message.
-MAX_ATTEMPTS = 20
+# A job that loses every worker through no fault that anybody can see must end, too: as often as the broker would
+# deliver its message. Attempts that were given back (the store was away) do not count.
+MAX_LOSSES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Job:
     traceparent: str | None = None
     attempt: int = 0
     deaths: int = 0
+    losses: int = 0
     holder: str | None = None
     lease_until: float | None = None
     published_at: float | None = None
@@ -107,7 +110,14 @@ class Settled:
     job: Job
 
 
-Claim = Granted | Held | Settled
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The id belongs to another job: of another tenant, or of another source."""
+
+    job: Job
+
+
+Claim = Granted | Held | Settled | Taken
 
 
 def may_claim(job: Job, now: float, *, holder_is_gone: bool) -> bool:
@@ -117,23 +127,26 @@ def may_claim(job: Job, now: float, *, holder_is_gone: bool) -> bool:
     return holder_is_gone or job.lease_until is None or job.lease_until <= now
 
 
-def after_death(*, deaths: int, attempts: int, max_deaths: int) -> State:
-    """What becomes of a job whose attempt died: `deaths` are those of its own making, this one included."""
-    return State.DEAD if deaths >= max_deaths or attempts >= MAX_ATTEMPTS else State.QUEUED
+def after_death(*, deaths: int, losses: int, max_deaths: int) -> State:
+    """What becomes of a job whose attempt died: `deaths` of its own making, `losses` of others', this one included."""
+    return State.DEAD if deaths >= max_deaths or losses >= MAX_LOSSES else State.QUEUED
 
 
 def is_overdue(job: Job, now: float, *, patience: float, waiting: int) -> bool:
     """Whether the job's message must be published again.
 
-    A running job is overdue when its lease ran out. A job that nobody picked up is overdue after `patience` seconds if
-    its queue is empty (`waiting` messages), for then its message is gone; if the queue is not empty the message is
-    probably still in it, so the patience doubles with every publication. A message too many does no harm: the claim
-    tells it apart.
+    A running job is overdue when its lease ran out and it was not published since. A job that nobody picked up is
+    overdue after `patience` seconds if its queue is empty (`waiting` messages), for then its message is gone; if the
+    queue is not empty the message is probably still in it, so the patience doubles with every publication. A message
+    too many does no harm: the claim tells it apart.
     """
-    if job.state is State.RUNNING:
-        return job.lease_until is not None and job.lease_until <= now
     if job.state not in OPEN:
         return False
+    if job.state is State.RUNNING:
+        if job.lease_until is None or job.lease_until > now:
+            return False
+        if job.published_at is None or job.published_at <= job.lease_until:
+            return True
     since = job.created_at if job.published_at is None else job.published_at
     lost = waiting == 0 or job.published_at is None
     return now - since > (patience if lost else patience * 2 ** min(job.publications, 10))

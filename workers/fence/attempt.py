@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from celery.exceptions import Reject
 from celery.utils.log import get_logger
 
-from tasks.ledger import Claim, Granted, Held, Job, LedgerUnavailable, State
+from tasks.ledger import Claim, Granted, Held, Job, LedgerUnavailable, State, Taken
 from tasks.progress import Progress
 from tasks.store import StoreError
 from workers.fence import notes
@@ -131,6 +131,8 @@ def attempt(bench: Bench, job: Job, work: Callable[[Running], Done]) -> None:
     if isinstance(claim, Held):
         logger.warning("Job %s is held by %s: let go until its lease runs out.", job.id, claim.job.holder)
         return
+    if isinstance(claim, Taken):
+        raise Reject("the id belongs to another job", requeue=False)
     if not isinstance(claim, Granted):
         _dismiss(claim.job)
         return

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("traceparent", sa.String(55)),
         sa.Column("attempt", sa.Integer, nullable=False, default=0),
         sa.Column("deaths", sa.Integer, nullable=False, default=0),
+        sa.Column("losses", sa.Integer, nullable=False, default=0),
         sa.Column("holder", sa.String(255)),
         sa.Column("lease_until", sa.Double),
         sa.Column("published_at", sa.Double),

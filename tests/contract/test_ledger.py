@@ -1,0 +1,928 @@
+"""One contract, both ledgers: SQLite in a file, and a real MariaDB server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy.exc import DataError, IntegrityError
+
+from embedded.process import NotInstalled, Process
+from tasks.ledger import Granted, Held, Job, Ledger, LedgerUnavailable, Outcome, Settled, State, Taken, open_ledger
+from tasks.ledger.database import Database
+from tasks.ledger.migrate import LedgerOutdated, check_migrated, migrate
+from tasks.ledger.requests import ABANDONED_AFTER, Done, InProgress, New
+from tasks.ledger.schema import attempts as attempts_table
+from tasks.ledger.schema import jobs as jobs_table
+from tasks.ledger.schema import metadata
+from tasks.ledger.states import MAX_LOSSES
+from tasks.settings import Settings
+from tests.conftest import without
+from tests.services.mariadb import MariaDb
+
+T0 = 1_700_000_000.25
+LEASE = 30.0
+MAX_DEATHS = 3
+HOST = "drum-1a2b3c4d-4026531836"
+BOB = f"{HOST}:100:5000"
+EVE = f"{HOST}:200:6000"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def mariadb_home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="bulkhead-ledger-"))  # mysql may not enter pytest's own directories
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def mariadb(mariadb_home: Path) -> MariaDb:
+    """A MariaDB of this module's own, which a test may kill."""
+    try:
+        server = MariaDb(mariadb_home)
+    except NotInstalled as error:
+        without(error)
+    statements = mariadb_home / "first.sql"  # the server wants one statement a line
+    statements.write_text(statements.read_text().replace(";GRANT", ";\nGRANT"))
+    return server
+
+
+@pytest.fixture(scope="module")
+def mariadb_process(mariadb: MariaDb, mariadb_home: Path) -> Iterator[Process]:
+    process = Process(mariadb.program, mariadb_home / "log")
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaDb, mariadb_process: Process) -> str:
+    """An empty database of a running server."""
+    if mariadb_process.ended():
+        mariadb_process.start()
+    mariadb_process.wait_ready()
+    return mariadb.fresh_database()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.service)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty ledger may be made."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    mariadb_url: str = request.getfixturevalue("mariadb_url")
+    return mariadb_url
+
+
+@pytest.fixture
+def open_at() -> Iterator[Callable[[str], Ledger]]:
+    """Opens ledgers, and closes them after the test."""
+    opened: list[Ledger] = []
+
+    def open_one(url: str) -> Ledger:
+        ledger = open_ledger(Settings(ledger_url=url, max_deaths=MAX_DEATHS))  # type: ignore[arg-type]
+        opened.append(ledger)
+        return ledger
+
+    yield open_one
+    for ledger in opened:
+        ledger.database.close()
+
+
+@pytest.fixture
+def ledger(url: str, open_at: Callable[[str], Ledger]) -> Ledger:
+    """A migrated, empty ledger."""
+    ledger = open_at(url)
+    migrate(ledger.database)
+    return ledger
+
+
+def a_job(**fields: Any) -> Job:
+    job_id = str(uuid.uuid4())
+    tenant = fields.get("tenant", "acme")
+    job = Job(
+        id=job_id,
+        tenant=tenant,
+        state=State.ACCEPTED,
+        source=f"sources/{tenant}/{job_id}",
+        filename="pump.dxf",
+        options={"width": 2048, "background": "light"},
+        created_at=T0,
+        updated_at=T0,
+    )
+    return replace(job, **fields)
+
+
+def accepted(ledger: Ledger, **fields: Any) -> Job:
+    job = a_job(**fields)
+    ledger.jobs.accept(job)
+    return job
+
+
+def granted(ledger: Ledger, job: Job, holder: str = BOB, now: float = T0, **more: Any) -> Job:
+    claim = ledger.attempts.claim(job, holder=holder, now=now, lease=LEASE, **more)
+    assert isinstance(claim, Granted)
+    return claim.job
+
+
+def found(ledger: Ledger, job: Job) -> Job:
+    known = ledger.jobs.find(job.id)
+    assert known is not None
+    return known
+
+
+def die(ledger: Ledger, job: Job, pid: int = 100, *, causal: bool = True, now: float = T0 + 1) -> State | None:
+    story = "Native code crashed it with SIGSEGV." if causal else "It was killed from outside with SIGKILL."
+    cause = "crash" if causal else "killed"
+    return ledger.attempts.died(job.id, host=HOST, pid=pid, cause=cause, causal=causal, story=story, now=now)
+
+
+def outcomes(ledger: Ledger, job: Job) -> list[Outcome]:
+    return [attempt.outcome for attempt in ledger.attempts.history(job.id)]
+
+
+def in_parallel(count: int, call: Callable[[int], Any]) -> list[Any]:
+    """The answers of `count` threads that all begin at the same moment."""
+    barrier = threading.Barrier(count)
+
+    def one(number: int) -> Any:
+        barrier.wait(timeout=30)
+        return call(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+# Accepting and finding
+
+
+def test_an_accepted_job_is_found_again_field_by_field(ledger: Ledger) -> None:
+    job = accepted(
+        ledger,
+        filename="Pümp 🚰 'station'.dxf",
+        options={"width": 16, "layout": "Blatt 1", "deep": True},
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        created_at=1_763_876_543.1234567,
+    )
+
+    assert ledger.jobs.find(job.id) == job
+
+
+def test_a_job_is_found_by_its_own_tenant_only(ledger: Ledger) -> None:
+    job = accepted(ledger)
+
+    assert ledger.jobs.find(job.id, "acme") == job
+    assert ledger.jobs.find(job.id, "rival") is None
+    assert ledger.jobs.find(str(uuid.uuid4())) is None
+
+
+def test_accepting_the_same_job_twice_raises_integrity_error(ledger: Ledger) -> None:
+    job = accepted(ledger)
+
+    with pytest.raises(IntegrityError):
+        ledger.jobs.accept(job)
+
+
+def test_given_a_confirmed_message_then_an_accepted_job_is_queued_and_a_running_one_keeps_running(
+    ledger: Ledger,
+) -> None:
+    slow, quick = accepted(ledger), accepted(ledger)
+    granted(ledger, quick)
+
+    for job in (slow, quick):
+        ledger.jobs.published(job.id, T0 + 2)
+
+    assert found(ledger, slow).state is State.QUEUED
+    assert found(ledger, quick).state is State.RUNNING
+    assert [(found(ledger, job).published_at, found(ledger, job).publications) for job in (slow, quick)] == [
+        (T0 + 2, 1),
+        (T0 + 2, 1),
+    ]
+
+
+# Pages
+
+
+def test_pages_show_each_job_once_newest_first_even_at_equal_times(ledger: Ledger) -> None:
+    times = [T0 + number / 3 for number in range(4) for _ in range(5)]
+    expected = [accepted(ledger, created_at=time) for time in times]
+    accepted(ledger, tenant="rival")
+
+    seen, after = [], None
+    while True:
+        page = ledger.jobs.page("acme", after=after, limit=3)
+        seen += page.jobs
+        after = page.next
+        if after is None:
+            break
+
+    assert [job.id for job in seen] == [
+        job.id for job in sorted(expected, key=lambda job: (job.created_at, job.id), reverse=True)
+    ]
+
+
+def test_a_page_without_tenant_shows_every_tenants_jobs(ledger: Ledger) -> None:
+    mine, theirs = accepted(ledger), accepted(ledger, tenant="rival")
+
+    assert {job.id for job in ledger.jobs.page().jobs} == {mine.id, theirs.id}
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("%", ["100% done.dxf"]),
+        ("_", ["a_b.dxf"]),
+        ("/", ["a/b.dxf"]),
+        ("\\", ["back\\slash.dxf"]),
+        ("PLAN", ["Floorplan.dxf"]),
+        ("'; --", []),
+        ("dxf", ["100% done.dxf", "Floorplan.dxf", "a/b.dxf", "a_b.dxf", "back\\slash.dxf"]),
+    ],
+)
+def test_search_takes_every_character_literally_and_no_heed_of_case(
+    ledger: Ledger, search: str, expected: list[str]
+) -> None:
+    for name in ("100% done.dxf", "a_b.dxf", "a/b.dxf", "back\\slash.dxf", "Floorplan.dxf"):
+        accepted(ledger, filename=name)
+
+    assert sorted(job.filename for job in ledger.jobs.page("acme", search=search).jobs) == expected
+
+
+def test_search_finds_the_start_of_an_id_but_not_its_middle(ledger: Ledger) -> None:
+    job = accepted(ledger)
+
+    assert [hit.id for hit in ledger.jobs.page(search=job.id[:9]).jobs] == [job.id]
+    assert ledger.jobs.page(search=job.id[9:]).jobs == []
+
+
+def test_pages_and_counts_tell_states_apart(ledger: Ledger) -> None:
+    running = accepted(ledger)
+    granted(ledger, running)
+    accepted(ledger)
+    accepted(ledger, tenant="rival")
+
+    assert [job.id for job in ledger.jobs.page("acme", states=[State.RUNNING]).jobs] == [running.id]
+    assert ledger.jobs.counts("acme") == {**dict.fromkeys(State, 0), State.RUNNING: 1, State.ACCEPTED: 1}
+    assert ledger.jobs.counts()[State.ACCEPTED] == 2
+
+
+# Claims
+
+
+def test_given_an_accepted_job_when_it_is_claimed_then_attempt_1_runs_under_a_lease(ledger: Ledger) -> None:
+    job = accepted(ledger)
+
+    claimed = granted(ledger, job, BOB)
+
+    assert claimed == found(ledger, job)
+    assert (claimed.state, claimed.attempt, claimed.holder, claimed.lease_until) == (State.RUNNING, 1, BOB, T0 + LEASE)
+    assert outcomes(ledger, job) == [Outcome.RUNNING]
+
+
+def test_given_a_live_lease_when_another_worker_claims_then_it_is_held(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+
+    claim = ledger.attempts.claim(job, holder=EVE, now=T0 + LEASE - 1, lease=LEASE)
+
+    assert isinstance(claim, Held)
+    assert claim.job.holder == BOB
+
+
+def test_given_a_lease_that_ran_out_when_another_worker_claims_then_attempt_2_begins_and_attempt_1_is_unexplained(
+    ledger: Ledger,
+) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+
+    claimed = granted(ledger, job, EVE, T0 + LEASE)
+
+    assert (claimed.attempt, claimed.holder) == (2, EVE)
+    first, _second = ledger.attempts.history(job.id)
+    assert (first.outcome, first.cause, first.story) == (Outcome.DIED, "worker-lost", "Its worker vanished.")
+
+
+def test_given_a_holder_known_to_be_gone_then_nobody_waits_for_its_lease(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+
+    claimed = granted(ledger, job, EVE, T0 + 1, is_gone=lambda holder: holder == BOB)
+
+    assert claimed.attempt == 2
+
+
+def test_given_a_claim_whose_answer_was_lost_when_the_same_child_claims_again_then_it_is_granted(
+    ledger: Ledger,
+) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+
+    assert granted(ledger, job, BOB, T0 + 1).attempt == 2
+
+
+def test_given_a_job_that_the_ledger_does_not_know_when_it_is_claimed_then_it_is_adopted(ledger: Ledger) -> None:
+    job = a_job()
+
+    claimed = granted(ledger, job)
+
+    assert found(ledger, job) == claimed
+    assert claimed.attempt == 1
+
+
+@pytest.mark.parametrize(("tenant", "source"), [("rival", None), ("acme", "sources/acme/another")])
+def test_given_an_id_of_another_job_when_it_is_claimed_then_it_is_taken(
+    ledger: Ledger, tenant: str, source: str | None
+) -> None:
+    job = accepted(ledger)
+
+    claim = ledger.attempts.claim(
+        replace(job, tenant=tenant, source=source or job.source), holder=EVE, now=T0, lease=LEASE
+    )
+
+    assert isinstance(claim, Taken)
+    assert found(ledger, job) == job
+
+
+def test_given_many_adopters_of_one_job_at_the_same_moment_then_exactly_one_is_granted(ledger: Ledger) -> None:
+    for _ in range(10):
+        job = a_job()
+
+        def adopt(number: int, job: Job = job) -> Any:
+            return ledger.attempts.claim(job, holder=f"{HOST}:{number}:1", now=T0, lease=LEASE)
+
+        claims = in_parallel(4, adopt)
+
+        assert Counter(type(claim) for claim in claims) == {Granted: 1, Held: 3}
+        assert outcomes(ledger, job) == [Outcome.RUNNING]
+
+
+def test_given_16_threads_hammering_claims_of_50_jobs_then_every_job_is_granted_once_an_attempt(
+    ledger: Ledger,
+) -> None:
+    jobs = [accepted(ledger) for _ in range(50)]
+
+    def hammer(number: int) -> list[tuple[str, int]]:
+        grants = []
+        for job in jobs[number:] + jobs[:number]:
+            claim = ledger.attempts.claim(job, holder=f"{HOST}:{number}:1", now=T0, lease=LEASE)
+            if isinstance(claim, Granted):
+                grants.append((job.id, claim.job.attempt))
+                if claim.job.attempt == 1:
+                    ledger.attempts.release(job.id, 1, now=T0, cause="store", story="The store was away.")
+        return grants
+
+    grants = Counter(grant for grants in in_parallel(16, hammer) for grant in grants)
+
+    assert set(grants.values()) == {1}
+    assert {job_id for job_id, attempt in grants if attempt == 1} == {job.id for job in jobs}
+    assert all(len(ledger.attempts.history(job.id)) <= 2 for job in jobs)
+
+
+# Leases and settling
+
+
+def test_a_lease_is_renewed_repeatedly_even_within_the_same_moment(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+
+    renewed = [ledger.attempts.renew(job.id, 1, now=T0 + 10, lease=LEASE) for _ in range(3)]
+
+    assert renewed == [True, True, True]
+    assert found(ledger, job).lease_until == T0 + 10 + LEASE
+
+
+def test_given_a_zombie_whose_job_has_a_newer_attempt_then_nothing_it_says_counts(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+    newer = granted(ledger, job, EVE, T0 + LEASE)
+    now = T0 + LEASE + 1
+
+    assert not ledger.attempts.renew(job.id, 1, now=now, lease=LEASE)
+    assert not ledger.attempts.note_plan(job.id, 1, digest="0" * 64, size=1, plan={})
+    assert not ledger.attempts.succeed(job.id, 1, now=now, artifact="f" * 64)
+    assert not ledger.attempts.fail(job.id, 1, now=now, error={"code": "x", "detail": "x"})
+    assert not ledger.attempts.release(job.id, 1, now=now, cause="store", story="x")
+    assert found(ledger, job) == newer
+
+
+def test_given_a_zombie_whose_job_was_settled_by_a_newer_attempt_then_the_outcome_stands(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+    granted(ledger, job, EVE, T0 + LEASE)
+    assert ledger.attempts.succeed(job.id, 2, now=T0 + 40, artifact="a" * 64)
+
+    assert not ledger.attempts.succeed(job.id, 1, now=T0 + 41, artifact="f" * 64)
+    assert not ledger.attempts.fail(job.id, 1, now=T0 + 41, error={"code": "x", "detail": "x"})
+    assert (found(ledger, job).state, found(ledger, job).artifact) == (State.SUCCEEDED, "a" * 64)
+
+
+def test_success_may_be_said_twice_by_the_same_attempt_and_is_recorded_once(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+    facts = {"seconds": 1.25, "peak_bytes": 2**33}
+
+    assert ledger.attempts.succeed(job.id, 1, now=T0 + 2, artifact="a" * 64, facts=facts)
+    assert ledger.attempts.succeed(job.id, 1, now=T0 + 3, artifact="a" * 64, facts=facts)
+
+    known = found(ledger, job)
+    assert (known.state, known.artifact, known.finished_at) == (State.SUCCEEDED, "a" * 64, T0 + 2)
+    assert (known.holder, known.lease_until) == (None, None)
+    (attempt,) = ledger.attempts.history(job.id)
+    assert (attempt.outcome, attempt.ended_at, attempt.facts) == (Outcome.SUCCEEDED, T0 + 2, facts)
+
+
+def test_a_failed_job_keeps_its_error_and_is_settled(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+    error = {"code": "truncated", "detail": "The drawing ends in the middle. Send the whole file."}
+
+    assert ledger.attempts.fail(job.id, 1, now=T0 + 2, error=error)
+    assert ledger.attempts.fail(job.id, 1, now=T0 + 3, error=error)
+
+    assert (found(ledger, job).state, found(ledger, job).error) == (State.FAILED, error)
+    assert isinstance(ledger.attempts.claim(job, holder=EVE, now=T0 + 4, lease=LEASE), Settled)
+
+
+def test_a_noted_plan_is_kept_with_its_numbers_as_they_are(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+    plan = {"format": "dxf", "peak_bytes": 2**31, "seconds": 0.1, "width": None}
+
+    assert ledger.attempts.note_plan(job.id, 1, digest="d" * 64, size=2**40, plan=plan)
+
+    known = found(ledger, job)
+    assert (known.digest, known.size, known.plan) == ("d" * 64, 2**40, plan)
+
+
+def test_a_released_job_waits_again_without_a_death_and_is_due_for_publication_at_once(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    ledger.jobs.published(job.id, T0)
+    granted(ledger, job)
+
+    assert ledger.attempts.release(job.id, 1, now=T0 + 70, cause="store", story="The store was away.")
+
+    known = found(ledger, job)
+    assert (known.state, known.deaths, known.losses, known.holder) == (State.QUEUED, 0, 0, None)
+    (attempt,) = ledger.attempts.history(job.id)
+    assert (attempt.outcome, attempt.cause, attempt.story) == (Outcome.RELEASED, "store", "The store was away.")
+    assert [due.id for due in ledger.jobs.overdue(T0 + 71, patience=60, waiting=1000)] == [job.id]
+
+
+# Deaths
+
+
+def test_given_deaths_of_its_own_making_then_the_job_is_dead_at_the_last_one_allowed(ledger: Ledger) -> None:
+    job = accepted(ledger)
+
+    states = []
+    for number in range(MAX_DEATHS):
+        granted(ledger, job, f"{HOST}:{100 + number}:1")
+        states.append(die(ledger, job, 100 + number))
+
+    assert states == [State.QUEUED, State.QUEUED, State.DEAD]
+    known = found(ledger, job)
+    assert known.error == {
+        "code": "crash",
+        "detail": "Native code crashed it with SIGSEGV. Attempt 3 was the last one.",
+    }
+    assert (known.deaths, known.finished_at) == (MAX_DEATHS, T0 + 1)
+    assert isinstance(ledger.attempts.claim(job, holder=EVE, now=T0 + 5, lease=LEASE), Settled)
+
+
+def test_a_death_is_counted_once_however_often_it_is_told(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+
+    told = in_parallel(4, lambda _number: die(ledger, job))
+
+    assert told == [State.QUEUED] * 4
+    assert found(ledger, job).deaths == 1
+
+
+def test_given_deaths_from_outside_then_the_job_is_not_condemned_before_the_bound_of_losses(ledger: Ledger) -> None:
+    job = accepted(ledger)
+
+    states = []
+    for number in range(MAX_LOSSES):
+        granted(ledger, job, f"{HOST}:{100 + number}:1")
+        states.append(die(ledger, job, 100 + number, causal=False))
+
+    assert states == [State.QUEUED] * (MAX_LOSSES - 1) + [State.DEAD]
+    assert found(ledger, job).deaths == 0
+
+
+def test_given_many_attempts_given_back_then_one_death_from_outside_does_not_condemn(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    for number in range(1, MAX_LOSSES + 2):
+        granted(ledger, job)
+        ledger.attempts.release(job.id, number, now=T0, cause="store", story="The store was away.")
+    granted(ledger, job)
+
+    assert die(ledger, job, causal=False) is State.QUEUED
+
+
+def test_given_workers_that_vanish_without_a_word_then_the_job_ends_at_the_bound_of_losses(ledger: Ledger) -> None:
+    job = accepted(ledger)
+
+    for number in range(MAX_LOSSES):
+        granted(ledger, job, f"{HOST}:{number}:1", is_gone=lambda _holder: True)
+    claim = ledger.attempts.claim(job, holder=EVE, now=T0, lease=LEASE, is_gone=lambda _holder: True)
+
+    assert isinstance(claim, Settled)
+    assert claim.job.state is State.DEAD
+    assert claim.job.error == {"code": "worker-lost", "detail": "Its worker vanished. Attempt 20 was the last one."}
+
+
+def test_given_a_note_that_comes_late_then_it_explains_the_attempt_once_and_the_newer_one_goes_on(
+    ledger: Ledger,
+) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+    granted(ledger, job, EVE, T0 + LEASE)
+
+    told = [die(ledger, job, 100), die(ledger, job, 100)]
+
+    assert told == [State.RUNNING, State.RUNNING]
+    known = found(ledger, job)
+    assert (known.deaths, known.losses, known.attempt, known.holder) == (1, 0, 2, EVE)
+    first, second = ledger.attempts.history(job.id)
+    assert (first.cause, first.story) == ("crash", "Native code crashed it with SIGSEGV.")
+    assert second.outcome is Outcome.RUNNING
+
+
+def test_given_a_late_note_that_makes_the_last_death_allowed_then_a_waiting_job_is_dead(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    for number in range(MAX_DEATHS):
+        granted(ledger, job, f"{HOST}:{100 + number}:1", T0 + number * LEASE)
+    ledger.attempts.release(job.id, MAX_DEATHS, now=T0 + 100, cause="store", story="The store was away.")
+    granted(ledger, job, f"{HOST}:900:1", T0 + 100)
+    die(ledger, job, 900, causal=True)
+
+    assert [die(ledger, job, 100), die(ledger, job, 101)] == [State.QUEUED, State.DEAD]
+    assert "Attempt 2 was the last one." in (found(ledger, job).error or {})["detail"]
+
+
+def test_a_death_at_a_job_or_of_a_child_that_is_unknown_changes_nothing(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    claimed = granted(ledger, job)
+
+    assert die(ledger, a_job()) is None
+    assert die(ledger, job, 10) is State.RUNNING  # pid 10 is not pid 100
+    assert found(ledger, job) == claimed
+
+
+# Cancelling, replaying, removing
+
+
+def test_given_a_running_job_when_it_is_cancelled_then_its_lease_cannot_be_renewed_and_its_attempt_has_ended(
+    ledger: Ledger,
+) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+    error = {"code": "cancelled", "detail": "Cancelled on request."}
+
+    assert ledger.jobs.cancel(job.id, T0 + 1, error=error)
+
+    assert not ledger.attempts.renew(job.id, 1, now=T0 + 2, lease=LEASE)
+    assert not ledger.attempts.succeed(job.id, 1, now=T0 + 2, artifact="a" * 64)
+    known = found(ledger, job)
+    assert (known.state, known.error, known.finished_at) == (State.CANCELLED, error, T0 + 1)
+    (attempt,) = ledger.attempts.history(job.id)
+    assert (attempt.outcome, attempt.ended_at) == (Outcome.CANCELLED, T0 + 1)
+    assert die(ledger, job) is State.CANCELLED
+    assert found(ledger, job).deaths == 0
+
+
+def test_a_settled_job_cannot_be_cancelled(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+    ledger.attempts.succeed(job.id, 1, now=T0, artifact="a" * 64)
+
+    assert not ledger.jobs.cancel(job.id, T0, error={})
+    assert not ledger.jobs.cancel(str(uuid.uuid4()), T0, error={})
+    assert outcomes(ledger, job) == [Outcome.SUCCEEDED]
+
+
+def test_a_waiting_job_is_buried_and_a_running_one_is_not(ledger: Ledger) -> None:
+    waiting, running = accepted(ledger), accepted(ledger)
+    granted(ledger, running)
+    error = {"code": "delivery-limit", "detail": "The broker gave up."}
+
+    assert ledger.jobs.bury(waiting.id, T0, error=error)
+    assert not ledger.jobs.bury(running.id, T0, error=error)
+    assert (found(ledger, waiting).state, found(ledger, waiting).error) == (State.DEAD, error)
+
+
+def test_given_a_dead_job_when_it_is_replayed_then_its_deaths_are_forgiven_and_its_attempts_are_kept(
+    ledger: Ledger,
+) -> None:
+    job = accepted(ledger)
+    for number in range(MAX_DEATHS):
+        granted(ledger, job, f"{HOST}:{100 + number}:1")
+        die(ledger, job, 100 + number)
+
+    assert ledger.jobs.replay(job.id, T0 + 50)
+
+    known = found(ledger, job)
+    assert (known.state, known.deaths, known.error, known.finished_at) == (State.ACCEPTED, 0, None, None)
+    assert granted(ledger, job, EVE, T0 + 51).attempt == MAX_DEATHS + 1
+    assert die(ledger, job, 200, causal=True) is State.QUEUED
+
+
+def test_a_succeeded_or_an_open_job_is_not_replayed(ledger: Ledger) -> None:
+    done, waiting = accepted(ledger), accepted(ledger)
+    granted(ledger, done)
+    ledger.attempts.succeed(done.id, 1, now=T0, artifact="a" * 64)
+
+    assert not ledger.jobs.replay(done.id, T0)
+    assert not ledger.jobs.replay(waiting.id, T0)
+
+
+def test_a_settled_job_is_removed_with_its_attempts_and_an_open_one_is_kept_with_its_idempotency_key(
+    ledger: Ledger,
+) -> None:
+    ledger.requests.reserve("acme", "key-1", T0)
+    job = a_job()
+    ledger.jobs.accept(job, idempotency_key="key-1", fingerprint="f" * 64)
+    granted(ledger, job)
+
+    assert not ledger.jobs.remove(job.id)
+    assert ledger.requests.reserve("acme", "key-1", T0) == Done(job.id, "f" * 64)
+
+    ledger.attempts.fail(job.id, 1, now=T0, error={"code": "x", "detail": "x"})
+    assert ledger.jobs.remove(job.id)
+    assert ledger.jobs.find(job.id) is None
+    assert ledger.attempts.history(job.id) == []
+    assert ledger.requests.reserve("acme", "key-1", T0) == New()
+    assert not ledger.jobs.remove(job.id)
+
+
+def test_artifacts_and_sources_are_known_to_be_in_use_by_their_own_tenant(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+    ledger.attempts.succeed(job.id, 1, now=T0, artifact="a" * 64)
+
+    assert ledger.jobs.artifact_in_use("acme", "a" * 64)
+    assert not ledger.jobs.artifact_in_use("rival", "a" * 64)
+    assert ledger.jobs.source_in_use(job.source)
+    assert not ledger.jobs.source_in_use("sources/acme/another")
+
+
+# Overdue
+
+
+def test_jobs_whose_message_is_gone_are_overdue_and_others_are_not(ledger: Ledger) -> None:
+    never_published = accepted(ledger)
+    published = accepted(ledger)
+    ledger.jobs.published(published.id, T0)
+    expired, alive, done = accepted(ledger), accepted(ledger), accepted(ledger)
+    granted(ledger, expired, now=T0)
+    granted(ledger, alive, now=T0 + 50)
+    granted(ledger, done)
+    ledger.attempts.succeed(done.id, 1, now=T0, artifact="a" * 64)
+
+    def overdue(now: float, waiting: int) -> set[str]:
+        return {job.id for job in ledger.jobs.overdue(now, patience=60, waiting=waiting)}
+
+    assert overdue(T0 + 59, 0) == {expired.id}
+    assert overdue(T0 + 61, 5) == {expired.id, never_published.id}
+    assert overdue(T0 + 61, 0) == {expired.id, never_published.id, published.id}
+
+
+def test_given_a_running_job_that_was_published_again_then_it_is_not_overdue_at_every_sweep(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, now=T0)
+    ledger.jobs.published(job.id, T0 + LEASE + 1)
+
+    assert ledger.jobs.overdue(T0 + LEASE + 6, patience=60, waiting=5000) == []
+    assert [due.id for due in ledger.jobs.overdue(T0 + LEASE + 200, patience=60, waiting=5000)] == [job.id]
+
+
+def test_given_a_long_backlog_then_a_job_whose_message_is_gone_is_still_seen(ledger: Ledger) -> None:
+    waiting = [a_job(state=State.QUEUED, published_at=T0, publications=3, updated_at=T0) for _ in range(20)]
+    for job in waiting:
+        ledger.jobs.accept(job)
+    lost = accepted(ledger, updated_at=T0 + 50)
+
+    assert [job.id for job in ledger.jobs.overdue(T0 + 100, patience=60, waiting=20, limit=2)] == [lost.id]
+
+
+# Requests with an idempotency key
+
+
+def test_a_key_is_reserved_used_and_freed_a_tenant(ledger: Ledger) -> None:
+    assert ledger.requests.reserve("acme", "key", T0) == New()
+    assert ledger.requests.reserve("acme", "key", T0) == InProgress()
+    assert ledger.requests.reserve("rival", "key", T0) == New()
+    assert ledger.requests.reserve("acme", "KEY", T0) == New()
+
+    ledger.requests.free("acme", "key")
+    assert ledger.requests.reserve("acme", "key", T0) == New()
+
+    job = a_job()
+    ledger.jobs.accept(job, idempotency_key="key", fingerprint="f" * 64)
+    assert ledger.requests.reserve("acme", "key", T0) == Done(job.id, "f" * 64)
+
+
+def test_a_key_whose_web_process_died_is_free_after_a_while(ledger: Ledger) -> None:
+    ledger.requests.reserve("acme", "key", T0)
+
+    assert ledger.requests.reserve("acme", "key", T0 + ABANDONED_AFTER) == InProgress()
+    assert ledger.requests.reserve("acme", "key", T0 + ABANDONED_AFTER + 1) == New()
+
+
+def test_given_20_threads_that_reserve_one_key_then_exactly_one_is_new(ledger: Ledger) -> None:
+    for number in range(5):
+        answers = in_parallel(20, lambda _number, key=f"key-{number}": ledger.requests.reserve("acme", key, T0))
+
+        assert Counter(map(type, answers)) == {New: 1, InProgress: 19}
+
+
+# Transactions and trouble
+
+
+def test_given_two_transactions_that_deadlock_then_both_are_done_in_the_end(ledger: Ledger) -> None:
+    first, second = accepted(ledger), accepted(ledger)
+    met = threading.Barrier(2)
+
+    def change(connection: Connection, order: tuple[Job, Job], tries: list[int]) -> None:
+        tries.append(1)
+        for number, job in enumerate(order):
+            connection.execute(
+                update(jobs_table).where(jobs_table.c.id == job.id).values(deaths=jobs_table.c.deaths + 1)
+            )
+            if number == 0 and len(tries) == 1 and connection.dialect.name != "sqlite":
+                met.wait(timeout=20)  # both hold one row now and want the other's
+
+    tries: list[list[int]] = [[], []]
+    orders = [(first, second), (second, first)]
+    in_parallel(
+        2, lambda number: ledger.database.write(lambda connection: change(connection, orders[number], tries[number]))
+    )
+
+    assert [found(ledger, job).deaths for job in (first, second)] == [2, 2]
+    if ledger.database.engine.dialect.name != "sqlite":  # which has one writer at a time
+        assert sum(map(len, tries)) == 3
+
+
+def test_given_a_change_that_raises_then_nothing_of_it_is_kept(ledger: Ledger) -> None:
+    job = a_job()
+
+    def change(connection: Connection) -> None:
+        connection.execute(insert(jobs_table).values(asdict(job)))
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        ledger.database.write(change)
+    assert ledger.jobs.find(job.id) is None
+
+
+def test_attempts_of_an_unknown_job_are_refused(ledger: Ledger) -> None:
+    row = {"job": str(uuid.uuid4()), "number": 1, "holder": BOB, "started_at": T0, "outcome": "running"}
+
+    with pytest.raises(IntegrityError):
+        ledger.database.write(lambda connection: connection.execute(insert(attempts_table).values(row)))
+
+
+@pytest.mark.service
+def test_given_a_value_that_fits_no_column_of_mariadb_then_it_is_not_taken_for_an_outage(
+    mariadb_url: str, open_at: Callable[[str], Ledger]
+) -> None:
+    ledger = open_at(mariadb_url)
+    migrate(ledger.database)
+
+    with pytest.raises(DataError, match="Data too long for column 'source'"):
+        ledger.jobs.accept(a_job(source="sources/acme/" + "x" * 300))
+
+
+def test_given_a_sqlite_ledger_locked_by_somebody_then_the_error_says_what_to_do(
+    tmp_path: Path, open_at: Callable[[str], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.ledger.database.BUSY_TIMEOUT", 0.2)
+    ledger, other = (open_at(f"sqlite:///{tmp_path}/ledger.db") for _ in range(2))
+    migrate(ledger.database)
+
+    with (
+        other.database.engine.connect() as connection,
+        connection.begin(),
+        pytest.raises(LedgerUnavailable) as caught,
+    ):
+        ledger.jobs.accept(a_job())
+
+    assert str(caught.value) == (
+        "The ledger's database does not answer. Check BULKHEAD_LEDGER_URL and the server, or run `bulkhead doctor`. "
+        "(database is locked)"
+    )
+
+
+@pytest.mark.service
+def test_given_a_mariadb_that_stops_and_comes_back_then_the_ledger_says_so_and_recovers(
+    mariadb_url: str, mariadb_process: Process, open_at: Callable[[str], Ledger]
+) -> None:
+    ledger = open_at(mariadb_url)
+    migrate(ledger.database)
+    job = accepted(ledger)
+
+    mariadb_process.kill()
+    for call in (lambda: ledger.jobs.find(job.id), lambda: ledger.jobs.published(job.id, T0)):
+        with pytest.raises(LedgerUnavailable) as caught:
+            call()
+        assert str(caught.value).startswith(
+            "The ledger's database does not answer. Check BULKHEAD_LEDGER_URL and the server, "
+            "or run `bulkhead doctor`. ((2"
+        )
+    with pytest.raises(LedgerUnavailable):
+        check_migrated(ledger.database)
+
+    mariadb_process.start()
+    mariadb_process.wait_ready()
+    assert found(ledger, job) == job
+
+
+# Migrations
+
+
+def test_an_empty_database_is_migrated_and_migrating_again_changes_nothing(
+    url: str, open_at: Callable[[str], Ledger]
+) -> None:
+    ledger = open_at(url)
+    with pytest.raises(LedgerOutdated, match=r"^The ledger's tables are not those of this version\. Run `bulkhead"):
+        check_migrated(ledger.database)
+
+    migrate(ledger.database)
+    job = accepted(ledger)
+    migrate(ledger.database)
+
+    check_migrated(ledger.database)
+    assert found(ledger, job) == job
+
+
+def test_given_4_processes_that_migrate_at_the_same_time_then_all_succeed(url: str) -> None:
+    script = (
+        "import os\n"
+        "from tasks.ledger.database import Database\n"
+        "from tasks.ledger.migrate import check_migrated, migrate\n"
+        "database = Database(os.environ['BULKHEAD_LEDGER_URL']); migrate(database); check_migrated(database)"
+    )
+    environment = {**os.environ, "BULKHEAD_LEDGER_URL": url, "PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", script], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+
+    assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
+    assert [process.returncode for process in processes] == [0] * 4
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_declares(ledger: Ledger) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with ledger.database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+@pytest.mark.service
+def test_mariadb_compares_ids_and_names_byte_by_byte(mariadb_url: str, open_at: Callable[[str], Ledger]) -> None:
+    ledger = open_at(mariadb_url)
+    migrate(ledger.database)
+    query = text(
+        "SELECT DISTINCT table_collation FROM information_schema.tables"
+        " WHERE table_schema = DATABASE() AND table_name IN ('jobs', 'attempts', 'requests')"
+    )
+
+    with ledger.database.engine.connect() as connection:
+        assert connection.execute(query).scalars().all() == ["utf8mb4_bin"]
+
+
+def test_a_sqlite_ledger_may_lie_in_a_folder_with_odd_characters(
+    tmp_path: Path, open_at: Callable[[str], Ledger]
+) -> None:
+    ledger = open_at(f"sqlite:///{tmp_path}/100% odd/ledger.db")
+
+    migrate(ledger.database)
+
+    assert ledger.database.read(lambda connection: connection.execute(select(jobs_table)).all()) == []
+
+
+def test_opening_a_ledger_alone_connects_to_nothing(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/deep/ledger.db")
+
+    assert not (tmp_path / "deep" / "ledger.db").exists()
+    database.close()
