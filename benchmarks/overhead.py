@@ -1,0 +1,51 @@
+"""What the platform costs a job: no-ops a second beside other queues, and a worker's time beyond the bare engine.
+
+    python -m benchmarks.overhead
+
+Starts a RabbitMQ and a Redis of its own; about three minutes. The last line of output is one JSON object:
+`noop_per_second` (Bulkhead's worker), `celery_per_second` and so on (median rounds), `ratio` of the first two,
+`overhead_ms` a job, and the figures it comes from.
+"""
+
+import argparse
+import os
+
+from benchmarks._services import ROOT, report, running_broker, running_platform, running_redis, scratch, tell
+from benchmarks.peers import BROKER_URL, REDIS_URL
+
+# A child is replaced after so many jobs: never here, since stock Celery replaces none. `overhead_ms` bears what the
+# platform does otherwise.
+JOBS_PER_CHILD = "1000000"
+
+
+def main() -> None:
+    """Run everything and print the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of no-ops (5)")
+    rounds = parser.parse_args().rounds
+    with (
+        scratch() as home,
+        running_broker(home) as broker_url,
+        running_redis(home) as redis_url,
+        running_platform(home, broker_url) as platform,
+    ):
+        environment = {"PYTHONPATH": str(ROOT), "BULKHEAD_JOBS_PER_CHILD": JOBS_PER_CHILD, **platform.environment}
+        environment |= {BROKER_URL: broker_url, REDIS_URL: redis_url}
+        os.environ.update(environment)
+        # They read the settings, which are known only now.
+        from benchmarks.peers.throughput import throughput
+        from benchmarks.peers.worker_time import worker_time
+
+        rates = throughput(home, rounds, environment, tell)
+        times = worker_time(platform, home, tell)
+    report(
+        {
+            **{f"{name}_per_second": round(rate) for name, rate in rates.items()},
+            "ratio": round(rates["noop"] / rates["celery"], 2),
+            **times,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

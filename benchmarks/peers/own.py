@@ -1,0 +1,48 @@
+"""Bulkhead's own worker: the configuration, guard and request of every render, around a task that does nothing."""
+
+from uuid import uuid4
+
+from kombu import Connection
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.peers import Peer, tick
+from tasks import app
+from tasks.publish import Publisher
+from tasks.settings import settings
+from tasks.topology import RENDER, work_queue
+from workers.fence.guard import MESSAGES
+from workers.fence.request import FencedTask
+
+TASK = "render.noop"
+
+
+class NoopMessage(BaseModel):
+    """A no-op takes no parameter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+MESSAGES[TASK] = NoopMessage
+
+
+@app.task(name=TASK, base=FencedTask)
+def noop() -> None:
+    """Do nothing."""
+    tick()
+
+
+def fill(count: int) -> None:
+    """Publish with confirms, as the intake does."""
+    publisher = Publisher(app, settings().publish_timeout)
+    for _ in range(count):
+        publisher.publish(TASK, str(uuid4()), {})
+    publisher.close()
+
+
+def clear() -> None:
+    """Delete the queue."""
+    with Connection(settings().broker_url.get_secret_value()) as connection, connection.channel() as channel:
+        channel.queue_delete(work_queue(RENDER).name)
+
+
+PEER = Peer("noop", ("-m", "celery", "-A", __name__, "worker", "-Q", RENDER, "-c", "1", "-l", "WARNING"), fill, clear)

@@ -1,0 +1,122 @@
+"""What a worker adds to the engine: the same drawings rendered bare and as jobs, in turns."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from uuid import uuid4
+
+from benchmarks._drawings import WIDTH, dxf
+from tasks import app
+from tasks.ledger import Job, Ledger, Outcome, State, open_ledger
+from tasks.publish import Publisher
+from tasks.renders import TASK, RenderOptions, message_of, source_key
+from tasks.settings import settings
+from tasks.store import open_store
+from tests.services.platform import Platform
+
+TENANT = "local"
+
+# Jobs in a turn, and turns. The first job of a turn waits for a worker that has been idle: it is not counted.
+TURN = 12
+TURNS = 6
+
+# The first drawings load the engine's libraries.
+WARM_UP = 4
+
+# Seconds that a turn may take.
+PATIENCE = 60.0
+
+
+def worker_time(platform: Platform, home: Path, tell: Callable[[str], None]) -> dict[str, float]:
+    """Medians in milliseconds: `bare_ms` of the engine, `attempt_ms` from claim to settlement, `job_ms` from one job
+    to the next with the queue never empty, and `overhead_ms`, which is what a job takes beyond the bare engine.
+    """
+    publish = Jobs(open_ledger(settings()))
+    platform.start_worker("render1")
+    with bare_engine(home) as bare:
+        for path in drawings(home, range(WARM_UP)):
+            bare_seconds(bare, path)
+        publish.run(drawings(home, range(WARM_UP)))
+        engine: list[float] = []
+        attempts: list[float] = []
+        cycles: list[float] = []
+        for turn in range(TURNS):
+            numbers = range(1000 * (turn + 1), 1000 * (turn + 1) + TURN)
+            engine += [bare_seconds(bare, path) for path in drawings(home, numbers)]
+            spans = publish.run(drawings(home, numbers))
+            attempts += [ended - started for started, ended in spans[1:]]
+            cycles += [after - before for (before, _), (after, _) in pairwise(spans)][1:]
+            tell(f"turn {turn + 1}: {_ms(engine)} ms bare, {_ms(cycles)} ms a job")
+    return {
+        "bare_ms": _ms(engine),
+        "attempt_ms": _ms(attempts),
+        "job_ms": _ms(cycles),
+        "overhead_ms": round(_ms(cycles) - _ms(engine), 1),
+    }
+
+
+class Jobs:
+    """Asks for renders as the intake does, and reads from the ledger when each was begun and ended."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._store = open_store(settings().store_url)
+        self._publisher = Publisher(app, settings().publish_timeout)
+
+    def run(self, paths: Sequence[Path]) -> list[tuple[float, float]]:
+        """Start and end of every job's attempt in seconds, in the order of their starts."""
+        jobs = [self._accepted(path) for path in paths]
+        for job in jobs:
+            self._publisher.publish(TASK, job.id, message_of(job).model_dump(mode="json"))
+            self._ledger.jobs.published(job.id, time.time())
+        deadline = time.monotonic() + PATIENCE
+        while any((found := self._ledger.jobs.find(job.id)) and found.state is not State.SUCCEEDED for job in jobs):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{len(jobs)} jobs were not done within {PATIENCE:g} s.")
+            time.sleep(0.2)
+        return sorted(self._span(job.id) for job in jobs)
+
+    def _accepted(self, path: Path) -> Job:
+        now, name = time.time(), str(uuid4())
+        source = source_key(TENANT, name)
+        self._store.put(source, path.read_bytes())
+        options = RenderOptions(width=WIDTH).model_dump()
+        job = Job(name, TENANT, State.ACCEPTED, source, path.name, options, created_at=now, updated_at=now)
+        self._ledger.jobs.accept(job)
+        return job
+
+    def _span(self, job: str) -> tuple[float, float]:
+        (attempt,) = self._ledger.attempts.history(job)
+        if attempt.outcome is not Outcome.SUCCEEDED or attempt.ended_at is None or (attempt.facts or {}).get("reused"):
+            raise RuntimeError(f"Job {job} was not rendered at the first attempt: {attempt}")
+        return attempt.started_at, attempt.ended_at
+
+
+def bare_engine(home: Path) -> "subprocess.Popen[str]":
+    """A process that renders with the engine alone; leave its `with` block to end it."""
+    command = [sys.executable, "-m", "benchmarks.peers.bare", str(home)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def bare_seconds(bare: "subprocess.Popen[str]", path: Path) -> float:
+    """Seconds that the bare engine takes to render a drawing."""
+    assert bare.stdin is not None
+    assert bare.stdout is not None
+    print(path, file=bare.stdin, flush=True)
+    return float(bare.stdout.readline())
+
+
+def drawings(home: Path, numbers: range) -> list[Path]:
+    """Files of the drawings with these numbers."""
+    paths = [home / f"{number}.dxf" for number in numbers]
+    for number, path in zip(numbers, paths, strict=True):
+        path.write_bytes(dxf(number))
+    return paths
+
+
+def _ms(seconds: Sequence[float]) -> float:
+    return round(statistics.median(seconds) * 1000, 1)
