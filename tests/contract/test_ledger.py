@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def open_at() -> Iterator[Callable[[str], Ledger]]:
     opened: list[Ledger] = []
 
     def open_one(url: str) -> Ledger:
-        ledger = open_ledger(Settings(ledger_url=url, max_deaths=MAX_DEATHS))  # type: ignore[arg-type]
+        ledger = open_ledger(Settings(ledger_url=url, max_deaths=MAX_DEATHS))
         opened.append(ledger)
         return ledger
 
@@ -746,7 +747,8 @@ def test_a_key_whose_web_process_died_is_free_after_a_while(ledger: Ledger) -> N
 
 def test_given_20_threads_that_reserve_one_key_then_exactly_one_is_new(ledger: Ledger) -> None:
     for number in range(5):
-        answers = in_parallel(20, lambda _number, key=f"key-{number}": ledger.requests.reserve("acme", key, T0))
+        key = f"key-{number}"
+        answers = in_parallel(20, partial(lambda key, _number: ledger.requests.reserve("acme", key, T0), key))
 
         assert Counter(map(type, answers)) == {New: 1, InProgress: 19}
 
@@ -837,7 +839,11 @@ def test_given_a_mariadb_that_stops_and_comes_back_then_the_ledger_says_so_and_r
     job = accepted(ledger)
 
     mariadb_process.kill()
-    for call in (lambda: ledger.jobs.find(job.id), lambda: ledger.jobs.published(job.id, T0)):
+    calls: list[Callable[[], object]] = [
+        lambda: ledger.jobs.find(job.id),
+        lambda: ledger.jobs.cancel(job.id, T0, error={}),
+    ]
+    for call in calls:
         with pytest.raises(LedgerUnavailable) as caught:
             call()
         assert str(caught.value).startswith(

@@ -16,6 +16,9 @@ from tasks.publish import queue_of
 MAX_BODY = 64 * 1024
 
 # Every task that is served, and what its message must be.
+# Characters of what is wrong. The name of an unknown field is part of it, and that may be as long as the body.
+MAX_REASON = 300
+
 MESSAGES: dict[str, type[BaseModel]] = {renders.TASK: renders.RenderMessage, upkeep.TASK: upkeep.SweepMessage}
 
 
@@ -43,6 +46,11 @@ class Envelope(BaseModel):
     stamped_headers: Annotated[list[str], Field(max_length=0)] | None = None
     stamps: Annotated[dict[str, Any], Field(max_length=0)] | None = None
     compression: None = None
+    # Celery reads what follows a task from the headers where the body does not say.
+    callbacks: None = None
+    errbacks: None = None
+    chain: None = None
+    chord: None = None
     traceparent: str | None = None
 
 
@@ -93,5 +101,5 @@ def _first(error: ValidationError) -> str:
     """The first thing wrong, without quoting the input at length."""
     detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in detail["loc"])
-    message = detail["msg"]
-    return f"{where}: {message}" if where else message
+    text = f"{where}: {detail['msg']}" if where else detail["msg"]
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:MAX_REASON])
