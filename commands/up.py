@@ -17,7 +17,7 @@ from embedded.leftovers import end_leftovers
 from embedded.node import prepare_node
 from embedded.ports import PortsExhausted, is_free
 from embedded.process import NotInstalled, StartFailed
-from embedded.programs import web_program, web_url, worker_program
+from embedded.programs import beat_program, web_program, web_url, worker_program
 from embedded.redis import prepare_redis
 from embedded.supervisor import Stage, Supervisor
 from tasks.ledger import LedgerUnavailable, open_ledger
@@ -135,7 +135,7 @@ def serve(services: list[Stage], chosen: Settings, var: Path, workers: int) -> N
     here = Path.cwd()
     names = [f"render{number}" for number in range(1, workers + 1)]
     crew = [worker_program(name, RENDER, broker, {}, here) for name in names]
-    crew.append(worker_program("upkeep", UPKEEP, broker, {}, here, "-B", "-s", str(var / "beat")))
+    crew += [worker_program("upkeep", UPKEEP, broker, {}, here), beat_program(var / "beat", {}, here)]
     web = web_program(chosen.host, chosen.port, {}, here)
     supervisor = Supervisor([*services, crew, [web]], var / "log", tell=tell)
     for number in STOP_SIGNALS:

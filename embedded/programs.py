@@ -42,7 +42,9 @@ def worker_program(
 ) -> Program:
     """A Celery worker of one child that takes from `queue`; `options` are Celery's own."""
     node = f"{name}@{socket.gethostname()}"
-    arguments = ["-A", "tasks", "worker", "-Q", queue, "-c", "1", "-n", node, "--loglevel", "INFO", *options]
+    arguments = ["-A", "tasks", "worker", "-Q", queue, "-c", "1", "-n", node, "--loglevel", "INFO"]
+    # Workers share no state among themselves: asking who else is there would cost a second at every start.
+    arguments += ["--without-mingle", "--without-gossip", *options]
     return Program(
         name=name,
         command=(sys.executable, "-m", "celery", *arguments),
@@ -50,6 +52,21 @@ def worker_program(
         environment=environment,
         directory=directory,
         stop_timeout=WORKER_STOP_TIMEOUT,
+    )
+
+
+def beat_program(schedule: Path, environment: Mapping[str, str], directory: Path) -> Program:
+    """Celery's clock, which sends what is due to the upkeep queue; `schedule` is the file it remembers times in.
+
+    A program of its own because a worker's embedded clock (`-B`) would outlive a worker that is killed.
+    """
+    arguments = ["-A", "tasks", "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", "INFO"]
+    return Program(
+        name="beat",
+        command=(sys.executable, "-m", "celery", *arguments),
+        ready=lambda: True,
+        environment=environment,
+        directory=directory,
     )
 
 

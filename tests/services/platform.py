@@ -9,14 +9,20 @@ from kombu import Connection
 
 from embedded.ports import LOOPBACK, kept_ports
 from embedded.process import Process, Program
-from embedded.programs import web_program, web_url, worker_program
+from embedded.programs import beat_program, web_program, web_url, worker_program
+from tasks.ledger import open_ledger
+from tasks.ledger.migrate import migrate
+from tasks.settings import Settings
 from tasks.topology import DEAD_QUEUES, QUEUES, RENDER, UPKEEP
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Platform:
-    """Where a test's platform lies, and the processes it started. `environment` holds its BULKHEAD_* settings."""
+    """Where a test's platform lies, and the processes it started. Its ledger has its tables already.
+
+    `environment` holds its BULKHEAD_* variables for processes, `settings` the same for code in the test.
+    """
 
     def __init__(self, directory: Path, broker_url: str, ledger_url: str | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -33,7 +39,11 @@ class Platform:
             "BULKHEAD_VAR": str(directory / "var"),
             "BULKHEAD_PORT": str(self.port),
         }
+        self.settings = Settings.model_validate({key[9:].lower(): value for key, value in self.environment.items()})
         self._processes: list[Process] = []
+        ledger = open_ledger(self.settings)
+        migrate(ledger.database)
+        ledger.database.close()
 
     def start_web(self, **settings: str) -> Process:
         """Start the web tier and wait until it is healthy; it answers at `url`. `settings` override BULKHEAD_*."""
@@ -45,9 +55,9 @@ class Platform:
         return self.start(worker_program(name, queue, self.broker_url, environment, self.directory, *options))
 
     def start_upkeep(self, **settings: str) -> Process:
-        """Start the worker that sweeps the ledger, with its clock."""
-        schedule = str(self.directory / "beat")
-        return self.start_worker("upkeep", "-B", "-s", schedule, queue=UPKEEP, **settings)
+        """Start the worker that sweeps the ledger, and its clock."""
+        self.start(beat_program(self.directory / "beat", self._with(settings), self.directory))
+        return self.start_worker("upkeep", queue=UPKEEP, **settings)
 
     def start(self, program: Program) -> Process:
         """Start any program of the test's own; it is ended with the platform."""

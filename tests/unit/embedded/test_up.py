@@ -1,0 +1,75 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import typer
+
+from commands.up import AlreadyRunning, PortTaken, failed, only_instance, screen, serve
+from embedded.programs import web_url
+from tasks.settings import Settings
+
+
+def test_given_a_running_instance_when_another_one_starts_then_the_error_says_how_to_stop_it(tmp_path: Path) -> None:
+    with only_instance(tmp_path), pytest.raises(AlreadyRunning) as refusal, only_instance(tmp_path):
+        pass
+
+    assert str(refusal.value) == (
+        f"bulkhead up is running already in {tmp_path} (process {os.getpid()}). "
+        f"Stop it with `kill {os.getpid()}`, or set BULKHEAD_VAR to another directory."
+    )
+
+
+def test_given_an_instance_that_ended_when_another_one_starts_then_it_may(tmp_path: Path) -> None:
+    with only_instance(tmp_path):
+        pass
+    with only_instance(tmp_path):
+        assert (tmp_path / "up.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(PortTaken) as refusal:
+            serve([], Settings(port=port), tmp_path, workers=1)
+
+    assert str(refusal.value) == (
+        f"Cannot listen on 127.0.0.1, port {port}: it is taken. Choose another one with --port."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_given_an_error_when_the_command_ends_then_it_is_printed_and_the_exit_code_is_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    end = failed(PortTaken("127.0.0.1", 8080), 2)
+
+    assert isinstance(end, typer.Exit)
+    assert end.exit_code == 2
+    assert "Choose another one with --port." in capsys.readouterr().err
+
+
+def test_given_a_ledger_with_a_password_then_the_screen_does_not_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "mysql+pymysql://bulkhead:hush-hush@db/bulkhead"
+    monkeypatch.setenv("BULKHEAD_LEDGER_URL", url)
+
+    shown = screen(Settings(), tmp_path, ["render1"], private_broker=True)
+
+    assert "ledger   yours (BULKHEAD_LEDGER_URL)" in shown
+    assert "hush-hush" not in shown
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),  # noqa: S104 - an address to reach, not to listen on
+        ("::", "http://[::1]:80"),
+        ("fd00::1", "http://[fd00::1]:80"),
+        ("cad.example", "http://cad.example:80"),
+    ],
+)
+def test_given_an_address_to_listen_on_then_the_url_is_one_that_a_client_can_reach(host: str, url: str) -> None:
+    assert web_url(host, 80) == url
