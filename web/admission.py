@@ -57,8 +57,7 @@ class Gate:
     async def admit(self) -> None:
         """Let one render in. Raises BrokerUnavailable, or a 429 problem with Retry-After."""
         await self.look()
-        self.check()
-        if self.waiting + self._added >= self._limit:
+        if self._is_full():
             raise self.full()
 
     def admitted(self) -> None:
@@ -88,8 +87,12 @@ class Gate:
             return
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
-        if age > STALE or self._broken_at > self._looked_at:
+        if age > STALE or self._broken_at > self._looked_at or self._is_full():
             await asyncio.shield(self._looking)
+            self.check()
+
+    def _is_full(self) -> bool:
+        return self.waiting + self._added >= self._limit
 
     async def _look(self) -> None:
         try:

@@ -18,6 +18,7 @@ from web import events, health, outputs, problems, renders
 from web.listener import Listener
 from web.metrics import MeasuredRequests
 from web.services import Services, open_services
+from web.uploads import RenderRequest
 
 VERSION = "0.1.0"
 SUMMARY = "Blueprints in, layered WebP out."
@@ -46,9 +47,10 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             yield
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
-    problems.install(app)
-    for router in (renders.router, events.router, outputs.router, health.router):
+    routers = (renders.router, events.router, outputs.router, health.router)
+    for router in routers:
         app.include_router(router)
+    problems.install(app, [route for router in routers for route in router.routes])
     app.add_middleware(MeasuredRequests)
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app
@@ -61,8 +63,9 @@ def described(app: FastAPI) -> dict[str, Any]:
         schemas = schema["components"]["schemas"]
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
-        details = problems.ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(details.pop("$defs"))
-        schemas["ProblemDetails"] = details
+        for model in (problems.ProblemDetails, RenderRequest):  # named by hand, so not found by FastAPI
+            own = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(own.pop("$defs"))
+            schemas[model.__name__] = own
         app.openapi_schema = schema
     return app.openapi_schema

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Route
 
 from tasks.broker import BrokerUnavailable
 from tasks.ledger import LedgerUnavailable
@@ -145,17 +146,25 @@ EXPECTED = (
 )
 
 
-def install(app: FastAPI) -> None:
-    """Make `app` answer every error with a problem."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make `app` answer every error with a problem; of `routes` the Allow header of a 405 is made."""
 
-    async def answer(_request: Request, error: Exception) -> Response:
+    async def answer(request: Request, error: Exception) -> Response:
         problem = translate(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["allow"] = ", ".join(sorted(methods_at(request, routes)))
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.warning("%s: %s", problem.code, error)
         return problem.response()
 
     for kind in (*EXPECTED, Exception):
         app.add_exception_handler(kind, answer)
+
+
+def methods_at(request: Request, routes: Sequence[BaseRoute]) -> set[str]:
+    """Every method that the address of this request takes; the router itself knows the first route's only."""
+    here = [route for route in routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
+    return set().union(*(route.methods or () for route in here))
 
 
 def declare(*statuses: int) -> dict[int | str, dict[str, Any]]:

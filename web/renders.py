@@ -27,7 +27,7 @@ from web.status import Accepted, Render, RenderId, RenderPage, accepted, find, l
 from web.submit import Submission, submit
 from web.tenants import Tenant
 from web.traces import parse_traceparent
-from web.uploads import Asked, RenderRequest, read_request
+from web.uploads import Asked, read_request
 
 LOOK_AGAIN = 1  # seconds; a client that polls should wait that long
 PAGE = 50
@@ -57,7 +57,7 @@ BODY = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": form_schema()},
-            "application/json": {"schema": RenderRequest.model_json_schema()},
+            "application/json": {"schema": {"$ref": "#/components/schemas/RenderRequest"}},
         },
     }
 }

@@ -1,0 +1,100 @@
+"""The real application over a SQLite ledger, a local store and a broker that does as it is told."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tasks.ledger import Granted, Job, open_ledger
+from tasks.ledger.database import Database
+from tasks.ledger.migrate import migrate
+from tasks.renders import artifact_prefix
+from tasks.settings import Settings
+from tasks.store import open_store
+from tests.unit.web.support import TOKENS, Clock, FakeBroker, TestClient
+from web.admission import Gate
+from web.app import create_app
+from web.services import Services
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    return FakeBroker()
+
+
+@pytest.fixture
+def gate_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger with its tables and nothing in it, made once."""
+    path = tmp_path_factory.mktemp("ledger") / "empty.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    database.close()
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
+    shutil.copy(empty_ledger, tmp_path / "ledger.db")
+    return Settings(
+        ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db"),
+        store_url=str(tmp_path / "store"),
+        secret=SecretStr("a secret of the test"),
+        tokens=TOKENS,
+        upload_limit=1 << 20,
+        queue_limit=100,
+    )
+
+
+@pytest.fixture
+def house(settings: Settings, broker: FakeBroker, gate_clock: Clock) -> Iterator[Services]:
+    ledger = open_ledger(settings)
+    gate = Gate(broker.waiting, settings.queue_limit, gate_clock)
+    yield Services(settings, ledger, open_store(settings.store_url), broker, gate)
+    ledger.database.close()
+
+
+@pytest.fixture
+def client(house: Services) -> Iterator[TestClient]:
+    """Speaks for the tenant acme."""
+    app = create_app(services=house)
+    headers = {"authorization": "Bearer token-of-acme-0001"}
+    with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def rival(client: TestClient) -> TestClient:
+    """Speaks for another tenant."""
+    headers = {"authorization": "Bearer token-of-rival-0001"}
+    return TestClient(client.app, headers=headers, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def finish(house: Services, tmp_path: Path) -> Any:
+    """Do a worker's part: publish artifacts under a name and settle the job."""
+
+    def finished(job_id: str, artifact: str = "a" * 64) -> Job:
+        job = house.ledger.jobs.find(job_id)
+        assert job is not None
+        claim = house.ledger.attempts.claim(job, holder="host:1:x", now=house.clock(), lease=30)
+        assert isinstance(claim, Granted)
+        made = tmp_path / f"made-{job_id}"
+        (made / "layers").mkdir(parents=True)
+        (made / "manifest.json").write_bytes(b'{"layers": []}')
+        (made / "preview.webp").write_bytes(b"RIFF preview")
+        (made / "layers" / "000.webp").write_bytes(b"RIFF layer")
+        house.store.publish_tree(made, artifact_prefix(job.tenant, artifact))
+        assert house.ledger.attempts.succeed(job_id, claim.job.attempt, now=house.clock(), artifact=artifact)
+        return claim.job
+
+    return finished

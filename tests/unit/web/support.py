@@ -1,0 +1,80 @@
+"""What the tests of the web tier share."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from web.services import Services
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette would have its client use another HTTP library
+    from starlette.testclient import TestClient
+
+__all__ = ["TOKENS", "Clock", "FakeBroker", "TestClient", "files", "lying_png", "png", "post"]
+
+TOKENS = {"token-of-acme-0001": "acme", "token-of-rival-0001": "rival"}
+
+
+@dataclass
+class FakeBroker:
+    """Takes messages, or raises `error`; says that `depth` messages wait."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    error: Exception | None = None
+    depth: int = 0
+
+    def publish(self, task: str, job_id: str, message: dict[str, Any]) -> None:
+        assert (task, job_id) == ("render.blueprint", message["job"])
+        if self.error:
+            raise self.error
+        self.messages.append(message)
+
+    def waiting(self, queue: str) -> int:
+        assert queue == "render"
+        return self.depth
+
+
+class Clock:
+    """Monotonic seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def png(width: int = 8, height: int = 8, *, salt: bytes = b"") -> bytes:
+    """A real, tiny PNG; `salt` makes it another file of the same picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + b"\x80" * width for _ in range(height)))
+    text = [chunk(b"tEXt", b"Comment\0" + salt)] if salt else []
+    parts = [chunk(b"IHDR", header), *text, chunk(b"IDAT", rows), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def lying_png(side: int) -> bytes:
+    """A PNG whose header claims to be interlaced and huge, so that it has to be decoded in one piece."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 1)
+    head = b"IHDR" + header
+    small = png()
+    return small[:8] + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + small[33:]
+
+
+def files(house: Services) -> list[str]:
+    """Every source in the store."""
+    return list(house.store.list("sources"))
+
+
+def post(client: TestClient, drawing: bytes | None = None, headers: dict[str, str] | None = None, **fields: str) -> Any:
+    """Ask for a render of a drawing the way a browser's form does."""
+    blueprint = ("plan.png", png() if drawing is None else drawing, "image/png")
+    return client.post("/renders", files={"blueprint": blueprint}, data=fields, headers=headers)

@@ -1,0 +1,120 @@
+"""Server-sent events: the state on connect, progress, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tasks.ledger import Granted, Job
+from tasks.progress import Progress
+from tests.unit.web.support import TestClient, post
+from web.events import KEEP_ALIVE, stream
+from web.services import Services
+from web.watchers import BACKLOG, Watchers
+
+Finish = Callable[..., Job]
+
+
+def word(job: str, percent: int = 0, state: str = "running", attempt: int = 1) -> Progress:
+    return Progress(job=job, tenant="acme", state=state, attempt=attempt, percent=percent, stage="draw")
+
+
+def parsed(event: str) -> tuple[str, dict[str, object]]:
+    fields = dict(line.split(": ", 1) for line in event.strip().splitlines())
+    return fields["event"], json.loads(fields["data"])
+
+
+def test_given_a_settled_job_when_watched_then_its_state_comes_and_the_stream_ends(
+    client: TestClient, finish: Finish
+) -> None:
+    own = post(client).json()
+    finish(own["id"])
+    answer = client.get(own["links"]["events"])
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["cache-control"] == "no-store"
+    kind, render = parsed(answer.text.replace("id: end\n", ""))
+    assert (kind, render["state"]) == ("render", "succeeded")
+    assert answer.text.startswith("id: end\n")
+
+
+def test_given_a_browser_that_saw_the_end_when_it_comes_back_then_204_keeps_it_away(
+    client: TestClient, finish: Finish
+) -> None:
+    own = post(client).json()
+    finish(own["id"])
+    assert client.get(own["links"]["events"], headers={"last-event-id": "end"}).status_code == 204
+
+
+def test_given_a_running_job_when_watched_then_progress_comes_as_it_is_told_and_the_end_from_the_ledger(
+    client: TestClient, house: Services
+) -> None:
+    job_id = post(client).json()["id"]
+    job = house.ledger.jobs.find(job_id)
+    assert job is not None
+    assert isinstance(house.ledger.attempts.claim(job, holder="h:1:x", now=1.0, lease=30), Granted)
+
+    async def watch() -> list[str]:
+        events: AsyncIterator[str] = stream(house, "acme", job_id)
+        seen = [await anext(events)]
+        for percent in (10, 55):
+            house.watchers.tell(word(job_id, percent))
+            seen.append(await anext(events))
+        await asyncio.to_thread(house.ledger.attempts.succeed, job_id, 1, now=2.0, artifact="a" * 64)
+        house.watchers.tell(word(job_id, 100, state="succeeded"))
+        seen += [event async for event in events]
+        return seen
+
+    first, ten, more, end = asyncio.run(watch())
+    assert parsed(first)[1]["state"] == "running"
+    assert parsed(ten) == ("progress", {"percent": 10, "stage": "draw", "layer": ""})
+    assert parsed(more)[1]["percent"] == 55
+    assert end.startswith("id: end\nevent: render\n")
+    assert house.watchers.latest(job_id) is None
+
+
+def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kept_alive_and_the_ledger_asked(
+    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = post(client).json()["id"]
+
+    async def watch() -> list[str]:
+        events = stream(house, "acme", job_id)
+        seen = [await anext(events), await anext(events)]
+        await asyncio.to_thread(house.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
+        return [*seen, *[event async for event in events]]
+
+    monkeypatch.setattr("web.events.LOOK", 0.01)
+    _first, quiet, *_more, end = asyncio.run(watch())
+    assert quiet == KEEP_ALIVE
+    assert '"state":"cancelled"' in end
+
+
+def test_given_a_job_that_is_removed_when_watched_then_the_stream_ends(client: TestClient, house: Services) -> None:
+    job_id = post(client).json()["id"]
+
+    async def watch() -> list[str]:
+        events = stream(house, "acme", job_id)
+        seen = [await anext(events)]
+        await asyncio.to_thread(house.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
+        await asyncio.to_thread(house.ledger.jobs.remove, job_id)
+        house.watchers.tell(word(job_id, state="cancelled"))
+        return [*seen, *[event async for event in events]]
+
+    assert len(asyncio.run(watch())) == 1
+
+
+def test_given_a_slow_watcher_when_much_is_told_then_it_misses_the_oldest_and_nobody_waits() -> None:
+    watchers = Watchers()
+    with watchers.watch("job") as words:
+        for percent in range(BACKLOG + 10):
+            watchers.tell(word("job", percent % 101))
+        assert words.qsize() == BACKLOG
+        assert words.get_nowait().percent == 10
+    watchers.tell(word("job", 7))
+    latest = watchers.latest("job")
+    assert latest is not None
+    assert latest.percent == 7

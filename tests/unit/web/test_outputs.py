@@ -1,0 +1,102 @@
+"""The outputs of a render: cacheable, validated, safe to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tasks.ledger import Job
+from tests.unit.web.support import TestClient, post
+from web.services import Services
+
+Finish = Callable[..., Job]
+
+
+@pytest.fixture
+def rendered(client: TestClient, finish: Finish) -> str:
+    own: str = post(client).headers["location"]
+    finish(own.rpartition("/")[2])
+    return own
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "content"),
+    [
+        ("manifest.json", "application/json", b'{"layers": []}'),
+        ("preview.webp", "image/webp", b"RIFF preview"),
+        ("layers/0.webp", "image/webp", b"RIFF layer"),
+        ("layers/000.webp", "image/webp", b"RIFF layer"),
+    ],
+)
+def test_given_a_render_when_an_output_is_read_then_it_comes_with_its_type_and_may_be_kept(
+    client: TestClient, rendered: str, name: str, media_type: str, content: bytes
+) -> None:
+    answer = client.get(f"{rendered}/{name}")
+
+    assert (answer.status_code, answer.content) == (200, content)
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["content-length"] == str(len(content))
+    assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("known", ["{}", 'W/{}, "other"', "*"])
+def test_given_an_etag_when_it_is_sent_back_then_304_without_a_body(
+    client: TestClient, rendered: str, known: str
+) -> None:
+    etag = client.get(f"{rendered}/preview.webp").headers["etag"]
+    answer = client.get(f"{rendered}/preview.webp", headers={"if-none-match": known.format(etag)})
+
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["etag"] == etag
+    assert client.get(f"{rendered}/preview.webp", headers={"if-none-match": '"other"'}).status_code == 200
+    assert client.get(f"{rendered}/manifest.json").headers["etag"] != etag
+
+
+def test_given_an_etag_when_looked_at_then_it_does_not_tell_the_artifact_name(
+    client: TestClient, rendered: str
+) -> None:
+    assert "a" * 16 not in client.get(f"{rendered}/preview.webp").headers["etag"]
+
+
+def test_given_an_output_when_its_head_is_asked_for_then_the_headers_are_those_of_get(
+    client: TestClient, rendered: str
+) -> None:
+    head, get = client.head(f"{rendered}/preview.webp"), client.get(f"{rendered}/preview.webp")
+    assert (head.status_code, head.content) == (200, b"")
+    assert dict(head.headers) == dict(get.headers)
+
+
+def test_given_a_large_output_when_read_then_it_comes_whole(client: TestClient, house: Services, rendered: str) -> None:
+    large = bytes(range(256)) * 4096 * 3
+    house.store.put(f"artifacts/acme/{'a' * 64}/layers/001.webp", large)
+
+    answer = client.get(f"{rendered}/layers/1.webp")
+    assert answer.content == large
+    assert answer.headers["content-length"] == str(len(large))
+
+
+def test_given_a_layer_that_is_not_there_when_read_then_404_points_to_the_manifest(
+    client: TestClient, rendered: str
+) -> None:
+    answer = client.get(f"{rendered}/layers/7.webp")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-output")
+    assert "its manifest lists what it has" in answer.json()["detail"]
+
+
+def test_given_a_job_that_waits_when_an_output_is_read_then_404_says_when_there_will_be_one(
+    client: TestClient,
+) -> None:
+    own = post(client).headers["location"]
+    answer = client.get(f"{own}/preview.webp")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-rendered")
+    assert "The render is queued: it has outputs once it has succeeded" in answer.json()["detail"]
+
+
+def test_given_outputs_of_another_tenant_when_read_then_404(
+    client: TestClient, rival: TestClient, rendered: str
+) -> None:
+    for name in ("manifest.json", "preview.webp", "layers/0.webp", "events"):
+        assert rival.get(f"{rendered}/{name}").status_code == 404
+    assert client.get(f"{rendered}/preview.webp").status_code == 200
