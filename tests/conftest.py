@@ -65,17 +65,26 @@ def broker(session_broker: Broker) -> Broker:
 
 
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDb]:
-    """One MariaDB server for all tests: `mariadb.fresh_database()` gives the URL of an empty database."""
+def session_mariadb() -> Iterator[MariaDb]:
+    """One MariaDB server for all tests."""
     home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # mysql may not enter pytest's own directories
     try:
         server = MariaDb(home)
-        with Supervisor([[server.program]], home / "log"):
+        with server.running():
             yield server
     except NotInstalled as error:
         without(error)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def mariadb(session_mariadb: MariaDb) -> MariaDb:
+    """A running MariaDB: `fresh_database()` gives the URL of an empty one, `process` may be killed."""
+    if session_mariadb.process.ended():
+        session_mariadb.process.start()
+    session_mariadb.process.wait_ready()
+    return session_mariadb
 
 
 @pytest.fixture(scope="session")

@@ -4,19 +4,21 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
 
 from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import Program, find_program
+from embedded.process import Process, Program, find_program
 
 USER = "bulkhead"
 INSTEAD = "leave the tests of MariaDB out"
 
 
 class MariaDb:
-    """A prepared server; `program` runs it."""
+    """A prepared server. `process` runs it, and may be killed and started again."""
 
     def __init__(self, home: Path) -> None:
         """Write the data directory below `home`, which `mysql` must be able to reach. Raises NotInstalled."""
@@ -34,14 +36,27 @@ class MariaDb:
         subprocess.run(
             [install, "--no-defaults", *user, f"--datadir={data}", "--skip-test-db"], check=True, capture_output=True
         )
+        statements = [
+            f"CREATE USER {USER}@'{LOOPBACK}' IDENTIFIED BY '{self._password}';",
+            f"GRANT ALL ON *.* TO {USER}@'{LOOPBACK}';",
+        ]
         first_statements = home / "first.sql"
-        first_statements.write_text(
-            f"CREATE USER {USER}@'{LOOPBACK}' IDENTIFIED BY '{self._password}';GRANT ALL ON *.* TO {USER}@'{LOOPBACK}';"
-        )
+        first_statements.write_text("\n".join(statements))
         arguments = [f"--datadir={data}", f"--socket={home}/socket", f"--port={self._port}", *user]
         arguments += [f"--bind-address={LOOPBACK}", "--skip-name-resolve", f"--init-file={first_statements}"]
         arguments += ["--innodb-buffer-pool-size=64M", "--skip-log-bin"]
         self.program = Program("mariadb", (server, "--no-defaults", *arguments), ready=self._answers)
+        self.process = Process(self.program, home / "log")
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The server runs inside."""
+        self.process.start()
+        try:
+            self.process.wait_ready()
+            yield
+        finally:
+            self.process.stop()
 
     def fresh_database(self) -> str:
         """Make an empty database; returns its URL for BULKHEAD_LEDGER_URL."""
