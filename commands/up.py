@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from commands.failures import BadInput, ServiceMissing
 from embedded.environment import merge, read
 from embedded.files import PRIVATE_DIRECTORY
 from embedded.leftovers import end_leftovers
@@ -27,9 +28,6 @@ from tasks.topology import RENDER, UPKEEP
 
 # Render workers by default: one a core, and no more than this, since each may take a whole fence of memory.
 MOST_WORKERS = 4
-
-BAD_USAGE = 2
-SERVICE_MISSING = 3
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -59,13 +57,11 @@ def up(
             end_leftovers(var / "log")
             stages = prepare_services(var, redis=redis)
             serve(stages, Settings(), var, workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS))
-    except (AlreadyRunning, PortTaken) as error:
-        raise failed(error, BAD_USAGE) from error
     except (NotInstalled, PortsExhausted, StartFailed, LedgerUnavailable) as error:
-        raise failed(error, SERVICE_MISSING) from error
+        raise ServiceMissing(str(error)) from error
 
 
-class AlreadyRunning(RuntimeError):
+class AlreadyRunning(BadInput):
     """Another `bulkhead up` works in the same directory."""
 
     def __init__(self, var: Path, pid: str) -> None:
@@ -75,17 +71,11 @@ class AlreadyRunning(RuntimeError):
         )
 
 
-class PortTaken(RuntimeError):
+class PortTaken(BadInput):
     """The web tier cannot listen where it should."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(f"Cannot listen on {host}, port {port}: it is taken. Choose another one with --port.")
-
-
-def failed(error: Exception, code: int) -> typer.Exit:
-    """Print the error; the exit to raise."""
-    typer.secho(str(error), err=True, fg=typer.colors.RED)
-    return typer.Exit(code)
 
 
 @contextmanager

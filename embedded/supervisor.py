@@ -113,6 +113,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop every stage in reverse order; nothing is left running afterwards."""
+        if self._started:
+            self._tell("stopping")
         while self._started:
             stage = self._started.pop()
             for post in stage:

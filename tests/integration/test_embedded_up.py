@@ -24,7 +24,6 @@ from tests.services.processes import is_gone
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).resolve().parents[2]
-UP = "import typer; from commands.up import up; typer.run(up)"
 
 
 @dataclass
@@ -39,7 +38,7 @@ class Site:
         """Start `bulkhead up --workers 1`."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKHEAD_")}
         process = subprocess.Popen(
-            [sys.executable, "-c", UP, "--workers", "1", "--port", str(self.port)],
+            [sys.executable, "-m", "bulkhead", "up", "--workers", "1", "--port", str(self.port)],
             cwd=self.directory,
             env={**clean, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,

@@ -30,7 +30,7 @@ def test_given_two_stages_when_they_are_stopped_then_the_last_one_stops_first(tm
     with Supervisor([[sleeper("broker")], [sleeper("worker"), sleeper("web")]], tmp_path, tell=told.append) as running:
         processes = [psutil.Process(running.process(name).pid) for name in ("broker", "worker", "web")]
 
-    assert [line.split()[0] for line in told] == ["broker", "worker", "web", "worker", "web", "broker"]
+    assert [line.split()[0] for line in told] == ["broker", "worker", "web", "stopping", "worker", "web", "broker"]
     assert psutil.wait_procs(processes, timeout=1)[1] == []
 
 

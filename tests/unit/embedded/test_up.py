@@ -3,9 +3,8 @@ import socket
 from pathlib import Path
 
 import pytest
-import typer
 
-from commands.up import AlreadyRunning, PortTaken, failed, only_instance, screen, serve
+from commands.up import AlreadyRunning, PortTaken, only_instance, screen, serve
 from embedded.programs import web_url
 from tasks.settings import Settings
 
@@ -37,16 +36,6 @@ def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another
         f"Cannot listen on 127.0.0.1, port {port}: it is taken. Choose another one with --port."
     )
     assert list(tmp_path.iterdir()) == []
-
-
-def test_given_an_error_when_the_command_ends_then_it_is_printed_and_the_exit_code_is_its_own(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    end = failed(PortTaken("127.0.0.1", 8080), 2)
-
-    assert isinstance(end, typer.Exit)
-    assert end.exit_code == 2
-    assert "Choose another one with --port." in capsys.readouterr().err
 
 
 def test_given_a_ledger_with_a_password_then_the_screen_does_not_show_it(
