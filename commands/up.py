@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from amqp import AMQPError
+from kombu import Connection
 
 from commands.failures import BadInput, ServiceMissing
 from embedded.environment import merge, read
@@ -28,6 +30,9 @@ from tasks.topology import RENDER, UPKEEP
 
 # Render workers by default: one a core, and no more than this, since each may take a whole fence of memory.
 MOST_WORKERS = 4
+
+# Seconds that a RabbitMQ of the user's has to answer.
+BROKER_TIMEOUT = 5
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -97,7 +102,9 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
     """The private services that the settings ask for. Their URLs go to the environment file and our environment."""
     stages: list[Stage] = []
     values: dict[str, str] = {}
-    if "BULKHEAD_BROKER_URL" not in os.environ:
+    if own := os.environ.get("BULKHEAD_BROKER_URL"):
+        check_broker(own)
+    else:
         node = prepare_node(var / "rabbitmq")
         stages += node.stages
         values["BULKHEAD_BROKER_URL"] = node.url
@@ -111,6 +118,18 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
     merge(file, values)
     os.environ.update(values)
     return stages
+
+
+def check_broker(url: str) -> None:
+    """Raises ServiceMissing unless the user's own RabbitMQ answers."""
+    try:
+        with Connection(url, connect_timeout=BROKER_TIMEOUT) as connection:
+            connection.connect()
+    except (OSError, AMQPError) as error:
+        raise ServiceMissing(
+            f"RabbitMQ does not answer at BULKHEAD_BROKER_URL ({error}). "
+            "Start it or correct the URL; unset it to have a private RabbitMQ."
+        ) from error
 
 
 def serve(services: list[Stage], chosen: Settings, var: Path, workers: int) -> None:

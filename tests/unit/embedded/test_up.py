@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from commands.up import AlreadyRunning, PortTaken, only_instance, screen, serve
+from commands.failures import ServiceMissing
+from commands.up import AlreadyRunning, PortTaken, check_broker, only_instance, screen, serve
 from embedded.programs import web_url
 from tasks.settings import Settings
 
@@ -36,6 +37,19 @@ def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another
         f"Cannot listen on 127.0.0.1, port {port}: it is taken. Choose another one with --port."
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_given_a_broker_of_the_users_that_is_down_then_the_error_says_so_and_shows_no_password() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    with pytest.raises(ServiceMissing) as failure:
+        check_broker(f"amqp://bulkhead:hush-hush@127.0.0.1:{port}//")
+
+    assert str(failure.value) == (
+        "RabbitMQ does not answer at BULKHEAD_BROKER_URL ([Errno 111] Connection refused). "
+        "Start it or correct the URL; unset it to have a private RabbitMQ."
+    )
 
 
 def test_given_a_ledger_with_a_password_then_the_screen_does_not_show_it(
