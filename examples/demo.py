@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from embedded.files import PRIVATE_DIRECTORY
 from embedded.ports import LOOPBACK, kept_ports
 from embedded.programs import web_url
 from examples.pump_station.drawing import draw, save
@@ -35,8 +36,10 @@ SERVICE_MISSING = 3
 
 def main() -> None:
     """Exit code 0 when the drawing is rendered, 1 if the job failed, 2 or 3 as `bulkhead up` says."""
-    folder = settings().var / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
+    var = settings().var
+    var.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    folder = var / "demo"
+    folder.mkdir(exist_ok=True)
     drawing = folder / DRAWING
     save(draw(), drawing)
     typer.echo(f"Drawn: {drawing} ({drawing.stat().st_size:,} bytes). Starting the platform:")
