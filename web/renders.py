@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-import anyio
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from tasks.ledger import FINAL, Job, LedgerUnavailable, State
-from tasks.ledger.requests import Done, InProgress, New
+from tasks.ledger import FINAL, Job, State
 from tasks.progress import Progress
 from tasks.renders import RenderOptions, source_key
-from web.cursors import decode_cursor, encode_cursor
-from web.idempotency import in_progress, parse_key, reused
+from web.cursors import PATTERN, decode_cursor, encode_cursor
+from web.idempotency import PATTERN as KEY_PATTERN
+from web.idempotency import parse_key
 from web.prefer import parse_wait
 from web.problems import declare
 from web.removal import take_away
@@ -27,7 +25,7 @@ from web.status import Accepted, Render, RenderId, RenderPage, accepted, find, l
 from web.submit import Submission, submit
 from web.tenants import Tenant
 from web.traces import parse_traceparent
-from web.uploads import Asked, read_request
+from web.uploads import read_request
 
 LOOK_AGAIN = 1  # seconds; a client that polls should wait that long
 PAGE = 50
@@ -77,54 +75,19 @@ async def create(
     request: Request,
     house: House,
     tenant: Tenant,
-    idempotency_key: Annotated[str | None, Header(description="Makes a retry the same job.")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="Makes a retry the same job.", json_schema_extra={"pattern": KEY_PATTERN})
+    ] = None,
     prefer: Annotated[list[str] | None, Header(description="`wait=N`: seconds to wait for the end.")] = None,
     traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None,
 ) -> Response:
     """Ask for a render: send the drawing in a form, or name one that lies in the store."""
     key = parse_key(idempotency_key)
     await house.gate.admit()
-    async with reservation(house, tenant, key) as former:
-        job_id = str(uuid4())
-        asked = await read_request(request, house, tenant, source_key(tenant, job_id))
-        if former:
-            job = await repeated(house, tenant, former, asked)
-        else:
-            submission = Submission(job_id, tenant, asked, key, parse_traceparent(traceparent))
-            job = await house.run(submit, house, submission)
+    job_id = str(uuid4())
+    asked = await read_request(request, house, tenant, source_key(tenant, job_id))
+    job = await house.run(submit, house, Submission(job_id, tenant, asked, key, parse_traceparent(traceparent)))
     return await answer(house, job, parse_wait(prefer or []))
-
-
-@asynccontextmanager
-async def reservation(house: Services, tenant: str, key: str | None) -> AsyncIterator[Done | None]:
-    """Hold an Idempotency-Key while its request is handled, free it if that comes to nothing. Yields the former
-    request with this key, if there was one. Raises a 409 problem while that one is being handled."""
-    if key is None:
-        yield None
-        return
-    match await house.run(house.ledger.requests.reserve, tenant, key, house.clock()):
-        case InProgress():
-            raise in_progress()
-        case Done() as former:
-            yield former
-        case New():
-            try:
-                yield None
-            except BaseException:
-                with anyio.CancelScope(shield=True), suppress(LedgerUnavailable):
-                    await house.run(house.ledger.requests.free, tenant, key)
-                raise
-
-
-async def repeated(house: Services, tenant: str, former: Done, asked: Asked) -> Job:
-    """The job of a former request with the same key. Raises a 422 problem if that one had other content."""
-    try:
-        await house.run(asked.settle)
-    finally:
-        asked.discard()
-    if asked.fingerprint != former.fingerprint:
-        raise reused()
-    return await find(house, tenant, former.job)
 
 
 async def answer(house: Services, job: Job, wait: int | None) -> Response:
@@ -147,7 +110,7 @@ async def listing(
     q: Annotated[str, Query(max_length=100, description="Part of the file name, or the start of an id.")] = "",
     state: Annotated[list[State] | None, Query(description="Only jobs in these states.")] = None,
     limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = PAGE,
-    cursor: Annotated[str | None, Query(max_length=200, description="Taken from `next` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(pattern=PATTERN, description="Taken from `next` of the page before.")] = None,
 ) -> RenderPage:
     """Your renders, newest first."""
     states: Sequence[State] = state or ()

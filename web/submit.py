@@ -6,15 +6,17 @@ Synchronous: one trip to a thread does it all.
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tasks.broker import BrokerUnavailable, NotPublished, QueueFull
 from tasks.ledger import Job, LedgerUnavailable, State
+from tasks.ledger.requests import Done, InProgress, New
 from tasks.plan import Plan, PlanError, TooLarge, check, plan
 from tasks.renders import TASK, RenderMessage, artifact_key, artifact_prefix
 from tasks.store import MANIFEST, StoreError
+from web.idempotency import in_progress, reused
 from web.problems import Problem
 from web.services import Services
 from web.uploads import Asked
@@ -38,17 +40,56 @@ def submit(house: Services, submission: Submission) -> Job:
 
     Raises problems, StoreError, LedgerUnavailable, BrokerUnavailable; the submission left nothing behind then.
     """
-    asked = submission.asked
     try:
-        asked.settle()
-        estimate = estimated(house, asked)
-        if asked.writer:
-            asked.writer.commit()
+        submission.asked.settle()
+        if submission.idempotency_key is None:
+            return take(house, submission)
+        return take_once(house, submission, submission.idempotency_key)
     finally:
-        asked.discard()
+        submission.asked.discard()
+
+
+def take_once(house: Services, submission: Submission, key: str) -> Job:
+    """Take the render unless a former request with this key did: its job then. Raises a 409 problem while that one is
+    being handled: before the broker has confirmed its job, nobody may be promised it.
+    """
+    requests, tenant, fingerprint = house.ledger.requests, submission.tenant, submission.asked.fingerprint
+    match requests.reserve(tenant, key, house.clock()):
+        case InProgress():
+            raise in_progress()
+        case Done() as former:
+            return former_job(house, tenant, former, fingerprint)
+        case New():
+            pass
+    try:
+        job = take(house, submission)
+        requests.done(tenant, key, job=job.id, fingerprint=fingerprint)
+    except BaseException:
+        with suppress(LedgerUnavailable):
+            requests.free(tenant, key)
+        raise
+    return job
+
+
+def former_job(house: Services, tenant: str, former: Done, fingerprint: str) -> Job:
+    """The job of a former request. Raises a 422 problem if that one had other content."""
+    if fingerprint != former.fingerprint:
+        raise reused()
+    job = house.ledger.jobs.find(former.job, tenant)
+    if job is None:
+        raise in_progress()  # it is being removed this very moment; its key will be free
+    return job
+
+
+def take(house: Services, submission: Submission) -> Job:
+    """Plan the drawing, store it, record the job and publish it."""
+    asked = submission.asked
+    estimate = estimated(house, asked)
+    if asked.writer:
+        asked.writer.commit()
     job = job_of(house, submission, estimate)
     try:
-        house.ledger.jobs.accept(job, idempotency_key=submission.idempotency_key, fingerprint=asked.fingerprint)
+        house.ledger.jobs.accept(job)
     except LedgerUnavailable:
         forget_source(house, submission)
         raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.broker import BrokerUnavailable
+from tasks.ledger.requests import InProgress
 from tests.unit.web.support import FakeBroker, TestClient, files, png, post
 from web.services import Services
 
@@ -39,6 +41,21 @@ def test_given_a_key_that_is_being_handled_when_it_comes_again_then_409(client: 
 
     assert (answer.status_code, answer.json()["code"]) == (409, "request-in-progress")
     assert answer.headers["retry-after"] == "1"
+
+
+def test_given_a_job_that_the_broker_has_not_confirmed_when_its_key_comes_again_then_nobody_is_promised_it(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    meanwhile = []
+
+    def publish(*_message: object) -> None:
+        meanwhile.append(house.ledger.requests.reserve("acme", KEY["idempotency-key"], house.clock()))
+        raise BrokerUnavailable
+
+    broker.publish = publish  # type: ignore[method-assign]
+
+    assert post(client, headers=KEY).status_code == 503
+    assert meanwhile == [InProgress()]
 
 
 def test_given_a_key_of_one_tenant_when_another_uses_it_then_they_do_not_meet(
