@@ -32,7 +32,7 @@ class BrokerUnavailable(NotPublished):
 
 
 class QueueFull(NotPublished):
-    """The broker refused the message because its queue is full. Try again later."""
+    """The broker refused the message: its queue is full, or not up yet after a restart. Try again later."""
 
 
 class Line(NamedTuple):
@@ -55,9 +55,11 @@ class Line(NamedTuple):
 def connect(app: Celery, timeout: float, **transport_options: Any) -> Line:
     """A new line to the app's broker, any of them if there are several. Raises one of BROKER_ERRORS.
 
-    `timeout` is in seconds; `transport_options` come before the app's own.
+    `timeout` is in seconds, for the whole of connecting and afterwards for every single answer that a call waits for;
+    `transport_options` come before the app's own.
     """
-    connection = app.connection_for_write(connect_timeout=timeout, transport_options=transport_options)
+    timeouts = {"read_timeout": timeout, "write_timeout": timeout}
+    connection = app.connection_for_write(connect_timeout=timeout, transport_options={**timeouts, **transport_options})
     try:
         connection.ensure_connection(
             max_retries=len(connection.alt) or 1,
@@ -95,12 +97,11 @@ class Lines:
             line, reused = self._borrow(deadline)
             try:
                 answer = work(line, self._remaining(deadline))
-            except MessageNacked as error:
-                line.drop()
-                raise QueueFull from error
-            except BROKER_ERRORS as error:
+            except (MessageNacked, *BROKER_ERRORS) as error:
                 # Never use it again: a confirm that comes late would be taken for the next message's.
                 line.drop()
+                if isinstance(error, MessageNacked) or isinstance(error.__cause__, MessageNacked):  # Celery wraps it
+                    raise QueueFull from error
                 if not reused or self._clock() >= deadline:
                     raise BrokerUnavailable(error) from error
             except BaseException:
@@ -120,7 +121,8 @@ class Lines:
         with suppress(Empty):
             return self._idle.get_nowait(), True
         try:
-            return connect(self._app, self._remaining(deadline)), False
+            timeouts = {"read_timeout": self._timeout, "write_timeout": self._timeout}
+            return connect(self._app, self._remaining(deadline), **timeouts), False
         except BROKER_ERRORS as error:
             raise BrokerUnavailable(error) from error
 
