@@ -22,11 +22,15 @@ class Entry(NamedTuple):
 COMMANDS = {
     "up": Entry("commands.up", "Run broker, web tier and workers on this machine until Ctrl-C."),
     "render": Entry("commands.render", "Render FILE into layered WebP below DIR, here and now."),
-    "plan": Entry("commands.plan", "Tell what rendering FILE would cost, from its header, without decoding it."),
+    "plan": Entry("commands.plan", "Tell what rendering FILE would cost, from its header."),
     "doctor": Entry("commands.doctor", "Check everything that the platform needs, and say how to mend it."),
     "dead": Entry("commands.dead", "Look at dead jobs and refused messages; replay or drop them."),
     "migrate": Entry("commands.migrate", "Create or upgrade the ledger's tables."),
 }
+
+
+# Boxes around help cost more time than all the rest of it.
+PLAIN = None
 
 
 class Commands(TyperGroup):
@@ -41,14 +45,14 @@ class Commands(TyperGroup):
 def load(name: str) -> Any:
     """The command `name`, imported."""
     found = getattr(import_module(COMMANDS[name].module), name)
-    if isinstance(found, typer.Typer):
-        return typer.main.get_command(found)
-    single = typer.Typer(add_completion=False)
-    single.command(name)(found)
-    return typer.main.get_command(single)
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(add_completion=False)
+        found.command(name)(function)
+    found.rich_markup_mode = PLAIN
+    return typer.main.get_command(found)
 
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=PLAIN)
 
 
 def _register(name: str, entry: Entry) -> None:

@@ -19,6 +19,7 @@ from examples.pump_station.drawing import draw, save
 from tasks.plan import plan
 
 ROOT = Path(bulkhead.__file__).parent
+BLUEPRINTS = ROOT.parent / "shared/data/blueprints"
 
 # A render of this width takes seconds: time enough to interrupt it.
 LONG = ("--width", "3000")
@@ -159,3 +160,21 @@ def test_when_the_command_is_told_to_stop_then_child_and_files_are_gone(
         assert not psutil.pid_exists(child.pid)
     assert "Traceback" not in stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_given_a_machine_that_cannot_hold_imagemagick_to_its_limits_then_it_is_the_machine_s_fault(
+    drawing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAGICK_MEMORY_LIMIT", "16MiB")
+    result = render(str(drawing), "--out", str(tmp_path / "out"))
+    assert result.returncode == 3
+    assert "ImageMagick did not take the limits" in result.stderr
+
+
+@pytest.mark.skipif(not BLUEPRINTS.is_dir(), reason="the shared drawings are not on this machine")
+def test_given_a_real_floor_plan_then_there_is_a_file_for_every_visible_layer_with_ink(tmp_path: Path) -> None:
+    result = render(str(BLUEPRINTS / "floorplan.dxf"), "--out", str(tmp_path / "out"), "--json")
+    assert result.returncode == 0, result.stderr
+    files = {str(path) for path in (tmp_path / "out/layers").iterdir()}
+    assert set(json.loads(result.stdout)["layers"]) == files
+    assert len(files) == 17

@@ -21,9 +21,13 @@ class Cell:
     path: Path
     events: str
 
-    def admit(self, pid: int) -> None:
-        """Move a process in. What it touches from now on counts against the limit. Raises OSError."""
-        (self.path / "cgroup.procs").write_text(str(pid))
+    def admit(self, pid: int) -> bool:
+        """Move a process in: what it touches from now on counts against the limit. False where that is not allowed."""
+        try:
+            (self.path / "cgroup.procs").write_text(str(pid))
+        except OSError:
+            return False
+        return True
 
     def oom_kills(self) -> int:
         """How many processes in here the kernel has killed for memory."""

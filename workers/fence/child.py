@@ -77,9 +77,8 @@ def run(
             env=environment,
         )
         try:
-            if own is not None:
-                own.admit(process.pid)
-            watch = _Watch(process, fence, own, began + fence.seconds)
+            admitted = own is not None and own.admit(process.pid)
+            watch = _Watch(process, fence, own if admitted else None, began + fence.seconds)
             watch.until_it_ends(hear)
             return watch.ending(time.monotonic() - began)
         finally:
