@@ -28,19 +28,9 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def accept(self, job: Job, *, idempotency_key: str | None = None, fingerprint: str | None = None) -> None:
-        """Record a new job and, in the same transaction, that the request `idempotency_key` asked for it."""
-
-        def change(connection: Connection) -> None:
-            connection.execute(insert(jobs).values(asdict(job)))
-            if idempotency_key is not None:
-                connection.execute(
-                    update(requests)
-                    .where(requests.c.tenant == job.tenant, requests.c.idempotency_key == idempotency_key)
-                    .values(job=job.id, fingerprint=fingerprint)
-                )
-
-        self._database.write(change)
+    def accept(self, job: Job) -> None:
+        """Record a new job."""
+        self._database.write(lambda connection: connection.execute(insert(jobs).values(asdict(job))))
 
     def published(self, job_id: str, now: float) -> None:
         """The broker has confirmed the job's message. A worker may have claimed it before this is known."""

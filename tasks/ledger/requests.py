@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tasks.ledger.database import Database
 from tasks.ledger.schema import requests
 
-# A request whose web process died in the middle frees its key after this time (seconds): longer than any upload.
-ABANDONED_AFTER = 3600.0
+# A request whose web process died in the middle frees its key after this time (seconds): longer than ledger and broker
+# are waited for. The drawing has been read before the key is reserved.
+ABANDONED_AFTER = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """The key is reserved for this request: accept a job with it, or free it."""
+    """The key is reserved for this request: say which job came of it, or free it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ class Requests:
         except IntegrityError:
             row = self._database.read(lambda connection: connection.execute(select(requests).where(ours)).one_or_none())
         return Done(row.job, row.fingerprint) if row and row.job else InProgress()
+
+    def done(self, tenant: str, key: str, *, job: str, fingerprint: str) -> None:
+        """The request was kept: `job` is in the ledger and published. From now on the key asks for that job."""
+        ours = (requests.c.tenant == tenant) & (requests.c.idempotency_key == key)
+        kept = update(requests).where(ours, requests.c.job.is_(None)).values(job=job, fingerprint=fingerprint)
+        self._database.write(lambda connection: connection.execute(kept))
 
     def free(self, tenant: str, key: str) -> None:
         """The request came to nothing: the key may be used again."""

@@ -656,8 +656,8 @@ def test_a_settled_job_is_removed_with_its_attempts_and_an_open_one_is_kept_with
     ledger: Ledger,
 ) -> None:
     ledger.requests.reserve("acme", "key-1", T0)
-    job = a_job()
-    ledger.jobs.accept(job, idempotency_key="key-1", fingerprint="f" * 64)
+    job = accepted(ledger)
+    ledger.requests.done("acme", "key-1", job=job.id, fingerprint="f" * 64)
     granted(ledger, job)
 
     assert not ledger.jobs.remove(job.id)
@@ -733,9 +733,10 @@ def test_a_key_is_reserved_used_and_freed_a_tenant(ledger: Ledger) -> None:
     ledger.requests.free("acme", "key")
     assert ledger.requests.reserve("acme", "key", T0) == New()
 
-    job = a_job()
-    ledger.jobs.accept(job, idempotency_key="key", fingerprint="f" * 64)
-    assert ledger.requests.reserve("acme", "key", T0) == Done(job.id, "f" * 64)
+    job = accepted(ledger)
+    ledger.requests.done("acme", "key", job=job.id, fingerprint="f" * 64)
+    ledger.requests.done("acme", "key", job=a_job().id, fingerprint="e" * 64)
+    assert ledger.requests.reserve("acme", "key", T0 + ABANDONED_AFTER + 1) == Done(job.id, "f" * 64)
 
 
 def test_a_key_whose_web_process_died_is_free_after_a_while(ledger: Ledger) -> None:
