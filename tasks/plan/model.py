@@ -34,7 +34,9 @@ class Plan:
 class Header:
     """What one format's reader found: geometry, and what decoding it needs besides the picture drawn from it.
 
-    `working_bytes` is memory and `seconds` is time that the decoder needs for the source alone.
+    `working_bytes` is memory and `seconds` is time that the decoder needs for the source alone. `pixel_bytes` is what
+    one preview pixel takes on its way: 4 decoded (kept for preview and base) + 8 in ImageMagick + up to 28 in libvips
+    before it and libwebp after it.
     """
 
     width: int | None = None
@@ -43,6 +45,7 @@ class Header:
     layers: int | None = 1
     working_bytes: int = 0
     seconds: float = 0.0
+    pixel_bytes: int = 40
 
 
 class PlanError(Exception):

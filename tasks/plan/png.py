@@ -7,6 +7,8 @@ from tasks.plan.model import Header, Truncated, Unsupported
 from tasks.plan.tail import tail
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_ALPHA = frozenset({4, 6})
+ALPHA_PIXEL_BYTES = 56  # libwebp packs transparency beside colour
 SECONDS_PER_PIXEL = 8e-9  # libspng and the shrink behind it
 
 
@@ -21,4 +23,10 @@ def read(file: BinaryIO, size: int) -> Header:
     row = -(-width * depth * _CHANNELS[colour] // 8)
     # Adam7 needs every pixel before the first row is whole; otherwise a band of rows is enough.
     working = row * height if interlace else row * 256
-    return Header(width, height, working_bytes=working, seconds=SECONDS_PER_PIXEL * width * height)
+    return Header(
+        width,
+        height,
+        working_bytes=working,
+        seconds=SECONDS_PER_PIXEL * width * height,
+        pixel_bytes=ALPHA_PIXEL_BYTES if colour in _ALPHA else Header.pixel_bytes,
+    )

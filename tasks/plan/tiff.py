@@ -2,114 +2,111 @@
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tasks.plan.model import Header, Truncated, Unsupported
 
 MAX_PAGES = 4096
 MAX_ENTRIES = 4096
-# Larger strips and tiles are read by scanline, so that only their compressed bytes are held.
+MAX_BAND_ROWS = 256  # longer strips are read by scanline, so that only their compressed bytes are held
 SECONDS_PER_PIXEL = 3e-9
-_BILEVEL_SECONDS_PER_PIXEL = 1.6e-9
+BILEVEL_SECONDS_PER_PIXEL = 1.6e-9
 
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 277, 278, 322, 323
-_OFFSETS, _COUNTS = {273: 0, 324: 0}, {279: 0, 325: 0}
+_OFFSETS_AND_COUNTS = ((273, 279), (324, 325))  # of strips, of tiles
 _FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
-
-@dataclass(frozen=True)
-class _Layout:
-    """Sizes of a directory's fields: classic TIFF or BigTIFF, in either byte order."""
-
-    order: str
-    count: str
-    entry: str
-    offset: str
-
-
-_CLASSIC = ("H", "HHI4s", "I")
-_BIG = ("Q", "HHQ8s", "Q")
+_Tags = dict[int, tuple[int, int, bytes]]  # type, count, value or offset
 
 
 def read(file: BinaryIO, size: int) -> Header:
     """Geometry, pages and decoding cost. Raises `Truncated` or `Unsupported` (a directory that is not one)."""
-    head = file.read(16)
+    head = file.read(4)
     order = "<" if head[:2] == b"II" else ">"
-    big = head[2:4] in {b"+\x00", b"\x00+"}
-    layout = _Layout(order, *(_BIG if big else _CLASSIC))
-    try:
-        (offset,) = struct.unpack_from(order + layout.offset, head, 8 if big else 4)
-        tags, following = _directory(file, layout, offset)
-        pages = _pages(file, layout, following, {offset})
-        _check_extent(file, layout, tags, size)
-        return _header(file, layout, tags, pages)
-    except struct.error:
-        raise Truncated("The TIFF ends before its directory does. Upload it again.") from None
+    reader = _Reader(file, size, order, "QHHQ8sQ") if b"+" in head else _Reader(file, size, order, "HHHI4sI")
+    (first,) = reader.unpack(8 if b"+" in head else 4, reader.link)
+    tags, following = reader.directory(first)
+    reader.check_extent(tags)
+    return _header(reader, tags, reader.pages(first, following))
 
 
-_Tags = dict[int, tuple[int, int, bytes]]
+@dataclass(frozen=True)
+class _Reader:
+    """Bounded reads of one file. `form` has the sizes of a directory: count of entries, one entry, link to the next."""
+
+    file: BinaryIO
+    size: int
+    order: str
+    form: str
+
+    @property
+    def link(self) -> str:
+        return self.form[-1]
+
+    @property
+    def entry(self) -> str:
+        return self.form[1:-1]
+
+    def unpack(self, at: int, form: str) -> tuple[Any, ...]:
+        length = struct.calcsize("=" + form)
+        if at + length > self.size:
+            raise Truncated("The TIFF ends before its directory does. Upload it again.")
+        self.file.seek(at)
+        return struct.unpack(self.order + form, self.file.read(length))
+
+    def directory(self, at: int) -> tuple[_Tags, int]:
+        """Entries of the directory at byte `at`, and where the next one lies (0: nowhere)."""
+        entries, end = self._span(at)
+        if not 0 < entries <= MAX_ENTRIES:
+            raise Unsupported("The TIFF directory is not valid. Open the picture in an editor and save it again.")
+        step = struct.calcsize("=" + self.entry)
+        fields = [self.unpack(end - step * left, self.entry) for left in range(entries, 0, -1)]
+        return {tag: (kind, count, raw) for tag, kind, count, raw in fields}, self.unpack(end, self.link)[0]
+
+    def pages(self, first: int, following: int) -> int:
+        """How many directories there are; a chain that bites its tail ends there."""
+        seen, at = {first}, following
+        while at and at not in seen and len(seen) < MAX_PAGES:
+            seen.add(at)
+            (at,) = self.unpack(self._span(at)[1], self.link)
+        return len(seen)
+
+    def value(self, tags: _Tags, tag: int, index: int = 0, default: int = 0) -> int:
+        """One number of `tag`, or `default` where the directory lacks it."""
+        if tag not in tags:
+            return default
+        kind, count, raw = tags[tag]
+        form = _FORMATS.get(kind)
+        if form is None or not 0 <= index < count:
+            raise Unsupported(f"TIFF tag {tag} is not valid. Open the picture in an editor and save it again.")
+        step = struct.calcsize("=" + form)
+        if count * step <= len(raw):
+            return int(struct.unpack_from(self.order + form, raw, index * step)[0])
+        (at,) = struct.unpack(self.order + self.link, raw)
+        return int(self.unpack(at + index * step, form)[0])
+
+    def check_extent(self, tags: _Tags) -> None:
+        """Raise `Truncated` where the last strip or tile ends beyond the file."""
+        for offsets, counts in _OFFSETS_AND_COUNTS:
+            if offsets in tags and counts in tags:
+                last = tags[offsets][1] - 1
+                if self.value(tags, offsets, last) + self.value(tags, counts, last) > self.size:
+                    raise Truncated("The TIFF ends before its picture does. Upload it again.")
+
+    def _span(self, at: int) -> tuple[int, int]:
+        """Number of entries of the directory at `at`, and the byte after them."""
+        (entries,) = self.unpack(at, self.form[0])
+        return entries, at + struct.calcsize("=" + self.form[0]) + entries * struct.calcsize("=" + self.entry)
 
 
-def _directory(file: BinaryIO, layout: _Layout, offset: int) -> tuple[_Tags, int]:
-    file.seek(offset)
-    (entries,) = _unpack(file, layout.order + layout.count)
-    if not 0 < entries <= MAX_ENTRIES:
-        raise Unsupported("The TIFF directory is not valid. Open the picture in an editor and save it again.")
-    tags: _Tags = {}
-    for _ in range(entries):
-        form = layout.order + layout.entry
-        tag, kind, count, value = struct.unpack(form, file.read(struct.calcsize(form)))
-        tags[tag] = (kind, count, value)
-    (following,) = _unpack(file, layout.order + layout.offset)
-    return tags, following
-
-
-def _pages(file: BinaryIO, layout: _Layout, offset: int, seen: set[int]) -> int:
-    while offset and offset not in seen and len(seen) < MAX_PAGES:
-        seen.add(offset)
-        file.seek(offset)
-        (entries,) = _unpack(file, layout.order + layout.count)
-        file.seek(entries * struct.calcsize("=" + layout.entry), 1)
-        (offset,) = _unpack(file, layout.order + layout.offset)
-    return len(seen)
-
-
-def _check_extent(file: BinaryIO, layout: _Layout, tags: _Tags, size: int) -> None:
-    for offsets, counts in zip(_OFFSETS, _COUNTS, strict=True):
-        if offsets in tags and counts in tags:
-            last = tags[offsets][1] - 1
-            if _value(file, layout, tags, offsets, last) + _value(file, layout, tags, counts, last) > size:
-                raise Truncated("The TIFF ends before its picture does. Upload it again.")
-
-
-def _header(file: BinaryIO, layout: _Layout, tags: _Tags, pages: int) -> Header:
-    def value(tag: int, default: int) -> int:
-        return _value(file, layout, tags, tag, 0) if tag in tags else default
-
-    width, height = value(_WIDTH, 0), value(_HEIGHT, 0)
+def _header(reader: _Reader, tags: _Tags, pages: int) -> Header:
+    width, height = reader.value(tags, _WIDTH), reader.value(tags, _HEIGHT)
     if not width or not height:
         raise Unsupported("The TIFF has no width or height. Open the picture in an editor and save it again.")
-    bits = value(_BITS, 1) * value(_SAMPLES, 1)
-    tile_width, tile_height = value(_TILE_WIDTH, width), value(_TILE_HEIGHT, min(value(_ROWS, height), 256))
-    band = -(-max(width, tile_width) * min(tile_height, 4096) * max(bits, 8) // 8)
-    counts = next((tag for tag in _COUNTS if tag in tags), 0)
-    packed = value(counts, 0)
-    speed = _BILEVEL_SECONDS_PER_PIXEL if bits == 1 else SECONDS_PER_PIXEL
+    bits = reader.value(tags, _BITS, default=1) * reader.value(tags, _SAMPLES, default=1)
+    rows = min(reader.value(tags, _ROWS, default=height), height, MAX_BAND_ROWS)
+    row_bytes = max(width, reader.value(tags, _TILE_WIDTH)) * max(bits, 8) // 8
+    band = row_bytes * max(rows, reader.value(tags, _TILE_HEIGHT))
+    packed = max(reader.value(tags, counts) for _offsets, counts in _OFFSETS_AND_COUNTS)
+    speed = BILEVEL_SECONDS_PER_PIXEL if bits == 1 else SECONDS_PER_PIXEL
     return Header(width, height, pages, working_bytes=2 * band + packed, seconds=speed * width * height)
-
-
-def _value(file: BinaryIO, layout: _Layout, tags: _Tags, tag: int, index: int) -> int:
-    kind, count, raw = tags[tag]
-    form = _FORMATS.get(kind)
-    if form is None or not 0 <= index < count:
-        raise Unsupported(f"TIFF tag {tag} is not valid. Open the picture in an editor and save it again.")
-    step = struct.calcsize(form)
-    if count * step <= len(raw):
-        return int(struct.unpack_from(layout.order + form, raw, index * step)[0])
-    (offset,) = struct.unpack(layout.order + layout.offset, raw)
-    file.seek(offset + index * step)
-    return int(_unpack(file, layout.order + form)[0])
-
-
-def _unpack(file: BinaryIO, form: str) -> tuple[int, ...]:
-    return struct.unpack(form, file.read(struct.calcsize(form)))

@@ -14,9 +14,6 @@ from workers.blueprint.piece import Piece
 from workers.blueprint.progress import Progress, Stage, Step
 from workers.blueprint.sources import Source, SourceLayer, open_source
 
-# A preview of more pixels needs more than the fence gives to ImageMagick and libwebp together.
-MAX_PIXELS = 16_000_000
-
 
 def run(path: Path, out: Path, options: RenderOptions, report: Callable[[Step], None]) -> Manifest:
     """See `workers.blueprint.render`; `native.prepare` comes first."""
@@ -25,7 +22,6 @@ def run(path: Path, out: Path, options: RenderOptions, report: Callable[[Step], 
     progress.at("plan")
     digest = _digest(path)
     source = open_source(estimate, path, options, progress)
-    _check_size(source, options)
     preview, base = _preview(source, out, options, progress)
     layers = _layers(source, out, progress, preview, base)
     progress.at("manifest")
@@ -59,16 +55,6 @@ def _weights(estimate: Plan) -> dict[Stage, float]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _check_size(source: Source, options: RenderOptions) -> None:
-    width, height = source.size
-    if width * height > MAX_PIXELS:
-        most = int(options.width * (MAX_PIXELS / (width * height)) ** 0.5)
-        raise BlueprintError(
-            "too-large",
-            f"A preview of {width} x {height} pixels does not fit into a worker. Ask for a width of {most} or less.",
-        )
 
 
 def _preview(source: Source, out: Path, options: RenderOptions, progress: Progress) -> tuple[Preview, Piece | None]:

@@ -28,6 +28,7 @@ from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's ow
 from workers.blueprint.native import short_lived
 from workers.blueprint.piece import Piece
 from workers.blueprint.progress import Progress
+from workers.blueprint.sizes import check_pixels
 from workers.blueprint.sources import Geometry, SourceLayer
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.canvas import paint
@@ -172,6 +173,7 @@ def _place(record: _Record, width: int) -> DxfSource:
     across, up = extents.right - extents.left, extents.top - extents.bottom
     scale = width / max(across, up, MIN_EXTENT)
     size = max(MIN_SIDE, round(across * scale)), max(MIN_SIDE, round(up * scale))
+    check_pixels(*size)
     # Rounding and the least side leave some slack: half of it goes to either side.
     left = (extents.left + extents.right - size[0] / scale) / 2
     top = (extents.bottom + extents.top + size[1] / scale) / 2

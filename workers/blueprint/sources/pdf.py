@@ -11,6 +11,7 @@ from tasks.renders import RenderOptions
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.piece import Piece
 from workers.blueprint.progress import Progress
+from workers.blueprint.sizes import fit
 from workers.blueprint.sources import Geometry
 from workers.blueprint.sources.flat import FlatSource
 
@@ -50,8 +51,7 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
 
 
 def _draw(page: pypdfium2.PdfPage, options: RenderOptions, width: float, height: float) -> Piece:
-    scale = options.width / max(width, height, 1.0)
-    columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+    columns, rows = fit(max(width, 1.0), max(height, 1.0), options.width)
     transparent = options.background == "transparent"
     bitmap = pypdfium2.PdfBitmap.new_native(columns, rows, pdfium.FPDFBitmap_BGRA)
     try:

@@ -14,21 +14,26 @@ from workers.blueprint.errors import BlueprintError
 from workers.blueprint.native import prepare_vips
 from workers.blueprint.piece import Piece
 from workers.blueprint.progress import Progress
+from workers.blueprint.sizes import fit
 from workers.blueprint.sources import Geometry
 from workers.blueprint.sources.flat import FlatSource
+
+# Passed to the loader itself: the thumbnailer drops its own argument of that name.
+FAIL_ON_DAMAGE = "fail_on=error"
 
 
 def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> FlatSource:
     """Decode page `options.page`, never enlarged. Raises `BlueprintError` (`no-such-page`, `broken-picture`)."""
     if options.page > plan.pages:
         raise BlueprintError("no-such-page", f"Page {options.page} was asked for; this picture has {plan.pages}.")
+    fit(plan.width or 1, plan.height or 1, options.width, enlarge=False)
     progress.at("open")
     prepare_vips()
-    page = f"page={options.page - 1}" if plan.format == "tiff" else ""
+    options_of_loader = FAIL_ON_DAMAGE + (f",page={options.page - 1}" if plan.format == "tiff" else "")
     try:
         source = pyvips.Source.new_from_file(str(path))
         image = pyvips.Image.thumbnail_source(
-            source, options.width, height=options.width, size="down", option_string=page, fail_on="error"
+            source, options.width, height=options.width, size="down", option_string=options_of_loader
         )
         progress.at("draw")
         base = piece(image)

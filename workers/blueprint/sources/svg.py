@@ -14,6 +14,7 @@ from tasks.renders import RenderOptions
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.native import prepare_vips
 from workers.blueprint.progress import Progress
+from workers.blueprint.sizes import fit
 from workers.blueprint.sources import Geometry
 from workers.blueprint.sources.flat import FlatSource
 from workers.blueprint.sources.raster import piece, reason
@@ -29,6 +30,7 @@ def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progre
     """Draw the SVG. Raises `BlueprintError` (`too-large`, `broken-svg`, `external-reference`, `unsupported`)."""
     if plan.size > MAX_BYTES:
         raise BlueprintError("too-large", f"An SVG may have {MAX_BYTES // 1024**2} MiB. Split it, or send it as PDF.")
+    fit(plan.width or 1, plan.height or 1, options.width)
     progress.at("open")
     text = path.read_bytes()
     check(text)

@@ -15,8 +15,8 @@ from workers.blueprint.piece import Box
 from workers.blueprint.vector.paths import Rows
 
 # Strokes of one style are joined into one path up to this many rows: long enough that calls do not matter, short
-# enough that cairo's working memory for a stroke (some 200 bytes a point) does not either.
-MAX_STROKE_ROWS = 16_384
+# enough that cairo does not keep hundreds of crossing edges in its head at once.
+MAX_STROKE_ROWS = 256
 
 # Rows that one array operation works on: 16 MB, and as much again for its result.
 PART_ROWS = 1 << 20
