@@ -30,22 +30,23 @@ class LayerRule:
     about: str = ""
 
 
+# Colours are of a tone that can be read on white and on black.
 LAYERS = (
     LayerRule("A-WALL", 7, 60, about="Concrete and masonry in section or plan"),
     LayerRule("A-WALL-PATT", 8, 13, about="Hatching of cut concrete, masonry and soil"),
     LayerRule("A-OPNG", 32, 25, about="Doors, windows, stairs, ladders"),
     LayerRule("S-GRID", 8, 18, "CENTER", "Structural grid"),
-    LayerRule("S-CRAN", 34, 35, "PHANTOM", "Monorail and lifting"),
-    LayerRule("P-PIPE-SUCT", 152, 35, about="Suction pipework"),
-    LayerRule("P-PIPE-DISC", 12, 35, about="Discharge pipework"),
+    LayerRule("S-CRAN", 22, 35, "PHANTOM", "Monorail and lifting"),
+    LayerRule("P-PIPE-SUCT", 150, 35, about="Suction pipework"),
+    LayerRule("P-PIPE-DISC", 10, 35, about="Discharge pipework"),
     LayerRule("P-PIPE-CNTR", 8, 13, "CENTER", "Pipe and equipment centrelines"),
-    LayerRule("P-VALV", 212, 35, about="Valves and penstocks"),
+    LayerRule("P-VALV", 200, 35, about="Valves and penstocks"),
     LayerRule("P-WATR", 140, 25, "DASHED", "Water levels"),
-    LayerRule("M-PUMP", 94, 40, about="Pumps"),
-    LayerRule("M-EQPM", 104, 30, about="Motors, base frames, panels and other equipment"),
+    LayerRule("M-PUMP", 92, 40, about="Pumps"),
+    LayerRule("M-EQPM", 102, 30, about="Motors, base frames, panels and other equipment"),
     LayerRule("E-POWR", 30, 25, "DASHED", "Cable tray, conduits and trenches"),
-    LayerRule("I-INST", 202, 25, about="Instruments and their tags"),
-    LayerRule("C-DRAN", 112, 25, "HIDDEN", "Floor drainage and sumps"),
+    LayerRule("I-INST", 220, 25, about="Instruments and their tags"),
+    LayerRule("C-DRAN", 122, 25, "HIDDEN", "Floor drainage and sumps"),
     LayerRule("C-SITE", 42, 25, about="Ground, site and access covers"),
     LayerRule("G-DIMS", 132, 18, about="Dimensions and levels"),
     LayerRule("G-TEXT", 7, 25, about="Notes and leaders"),
@@ -72,6 +73,7 @@ def new_document() -> Drawing:
     doc.units = units.MM
     doc.header["$MEASUREMENT"] = 1
     doc.header["$LTSCALE"] = SCALE
+    doc.header["$PSLTSCALE"] = 0  # dashes keep their model length in viewports: SCALE times larger, seen at 1:SCALE
     doc.header["$LWDISPLAY"] = 1
     for name, (description, pattern) in LINETYPES.items():
         doc.linetypes.add(name, pattern, description=description)
