@@ -22,11 +22,20 @@ KEEP_ALIVE = ": still here\n\n"
 
 router = APIRouter(tags=["renders"])
 
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["render", "progress"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"const": END},
+    },
+    "required": ["event", "data"],
+}
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `render` (the whole of GET /renders/{render}) and `progress` (percent, stage, layer). "
         "The stream ends with a `render` in a final state.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": EVENT}},
     },
     204: {"description": "The client has seen the end already (`Last-Event-ID: end`)."},
     **declare(401, 404, 422, 503),
