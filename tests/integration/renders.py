@@ -25,7 +25,7 @@ T = TypeVar("T")
 TENANT = "acme"
 
 # Lines of a drawing that takes some 50 ms, and of one that takes some seconds.
-LIGHT, HEAVY = 20, 60_000
+LIGHT, HEAVY = 20, 30_000
 
 
 def drawing(lines: int, layers: int = 4, seed: int = 1) -> bytes:
