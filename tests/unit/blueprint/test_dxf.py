@@ -75,6 +75,42 @@ def test_given_nested_blocks_and_xref_names_when_rendered_then_inner_layers_keep
     assert layer_named(manifest, "0").empty
 
 
+def test_given_a_dimension_when_rendered_then_all_its_parts_are_on_its_own_layer_and_in_its_colour(
+    tmp_path: Path, out: Path, draw: Render
+) -> None:
+    document = new("R2010", setup=True)
+    document.layers.add("DIMS", color=5)
+    dimension = document.modelspace().add_linear_dim(
+        base=(0, 20), p1=(0, 0), p2=(80, 0), dimstyle="EZDXF", override={"dimtxt": 3.0}, dxfattribs={"layer": "DIMS"}
+    )
+    dimension.render()
+
+    manifest = draw(save(document, tmp_path / "dimension.dxf"), width=400)
+
+    assert {layer.name for layer in manifest.layers if layer.file} == {"DIMS"}
+    lines = pixels(out / str(layer_named(manifest, "DIMS").file))
+    blue = (lines[..., 3] > 128) & (lines[..., 2] > 200) & (lines[..., 0] < 50)
+    assert blue.sum() > 300
+
+
+def test_given_blocks_on_frozen_and_on_switched_off_layers_when_rendered_then_only_the_frozen_one_hides_its_parts(
+    tmp_path: Path, draw: Render
+) -> None:
+    document = new("R2010")
+    for name in ("FROZEN", "OFF", "PART-A", "PART-B"):
+        document.layers.add(name)
+    document.layers.get("FROZEN").freeze()
+    document.layers.get("OFF").off()
+    document.blocks.new("A").add_circle((0, 0), 5, {"layer": "PART-A"})
+    document.blocks.new("B").add_circle((0, 0), 5, {"layer": "PART-B"})
+    document.modelspace().add_blockref("A", (0, 0), {"layer": "FROZEN"})
+    document.modelspace().add_blockref("B", (0, 0), {"layer": "OFF"})
+
+    manifest = draw(save(document, tmp_path / "hidden.dxf"), width=64)
+
+    assert {layer.name for layer in manifest.layers if layer.file} == {"PART-B"}
+
+
 def test_given_a_layer_missing_from_the_table_when_rendered_then_it_is_added_at_the_end(
     tmp_path: Path, draw: Render
 ) -> None:

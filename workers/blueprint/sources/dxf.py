@@ -90,7 +90,7 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
     progress.at("draw")
     context = RenderContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
     backend = RecordingBackend({layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)})
-    frontend = _draw(layout, context, backend, options, progress)
+    frontend = _draw(document, layout, context, backend, options, progress)
     extents = backend.display.extents()
     if extents is None:
         others = ", ".join(name for name in document.layout_names_in_taborder() if name != layout.name)
@@ -133,7 +133,12 @@ def _describe(layer: Layer, context: RenderContext) -> SourceLayer:
 
 
 def _draw(
-    layout: Layout, context: RenderContext, backend: RecordingBackend, options: RenderOptions, progress: Progress
+    document: Drawing,
+    layout: Layout,
+    context: RenderContext,
+    backend: RecordingBackend,
+    options: RenderOptions,
+    progress: Progress,
 ) -> BlueprintFrontend:
     background = BACKGROUNDS[options.background] or "#ffffff"
     configuration = Configuration(
@@ -143,8 +148,11 @@ def _draw(
         image_policy=ImagePolicy.MISSING,
         hatching_timeout=HATCH_SECONDS,
     )
+    frozen = {layer_key(layer.dxf.name) for layer in document.layers if layer.is_frozen()}
     total = max(1, len(layout))
-    frontend = BlueprintFrontend(context, backend, configuration, lambda count: progress.at("draw", count / total))
+    frontend = BlueprintFrontend(
+        context, backend, configuration, frozen, lambda count: progress.at("draw", count / total)
+    )
     # ezdxf prints what it skips, and a library's output is not ours to use.
     with contextlib.redirect_stdout(sys.stderr), _steady_random():
         try:

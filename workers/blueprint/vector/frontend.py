@@ -2,14 +2,15 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from ezdxf.addons.drawing.backend import BackendInterface
 from ezdxf.addons.drawing.config import Configuration
 from ezdxf.addons.drawing.frontend import Frontend
-from ezdxf.addons.drawing.properties import Properties, RenderContext
+from ezdxf.addons.drawing.properties import Properties, RenderContext, layer_key
 from ezdxf.entities.dxfentity import DXFEntity
 from ezdxf.entities.dxfgfx import DXFGraphic
+from ezdxf.entities.insert import Insert
 from ezdxf.entities.polygon import DXFPolygon
 from ezdxf.lldxf.const import DXFError
 from ezdxf.path import Path
@@ -26,7 +27,7 @@ class BlueprintFrontend(Frontend):
     """Draws a layout; afterwards `skipped` and `broken` count entities by type, `solid_hatches` those filled in;
     `types` and `styles` are what was met: entity types and text styles.
 
-    `drawn` is called with the number of entities so far, inner ones included.
+    `frozen` are the keys of frozen layers; `drawn` is called with the number of entities so far, inner ones included.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class BlueprintFrontend(Frontend):
         context: RenderContext,
         backend: BackendInterface,
         config: Configuration,
+        frozen: Collection[str],
         drawn: Callable[[int], None],
     ) -> None:
         super().__init__(context, backend, config)
@@ -42,6 +44,7 @@ class BlueprintFrontend(Frontend):
         self.solid_hatches = 0
         self.types: set[str] = set()
         self.styles: set[str] = set()
+        self._frozen = frozen
         self._drawn = drawn
         self._count = 0
 
@@ -60,6 +63,20 @@ class BlueprintFrontend(Frontend):
             while self.ctx.current_block_reference_properties is not block:
                 self.ctx.pop_state()
             self.broken[entity.dxftype()] += 1
+
+    def draw_composite_entity(self, entity: DXFGraphic, properties: Properties) -> None:
+        """Draw what an entity is made of. Dimensions and their like are blocks in disguise: what lies on layer 0
+        inside belongs to the dimension's own layer, and "by block" means the dimension's own colour."""
+        if isinstance(entity, Insert):
+            # A frozen layer hides whole blocks; one that is off hides only what lies on it.
+            if layer_key(properties.layer) not in self._frozen:
+                super().draw_composite_entity(entity, properties)
+            return
+        self.ctx.push_state(properties)
+        try:
+            super().draw_composite_entity(entity, properties)
+        finally:
+            self.ctx.pop_state()
 
     def draw_hatch_pattern(self, polygon: DXFPolygon, paths: list[Path], properties: Properties) -> None:
         """Draw hatch lines; a hatch that uses up its time becomes solid instead of half drawn."""
