@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench clean pins packages
+.PHONY: help demo up test lint docs bench clean pins packages
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -25,6 +25,9 @@ lint: packages .venv/.dev ## Check style, types and the arrows between packages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+
+docs: packages .venv/.dev ## Write settings, HTTP reference and schemas from the models
+	$(BIN)/python docs/generate.py
 
 bench: packages .venv/.dev ## Run every benchmark; the last line of each is one JSON object
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from commands.failures import BadInput, ServiceMissing
 from tasks.settings import settings
 
 dead = typer.Typer(help="Look at dead jobs and refused messages; replay or drop them.", no_args_is_help=True)
@@ -154,15 +155,13 @@ def _desk() -> Iterator[Desk]:
     try:
         yield desk
     except (LedgerUnavailable, NotPublished) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(3) from error
+        raise ServiceMissing(str(error)) from error
     finally:
         desk.close()
 
 
 def _unknown(job_id: str) -> NoReturn:
-    typer.echo(f"Nothing dead has the id {job_id}. `bulkhead dead list` shows what there is.", err=True)
-    raise typer.Exit(2)
+    raise BadInput(f"Nothing dead has the id {job_id}. `bulkhead dead list` shows what there is.", "unknown-id")
 
 
 def _sentences(story: dict[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import typer
 
+from commands.failures import ServiceMissing
 from tasks.settings import settings
 
 
@@ -17,8 +18,7 @@ def migrate() -> None:
     try:
         upgrade(database)
     except LedgerUnavailable as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(3) from error
+        raise ServiceMissing(str(error)) from error
     finally:
         database.close()
     typer.echo("The ledger is up to date.")

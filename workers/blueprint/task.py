@@ -62,7 +62,7 @@ def _render(running: Running, message: renders.RenderMessage) -> Done:
             prefix = renders.artifact_prefix(message.tenant, key)
             if store.exists(f"{prefix}/{MANIFEST}"):
                 return Done(key, {"reused": True})
-            _plan(running, source, message.filename, digest)
+            _plan(running, source, message, digest)
             _draw(running, source, prefix, message)
     except NotFound as error:
         raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
@@ -70,9 +70,9 @@ def _render(running: Running, message: renders.RenderMessage) -> Done:
     return Done(key, {"seconds": round(time.monotonic() - started, 3), "peak_bytes": usage.ru_maxrss * 1024})
 
 
-def _plan(running: Running, source: Path, filename: str, digest: str) -> None:
+def _plan(running: Running, source: Path, message: renders.RenderMessage, digest: str) -> None:
     try:
-        planned = plan(source, filename)
+        planned = plan(source, message.filename, width=message.options.width)
         check(planned, running.bench.settings.fence_bytes)
     except PlanError as error:
         raise JobError(error.code, str(error)) from error
