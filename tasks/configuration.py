@@ -41,6 +41,7 @@ task_time_limit = _settings.render_time_limit
 
 include = ["workers.blueprint.task", "workers.upkeep"]
 worker_consumer = "workers.fence.consumer:Consumer"
+worker_pool = "workers.fence.pool:TaskPool"
 worker_concurrency = 1  # one leaky job, one fence
 worker_prefetch_multiplier = 1  # nobody's job waits behind a slow one
 worker_detect_quorum_queues = True

@@ -1,0 +1,66 @@
+"""The pool that sees at once when a child has ended."""
+
+import os
+import select
+import subprocess
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tasks import app
+from workers.fence.pool import Pool
+
+
+class Hub:
+    """An event loop that only remembers what it shall watch."""
+
+    def __init__(self) -> None:
+        self.watched: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
+
+    def add_reader(self, fd: int, callback: Callable[..., Any], *args: object) -> None:
+        self.watched[fd] = (callback, args)
+
+    def remove(self, fd: int) -> None:
+        del self.watched[fd]
+
+
+@pytest.fixture
+def child() -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+def tracked(pid: int, hub: Hub) -> SimpleNamespace:
+    """A child of the pool, watched."""
+    process = SimpleNamespace(pid=pid)
+    pool = Pool.__new__(Pool)
+    pool.maintain_pool = lambda: None
+    pool._track_child_process(process, hub)
+    return process
+
+
+@pytest.mark.parametrize("_number", range(20))
+def test_given_a_child_that_was_killed_when_the_pool_is_told_then_it_can_be_collected(
+    child: "subprocess.Popen[bytes]", _number: int
+) -> None:
+    hub = Hub()
+    tracked(child.pid, hub)
+    [(fd, (told, args))] = hub.watched.items()
+    assert not select.select([fd], [], [], 0)[0]
+
+    child.kill()
+
+    assert select.select([fd], [], [], 5)[0] == [fd]
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    assert ended is not None
+    told(*args)
+    assert hub.watched == {}
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
+def test_celery_is_told_to_use_it() -> None:
+    assert app.conf.worker_pool == "workers.fence.pool:TaskPool"
