@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from amqp import AMQPError
 from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from commands.failures import BadInput, ServiceMissing
 from embedded.environment import merge, read
@@ -124,8 +125,8 @@ def check_broker(url: str) -> None:
     """Raises ServiceMissing unless the user's own RabbitMQ answers."""
     try:
         with Connection(url, connect_timeout=BROKER_TIMEOUT) as connection:
-            connection.connect()
-    except (OSError, AMQPError) as error:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+    except (OperationalError, AMQPError) as error:
         raise ServiceMissing(
             f"RabbitMQ does not answer at BULKHEAD_BROKER_URL ({error}). "
             "Start it or correct the URL; unset it to have a private RabbitMQ."
