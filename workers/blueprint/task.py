@@ -1,6 +1,7 @@
 """`render.blueprint`: parse, claim, call the engine, record."""
 
 import hashlib
+import logging
 import resource
 import time
 from contextlib import suppress
@@ -21,11 +22,17 @@ from workers.fence.limits import apply_limits
 from workers.fence.request import FencedTask
 
 
+# Libraries that log every step they take, dozens of lines a job: an operator wants to see their warnings only.
+CHATTY = ("ezdxf", "pyvips")
+
+
 @worker_process_init.connect
 def prepare_child(**_signal: Any) -> None:
     """Put a new child inside its limits and load the engine, so that the first job need not wait for it."""
     chosen = bench()
     apply_limits(niceness=chosen.settings.child_niceness)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     chosen.sweep()
     with suppress(EngineError):  # the first job says so, in its own story
         prepare()
