@@ -11,6 +11,8 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 
+from tasks.properties import read_any_properties
+
 T = TypeVar("T")
 
 # Whatever can go wrong between us and a broker.
@@ -58,6 +60,7 @@ def connect(app: Celery, timeout: float, **transport_options: Any) -> Line:
     `timeout` is in seconds, for the whole of connecting and afterwards for every single answer that a call waits for;
     `transport_options` come before the app's own.
     """
+    read_any_properties()
     timeouts = {"read_timeout": timeout, "write_timeout": timeout}
     connection = app.connection_for_write(connect_timeout=timeout, transport_options={**timeouts, **transport_options})
     try:

@@ -1,5 +1,6 @@
 """Dead letters: messages that no worker may take, each with its reason, kept until an operator decides."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,8 +46,8 @@ class DeadLetters:
         return any(dead.routing_key == queue for dead in DEAD_QUEUES)
 
     def bury(self, message: Message, queue: str, reason: str) -> None:
-        """Put a copy of a message, as it came, into `<queue>.dead` with the reason."""
-        headers = dict(message.headers) if isinstance(message.headers, dict) else {}
+        """Put a copy of a message into `<queue>.dead` with the reason: its body as it came, and its simple headers."""
+        headers = {key: value for key, value in message.headers.items() if _is_simple(key, value)}
         self._send(message.body, DEAD_EXCHANGE.name, queue, {**headers, REASON: reason}, message.properties, message)
 
     def peek(self) -> list[Letter]:
@@ -91,6 +92,7 @@ class DeadLetters:
         def visit(line: Line, _timeout: float) -> list[Letter]:
             letters: list[Letter] = []
             with line.connection.channel() as channel:  # closing it puts back what was not acknowledged
+                channel.auto_decode = False  # bodies are kept byte by byte
                 bound = queue(channel)
                 bound.declare()
                 while len(letters) < PEEK_LIMIT and (message := bound.get(no_ack=False)):
@@ -130,17 +132,34 @@ class DeadLetters:
         self._lines.run(send)
 
 
+def _is_simple(key: object, value: object) -> bool:
+    return isinstance(key, str) and (value is None or isinstance(value, str | int | float))
+
+
+def _broker_reason(deaths: object) -> object:
+    """Why the broker gave a message up; its own list of deaths, or whatever a publisher wrote in its place."""
+    match deaths:
+        case [{"reason": reason}, *_]:
+            return reason
+    return None
+
+
+def _text(value: object) -> str:
+    """A value as text that can be printed and encoded, whatever a publisher put there."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
+
+
 def _letter(queue: str, message: Message) -> Letter:
-    headers = message.headers if isinstance(message.headers, dict) else {}
-    deaths = headers.get("x-death") or [{}]
-    body = message.body
+    headers, body = message.headers, bytes(message.body)
+    # A message that names nobody is known by what it holds, so that it can be dropped, too.
+    nameless = hashlib.sha256(body).hexdigest()[:16]
     return Letter(
         queue=queue,
-        id=str(headers.get("id") or message.properties.get("correlation_id") or ""),
-        task=str(headers.get("task") or ""),
-        reason=str(headers.get(REASON) or deaths[0].get("reason") or "unknown"),
+        id=_text(headers.get("id") or message.properties.get("correlation_id") or nameless),
+        task=_text(headers.get("task") or ""),
+        reason=_text(headers.get(REASON) or _broker_reason(headers.get("x-death")) or "unknown"),
         headers=headers,
-        body=body.encode() if isinstance(body, str) else bytes(body),
+        body=body,
         content_type=message.content_type or "",
         content_encoding=message.content_encoding or "",
         correlation_id=str(message.properties.get("correlation_id") or ""),

@@ -5,10 +5,11 @@ from typing import Any
 
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
-from kombu import Message
+from kombu import Connection, Message
 
 from tasks.broker import NotPublished
 from tasks.deadletters import DeadLetters
+from tasks.properties import read_any_properties
 from tasks.settings import settings
 from workers.fence.guard import refusal
 
@@ -18,19 +19,30 @@ logger = get_logger(__name__)
 class Consumer(CeleryConsumer):
     """Lets in what `guard.refusal` finds no fault with, and sends everything else to the dead letters."""
 
+    class Blueprint(CeleryConsumer.Blueprint):
+        """Celery's steps without delayed delivery: it makes dozens of exchanges, and no message of ours has an eta."""
+
+        default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._dead_letters = DeadLetters(self.app, settings().publish_timeout)
+
+    def connect(self) -> Connection:
+        """The connection that messages come through, as they are."""
+        read_any_properties()
+        connection: Connection = super().connect()
+        connection.default_channel.auto_decode = False
+        return connection
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         """The function that Celery calls with every message of a task queue."""
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Message) -> None:
-            body = message.body
             reason = refusal(
                 message.headers,
-                body.encode(errors="surrogateescape") if isinstance(body, str) else bytes(body),
+                message.body,
                 content_type=message.content_type,
                 content_encoding=message.content_encoding,
                 routing_key=message.delivery_info["routing_key"],

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tasks import renders, upkeep
+from tasks.properties import UNREADABLE
 from tasks.publish import queue_of
 
 # Bytes. A render's message has about one thousand; a generous bound keeps a flood of large ones out of the parent.
@@ -75,6 +76,8 @@ def refusal(
     headers: object, body: bytes, *, content_type: str | None, content_encoding: str | None, routing_key: str
 ) -> str | None:
     """Why a message must not be let in, in one sentence; None if it may."""
+    if isinstance(headers, dict) and UNREADABLE in headers:
+        return f"the properties cannot be read: {_short(str(headers[UNREADABLE]))}"
     if len(body) > MAX_BODY:
         return f"the body has {len(body):,} bytes; the largest allowed has {MAX_BODY:,}"
     if content_type != "application/json":
@@ -102,4 +105,8 @@ def _first(error: ValidationError) -> str:
     detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in detail["loc"])
     text = f"{where}: {detail['msg']}" if where else detail["msg"]
+    return _short(text)
+
+
+def _short(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:MAX_REASON])
