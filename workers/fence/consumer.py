@@ -32,7 +32,7 @@ class Consumer(CeleryConsumer):
         """The connection that messages come through, as they are."""
         read_any_properties()
         connection: Connection = super().connect()
-        connection.default_channel.auto_decode = False
+        connection.default_channel.auto_decode = False  # type: ignore[attr-defined]  # it is py-amqp's
         return connection
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
