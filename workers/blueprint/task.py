@@ -21,7 +21,6 @@ from workers.fence.bench import bench
 from workers.fence.limits import apply_limits
 from workers.fence.request import FencedTask
 
-
 # Libraries that log every step they take, dozens of lines a job: an operator wants to see their warnings only.
 CHATTY = ("ezdxf", "pyvips")
 
