@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TASK = "render.blueprint"
 
 # Part of every artifact's key: raise it when the engine draws the same source differently.
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 
 # WebP cannot be wider or higher (libwebp, WEBP_MAX_DIMENSION).
 MAX_WIDTH = 16_383
@@ -54,6 +54,9 @@ class RenderOptions(BaseModel):
     background: Literal["light", "dark", "transparent"] = Field("light", description="Behind the preview.")
     layout: str = Field("", max_length=255, description="Layout of a DXF drawing by name; empty is its model space.")
     page: int = Field(1, ge=1, le=100_000, description="Page of a PDF or multi-page TIFF, from 1.")
+    tiles: bool = Field(default=False, description="Also cut Deep Zoom tiles, down to the source's own pixels.")
+    layer_tiles: bool = Field(default=False, description="With `tiles`: for every layer as well.")
+    line_work: bool = Field(default=False, description="Of a scan, also give the ink as a transparent layer.")
 
 
 class RenderMessage(BaseModel):

@@ -31,9 +31,10 @@ _READERS: dict[str, tuple[str, Callable[[BinaryIO, int], Header]]] = {
 }
 
 
-def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH) -> Plan:
+def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH, tiles: bool = False) -> Plan:
     """Predict what rendering the blueprint at `path` costs, at a preview of `width` pixels on its longer side.
 
+    With `tiles`, what cutting the Deep Zoom tiles costs as well.
     `filename` is what the user calls it, used in messages only. Reads at most a few megabytes wherever the file is
     large. Raises `PlanError` (`Empty`, `UnknownFormat`, `Truncated`, `Unsupported`) with what to do next.
     """
@@ -45,7 +46,7 @@ def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH) -> Plan:
         media_type, read = _READERS[kind]
         file.seek(0)
         header = read(file, size)
-    peak, seconds = estimate(header, size, width)
+    peak, seconds = estimate(header, size, width, tiles=tiles)
     return Plan(kind, media_type, size, header.width, header.height, header.pages, header.layers, peak, seconds)
 
 

@@ -15,13 +15,24 @@ SECONDS = 0.05
 HASH_SECONDS_PER_BYTE = 1e-9
 
 
-def estimate(header: Header, size: int, width: int) -> tuple[int, float]:
+# Cutting tiles: a row of them at every level (twice the lowest one's 512 pixels) and its halves, and those on their
+# way through libwebp. The full picture is decoded once more; levels come to 4/3 of it.
+TILE_ROW_BYTES = 1280
+TILES_UNDER_WAY_BYTES = 50 * 1024**2
+SECONDS_PER_TILE_PIXEL = 8e-9
+
+
+def estimate(header: Header, size: int, width: int, *, tiles: bool = False) -> tuple[int, float]:
     """Peak bytes of the worker process and seconds of rendering `header` at `width` pixels on the longer side."""
     pixels = _preview_pixels(header, width)
     pictures = 1 + LAYER_SHARE * (header.layers or 1)
-    peak = PROCESS_BYTES + header.working_bytes + header.pixel_bytes * pixels
+    drawing = header.pixel_bytes * pixels
     seconds = SECONDS + header.seconds + SECONDS_PER_PIXEL * pixels * pictures
-    return peak, round(seconds + HASH_SECONDS_PER_BYTE * size, 3)
+    if tiles:
+        across = max(header.width or width, header.height or width)  # it may lie on its side
+        drawing = max(drawing, TILE_ROW_BYTES * header.channels * across + TILES_UNDER_WAY_BYTES)
+        seconds += header.seconds + SECONDS_PER_TILE_PIXEL * (header.width or width) * (header.height or width)
+    return PROCESS_BYTES + header.working_bytes + drawing, round(seconds + HASH_SECONDS_PER_BYTE * size, 3)
 
 
 def _preview_pixels(header: Header, width: int) -> int:

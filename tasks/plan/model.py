@@ -36,7 +36,7 @@ class Header:
 
     `working_bytes` is memory and `seconds` is time that the decoder needs for the source alone. `pixel_bytes` is what
     one preview pixel takes on its way: 4 decoded (kept for preview and base) + 8 in ImageMagick + up to 28 in libvips
-    before it and libwebp after it.
+    before it and libwebp after it. `channels` is how many bytes a pixel has once it is decoded to 8 bits.
     """
 
     width: int | None = None
@@ -46,6 +46,7 @@ class Header:
     working_bytes: int = 0
     seconds: float = 0.0
     pixel_bytes: int = 40
+    channels: int = 3
 
 
 class PlanError(Exception):

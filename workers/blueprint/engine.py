@@ -1,4 +1,4 @@
-"""The steps of a render, in order: plan, open, draw, compose, encode, manifest."""
+"""The steps of a render, in order: plan, open, draw, compose, encode, tiles, manifest."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,43 +13,51 @@ from workers.blueprint.manifest import Layer, Manifest, OutputFile, Preview, Sou
 from workers.blueprint.piece import Piece
 from workers.blueprint.progress import Progress, Stage, Step
 from workers.blueprint.sources import Source, SourceLayer, open_source
+from workers.blueprint.tiles.stage import TILES_WEIGHT, add_tiles, forget, resume
 
 
 def run(path: Path, out: Path, options: RenderOptions, report: Callable[[Step], None]) -> Manifest:
     """See `workers.blueprint.render`; `native.prepare` comes first."""
     estimate = _plan(path, options)
-    progress = Progress(report, _weights(estimate))
+    progress = Progress(report, _weights(estimate, options))
     progress.at("plan")
     digest = _digest(path)
     source = open_source(estimate, path, options, progress)
-    preview, base = _preview(source, out, options, progress)
-    layers = _layers(source, out, progress, preview, base)
+    facts = _facts(estimate, source, digest)
+    manifest = resume(out, facts, options)
+    if manifest is None:
+        preview, base = _preview(source, out, options, progress)
+        layers = _layers(source, out, progress, preview, base)
+        manifest = Manifest(
+            engine=ENGINE_VERSION,
+            source=facts,
+            options=options,
+            preview=preview,
+            layers=layers,
+            warnings=list(source.warnings),
+        )
+    if options.tiles:
+        manifest = add_tiles(source, manifest, out, progress)
     progress.at("manifest")
-    manifest = Manifest(
-        engine=ENGINE_VERSION,
-        source=_facts(estimate, source, digest),
-        options=options,
-        preview=preview,
-        layers=layers,
-        warnings=list(source.warnings),
-    )
     manifest.write(out / "manifest.json")
+    forget(out)
     progress.at("manifest", 1.0)
     return manifest
 
 
 def _plan(path: Path, options: RenderOptions) -> Plan:
     try:
-        return plan(path, width=options.width)
+        return plan(path, width=options.width, tiles=options.tiles)
     except PlanError as error:
         raise BlueprintError(error.code, error.message) from error
 
 
-def _weights(estimate: Plan) -> dict[Stage, float]:
+def _weights(estimate: Plan, options: RenderOptions) -> dict[Stage, float]:
     """Shares of the time, as measured on each family."""
+    tiles = TILES_WEIGHT if options.tiles else 0
     if estimate.format == "dxf":
-        return {"plan": 1, "open": 30, "draw": 30, "compose": 10, "encode": 28, "manifest": 1}
-    return {"plan": 2, "open": 3, "draw": 60, "compose": 20, "encode": 13, "manifest": 2}
+        return {"plan": 1, "open": 30, "draw": 30, "compose": 10, "encode": 28, "tiles": tiles, "manifest": 1}
+    return {"plan": 2, "open": 3, "draw": 60, "compose": 20, "encode": 13, "tiles": tiles, "manifest": 2}
 
 
 def _digest(path: Path) -> str:
@@ -73,7 +81,7 @@ def _preview(source: Source, out: Path, options: RenderOptions, progress: Progre
 
 def _layers(source: Source, out: Path, progress: Progress, preview: OutputFile, base: Piece | None) -> list[Layer]:
     """Draw, encode and drop one layer after the other."""
-    (out / "layers").mkdir()
+    (out / "layers").mkdir(exist_ok=True)
     layers = []
     for index, layer in enumerate(source.layers):
         progress.at("encode", index / len(source.layers), layer.name)

@@ -43,6 +43,26 @@ class Preview(OutputFile):
     height: int
 
 
+class TileLevel(_Part):
+    """One level of a Deep Zoom pyramid. `sha256` is over the SHA-256 digests of its tiles, row by row."""
+
+    level: int = Field(ge=0)
+    columns: int
+    rows: int
+    distinct: int = Field(description="Different tiles: blank ones are alike.")
+    bytes: int = Field(ge=0, description="Of all tiles together.")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class TileSet(OutputFile):
+    """A Deep Zoom pyramid: the descriptor `file`, and `<its stem>_files/{level}/{column}_{row}.webp` beside it."""
+
+    width: int
+    height: int
+    tile: int = Field(description="Side of a tile in pixels; tiles do not overlap.")
+    levels: list[TileLevel]
+
+
 class Layer(_Part):
     """A layer, drawn alone on transparency and cropped to `extent`; without a file where there is nothing to see."""
 
@@ -56,6 +76,7 @@ class Layer(_Part):
     file: str | None = None
     bytes: int | None = None
     sha256: str | None = None
+    tiles: TileSet | None = None
 
 
 class Warning(_Part):  # noqa: A001 - the manifest's own word
@@ -75,6 +96,7 @@ class Manifest(_Part):
     options: RenderOptions
     preview: Preview
     layers: list[Layer]
+    tiles: TileSet | None = Field(None, description="Everything at full size, where that was asked for.")
     warnings: list[Warning]
 
     def text(self) -> str:

@@ -36,9 +36,26 @@ class Piece:
         return "A" not in self.channels
 
     @property
+    def plain(self) -> Pixels:
+        """The pixels as RGB or RGBA."""
+        if self.channels in {"RGB", "RGBA"}:
+            return self.pixels
+        return self.pixels[..., [2, 1, 0, 3] if "A" in self.channels else [2, 1, 0]]
+
+    @property
     def blank(self) -> bool:
         """Whether nothing of the piece can be seen."""
         return not self.opaque and not self.pixels[..., 3].any()
+
+
+def lay(pixels: Pixels, background: str) -> Pixels:
+    """RGBA pixels on a colour (#rrggbb), as RGB. Costs 3 bytes a pixel, and works a row at a time."""
+    paper = np.array([int(background[at : at + 2], 16) for at in (1, 3, 5)], np.uint16)
+    laid = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for row, target in zip(pixels, laid, strict=True):
+        alpha = row[:, 3:].astype(np.uint16)
+        target[:] = (row[:, :3] * alpha + paper * (255 - alpha) + 127) // 255
+    return laid
 
 
 def straighten(pixels: Pixels) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["plan", "open", "draw", "compose", "encode", "manifest"]
+Stage = Literal["plan", "open", "draw", "compose", "encode", "tiles", "manifest"]
 
 
 @dataclass(frozen=True)

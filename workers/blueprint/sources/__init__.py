@@ -1,6 +1,6 @@
 """Sources: one module a family of formats, all behind `Source`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Protocol
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
 from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.blueprint.piece import Box, Piece
+from workers.blueprint.piece import Box, Piece, Pixels
 from workers.blueprint.progress import Progress
 
 
@@ -33,6 +33,30 @@ class Geometry:
     pages: int = 1
     extents: tuple[float, float, float, float] | None = None
     units: str | None = None
+
+
+@dataclass(frozen=True)
+class Strips:
+    """A picture at its full size, read once. `size` is its width and height in pixels.
+
+    `read` gives all rows from top to bottom, in pieces (n, width, channels): grey, RGB or RGBA with straight alpha.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    read: Callable[[], Iterator[Pixels]]
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A drawing that can be painted at any scale. `size` is the largest that is worth it, in pixels.
+
+    `paint` takes the width and height of the whole drawing in pixels and a box of it, and gives that box as RGB or
+    RGBA with straight alpha.
+    """
+
+    size: tuple[int, int]
+    paint: Callable[[tuple[int, int], Box], Pixels]
 
 
 class Source(Protocol):
@@ -60,6 +84,13 @@ class Source(Protocol):
 
     def layer(self, index: int) -> Piece:
         """The layer at `index`, which has a box, cropped to it."""
+        ...
+
+    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Strips | Canvas:
+        """What tiles are made of: everything on `background` (#rrggbb, None is transparent), or one layer alone.
+
+        `scratch` is a directory that a large temporary file may lie in while the result is used.
+        """
         ...
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.blueprint.piece import Piece
-from workers.blueprint.sources import Geometry, SourceLayer
+from workers.blueprint.piece import Piece, lay
+from workers.blueprint.sources import Geometry, SourceLayer, Strips
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,16 @@ class FlatSource:
         """The base, whatever `index`."""
         del index
         return self.base
+
+    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Strips:
+        """The base: there is no more to see than the preview shows."""
+        del scratch, index
+        return in_memory(self.base, background)
+
+
+def in_memory(piece: Piece, background: str | None) -> Strips:
+    """A piece that lies in memory whole, as strips. Costs its bytes once more."""
+    pixels = piece.plain
+    if background is not None and not piece.opaque:
+        pixels = lay(pixels, background)
+    return Strips(piece.box[2:], pixels.shape[2], lambda: iter((pixels,)))
