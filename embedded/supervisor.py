@@ -90,7 +90,8 @@ class Supervisor:
             for stage in self._stages:
                 self._start_stage(stage)
         except Cancelled:
-            return
+            for post in self._started[-1]:  # a program that is starting may be deaf to SIGTERM, and has nothing to lose
+                post.process.kill()
         except BaseException:
             self.stop()
             raise

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -111,14 +110,12 @@ def test_given_an_empty_directory_then_up_serves_refuses_a_second_one_and_surviv
     assert [process for process in family if not is_gone(process)] == []
 
 
-def test_given_up_is_still_starting_when_it_is_asked_to_stop_then_it_stops_soon(site: Site) -> None:
+def test_given_up_is_still_starting_when_it_is_asked_to_stop_then_it_stops_and_nothing_stays(site: Site) -> None:
     process = site.up()
     site.until(process, "epmd is ready")
     family = psutil.Process(process.pid).children(recursive=True)
-    started = time.monotonic()
 
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(30) == 0
-    assert time.monotonic() - started < 30
     assert [process for process in family if not is_gone(process)] == []
