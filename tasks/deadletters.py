@@ -150,7 +150,7 @@ def _text(value: object) -> str:
 
 
 def _letter(queue: str, message: Message) -> Letter:
-    headers, body = message.headers, bytes(message.body)
+    headers, body = message.headers, message.body or b""  # py-amqp has a string for no body at all
     # A message that names nobody is known by what it holds, so that it can be dropped, too.
     nameless = hashlib.sha256(body).hexdigest()[:16]
     return Letter(

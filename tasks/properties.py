@@ -1,7 +1,9 @@
 """Reading whatever properties a message has.
 
 py-amqp raises in the middle of a connection when it cannot decode a property (text that is no UTF-8, a time beyond the
-year 9999, an unknown type). One such message would end every worker that it is delivered to.
+year 9999, an unknown type). One such message would end every worker that it is delivered to. kombu unpacks a body
+whose headers call it compressed before anybody can look at it, however large it grows, and Celery acknowledges what
+could not be unpacked.
 """
 
 import struct
@@ -11,18 +13,23 @@ from amqp import serialization
 from amqp.exceptions import AMQPError
 from amqp.spec import Basic
 
-# The only header of a message whose properties cannot be read; its value says why.
+# A header of a message that must not be read any further; its value says why.
 UNREADABLE = "x-bulkhead-unreadable"
+
+COMPRESSION = "compression"
 
 
 def read_any_properties() -> None:
-    """Let connections of this process hand out messages with unreadable properties, too. May be called again."""
+    """Let connections of this process hand out every message, marked and its body as it is. May be called again."""
     serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _read
 
 
 def _read(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
     try:
-        properties: tuple[dict[str, Any], int] = serialization.decode_properties_basic(buffer, offset)
+        properties, end = serialization.decode_properties_basic(buffer, offset)
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError, RecursionError, struct.error, AMQPError) as e:
         return {"application_headers": {UNREADABLE: f"{type(e).__name__}: {e}"}}, len(buffer)
-    return properties
+    headers = properties.get("application_headers", {})
+    if headers.pop(COMPRESSION, None) is not None:
+        headers[UNREADABLE] = "compressed bodies are not taken"
+    return properties, end

@@ -42,7 +42,7 @@ class Consumer(CeleryConsumer):
         def on_message(message: Message) -> None:
             reason = refusal(
                 message.headers,
-                message.body,
+                message.body or b"",
                 content_type=message.content_type,
                 content_encoding=message.content_encoding,
                 routing_key=message.delivery_info["routing_key"],

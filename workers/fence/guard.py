@@ -77,7 +77,7 @@ def refusal(
 ) -> str | None:
     """Why a message must not be let in, in one sentence; None if it may."""
     if isinstance(headers, dict) and UNREADABLE in headers:
-        return f"the properties cannot be read: {_short(str(headers[UNREADABLE]))}"
+        return f"the message cannot be read: {_short(str(headers[UNREADABLE]))}"
     if len(body) > MAX_BODY:
         return f"the body has {len(body):,} bytes; the largest allowed has {MAX_BODY:,}"
     if content_type != "application/json":
