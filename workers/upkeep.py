@@ -4,11 +4,13 @@ import time
 from typing import Any
 
 from celery.utils.log import get_logger
+from pydantic import ValidationError
 
 from tasks import app, renders, topology, upkeep
+from tasks.ledger import Job, LedgerUnavailable
 from tasks.publish import NotPublished, Publisher
 from workers.fence import notes
-from workers.fence.bench import bench
+from workers.fence.bench import Bench, bench
 
 logger = get_logger(__name__)
 
@@ -18,18 +20,29 @@ def sweep(**fields: Any) -> None:
     """Carry death notes to the ledger, and publish again the jobs whose messages are gone."""
     upkeep.SweepMessage.model_validate(fields)
     tools = bench()
-    notes.carry(tools.settings.var, tools.ledger)
     publisher = Publisher(app, tools.settings.publish_timeout)
     try:
+        notes.carry(tools.settings.var, tools.ledger)
         waiting = publisher.waiting(topology.RENDER)
         overdue = tools.ledger.jobs.overdue(time.time(), patience=tools.settings.republish_after, waiting=waiting)
         for job in overdue:
-            publisher.publish(renders.TASK, job.id, renders.message_of(job).model_dump(mode="json"))
-            tools.ledger.jobs.published(job.id, time.time())
-    except NotPublished as error:
-        logger.warning("The sweep stops until the broker is back: %s", error)
+            _publish_again(tools, publisher, job)
+    except (NotPublished, LedgerUnavailable) as error:
+        logger.warning("The sweep stops, the next one goes on: %s", error)
     else:
         if overdue:
             logger.warning("Published %d jobs again that nobody held.", len(overdue))
     finally:
         publisher.close()
+
+
+def _publish_again(tools: Bench, publisher: Publisher, job: Job) -> None:
+    try:
+        message = renders.message_of(job)
+    except ValidationError as error:  # accepted by another version; it must not stop the sweep at every turn
+        detail = "This version cannot render what was asked for. Send it again."
+        logger.error("Job %s is buried: %s", job.id, error)
+        tools.ledger.jobs.bury(job.id, time.time(), error={"code": "unknown-options", "detail": detail})
+    else:
+        publisher.publish(renders.TASK, job.id, message.model_dump(mode="json"))
+        tools.ledger.jobs.published(job.id, time.time())

@@ -5,12 +5,15 @@ the notes of their host and tell the ledger.
 """
 
 import json
+import logging
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.ledger import Ledger
 from workers.fence.causes import Cause
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "deaths"
 
@@ -39,12 +42,16 @@ def write(var: Path, note: Note) -> None:
 def carry(var: Path, ledger: Ledger) -> int:
     """Tell the ledger of every death noted here; answers how many. Raises LedgerUnavailable: the notes stay.
 
-    Several children may carry at the same time: the ledger counts a death once.
+    Several children may carry at the same time: the ledger counts a death once. A note that cannot be read, say
+    because the machine lost power while it was written, is dropped: it must not hold up every job of its host.
     """
     carried = 0
     for path in sorted((var / FOLDER).glob("*.json")):
         with suppress(FileNotFoundError):
             note = _read(path)
+            if note is None:
+                path.unlink()
+                continue
             ledger.attempts.died(
                 note.job,
                 host=note.host,
@@ -59,6 +66,11 @@ def carry(var: Path, ledger: Ledger) -> int:
     return carried
 
 
-def _read(path: Path) -> Note:
-    fields = json.loads(path.read_text())
-    return Note(**{**fields, "cause": Cause(fields["cause"])})
+def _read(path: Path) -> Note | None:
+    text = path.read_text(errors="replace")
+    try:
+        fields = json.loads(text)
+        return Note(**{**fields, "cause": Cause(fields["cause"])})
+    except (ValueError, TypeError, LookupError):
+        logger.warning("The death note %s cannot be read and is dropped: %.200r", path.name, text)
+        return None
