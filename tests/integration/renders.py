@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from celery import Celery
-from kombu import Connection, Producer
+from kombu import Connection, Exchange, Producer
 
 from tasks import renders
 from tasks.deadletters import DeadLetters, Letter
@@ -163,6 +163,7 @@ def publish_raw(
     body: bytes | str,
     headers: dict[str, Any] | None = None,
     *,
+    exchange: Exchange = EXCHANGE,
     routing_key: str = RENDER,
     content_type: str = "application/json",
     content_encoding: str = "utf-8",
@@ -172,7 +173,7 @@ def publish_raw(
     with Connection(broker_url, transport_options={"confirm_publish": True}) as connection:
         Producer(connection.channel()).publish(
             body,
-            exchange=EXCHANGE,
+            exchange=exchange,
             routing_key=routing_key,
             headers=headers,
             content_type=content_type,
