@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -44,6 +45,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             listener = Listener(celery, hear)
             listener.start()
             stack.callback(listener.stop)
+            gc.collect()
+            gc.freeze()  # or each full collection goes through all that was imported, and every request waits 50 ms
             yield
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)

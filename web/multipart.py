@@ -35,7 +35,7 @@ class FormReader:
 
     def __init__(self, boundary: bytes) -> None:
         self.form = Form()
-        self._found = bytearray()
+        self._found: list[memoryview] = []
         self._header = (bytearray(), bytearray())
         self._name: str | None = None
         self._value = bytearray()
@@ -56,9 +56,9 @@ class FormReader:
             max_header_size=MAX_PART_HEADER_BYTES,
         )
 
-    def feed(self, data: bytes) -> bytearray:
-        """Read on, and return the bytes of the blueprint that `data` held."""
-        self._found = bytearray()
+    def feed(self, data: bytes) -> list[memoryview]:
+        """Read on, and return the pieces of the blueprint that `data` holds, none of them copied."""
+        self._found = []
         try:
             self._parser.write(data)
         except FormParserError as error:
@@ -99,7 +99,7 @@ class FormReader:
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._name == BLUEPRINT:
-            self._found += data[start:end]
+            self._found.append(memoryview(data)[start:end])
             return
         self._value += data[start:end]
         if len(self._value) > MAX_FIELD_BYTES:

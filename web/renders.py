@@ -83,6 +83,7 @@ async def create(
 ) -> Response:
     """Ask for a render: send the drawing in a form, or name one that lies in the store."""
     key = parse_key(idempotency_key)
+    house.check_backlog()
     await house.gate.admit()
     job_id = str(uuid4())
     asked = await read_request(request, house, tenant, source_key(tenant, job_id))

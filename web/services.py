@@ -18,9 +18,11 @@ from tasks.settings import Settings
 from tasks.store import Store, open_store
 from web.admission import Gate
 from web.metrics import Metrics
+from web.problems import unavailable
 from web.watchers import Watchers
 
-THREADS = 40  # blocking calls at once; each may hold one connection to ledger and broker
+THREADS = 8  # blocking calls at once; each may hold one connection to ledger and broker, and SQLite has one writer
+BACKLOG = 200  # calls that may wait for a thread; those beyond would wait for seconds and are better told to come back
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,6 +52,11 @@ class Services:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking `work` in a thread, so that the event loop never waits."""
         return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self.threads)
+
+    def check_backlog(self) -> None:
+        """Raises a 503 problem while more waits for a thread than is done in a second or two."""
+        if self.threads.statistics().tasks_waiting >= BACKLOG:
+            raise unavailable("busy", "More is asked of this server than it can do: try again in a moment.")
 
 
 @contextmanager

@@ -41,6 +41,7 @@ def submit(house: Services, submission: Submission) -> Job:
     Raises problems, StoreError, LedgerUnavailable, BrokerUnavailable; the submission left nothing behind then.
     """
     try:
+        house.gate.check()  # the broker may have been found away while this waited for its thread
         submission.asked.settle()
         if submission.idempotency_key is None:
             return take(house, submission)
@@ -161,7 +162,6 @@ def publish(house: Services, submission: Submission, job: Job) -> None:
         traceparent=submission.traceparent,
     )
     try:
-        house.gate.check()
         house.publisher.publish(TASK, job.id, message.model_dump(mode="json"))
     except NotPublished as error:
         if take_back(house, submission, error):

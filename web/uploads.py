@@ -5,7 +5,8 @@ A drawing is written to the store's own temporary file while it is hashed; no mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,7 +18,7 @@ from web.multipart import FormReader, boundary_of, clean_filename
 from web.problems import Problem, invalid
 from web.services import Services
 
-CHUNK = 512 * 1024  # bytes gathered before a thread writes them
+CHUNK = 1 << 20  # bytes held in memory before a thread writes them
 FORM_OVERHEAD = 256 * 1024  # bytes that a form may add to the drawing
 MAX_JSON = 64 * 1024  # bytes
 MULTIPART = "multipart/form-data"
@@ -42,15 +43,13 @@ class Asked:
     filename: str
     source: str
     writer: Writer | None = None
-    held: bytes | bytearray = b""
+    held: list[memoryview] = field(default_factory=list)
 
-    def settle(self) -> str:
-        """Write what is held back of an upload. Returns its digest, or the key of the source. Blocks."""
-        if self.writer is None:
-            return self.source
-        self.writer.write(self.held)
-        self.held = b""
-        return self.writer.digest
+    def settle(self) -> None:
+        """Write what is still held of an upload. Blocks."""
+        if self.writer:
+            write_all(self.writer, self.held)
+        self.held = []
 
     @property
     def digest(self) -> str | None:
@@ -105,28 +104,36 @@ async def read_form(request: Request, house: Services, key: str) -> Asked:
     try:
         held = await write_blueprint(request, reader, writer, house)
         form = reader.finish()
-        house.metrics.uploaded.inc(writer.size + len(held))
+        house.metrics.uploaded.inc(writer.size + sum(map(len, held)))
         return Asked(parse_options(form.fields), form.filename, key, writer, held)
     except BaseException:
         writer.discard()
         raise
 
 
-async def write_blueprint(request: Request, reader: FormReader, writer: Writer, house: Services) -> bytearray:
-    """Move the drawing from the wire into `writer`, save the last chunk, which is returned: whoever goes on with the
-    drawing in a thread saves a trip by writing it there. Raises a 413 problem."""
+async def write_blueprint(request: Request, reader: FormReader, writer: Writer, house: Services) -> list[memoryview]:
+    """Move the drawing from the wire into `writer`, save its end, which is returned: whoever goes on with the drawing
+    in a thread saves a trip by writing it there. Raises a 413 problem."""
     limit = house.settings.upload_limit
-    received = 0
-    gathered = bytearray()
+    received = found = held = 0
+    pieces: list[memoryview] = []
     async for chunk in request.stream():
         received += len(chunk)
-        gathered += reader.feed(chunk)
-        if received > limit + FORM_OVERHEAD or writer.size + len(gathered) > limit:
+        new = reader.feed(chunk)
+        size = sum(map(len, new))
+        found, held = found + size, held + size
+        if received > limit + FORM_OVERHEAD or found > limit:
             raise too_large(limit)
-        if len(gathered) >= CHUNK:
-            await house.run(writer.write, gathered)
-            gathered = bytearray()
-    return gathered
+        pieces += new
+        if held >= CHUNK:
+            await house.run(write_all, writer, pieces)
+            pieces, held = [], 0
+    return pieces
+
+
+def write_all(writer: Writer, pieces: Iterable[memoryview]) -> None:
+    for piece in pieces:
+        writer.write(piece)
 
 
 def parse_options(fields: dict[str, str]) -> RenderOptions:

@@ -21,7 +21,8 @@ def form(*parts: bytes) -> bytes:
 def read(body: bytes, cuts: list[int] | None = None) -> tuple[bytes, FormReader]:
     reader, found, start = FormReader(b"edge"), bytearray(), 0
     for cut in [*sorted(cuts or []), len(body)]:
-        found += reader.feed(body[start:cut])
+        for piece in reader.feed(body[start:cut]):
+            found += piece
         start = max(start, cut)
     return bytes(found), reader
 

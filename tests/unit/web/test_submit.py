@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -308,3 +310,20 @@ def test_given_a_hostile_filename_when_posted_then_it_is_kept_harmless(client: T
     assert answer.status_code == 202
     assert broker.messages[0]["filename"] == "passwd.png"
     json.dumps(broker.messages)
+
+
+def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client: TestClient, house: Services) -> None:
+    busy = replace(house, threads=Busy())  # type: ignore[arg-type]
+    client.app.state.services = busy  # type: ignore[attr-defined]
+    answer = post(client)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert answer.headers["retry-after"] == "2"
+    assert jobs(house) == []
+
+
+class Busy:
+    """A limiter in front of which very many calls wait."""
+
+    def statistics(self) -> Any:
+        return SimpleNamespace(tasks_waiting=10_000)
