@@ -38,7 +38,12 @@ _ENVIRONMENT = {
 # Pictures of this size and more get memory of their own, which goes back when they are closed. Without it glibc
 # learns to keep them: some 60 MB more at rest, and a peak that depends on the job before.
 PICTURE_BYTES = 4 * 1024**2
-_M_MMAP_THRESHOLD = -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+# What glibc gives back as soon as it lies free at the end of its memory: by default, and while tiles are cut. libwebp
+# takes and drops some megabytes a tile, which costs 500 page faults each where they are given back in between.
+_TRIM_BYTES = 128 * 1024
+_BUSY_TRIM_BYTES = 64 * 1024**2
 
 _LOADERS = ("Png", "Jpeg", "Tiff", "Webp", "Svg")
 
@@ -88,6 +93,17 @@ def short_lived() -> Iterator[None]:
     finally:
         gc.collect()
         gc.unfreeze()
+        _libc().malloc_trim(0)
+
+
+@contextmanager
+def busy_heap() -> Iterator[None]:
+    """Around work that takes and drops megabytes a thousand times: they stay at hand until it ends."""
+    _libc().mallopt(_M_TRIM_THRESHOLD, _BUSY_TRIM_BYTES)
+    try:
+        yield
+    finally:
+        _libc().mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
         _libc().malloc_trim(0)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workers.blueprint.manifest import TileSet
+from workers.blueprint.native import busy_heap
 from workers.blueprint.sources import Canvas, Strips
 from workers.blueprint.tiles.painted import paint_levels
 from workers.blueprint.tiles.pyramid import Pyramid
@@ -22,7 +23,7 @@ def write_tiles(deep: Strips | Canvas, folder: Path, name: str, told: Callable[[
     `told` hears the share that is done. Raises what the source raises, and OSError where the disk is full.
     """
     pyramid = Pyramid(*deep.size)
-    with TileWriter(folder, name, pyramid, told) as writer:
+    with busy_heap(), TileWriter(folder, name, pyramid, told) as writer:
         if isinstance(deep, Canvas):
             paint_levels(deep.paint, pyramid, writer)
         else:
