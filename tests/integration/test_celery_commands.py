@@ -1,0 +1,116 @@
+"""`celery -A tasks worker | inspect | flower` work as a Celery user expects."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded.ports import LOOPBACK, kept_ports
+from embedded.process import Program
+from tests.integration.renders import Renders, eventually
+from tests.services.platform import ROOT, Platform
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
+
+
+@pytest.fixture
+def sent(platform: Platform) -> Iterator[Renders]:
+    sent = Renders(platform)
+    yield sent
+    sent.close()
+
+
+def celery(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `celery -A tasks ...` as an operator would."""
+    return subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "tasks", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **platform.environment},
+        cwd=platform.directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_inspect_finds_the_worker_its_task_and_its_queue(platform: Platform) -> None:
+    platform.start_worker()
+
+    pong = celery(platform, "inspect", "ping", "--json")
+    registered = celery(platform, "inspect", "registered", "--json")
+    queues = celery(platform, "inspect", "active_queues", "--json")
+
+    assert pong.returncode == 0, pong.stderr
+    (node,) = json.loads(pong.stdout)
+    assert node.startswith("render1@")
+    assert json.loads(pong.stdout)[node] == {"ok": "pong"}
+    assert "render.blueprint" in json.loads(registered.stdout)[node]
+    assert [queue["name"] for queue in json.loads(queues.stdout)[node]] == ["render"]
+
+
+def test_given_no_worker_then_inspect_ping_fails_and_says_so(platform: Platform) -> None:
+    nobody = celery(platform, "inspect", "ping", "--timeout", "1")
+
+    assert nobody.returncode != 0
+    assert "No nodes replied within time constraint" in nobody.stderr
+
+
+def test_a_worker_starts_without_an_error_or_a_warning_of_ours(platform: Platform) -> None:
+    platform.start_worker()
+
+    log = (platform.directory / "log" / "render1.log").read_text()
+
+    assert "render1@" in log
+    assert "ERROR" not in log
+    assert "CRITICAL" not in log
+    assert "Traceback" not in log
+
+
+def test_flower_lists_the_worker_and_the_finished_task(platform: Platform, sent: Renders) -> None:
+    port = kept_ports(platform.directory / "flower.json", ["flower"])["flower"]
+    url = f"http://{LOOPBACK}:{port}"
+    flower = (sys.executable, "-m", "celery", "-A", "tasks", "flower", f"--address={LOOPBACK}", f"--port={port}")
+    platform.start_worker()
+    platform.start(
+        Program(
+            name="flower",
+            command=flower,
+            ready=lambda: fetch(f"{url}/api/workers") is not None,
+            environment={
+                "PYTHONPATH": str(ROOT),
+                **platform.environment,
+                "FLOWER_UNAUTHENTICATED_API": "true",
+                "HOME": str(Path(platform.directory)),
+            },
+            directory=platform.directory,
+        )
+    )
+
+    job_id = sent.submit()
+    sent.finished(job_id)
+
+    workers = eventually(lambda: fetch(f"{url}/api/workers?refresh=true"))
+    assert [node.split("@")[0] for node in workers] == ["render1"]
+    task = eventually(lambda: succeeded(fetch(f"{url}/api/tasks"), job_id))
+    assert (task["name"], task["state"]) == ("render.blueprint", "SUCCESS")
+
+
+def fetch(url: str) -> Any:
+    """The JSON at `url`; None while nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 -- always http
+            return json.load(response)
+    except (urllib.error.URLError, OSError, ValueError):
+        return None
+
+
+def succeeded(tasks: dict[str, Any] | None, job_id: str) -> Any:
+    """The task of this job if Flower has seen it succeed."""
+    task = (tasks or {}).get(job_id)
+    return task if task and task["state"] == "SUCCESS" else None
