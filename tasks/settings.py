@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=1, le=65535, description="Port of the HTTP intake.")
     upload_limit: int = Field(512 * MIB, gt=0, description="Largest blueprint taken, in bytes.")
     publish_timeout: float = Field(
-        1.5, gt=0, le=60, description="Seconds the broker has to confirm a message before the client is told 503."
+        1.0, gt=0, le=60, description="Seconds the broker has to confirm a message before the client is told 503."
     )
     queue_limit: int = Field(
         10_000, gt=0, description="Waiting renders at which the intake answers 429 instead of taking more."

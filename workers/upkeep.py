@@ -9,25 +9,30 @@ from pydantic import ValidationError
 from tasks import app, renders, topology, upkeep
 from tasks.ledger import Job, LedgerUnavailable
 from tasks.publish import NotPublished, Publisher
+from tasks.store import StoreError
 from workers.fence import notes
 from workers.fence.bench import Bench, bench
 
 logger = get_logger(__name__)
 
+# Seconds after which an unfinished object of the store has no writer any more: longer than any upload or render.
+STORE_LEFTOVERS = 24 * 3600.0
+
 
 @app.task(name=upkeep.TASK)
 def sweep(**fields: Any) -> None:
-    """Carry death notes to the ledger, and publish again the jobs whose messages are gone."""
+    """Carry death notes to the ledger, publish lost messages again, and clear what killed writers left in the store."""
     upkeep.SweepMessage.model_validate(fields)
     tools = bench()
     publisher = Publisher(app, tools.settings.publish_timeout)
     try:
+        tools.store.sweep(STORE_LEFTOVERS)
         notes.carry(tools.settings.var, tools.ledger)
         waiting = publisher.waiting(topology.RENDER)
         overdue = tools.ledger.jobs.overdue(time.time(), patience=tools.settings.republish_after, waiting=waiting)
         for job in overdue:
             _publish_again(tools, publisher, job)
-    except (NotPublished, LedgerUnavailable) as error:
+    except (NotPublished, LedgerUnavailable, StoreError) as error:
         logger.warning("The sweep stops, the next one goes on: %s", error)
     else:
         if overdue:

@@ -10,6 +10,9 @@ from tasks.ledger.database import Database
 from tasks.ledger.schema import attempts, jobs, requests
 from tasks.ledger.states import FINAL, OPEN, REPLAYABLE, WAITING, Job, Outcome, State, is_overdue
 
+# Compiled once: it runs on every request of the intake.
+_INSERT = insert(jobs)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -30,7 +33,7 @@ class Jobs:
 
     def accept(self, job: Job) -> None:
         """Record a new job."""
-        self._database.write(lambda connection: connection.execute(insert(jobs).values(asdict(job))))
+        self._database.write(lambda connection: connection.execute(_INSERT, asdict(job)))
 
     def published(self, job_id: str, now: float) -> None:
         """The broker has confirmed the job's message. A worker may have claimed it before this is known."""

@@ -11,6 +11,7 @@ from tasks.broker import NotPublished
 from tasks.deadletters import DeadLetters
 from tasks.properties import read_any_properties
 from tasks.settings import settings
+from tasks.topology import DEAD_QUEUES
 from workers.fence.guard import refusal
 
 logger = get_logger(__name__)
@@ -29,9 +30,11 @@ class Consumer(CeleryConsumer):
         self._dead_letters = DeadLetters(self.app, settings().publish_timeout)
 
     def connect(self) -> Connection:
-        """The connection that messages come through, as they are."""
+        """The connection that messages come through, as they are; where dead letters go is there from the start."""
         read_any_properties()
         connection: Connection = super().connect()
+        for queue in DEAD_QUEUES:
+            queue(connection.default_channel).declare()
         connection.default_channel.auto_decode = False  # type: ignore[attr-defined]  # it is py-amqp's
         return connection
 
