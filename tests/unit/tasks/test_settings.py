@@ -1,0 +1,95 @@
+"""Settings come from the environment, else from the file of `bulkhead up`, else from their defaults."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory without settings, and none in the environment."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("BULKHEAD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_given_nothing_then_everything_lies_below_var_and_listens_on_loopback() -> None:
+    settings = Settings()
+
+    assert settings.ledger_url.get_secret_value() == "sqlite:///var/ledger.db"
+    assert settings.store_url == "var/store"
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.fence_bytes == 512 * 1024 * 1024
+    assert settings.tokens == {}
+
+
+def test_given_a_file_of_the_private_platform_then_it_is_read_and_the_environment_comes_before_it(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "var").mkdir()
+    (elsewhere / "var" / "bulkhead.env").write_text(
+        "BULKHEAD_PORT=9001\nBULKHEAD_MAX_DEATHS=5\nBULKHEAD_UNKNOWN=1\nPATH=/nowhere\n"
+    )
+    monkeypatch.setenv("BULKHEAD_PORT", "9002")
+
+    settings = Settings()
+
+    assert (settings.port, settings.max_deaths) == (9002, 5)
+
+
+def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULKHEAD_TOKENS", '{"a-long-random-token-1": "acme"}')
+
+    assert Settings().tokens == {"a-long-random-token-1": "acme"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PORT", "70000", "less than or equal to 65535"),
+        ("PORT", "http", "valid integer"),
+        ("FENCE_BYTES", "1000", "greater than or equal to 134217728"),
+        ("RENDER_TIME_LIMIT", "1501", "less than or equal to 1500"),
+        ("MAX_DEATHS", "0", "greater than or equal to 1"),
+        ("LEASE_SECONDS", "0.5", "greater than or equal to 1"),
+        ("PUBLISH_TIMEOUT", "0", "greater than 0"),
+        ("CHILD_NICENESS", "-1", "greater than or equal to 0"),
+        ("TOKENS", '{"a-long-random-token-1": "No Tenant"}', "should match pattern"),
+        ("TOKENS", '{"short": "acme"}', "make one with `openssl rand -hex 24`"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name_and_what_would_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(f"BULKHEAD_{name}", value)
+
+    with pytest.raises(ValidationError, match=says) as caught:
+        Settings()
+
+    assert name.lower() in str(caught.value)
+
+
+def test_settings_show_no_secret_when_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "BROKER_URL": "amqp://user:hush-1@host//",
+        "LEDGER_URL": "mysql+pymysql://user:hush-2@host/db",
+        "SECRET": "hush-3-hush-3-hush-3",
+        "TOKENS": '{"hush-4-hush-4-hush-4": "acme"}',
+        "REDIS_URL": "redis://:hush-5@host",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(f"BULKHEAD_{name}", value)
+
+    assert "hush" not in repr(Settings())
+    assert "hush" not in str(Settings())
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]

@@ -1,0 +1,87 @@
+"""The decisions about a job are pure functions of what the ledger holds."""
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.ledger import FINAL, OPEN, Job, State
+from tasks.ledger.states import MAX_LOSSES, after_death, is_overdue, may_claim
+
+NOW = 1_000_000.0
+
+JOB = Job(
+    id="0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10",
+    tenant="acme",
+    state=State.QUEUED,
+    source="sources/acme/x",
+    filename="x.dxf",
+    options={},
+    created_at=NOW,
+    updated_at=NOW,
+)
+RUNNING = replace(JOB, state=State.RUNNING, attempt=1, holder="host:1:1", lease_until=NOW + 30)
+
+
+def test_every_state_is_either_open_or_final() -> None:
+    assert frozenset(State) == OPEN | FINAL
+    assert not OPEN & FINAL
+
+
+def test_a_job_that_nobody_runs_may_be_claimed() -> None:
+    assert may_claim(JOB, NOW, holder_is_gone=False)
+
+
+@pytest.mark.parametrize(("seconds", "gone", "may"), [(29, False, False), (30, False, True), (1, True, True)])
+def test_a_running_job_may_be_claimed_when_its_lease_ran_out_or_its_holder_is_gone(
+    seconds: float, gone: bool, may: bool
+) -> None:
+    assert may_claim(RUNNING, NOW + seconds, holder_is_gone=gone) is may
+
+
+@pytest.mark.parametrize(
+    ("deaths", "losses", "state"),
+    [
+        (1, 0, State.QUEUED),
+        (2, MAX_LOSSES - 1, State.QUEUED),
+        (3, 0, State.DEAD),
+        (4, 0, State.DEAD),
+        (0, MAX_LOSSES, State.DEAD),
+    ],
+)
+def test_a_job_is_dead_after_its_own_deaths_or_too_many_losses(deaths: int, losses: int, state: State) -> None:
+    assert after_death(deaths=deaths, losses=losses, max_deaths=3) is state
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+def test_a_settled_job_is_never_overdue(state: State) -> None:
+    assert not is_overdue(replace(JOB, state=state), NOW + 1e9, patience=60, waiting=0)
+
+
+def test_a_job_never_published_is_overdue_after_one_patience_however_long_the_queue() -> None:
+    assert not is_overdue(JOB, NOW + 60, patience=60, waiting=9000)
+    assert is_overdue(JOB, NOW + 61, patience=60, waiting=9000)
+
+
+def test_a_job_whose_queue_is_empty_is_overdue_after_one_patience_however_often_it_was_published() -> None:
+    job = replace(JOB, published_at=NOW, publications=7)
+
+    assert not is_overdue(job, NOW + 60, patience=60, waiting=0)
+    assert is_overdue(job, NOW + 61, patience=60, waiting=0)
+
+
+@pytest.mark.parametrize(("publications", "patience"), [(1, 120), (2, 240), (10, 61_440), (50, 61_440)])
+def test_the_patience_with_a_queue_that_is_not_empty_doubles_with_every_publication_up_to_a_bound(
+    publications: int, patience: float
+) -> None:
+    job = replace(JOB, published_at=NOW, publications=publications)
+
+    assert not is_overdue(job, NOW + patience, patience=60, waiting=1)
+    assert is_overdue(job, NOW + patience + 1, patience=60, waiting=1)
+
+
+def test_a_running_job_is_overdue_once_when_its_lease_ran_out_and_then_only_with_patience() -> None:
+    assert not is_overdue(RUNNING, NOW + 29, patience=60, waiting=5)
+    assert is_overdue(RUNNING, NOW + 30, patience=60, waiting=5)
+    published_since = replace(RUNNING, published_at=NOW + 31, publications=2)
+    assert not is_overdue(published_since, NOW + 36, patience=60, waiting=5)
+    assert is_overdue(published_since, NOW + 31 + 241, patience=60, waiting=5)
