@@ -1,0 +1,44 @@
+"""`python -m benchmarks._renderer SCAN`: a warm engine in a process of its own, as a worker's child is.
+
+Reads render options as JSON, one line a render, and answers each with a line of JSON: `seconds` of the whole call,
+`tile_seconds` of the stage that cuts tiles, `peak_mb` of this process so far, `preview_bytes` and `tile_bytes`.
+"""
+
+import json
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tasks.renders import RenderOptions
+from workers.blueprint import Step, render
+
+
+def main(scan: Path) -> None:
+    """Serve until standard input ends."""
+    for line in sys.stdin:
+        out = Path(tempfile.mkdtemp(prefix="render-", dir=scan.parent))
+        began: dict[str, float] = {}
+
+        def note(step: Step, began: dict[str, float] = began) -> None:
+            began.setdefault(step.stage, time.monotonic())
+
+        start = time.monotonic()
+        manifest = render(scan, out, RenderOptions.model_validate_json(line), progress=note)
+        seconds = time.monotonic() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        answer = {
+            "seconds": seconds,
+            "tile_seconds": began["manifest"] - began["tiles"] if "tiles" in began else None,
+            "peak_mb": peak / 1024,
+            "preview_bytes": manifest.preview.bytes,
+            "tile_bytes": sum(level.bytes for level in manifest.tiles.levels) if manifest.tiles else None,
+        }
+        print(json.dumps(answer), flush=True)
+        shutil.rmtree(out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,195 @@
+"""Our previews and tiles of large scans beside libvips' and ImageMagick's programs.
+
+    python -m benchmarks.render            # an A0 scan at 600 dpi: about five minutes, most of them `convert`'s
+    python -m benchmarks.render --huge     # 7 gigapixels in one strip, and 600 megapixels in colour, in 512 MiB
+
+Needs Debian's libvips-tools, imagemagick-6.q16 and, for --huge, libtiff-tools. Makes its scans itself. The last line
+of output is one JSON object. Times are medians of interleaved rounds, ours warm and in a process of its own; peaks
+are resident sets of that whole process in MB of 1,048,576 bytes. `load` is the machine's load average at the start.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _scans as scans
+from benchmarks._services import ROOT, report, scratch, tell
+from workers.fence.cell import Cell, cell
+
+PREVIEW = 2048
+TILE = 512
+FENCE = 512 * 1024**2
+
+# Debian's own policy refuses a picture as wide as this; the memory is what it would give.
+CONVERT_POLICY = '<policymap><policy domain="resource" name="memory" value="256MiB"/></policymap>'
+
+# vips dzsave as it comes, and with the encoding that we have for line work.
+DEFAULT, SAME = ".webp", ".webp[lossless,effort=0]"
+
+
+class Renderer:
+    """Our engine, warm in a process of its own; inside `fence` where one is given."""
+
+    def __init__(self, scan: Path, fence: Cell | None = None) -> None:
+        argv = [sys.executable, "-m", "benchmarks._renderer", str(scan)]
+        self._process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if fence is not None:
+            fence.admit(self._process.pid)
+
+    def __call__(self, **options: object) -> dict[str, Any]:
+        """Render once. Raises EOFError where the process died."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"width": PREVIEW, **options}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise EOFError(f"The renderer ended with status {self._process.wait()}.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+@contextmanager
+def renderer(scan: Path, fence: Cell | None = None) -> Iterator[Renderer]:
+    """A renderer for the length of the block."""
+    ours = Renderer(scan, fence)
+    try:
+        yield ours
+    finally:
+        ours.close()
+
+
+def timed(*argv: str | Path, **environment: str) -> float:
+    """Seconds that a program takes. Raises CalledProcessError."""
+    start = time.monotonic()
+    subprocess.run(argv, check=True, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
+    return time.monotonic() - start
+
+
+def vipsthumbnail(scan: Path) -> float:
+    """Seconds of libvips' own thumbnailer."""
+    size = f"{PREVIEW}x{PREVIEW}"
+    return timed("vipsthumbnail", scan, "--size", size, "--output", scan.with_name("thumbnail.webp"))
+
+
+def convert(scan: Path) -> float:
+    """Seconds of ImageMagick's, which spills to disk."""
+    (scan.parent / "policy.xml").write_text(CONVERT_POLICY)
+    target = scan.with_name("convert.webp")
+    folders = {"MAGICK_CONFIGURE_PATH": str(scan.parent), "MAGICK_TEMPORARY_PATH": str(scan.parent)}
+    return timed("/usr/bin/convert", scan, "-thumbnail", f"{PREVIEW}x{PREVIEW}", target, **folders)
+
+
+def dzsave(scan: Path, suffix: str) -> tuple[float, int]:
+    """Seconds of libvips' tiler, and bytes of its tiles."""
+    target = scan.with_name("dzsave")
+    size = ["--tile-size", str(TILE), "--overlap", "0"]
+    seconds = timed("vips", "dzsave", scan, target, *size, "--suffix", suffix)
+    files = scan.with_name("dzsave_files")
+    count = sum(path.stat().st_size for path in files.glob("*/*.webp"))
+    shutil.rmtree(files)
+    return seconds, count
+
+
+def compare(home: Path, rounds: int) -> dict[str, Any]:
+    """The A0 scan: ours beside theirs, round by round."""
+    load = os.getloadavg()[0]
+    scan = home / "a0.tif"
+    scans.bilevel(scans.sheet(), scan)
+    tell(f"{scan.stat().st_size:,} bytes of G4")
+    times: dict[str, list[float]] = defaultdict(list)
+    with renderer(scan) as previews, renderer(scan) as tiles:
+        previews()
+        tiles(tiles=True)
+        for number in range(rounds):
+            preview = previews()
+            times["preview"].append(preview["seconds"])
+            times["vipsthumbnail"].append(vipsthumbnail(scan))
+            cut = tiles(tiles=True)
+            times["tiles"].append(cut["tile_seconds"])
+            seconds, default_bytes = dzsave(scan, DEFAULT)
+            times["dzsave"].append(seconds)
+            seconds, same_bytes = dzsave(scan, SAME)
+            times["dzsave_same"].append(seconds)
+            tell(f"round {number + 1}: " + ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in times.items()))
+    tell("convert ...")
+    times["convert"].append(convert(scan))
+    median = {name: statistics.median(taken) for name, taken in times.items()}
+    return {
+        "preview_vs_vips": round(median["preview"] / median["vipsthumbnail"], 2),
+        "preview_vs_convert": round(median["preview"] / median["convert"], 3),
+        "preview_peak_mb": round(preview["peak_mb"]),
+        "tiles_vs_dzsave": round(median["tiles"] / median["dzsave"], 2),
+        "tiles_bytes_vs_dzsave": round(cut["tile_bytes"] / default_bytes, 2),
+        "tiles_vs_dzsave_same": round(median["tiles"] / median["dzsave_same"], 2),
+        "tiles_bytes_vs_dzsave_same": round(cut["tile_bytes"] / same_bytes, 2),
+        "tiles_peak_mb": round(cut["peak_mb"]),
+        "seconds": {name: round(value, 2) for name, value in median.items()},
+        "load": round(load, 1),
+    }
+
+
+def largest(home: Path, rounds: int) -> dict[str, Any]:
+    """What is larger than memory, inside a memory cgroup of 512 MiB."""
+    load = os.getloadavg()[0]
+    bits = scans.sheet()
+    cases = {"g4_one_strip": home / "huge.tif", "rgb_tiff": home / "colour.tif", "rgb_png": home / "colour.png"}
+    tell("making scans ...")
+    scans.huge(bits, cases["g4_one_strip"])
+    scans.colour(bits, cases["rgb_tiff"], cases["rgb_png"])
+    return {name: fenced(scan, rounds) for name, scan in cases.items()} | {"load": round(load, 1)}
+
+
+def fenced(scan: Path, rounds: int) -> dict[str, Any]:
+    """Preview (a warm call, rounds interleaved with vipsthumbnail) and tiles of one scan."""
+    with cell(FENCE) as fence, renderer(scan, fence) as ours:
+        if fence is None:
+            sys.exit("No memory cgroup can be made here. Run it as root, or in a delegated cgroup.")
+        previews, thumbnails = [], []
+        for _ in range(rounds):
+            preview = ours()
+            previews.append(preview["seconds"])
+            thumbnails.append(vipsthumbnail(scan))
+        cut = ours(tiles=True)
+        result = {
+            "preview_seconds": round(statistics.median(previews), 2),
+            "preview_vs_vips": round(statistics.median(previews) / statistics.median(thumbnails), 2),
+            "preview_peak_mb": round(preview["peak_mb"]),
+            "tiles_seconds": round(cut["tile_seconds"], 1),
+            "tiles_peak_mb": round(cut["peak_mb"]),
+            "oom_kills": fence.oom_kills(),
+        }
+        tell(f"{scan.name}: {result}")
+        return result
+
+
+def main() -> None:
+    """Run and print the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5; 1 with --huge is enough)")
+    parser.add_argument("--huge", action="store_true", help="what is larger than memory, inside a cgroup of 512 MiB")
+    chosen = parser.parse_args()
+    with scratch() as home:
+        report((largest if chosen.huge else compare)(home, chosen.rounds))
+
+
+if __name__ == "__main__":
+    main()
