@@ -1,0 +1,204 @@
+"""One attempt from claim to its end, on a real SQLite ledger with nobody to tell progress to."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery.exceptions import Reject
+from pydantic import SecretStr
+
+from tasks.ledger import Granted, Job, LedgerUnavailable, Outcome, State, open_ledger
+from tasks.ledger.migrate import migrate
+from tasks.progress import Progress
+from tasks.settings import Settings
+from tasks.store import StoreError, open_store
+from workers.fence import attempt as module
+from workers.fence.attempt import Done, GiveBack, JobError, Running, attempt, patiently
+from workers.fence.bench import Bench
+from workers.fence.holder import me
+
+ID = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
+JOB = Job(ID, "acme", State.QUEUED, "sources/acme/x", "", {}, created_at=1.0, updated_at=1.0)
+
+
+class Teller:
+    """Remembers what was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Progress] = []
+
+    def tell(self, progress: Progress) -> None:
+        self.told.append(progress)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    settings = Settings(
+        ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db"),
+        store_url=str(tmp_path / "store"),
+        var=tmp_path / "var",
+        lease_seconds=1,
+    )
+    ledger = open_ledger(settings)
+    migrate(ledger.database)
+    yield Bench(settings, ledger, open_store(settings.store_url), Teller(), me())  # type: ignore[arg-type]
+    ledger.database.close()
+
+
+def job_of(bench: Bench) -> Job:
+    job = bench.ledger.jobs.find(JOB.id)
+    assert job is not None
+    return job
+
+
+def ends(bench: Bench) -> list[tuple[Outcome, str | None]]:
+    return [(one.outcome, one.cause) for one in bench.ledger.attempts.history(JOB.id)]
+
+
+def raising(error: Exception) -> Any:
+    def work(_running: Running) -> Done:
+        raise error
+
+    return work
+
+
+def done(_running: Running) -> Done:
+    return Done("a" * 64, {"seconds": 1})
+
+
+def test_work_that_is_done_settles_the_job_and_is_told(bench: Bench) -> None:
+    attempt(bench, JOB, done)
+
+    assert (job_of(bench).state, job_of(bench).artifact) == (State.SUCCEEDED, "a" * 64)
+    assert [(told.state, told.percent) for told in bench.teller.told] == [("succeeded", 100)]  # type: ignore[attr-defined]
+
+
+def test_a_job_that_cannot_be_done_fails_for_good_and_its_message_is_acknowledged(bench: Bench) -> None:
+    attempt(bench, JOB, raising(JobError("truncated", "The drawing ends in the middle.")))
+
+    assert job_of(bench).state is State.FAILED
+    assert job_of(bench).error == {"code": "truncated", "detail": "The drawing ends in the middle."}
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"), [(GiveBack("engine", "No engine here."), "engine"), (StoreError("The store is away."), "store")]
+)
+def test_a_job_given_back_waits_again_without_a_death(bench: Bench, error: Exception, cause: str) -> None:
+    attempt(bench, JOB, raising(error))
+
+    assert (job_of(bench).state, job_of(bench).deaths) == (State.QUEUED, 0)
+    assert ends(bench) == [(Outcome.RELEASED, cause)]
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "story"),
+    [
+        (MemoryError("cache"), "out-of-memory", "It needed more memory than its limits allow (cache)."),
+        (KeyError("x"), "error", "The renderer met an unexpected KeyError."),
+    ],
+)
+def test_an_attempt_that_its_child_survives_counts_as_a_death_and_the_last_one_is_dead_lettered(
+    bench: Bench, error: Exception, cause: str, story: str
+) -> None:
+    for requeue in (True, True, False):
+        with pytest.raises(Reject) as caught:
+            attempt(bench, JOB, raising(error))
+        assert caught.value.requeue is requeue
+        assert str(caught.value.reason) == story
+
+    assert (job_of(bench).state, job_of(bench).deaths) == (State.DEAD, 3)
+    assert job_of(bench).error == {"code": cause, "detail": f"{story} Attempt 3 was the last one."}
+    with pytest.raises(Reject) as caught:
+        attempt(bench, JOB, done)
+    assert caught.value.requeue is False
+
+
+def test_a_message_of_a_settled_job_is_let_go_without_work(bench: Bench) -> None:
+    attempt(bench, JOB, done)
+
+    attempt(bench, JOB, raising(AssertionError("worked again")))
+
+    assert ends(bench) == [(Outcome.SUCCEEDED, None)]
+
+
+def test_a_message_with_the_id_of_another_job_is_dead_lettered(bench: Bench) -> None:
+    bench.ledger.jobs.accept(JOB)
+
+    with pytest.raises(Reject, match="the id belongs to another job") as caught:
+        attempt(bench, Job(JOB.id, "rival", State.QUEUED, "sources/rival/x", "", {}, 1.0, 1.0), done)
+
+    assert caught.value.requeue is False
+
+
+def test_a_job_that_another_worker_holds_is_let_go_after_a_little_patience(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HELD_PATIENCE", 0.2)
+    claim = bench.ledger.attempts.claim(JOB, holder="another-host:1:1", now=time.time(), lease=60)
+    assert isinstance(claim, Granted)
+
+    attempt(bench, JOB, raising(AssertionError("worked on a held job")))
+
+    assert job_of(bench) == claim.job
+
+
+def test_work_longer_than_a_lease_keeps_the_job_and_a_cancelled_job_stops_it(bench: Bench) -> None:
+    held: list[float | None] = []
+
+    def work(running: Running) -> Done:
+        first = job_of(bench).lease_until
+        time.sleep(0.8)
+        held.extend([first, job_of(bench).lease_until])
+        bench.ledger.jobs.cancel(JOB.id, time.time(), error={"code": "cancelled", "detail": "Not needed."})
+        assert running.lost.wait(2)
+        running.progress(50, "draw")
+        raise AssertionError("went on after the job was cancelled")
+
+    attempt(bench, JOB, work)
+
+    assert held[0] is not None
+    assert held[1] is not None
+    assert held[1] > held[0]
+    assert job_of(bench).state is State.CANCELLED
+    assert ends(bench) == [(Outcome.CANCELLED, None)]
+    assert not [thread for thread in threading.enumerate() if thread.name == "lease"]
+
+
+def test_progress_is_told_at_intervals_and_always_at_its_end(bench: Bench) -> None:
+    def work(running: Running) -> Done:
+        for percent in range(101):
+            running.progress(percent, "draw", "WALLS")
+        return done(running)
+
+    attempt(bench, JOB, work)
+
+    percents = [told.percent for told in bench.teller.told]  # type: ignore[attr-defined]
+    assert percents[0] == 0
+    assert percents[-2:] == [100, 100]
+    assert len(percents) < 20
+
+
+def test_a_ledger_that_comes_back_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    away = [LedgerUnavailable("gone"), LedgerUnavailable("gone")]
+
+    def call() -> str:
+        if away:
+            raise away.pop()
+        return "answer"
+
+    assert patiently(call) == "answer"
+    assert "Waiting for the ledger: The ledger's database does not answer." in caplog.text
+
+
+def test_a_ledger_that_stays_away_gives_the_message_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEDGER_PATIENCE", 0.1)
+
+    def call() -> None:
+        raise LedgerUnavailable("gone")
+
+    with pytest.raises(Reject) as caught:
+        patiently(call)
+    assert caught.value.requeue is True

@@ -1,0 +1,94 @@
+"""Death notes wait in files until the ledger has been told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tasks.ledger import Granted, Job, Ledger, LedgerUnavailable, Outcome, State, open_ledger
+from tasks.ledger.migrate import migrate
+from tasks.settings import Settings
+from workers.fence import notes
+from workers.fence.causes import Cause
+from workers.fence.notes import Note
+
+JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
+NOTE = Note(JOB, "host", 7, 1_000.5, Cause.CRASH, "Native code crashed it with SIGSEGV.")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A ledger whose job is at its first attempt, held by pid 7 of `host`."""
+    ledger = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db")))
+    migrate(ledger.database)
+    job = Job(JOB, "acme", State.QUEUED, "sources/acme/x", "x.dxf", {}, created_at=1.0, updated_at=1.0)
+    ledger.jobs.accept(job)
+    assert isinstance(ledger.attempts.claim(job, holder="host:7:99", now=2.0, lease=30), Granted)
+    yield ledger
+    ledger.database.close()
+
+
+def left(var: Path) -> list[str]:
+    return sorted(path.name for path in (var / "deaths").iterdir())
+
+
+def test_a_note_carried_explains_the_attempt_and_is_gone(tmp_path: Path, ledger: Ledger) -> None:
+    notes.write(tmp_path, NOTE)
+    assert left(tmp_path) == [f"{JOB}.7.json"]
+
+    assert notes.carry(tmp_path, ledger) == 1
+
+    assert left(tmp_path) == []
+    (attempt,) = ledger.attempts.history(JOB)
+    assert (attempt.outcome, attempt.cause, attempt.story) == (Outcome.DIED, "crash", NOTE.story)
+    assert attempt.ended_at == 1_000.5
+
+
+def test_a_note_carried_twice_counts_once(tmp_path: Path, ledger: Ledger) -> None:
+    for _ in range(2):
+        notes.write(tmp_path, NOTE)
+        notes.carry(tmp_path, ledger)
+
+    job = ledger.jobs.find(JOB)
+    assert job is not None
+    assert job.deaths == 1
+
+
+def test_without_notes_or_their_folder_nothing_is_carried(tmp_path: Path, ledger: Ledger) -> None:
+    assert notes.carry(tmp_path / "never-made", ledger) == 0
+
+
+def test_given_a_ledger_that_is_away_then_the_notes_stay_for_the_next_time(tmp_path: Path, ledger: Ledger) -> None:
+    nowhere = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/empty.db")))
+    notes.write(tmp_path, NOTE)
+
+    with pytest.raises(LedgerUnavailable):
+        notes.carry(tmp_path, nowhere)
+    nowhere.database.close()
+
+    assert left(tmp_path) == [f"{JOB}.7.json"]
+    assert notes.carry(tmp_path, ledger) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "null", "[]", "{}", '{"cause": "boredom"}', '{"cause": "crash", "more": 1}', "\x00\ufffd"]
+)
+def test_a_note_that_cannot_be_read_is_dropped_with_a_warning_and_holds_up_nobody(
+    tmp_path: Path, ledger: Ledger, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "deaths").mkdir()
+    (tmp_path / "deaths" / "0-torn.json").write_text(text)
+    notes.write(tmp_path, NOTE)
+
+    assert notes.carry(tmp_path, ledger) == 1
+
+    assert left(tmp_path) == []
+    assert "The death note 0-torn.json cannot be read and is dropped" in caplog.text
+
+
+def test_a_note_half_written_is_never_carried(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / "deaths").mkdir()
+    (tmp_path / "deaths" / f".{JOB}.7").write_text('{"job"')
+
+    assert notes.carry(tmp_path, ledger) == 0
