@@ -30,8 +30,15 @@ PREVIEW = 2048
 TILE = 512
 FENCE = 512 * 1024**2
 
-# Debian's own policy refuses a picture as wide as this; the memory is what it would give.
-CONVERT_POLICY = '<policymap><policy domain="resource" name="memory" value="256MiB"/></policymap>'
+# Debian's own policy with more width, height and disk: as it comes it refuses a picture of this size.
+CONVERT_LIMITS = {
+    "memory": "256MiB",
+    "map": "512MiB",
+    "width": "32KP",
+    "height": "32KP",
+    "area": "128MP",
+    "disk": "16GiB",
+}
 
 # vips dzsave as it comes, and with the encoding that we have for line work.
 DEFAULT, SAME = ".webp", ".webp[lossless,effort=0]"
@@ -92,7 +99,10 @@ def vipsthumbnail(scan: Path) -> float:
 
 def convert(scan: Path) -> float:
     """Seconds of ImageMagick's, which spills to disk."""
-    (scan.parent / "policy.xml").write_text(CONVERT_POLICY)
+    limits = "".join(
+        f'<policy domain="resource" name="{name}" value="{most}"/>' for name, most in CONVERT_LIMITS.items()
+    )
+    (scan.parent / "policy.xml").write_text(f"<policymap>{limits}</policymap>")
     target = scan.with_name("convert.webp")
     folders = {"MAGICK_CONFIGURE_PATH": str(scan.parent), "MAGICK_TEMPORARY_PATH": str(scan.parent)}
     return timed("/usr/bin/convert", scan, "-thumbnail", f"{PREVIEW}x{PREVIEW}", target, **folders)
