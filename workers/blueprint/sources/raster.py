@@ -16,7 +16,7 @@ from tasks.plan import Plan
 from tasks.renders import RenderOptions
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.blueprint.native import prepare_vips
+from workers.blueprint.native import give_back, prepare_vips
 from workers.blueprint.piece import Piece, Pixels
 from workers.blueprint.progress import Progress
 from workers.blueprint.sizes import fit
@@ -60,7 +60,9 @@ class RasterSource:
             )
             image.set_progress(True)
             image.signal_connect("eval", lambda _image, at: self.progress.at("draw", at.percent / 100))
-            return piece(image)
+            base = piece(image)
+        give_back()
+        return base
 
     @cached_property
     def size(self) -> tuple[int, int]:
