@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from tasks.settings import Tenant
 
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 TASK = "render.blueprint"
 
 # Part of every artifact's key: raise it when the engine draws the same source differently.
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 
 # WebP cannot be wider or higher (libwebp, WEBP_MAX_DIMENSION).
 MAX_WIDTH = 16_383
 
 MAX_FILENAME = 255
+
+# Parts of a side that a region is given in, and the least that it may show: cairo's coordinates end at 2^23 pixels.
+PERMYRIAD = 10_000
+MIN_REGION = 100
+
+Region = tuple[int, int, int, int]
 
 
 def _canonical_uuid(value: str) -> str:
@@ -57,6 +63,45 @@ class RenderOptions(BaseModel):
     tiles: bool = Field(default=False, description="Also cut Deep Zoom tiles, down to the source's own pixels.")
     layer_tiles: bool = Field(default=False, description="With `tiles`: for every layer as well.")
     line_work: bool = Field(default=False, description="Of a scan, also give the ink as a transparent layer.")
+    dpi: int = Field(0, ge=0, le=2400, description="Pixels an inch on paper instead of `width`, for vector drawings.")
+    scale: int = Field(1, ge=1, le=1_000_000, description="With `dpi`: one to how many the paper shows a DXF model.")
+    layers: str = Field("", max_length=4096, description="Names of the only layers to draw, separated by commas.")
+    line_weight: int = Field(100, ge=10, le=1000, description="Percent of a DXF drawing's own line weights.")
+    region: str = Field(
+        "",
+        pattern=r"^(\d{1,5}(,\d{1,5}){3})?$",
+        description="Part to draw: left,top,right,bottom in ten-thousandths of the sides; empty is all of it.",
+    )
+    format: Literal["webp", "webp-lossless", "webp-lossy", "png"] = Field(
+        "webp", description="Of preview and layers; webp is lossless for line work and lossy for photographs."
+    )
+
+    @field_validator("region")
+    @classmethod
+    def _check_region(cls, value: str) -> str:
+        left, top, right, bottom = _region(value)
+        if min(right - left, bottom - top) < MIN_REGION or max(right, bottom) > PERMYRIAD:
+            raise ValueError(
+                f"give left,top,right,bottom from 0 to {PERMYRIAD}, at least {MIN_REGION} apart, such as 0,0,5000,5000"
+            )
+        return value
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of `layers`, without the spaces around them."""
+        return tuple(name for part in self.layers.split(",") if (name := part.strip()))
+
+    @property
+    def window(self) -> Region:
+        """`region` as left, top, right and bottom, in ten-thousandths."""
+        return _region(self.region)
+
+
+def _region(text: str) -> Region:
+    if not text:
+        return 0, 0, PERMYRIAD, PERMYRIAD
+    left, top, right, bottom = (int(part) for part in text.split(","))
+    return left, top, right, bottom
 
 
 class RenderMessage(BaseModel):

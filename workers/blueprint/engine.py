@@ -1,18 +1,21 @@
 """The steps of a render, in order: plan, open, draw, compose, encode, tiles, manifest."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+from wand.exceptions import WandException
 
 from tasks.plan import Plan, PlanError, plan
 from tasks.renders import ENGINE_VERSION, RenderOptions
 from workers.blueprint.compose import BACKGROUNDS, compose
-from workers.blueprint.encode import encode, photographic
+from workers.blueprint.encode import choose_form, encode
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.manifest import Layer, Manifest, OutputFile, Preview, SourceFacts
 from workers.blueprint.piece import Piece
 from workers.blueprint.progress import Progress, Stage, Step
-from workers.blueprint.sources import Source, SourceLayer, open_source
+from workers.blueprint.sources import Source, open_source
 from workers.blueprint.tiles.stage import TILES_WEIGHT, add_tiles, forget, resume
 
 
@@ -27,13 +30,14 @@ def run(path: Path, out: Path, options: RenderOptions, report: Callable[[Step], 
     manifest = resume(out, facts, options)
     if manifest is None:
         preview, base = _preview(source, out, options, progress)
-        layers = _layers(source, out, progress, preview, base)
+        layers = _layers(source, out, options, progress, preview, base)
         manifest = Manifest(
             engine=ENGINE_VERSION,
             source=facts,
             options=options,
             preview=preview,
             layers=layers,
+            draw_order_matters=source.draw_order_matters,
             warnings=list(source.warnings),
         )
     if options.tiles:
@@ -69,44 +73,59 @@ def _preview(source: Source, out: Path, options: RenderOptions, progress: Progre
     """Write the preview; also the piece that it shows where that is all there is to see of the background."""
     progress.at("compose")
     piece = source.preview()
-    lossy = photographic(piece)
+    form = choose_form(options.format, piece)
     base = piece if piece.opaque else None
     picture = compose(piece, BACKGROUNDS[options.background])
     del piece  # one copy of the pixels is enough while libwebp needs its own
     with picture:
-        file = encode(picture, out / "preview.webp", lossy=lossy)
+        file = encode(picture, out / "preview", form)
     width, height = source.size
     return Preview(**file.model_dump(), width=width, height=height), base
 
 
-def _layers(source: Source, out: Path, progress: Progress, preview: OutputFile, base: Piece | None) -> list[Layer]:
+def _layers(
+    source: Source, out: Path, options: RenderOptions, progress: Progress, preview: OutputFile, base: Piece | None
+) -> list[Layer]:
     """Draw, encode and drop one layer after the other."""
     (out / "layers").mkdir(exist_ok=True)
     layers = []
     for index, layer in enumerate(source.layers):
         progress.at("encode", index / len(source.layers), layer.name)
-        layers.append(_layer(source, index, layer, out, preview, base))
+        facts = Layer(
+            index=index, name=layer.name, colour=layer.colour, visible=layer.visible, plots=layer.plots, empty=True
+        )
+        if layer.box is not None and layer.visible:
+            facts = _layer(source, facts, out, options, preview, base)
+        layers.append(facts)
     return layers
 
 
-def _layer(source: Source, index: int, layer: SourceLayer, out: Path, preview: OutputFile, base: Piece | None) -> Layer:
-    facts = Layer(
-        index=index, name=layer.name, colour=layer.colour, visible=layer.visible, plots=layer.plots, empty=True
-    )
-    if layer.box is None or not layer.visible:
-        return facts
-    piece = source.layer(index)
-    if piece.blank:
-        return facts
-    name = f"layers/{index:03d}.webp"
-    if piece is base:
-        (out / name).write_bytes((out / preview.file).read_bytes())
-        file = preview
-    else:
-        with compose(piece, None) as picture:
-            file = encode(picture, out / name, lossy=photographic(piece))
+def _layer(
+    source: Source, facts: Layer, out: Path, options: RenderOptions, preview: OutputFile, base: Piece | None
+) -> Layer:
+    """The layer with its file; one that fails says why, and the others are delivered."""
+    stem = out / "layers" / f"{facts.index:03d}"
+    try:
+        piece = source.layer(facts.index)
+        if piece.blank:
+            return facts
+        if piece is base:
+            suffix = Path(preview.file).suffix
+            shutil.copyfile(out / preview.file, stem.with_suffix(suffix))
+            file = preview.model_copy(update={"file": f"{stem.name}{suffix}"})
+        else:
+            with compose(piece, None) as picture:
+                file = encode(picture, stem, choose_form(options.format, piece))
+    except (BlueprintError, WandException, ValueError, ArithmeticError) as error:
+        return facts.model_copy(update={"error": f"This layer could not be drawn ({error})."})
     return facts.model_copy(
-        update={"empty": False, "extent": piece.box, "file": name, "bytes": file.bytes, "sha256": file.sha256}
+        update={
+            "empty": False,
+            "extent": piece.box,
+            "file": f"layers/{file.file}",
+            "bytes": file.bytes,
+            "sha256": file.sha256,
+        }
     )
 
 

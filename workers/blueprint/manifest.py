@@ -77,6 +77,7 @@ class Layer(_Part):
     bytes: int | None = None
     sha256: str | None = None
     tiles: TileSet | None = None
+    error: str | None = Field(None, description="Why the layer could not be drawn; the others were.")
 
 
 class Warning(_Part):  # noqa: A001 - the manifest's own word
@@ -96,6 +97,9 @@ class Manifest(_Part):
     options: RenderOptions
     preview: Preview
     layers: list[Layer]
+    draw_order_matters: bool = Field(
+        default=False, description="Layers laid on each other in this order look otherwise than the preview."
+    )
     tiles: TileSet | None = Field(None, description="Everything at full size, where that was asked for.")
     warnings: list[Warning]
 

@@ -16,13 +16,14 @@ BAND_PIXELS = 1 << 18  # a megabyte: stays in the cache
 class Piece:
     """`pixels` is (height, width, len(channels)) uint8 with straight alpha, its top left corner at `x`, `y`.
 
-    `channels` is their order in memory; P is padding.
+    `channels` is their order in memory; P is padding. What is `drawn` was painted from vectors: it is no photograph.
     """
 
     pixels: Pixels
     channels: Literal["RGB", "RGBA", "BGRA", "BGRP"]
     x: int = 0
     y: int = 0
+    drawn: bool = False
 
     @property
     def box(self) -> Box:

@@ -47,9 +47,10 @@ def test_given_a_block_drawn_on_layer_0_when_inserted_then_its_ink_is_on_the_ins
     assert valves.extent is not None
     assert valves.file is not None
     x, y, width, height = valves.extent
-    # 4 px a mm, the block stands at 20, 20 and is 16 x 8 mm; y counts from 50 mm downwards.
-    assert (x, y) == pytest.approx((80, 88), abs=3)
-    assert (x + width, y + height) == pytest.approx((144, 120), abs=3)
+    # 400 px show 100 mm and a margin of 1 mm on either side: the block stands at 20, 20 and is 16 x 8 mm; y counts
+    # from 51 mm downwards.
+    assert (x, y) == pytest.approx((82, 90), abs=3)
+    assert (x + width, y + height) == pytest.approx((145, 122), abs=3)
     picture = pixels(out / valves.file)
     assert np.median(picture[picture[..., 3] > 128], axis=0)[:3] == pytest.approx((0, 255, 0), abs=2)
 

@@ -78,6 +78,9 @@ class Source(Protocol):
     @property
     def warnings(self) -> Sequence[Warning]: ...
 
+    @property
+    def draw_order_matters(self) -> bool: ...
+
     def preview(self) -> Piece:
         """All visible layers in draw order, on transparency unless the source covers everything."""
         ...

@@ -1,7 +1,7 @@
 """DXF through ezdxf: read, drawn once into a display list, painted by cairo.
 
-Reading costs about fifty bytes of memory for each byte of text; the document is dropped before anything is painted.
-Each painting costs 4 bytes a pixel of its box.
+Small drawings are read whole (about forty bytes of memory for each byte of text), large ones entity by entity; either
+way the document is dropped before anything is painted. Each painting costs 4 bytes a pixel of its box.
 """
 
 import contextlib
@@ -9,15 +9,16 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from ezdxf import recover, units
+from ezdxf import units
 from ezdxf.addons import acadctb
 from ezdxf.addons.drawing.config import BackgroundPolicy, Configuration, ImagePolicy
-from ezdxf.addons.drawing.properties import RenderContext, layer_key
+from ezdxf.addons.drawing.properties import LayerProperties, RenderContext, layer_key
 from ezdxf.document import Drawing
 from ezdxf.entities.layer import Layer
-from ezdxf.filemanagement import readfile
+from ezdxf.enums import InsertUnits
 from ezdxf.layouts.layout import Layout
 
 from tasks.plan import Plan
@@ -26,43 +27,63 @@ from workers.blueprint.compose import BACKGROUNDS
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
 from workers.blueprint.native import short_lived
-from workers.blueprint.piece import Piece
+from workers.blueprint.piece import Box, Piece, Pixels, lay
 from workers.blueprint.progress import Progress
-from workers.blueprint.sizes import check_pixels
-from workers.blueprint.sources import Geometry, SourceLayer
+from workers.blueprint.sources import Canvas, Geometry, SourceLayer
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.canvas import paint
-from workers.blueprint.vector.display import DisplayList, Extents
-from workers.blueprint.vector.frontend import BROKEN, BlueprintFrontend
+from workers.blueprint.vector.display import DisplayList, Extents, View
+from workers.blueprint.vector.frontend import BlueprintFrontend
 from workers.blueprint.vector.notes import notes
+from workers.blueprint.vector.order import order_matters
+from workers.blueprint.vector.stream import Opened, open_drawing
+from workers.blueprint.vector.views import frame, place
 
-# Seconds that one hatch may take before it is filled solid.
-HATCH_SECONDS = 2.0
-
-# A drawing that is one straight line still gets a picture of some height.
-MIN_SIDE = 16
-
-# Drawing units; keeps the scale finite where all points are one.
-MIN_EXTENT = 1e-9
+# Deep Zoom tiles show a drawing up to this many times as wide as its preview: a 2,048-pixel sheet at 16,384.
+DEEP = 8
 
 
 @dataclass(frozen=True)
 class DxfSource:
-    """A drawing recorded as a display list, placed on the preview's pixels."""
+    """A drawing recorded as a display list, and how it lies on the preview's pixels."""
 
     display: DisplayList
-    size: tuple[int, int]
+    view: View
     geometry: Geometry
     layers: Sequence[SourceLayer]
     warnings: Sequence[Warning]
+    progress: Progress
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.view.size
 
     def preview(self) -> Piece:
         """All visible layers in one pass, in draw order."""
-        return paint(self.display, (0, 0, *self.size))
+        return paint(self.display, self.view, (0, 0, *self.size), told=self.progress.beat)
 
     def layer(self, index: int) -> Piece:
         """One layer in one pass over its own marks."""
-        return paint(self.display, self.layers[index].box or (0, 0, 1, 1), index)
+        box = self.layers[index].box or (0, 0, 1, 1)
+        return paint(self.display, self.view, box, (index,), told=self.progress.beat)
+
+    @cached_property
+    def draw_order_matters(self) -> bool:
+        """Whether layers laid on each other in their own order look otherwise than the drawing does."""
+        return order_matters(self.display, self.view)
+
+    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Canvas:
+        """The drawing at any scale. Lines keep their width, as on a screen that zooms in."""
+        del scratch
+        chosen = None if index is None else (index,)
+
+        def draw(size: tuple[int, int], box: Box) -> Pixels:
+            scale = self.view.scale * max(size) / max(self.size)
+            piece = paint(self.display, replace(self.view, scale=scale, size=size), box, chosen)
+            return piece.plain if background is None else lay(piece.plain, background)
+
+        return Canvas((DEEP * self.size[0], DEEP * self.size[1]), draw)
 
 
 @dataclass(frozen=True)
@@ -71,26 +92,41 @@ class _Record:
 
     display: DisplayList
     extents: Extents
+    millimetres: float
     units: str | None
     layers: Sequence[SourceLayer]
     warnings: Sequence[Warning]
 
 
 def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> DxfSource:
-    """Read and draw a layout. Raises `BlueprintError` (`broken-dxf`, `no-such-layout`, `nothing-to-draw`)."""
+    """Read and draw a layout.
+
+    Raises `BlueprintError` (`broken-dxf`, `no-such-layout`, `no-such-layer`, `nothing-to-draw`, `too-large`).
+    """
     progress.at("open")
     with short_lived():
         record = _record(path, options, progress)
-    return _place(record, options.width)
+    shown = frame(record.extents, options)
+    view = place(shown, options, record.millimetres)
+    boxes = record.display.boxes(view)
+    layers = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(record.layers)]
+    geometry = Geometry(extents=view.shown, units=record.units)
+    return DxfSource(record.display, view, geometry, layers, record.warnings, progress)
 
 
 def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
-    document, warnings = _read(path)
+    opened = open_drawing(path)
+    document = opened.document
     layout = _layout(document, options.layout)
+    shown = _shown(document, options)
     progress.at("draw")
     context = RenderContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
-    backend = RecordingBackend({layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)})
-    frontend = _draw(document, layout, context, backend, options, progress)
+    if shown:
+        context.set_layer_properties_override(lambda layers: _show(layers, shown))
+    numbers = {layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)}
+    backend = RecordingBackend(numbers, options.line_weight)
+    frontend = _draw(opened, layout, context, backend, options, shown, progress)
+    backend.display.close()
     extents = backend.display.extents()
     if extents is None:
         others = ", ".join(name for name in document.layout_names_in_taborder() if name != layout.name)
@@ -101,21 +137,14 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
     layers = [_describe(layer, context) for layer in document.layers]
     layers += [SourceLayer(name, None) for name in backend.names]
     unit = units.decode(document.units) if document.units else None
-    return _Record(backend.display, extents, unit, layers, warnings + notes(document, frontend, backend))
-
-
-def _read(path: Path) -> tuple[Drawing, list[Warning]]:
-    with contextlib.suppress(*BROKEN):
-        return readfile(path), []
-    try:
-        document, auditor = recover.readfile(path)
-    except (*BROKEN, RecursionError) as error:
-        raise BlueprintError(
-            "broken-dxf",
-            f"The DXF is damaged beyond repair ({error}). Open it in a CAD program, run AUDIT and save it again.",
-        ) from error
-    count = len(auditor.errors) + len(auditor.fixes)
-    return document, [Warning(code="recovered", message=f"The file was damaged: {count} faults were mended or left.")]
+    return _Record(
+        backend.display,
+        extents,
+        _millimetres(document, layout),
+        unit,
+        layers,
+        opened.warnings + notes(opened, layout, frontend, backend),
+    )
 
 
 def _layout(document: Drawing, name: str) -> Layout:
@@ -126,6 +155,28 @@ def _layout(document: Drawing, name: str) -> Layout:
     raise BlueprintError("no-such-layout", f"There is no layout {name!r}. Ask for one of: {names}.")
 
 
+def _shown(document: Drawing, options: RenderOptions) -> frozenset[str]:
+    """Keys of the layers asked for; none means all that are on."""
+    names = {layer_key(layer.dxf.name): layer.dxf.name for layer in document.layers}
+    for name in options.layer_names:
+        if layer_key(name) not in names:
+            known = ", ".join(sorted(names.values()))
+            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Ask for some of: {known}.")
+    return frozenset(layer_key(name) for name in options.layer_names)
+
+
+def _show(layers: Sequence[LayerProperties], shown: frozenset[str]) -> None:
+    for layer in layers:
+        layer.is_visible = layer_key(layer.layer) in shown
+
+
+def _millimetres(document: Drawing, layout: Layout) -> float:
+    """Length of a drawing unit; a millimetre where the drawing does not say."""
+    if layout.is_modelspace:
+        return units.conversion_factor(InsertUnits(document.units), InsertUnits.Millimeters) if document.units else 1.0
+    return 25.4 if layout.dxf.get("plot_paper_units", 1) == 0 else 1.0
+
+
 def _describe(layer: Layer, context: RenderContext) -> SourceLayer:
     resolved = context.layers[layer_key(layer.dxf.name)]
     colour = resolved.get_entity_color_from_layer(context.current_layout_properties.default_color)
@@ -133,30 +184,39 @@ def _describe(layer: Layer, context: RenderContext) -> SourceLayer:
 
 
 def _draw(
-    document: Drawing,
+    opened: Opened,
     layout: Layout,
     context: RenderContext,
     backend: RecordingBackend,
     options: RenderOptions,
+    shown: frozenset[str],
     progress: Progress,
 ) -> BlueprintFrontend:
-    background = BACKGROUNDS[options.background] or "#ffffff"
     configuration = Configuration(
         background_policy=BackgroundPolicy.CUSTOM,
-        custom_bg_color=background,
+        custom_bg_color=BACKGROUNDS[options.background] or "#ffffff",
         # Pictures beside a drawing are files that it names: they are never opened.
         image_policy=ImagePolicy.MISSING,
-        hatching_timeout=HATCH_SECONDS,
     )
-    frozen = {layer_key(layer.dxf.name) for layer in document.layers if layer.is_frozen()}
+    frozen = {layer_key(layer.dxf.name) for layer in opened.document.layers if layer.is_frozen()} - shown
     total = max(1, len(layout))
+    opened.told = lambda share: progress.at("draw", share)
     frontend = BlueprintFrontend(
-        context, backend, configuration, frozen, lambda count: progress.at("draw", count / total)
+        context,
+        backend,
+        configuration,
+        model=opened.model,
+        frozen=frozen,
+        shown=shown,
+        drawn=lambda count: progress.beat() if opened.streamed else progress.at("draw", count / total),
     )
     # ezdxf prints what it skips, and a library's output is not ours to use.
     with contextlib.redirect_stdout(sys.stderr), _steady_random():
         try:
-            frontend.draw_layout(layout)
+            if opened.streamed:
+                frontend.draw_stream(layout, opened.entities(layout))
+            else:
+                frontend.draw_layout(layout)
         except RecursionError as error:
             raise BlueprintError(
                 "broken-dxf", "The DXF has blocks that contain themselves. Open it in a CAD program and run AUDIT."
@@ -173,20 +233,3 @@ def _steady_random() -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
-
-
-def _place(record: _Record, width: int) -> DxfSource:
-    """Fit the extents into `width` pixels on the longer side, without a margin: a pixel is a fixed length."""
-    extents, display = record.extents, record.display
-    across, up = extents.right - extents.left, extents.top - extents.bottom
-    scale = width / max(across, up, MIN_EXTENT)
-    size = max(MIN_SIDE, round(across * scale)), max(MIN_SIDE, round(up * scale))
-    check_pixels(*size)
-    # Rounding and the least side leave some slack: half of it goes to either side.
-    left = (extents.left + extents.right - size[0] / scale) / 2
-    top = (extents.bottom + extents.top + size[1] / scale) / 2
-    display.place(left, top, scale)
-    boxes = display.boxes(*size)
-    layers = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(record.layers)]
-    shown = (left, top - size[1] / scale, left + size[0] / scale, top)
-    return DxfSource(display, size, Geometry(extents=shown, units=record.units), layers, record.warnings)

@@ -16,6 +16,7 @@ class FlatSource:
     base: Piece
     geometry: Geometry
     warnings: Sequence[Warning] = field(default_factory=tuple)
+    draw_order_matters: bool = False
 
     @property
     def size(self) -> tuple[int, int]:

@@ -45,6 +45,7 @@ class RasterSource:
     options: RenderOptions
     progress: Progress
     warnings: Sequence[Warning] = ()
+    draw_order_matters: bool = False
 
     @cached_property
     def base(self) -> Piece:

@@ -1,7 +1,6 @@
 """An ezdxf backend that records into a display list."""
 
 from collections.abc import Iterable
-from math import nan
 
 import numpy as np
 from ezdxf.addons.drawing.backend import BackendInterface, BkPath2d, BkPoints2d, ImageData
@@ -11,9 +10,8 @@ from ezdxf.addons.drawing.type_hints import Color
 from ezdxf.entities.dxfgfx import DXFGraphic
 from ezdxf.math import Vec2
 
-from workers.blueprint.vector import paths
 from workers.blueprint.vector.display import DisplayList, Style
-from workers.blueprint.vector.paths import LINE_TO, MOVE_TO, Rows
+from workers.blueprint.vector.paths import LINE, MOVE, Rows, polyline
 
 # Line weights are millimetres on paper; the preview is paper at CSS's 96 pixels an inch.
 PIXELS_PER_MM = 96 / 25.4
@@ -24,16 +22,21 @@ MIN_LINE_PIXELS = 0.7
 # Beyond this a double holds no fraction of a unit any more, and one stray point would shrink the drawing to nothing.
 MAX_COORDINATE = 1e15
 
+_SEGMENT = bytes([MOVE, LINE])
+_START = bytes([MOVE])
+
 
 class RecordingBackend(BackendInterface):
     """Records what the frontend draws.
 
     `layers` maps a layer's key to its index and grows where a drawing names a layer that its table lacks; `names`
-    are the names of those, in order. `bad_coordinates` counts what was left out because it was not a finite number.
+    are the names of those, in order. `line_weight` is the percentage that lines are widened to.
+    `bad_coordinates` counts what was left out because it was not a finite number.
     """
 
-    def __init__(self, layers: dict[str, int]) -> None:
+    def __init__(self, layers: dict[str, int], line_weight: int = 100) -> None:
         self.display = DisplayList()
+        self._pixels_per_mm = PIXELS_PER_MM * line_weight / 100
         self.names: list[str] = []
         self.bad_coordinates = 0
         self._layers = layers
@@ -71,7 +74,7 @@ class RecordingBackend(BackendInterface):
         """Record an area of straight edges."""
         vertices = points.np_vertices()
         if len(vertices) > 1 and self._finite(vertices):
-            self._append(paths.polyline(vertices))
+            self._append(polyline(len(vertices)), vertices)
             self._fill(properties)
 
     def draw_image(self, image_data: ImageData, properties: BackendProperties) -> None:
@@ -104,7 +107,9 @@ class RecordingBackend(BackendInterface):
             and abs(x1) < MAX_COORDINATE
             and abs(y1) < MAX_COORDINATE
         ):
-            self.display.data.extend((MOVE_TO, nan, x0, y0, LINE_TO, nan, x1, y1))
+            x, y = self._origin(x0, y0)
+            self.display.points.extend((x0 - x, y0 - y, x1 - x, y1 - y))
+            self.display.commands.frombytes(_SEGMENT)
             return True
         self.bad_coordinates += 1
         return False
@@ -114,7 +119,7 @@ class RecordingBackend(BackendInterface):
         for part in parts:
             vertices = part.np_vertices()
             if len(part) and self._finite(vertices):
-                self._append(paths.path(vertices, np.array(part.command_codes(), np.int8)))
+                self._append(_START + bytes(part.command_codes()), vertices)
                 drawn = True
         return drawn
 
@@ -124,14 +129,21 @@ class RecordingBackend(BackendInterface):
         self.bad_coordinates += 1
         return False
 
-    def _append(self, rows: Rows) -> None:
-        self.display.data.frombytes(rows.tobytes())
+    def _origin(self, x: float, y: float) -> tuple[float, float]:
+        if self.display.origin is None:
+            self.display.origin = (x, y)
+        return self.display.origin
+
+    def _append(self, commands: bytes, vertices: Rows) -> None:
+        origin = self._origin(float(vertices[0, 0]), float(vertices[0, 1]))
+        self.display.commands.frombytes(commands)
+        self.display.points.frombytes((vertices - origin).astype(np.float32).tobytes())
 
     def _stroke(self, properties: BackendProperties) -> None:
         key = properties.color, properties.lineweight
         style = self._strokes.get(key)
         if style is None:
-            width = max(properties.lineweight * PIXELS_PER_MM, MIN_LINE_PIXELS)
+            width = max(properties.lineweight * self._pixels_per_mm, MIN_LINE_PIXELS)
             style = self._strokes[key] = _style(properties.color, width)
         self.display.mark(self._layer(properties.layer), style)
 

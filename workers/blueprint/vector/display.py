@@ -1,25 +1,27 @@
 """The display list: everything a drawing shows, in draw order, recorded once.
 
-Memory is 32 bytes a line point and 64 a curve, in one array, and about 24 bytes a mark.
+Costs 9 bytes a line point, up to 27 a curve, and 12 a mark; beyond `shelf.KEEP_BYTES` on disk, not in memory.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from workers.blueprint.piece import Box
-from workers.blueprint.vector.paths import Rows
+from workers.blueprint.vector.paths import POINTS_OF, Commands, Points, Rows
+from workers.blueprint.vector.shelf import Shelf
 
-# Strokes of one style are joined into one path up to this many rows: long enough that calls do not matter, short
+# Strokes of one style are joined into one path up to this many commands: long enough that calls do not matter, short
 # enough that cairo does not keep hundreds of crossing edges in its head at once.
-MAX_STROKE_ROWS = 256
+MAX_STROKE = 128
 
-# Rows that one array operation works on: 16 MB, and as much again for its result.
-PART_ROWS = 1 << 20
+# Points of a part: 2 MB recorded, and up to 16 times that while it is painted.
+PART_POINTS = 1 << 17
 
 
 class Style(NamedTuple):
@@ -32,15 +34,6 @@ class Style(NamedTuple):
     width: float
 
 
-class Mark(NamedTuple):
-    """One painting: rows `start` to `end` in `style`, on a layer."""
-
-    layer: int
-    style: Style
-    start: int
-    end: int
-
-
 @dataclass(frozen=True)
 class Extents:
     """A rectangle in drawing units, y upwards."""
@@ -51,107 +44,197 @@ class Extents:
     top: float
 
 
-class DisplayList:
-    """Append rows to `data`, then call `mark` to say whose they are. `place` ends recording."""
+@dataclass(frozen=True)
+class View:
+    """How drawing units become pixels: `left`, `top` is the corner of the first one, `scale` is pixels a unit."""
 
-    def __init__(self) -> None:
-        self.data = array("d")
-        self._layers = array("i")
-        self._styles = array("i")
-        self._ends = array("q")
-        self._index: dict[Style, int] = {}
+    left: float
+    top: float
+    scale: float
+    size: tuple[int, int]
 
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def mark(self, layer: int, style: Style) -> None:
-        """Give what was appended since the last mark to `layer`, painted in `style`."""
-        number = self._index.setdefault(style, len(self._index))
-        end = len(self.data) // 2
-        if self._ends and style.width and self._layers[-1] == layer and self._styles[-1] == number:
-            start = self._ends[-2] if len(self._ends) > 1 else 0
-            if end - start <= MAX_STROKE_ROWS:
-                self._ends[-1] = end
-                return
-        self._layers.append(layer)
-        self._styles.append(number)
-        self._ends.append(end)
-
-    def rows(self) -> Rows:
-        """The recorded rows (n, 2) as a view: nothing can be appended while it lives."""
-        return np.frombuffer(self.data, np.float64).reshape(-1, 2)
-
-    def extents(self) -> Extents | None:
-        """What the points cover, control points of curves included; None where there are none."""
-        if not len(self):
-            return None
-        lows, highs = [], []
-        for part in self._parts():
-            points = part.rows[part.points]
-            lows.append(points.min(axis=0))
-            highs.append(points.max(axis=0))
-        (left, bottom), (right, top) = np.min(lows, axis=0), np.max(highs, axis=0)
-        return Extents(float(left), float(bottom), float(right), float(top))
-
-    def place(self, left: float, top: float, scale: float) -> None:
-        """Turn drawing units into pixels in place: `left`, `top` becomes the origin and y points down."""
-        for part in self._parts():
-            part.rows[part.points] = (part.rows[part.points] - (left, top)) * (scale, -scale)
-
-    def boxes(self, width: int, height: int) -> dict[int, Box]:
-        """Pixels that each layer's ink may touch, cut to a picture of `width` by `height`. Call after `place`."""
-        # Half the line, and a pixel for its soft edge.
-        reach = np.array([style.width / 2 + 1 for style in self._index])
-        found: dict[int, list[Rows]] = {}
-        for part in self._parts():
-            points = part.rows[part.points]
-            starts = np.concatenate(([0], np.cumsum(part.points)[part.ends - 1][:-1]))
-            low = np.minimum.reduceat(points, starts) - reach[part.styles, np.newaxis]
-            high = np.maximum.reduceat(points, starts) + reach[part.styles, np.newaxis]
-            for layer in np.unique(part.layers):
-                own = part.layers == layer
-                found.setdefault(int(layer), []).append(np.array([low[own].min(axis=0), high[own].max(axis=0)]))
-        return {layer: box for layer, pairs in found.items() if (box := _box(np.array(pairs), width, height))}
-
-    def marks(self, layer: int | None = None) -> Iterator[Mark]:
-        """Marks in draw order, of one layer or of all."""
-        styles = list(self._index)
-        numbers: Sequence[int]
-        if layer is None:
-            numbers = range(len(self._ends))
-        else:
-            numbers = np.flatnonzero(np.frombuffer(self._layers, np.int32) == layer).tolist()
-        for number in numbers:
-            start = self._ends[number - 1] if number else 0
-            yield Mark(self._layers[number], styles[self._styles[number]], start, self._ends[number])
-
-    def _parts(self) -> Iterator["_Part"]:
-        """Runs of whole marks, each of about `PART_ROWS` rows, so that array operations stay small."""
-        rows = self.rows()
-        ends, layers, styles = (
-            np.frombuffer(field, field.typecode) for field in (self._ends, self._layers, self._styles)
-        )
-        first, start = 0, 0
-        while first < len(ends):
-            last = max(first + 1, int(np.searchsorted(ends, start + PART_ROWS, "right")))
-            end = int(ends[last - 1])
-            part = rows[start:end]
-            yield _Part(part, ~np.isnan(part[:, 1]), ends[first:last] - start, layers[first:last], styles[first:last])
-            first, start = last, end
+    @property
+    def shown(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top in drawing units."""
+        width, height = self.size
+        return self.left, self.top - height / self.scale, self.left + width / self.scale, self.top
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Some marks in a row: their rows, which of those are points, and where each mark ends, counted from the first."""
+class Part:
+    """Some marks in a row. `points` (n, 2) are counted from the display list's origin; `ends` is the command after
+    each mark."""
 
-    rows: Rows
-    points: npt.NDArray[np.bool_]
-    ends: npt.NDArray[np.int64]
+    commands: Commands
+    points: Points
     layers: npt.NDArray[np.int32]
     styles: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int32]
+
+    @cached_property
+    def corners(self) -> tuple[Points, Points]:
+        """Lowest and highest coordinates of each mark."""
+        starts = np.cumsum(POINTS_OF[self.commands])[self.ends - 1]
+        starts = np.concatenate(([0], starts[:-1]))
+        return np.minimum.reduceat(self.points, starts), np.maximum.reduceat(self.points, starts)
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "Part":
+        """The marks that are `chosen`."""
+        if chosen.all():
+            return self
+        lengths = np.diff(self.ends, prepend=0)
+        commands = np.repeat(chosen, lengths)
+        points = np.repeat(commands, POINTS_OF[self.commands])
+        ends = np.cumsum(lengths[chosen]).astype(np.int32)
+        return Part(self.commands[commands], self.points[points], self.layers[chosen], self.styles[chosen], ends)
 
 
-def _box(pairs: Rows, width: int, height: int) -> Box | None:
-    left, top = (int(value) for value in np.maximum(np.floor(pairs[:, 0].min(axis=0)), 0))
-    right, bottom = (int(value) for value in np.minimum(np.ceil(pairs[:, 1].max(axis=0)), (width, height)))
+@dataclass(frozen=True)
+class _Summary:
+    """What is known of a part without looking at it: the corners of each layer in it."""
+
+    number: int
+    corners: dict[int, tuple[Points, Points]]
+
+    @property
+    def low(self) -> Points:
+        lowest: Points = np.array([low for low, _ in self.corners.values()]).min(axis=0)
+        return lowest
+
+    @property
+    def high(self) -> Points:
+        highest: Points = np.array([high for _, high in self.corners.values()]).max(axis=0)
+        return highest
+
+
+class DisplayList:
+    """Append to `commands` and `points`, then call `mark` to say whose they are; `close` ends recording.
+
+    Points are counted from `origin`, which is one of them: small floats then hold a drawing far from (0, 0).
+    """
+
+    def __init__(self) -> None:
+        self.commands = array("B")
+        self.points = array("f")
+        self.origin: tuple[float, float] | None = None
+        self.styles: list[Style] = []
+        self._numbers: dict[Style, int] = {}
+        self._layers = array("i")
+        self._marked = array("i")
+        self._ends = array("i")
+        self._summaries: list[_Summary] = []
+        self._shelf = Shelf()
+        self._reach: dict[int, float] = {}
+
+    def mark(self, layer: int, style: Style) -> None:
+        """Give what was appended since the last mark to `layer`, painted in `style`."""
+        number = self._numbers.get(style)
+        if number is None:
+            number = self._numbers[style] = len(self.styles)
+            self.styles.append(style)
+        end = len(self.commands)
+        if self._ends and style.width and self._layers[-1] == layer and self._marked[-1] == number:
+            start = self._ends[-2] if len(self._ends) > 1 else 0
+            if end - start <= MAX_STROKE:
+                self._ends[-1] = end
+                return
+        if len(self.points) >= 2 * PART_POINTS:
+            self._put(self._ends[-1] if self._ends else 0)
+            end = len(self.commands)
+        self._layers.append(layer)
+        self._marked.append(number)
+        self._ends.append(end)
+        self._reach[layer] = max(self._reach.get(layer, 0.0), style.width / 2 + 1)
+
+    def close(self) -> None:
+        """Put away what is left."""
+        self._put(len(self.commands))
+
+    @property
+    def layers(self) -> set[int]:
+        """Layers that have marks."""
+        return {layer for summary in self._summaries for layer in summary.corners}
+
+    def extents(self) -> Extents | None:
+        """What the points cover, control points of curves included; None where there are none."""
+        if not self._summaries or self.origin is None:
+            return None
+        left, bottom = np.min([summary.low for summary in self._summaries], axis=0) + np.array(self.origin)
+        right, top = np.max([summary.high for summary in self._summaries], axis=0) + np.array(self.origin)
+        return Extents(float(left), float(bottom), float(right), float(top))
+
+    def boxes(self, view: View) -> dict[int, Box]:
+        """Pixels that each layer's ink may touch, cut to the view."""
+        found: dict[int, list[Rows]] = {}
+        for summary in self._summaries:
+            for layer, corners in summary.corners.items():
+                across = self.pixels(np.array(corners, np.float32), view)
+                found.setdefault(layer, []).append(across)
+        boxes = {}
+        for layer, pairs in found.items():
+            every = np.concatenate(pairs)
+            reach = self._reach[layer]  # half the line, and a pixel for its soft edge
+            box = _box(every.min(axis=0) - reach, every.max(axis=0) + reach, view.size)
+            if box:
+                boxes[layer] = box
+        return boxes
+
+    def pixels(self, points: Points, view: View) -> Rows:
+        """Points of the list as pixels of `view`, y downwards. Costs 16 bytes a point."""
+        x, y = self.origin or (0.0, 0.0)
+        scale = np.array((view.scale, -view.scale))
+        placed: Rows = points * scale + np.array((x - view.left, y - view.top)) * scale
+        return placed
+
+    def parts(self, view: View, box: Box, layers: Collection[int] | None = None) -> Iterator[Part]:
+        """Marks that touch `box`, of some layers or of all, in draw order, in parts of bounded size."""
+        reach = max(self._reach.values(), default=0.0) / view.scale
+        x, y = self.origin or (0.0, 0.0)
+        left, top = view.left - x + box[0] / view.scale, view.top - y - box[1] / view.scale
+        right, bottom = left + box[2] / view.scale + reach, top - box[3] / view.scale - reach
+        low, high = np.array((left - reach, bottom)), np.array((right, top + reach))
+        for summary in self._summaries:
+            wanted = summary.corners.keys() if layers is None else summary.corners.keys() & layers
+            if not any(_meet(*summary.corners[layer], low, high) for layer in wanted):
+                continue
+            part = Part(*self._shelf.get(summary.number))
+            chosen = np.ones(len(part.ends), bool)
+            if len(wanted) < len(summary.corners):
+                chosen = np.logical_or.reduce([part.layers == layer for layer in wanted])
+            if (summary.low < low).any() or (summary.high > high).any():
+                lowest, highest = part.corners
+                chosen = chosen & (highest >= low).all(axis=1) & (lowest <= high).all(axis=1)
+            if chosen.any():
+                yield part.only(chosen)
+
+    def _put(self, count: int) -> None:
+        """Put away the first `count` commands: all that is marked."""
+        if not self._ends:
+            return
+        commands = np.array(self.commands[:count], np.uint8)
+        numbers = 2 * int(POINTS_OF[commands].sum())
+        part = Part(
+            commands,
+            np.array(self.points[:numbers], np.float32).reshape(-1, 2),
+            *(np.array(field, np.int32) for field in (self._layers, self._marked, self._ends)),
+        )
+        low, high = part.corners
+        corners = {}
+        for layer in sorted(set(self._layers)):
+            own = part.layers == layer
+            corners[layer] = low[own].min(axis=0), high[own].max(axis=0)
+        number = self._shelf.put(part.commands, part.points, part.layers, part.styles, part.ends)
+        self._summaries.append(_Summary(number, corners))
+        del self.commands[:count], self.points[:numbers]
+        for field in (self._layers, self._marked, self._ends):
+            del field[:]
+
+
+def _meet(low: Points, high: Points, others_low: Rows, others_high: Rows) -> bool:
+    return bool((high >= others_low).all() and (low <= others_high).all())
+
+
+def _box(low: Rows, high: Rows, size: tuple[int, int]) -> Box | None:
+    left, top = (int(value) for value in np.maximum(np.floor(low), 0))
+    right, bottom = (int(value) for value in np.minimum(np.ceil(high), size))
     return (left, top, right - left, bottom - top) if left < right and top < bottom else None

@@ -1,8 +1,7 @@
-"""ezdxf's frontend, with a time budget for hatches, one broken entity contained, and notes of what was left out."""
+"""ezdxf's frontend, with counted work for hatches, one broken entity contained, and notes of what was left out."""
 
-import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ezdxf.addons.drawing.backend import BackendInterface
 from ezdxf.addons.drawing.config import Configuration
@@ -12,22 +11,24 @@ from ezdxf.entities.dxfentity import DXFEntity
 from ezdxf.entities.dxfgfx import DXFGraphic
 from ezdxf.entities.insert import Insert
 from ezdxf.entities.polygon import DXFPolygon
-from ezdxf.lldxf.const import DXFError
+from ezdxf.entities.viewport import Viewport
+from ezdxf.layouts.layout import Layout
 from ezdxf.path import Path
 from ezdxf.render.hatching import DenseHatchingLinesError
 
-# What ezdxf raises on content that breaks the rules: it trusts attributes, references and numbers.
-BROKEN = (DXFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
+from workers.blueprint.vector.hatches import HatchBudget, hatch_lines
+from workers.blueprint.vector.stream import BROKEN
 
 # ezdxf calls back per entity, inner ones included; progress is reported every so many.
-STRIDE = 256
+STRIDE = 128
 
 
 class BlueprintFrontend(Frontend):
     """Draws a layout; afterwards `skipped` and `broken` count entities by type, `solid_hatches` those filled in;
     `types` and `styles` are what was met: entity types and text styles.
 
-    `frozen` are the keys of frozen layers; `drawn` is called with the number of entities so far, inner ones included.
+    `model` gives the entities that viewports show. `frozen` are the keys of frozen layers; `shown` those of the only
+    layers to draw, all if it is empty. `drawn` is called with the number of entities so far, inner ones included.
     """
 
     def __init__(
@@ -35,7 +36,10 @@ class BlueprintFrontend(Frontend):
         context: RenderContext,
         backend: BackendInterface,
         config: Configuration,
+        *,
+        model: Callable[[], Iterator[DXFGraphic]],
         frozen: Collection[str],
+        shown: Collection[str],
         drawn: Callable[[int], None],
     ) -> None:
         super().__init__(context, backend, config)
@@ -44,9 +48,23 @@ class BlueprintFrontend(Frontend):
         self.solid_hatches = 0
         self.types: set[str] = set()
         self.styles: set[str] = set()
+        self._budget = HatchBudget()
+        self._model = model
         self._frozen = frozen
+        self._shown = shown
         self._drawn = drawn
         self._count = 0
+
+    def draw_stream(self, layout: Layout, entities: Iterable[DXFGraphic]) -> None:
+        """Draw `entities` as those of `layout`, in the order in which they come."""
+        self.ctx.set_current_layout(layout)
+        self.set_background(self.ctx.current_layout_properties.background_color)
+        self.draw_entities(entities)
+
+    def override_properties(self, entity: DXFGraphic, properties: Properties) -> None:
+        """Hide what is on other layers than those asked for; a block's parts have layers of their own."""
+        if self._shown and not isinstance(entity, Insert) and layer_key(properties.layer) not in self._shown:
+            properties.is_visible = False
 
     def draw_entity(self, entity: DXFGraphic, properties: Properties) -> None:
         """Draw one entity; where it is broken, leave it out and go on with the rest."""
@@ -79,12 +97,25 @@ class BlueprintFrontend(Frontend):
             self.ctx.pop_state()
 
     def draw_hatch_pattern(self, polygon: DXFPolygon, paths: list[Path], properties: Properties) -> None:
-        """Draw hatch lines; a hatch that uses up its time becomes solid instead of half drawn."""
-        begun = time.monotonic()
-        super().draw_hatch_pattern(polygon, paths, properties)
-        if time.monotonic() - begun > self.config.hatching_timeout:
+        """Draw hatch lines; a hatch with too many of them is filled."""
+        properties.linetype_pattern = ()
+        try:
+            lines = hatch_lines(polygon, paths, self._budget)
+        except DenseHatchingLinesError:
             self.solid_hatches += 1
-            raise DenseHatchingLinesError
+            raise
+        self.pipeline.draw_solid_lines(lines, properties)
+
+    def draw_viewport(self, vp: Viewport) -> None:
+        """Draw the model as a viewport shows it; those that look from the side are left out, as ezdxf does."""
+        if not vp.is_top_view:
+            self.skipped["VIEWPORT"] += 1
+            return
+        if self.pipeline.enter_viewport(vp):  # type: ignore[attr-defined] # of its only implementation
+            try:
+                self.draw_entities_callback(self.ctx.from_viewport(vp), self._model())
+            finally:
+                self.pipeline.exit_viewport()  # type: ignore[attr-defined]
 
     def draw_entities_callback(self, ctx: RenderContext, entities: Iterable[DXFGraphic]) -> None:
         """Draw a viewport's content with the viewport's own layer states, inside blocks too."""

@@ -5,18 +5,28 @@ from collections.abc import Iterator
 
 from ezdxf.document import Drawing
 from ezdxf.fonts import fonts
+from ezdxf.layouts.layout import Layout
 
 from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.frontend import BlueprintFrontend
+from workers.blueprint.vector.stream import Opened
 
 
-def notes(document: Drawing, frontend: BlueprintFrontend, backend: RecordingBackend) -> list[Warning]:
+def notes(opened: Opened, layout: Layout, frontend: BlueprintFrontend, backend: RecordingBackend) -> list[Warning]:
     """Warnings of a finished drawing, in a fixed order."""
-    return [Warning(code=code, message=message) for code, message in _notes(document, frontend, backend)]
+    document = opened.document
+    found = [*_notes(document, frontend, backend, opened.broken + frontend.broken)]
+    if opened.streamed and any(True for _ in layout.get_redraw_order()):
+        found.append(
+            ("draw-order", "The drawing is too large to sort: it is drawn in its file's order, not in its own.")
+        )
+    return [Warning(code=code, message=message) for code, message in found]
 
 
-def _notes(document: Drawing, frontend: BlueprintFrontend, backend: RecordingBackend) -> Iterator[tuple[str, str]]:
+def _notes(
+    document: Drawing, frontend: BlueprintFrontend, backend: RecordingBackend, broken: Counter[str]
+) -> Iterator[tuple[str, str]]:
     for font, replacement in _replaced_fonts(document, frontend.styles):
         yield "font-replaced", f"Font {font} is not installed; {replacement} stands in for it."
     for name in _external_references(document):
@@ -25,10 +35,10 @@ def _notes(document: Drawing, frontend: BlueprintFrontend, backend: RecordingBac
         yield "image-not-drawn", "Pictures beside the drawing are not part of the file; their frames are drawn."
     if frontend.skipped:
         yield "entities-skipped", f"Not drawn, because their kind is not supported: {_list(frontend.skipped)}."
-    if frontend.broken:
-        yield "entities-broken", f"Not drawn, because they are damaged: {_list(frontend.broken)}."
+    if broken:
+        yield "entities-broken", f"Not drawn, because they are damaged: {_list(broken)}."
     if frontend.solid_hatches:
-        yield "hatch-solid", f"{frontend.solid_hatches} hatches are too dense to draw in time and were filled."
+        yield "hatch-solid", f"{frontend.solid_hatches} hatches are too dense to draw and were filled."
     if backend.bad_coordinates:
         yield "bad-coordinates", f"{backend.bad_coordinates} shapes have coordinates that are not usable numbers."
 
