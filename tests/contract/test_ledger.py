@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import uuid
 from collections import Counter
@@ -21,7 +19,6 @@ import pytest
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from embedded.process import NotInstalled, Process
 from tasks.ledger import Granted, Held, Job, Ledger, LedgerUnavailable, Outcome, Settled, State, Taken, open_ledger
 from tasks.ledger.database import Database
 from tasks.ledger.migrate import LedgerOutdated, check_migrated, migrate
@@ -31,7 +28,6 @@ from tasks.ledger.schema import jobs as jobs_table
 from tasks.ledger.schema import metadata
 from tasks.ledger.states import MAX_LOSSES
 from tasks.settings import Settings
-from tests.conftest import without
 from tests.services.mariadb import MariaDb
 
 T0 = 1_700_000_000.25
@@ -43,49 +39,13 @@ EVE = f"{HOST}:200:6000"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def mariadb_home() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="bulkhead-ledger-"))  # mysql may not enter pytest's own directories
-    yield home
-    shutil.rmtree(home, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def mariadb(mariadb_home: Path) -> MariaDb:
-    """A MariaDB of this module's own, which a test may kill."""
-    try:
-        server = MariaDb(mariadb_home)
-    except NotInstalled as error:
-        without(error)
-    statements = mariadb_home / "first.sql"  # the server wants one statement a line
-    statements.write_text(statements.read_text().replace(";GRANT", ";\nGRANT"))
-    return server
-
-
-@pytest.fixture(scope="module")
-def mariadb_process(mariadb: MariaDb, mariadb_home: Path) -> Iterator[Process]:
-    process = Process(mariadb.program, mariadb_home / "log")
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def mariadb_url(mariadb: MariaDb, mariadb_process: Process) -> str:
-    """An empty database of a running server."""
-    if mariadb_process.ended():
-        mariadb_process.start()
-    mariadb_process.wait_ready()
-    return mariadb.fresh_database()
-
-
 @pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.service)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where an empty ledger may be made."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
-    mariadb_url: str = request.getfixturevalue("mariadb_url")
-    return mariadb_url
+    mariadb: MariaDb = request.getfixturevalue("mariadb")
+    return mariadb.fresh_database()
 
 
 @pytest.fixture
@@ -802,9 +762,9 @@ def test_attempts_of_an_unknown_job_are_refused(ledger: Ledger) -> None:
 
 @pytest.mark.service
 def test_given_a_value_that_fits_no_column_of_mariadb_then_it_is_not_taken_for_an_outage(
-    mariadb_url: str, open_at: Callable[[str], Ledger]
+    mariadb: MariaDb, open_at: Callable[[str], Ledger]
 ) -> None:
-    ledger = open_at(mariadb_url)
+    ledger = open_at(mariadb.fresh_database())
     migrate(ledger.database)
 
     with pytest.raises(DataError, match="Data too long for column 'source'"):
@@ -833,13 +793,13 @@ def test_given_a_sqlite_ledger_locked_by_somebody_then_the_error_says_what_to_do
 
 @pytest.mark.service
 def test_given_a_mariadb_that_stops_and_comes_back_then_the_ledger_says_so_and_recovers(
-    mariadb_url: str, mariadb_process: Process, open_at: Callable[[str], Ledger]
+    mariadb: MariaDb, open_at: Callable[[str], Ledger]
 ) -> None:
-    ledger = open_at(mariadb_url)
+    ledger = open_at(mariadb.fresh_database())
     migrate(ledger.database)
     job = accepted(ledger)
 
-    mariadb_process.kill()
+    mariadb.process.kill()
     calls: list[Callable[[], object]] = [
         lambda: ledger.jobs.find(job.id),
         lambda: ledger.jobs.cancel(job.id, T0, error={}),
@@ -854,8 +814,8 @@ def test_given_a_mariadb_that_stops_and_comes_back_then_the_ledger_says_so_and_r
     with pytest.raises(LedgerUnavailable):
         check_migrated(ledger.database)
 
-    mariadb_process.start()
-    mariadb_process.wait_ready()
+    mariadb.process.start()
+    mariadb.process.wait_ready()
     assert found(ledger, job) == job
 
 
@@ -906,8 +866,8 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_declares(ledger: L
 
 
 @pytest.mark.service
-def test_mariadb_compares_ids_and_names_byte_by_byte(mariadb_url: str, open_at: Callable[[str], Ledger]) -> None:
-    ledger = open_at(mariadb_url)
+def test_mariadb_compares_ids_and_names_byte_by_byte(mariadb: MariaDb, open_at: Callable[[str], Ledger]) -> None:
+    ledger = open_at(mariadb.fresh_database())
     migrate(ledger.database)
     query = text(
         "SELECT DISTINCT table_collation FROM information_schema.tables"

@@ -67,23 +67,6 @@ def test_given_a_broker_that_forgot_everything_then_queued_jobs_are_published_ag
     assert {sent.finished(job).state for job in jobs} == {State.SUCCEEDED}
 
 
-def test_given_a_broker_that_is_away_then_the_sweep_waits_for_it_without_losing_its_worker(
-    platform: Platform, sent: Renders, broker: Broker
-) -> None:
-    upkeep = platform.start_upkeep(**SWIFT)
-    platform.start_worker()
-    broker.process.kill()
-    message = sent.make()
-    sent.accept(message)
-    time.sleep(2)
-
-    broker.process.start()
-    broker.process.wait_ready()
-
-    assert sent.finished(message.job, timeout=90).state is State.SUCCEEDED
-    assert upkeep.ended() is None
-
-
 def test_given_a_job_that_this_version_cannot_ask_for_then_it_is_buried_and_the_others_go_on(
     platform: Platform, sent: Renders
 ) -> None:
@@ -100,3 +83,20 @@ def test_given_a_job_that_this_version_cannot_ask_for_then_it_is_buried_and_the_
         State.DEAD,
         {"code": "unknown-options", "detail": "This version cannot render what was asked for. Send it again."},
     )
+
+
+def test_given_a_broker_that_is_away_then_the_sweep_waits_for_it_without_losing_its_worker(
+    platform: Platform, sent: Renders, broker: Broker
+) -> None:
+    upkeep = platform.start_upkeep(**SWIFT)
+    platform.start_worker()
+    broker.process.kill()
+    message = sent.make()
+    sent.accept(message)
+    time.sleep(2)
+
+    broker.process.start()
+    broker.process.wait_ready()
+
+    assert sent.finished(message.job, timeout=90).state is State.SUCCEEDED
+    assert upkeep.ended() is None
