@@ -5,11 +5,13 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from celery import Celery
 
 from embedded.process import Program
+from tasks.broker import BROKER_ERRORS
 
 # Seconds that a running render gets to finish when the platform stops. It is started anew by the next `up`.
 WORKER_STOP_TIMEOUT = 10
@@ -79,5 +81,6 @@ def _is_healthy(url: str) -> bool:
 
 
 def _answers_ping(broker_url: str, node: str) -> bool:
-    with Celery(broker=broker_url, set_as_current=False) as app:
+    with Celery(broker=broker_url, set_as_current=False) as app, suppress(*BROKER_ERRORS):
         return bool(app.control.ping(destination=[node], timeout=PROBE_TIMEOUT))
+    return False

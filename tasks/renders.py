@@ -45,7 +45,9 @@ JobId = Annotated[str, StringConstraints(min_length=36, max_length=36), AfterVal
 # Keys of the store: relative, no empty or dotted part. The tenant's own part is checked where it is known.
 SourceKey = Annotated[
     str,
-    StringConstraints(pattern=r"^sources/[a-z0-9][a-z0-9_-]{0,62}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){1,4}$"),
+    StringConstraints(
+        max_length=255, pattern=r"^sources/[a-z0-9][a-z0-9_-]{0,62}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){1,4}$"
+    ),
 ]
 
 Traceparent = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]

@@ -23,7 +23,12 @@ class Settings(BaseSettings):
     """The platform's settings. Units are bytes and seconds. Raises pydantic.ValidationError on a bad value."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BULKHEAD_", env_file=ENVIRONMENT_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix="BULKHEAD_",
+        env_file=ENVIRONMENT_FILE,
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # a value may be a secret
     )
 
     # Services

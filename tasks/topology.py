@@ -19,6 +19,9 @@ DEAD_EXCHANGE = Exchange("bulkhead.dead", type="topic", durable=True)
 # generous because every lost connection counts towards it, too.
 DELIVERY_LIMIT = 20
 
+# Looking at a dead letter counts as a delivery. RabbitMQ 4 deletes a letter after 20 of them unless told otherwise.
+LOOK_LIMIT = 1_000_000
+
 RENDER = "render"
 UPKEEP = "upkeep"
 
@@ -43,9 +46,8 @@ def work_queue(name: str) -> Queue:
 
 def dead_queue(name: str) -> Queue:
     """Where the dead letters of queue `name` wait for `bulkhead dead`."""
-    return Queue(
-        f"{name}.dead", DEAD_EXCHANGE, routing_key=name, durable=True, queue_arguments={"x-queue-type": "quorum"}
-    )
+    arguments = {"x-queue-type": "quorum", "x-delivery-limit": LOOK_LIMIT}
+    return Queue(f"{name}.dead", DEAD_EXCHANGE, routing_key=name, durable=True, queue_arguments=arguments)
 
 
 def upkeep_queue() -> Queue:

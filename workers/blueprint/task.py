@@ -53,10 +53,11 @@ def render_blueprint(**fields: Any) -> None:
         created_at=now,
         updated_at=now,
     )
-    attempt(bench(), job, lambda running: _render(running, message))
+    attempt(bench(), job, _render)
 
 
-def _render(running: Running, message: renders.RenderMessage) -> Done:
+def _render(running: Running) -> Done:
+    message = renders.message_of(running.job)  # the ledger's word counts, should a message with this id say otherwise
     store, settings = running.bench.store, running.bench.settings
     started = time.monotonic()
     running.progress(0, "plan")
@@ -91,12 +92,7 @@ def _draw(running: Running, source: Path, prefix: str, message: renders.RenderMe
 
     with running.bench.folder() as out:
         try:
-            render(
-                source,
-                out,
-                message.options,
-                progress=lambda step: running.progress(step.percent, step.stage, step.layer),
-            )
+            render(source, out, message.options, progress=tell)
         except BlueprintError as error:
             raise JobError(error.code, str(error)) from error
         except EngineError as error:
