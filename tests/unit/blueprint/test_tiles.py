@@ -1,7 +1,9 @@
 """Deep Zoom tiles: geometry, contents, blanks, checksums, and going on after a kill."""
 
+import errno
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -282,9 +284,9 @@ class Rings:
 
 def test_given_a_drawing_then_every_level_is_painted_at_its_own_resolution(tmp_path: Path) -> None:
     rings = Rings()
-    tiles = write_tiles(Canvas((6000, 3000), rings.paint), tmp_path, "tiles", quiet)
+    tiles = write_tiles(Canvas((5000, 1000), rings.paint), tmp_path, "tiles", quiet)
     for level in tiles.levels[-4:]:
-        size = Pyramid(6000, 3000).size(level.level)
+        size = Pyramid(5000, 1000).size(level.level)
         expected = rings.paint(size, (0, 0, *size))[..., 0]
         found = np.vstack([
             np.hstack([read(tmp_path, level.level, column, row) for column in range(level.columns)])
@@ -300,3 +302,19 @@ def test_given_a_drawing_whose_tiles_are_there_then_nothing_is_painted_again(tmp
     rings.painted = 0
     assert write_tiles(Canvas((3000, 2000), rings.paint), tmp_path, "tiles", quiet) == expected
     assert rings.painted == (3000 - 5 * TILE) * (2000 - 3 * TILE)
+
+
+def test_given_a_file_system_without_links_then_blank_tiles_are_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked, copied = tmp_path / "linked", tmp_path / "copied"
+    linked.mkdir()
+    copied.mkdir()
+    expected = write(sheet(4 * TILE, 4 * TILE), linked)
+
+    def refuse(*_paths: Path) -> None:
+        raise OSError(errno.EMLINK, "Too many links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert write(sheet(4 * TILE, 4 * TILE), copied) == expected
+    assert everything(copied) == everything(linked)

@@ -98,8 +98,7 @@ class RasterSource:
 
         def read() -> Iterator[Pixels]:
             with self._decoding(), turned(image, scratch) as upright:
-                for top in range(0, upright.height, ROWS):
-                    yield lift(_rows(upright, top))
+                yield from map(lift, _rows(upright))
 
         return Strips(self._size, channels, read)
 
@@ -176,8 +175,13 @@ def _as_it_is(pixels: Pixels) -> Pixels:
     return pixels
 
 
-def _rows(image: "pyvips.Image", top: int) -> Pixels:
-    """The next rows of a picture that is read from top to bottom: each call goes on where the last one ended."""
-    height = min(ROWS, image.height - top)
-    data = image.crop(0, top, image.width, height).write_to_memory()
-    return np.frombuffer(data, np.uint8).reshape(height, image.width, image.bands)
+def _rows(image: "pyvips.Image") -> Iterator[Pixels]:
+    """All rows of a picture that is read from top to bottom.
+
+    Through one region: libvips drops what it has read ahead at the end of every other evaluation.
+    """
+    region = pyvips.Region.new(image)
+    for top in range(0, image.height, ROWS):
+        height = min(ROWS, image.height - top)
+        data = region.fetch(0, top, image.width, height)
+        yield np.frombuffer(data, np.uint8).reshape(height, image.width, image.bands)

@@ -4,6 +4,7 @@ A tile that lies there already is kept: so a second attempt at the same picture 
 Blank tiles of one colour are hard links to one file; a store that knows no links holds them as small equal objects.
 """
 
+import errno
 import hashlib
 import os
 import threading
@@ -24,6 +25,9 @@ THREADS = 2
 
 # Tiles under way: enough that no thread waits, few enough that their pixels (1 MB each at most) do not matter.
 PENDING = 8
+
+# The file has names enough, or the file system knows only one a file.
+_NO_LINK = frozenset({errno.EMLINK, errno.EPERM, errno.ENOTSUP})
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -47,6 +51,7 @@ class TileWriter:
         ]
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tile")
         self._room = threading.Semaphore(PENDING)
+        self._blank = threading.Lock()
         self._blanks: dict[tuple[bytes, int, int], tuple[Path, bytes]] = {}
         self._failure: BaseException | None = None
         self._count = 0
@@ -100,19 +105,24 @@ class TileWriter:
 
     def _write(self, level: "_Level", column: int, row: int, pixels: Pixels) -> None:
         path = level.path(column, row)
-        fresh = path.with_suffix(".part")
         value = blank(pixels)
-        key = (value or b"", *pixels.shape[:2])
-        if value is not None and key in self._blanks:
-            first, data = self._blanks[key]
-            _link(first, fresh, data)
-        else:
+        if value is None:
             data = encode(pixels)
-            fresh.write_bytes(data)
-        fresh.replace(path)
-        if value is not None:
-            self._blanks.setdefault(key, (path, data))
+            _write(path, data)
+        else:
+            data = self._write_blank(path, (value, *pixels.shape[:2]), pixels)
         level.record(column, row, data)
+
+    def _write_blank(self, path: Path, key: tuple[bytes, int, int], pixels: Pixels) -> bytes:
+        with self._blank:
+            if key in self._blanks:
+                first, data = self._blanks[key]
+                _write(path, data, first)
+            else:
+                data = encode(pixels)
+                _write(path, data)
+                self._blanks[key] = path, data
+        return data
 
     def _ended(self, future: "Future[None]") -> None:
         self._room.release()
@@ -157,10 +167,17 @@ class _Level:
         )
 
 
-def _link(first: Path, path: Path, data: bytes) -> None:
-    """Make `path` another name of `first`, or a copy where the file system has had enough of links."""
-    path.unlink(missing_ok=True)
+def _write(path: Path, data: bytes, same: Path | None = None) -> None:
+    """Make `data` appear at `path` whole; as another name of the file `same` where the file system can."""
+    fresh = path.with_suffix(".part")
+    fresh.unlink(missing_ok=True)
     try:
-        os.link(first, path)
-    except OSError:
-        path.write_bytes(data)
+        if same is None:
+            fresh.write_bytes(data)
+        else:
+            os.link(same, fresh)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        fresh.write_bytes(data)
+    fresh.replace(path)
