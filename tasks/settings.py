@@ -4,12 +4,13 @@ A value comes from the environment, else from the file `var/bulkhead.env` that `
 platform, else from the default below. So a laptop needs no setting and a plant sets two URLs.
 """
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VAR = Path("var")
 ENVIRONMENT_FILE = VAR / "bulkhead.env"
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
         description="Keys the names of artifacts, so that nobody can guess them. `bulkhead up` makes a random one. "
         "The same on every host.",
     )
-    tokens: dict[str, Tenant] = Field(
+    tokens: Annotated[dict[str, Tenant], NoDecode] = Field(
         default_factory=dict,
         description='Bearer tokens and the tenant of each, as JSON: `{"token": "tenant"}`. Unset: only loopback is '
         "served, as the tenant `local`.",
@@ -91,6 +92,17 @@ class Settings(BaseSettings):
     )
 
     var: Path = Field(VAR, description="Directory of run-time files: death notes, the private platform's data.")
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def tokens_are_json(cls, tokens: object) -> object:
+        """Read the variable here, so that the error says what to write."""
+        if not isinstance(tokens, str):
+            return tokens
+        try:
+            return json.loads(tokens)
+        except ValueError:
+            raise ValueError('write it as JSON: {"token": "tenant"}') from None
 
     @field_validator("tokens")
     @classmethod

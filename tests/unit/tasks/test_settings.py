@@ -93,3 +93,22 @@ def test_settings_show_no_secret_when_printed(monkeypatch: pytest.MonkeyPatch) -
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "advice"),
+    [
+        ("abc", 'write it as JSON: {"token": "tenant"}'),
+        ('{"hush-hush": "acme"}', "make one with `openssl rand -hex 24`"),
+    ],
+)
+def test_given_tokens_that_cannot_be_used_then_the_error_says_what_to_do_and_shows_none(
+    monkeypatch: pytest.MonkeyPatch, tokens: str, advice: str
+) -> None:
+    monkeypatch.setenv("BULKHEAD_TOKENS", tokens)
+
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+
+    assert advice in str(caught.value)
+    assert "hush-hush" not in str(caught.value)
