@@ -99,7 +99,8 @@ class Jobs:
 def bare_engine(home: Path) -> "subprocess.Popen[str]":
     """A process that renders with the engine alone; leave its `with` block to end it."""
     command = [sys.executable, "-m", "benchmarks.peers.bare", str(home)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # In a session of its own, as a worker is: the kernel shares the processor by session.
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def bare_seconds(bare: "subprocess.Popen[str]", path: Path) -> float:

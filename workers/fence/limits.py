@@ -23,5 +23,18 @@ def apply_limits(*, niceness: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_DESCRIPTORS, MAX_DESCRIPTORS))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
+    _give_way(niceness)
+
+
+def _give_way(niceness: int) -> None:
+    """Let others have the processor first.
+
+    Where the kernel shares it out by session, niceness counts within a session only (sched(7), autogroup). A supervisor
+    starts each worker in a session of its own: that one gets the niceness, too. A session that is not the worker's own,
+    such as the user's shell, is left alone.
+    """
     if niceness > os.nice(0):
         os.nice(niceness - os.nice(0))
+    if niceness > 0 and os.getsid(0) in (os.getpid(), os.getppid()):
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness))

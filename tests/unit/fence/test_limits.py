@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 SHOW = """
 import json, os, resource
@@ -22,6 +23,14 @@ print(json.dumps({
     "oom": int(Path("/proc/self/oom_score_adj").read_text()),
 }))
 """
+
+SESSION = """
+from pathlib import Path
+from workers.fence.limits import apply_limits
+apply_limits(niceness=7)
+print(Path("/proc/self/autogroup").read_text())
+"""
+AUTOGROUP = Path("/proc/self/autogroup")
 
 # Starts a grandchild inside its limits, tells its pid once it sleeps, and stays.
 PARENT = """
@@ -46,6 +55,24 @@ def test_given_a_child_when_limits_are_applied_then_the_kernel_shows_them() -> N
     assert shown["addresses"] == [-1, -1]  # native libraries reserve far more addresses than they touch
     assert shown["nice"] == max(7, os.nice(0))
     assert shown["oom"] == 800
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel does not share by session")
+def test_given_a_session_of_its_own_when_a_child_gives_way_then_the_session_does_and_no_other() -> None:
+    before = AUTOGROUP.read_text()
+    command = [sys.executable, "-c", SESSION]
+    own = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30, start_new_session=True)
+    shell = [
+        "sh",
+        "-c",
+        '"$@"; exit',
+        "sh",
+        *command,
+    ]  # so that the test process, which may lead a session, is no parent
+    ours = subprocess.run(shell, check=True, capture_output=True, text=True, timeout=30)
+
+    assert own.stdout.split()[-1] == "7"
+    assert ours.stdout.split() == AUTOGROUP.read_text().split() == before.split()
 
 
 def test_given_a_child_when_its_parent_is_killed_then_it_goes_too() -> None:
