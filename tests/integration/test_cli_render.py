@@ -16,6 +16,7 @@ import pytest
 
 import bulkhead
 from examples.pump_station.drawing import draw, save
+from examples.pump_station.standards import LAYERS
 from tasks.plan import plan
 
 ROOT = Path(bulkhead.__file__).parent
@@ -77,7 +78,7 @@ def test_given_a_drawing_when_rendered_then_every_layer_with_ink_is_a_file_and_j
     facts = json.loads(result.stdout)
     manifest = json.loads(Path(facts["manifest"]).read_text())
     assert facts["layers"] == [str(out / layer["file"]) for layer in manifest["layers"] if not layer["empty"]]
-    assert len(facts["layers"]) == 22
+    assert len(facts["layers"]) == len(LAYERS) - 3  # one is off, one is frozen, and viewports lie in paper space
     assert all(Path(path).stat().st_size > 0 for path in [facts["preview"], *facts["layers"]])
     assert facts["planned"]["peak_bytes"] == plan(drawing, width=800).peak_bytes
     assert facts["peak_bytes"] > AT_WORK
