@@ -46,7 +46,7 @@ worker_concurrency = 1  # one leaky job, one fence
 worker_prefetch_multiplier = 1  # nobody's job waits behind a slow one
 worker_detect_quorum_queues = True
 worker_max_tasks_per_child = _settings.jobs_per_child
-# Seconds. A child gives way to everybody, so on a busy machine it starts slowly; killed after Celery's 4 s, it never would.
+# Seconds. A child gives way to all others, so it starts slowly on a busy machine: after Celery's 4 s it never would.
 worker_proc_alive_timeout = 120
 worker_cancel_long_running_tasks_on_connection_loss = False  # attempts are fenced: let it finish
 worker_enable_remote_control = True
