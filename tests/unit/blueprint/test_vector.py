@@ -92,8 +92,8 @@ def test_given_strokes_of_one_style_when_marked_then_they_are_joined_and_fills_n
     strokes = _list((0, BLACK, LINE), (0, BLACK, LINE), (1, BLACK, LINE), (0, BLACK, LINE))
     fills = _list((0, RED_FILL, LINE), (0, RED_FILL, LINE))
 
-    assert _marks(strokes) == [(0, 4), (1, 2), (0, 2)]
-    assert _marks(strokes, {0}) == [(0, 4), (0, 2)]
+    assert [length for _, length in _marks(strokes)] == [8]
+    assert _marks(strokes, {0}) == [(0, 6)]
     assert _marks(fills) == [(0, 2), (0, 2)]
 
 
@@ -142,7 +142,9 @@ def test_given_an_empty_list_when_asked_then_it_has_neither_extents_nor_boxes() 
 def test_given_parts_beyond_the_memory_allowed_when_painted_from_disk_then_every_pixel_is_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    strokes = [(number % 3, BLACK, [(number, 0.0), (10.0 - number, 10.0)]) for number in range(10)]
+    strokes = [
+        (number % 3, Style(number / 10, 0, 0, 1, 1.0), [(number, 0.0), (10.0 - number, 10.0)]) for number in range(10)
+    ]
     kept = paint(_list(*strokes), TEN, (0, 0, 10, 10))
 
     monkeypatch.setattr(module, "PART_POINTS", 2)

@@ -71,7 +71,7 @@ class DxfSource:
     @cached_property
     def draw_order_matters(self) -> bool:
         """Whether layers laid on each other in their own order look otherwise than the drawing does."""
-        return order_matters(self.display, self.view)
+        return order_matters(self.display, self.view, self.progress.beat)
 
     def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Canvas:
         """The drawing at any scale. Lines keep their width, as on a screen that zooms in."""

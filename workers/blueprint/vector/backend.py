@@ -1,6 +1,7 @@
 """An ezdxf backend that records into a display list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from ezdxf.addons.drawing.backend import BackendInterface, BkPath2d, BkPoints2d, ImageData
@@ -43,6 +44,16 @@ class RecordingBackend(BackendInterface):
         self._spellings: dict[str, int] = {}
         self._strokes: dict[tuple[str, float], Style] = {}
         self._fills: dict[str, Style] = {}
+
+    @contextmanager
+    def recording(self) -> Iterator[DisplayList]:
+        """Record into a list of its own meanwhile, which is closed afterwards."""
+        outer, self.display = self.display, DisplayList()
+        try:
+            yield self.display
+            self.display.close()
+        finally:
+            self.display = outer
 
     def draw_line(self, start: Vec2, end: Vec2, properties: BackendProperties) -> None:
         """Record a straight line."""
@@ -119,7 +130,7 @@ class RecordingBackend(BackendInterface):
         for part in parts:
             vertices = part.np_vertices()
             if len(part) and self._finite(vertices):
-                self._append(_START + bytes(part.command_codes()), vertices)
+                self._append(_START + part._commands.tobytes(), vertices)  # its public copy is a list of numbers
                 drawn = True
         return drawn
 

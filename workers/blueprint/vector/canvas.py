@@ -30,12 +30,13 @@ def paint(
     return surface.piece()
 
 
-def stack(display: DisplayList, view: View, box: Box) -> Piece:
+def stack(display: DisplayList, view: View, box: Box, *, told: Callable[[], object] = lambda: None) -> Piece:
     """Draw one layer after the other, as somebody does who lays their pictures on each other. Costs as `paint` does."""
     with _Surface(box) as surface:
         for layer in sorted(display.layers):
             for part in display.parts(view, box, (layer,)):
                 surface.paint(part, display.pixels(part.points, view), display.styles)
+                told()
     return surface.piece()
 
 

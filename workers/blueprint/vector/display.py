@@ -12,13 +12,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from workers.blueprint.errors import BlueprintError
 from workers.blueprint.piece import Box
 from workers.blueprint.vector.paths import POINTS_OF, Commands, Points, Rows
 from workers.blueprint.vector.shelf import Shelf
 
-# Strokes of one style are joined into one path up to this many commands: long enough that calls do not matter, short
+# Strokes of one style are painted as one path up to this many commands: long enough that calls do not matter, short
 # enough that cairo does not keep hundreds of crossing edges in its head at once.
 MAX_STROKE = 128
+
+# Points of a drawing, nested blocks and all: a gigabyte on disk, and minutes to paint.
+MAX_POINTS = 100_000_000
 
 # Points of a part: 2 MB recorded, and up to 16 times that while it is painted.
 PART_POINTS = 1 << 17
@@ -78,6 +82,13 @@ class Part:
         starts = np.concatenate(([0], starts[:-1]))
         return np.minimum.reduceat(self.points, starts), np.maximum.reduceat(self.points, starts)
 
+    def joined(self, strokes: npt.NDArray[np.bool_]) -> "Part":
+        """Neighbouring marks of one style as one, where `strokes` says that the style is one of lines."""
+        alike = (self.styles[1:] == self.styles[:-1]) & strokes[self.styles[1:]]
+        alike &= self.ends[1:] // MAX_STROKE == self.ends[:-1] // MAX_STROKE
+        last = np.append(~alike, True)
+        return Part(self.commands, self.points, self.layers[last], self.styles[last], self.ends[last])
+
     def only(self, chosen: npt.NDArray[np.bool_]) -> "Part":
         """The marks that are `chosen`."""
         if chosen.all():
@@ -125,26 +136,34 @@ class DisplayList:
         self._summaries: list[_Summary] = []
         self._shelf = Shelf()
         self._reach: dict[int, float] = {}
+        self._total = 0
 
     def mark(self, layer: int, style: Style) -> None:
         """Give what was appended since the last mark to `layer`, painted in `style`."""
-        number = self._numbers.get(style)
-        if number is None:
-            number = self._numbers[style] = len(self.styles)
-            self.styles.append(style)
-        end = len(self.commands)
-        if self._ends and style.width and self._layers[-1] == layer and self._marked[-1] == number:
-            start = self._ends[-2] if len(self._ends) > 1 else 0
-            if end - start <= MAX_STROKE:
-                self._ends[-1] = end
-                return
         if len(self.points) >= 2 * PART_POINTS:
             self._put(self._ends[-1] if self._ends else 0)
-            end = len(self.commands)
         self._layers.append(layer)
-        self._marked.append(number)
-        self._ends.append(end)
+        self._marked.append(self._number(style))
+        self._ends.append(len(self.commands))
         self._reach[layer] = max(self._reach.get(layer, 0.0), style.width / 2 + 1)
+
+    def stamp(self, part: Part, points: Rows, styles: list[Style]) -> None:
+        """Append the marks of another list's `part`, painted in that one's `styles`, at `points` (n, 2)."""
+        if self.origin is None:
+            self.origin = (float(points[0, 0]), float(points[0, 1]))
+        if len(self.points) >= 2 * PART_POINTS:
+            self._put(self._ends[-1] if self._ends else 0)
+        start = len(self.commands)
+        self.commands.frombytes(part.commands.tobytes())
+        self.points.frombytes((points - self.origin).astype(np.float32).tobytes())
+        numbers = [self._number(style) for style in styles]
+        marked = [numbers[number] for number in part.styles.tolist()]
+        layers = part.layers.tolist()
+        self._layers.extend(layers)
+        self._marked.extend(marked)
+        self._ends.extend((part.ends + start).tolist())
+        for layer, number in set(zip(layers, marked, strict=True)):
+            self._reach[layer] = max(self._reach.get(layer, 0.0), self.styles[number].width / 2 + 1)
 
     def close(self) -> None:
         """Put away what is left."""
@@ -193,19 +212,35 @@ class DisplayList:
         left, top = view.left - x + box[0] / view.scale, view.top - y - box[1] / view.scale
         right, bottom = left + box[2] / view.scale + reach, top - box[3] / view.scale - reach
         low, high = np.array((left - reach, bottom)), np.array((right, top + reach))
+        # What is translucent shows how often it was painted.
+        strokes = np.array([style.width > 0 and style.alpha == 1 for style in self.styles], bool)
         for summary in self._summaries:
             wanted = summary.corners.keys() if layers is None else summary.corners.keys() & layers
             if not any(_meet(*summary.corners[layer], low, high) for layer in wanted):
                 continue
             part = Part(*self._shelf.get(summary.number))
-            chosen = np.ones(len(part.ends), bool)
             if len(wanted) < len(summary.corners):
-                chosen = np.logical_or.reduce([part.layers == layer for layer in wanted])
+                part = part.only(np.isin(part.layers, list(wanted)))
+            # Joined before anything is left out, so that a tile looks the same however many are painted at once.
+            part = part.joined(strokes)
             if (summary.low < low).any() or (summary.high > high).any():
                 lowest, highest = part.corners
-                chosen = chosen & (highest >= low).all(axis=1) & (lowest <= high).all(axis=1)
-            if chosen.any():
-                yield part.only(chosen)
+                part = part.only(np.logical_and((highest >= low).all(axis=1), (lowest <= high).all(axis=1)))
+            if len(part.ends):
+                yield part
+
+    @property
+    def whole(self) -> Iterator[Part]:
+        """All that was recorded, in draw order."""
+        for summary in self._summaries:
+            yield Part(*self._shelf.get(summary.number))
+
+    def _number(self, style: Style) -> int:
+        number = self._numbers.get(style)
+        if number is None:
+            number = self._numbers[style] = len(self.styles)
+            self.styles.append(style)
+        return number
 
     def _put(self, count: int) -> None:
         """Put away the first `count` commands: all that is marked."""
@@ -225,6 +260,11 @@ class DisplayList:
             corners[layer] = low[own].min(axis=0), high[own].max(axis=0)
         number = self._shelf.put(part.commands, part.points, part.layers, part.styles, part.ends)
         self._summaries.append(_Summary(number, corners))
+        self._total += numbers // 2
+        if self._total > MAX_POINTS:
+            raise BlueprintError(
+                "too-large", f"The drawing has more than {MAX_POINTS:,} points once its blocks are drawn. Split it."
+            )
         del self.commands[:count], self.points[:numbers]
         for field in (self._layers, self._marked, self._ends):
             del field[:]

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from ezdxf.addons.drawing.backend import BackendInterface
 from ezdxf.addons.drawing.config import Configuration
 from ezdxf.addons.drawing.frontend import Frontend
 from ezdxf.addons.drawing.properties import Properties, RenderContext, layer_key
@@ -16,7 +15,9 @@ from ezdxf.layouts.layout import Layout
 from ezdxf.path import Path
 from ezdxf.render.hatching import DenseHatchingLinesError
 
+from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.hatches import HatchBudget, hatch_lines
+from workers.blueprint.vector.stencils import Stencils, key_of, stamp, template
 from workers.blueprint.vector.stream import BROKEN
 
 # ezdxf calls back per entity, inner ones included; progress is reported every so many.
@@ -34,7 +35,7 @@ class BlueprintFrontend(Frontend):
     def __init__(
         self,
         context: RenderContext,
-        backend: BackendInterface,
+        backend: RecordingBackend,
         config: Configuration,
         *,
         model: Callable[[], Iterator[DXFGraphic]],
@@ -48,7 +49,9 @@ class BlueprintFrontend(Frontend):
         self.solid_hatches = 0
         self.types: set[str] = set()
         self.styles: set[str] = set()
+        self._backend = backend
         self._budget = HatchBudget()
+        self._stencils = Stencils()
         self._model = model
         self._frozen = frozen
         self._shown = shown
@@ -87,7 +90,7 @@ class BlueprintFrontend(Frontend):
         inside belongs to the dimension's own layer, and "by block" means the dimension's own colour."""
         if isinstance(entity, Insert):
             # A frozen layer hides whole blocks; one that is off hides only what lies on it.
-            if layer_key(properties.layer) not in self._frozen:
+            if layer_key(properties.layer) not in self._frozen and not self._stamped(entity, properties):
                 super().draw_composite_entity(entity, properties)
             return
         self.ctx.push_state(properties)
@@ -95,6 +98,27 @@ class BlueprintFrontend(Frontend):
             super().draw_composite_entity(entity, properties)
         finally:
             self.ctx.pop_state()
+
+    def _stamped(self, insert: Insert, properties: Properties) -> bool:
+        """Draw a block from its stencil, recording that where it pays; whether that was possible."""
+        clipped = self.pipeline.clipping_portal.is_active  # type: ignore[attr-defined] # of its only implementation
+        key = None if clipped else key_of(insert, properties)
+        if key is None:
+            return False
+        stencil = self._stencils.find(key)
+        if stencil is None:
+            if not self._stencils.worth(key):
+                return False
+            with self._backend.recording() as stencil:
+                super().draw_composite_entity(template(insert), properties)
+            self._stencils.keep(key, stencil)
+        stamp(stencil, insert, self._backend.display)
+        self.ctx.push_state(properties)
+        try:
+            self.draw_entities(insert.attribs)
+        finally:
+            self.ctx.pop_state()
+        return True
 
     def draw_hatch_pattern(self, polygon: DXFPolygon, paths: list[Path], properties: Properties) -> None:
         """Draw hatch lines; a hatch with too many of them is filled."""
