@@ -24,7 +24,8 @@ def read(file: BinaryIO, size: int) -> Header:
     # A progressive picture keeps all its coefficients, 2 bytes each; a sequential one keeps a band.
     rows = height if marker in _PROGRESSIVE else min(height, 256)
     working = 2 * width * rows * components
-    return Header(width, height, working_bytes=working, seconds=SECONDS_PER_PIXEL * width * height)
+    seconds = SECONDS_PER_PIXEL * width * height
+    return Header(width, height, working_bytes=working, seconds=seconds, channels=1 if components == 1 else 3)
 
 
 def _frame(file: BinaryIO) -> tuple[int, int, int, int] | None:

@@ -8,6 +8,7 @@ from tasks.plan.tail import tail
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ALPHA = frozenset({4, 6})
+_GREY = 0
 ALPHA_PIXEL_BYTES = 56  # libwebp packs transparency beside colour
 SECONDS_PER_PIXEL = 8e-9  # libspng and the shrink behind it
 
@@ -29,4 +30,5 @@ def read(file: BinaryIO, size: int) -> Header:
         working_bytes=working,
         seconds=SECONDS_PER_PIXEL * width * height,
         pixel_bytes=ALPHA_PIXEL_BYTES if colour in _ALPHA else Header.pixel_bytes,
+        channels=4 if colour in _ALPHA else 1 if colour == _GREY else 3,
     )

@@ -13,6 +13,12 @@ SECONDS_PER_PIXEL = 3e-9
 BILEVEL_SECONDS_PER_PIXEL = 1.6e-9
 
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 277, 278, 322, 323
+_COMPRESSION, _PHOTOMETRIC, _PLANES = 259, 262, 284
+_NOT_PACKED = 1
+_JPEG = frozenset({6, 7})  # decoded strip by strip, as is a picture whose colours lie apart
+_SEPARATE = 2
+_GREY = frozenset({0, 1})
+_WITH_ALPHA = frozenset({2, 4})
 _OFFSETS_AND_COUNTS = ((273, 279), (324, 325))  # of strips, of tiles
 _FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
@@ -103,10 +109,20 @@ def _header(reader: _Reader, tags: _Tags, pages: int) -> Header:
     width, height = reader.value(tags, _WIDTH), reader.value(tags, _HEIGHT)
     if not width or not height:
         raise Unsupported("The TIFF has no width or height. Open the picture in an editor and save it again.")
-    bits = reader.value(tags, _BITS, default=1) * reader.value(tags, _SAMPLES, default=1)
-    rows = min(reader.value(tags, _ROWS, default=height), height, MAX_BAND_ROWS)
+    samples, compression = reader.value(tags, _SAMPLES, default=1), reader.value(tags, _COMPRESSION, default=1)
+    bits = reader.value(tags, _BITS, default=1) * samples
+    by_strip = compression in _JPEG or reader.value(tags, _PLANES, default=1) == _SEPARATE
+    rows = min(reader.value(tags, _ROWS, default=height), height, height if by_strip else MAX_BAND_ROWS)
     row_bytes = max(width, reader.value(tags, _TILE_WIDTH)) * max(bits, 8) // 8
     band = row_bytes * max(rows, reader.value(tags, _TILE_HEIGHT))
     packed = max(reader.value(tags, counts) for _offsets, counts in _OFFSETS_AND_COUNTS)
+    grey = samples == 1 and reader.value(tags, _PHOTOMETRIC) in _GREY
     speed = BILEVEL_SECONDS_PER_PIXEL if bits == 1 else SECONDS_PER_PIXEL
-    return Header(width, height, pages, working_bytes=2 * band + packed, seconds=speed * width * height)
+    return Header(
+        width,
+        height,
+        pages,
+        working_bytes=2 * band + (packed if compression != _NOT_PACKED else 0),
+        seconds=speed * width * height,
+        channels=1 if grey else 4 if samples in _WITH_ALPHA else 3,
+    )

@@ -15,7 +15,9 @@ def read(file: BinaryIO, size: int) -> Header:
         raise Truncated("The WebP file is shorter than its header says. Upload it again.")
     width, height = _canvas(head[12:16], head[20:30])
     # libwebp decodes the whole picture: 4 bytes a pixel, and libvips holds it once more.
-    return Header(width, height, working_bytes=8 * width * height, seconds=SECONDS_PER_PIXEL * width * height)
+    return Header(
+        width, height, working_bytes=8 * width * height, seconds=SECONDS_PER_PIXEL * width * height, channels=4
+    )
 
 
 def _canvas(chunk: bytes, body: bytes) -> tuple[int, int]:

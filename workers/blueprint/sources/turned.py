@@ -39,7 +39,8 @@ def turned(image: "pyvips.Image", scratch: Path) -> Iterator["pyvips.Image"]:
         unpacked = scratch / _UNPACKED
         try:
             _unpack(image, unpacked)
-            yield pyvips.Image.new_from_file(str(unpacked)).autorot()
+            # Rows of the upright picture run down through tiles: each is read once for all its rows.
+            yield pyvips.Image.new_from_file(str(unpacked)).autorot().linecache(tile_height=_TILE)
         finally:
             unpacked.unlink(missing_ok=True)
 
