@@ -70,7 +70,7 @@ def _render(running: Running) -> Done:
             if store.exists(f"{prefix}/{MANIFEST}"):
                 return Done(key, {"reused": True})
             _plan(running, source, message, digest)
-            _draw(running, source, prefix, message)
+            _draw(running, source, key, message)
     except NotFound as error:
         raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -79,22 +79,24 @@ def _render(running: Running) -> Done:
 
 def _plan(running: Running, source: Path, message: renders.RenderMessage, digest: str) -> None:
     try:
-        planned = plan(source, message.filename, width=message.options.width)
+        planned = plan(source, message.filename, width=message.options.width, tiles=message.options.tiles)
         check(planned, running.bench.settings.fence_bytes)
     except PlanError as error:
         raise JobError(error.code, str(error)) from error
     running.note_plan(digest=digest, size=planned.size, plan=planned.as_dict())
 
 
-def _draw(running: Running, source: Path, prefix: str, message: renders.RenderMessage) -> None:
+def _draw(running: Running, source: Path, key: str, message: renders.RenderMessage) -> None:
     def tell(step: Step) -> None:
         running.progress(step.percent, step.stage, step.layer)
 
-    with running.bench.folder() as out:
+    bench, options = running.bench, message.options
+    # Tiles of a large sheet are minutes of work: what a killed attempt has cut is not cut again.
+    with bench.kept_folder(key) if options.tiles else bench.folder() as out:
         try:
-            render(source, out, message.options, progress=tell)
+            render(source, out, options, progress=tell)
         except BlueprintError as error:
             raise JobError(error.code, str(error)) from error
         except EngineError as error:
             raise GiveBack("engine", str(error)) from error
-        running.bench.store.publish_tree(out, prefix)
+        bench.store.publish_tree(out, renders.artifact_prefix(message.tenant, key))

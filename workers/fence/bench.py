@@ -14,6 +14,7 @@ from tasks.progress import ProgressTeller
 from tasks.settings import Settings, settings
 from tasks.store import Store, open_store
 from workers.fence.holder import is_gone, me
+from workers.fence.kept import kept, sweep
 
 FOLDER = "work"
 
@@ -36,8 +37,22 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix=f"{self.holder}.", dir=root, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
+    @contextmanager
+    def kept_folder(self, key: str) -> Iterator[Path]:
+        """A directory for a long job at what `key` names: a killed attempt's work is still in it.
+
+        While another child is at the same, an empty one as `folder` gives it.
+        """
+        with kept(self.settings.var / FOLDER, key) as path:
+            if path is not None:
+                yield path
+            else:
+                with self.folder() as fresh:
+                    yield fresh
+
     def sweep(self) -> None:
-        """Remove the directories of children of this host that were killed."""
+        """Remove the directories of children of this host that were killed, and kept ones that grew old."""
+        sweep(self.settings.var / FOLDER)
         with suppress(FileNotFoundError):
             for folder in (self.settings.var / FOLDER).iterdir():
                 if is_gone(folder.name.rpartition(".")[0]):
