@@ -1,5 +1,7 @@
 """`bulkhead render FILE`: one render on this machine, without broker or server, in the same fenced child."""
 
+# ruff: noqa: ARG001 - flags are read from typer's context, which knows those that were typed
+
 import json
 import os
 import sys
@@ -7,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from commands import options
 from commands.failures import BadInput, Failure, JobFailed, ServiceMissing
 from commands.numbers import mebibytes
 from commands.plan import AsJson, Blueprint, Width
@@ -23,7 +26,7 @@ from workers.fence.causes import Cause
 from workers.fence.child import Ending, Fence, Report, run
 
 # What a render writes: a directory that holds nothing else may be replaced by the next one.
-OUTPUTS = frozenset({MANIFEST, "preview.webp", "layers", "tiles.dzi", "tiles_files"})
+OUTPUTS = frozenset({MANIFEST, "preview.webp", "preview.png", "layers", "tiles.dzi", "tiles_files"})
 
 # Exit codes with which the child reports why it left (workers/blueprint/__main__.py).
 CANNOT_RENDER = 3
@@ -40,18 +43,26 @@ Out = Annotated[
     Path,
     typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Directory for the result; made, or replaced."),
 ]
-Background = Annotated[Literal["light", "dark", "transparent"], typer.Option(help="Behind the preview.")]
-Layout = Annotated[str, typer.Option(help="Layout of a DXF drawing by name; its model space if not given.")]
-Page = Annotated[int, typer.Option(min=1, max=100_000, help="Page of a PDF or multi-page TIFF, from 1.")]
 
 
 def render(
+    context: typer.Context,
     file: Blueprint,
     out: Out,
     width: Width = 2048,
-    background: Background = "light",
-    layout: Layout = "",
-    page: Page = 1,
+    background: options.Background = "light",
+    layout: options.Layout = "",
+    page: options.Page = 1,
+    dpi: options.Dpi = 0,
+    scale: options.Scale = 1,
+    region: options.Region = "",
+    layers: options.Layers = "",
+    line_weight: options.LineWeight = 100,
+    format: options.Format = "webp",  # noqa: A002 - the option's name
+    tiles: options.Tiles = False,
+    layer_tiles: options.LayerTiles = False,
+    line_work: options.LineWork = False,
+    preset: options.Preset = "",
     as_json: AsJson = False,
 ) -> None:
     """Render FILE into layered WebP below DIR, here and now. No server and no broker are needed.
@@ -61,12 +72,12 @@ def render(
 
     Example: bulkhead render floorplan.dxf --out floorplan --width 4096 --background dark
     """
-    options = RenderOptions(width=width, background=background, layout=layout, page=page)
     chosen = settings()
     try:
-        planned = _plan(file, options, chosen)
+        wanted = options.options_given(context, preset, chosen)
+        planned = _plan(file, wanted, chosen)
         with _place(out) as folder:
-            ending = _draw(file, folder, options, chosen)
+            ending = _draw(file, folder, wanted, chosen)
     except Failure as failure:
         if as_json:
             typer.echo(json.dumps({"error": {"code": failure.code, "detail": failure.message}}))
@@ -74,9 +85,9 @@ def render(
     _tell(out, planned, ending, as_json=as_json)
 
 
-def _plan(file: Path, options: RenderOptions, chosen: Settings) -> Plan:
+def _plan(file: Path, wanted: RenderOptions, chosen: Settings) -> Plan:
     try:
-        planned = estimate(file, file.name, width=options.width)
+        planned = estimate(file, file.name, width=wanted.width, tiles=wanted.tiles)
         check(planned, chosen.fence_bytes)
     except PlanError as error:
         raise BadInput(error.message, error.code) from error
@@ -99,13 +110,13 @@ def _place(out: Path) -> Iterator[Path]:
         fresh.rename(target)
 
 
-def _draw(file: Path, folder: Path, options: RenderOptions, chosen: Settings) -> Ending:
+def _draw(file: Path, folder: Path, wanted: RenderOptions, chosen: Settings) -> Ending:
     """Run the child to its end. Raises Failure with its story if that is not a good one."""
     debug = bool(os.environ.get("BULKHEAD_DEBUG"))
     # -P and our own root: a package that happens to be called `workers` in the current directory is not the engine.
     root = str(Path(__file__).resolve().parent.parent)
     argv = [sys.executable, "-P", "-m", "workers.blueprint", str(file.resolve()), str(folder)]
-    argv += [options.model_dump_json(), str(chosen.child_niceness)]
+    argv += [wanted.model_dump_json(), str(chosen.child_niceness)]
     last: Report = {}
     with _progress_bar() as show:
 

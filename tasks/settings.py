@@ -91,18 +91,28 @@ class Settings(BaseSettings):
         60, gt=0, description="Seconds after which a job that nobody picked up is published again."
     )
 
+    presets: Annotated[dict[str, dict[str, bool | int | str]], NoDecode] = Field(
+        default={}, description='Named render options, as JSON: `{"poster": {"width": 8192, "background": "dark"}}`.'
+    )
+    dwg_converter: str = Field(
+        "",
+        description="Program that turns DWG into DXF, with {source} and {target}: `dwg2dxf -y -o {target} {source}`. "
+        "It runs inside the fence, without a shell. Unset: DWG is refused.",
+    )
+
     var: Path = Field(VAR, description="Directory of run-time files: death notes, the private platform's data.")
 
     @field_validator("tokens", mode="before")
     @classmethod
     def tokens_are_json(cls, tokens: object) -> object:
         """Read the variable here, so that the error says what to write."""
-        if not isinstance(tokens, str):
-            return tokens
-        try:
-            return json.loads(tokens)
-        except ValueError:
-            raise ValueError('write it as JSON: {"token": "tenant"}') from None
+        return _json(tokens, '{"token": "tenant"}')
+
+    @field_validator("presets", mode="before")
+    @classmethod
+    def presets_are_json(cls, presets: object) -> object:
+        """Read the variable here, so that the error says what to write."""
+        return _json(presets, '{"poster": {"width": 8192}}')
 
     @field_validator("tokens")
     @classmethod
@@ -114,6 +124,15 @@ class Settings(BaseSettings):
 
 
 MIN_TOKEN = 16
+
+
+def _json(value: object, example: str) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError(f"write it as JSON: {example}") from None
 
 
 @cache

@@ -1,0 +1,23 @@
+"""Named sets of render options (`BULKHEAD_PRESETS`), expanded by who publishes: messages hold plain options."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Presets = Mapping[str, Mapping[str, Any]]
+
+
+class UnknownPreset(LookupError):
+    """There is no preset of that name; the message lists those there are."""
+
+
+def expand(presets: Presets, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the preset `name`, and what is `given` beside it, which wins. An empty name is no preset.
+
+    Raises `UnknownPreset`.
+    """
+    if not name:
+        return dict(given)
+    if name not in presets:
+        known = ", ".join(sorted(presets)) or "none are set in BULKHEAD_PRESETS"
+        raise UnknownPreset(f"There is no preset {name!r}. Known: {known}.")
+    return {**presets[name], **given}

@@ -1,0 +1,31 @@
+"""Presets: options by name."""
+
+import pytest
+
+from tasks.presets import UnknownPreset, expand
+from tasks.settings import Settings
+
+PRESETS = {"poster": {"width": 8192, "background": "dark"}}
+
+
+def test_given_a_preset_when_expanded_then_options_beside_it_win() -> None:
+    assert expand(PRESETS, "poster", {"width": 4096}) == {"width": 4096, "background": "dark"}
+    assert expand(PRESETS, "", {"width": 4096}) == {"width": 4096}
+
+
+def test_given_an_unknown_preset_when_expanded_then_the_error_lists_those_there_are() -> None:
+    with pytest.raises(UnknownPreset) as caught:
+        expand(PRESETS, "card", {})
+    assert str(caught.value) == "There is no preset 'card'. Known: poster."
+
+    with pytest.raises(UnknownPreset, match="none are set in BULKHEAD_PRESETS"):
+        expand({}, "card", {})
+
+
+def test_given_presets_in_the_environment_when_read_then_they_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULKHEAD_PRESETS", '{"poster": {"width": 8192, "tiles": true}}')
+    assert Settings().presets == {"poster": {"width": 8192, "tiles": True}}
+
+    monkeypatch.setenv("BULKHEAD_PRESETS", "poster")
+    with pytest.raises(ValueError, match="write it as JSON"):
+        Settings()
