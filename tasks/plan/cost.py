@@ -15,10 +15,13 @@ SECONDS = 0.05
 HASH_SECONDS_PER_BYTE = 1e-9
 
 
+# Rows of a wide picture that libvips holds while it shrinks them, on all its threads together.
+SHRINKING_ROWS = 2560
+
 # Cutting tiles: a row of them at every level (twice the lowest one's 512 pixels) and its halves, and those on their
 # way through libwebp. The full picture is decoded once more; levels come to 4/3 of it.
-TILE_ROW_BYTES = 1280
-TILES_UNDER_WAY_BYTES = 50 * 1024**2
+TILE_ROW_BYTES = 1536
+TILES_UNDER_WAY_BYTES = 80 * 1024**2
 SECONDS_PER_TILE_PIXEL = 12e-9  # a channel
 
 
@@ -26,7 +29,8 @@ def estimate(header: Header, size: int, width: int, *, tiles: bool = False) -> t
     """Peak bytes of the worker process and seconds of rendering `header` at `width` pixels on the longer side."""
     pixels = _preview_pixels(header, width)
     pictures = 1 + LAYER_SHARE * (header.layers or 1)
-    drawing = header.pixel_bytes * pixels
+    shrinking = min(SHRINKING_ROWS, header.height or 0) * header.channels * (header.width or 0)
+    drawing = max(header.pixel_bytes * pixels, shrinking)
     seconds = SECONDS + header.seconds + SECONDS_PER_PIXEL * pixels * pictures
     if tiles:
         across = max(header.width or width, header.height or width)  # it may lie on its side
