@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.plan import dxf, jpeg, pdf, png, svg, tiff, webp
+from tasks.plan import dwg, dxf, jpeg, pdf, png, svg, tiff, webp
 from tasks.plan.cost import estimate
 from tasks.plan.model import Empty, Header, Plan, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported
 from tasks.plan.sniff import sniff
@@ -22,6 +22,7 @@ DEFAULT_WIDTH = 2048
 
 _READERS: dict[str, tuple[str, Callable[[BinaryIO, int], Header]]] = {
     "dxf": ("image/vnd.dxf", dxf.read),
+    "dwg": ("image/vnd.dwg", dwg.read),
     "svg": ("image/svg+xml", svg.read),
     "pdf": ("application/pdf", pdf.read),
     "png": ("image/png", png.read),

@@ -39,6 +39,8 @@ _ASCII_END = re.compile(rb"\n[ \t]*0[ \t]*\r?\n[ \t]*ENDSEC[ \t]*\r?\n")
 _BINARY_LAYER = re.compile(rb"\x00LAYER\x00(?=\x05|\x02|\x64)")
 _BINARY_ENTITIES = re.compile(rb"\x00SECTION\x00\x02\x00?ENTITIES\x00")
 _BINARY_END = re.compile(rb"\x00\x00ENDSEC\x00")
+_BINARY_END_R12 = re.compile(rb"\x00ENDSEC\x00")
+_R12_START = b"\r\n\x1a\x00\x00SECTION"
 
 
 def read(file: BinaryIO, size: int) -> Header:
@@ -66,11 +68,14 @@ def entities_span(file: BinaryIO, *, binary: bool = False) -> tuple[int, int] | 
     start = _find(file, _BINARY_ENTITIES if binary else _ASCII_ENTITIES, 0)
     if start is None:
         return None
-    # The last entity's last byte belongs to the end's pattern.
-    end = _find(file, _BINARY_END if binary else _ASCII_END, start[1] - 1)
-    if end is None:
-        return None
-    return start[1], max(start[1], end[0] + 1)
+    begin = start[1]
+    if not binary:  # the newline of its last line, and of an empty section its head's, begins the end
+        end = _find(file, _ASCII_END, begin - 1)
+        return (begin, end[0] + 1) if end else None
+    file.seek(len(MAGIC))
+    r12 = file.read(len(_R12_START)) == _R12_START
+    end = _find(file, _BINARY_END_R12 if r12 else _BINARY_END, begin)
+    return (begin, end[0]) if end else None
 
 
 def _working_bytes(file: BinaryIO, size: int, text: int, *, binary: bool) -> int:

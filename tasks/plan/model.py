@@ -10,7 +10,7 @@ ACCEPTED = "DXF, SVG, PDF, PNG, JPEG, TIFF and WebP"
 class Plan:
     """What a blueprint will cost, predicted from its header.
 
-    `format` is one of `dxf svg pdf png jpeg tiff webp`; `size`, `peak_bytes` (of the whole worker process) are
+    `format` is one of `dxf dwg svg pdf png jpeg tiff webp`; `size`, `peak_bytes` (of the whole worker process) are
     bytes; `width` and `height` are pixels, None where the source has no size of its own; `layers` is None where
     counting would mean decoding.
     """

@@ -9,6 +9,8 @@ from tasks.plan.tail import tail
 WINDOW = 1024 * 1024
 MAX_PAGES = 100_000
 SECONDS_PER_BYTE = 50e-9
+# pdfium's reading, and the copies of which layers are switched on.
+BYTES_PER_BYTE = 5
 
 _COUNT = re.compile(rb"/Count\s+(\d{1,6})\b")
 _LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/N\s+(\d{1,6})\b")
@@ -23,4 +25,4 @@ def read(file: BinaryIO, size: int) -> Header:
     counts = [int(found) for part in (head, end) for found in _COUNT.findall(part)]
     counts += [int(found) for found in _LINEARIZED.findall(head)]
     pages = min(max(counts, default=1), MAX_PAGES)
-    return Header(pages=max(pages, 1), working_bytes=2 * size, seconds=0.2 + SECONDS_PER_BYTE * size)
+    return Header(pages=max(pages, 1), working_bytes=BYTES_PER_BYTE * size, seconds=0.2 + SECONDS_PER_BYTE * size)

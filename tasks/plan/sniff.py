@@ -39,16 +39,14 @@ def sniff(file: BinaryIO, filename: str = "") -> str:
         return "pdf"
     if _DXF.match(head):
         return "dxf"
+    if _DWG.match(head):
+        return "dwg"
     if _XML.match(head) or head[:2] in _UTF16:
         return "svg"
     raise _refusal(head, filename)
 
 
 def _refusal(head: bytes, filename: str) -> UnknownFormat | Unsupported:
-    if _DWG.match(head):
-        return Unsupported(
-            "This is a DWG drawing, which is not read directly. Save it as DXF (command DXFOUT) and send that."
-        )
     if head[:2] == b"\x1f\x8b" or head[:4] == b"PK\x03\x04":
         return Unsupported(f"This is a compressed archive. Unpack it and send the drawing inside ({ACCEPTED}).")
     label = PurePath(filename).suffix.lower()

@@ -99,6 +99,7 @@ class Source(Protocol):
 
 _FAMILIES = {
     "dxf": "dxf",
+    "dwg": "dwg",
     "svg": "svg",
     "pdf": "pdf",
     "png": "raster",

@@ -19,6 +19,7 @@ from ezdxf.entities.viewport import Viewport
 from ezdxf.layouts.layout import Layout
 from ezdxf.lldxf.const import DXFError
 from ezdxf.lldxf.extendedtags import ExtendedTags
+from ezdxf.lldxf.tags import Tags
 
 from tasks.plan.dxf import WHOLE_BYTES
 from workers.blueprint.errors import BlueprintError
@@ -75,19 +76,29 @@ class Opened:
         return str(self.document.block_records.get(name).dxf.handle)
 
     def _loaded(self) -> Iterator[DXFEntity]:
-        assert self.file is not None  # noqa: S101 - asked for where it is
-        for number, (share, tags) in enumerate(self.file.entities()):
-            if number % 256 == 0:
-                self.told(share)
+        for tags in self._read():
             try:
                 entity = factory.load(ExtendedTags(tags), self.document)
                 entity.doc = self.document
                 if entity.dxf.handle is None:
                     entity.dxf.handle = "0"  # R12 files may have none
             except BROKEN:
-                self.broken[str(tags[0].value)] += 1
+                self._count_broken(str(tags[0].value))
                 continue
             yield entity
+
+    def _read(self) -> Iterator[Tags]:
+        assert self.file is not None  # noqa: S101 - asked for where it is
+        try:
+            for number, (share, tags) in enumerate(self.file.entities(self._count_broken)):
+                if number % 256 == 0:
+                    self.told(share)
+                yield tags
+        except BROKEN as error:
+            raise _beyond_repair(error) from error
+
+    def _count_broken(self, kind: str) -> None:
+        self.broken[kind] += 1
 
 
 def open_drawing(path: Path) -> Opened:

@@ -6,7 +6,7 @@ ezdxf's own loader hands every tag through three generators; this one takes a bl
 import codecs
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -43,11 +43,14 @@ class DxfFile:
         start, end = self.span
         return _sections(self._groups((0, start), (end, self.path.stat().st_size)))
 
-    def entities(self) -> Iterator[tuple[float, Tags]]:
-        """Each entity's tags, in the file's order, and the share of the section that has been read."""
+    def entities(self, broken: Callable[[str], None]) -> Iterator[tuple[float, Tags]]:
+        """Each entity's tags, in the file's order, and the share of the section that has been read.
+
+        `broken` hears the type of an entity whose tags make no sense.
+        """
         start, end = self.span
         with self.path.open("rb") as file:
-            for groups in ascii_groups(file, self.encoding, (start, end)):
+            for groups in ascii_groups(file, self.encoding, (start, end), broken=broken):
                 share = (file.tell() - start) / max(1, end - start)
                 for group in groups:
                     yield share, group
@@ -70,8 +73,9 @@ class BinaryDxfFile:
         start, end = self.span
         return _sections(_binary_groups(self.data[:start] + self.data[end:]))
 
-    def entities(self) -> Iterator[tuple[float, Tags]]:
-        """Each entity's tags, in the file's order, and the share of the section that has been read, as far as known."""
+    def entities(self, broken: Callable[[str], None]) -> Iterator[tuple[float, Tags]]:
+        """Each entity's tags, in the file's order; how much has been read is not known. Numbers cannot be misspelt."""
+        del broken
         start, end = self.span
         # Version and encoding stand in the header: its tags come first, and are passed over.
         header = _HEADER_END.search(self.data)
@@ -104,8 +108,22 @@ def whole(path: Path) -> Sections:
         return _sections(group for groups in ascii_groups(file, encoding, (0, path.stat().st_size)) for group in groups)
 
 
-def ascii_groups(file: io.BufferedReader, encoding: str, *spans: tuple[int, int]) -> Iterator[list[Tags]]:
-    """Groups of tags of some spans of bytes, a block at a time. Costs the lines of a block, some 3 MB."""
+def ascii_groups(
+    file: io.BufferedReader, encoding: str, *spans: tuple[int, int], broken: Callable[[str], None] | None = None
+) -> Iterator[list[Tags]]:
+    """Groups of tags of some spans of bytes, a block at a time. Costs the lines of a block, some 3 MB.
+
+    Raises DXFStructureError for values that are not of their types; with `broken`, leaves those groups out.
+    """
+
+    def compiled(at: int, end: int) -> Iterator[Tags]:
+        try:
+            yield _compiled(codes, values, at, end)
+        except DXFStructureError:
+            if broken is None:
+                raise
+            broken(values[at].strip())
+
     codes: list[int] = []
     values: list[str] = []
     for lines in _lines(file, encoding, spans):
@@ -114,10 +132,10 @@ def ascii_groups(file: io.BufferedReader, encoding: str, *spans: tuple[int, int]
         # The last group may go on in the next block.
         starts = [at for at, code in enumerate(codes) if code == 0]
         if len(starts) > 1:
-            yield [_compiled(codes, values, at, end) for at, end in pairwise(starts)]
+            yield [group for at, end in pairwise(starts) for group in compiled(at, end)]
             del codes[: starts[-1]], values[: starts[-1]]
     if codes:
-        yield [_compiled(codes, values, 0, len(codes))]
+        yield list(compiled(0, len(codes)))
 
 
 def _lines(file: io.BufferedReader, encoding: str, spans: tuple[tuple[int, int], ...]) -> Iterator[list[str]]:
