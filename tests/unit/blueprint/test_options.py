@@ -128,3 +128,22 @@ def test_given_a_pdf_when_rendered_by_resolution_or_region_then_its_size_follows
     manifest = draw(text_pdf(tmp_path / "page.pdf"), **options)
 
     assert (manifest.preview.width, manifest.preview.height) == pytest.approx(size, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "size"), [({"dpi": 192}, (400, 200)), ({"width": 300, "region": "5000,0,10000,10000"}, (300, 300))]
+)
+def test_given_an_svg_when_rendered_by_resolution_or_region_then_it_is_drawn_at_that_size(
+    tmp_path: Path, out: Path, draw: Render, options: dict[str, object], size: tuple[int, int]
+) -> None:
+    source = tmp_path / "half.svg"
+    source.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="200" height="100">'
+        '<rect x="100" width="100" height="100"/></svg>'
+    )
+
+    manifest = draw(source, **options)
+
+    assert (manifest.preview.width, manifest.preview.height) == size
+    black = (pixels(out / "preview.webp")[..., 0] < 128).mean()
+    assert black == pytest.approx(0.5 if "dpi" in options else 1.0, abs=0.01)
