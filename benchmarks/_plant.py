@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-import ezdxf
+from ezdxf._options import options
 from ezdxf.document import Drawing
 from ezdxf.filemanagement import new
 
@@ -44,18 +44,22 @@ def write_plant(path: Path, entities: int) -> None:
 
 def _frame() -> tuple[str, str, str]:
     """Text before and after the entities, and the handle of the model space."""
-    document = new("R2010", setup=True)
-    for number, name in enumerate(LAYERS):
-        document.layers.add(name, color=1 + number % 7)
-    for name in BLOCKS:
-        _block(document, name)
-    document.header["$HANDSEED"] = "7FFFFFFF"
-    document.units = 4
-    text = io.StringIO()
-    ezdxf.options.write_fixed_meta_data_for_testing = True  # neither dates nor random numbers
-    document.write(text)
-    start = text.getvalue().index("ENTITIES\n") + len("ENTITIES\n")
-    return text.getvalue()[:start], text.getvalue()[start:], document.modelspace().layout_key
+    dated, options.write_fixed_meta_data_for_testing = options.write_fixed_meta_data_for_testing, True
+    try:
+        document = new("R2010", setup=True)
+        for number, name in enumerate(LAYERS):
+            document.layers.add(name, color=1 + number % 7)
+        for name in BLOCKS:
+            _block(document, name)
+        document.header["$HANDSEED"] = "7FFFFFFF"
+        document.units = 4
+        text = io.StringIO()
+        document.write(text)
+    finally:
+        options.write_fixed_meta_data_for_testing = dated
+    frame = text.getvalue()
+    start = frame.index("ENTITIES\n") + len("ENTITIES\n")
+    return frame[:start], frame[start:], document.modelspace().layout_key
 
 
 def _block(document: Drawing, name: str) -> None:
@@ -97,6 +101,8 @@ class _Pen:
             for offset in (0, 200):
                 yield self._line("WALLS", x + ox + offset, y + oy + offset, x + ox + dx, y + oy + dy)
         yield self._circle("COLUMNS", x, y, 300)
+        yield self._polyline("ROOMS", x + 600, y + 600)
+        yield self._line("SURVEY", x - 150, y, x + 150, y)
         for number in range(chance.randint(14, 22)):
             left, low = x + chance.randint(300, BAY - 3000), y + chance.randint(300, BAY - 3000)
             layer = LAYERS[chance.randint(4, 7)]

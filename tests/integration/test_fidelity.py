@@ -12,6 +12,7 @@ from tests.integration.reference import INK, Mask, agreement, close_to, referenc
 from tests.unit.blueprint.drawings import pixels, save
 from workers.blueprint import BlueprintError, render
 from workers.blueprint.manifest import Layer
+from workers.blueprint.native import prepare, prepare_vips
 
 BLUEPRINTS = Path(__file__).resolve().parents[3] / "shared/data/blueprints"
 
@@ -19,6 +20,12 @@ BLUEPRINTS = Path(__file__).resolve().parents[3] / "shared/data/blueprints"
 LEAST = 0.99
 
 WIDTH = 1024
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _native() -> None:
+    prepare()
+    prepare_vips()
 
 
 def _ink(out: Path, layer: Layer, size: tuple[int, int]) -> Mask:
