@@ -41,9 +41,9 @@ def fill(count: int) -> None:
 
 
 def clear() -> None:
-    """Delete the queue."""
+    """Empty the queue."""
     with Connection(os.environ[BROKER_URL]) as connection, connection.channel() as channel:
-        channel.queue_delete(QUEUE)
+        channel.queue_purge(QUEUE)
 
 
 PEER = Peer("celery", ("-m", "celery", "-A", __name__, "worker", "-c", "1", "-l", "WARNING"), fill, clear)

@@ -15,7 +15,7 @@ from embedded.process import Process, Program
 MODULES = ("own", "stock", "with_dramatiq", "with_huey", "with_rq")
 
 # Seconds: how long a worker may take to its first no-op, how long it warms up, and how long it is measured.
-START = 30.0
+START = 60.0
 WARM_UP = 0.7
 WINDOW = 3.0
 
