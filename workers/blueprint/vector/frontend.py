@@ -123,6 +123,7 @@ class BlueprintFrontend(Frontend):
     def draw_hatch_pattern(self, polygon: DXFPolygon, paths: list[Path], properties: Properties) -> None:
         """Draw hatch lines; a hatch with too many of them is filled."""
         properties.linetype_pattern = ()
+        self._drawn(self._count)
         try:
             lines = hatch_lines(polygon, paths, self._budget)
         except DenseHatchingLinesError:

@@ -8,10 +8,10 @@ from ezdxf.path import Path
 from ezdxf.render import hatching
 from ezdxf.render.hatching import DenseHatchingLinesError, HatchBaseLine
 
-# Crossings of hatch lines with edges, and dashes, that one hatch and all of a drawing may take. Each costs 3 to 6
-# microseconds: a second for a hatch, ten for a drawing. Below a pixel's distance nobody sees the lines anyway.
-HATCH_WORK = 200_000
-DRAWING_WORK = 2_000_000
+# Crossings of hatch lines with edges, and dashes, that one hatch and all of a drawing may take. Each costs 5 to 10
+# microseconds: a second for a hatch, five for a drawing. Below a pixel's distance nobody sees the lines anyway.
+HATCH_WORK = 100_000
+DRAWING_WORK = 500_000
 
 # Drawing units; ezdxf draws whole lines below that.
 MIN_PATTERN = 1e-9
@@ -45,12 +45,14 @@ def hatch_lines(polygon: DXFPolygon, paths: list[Path], budget: HatchBudget) -> 
     if crossings > HATCH_WORK:
         raise DenseHatchingLinesError
     budget.spend(int(crossings))
-    found = []
-    for segment in _segments(polygon, baselines, paths):
-        found.append(segment)
-        if len(found) > HATCH_WORK:
-            raise DenseHatchingLinesError
-    budget.spend(len(found))
+    found: list[Segment] = []
+    try:
+        for segment in _segments(polygon, baselines, paths):
+            found.append(segment)
+            if len(found) > HATCH_WORK:
+                raise DenseHatchingLinesError
+    finally:
+        budget.left -= len(found)
     return found
 
 
