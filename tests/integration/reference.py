@@ -84,7 +84,8 @@ def _rasterised(svg: str, width: int, height: int) -> Mask:
     image = pyvips.Image.new_from_buffer(sized.encode(), "unlimited=true")
     assert (image.width, image.height) == (width, height)
     alpha: npt.NDArray[np.uint8] = np.asarray(image[3].numpy(), np.uint8)
-    return np.greater_equal(alpha, INK)
+    ink: Mask = np.greater_equal(alpha, INK)
+    return ink
 
 
 def _give_dimensions_their_parts(document: Drawing) -> None:
