@@ -66,7 +66,8 @@ def close_to(ink: Mask) -> Mask:
     """`ink` and every pixel beside it."""
     height, width = ink.shape
     framed = np.pad(ink, 1)
-    return np.logical_or.reduce([framed[y : y + height, x : x + width] for y in range(3) for x in range(3)])
+    near: Mask = np.logical_or.reduce([framed[y : y + height, x : x + width] for y in range(3) for x in range(3)])
+    return near
 
 
 def agreement(ours: Mask, reference: Mask) -> tuple[float, float]:
