@@ -81,7 +81,9 @@ class Running:
         self._told = float("-inf")
 
     def note_plan(self, *, digest: str, size: int, plan: dict[str, Any]) -> None:
-        """Record in the ledger what was read from the source's header."""
+        """Record in the ledger what was read from the source's header, unless the intake did so already."""
+        if (self.job.digest, self.job.size, self.job.plan) == (digest, size, plan):
+            return
         patiently(
             lambda: self.bench.ledger.attempts.note_plan(
                 self.job.id, self.job.attempt, digest=digest, size=size, plan=plan
