@@ -12,6 +12,7 @@ from uuid import uuid4
 from benchmarks._drawings import WIDTH, dxf
 from tasks import app
 from tasks.ledger import Job, Ledger, Outcome, State, open_ledger
+from tasks.plan import plan
 from tasks.publish import Publisher
 from tasks.renders import TASK, RenderOptions, message_of, source_key
 from tasks.settings import settings
@@ -83,9 +84,22 @@ class Jobs:
     def _accepted(self, path: Path) -> Job:
         now, name = time.time(), str(uuid4())
         source = source_key(TENANT, name)
-        self._store.put(source, path.read_bytes())
-        options = RenderOptions(width=WIDTH).model_dump()
-        job = Job(name, TENANT, State.ACCEPTED, source, path.name, options, created_at=now, updated_at=now)
+        digest = self._store.put(source, path.read_bytes())
+        options = RenderOptions(width=WIDTH)
+        planned = plan(path, path.name, width=WIDTH, tiles=options.tiles)
+        job = Job(
+            name,
+            TENANT,
+            State.ACCEPTED,
+            source,
+            path.name,
+            options.model_dump(),
+            created_at=now,
+            updated_at=now,
+            digest=digest,
+            size=planned.size,
+            plan=planned.as_dict(),
+        )
         self._ledger.jobs.accept(job)
         return job
 
