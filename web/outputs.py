@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Path, Request, Response
@@ -20,7 +20,12 @@ from web.tenants import Tenant
 
 CHUNK = 1 << 20  # bytes read in one trip to a thread; most outputs need one
 WEBP = "image/webp"
+PNG = "image/png"
+DZI = "application/xml"
 JSON = "application/json"
+
+Number = Annotated[int, Path(ge=0, le=99_999)]
+Endpoint = Callable[..., Awaitable[Response]]
 
 router = APIRouter(tags=["outputs"])
 
@@ -36,28 +41,85 @@ def declared(media_type: str) -> dict[int | str, dict[str, Any]]:
     }
 
 
-@router.get("/renders/{render}/manifest.json", response_class=Response, responses=declared(JSON))
-@router.head("/renders/{render}/manifest.json", response_class=Response, responses=declared(JSON))
+def output(path: str, media_type: str) -> Callable[[Endpoint], Endpoint]:
+    """Serve an output of a render at `path`, for GET and HEAD."""
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        for method in (router.get, router.head):
+            method(f"/renders/{{render}}/{path}", response_class=Response, responses=declared(media_type))(endpoint)
+        return endpoint
+
+    return register
+
+
+@output("manifest.json", JSON)
 async def manifest(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
     """What was made: layers, sizes, checksums, warnings."""
     return await serve(request, house, await find(house, tenant, str(render)), MANIFEST, JSON)
 
 
-@router.get("/renders/{render}/preview.webp", response_class=Response, responses=declared(WEBP))
-@router.head("/renders/{render}/preview.webp", response_class=Response, responses=declared(WEBP))
+@output("preview.webp", WEBP)
 async def preview(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
     """All visible layers in one picture."""
     return await serve(request, house, await find(house, tenant, str(render)), "preview.webp", WEBP)
 
 
-@router.get("/renders/{render}/layers/{number}.webp", response_class=Response, responses=declared(WEBP))
-@router.head("/renders/{render}/layers/{number}.webp", response_class=Response, responses=declared(WEBP))
-async def layer(
-    request: Request, house: House, tenant: Tenant, render: RenderId, number: Annotated[int, Path(ge=0, le=99_999)]
-) -> Response:
+@output("preview.png", PNG)
+async def preview_png(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
+    """The preview of a render that was asked for as PNG."""
+    return await serve(request, house, await find(house, tenant, str(render)), "preview.png", PNG)
+
+
+@output("layers/{number}.webp", WEBP)
+async def layer(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
     """One layer, transparent where nothing is drawn; the manifest says which."""
     job = await find(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}.webp", WEBP)
+
+
+@output("layers/{number}.png", PNG)
+async def layer_png(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
+    """One layer of a render that was asked for as PNG."""
+    job = await find(house, tenant, str(render))
+    return await serve(request, house, job, f"layers/{number:03d}.png", PNG)
+
+
+@output("tiles.dzi", DZI)
+async def tiles(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
+    """Descriptor of the Deep Zoom tiles, if they were asked for (`tiles`)."""
+    return await serve(request, house, await find(house, tenant, str(render)), "tiles.dzi", DZI)
+
+
+@output("tiles_files/{level}/{column}_{row}.webp", WEBP)
+async def tile(
+    request: Request, house: House, tenant: Tenant, render: RenderId, level: Number, column: Number, row: Number
+) -> Response:
+    """One tile; level 0 is the smallest."""
+    job = await find(house, tenant, str(render))
+    return await serve(request, house, job, f"tiles_files/{level}/{column}_{row}.webp", WEBP)
+
+
+@output("layers/{number}.dzi", DZI)
+async def layer_tiles(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
+    """Descriptor of one layer's tiles, if they were asked for (`layer_tiles`)."""
+    job = await find(house, tenant, str(render))
+    return await serve(request, house, job, f"layers/{number:03d}.dzi", DZI)
+
+
+@output("layers/{number}_files/{level}/{column}_{row}.webp", WEBP)
+async def layer_tile(
+    request: Request,
+    house: House,
+    tenant: Tenant,
+    render: RenderId,
+    number: Number,
+    level: Number,
+    column: Number,
+    row: Number,
+) -> Response:
+    """One tile of one layer."""
+    job = await find(house, tenant, str(render))
+    return await serve(request, house, job, f"layers/{number:03d}_files/{level}/{column}_{row}.webp", WEBP)
 
 
 async def serve(request: Request, house: Services, job: Job, name: str, media_type: str) -> Response:

@@ -89,7 +89,10 @@ def links_of(job: Job) -> dict[str, str]:
     own = f"/renders/{job.id}"
     links = {"self": own, "events": f"{own}/events"}
     if job.state is State.SUCCEEDED:
-        links |= {"manifest": f"{own}/manifest.json", "preview": f"{own}/preview.webp"}
+        kind = "png" if job.options.get("format") == "png" else "webp"
+        links |= {"manifest": f"{own}/manifest.json", "preview": f"{own}/preview.{kind}"}
+        if job.options.get("tiles"):
+            links["tiles"] = f"{own}/tiles.dzi"
     return links
 
 

@@ -79,6 +79,19 @@ def rival(client: TestClient) -> TestClient:
     return TestClient(client.app, headers=headers, raise_server_exceptions=False)
 
 
+OUTPUTS = {
+    "manifest.json": b'{"layers": []}',
+    "preview.webp": b"RIFF preview",
+    "preview.png": b"PNG preview",
+    "layers/000.webp": b"RIFF layer",
+    "layers/000.png": b"PNG layer",
+    "tiles.dzi": b"<Image/>",
+    "tiles_files/9/3_2.webp": b"RIFF tile",
+    "layers/000.dzi": b"<Image />",
+    "layers/000_files/9/3_2.webp": b"RIFF layer tile",
+}
+
+
 @pytest.fixture
 def finish(house: Services, tmp_path: Path) -> Any:
     """Do a worker's part: publish artifacts under a name and settle the job."""
@@ -89,10 +102,9 @@ def finish(house: Services, tmp_path: Path) -> Any:
         claim = house.ledger.attempts.claim(job, holder="host:1:x", now=house.clock(), lease=30)
         assert isinstance(claim, Granted)
         made = tmp_path / f"made-{job_id}"
-        (made / "layers").mkdir(parents=True)
-        (made / "manifest.json").write_bytes(b'{"layers": []}')
-        (made / "preview.webp").write_bytes(b"RIFF preview")
-        (made / "layers" / "000.webp").write_bytes(b"RIFF layer")
+        for name, content in OUTPUTS.items():
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            (made / name).write_bytes(content)
         house.store.publish_tree(made, artifact_prefix(job.tenant, artifact))
         assert house.ledger.attempts.succeed(job_id, claim.job.attempt, now=house.clock(), artifact=artifact)
         return claim.job

@@ -27,6 +27,12 @@ def rendered(client: TestClient, finish: Finish) -> str:
         ("preview.webp", "image/webp", b"RIFF preview"),
         ("layers/0.webp", "image/webp", b"RIFF layer"),
         ("layers/000.webp", "image/webp", b"RIFF layer"),
+        ("preview.png", "image/png", b"PNG preview"),
+        ("layers/0.png", "image/png", b"PNG layer"),
+        ("tiles.dzi", "application/xml", b"<Image/>"),
+        ("tiles_files/9/3_2.webp", "image/webp", b"RIFF tile"),
+        ("layers/0.dzi", "application/xml", b"<Image />"),
+        ("layers/0_files/9/3_2.webp", "image/webp", b"RIFF layer tile"),
     ],
 )
 def test_given_a_render_when_an_output_is_read_then_it_comes_with_its_type_and_may_be_kept(
