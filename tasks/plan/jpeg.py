@@ -10,6 +10,7 @@ from tasks.plan.tail import tail
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG, DAC
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 MAX_MARKERS = 4096
+BAND_ROWS = 896  # measured; of a sequential picture that libvips reads from top to bottom
 SECONDS_PER_PIXEL = 5e-9  # with libjpeg's shrink on load
 
 _TRUNCATED = "The JPEG ends before its picture does. Upload it again."
@@ -22,7 +23,7 @@ def read(file: BinaryIO, size: int) -> Header:
         raise Truncated(_TRUNCATED)
     marker, height, width, components = frame
     # A progressive picture keeps all its coefficients, 2 bytes each; a sequential one keeps a band.
-    rows = height if marker in _PROGRESSIVE else min(height, 256)
+    rows = height if marker in _PROGRESSIVE else min(height, BAND_ROWS)
     working = 2 * width * rows * components
     seconds = SECONDS_PER_PIXEL * width * height
     return Header(width, height, working_bytes=working, seconds=seconds, channels=1 if components == 1 else 3)

@@ -10,6 +10,7 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ALPHA = frozenset({4, 6})
 _GREY = 0
 ALPHA_PIXEL_BYTES = 56  # libwebp packs transparency beside colour
+BAND_ROWS = 1024  # rows of the source that libvips holds on its way down the picture
 SECONDS_PER_PIXEL = 8e-9  # libspng and the shrink behind it
 
 
@@ -23,7 +24,7 @@ def read(file: BinaryIO, size: int) -> Header:
         raise Unsupported("The PNG header is not valid. Open the picture in an editor and save it again.")
     row = -(-width * depth * _CHANNELS[colour] // 8)
     # Adam7 needs every pixel before the first row is whole; otherwise a band of rows is enough.
-    working = row * height if interlace else row * 256
+    working = row * height if interlace else row * min(height, BAND_ROWS)
     return Header(
         width,
         height,

@@ -318,3 +318,13 @@ def test_given_a_file_system_without_links_then_blank_tiles_are_copies(
     monkeypatch.setattr(os, "link", refuse)
     assert write(sheet(4 * TILE, 4 * TILE), copied) == expected
     assert everything(copied) == everything(linked)
+
+
+def test_given_lines_with_noise_around_them_then_the_smaller_of_lossless_and_lossy_is_kept() -> None:
+    pixels = sheet(512, 512, 3)
+    noise = np.random.default_rng(SEED).integers(240, 256, (512, 250, 3), np.uint8)
+    pixels[:, :250] = noise
+    assert encode.settings(pixels) is encode.LINE_WORK
+    data = encode.encode(pixels)
+    assert data[12:16] == b"VP8 "
+    assert len(data) < 512 * 512 / 8

@@ -21,6 +21,9 @@ LINE_WORK = {"lossless": True, "method": 0, "quality": 75}
 FEW_COLOURS = 16
 PALETTE = {"lossless": True, "method": 1, "quality": 20}
 
+# Line work that needs more than this has noise in it (JPEG's around lines): lossy may well be smaller.
+MAX_LOSSLESS_BYTES_PER_PIXEL = 1 / 8
+
 # As the preview has them.
 PHOTOGRAPH = {"lossless": False, "method": 2, "quality": 80}
 
@@ -32,9 +35,13 @@ SAMPLED_ROWS = 64
 def encode(pixels: Pixels) -> bytes:
     """WebP of `pixels` (height, width, 1, 3 or 4 channels): lossless for line work, lossy for photographs."""
     picture = _picture(pixels)
-    file = io.BytesIO()
-    (picture.convert("RGB") if picture.mode == "L" else picture).save(file, "WEBP", **settings(pixels))
-    return file.getvalue()
+    if picture.mode == "L":
+        picture = picture.convert("RGB")
+    chosen = settings(pixels)
+    data = _webp(picture, chosen)
+    if chosen is LINE_WORK and len(data) > MAX_LOSSLESS_BYTES_PER_PIXEL * picture.width * picture.height:
+        return min(data, _webp(picture, PHOTOGRAPH), key=len)
+    return data
 
 
 def settings(pixels: Pixels) -> dict[str, bool | int]:
@@ -44,6 +51,12 @@ def settings(pixels: Pixels) -> dict[str, bool | int]:
         return PALETTE
     different = (rows[:, 1:] != rows[:, :-1]).any(axis=2)
     return PHOTOGRAPH if 1 - float(different.mean()) < PHOTOGRAPHIC_BELOW else LINE_WORK
+
+
+def _webp(picture: Image.Image, chosen: dict[str, bool | int]) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "WEBP", **chosen)
+    return file.getvalue()
 
 
 def _picture(pixels: Pixels) -> Image.Image:
