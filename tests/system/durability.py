@@ -52,7 +52,7 @@ KILLS = {"broker": 1.4, "web": 2, "worker": 4, "child": 4, "upkeep": 1}
 
 # Seconds that everything may take to settle after the last kill, and that the render queue must then stay empty: longer
 # than a message that was sent twice is in a worker's hands.
-PATIENCE = 240.0
+PATIENCE = 420.0
 QUIET = 3.0
 
 CLIENTS = 6

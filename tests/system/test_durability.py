@@ -12,7 +12,7 @@ SEED = 7
 
 
 @pytest.mark.service
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize("ledger", LEDGERS)
 def test_given_random_kills_when_drawings_are_submitted_then_none_that_was_accepted_is_lost_doubled_or_condemned(
     ledger: str,
