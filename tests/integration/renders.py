@@ -47,6 +47,10 @@ def celery_app(broker_url: str) -> Celery:
     return app
 
 
+# Seconds. RabbitMQ 3.10 never opens a quorum queue again that was killed within a moment of its declaration.
+NEW_QUEUE = 2.0
+
+
 def eventually(answer: Callable[[], T | None], timeout: float = 60) -> T:
     """The first true answer. Raises TimeoutError."""
     deadline = time.monotonic() + timeout

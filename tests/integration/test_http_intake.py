@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import Broker
 from tests.integration.intake import Intake, open_intake
-from tests.integration.renders import eventually
+from tests.integration.renders import NEW_QUEUE, eventually
 from tests.services.platform import Platform
 from tests.unit.web.support import png
 
@@ -80,6 +80,7 @@ def test_given_a_broker_that_is_killed_when_posted_then_503_in_time_and_202_agai
     intake: Intake, broker: Broker
 ) -> None:
     assert intake.post(png()).status_code == 202
+    time.sleep(NEW_QUEUE)
     broker.process.kill()
 
     refused = [refusal(intake, number) for number in range(5)]
@@ -89,7 +90,7 @@ def test_given_a_broker_that_is_killed_when_posted_then_503_in_time_and_202_agai
     assert "check BULKHEAD_BROKER_URL" in intake.acme.get("/readyz").json()["checks"]["broker"]
     broker.process.start()
     broker.process.wait_ready()
-    eventually(lambda: intake.post(png(salt=b"back")).status_code == 202, timeout=10)
+    eventually(lambda: intake.post(png(salt=b"back")).status_code == 202, timeout=30)
     listed = intake.acme.get("/renders?limit=50").json()["renders"]
     assert {render["error"]["code"] for render in listed if render["state"] == "cancelled"} <= {"broker-unavailable"}
     assert eventually(lambda: intake.acme.get("/readyz").status_code == 200, timeout=10)

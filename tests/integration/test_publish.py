@@ -19,7 +19,7 @@ from tasks import renders
 from tasks.publish import BrokerUnavailable, NotPublished, Publisher, QueueFull
 from tasks.topology import QUEUES, RENDER, UPKEEP
 from tests.conftest import Broker
-from tests.integration.renders import celery_app, eventually
+from tests.integration.renders import NEW_QUEUE, celery_app, eventually
 
 pytestmark = pytest.mark.service
 
@@ -27,9 +27,6 @@ TIMEOUT = 1.5
 
 # Beyond its time-out a call may need a moment to give up.
 GRACE = 1.0
-
-# Seconds. RabbitMQ 3.10 never opens a quorum queue again that was killed within a moment of its declaration.
-NEW_QUEUE = 2.0
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from tasks.ledger import Granted, State
 from tasks.topology import RENDER
 from tests.conftest import Broker
-from tests.integration.renders import Renders, eventually
+from tests.integration.renders import NEW_QUEUE, Renders, eventually
 from tests.services.platform import Platform, delete_queues
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
@@ -90,6 +90,7 @@ def test_given_a_broker_that_is_away_then_the_sweep_waits_for_it_without_losing_
 ) -> None:
     upkeep = platform.start_upkeep(**SWIFT)
     platform.start_worker()
+    time.sleep(NEW_QUEUE)
     broker.process.kill()
     message = sent.make()
     sent.accept(message)
