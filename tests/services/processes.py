@@ -1,6 +1,8 @@
 """Looking at processes."""
 
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import psutil
 
@@ -9,7 +11,17 @@ def is_gone(process: psutil.Process, seconds: float = 2) -> bool:
     """Whether a process has ended by then; one that init has not collected yet has ended, too."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+        try:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
             return True
         time.sleep(0.01)
     return False
+
+
+def alive(processes: Iterable[psutil.Process]) -> Iterator[tuple[str, list[str]]]:
+    """Name and arguments of those that are still there: RabbitMQ starts helpers that last a moment."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            yield process.name(), process.cmdline()
