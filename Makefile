@@ -1,6 +1,6 @@
 # Bulkhead. `make` alone lists what it can do; each target installs what it lacks first.
 
-PYTHON ?= python3
+PYTHON ?=
 PACKAGES ?= install
 BIN := .venv/bin
 

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Prints the name of a Python that is new enough for the platform, or says what to install.
+# Debian's own comes first: it is built with profile-guided optimisation, and a plain build, such as pyenv makes by
+# default, takes more than twice as long for the same work.
 set -eu
 
-for python in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
+for python in "${PYTHON:-/usr/bin/python3}" python3 python3.14 python3.13 python3.12 python3.11; do
     if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         echo "$python"
         exit 0

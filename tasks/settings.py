@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     # HTTP
     host: str = Field("127.0.0.1", description="Address the HTTP intake listens on.")
     port: int = Field(8080, ge=1, le=65535, description="Port of the HTTP intake.")
+    web_processes: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Processes of the HTTP intake, which share its port: one for each core that it shall use.",
+    )
     upload_limit: int = Field(512 * MIB, gt=0, description="Largest blueprint taken, in bytes.")
     publish_timeout: float = Field(
         1.0, gt=0, le=60, description="Seconds the broker has to confirm a message before the client is told 503."

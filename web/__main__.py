@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from tempfile import TemporaryDirectory
+
 import uvicorn
 
 from tasks.settings import settings
@@ -12,15 +15,18 @@ GOOD_BYE = 5  # seconds that open requests, event streams among them, have to en
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     here = settings()
-    uvicorn.run(
-        "web.app:create_app",
-        factory=True,
-        host=here.host,
-        port=here.port,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GOOD_BYE,
-    )
+    with TemporaryDirectory(prefix="bulkhead-metrics-") as shared:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared  # read by prometheus_client when a process imports it
+        uvicorn.run(
+            "web.app:create_app",
+            factory=True,
+            host=here.host,
+            port=here.port,
+            workers=here.web_processes,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GOOD_BYE,
+        )
 
 
 if __name__ == "__main__":

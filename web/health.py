@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from tasks.broker import BrokerUnavailable
@@ -84,20 +84,23 @@ async def answers_in_time(name: str, check: Awaitable[object]) -> bool:
     },
 )
 async def metrics(house: House, tenant: Tenant) -> Response:  # noqa: ARG001 - a token of any tenant opens it
-    """Counters and gauges of this process, and the ledger's count of jobs."""
-    await refresh(house)
-    return Response(generate_latest(house.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """Counters of all processes of this web tier, the ledger's count of jobs and the depth of the queue."""
+    body = house.metrics.exposition(await jobs_by_state(house), await waiting(house))
+    return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
-async def refresh(house: Services) -> None:
-    """Bring the gauges up to date; one whose service is away is left out."""
+async def jobs_by_state(house: Services) -> dict[str, int]:
+    """Jobs in the ledger; none while it is away."""
     try:
-        for state, count in (await house.run(house.ledger.jobs.counts)).items():
-            house.metrics.jobs.labels(state).set(count)
+        return {str(state): count for state, count in (await house.run(house.ledger.jobs.counts)).items()}
     except LedgerUnavailable:
-        house.metrics.jobs.clear()
+        return {}
+
+
+async def waiting(house: Services) -> int | None:
+    """Messages in the queue; None while the broker is away."""
     try:
         await house.gate.look()
-        house.metrics.waiting.set(house.gate.waiting)
     except BrokerUnavailable:
-        house.metrics.waiting.set(float("nan"))
+        return None
+    return house.gate.waiting

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds; the promise is 0.05
@@ -29,9 +35,41 @@ class Metrics:
             "bulkhead_submissions", "Renders asked for, by what became of them.", ["outcome"], registry=self.registry
         )
         self.uploaded = Counter("bulkhead_uploaded_bytes", "Bytes of blueprints received.", registry=self.registry)
-        self.waiting = Gauge("bulkhead_queue_waiting", "Messages that wait for a worker.", registry=self.registry)
-        self.jobs = Gauge("bulkhead_jobs", "Jobs in the ledger.", ["state"], registry=self.registry)
-        self.watching = Gauge("bulkhead_watchers", "Event streams that are open.", registry=self.registry)
+        self.watching = Gauge(
+            "bulkhead_watchers", "Event streams that are open.", registry=self.registry, multiprocess_mode="livesum"
+        )
+
+    def exposition(self, jobs: Mapping[str, int], waiting: int | None) -> bytes:
+        """Everything in Prometheus' text format: of all processes that share a directory, if they do.
+
+        `jobs` in the ledger by state, and messages `waiting` for a worker, are looked up for each answer; what is
+        empty or None is left out.
+        """
+        return generate_latest(self._counted()) + generate_latest(_Looked(jobs, waiting))
+
+    def _counted(self) -> CollectorRegistry:
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return self.registry
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        return shared
+
+
+@dataclass(frozen=True)
+class _Looked(Collector):
+    """Gauges of this moment, which no process keeps."""
+
+    jobs: Mapping[str, int]
+    waiting: int | None
+
+    def collect(self) -> Iterator[Metric]:
+        if self.jobs:
+            states = GaugeMetricFamily("bulkhead_jobs", "Jobs in the ledger.", labels=["state"])
+            for state, count in self.jobs.items():
+                states.add_metric([state], count)
+            yield states
+        if self.waiting is not None:
+            yield GaugeMetricFamily("bulkhead_queue_waiting", "Messages that wait for a worker.", self.waiting)
 
 
 class MeasuredRequests:

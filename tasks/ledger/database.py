@@ -1,12 +1,15 @@
 """The way to the ledger's database: SQLite on a laptop, MariaDB in a plant, one behaviour."""
 
+import sqlite3
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 T = TypeVar("T")
@@ -17,6 +20,7 @@ POOL_OVERFLOW = 35
 
 # How long a writer waits for another one, in seconds. SQLite has one writer at a time.
 BUSY_TIMEOUT = 10.0
+BUSY_PAUSE = 0.002
 CONNECT_TIMEOUT = 2
 POOL_TIMEOUT = 10
 IO_TIMEOUT = 10
@@ -42,6 +46,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        # SQLite lets writers wait by sleeping and looking again; threads of one process can be woken in turn instead.
+        self._writers = threading.Lock() if self.engine.dialect.name == "sqlite" else None
 
     def read(self, query: Callable[[Connection], T]) -> T:
         """The answer of `query`, which must not write."""
@@ -54,11 +60,13 @@ class Database:
         return self._run(change, readonly=False)
 
     def _run(self, work: Callable[[Connection], T], *, readonly: bool) -> T:
+        turn: AbstractContextManager[object] = nullcontext() if readonly or not self._writers else self._writers
         for attempt in range(TRIES):
             try:
-                connection = self.engine.connect().execution_options(bulkhead_readonly=readonly)
-                with connection, connection.begin():
-                    return work(connection)
+                with turn, self.engine.connect() as connection:
+                    options = connection.execution_options(bulkhead_readonly=readonly)
+                    with options.begin():
+                        return work(options)
             except (IntegrityError, DataError):
                 raise
             except PoolTimeout as error:
@@ -76,6 +84,7 @@ class Database:
     def forget_connections(self) -> None:
         """Drop the parent's connections without closing them: call once in a forked child."""
         self.engine.dispose(close=False)
+        self._writers = threading.Lock() if self._writers else None  # a thread that the fork left behind may hold it
 
 
 def _lost_against_another(error: DBAPIError) -> bool:
@@ -115,6 +124,30 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its lock at once: one that reads first and upgrades later fails under concurrency.
-    readonly = connection.get_execution_options().get("bulkhead_readonly", False)
-    connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+    """Begin. A writer takes its lock at once: one that reads first and upgrades later fails under concurrency.
+
+    It asks for the lock itself, every other millisecond: SQLite would let more and more time pass, up to 100 ms, and
+    whoever has waited longest would lose against everyone who comes.
+    """
+    if connection.get_execution_options().get("bulkhead_readonly", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        while not _begin_to_write(connection, last_try=time.monotonic() > deadline):
+            time.sleep(BUSY_PAUSE)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT * 1000)}")
+
+
+def _begin_to_write(connection: Connection, *, last_try: bool) -> bool:
+    """False if another one is writing; raises then if this was the last try."""
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        busy = isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode == sqlite3.SQLITE_BUSY
+        if last_try or not busy:
+            raise
+        return False
+    return True

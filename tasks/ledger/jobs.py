@@ -1,14 +1,19 @@
 """Jobs, as publishers, operators and upkeep see them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.exc import DataError, IntegrityError
 
 from tasks.ledger.database import Database
 from tasks.ledger.schema import attempts, jobs, requests
 from tasks.ledger.states import FINAL, OPEN, REPLAYABLE, WAITING, Job, Outcome, State, is_overdue
+from tasks.ledger.together import Together
+
+# How far back, in patiences, to look for what the workers took last.
+RECENTLY = 10
 
 # Compiled once: it runs on every request of the intake.
 _INSERT = insert(jobs)
@@ -30,10 +35,11 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._accepting = Together(self._insert, faults=(IntegrityError, DataError))
 
     def accept(self, job: Job) -> None:
-        """Record a new job."""
-        self._database.write(lambda connection: connection.execute(_INSERT, asdict(job)))
+        """Record a new job. Raises as they are: IntegrityError, for one that is there already, and DataError."""
+        self._accepting.do(job)
 
     def published(self, job_id: str, now: float) -> None:
         """The broker has confirmed the job's message. A worker may have claimed it before this is known."""
@@ -139,15 +145,26 @@ class Jobs:
 
     def overdue(self, now: float, *, patience: float, waiting: int, limit: int = 500) -> list[Job]:
         """Jobs whose message must be published again; `waiting` is the number of messages in their queue."""
+        reached = self._reached(now - RECENTLY * patience)
         held_no_more = (jobs.c.state == State.RUNNING) & (jobs.c.lease_until <= now)
-        since = func.coalesce(jobs.c.published_at, jobs.c.created_at)
-        candidates = held_no_more | (jobs.c.state.in_(WAITING) & (since < now - patience))
-        # Those published least often come first: a long backlog must not hide a job whose message is gone.
-        order = jobs.c.publications, jobs.c.updated_at
-        query = select(jobs).where(candidates).order_by(*order).limit(limit * 4)
+        latest = now if waiting == 0 else reached or 0.0
+        gone = jobs.c.published_at.is_(None) | (jobs.c.published_at < latest - patience)
+        candidates = held_no_more | (jobs.c.state.in_(WAITING) & gone)
+        query = select(jobs).where(candidates).order_by(jobs.c.publications, jobs.c.updated_at).limit(limit)
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        found = [job for job in map(as_job, rows) if job and is_overdue(job, now, patience=patience, waiting=waiting)]
-        return found[:limit]
+        found = filter(None, map(as_job, rows))
+        return [job for job in found if is_overdue(job, now, patience=patience, waiting=waiting, reached=reached)]
+
+    def _reached(self, since: float) -> float | None:
+        """When the newest message was published that a worker has taken lately. A job that was published twice does
+        not tell which of its messages was taken."""
+        taken = jobs.c.state.in_(FINAL | {State.RUNNING}) & (jobs.c.attempt > 0) & (jobs.c.publications == 1)
+        query = select(func.max(jobs.c.published_at)).where(taken, jobs.c.updated_at > since)
+        return self._database.read(lambda connection: connection.execute(query).scalar())
+
+    def _insert(self, accepted: Sequence[Job]) -> None:
+        rows = [{field.name: getattr(job, field.name) for field in fields(Job)} for job in accepted]
+        self._database.write(lambda connection: connection.execute(_INSERT, rows))
 
     def _exists(self, *conditions: ColumnElement[bool]) -> bool:
         query = select(jobs.c.id).where(*conditions).limit(1)

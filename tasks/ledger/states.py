@@ -132,13 +132,14 @@ def after_death(*, deaths: int, losses: int, max_deaths: int) -> State:
     return State.DEAD if deaths >= max_deaths or losses >= MAX_LOSSES else State.QUEUED
 
 
-def is_overdue(job: Job, now: float, *, patience: float, waiting: int) -> bool:
+def is_overdue(job: Job, now: float, *, patience: float, waiting: int, reached: float | None) -> bool:
     """Whether the job's message must be published again.
 
     A running job is overdue when its lease ran out and it was not published since. A job that nobody picked up is
-    overdue after `patience` seconds if its queue is empty (`waiting` messages), for then its message is gone; if the
-    queue is not empty the message is probably still in it, so the patience doubles with every publication. A message
-    too many does no harm: the claim tells it apart.
+    overdue when `patience` seconds have passed and its message is not in its queue any more: because it was never
+    published, because the queue is empty (`waiting` messages), or because the workers, who take the oldest message
+    first, have `reached` what was published `patience` seconds after it. A message too many does no harm: the claim
+    tells it apart.
     """
     if job.state not in OPEN:
         return False
@@ -147,6 +148,7 @@ def is_overdue(job: Job, now: float, *, patience: float, waiting: int) -> bool:
             return False
         if job.published_at is None or job.published_at <= job.lease_until:
             return True
-    since = job.created_at if job.published_at is None else job.published_at
-    lost = waiting == 0 or job.published_at is None
-    return now - since > (patience if lost else patience * 2 ** min(job.publications, 10))
+    if job.published_at is None:
+        return now - job.created_at > patience
+    passed = reached is not None and reached > job.published_at + patience
+    return (waiting == 0 or passed) and now - job.published_at > patience

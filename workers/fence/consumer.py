@@ -38,6 +38,14 @@ class Consumer(CeleryConsumer):
         connection.default_channel.auto_decode = False  # type: ignore[attr-defined]  # it is py-amqp's
         return connection
 
+    def connection_for_write(self, url: str | None = None, heartbeat: int | None = None) -> Connection:
+        """The connection that events go through: no confirm is waited for, which would halve the worker's pace."""
+        unconfirmed = {"confirm_publish": False}
+        connection: Connection = self.ensure_connected(
+            self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=unconfirmed)
+        )
+        return connection
+
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         """The function that Celery calls with every message of a task queue."""
         handle = super().create_task_handler(*args, **kwargs)

@@ -52,36 +52,47 @@ def test_a_job_is_dead_after_its_own_deaths_or_too_many_losses(deaths: int, loss
     assert after_death(deaths=deaths, losses=losses, max_deaths=3) is state
 
 
+def overdue(job: Job, now: float, *, waiting: int, reached: float | None = None) -> bool:
+    return is_overdue(job, now, patience=60, waiting=waiting, reached=reached)
+
+
 @pytest.mark.parametrize("state", sorted(FINAL))
 def test_a_settled_job_is_never_overdue(state: State) -> None:
-    assert not is_overdue(replace(JOB, state=state), NOW + 1e9, patience=60, waiting=0)
+    assert not overdue(replace(JOB, state=state), NOW + 1e9, waiting=0)
 
 
 def test_a_job_never_published_is_overdue_after_one_patience_however_long_the_queue() -> None:
-    assert not is_overdue(JOB, NOW + 60, patience=60, waiting=9000)
-    assert is_overdue(JOB, NOW + 61, patience=60, waiting=9000)
+    assert not overdue(JOB, NOW + 60, waiting=9000)
+    assert overdue(JOB, NOW + 61, waiting=9000)
 
 
 def test_a_job_whose_queue_is_empty_is_overdue_after_one_patience_however_often_it_was_published() -> None:
     job = replace(JOB, published_at=NOW, publications=7)
 
-    assert not is_overdue(job, NOW + 60, patience=60, waiting=0)
-    assert is_overdue(job, NOW + 61, patience=60, waiting=0)
+    assert not overdue(job, NOW + 60, waiting=0)
+    assert overdue(job, NOW + 61, waiting=0)
 
 
-@pytest.mark.parametrize(("publications", "patience"), [(1, 120), (2, 240), (10, 61_440), (50, 61_440)])
-def test_the_patience_with_a_queue_that_is_not_empty_doubles_with_every_publication_up_to_a_bound(
-    publications: int, patience: float
-) -> None:
-    job = replace(JOB, published_at=NOW, publications=publications)
+def test_a_job_whose_message_may_still_be_in_a_long_queue_is_never_overdue() -> None:
+    job = replace(JOB, published_at=NOW, publications=1)
 
-    assert not is_overdue(job, NOW + patience, patience=60, waiting=1)
-    assert is_overdue(job, NOW + patience + 1, patience=60, waiting=1)
+    assert not overdue(job, NOW + 1e6, waiting=1)
+    assert not overdue(job, NOW + 1e6, waiting=1, reached=NOW - 1)
+    assert not overdue(job, NOW + 1e6, waiting=1, reached=NOW + 60)
 
 
-def test_a_running_job_is_overdue_once_when_its_lease_ran_out_and_then_only_with_patience() -> None:
-    assert not is_overdue(RUNNING, NOW + 29, patience=60, waiting=5)
-    assert is_overdue(RUNNING, NOW + 30, patience=60, waiting=5)
+def test_a_job_is_overdue_when_the_workers_are_at_messages_published_well_after_its_own() -> None:
+    job = replace(JOB, published_at=NOW, publications=1)
+
+    assert overdue(job, NOW + 100, waiting=9000, reached=NOW + 61)
+    assert not overdue(replace(job, published_at=NOW + 50), NOW + 100, waiting=9000, reached=NOW + 61)
+
+
+def test_a_running_job_is_overdue_once_when_its_lease_ran_out_and_then_only_like_one_that_waits() -> None:
+    assert not overdue(RUNNING, NOW + 29, waiting=5)
+    assert overdue(RUNNING, NOW + 30, waiting=5)
     published_since = replace(RUNNING, published_at=NOW + 31, publications=2)
-    assert not is_overdue(published_since, NOW + 36, patience=60, waiting=5)
-    assert is_overdue(published_since, NOW + 31 + 241, patience=60, waiting=5)
+    assert not overdue(published_since, NOW + 36, waiting=5)
+    assert not overdue(published_since, NOW + 36, waiting=0)
+    assert overdue(published_since, NOW + 92, waiting=5, reached=NOW + 92)
+    assert overdue(published_since, NOW + 92, waiting=0)
