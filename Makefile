@@ -18,7 +18,8 @@ up: packages .venv/.runtime ## Run the embedded platform until Ctrl-C
 	@$(BIN)/bulkhead up
 
 test: lint ## Lint, then run every test against real services on private ports
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 tests/unit
+	$(BIN)/pytest --ignore tests/unit
 
 lint: packages .venv/.dev ## Check style, types and the arrows between packages
 	$(BIN)/ruff check .

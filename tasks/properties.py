@@ -29,6 +29,8 @@ def _read(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
         properties, end = serialization.decode_properties_basic(buffer, offset)
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError, RecursionError, struct.error, AMQPError) as e:
         return {"application_headers": {UNREADABLE: f"{type(e).__name__}: {e}"}}, len(buffer)
+    if end > len(buffer):
+        return {"application_headers": {UNREADABLE: "a property is cut short"}}, len(buffer)
     headers = properties.get("application_headers", {})
     if headers.pop(COMPRESSION, None) is not None:
         headers[UNREADABLE] = "compressed bodies are not taken"

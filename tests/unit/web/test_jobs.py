@@ -110,7 +110,16 @@ def test_given_jobs_when_searched_then_name_id_and_state_narrow_the_list(
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "state=lost", "limit=x", "cursor=x", "cursor=nan_1", f"cursor=1e9_{uuid4()}"]
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "state=lost",
+        "limit=x",
+        "cursor=x",
+        "cursor=nan_1",
+        "cursor=1e9_81bb8ed3-9fe6-4303-bc0a-884f96ef9a34",
+    ],
 )
 def test_given_a_query_that_is_wrong_when_listed_then_422(client: TestClient, query: str) -> None:
     assert client.get(f"/renders?{query}").status_code == 422
