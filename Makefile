@@ -18,8 +18,8 @@ up: packages .venv/.runtime ## Run the embedded platform until Ctrl-C
 	@$(BIN)/bulkhead up
 
 test: lint ## Lint, then run every test against real services on private ports
-	$(BIN)/pytest --numprocesses 2 tests/unit
-	$(BIN)/pytest --ignore tests/unit
+	$(BIN)/pytest --numprocesses 2 tests/unit tests/engine
+	$(BIN)/pytest --ignore tests/unit --ignore tests/engine
 
 lint: packages .venv/.dev ## Check style, types and the arrows between packages
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from examples.pump_station.drawing import LAYOUT
 from examples.pump_station.drawing import draw as pump_station
 from tasks.renders import RenderOptions
 from tests.integration.reference import INK, Mask, agreement, close_to, reference_ink
-from tests.unit.blueprint.drawings import pixels, save
+from tests.engine.drawings import pixels, save
 from workers.blueprint import BlueprintError, render
 from workers.blueprint.manifest import Layer
 from workers.blueprint.native import prepare, prepare_vips

@@ -9,7 +9,7 @@ from ezdxf import units
 from ezdxf.filemanagement import new
 
 from tasks.renders import RenderOptions
-from tests.unit.blueprint.drawings import save
+from tests.engine.drawings import save
 from workers.blueprint import Manifest, Step, render
 from workers.blueprint.native import prepare, prepare_vips
 

@@ -9,7 +9,7 @@ import pytest
 import pyvips
 from PIL import Image
 
-from tests.unit.blueprint.conftest import Render
+from tests.engine.conftest import Render
 from workers.blueprint import BlueprintError, Manifest
 from workers.blueprint.piece import Pixels
 from workers.blueprint.sources import turned

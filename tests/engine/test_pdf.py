@@ -6,8 +6,8 @@ import numpy as np
 import pikepdf
 import pytest
 
-from tests.unit.blueprint.conftest import Render
-from tests.unit.blueprint.drawings import layer_named, pixels, text_pdf
+from tests.engine.conftest import Render
+from tests.engine.drawings import layer_named, pixels, text_pdf
 from workers.blueprint import BlueprintError
 
 # A black frame on no layer, a red square on one that is on, a blue one on one that is off.

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.plan import Unsupported, plan
 from tasks.settings import settings
-from tests.unit.blueprint.conftest import Render
+from tests.engine.conftest import Render
 from workers.blueprint import BlueprintError, EngineError
 from workers.blueprint.sources.dwg import command
 

@@ -8,8 +8,8 @@ import pytest
 from ezdxf.document import Drawing
 from ezdxf.filemanagement import new
 
-from tests.unit.blueprint.conftest import Render
-from tests.unit.blueprint.drawings import layer_named, pixels
+from tests.engine.conftest import Render
+from tests.engine.drawings import layer_named, pixels
 from workers.blueprint.vector import stream
 
 VERSIONS = ("R12", "R2000", "R2004", "R2007", "R2010", "R2013", "R2018")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ezdxf.filemanagement import new
 
-from tests.unit.blueprint.conftest import Render
-from tests.unit.blueprint.drawings import layer_named, pixels, save, stacked
+from tests.engine.conftest import Render
+from tests.engine.drawings import layer_named, pixels, save, stacked
 from workers.blueprint import BlueprintError, Step
 
 

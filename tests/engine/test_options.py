@@ -8,8 +8,8 @@ from ezdxf.filemanagement import new
 from pydantic import ValidationError
 
 from tasks.renders import RenderOptions
-from tests.unit.blueprint.conftest import Render
-from tests.unit.blueprint.drawings import layer_named, pixels, save, text_pdf
+from tests.engine.conftest import Render
+from tests.engine.drawings import layer_named, pixels, save, text_pdf
 from workers.blueprint import BlueprintError
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import pyvips
 
-from tests.unit.blueprint.conftest import Render
-from tests.unit.blueprint.drawings import pixels, png, text_pdf
+from tests.engine.conftest import Render
+from tests.engine.drawings import pixels, png, text_pdf
 from workers.blueprint import BlueprintError
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {}>{}</svg>'

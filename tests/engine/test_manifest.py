@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from tests.unit.blueprint.conftest import Render
+from tests.engine.conftest import Render
 from workers.blueprint import Manifest
 
 
