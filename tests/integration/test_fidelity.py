@@ -8,8 +8,8 @@ import pytest
 from examples.pump_station.drawing import LAYOUT
 from examples.pump_station.drawing import draw as pump_station
 from tasks.renders import RenderOptions
-from tests.integration.reference import INK, Mask, agreement, close_to, reference_ink
 from tests.engine.drawings import pixels, save
+from tests.integration.reference import INK, Mask, agreement, close_to, reference_ink
 from workers.blueprint import BlueprintError, render
 from workers.blueprint.manifest import Layer
 from workers.blueprint.native import prepare, prepare_vips
