@@ -25,7 +25,7 @@ from web.status import Accepted, Render, RenderId, RenderPage, accepted, find, l
 from web.submit import Submission, submit
 from web.tenants import Tenant
 from web.traces import parse_traceparent
-from web.uploads import read_request
+from web.uploads import RenderRequest, read_request
 
 LOOK_AGAIN = 1  # seconds; a client that polls should wait that long
 PAGE = 50
@@ -37,6 +37,7 @@ router = APIRouter(tags=["renders"])
 def form_schema() -> dict[str, Any]:
     """JSON Schema of the multipart form: the drawing and every option as a field."""
     options = RenderOptions.model_json_schema()
+    preset = RenderRequest.model_json_schema()["properties"]["preset"]
     drawing = {
         "type": "string",
         "contentMediaType": "application/octet-stream",
@@ -45,7 +46,7 @@ def form_schema() -> dict[str, Any]:
     return {
         **options,
         "title": "RenderForm",
-        "properties": {"blueprint": drawing, **options["properties"]},
+        "properties": {"blueprint": drawing, "preset": preset, **options["properties"]},
         "required": ["blueprint"],
     }
 

@@ -6,12 +6,14 @@ A drawing is written to the store's own temporary file while it is hashed; no mo
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.presets import Presets, UnknownPreset, expand
 from tasks.renders import MAX_FILENAME, RenderOptions, SourceKey
 from tasks.store import NotFound, Writer
 from web.idempotency import fingerprint
@@ -26,6 +28,9 @@ MULTIPART = "multipart/form-data"
 JSON = "application/json"
 
 
+PRESET = Field("", max_length=100, description="A named set of options of this server; those given win.")
+
+
 class RenderRequest(BaseModel):
     """A render of a drawing that lies in the store already."""
 
@@ -33,6 +38,7 @@ class RenderRequest(BaseModel):
 
     source: SourceKey = Field(description="Key of the drawing, below `sources/<tenant>/`.")
     filename: str = Field("", max_length=MAX_FILENAME, description="What you call the drawing.")
+    preset: str = PRESET
     options: RenderOptions = Field(default_factory=RenderOptions)
 
 
@@ -74,13 +80,13 @@ async def read_request(request: Request, house: Services, tenant: str, key: str)
     if kind == MULTIPART:
         return await read_form(request, house, key)
     if kind == JSON:
-        return await read_json(request, tenant)
+        return await read_json(request, house.settings.presets, tenant)
     raise Problem(
         415, "unsupported-media-type", f"Send {MULTIPART} with the drawing, or {JSON} naming one in the store."
     )
 
 
-async def read_json(request: Request, tenant: str) -> Asked:
+async def read_json(request: Request, presets: Presets, tenant: str) -> Asked:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -93,7 +99,7 @@ async def read_json(request: Request, tenant: str) -> Asked:
         raise invalid(faults, where="body", status=400 if faults[0]["type"] == "json_invalid" else 422) from error
     if asked.source.split("/")[1] != tenant:
         raise NotFound(asked.source)
-    return Asked(asked.options, clean_filename(asked.filename), asked.source)
+    return Asked(with_preset(presets, asked.preset, asked.options), clean_filename(asked.filename), asked.source)
 
 
 async def read_form(request: Request, house: Services, key: str) -> Asked:
@@ -106,7 +112,9 @@ async def read_form(request: Request, house: Services, key: str) -> Asked:
         held = await write_blueprint(request, reader, writer, house)
         form = reader.finish()
         house.metrics.uploaded.inc(writer.size + sum(map(len, held)))
-        return Asked(parse_options(form.fields), form.filename, key, writer, held)
+        preset = form.fields.pop("preset", "")
+        options = with_preset(house.settings.presets, preset, parse_options(form.fields))
+        return Asked(options, form.filename, key, writer, held)
     except BaseException:
         writer.discard()
         raise
@@ -149,8 +157,25 @@ _thread = threading.local()
 
 def parse_options(fields: dict[str, str]) -> RenderOptions:
     """The options in a form's fields. Raises a 422 problem that names the faults."""
-    try:
+    with faults_named():
         return RenderOptions.model_validate_strings(fields)
+
+
+def with_preset(presets: Presets, name: str, given: RenderOptions) -> RenderOptions:
+    """The options of a preset with those that were given. Raises a 422 problem if there is no such preset."""
+    try:
+        options = expand(presets, name, given.model_dump(include=given.model_fields_set))
+    except UnknownPreset as error:
+        raise Problem(422, "unknown-preset", str(error)) from error
+    with faults_named():
+        return RenderOptions.model_validate(options)
+
+
+@contextmanager
+def faults_named() -> Iterator[None]:
+    """Turn what is wrong with options into a 422 problem."""
+    try:
+        yield
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise invalid(faults, where="options") from error

@@ -52,6 +52,7 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
         tokens=TOKENS,
         upload_limit=1 << 20,
         queue_limit=100,
+        presets={"poster": {"width": 900, "background": "dark"}, "broken": {"colour": "red"}},
     )
 
 

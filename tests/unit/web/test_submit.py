@@ -101,6 +101,28 @@ def test_given_json_that_is_wrong_when_posted_then_the_fault_is_named(
     assert says in answer.json()["detail"]
 
 
+def test_given_a_preset_when_posted_then_its_options_hold_beside_those_given(
+    client: TestClient, broker: FakeBroker
+) -> None:
+    assert post(client, preset="poster", width="640").status_code == 202
+    body = {"source": broker.messages[0]["source"], "preset": "poster", "options": {"background": "light"}}
+    assert client.post("/renders", json=body).status_code == 202
+
+    wanted = [(message["options"]["width"], message["options"]["background"]) for message in broker.messages]
+    assert wanted == [(640, "dark"), (900, "light")]
+
+
+@pytest.mark.parametrize(("preset", "says"), [("postr", "Known: broken, poster"), ("broken", "colour")])
+def test_given_a_preset_that_is_not_there_or_wrong_when_posted_then_422_says_so(
+    client: TestClient, house: Services, preset: str, says: str
+) -> None:
+    answer = post(client, preset=preset)
+
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+    assert files(house) == []
+
+
 def test_given_an_unknown_option_when_posted_then_422_names_it_and_nothing_is_left(
     client: TestClient, house: Services, tmp_path: Path
 ) -> None:
