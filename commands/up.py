@@ -113,7 +113,7 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
         server = prepare_redis(var / "redis")
         stages.append([server.program])
         values["BULKHEAD_REDIS_URL"] = server.url
-    file = var / ENVIRONMENT_FILE.name
+    file = var / ENVIRONMENT_FILE
     if "BULKHEAD_SECRET" not in os.environ:
         values["BULKHEAD_SECRET"] = read(file).get("BULKHEAD_SECRET") or secrets.token_hex(32)
     merge(file, values)

@@ -1,10 +1,11 @@
 """Every BULKHEAD_* variable: typed, documented, in one place.
 
-A value comes from the environment, else from the file `var/bulkhead.env` that `bulkhead up` writes for its private
-platform, else from the default below. So a laptop needs no setting and a plant sets two URLs.
+A value comes from the environment, else from the file `bulkhead.env` in BULKHEAD_VAR that `bulkhead up` writes for its
+private platform, else from the default below. So a laptop needs no setting and a plant sets two URLs.
 """
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VAR = Path("var")
-ENVIRONMENT_FILE = VAR / "bulkhead.env"
+ENVIRONMENT_FILE = "bulkhead.env"
 
 MIB = 1024 * 1024
 
@@ -25,7 +26,6 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="BULKHEAD_",
-        env_file=ENVIRONMENT_FILE,
         env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
@@ -144,4 +144,5 @@ def _json(value: object, example: str) -> object:
 @cache
 def settings() -> Settings:
     """The settings of this process, read once."""
-    return Settings()
+    var = Path(os.environ.get("BULKHEAD_VAR") or VAR)
+    return Settings(_env_file=var / ENVIRONMENT_FILE)

@@ -14,6 +14,7 @@ import pytest
 
 from embedded.ports import LOOPBACK, kept_ports
 from embedded.process import Program
+from tasks.ledger import State
 from tests.integration.renders import Renders, eventually
 from tests.services.platform import ROOT, Platform
 
@@ -114,3 +115,18 @@ def succeeded(tasks: dict[str, Any] | None, job_id: str) -> Any:
     """The task of this job if Flower has seen it succeed."""
     task = (tasks or {}).get(job_id)
     return task if task and task["state"] == "SUCCESS" else None
+
+
+def test_given_a_job_that_is_revoked_then_it_is_run_all_the_same_for_the_ledger_promised_it(
+    platform: Platform, sent: Renders
+) -> None:
+    platform.start_worker()
+    message = sent.make()
+
+    revoked = celery(platform, "control", "revoke", message.job)
+    assert revoked.returncode == 0, revoked.stderr
+    sent.accept(message)
+    sent.publish(message)
+
+    assert sent.finished(message.job).state is State.SUCCEEDED
+    assert f"Job {message.job} was revoked" in (platform.directory / "log" / "render1.log").read_text()

@@ -9,6 +9,7 @@ from celery import Task
 from celery.exceptions import WorkerLostError
 from celery.utils.log import get_logger
 from celery.worker.request import Request
+from celery.worker.state import revoked as revoked_tasks
 
 from tasks.settings import settings
 from workers.fence import notes
@@ -34,6 +35,14 @@ class FencedRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.time_limits = (None, None)  # a message cannot move the fence: the task's own limits hold
+
+    def revoked(self) -> bool:
+        """Never: `celery control revoke` would drop the message, and the ledger, which promised the job, would have it
+        published again. A job is cancelled in the ledger.
+        """
+        if self.id in revoked_tasks:
+            logger.warning("Job %s was revoked, but is run: cancel it with DELETE /renders/%s.", self.id, self.id)
+        return False
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """A child has begun."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tasks.settings import Settings
+from tasks.settings import Settings, settings
 
 
 @pytest.fixture(autouse=True)
@@ -29,18 +29,22 @@ def test_given_nothing_then_everything_lies_below_var_and_listens_on_loopback() 
     assert settings.tokens == {}
 
 
+@pytest.mark.parametrize("var", ["", "elsewhere"])
 def test_given_a_file_of_the_private_platform_then_it_is_read_and_the_environment_comes_before_it(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, var: str
 ) -> None:
-    (elsewhere / "var").mkdir()
-    (elsewhere / "var" / "bulkhead.env").write_text(
-        "BULKHEAD_PORT=9001\nBULKHEAD_MAX_DEATHS=5\nBULKHEAD_UNKNOWN=1\nPATH=/nowhere\n"
-    )
+    for directory in ("var", "elsewhere"):
+        (elsewhere / directory).mkdir()
+        deaths = 5 if directory == (var or "var") else 6
+        (elsewhere / directory / "bulkhead.env").write_text(
+            f"BULKHEAD_PORT=9001\nBULKHEAD_MAX_DEATHS={deaths}\nBULKHEAD_UNKNOWN=1\nPATH=/nowhere\n"
+        )
     monkeypatch.setenv("BULKHEAD_PORT", "9002")
+    monkeypatch.setenv("BULKHEAD_VAR", var) if var else monkeypatch.delenv("BULKHEAD_VAR", raising=False)
 
-    settings = Settings()
+    found = settings.__wrapped__()
 
-    assert (settings.port, settings.max_deaths) == (9002, 5)
+    assert (found.port, found.max_deaths) == (9002, 5)
 
 
 def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
