@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import resource
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -73,8 +72,13 @@ def _render(running: Running) -> Done:
             _draw(running, source, key, message)
     except NotFound as error:
         raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return Done(key, {"seconds": round(time.monotonic() - started, 3), "peak_bytes": usage.ru_maxrss * 1024})
+    return Done(key, {"seconds": round(time.monotonic() - started, 3), "peak_bytes": peak_bytes()})
+
+
+def peak_bytes() -> int:
+    """Largest resident set of this process so far; `ru_maxrss` outlives `exec` and may be a parent's."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
 def _plan(running: Running, source: Path, message: renders.RenderMessage, digest: str) -> None:
