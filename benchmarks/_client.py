@@ -1,4 +1,4 @@
-"""An open-loop HTTP client: `python -m benchmarks._client URL RATE SECONDS` prints what it saw as JSON.
+"""An open-loop HTTP client: `python -m benchmarks._client URL RATE WARM_UP SECONDS` prints what it saw as JSON.
 
 It sends at fixed times, over connections that are kept, and opens another one when all of them wait for an answer.
 """
@@ -41,6 +41,7 @@ class Load:
     head: bytes
     before: bytes
     after: bytes
+    counts_from: float = 0.0  # a request due earlier is part of the warm-up
     idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
     open: int = 0
     connections: int = 0
@@ -65,7 +66,8 @@ class Load:
             self.open -= 1
             return
         now = asyncio.get_running_loop().time()
-        self.latencies.append(now - due)
+        if due >= self.counts_from:
+            self.latencies.append(now - due)
         self.idle.append((now, reader, writer))
         if status == 202:
             self.jobs.append(json.loads(body)["id"])
@@ -92,15 +94,16 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return int(head[9:12]), await reader.readexactly(length)
 
 
-async def run(url: str, rate: float, seconds: float) -> dict[str, object]:
-    """Send `rate` requests a second for so many seconds, and wait for their answers."""
+async def run(url: str, rate: float, warm_up: float, seconds: float) -> dict[str, object]:
+    """Send `rate` requests a second for `warm_up` and then `seconds` more, and wait for their answers."""
     load = _prepared(url)
     loop = asyncio.get_running_loop()
     base = time.time_ns()  # so that no drawing was sent by an earlier run
     began = loop.time() + 0.2
+    load.counts_from = began + warm_up
     used = time.process_time()
     requests = []
-    for number in range(round(rate * seconds)):
+    for number in range(round(rate * (warm_up + seconds))):
         due = began + number / rate
         if (early := due - loop.time()) > 0:
             await asyncio.sleep(early)
@@ -139,4 +142,4 @@ def _prepared(url: str) -> Load:
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    print(json.dumps(asyncio.run(run(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))))
+    print(json.dumps(asyncio.run(run(sys.argv[1], *map(float, sys.argv[2:5])))))

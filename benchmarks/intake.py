@@ -4,7 +4,8 @@
 
 Starts a RabbitMQ, the web tier, upkeep and two render workers of its own. A client process of its own sends distinct
 drawings of one megabyte at a steady rate over kept connections, whether or not the answers keep pace; each latency is
-counted from the moment its request was due. The workers render meanwhile, and what is left afterwards. The last line of
+counted from the moment its request was due, once a warm-up is over: a server's first requests open its connections to
+broker and ledger. The workers render meanwhile, and what is left afterwards. The last line of
 output is one JSON object: `p50_ms`, `p99_ms`, `per_second` (answers 202), `lost` (jobs answered 202 that did not
 succeed), `rejected` (any other answer, by status), `client_cpu` (share of one core).
 """
@@ -37,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rate", type=float, default=100, help="requests a second (100)")
     parser.add_argument("--seconds", type=float, default=30, help="length of the load (30)")
+    parser.add_argument("--warm-up", type=float, default=3, help="seconds before it that do not count (3)")
     parser.add_argument("--workers", type=int, default=WORKERS, help="render workers (2)")
     asked = parser.parse_args()
     with scratch() as home, running_broker(home) as url, running_platform(home, url) as platform:
@@ -44,16 +46,18 @@ def main() -> None:
         platform.start_upkeep()
         for number in range(asked.workers):
             platform.start_worker(f"render{number + 1}")
-        load = sent(platform.url, asked.rate, asked.seconds, home)
+        load = sent(platform.url, asked.rate, asked.warm_up, asked.seconds, home)
         tell(f"{len(load['jobs'])} jobs accepted; waiting for the last of them")
         rendered, lost = settle(platform, load["jobs"])
     report(summary(load, asked.seconds) | {"lost": lost, "rendered_meanwhile": rendered})
 
 
-def sent(url: str, rate: float, seconds: float, home: Path) -> dict[str, Any]:
+def sent(url: str, rate: float, warm_up: float, seconds: float, home: Path) -> dict[str, Any]:
     """What the client saw: `latencies` in seconds, `jobs` accepted, `rejected` by status, `cpu` seconds."""
-    command = [sys.executable, "-m", "benchmarks._client", url, str(rate), str(seconds)]
-    client = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 120, check=False)
+    command = [sys.executable, "-m", "benchmarks._client", url, str(rate), str(warm_up), str(seconds)]
+    client = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=warm_up + seconds + 120, check=False
+    )
     (home / "client.log").write_text(client.stderr)
     if client.returncode:
         raise RuntimeError(f"The client failed:\n{client.stderr[-2000:]}")

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     )
     jobs_per_child: int = Field(50, ge=1, description="Jobs after which a worker child is replaced.")
     child_niceness: int = Field(
-        10, ge=0, le=19, description="Niceness of a rendering child, so that intake and broker stay quick beside it."
+        19, ge=0, le=19, description="Niceness of a rendering child, so that intake and broker stay quick beside it."
     )
 
     # Upkeep

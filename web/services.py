@@ -21,7 +21,7 @@ from web.metrics import Metrics
 from web.problems import unavailable
 from web.watchers import Watchers
 
-THREADS = 8  # blocking calls at once; each may hold one connection to ledger and broker, and SQLite has one writer
+THREADS = 4  # blocking calls at once: more of them only fight for the interpreter and for SQLite's one writer
 BACKLOG = 200  # calls that may wait for a thread; those beyond would wait for seconds and are better told to come back
 
 P = ParamSpec("P")

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from tasks.ledger.database import Database
 from tasks.ledger.schema import attempts, jobs, requests
 from tasks.ledger.states import FINAL, OPEN, REPLAYABLE, WAITING, Job, Outcome, State, is_overdue
-from tasks.ledger.together import Together
+from tasks.together import Together
 
 # How far back, in patiences, to look for what the workers took last.
 RECENTLY = 10

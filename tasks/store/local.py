@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,7 @@ from typing import BinaryIO
 from tasks.store.errors import NotFound, StoreError, translate
 from tasks.store.keys import check_key
 from tasks.store.staging import CHUNK, Writer, copy
+from tasks.together import Together
 
 TEMPORARY = ".tmp"  # no key can name it: parts never start with a dot
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -30,6 +31,7 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._temporary = self._root / TEMPORARY
+        self._flushing = Together(flush_directories)
         try:
             self._temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -139,7 +141,7 @@ class LocalStore:
     def _move_file(self, path: Path, key: str) -> None:
         with self._parent(key, make=True) as (directory, name):
             os.replace(path, name, dst_dir_fd=directory)
-            os.fsync(directory)
+            self._flushing.do(directory)
 
     def _move_tree(self, source: Path, prefix: str) -> bool:
         """Rename a tree into place; False, and the tree dropped, when another came first."""
@@ -183,6 +185,12 @@ def descend(directory: int, part: str, *, make: bool) -> int:
             os.mkdir(part, dir_fd=directory)
             os.fsync(directory)
     return os.open(part, DIRECTORY, dir_fd=directory)
+
+
+def flush_directories(descriptors: Iterable[int]) -> None:
+    """fsync open directories, each once however many of the descriptors are open on it."""
+    for descriptor in {os.fstat(descriptor).st_ino: descriptor for descriptor in descriptors}.values():
+        os.fsync(descriptor)
 
 
 def copy_tree(source: Path, target: Path) -> None:

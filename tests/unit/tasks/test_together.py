@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.ledger.together import Together
+from tasks.together import Together
 
 PATIENCE = 10.0
 

@@ -1,0 +1,107 @@
+"""Layers of an SVG: groups right below its root, as Inkscape marks them or as they are named."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.parsers import expat
+
+NAMESPACE = "http://www.w3.org/2000/svg"
+_GROUP = f"{NAMESPACE} g"
+_INKSCAPE = "http://www.inkscape.org/namespaces/inkscape"
+
+# Groups that are told apart; a drawing with more of them is drawn as one.
+MAX_LAYERS = 256
+
+BASE = "base"
+
+# What can be seen without being referred to (SVG 2, 3.3); anything else below the root is a definition or a note.
+_DRAWN = frozenset(
+    f"{NAMESPACE} {name}"
+    for name in (
+        *("a", "circle", "ellipse", "foreignObject", "g", "image", "line", "path", "polygon", "polyline", "rect"),
+        *("svg", "switch", "text", "use"),
+    )
+)
+_NOT_SHOWN = re.compile(r"(?:^|;)\s*display\s*:\s*none\b")
+
+
+@dataclass(frozen=True)
+class Child:
+    """An element right below the root: `name` is its layer's, None where it has none."""
+
+    drawn: bool
+    name: str | None
+    marked: bool
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class SvgLayer:
+    """Neighbours among the root's children that make one layer. `children` are their indexes, in drawing order."""
+
+    name: str
+    children: tuple[int, ...]
+    hidden: bool = False
+
+
+def child(element: str, attributes: dict[str, str]) -> Child:
+    """What an element below the root is; names carry their namespace, separated by a space."""
+    group = element == _GROUP
+    marked = group and attributes.get(f"{_INKSCAPE} groupmode") == "layer"
+    name = attributes.get(f"{_INKSCAPE} label") or attributes.get("id") if marked else attributes.get("id")
+    hidden = attributes.get("display") == "none" or _NOT_SHOWN.search(attributes.get("style", "")) is not None
+    return Child(element in _DRAWN, name if group else None, marked, group and hidden)
+
+
+def layers_of(children: Sequence[Child]) -> list[SvgLayer]:
+    """Layers in drawing order, what lies on none as `base`, `base 2` and so on; empty where there are none to tell.
+
+    Groups that Inkscape marks count alone where there are any, else those with an id; one is not worth telling apart.
+    """
+    marked = any(one.marked for one in children)
+    named = [one.name if one.marked or not marked else None for one in children]
+    if not 2 <= sum(name is not None for name in named) <= MAX_LAYERS:
+        return []
+    layers: list[SvgLayer] = []
+    rest: list[int] = []
+    runs = 0
+
+    def end_run() -> None:
+        nonlocal runs
+        if rest:
+            runs += 1
+            layers.append(SvgLayer(BASE if runs == 1 else f"{BASE} {runs}", tuple(rest)))
+            rest.clear()
+
+    for index, (one, name) in enumerate(zip(children, named, strict=True)):
+        if name is not None:
+            end_run()
+            layers.append(SvgLayer(name, (index,), one.hidden))
+        elif one.drawn:
+            rest.append(index)
+    end_run()
+    return layers
+
+
+def count(text: bytes) -> int | None:
+    """How many layers a whole SVG has, 1 where it is drawn as one; None where it is not well-formed to its end."""
+    children: list[Child] = []
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        if depth == 1:
+            children.append(child(name, attributes))
+        depth += 1
+
+    def end(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        parser.Parse(text, True)  # noqa: FBT003 - the parser takes no keyword
+    except expat.ExpatError:
+        return None
+    return len(layers_of(children)) or 1
