@@ -1,12 +1,20 @@
 """What may be asked, of whom, at what price: the contract between publishers and workers.
 
-`celery -A tasks worker` and `celery -A tasks flower` find the app here. It registers no task itself: workers load
-theirs by name (`include`), publishers send by name, so importing this package loads nothing heavy.
+`celery -A tasks worker` and `celery -A tasks flower` find the app here; `from tasks import app` does, too.
 """
 
-from celery import Celery
+from typing import TYPE_CHECKING
 
-app = Celery("bulkhead")
-app.config_from_object("tasks.configuration")
+if TYPE_CHECKING:
+    from tasks.application import app
 
 __all__ = ["app"]
+
+
+def __getattr__(name: str) -> object:
+    """The app when it is first asked for: the bare engine does without Celery and its 20 MB."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tasks.application import app
+
+    return app
