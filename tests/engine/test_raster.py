@@ -143,6 +143,73 @@ def test_given_a_picture_that_is_stored_turned_then_preview_and_tiles_are_uprigh
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_given_a_region_when_rendered_then_preview_and_tiles_are_that_part_of_the_upright_picture(
+    tmp_path: Path, out: Path, draw: Render, orientation: int
+) -> None:
+    manifest = draw(save_turned(tmp_path / "a.tif", orientation), tiles=True, region="1000,2500,6000,7500")
+    upright = UPRIGHT[orientation](RGB)
+    height, width = upright.shape[:2]
+    expected = upright[height // 4 : height * 3 // 4, width // 10 : width * 6 // 10]
+    preview = np.asarray(Image.open(out / "preview.webp").convert("RGB"))
+    assert np.array_equal(shown(out, manifest), expected)
+    assert np.abs(preview.astype(int) - expected).mean() < 1
+    assert (manifest.source.height, manifest.source.width) == (height, width)
+
+
+def test_given_a_region_of_a_scan_when_rendered_then_it_fills_the_width_and_is_not_enlarged(
+    tmp_path: Path, draw: Render
+) -> None:
+    image(RGB, "srgb").pngsave(str(tmp_path / "a.png"))
+    small = draw(tmp_path / "a.png", width=175, region="5000,0,10000,10000")
+    assert (small.preview.width, small.preview.height) == (109, 175)
+    large = draw(tmp_path / "a.png", width=4096, region="5000,0,10000,10000")
+    assert (large.preview.width, large.preview.height) == (350, 560)
+
+
+@pytest.mark.parametrize(("dpi", "width", "warnings"), [(100, 350, []), (200, 700, []), (300, 700, ["own-resolution"])])
+def test_given_a_resolution_when_a_scan_tells_its_own_then_its_size_follows(
+    tmp_path: Path, draw: Render, dpi: int, width: int, warnings: list[str]
+) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.tif", dpi=(200, 200))
+    manifest = draw(tmp_path / "a.tif", dpi=dpi)
+    assert manifest.preview.width == width
+    assert [warning.code for warning in manifest.warnings] == warnings
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.jpg", "a.webp"])
+def test_given_a_resolution_when_a_picture_does_not_tell_its_own_then_it_is_refused(
+    tmp_path: Path, draw: Render, name: str
+) -> None:
+    Image.fromarray(RGB).save(tmp_path / name)
+    with pytest.raises(BlueprintError) as caught:
+        draw(tmp_path / name, dpi=300)
+    assert caught.value.code == "no-resolution"
+    assert caught.value.message.endswith("Ask for a width in pixels.")
+
+
+def test_given_layers_of_a_scan_when_asked_for_then_the_base_is_all_there_is(tmp_path: Path, draw: Render) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    assert draw(tmp_path / "a.png", layers="base").layers[0].visible
+    with pytest.raises(BlueprintError) as caught:
+        draw(tmp_path / "a.png", layers="base,Walls")
+    assert caught.value.code == "no-such-layer"
+    assert caught.value.message == (
+        "There is no layer 'Walls': a picture has its base alone. "
+        "Leave `layers` empty; `line_work` lifts the ink off a scan."
+    )
+
+
+def test_given_a_preview_larger_than_a_worker_when_asked_for_then_the_error_says_which_width_fits(
+    tmp_path: Path, draw: Render
+) -> None:
+    (pyvips.Image.black(5000, 5000) + 255).cast("uchar").pngsave(str(tmp_path / "a.png"))
+    with pytest.raises(BlueprintError) as caught:
+        draw(tmp_path / "a.png", width=5000)
+    assert caught.value.message.endswith("Ask for a width of 4000 or less.")
+    assert draw(tmp_path / "a.png", width=5000, region="0,0,1000,1000").preview.width == 500
+
+
 def test_given_a_turned_picture_too_large_to_unpack_then_it_is_refused_with_what_to_do(
     tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,10 +22,11 @@ from workers.blueprint.progress import Progress
 from workers.blueprint.sizes import fit
 from workers.blueprint.sources import Geometry, SourceLayer, Strips
 from workers.blueprint.sources.ink import Ink
-from workers.blueprint.sources.turned import lies, turned
+from workers.blueprint.sources.turned import lies, stored, turned
 
-# Passed to the loader itself: the thumbnailer drops its own argument of that name.
-FAIL_ON_DAMAGE = "fail_on=error"
+# Passed to the loader itself: the thumbnailer drops its own argument of that name. What is lost or cannot be decoded
+# ends the render; what the decoder only doubts (a fax line with a bad code, stray bytes in a JPEG) is drawn and told.
+FAIL_ON_DAMAGE, FAIL_ON_DOUBT = "fail_on=error", "fail_on=warning"
 
 # libtiff refuses strips of more than 50 MB packed. The plan has counted their bytes, so the cap may go.
 NO_CAP = "unlimited=true"
@@ -34,6 +35,10 @@ NO_CAP = "unlimited=true"
 ROWS = 16
 
 BASE, LINE_WORK = range(2)
+NAMES = ("base", "line-work")
+
+MILLIMETRES_PER_INCH = 25.4
+UNSTATED = frozenset({25, 72})  # what libvips takes for the dots an inch of a picture that does not tell them
 
 
 @dataclass
@@ -49,19 +54,19 @@ class RasterSource:
 
     @cached_property
     def base(self) -> Piece:
-        """The picture at the preview's size."""
+        """The picture, or the part of it asked for, at the preview's size. Decoded twice where there is damage."""
         with self._decoding():
-            image = pyvips.Image.thumbnail_source(
-                pyvips.Source.new_from_file(str(self.path)),
-                self.options.width,
-                height=self.options.width,
-                size="down",
-                export_profile="srgb",
-                option_string=",".join(self._loader()),
-            )
-            image.set_progress(True)
-            image.signal_connect("eval", lambda _image, at: self.progress.at("draw", at.percent / 100))
-            base = piece(image)
+            longer = self._longer()
+            try:
+                base = self._shrunk(longer, FAIL_ON_DOUBT)
+            except pyvips.Error as error:
+                told = reason(error) if error.detail else "its decoder found errors"
+                base = self._shrunk(longer, FAIL_ON_DAMAGE)
+                self._warn(
+                    "damaged",
+                    f"The {self.plan.format.upper()} is damaged ({told}) and may look otherwise than it should. "
+                    "Compare it with the original.",
+                )
         give_back()
         return base
 
@@ -78,7 +83,7 @@ class RasterSource:
     @property
     def layers(self) -> Sequence[SourceLayer]:
         """The base, and the line work on request."""
-        names = ("base", "line-work") if self.options.line_work else ("base",)
+        names = NAMES if self.options.line_work else NAMES[:1]
         return [SourceLayer(name, (0, 0, *self.size)) for name in names]
 
     def preview(self) -> Piece:
@@ -92,7 +97,7 @@ class RasterSource:
     def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Strips:
         """The picture at its full size. See `turned` for what a picture that lies on its side costs."""
         with self._decoding():
-            image = normal(self._open(), background)
+            image = normal(self._open(FAIL_ON_DAMAGE), background)
         lift = self._ink.lift if index == LINE_WORK else _as_it_is
         channels = 4 if index == LINE_WORK else image.bands
 
@@ -100,23 +105,68 @@ class RasterSource:
             with self._decoding(), turned(image, scratch) as upright:
                 yield from map(lift, _rows(upright))
 
-        return Strips(self._size, channels, read)
+        return Strips(_upright(image), channels, read)
 
     @cached_property
     def _size(self) -> tuple[int, int]:
-        image = self._open()
-        return (image.height, image.width) if lies(image) else (image.width, image.height)
+        with self._decoding():
+            return _upright(self._whole(FAIL_ON_DAMAGE))
 
     @cached_property
     def _ink(self) -> Ink:
         return Ink.of(self.base.pixels)
 
-    def _open(self) -> "pyvips.Image":
-        source = pyvips.Source.new_from_file(str(self.path))
-        return pyvips.Image.new_from_source(source, ",".join(self._loader()), access="sequential")
+    def _longer(self) -> int:
+        """Pixels that the preview may have on its longer side; checks that they fit into a worker."""
+        image = self._open(FAIL_ON_DAMAGE)
+        longer: int = self._by_resolution(image) if self.options.dpi else self.options.width
+        fit(image.width, image.height, longer, enlarge=False)
+        return longer
 
-    def _loader(self) -> list[str]:
-        return [FAIL_ON_DAMAGE] + ([f"page={self.options.page - 1}", NO_CAP] if self.plan.format == "tiff" else [])
+    def _by_resolution(self, image: "pyvips.Image") -> int:
+        own = round(float(max(image.xres, image.yres)) * MILLIMETRES_PER_INCH)
+        if own in UNSTATED:
+            raise BlueprintError(
+                "no-resolution",
+                f"This {self.plan.format.upper()} does not say how large it is on paper, so a resolution cannot be "
+                "kept. Ask for a width in pixels.",
+            )
+        if own < self.options.dpi:
+            self._warn(
+                "own-resolution", f"The picture has {own} pixels an inch and is not enlarged to {self.options.dpi}."
+            )
+        return max(1, round(max(_upright(image)) * min(1.0, self.options.dpi / own)))
+
+    def _shrunk(self, longer: int, fail_on: str) -> Piece:
+        if self.options.region:
+            image = self._open(fail_on).thumbnail_image(longer, height=longer, size="down", export_profile="srgb")
+        else:
+            image = pyvips.Image.thumbnail_source(
+                pyvips.Source.new_from_file(str(self.path)),
+                longer,
+                height=longer,
+                size="down",
+                export_profile="srgb",
+                option_string=self._loader(fail_on),
+            )
+        image.set_progress(True)
+        image.signal_connect("eval", lambda _image, at: self.progress.at("draw", at.percent / 100))
+        return piece(image)
+
+    def _open(self, fail_on: str) -> "pyvips.Image":
+        """The part asked for, as it is stored. Rows above it are decoded and dropped."""
+        image = self._whole(fail_on)
+        return image.crop(*stored(image, self.options.window)) if self.options.region else image
+
+    def _whole(self, fail_on: str) -> "pyvips.Image":
+        source = pyvips.Source.new_from_file(str(self.path))
+        return pyvips.Image.new_from_source(source, self._loader(fail_on), access="sequential")
+
+    def _loader(self, fail_on: str) -> str:
+        return f"{fail_on},page={self.options.page - 1},{NO_CAP}" if self.plan.format == "tiff" else fail_on
+
+    def _warn(self, code: str, message: str) -> None:
+        self.warnings = (*self.warnings, Warning(code=code, message=message))
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
@@ -131,10 +181,13 @@ class RasterSource:
 
 
 def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> RasterSource:
-    """Open page `options.page`, never enlarged. Raises `BlueprintError` (`no-such-page`, `broken-picture`)."""
+    """Open page `options.page`, never enlarged.
+
+    Raises `BlueprintError` (`no-such-page`, `no-such-layer`, `no-resolution`, `too-large`, `broken-picture`).
+    """
     if options.page > plan.pages:
         raise BlueprintError("no-such-page", f"Page {options.page} was asked for; this picture has {plan.pages}.")
-    fit(plan.width or 1, plan.height or 1, options.width, enlarge=False)
+    _check_layers(options)
     progress.at("open")
     prepare_vips()
     return RasterSource(plan, path, options, progress)
@@ -169,6 +222,21 @@ def reason(error: "pyvips.Error") -> str:
     """First line of what libvips has to say."""
     lines = [line.strip() for line in str(error.detail or error.message).splitlines() if line.strip()]
     return lines[0] if lines else "no reason given"
+
+
+def _check_layers(options: RenderOptions) -> None:
+    """The base is all that a picture shows; its line work comes beside it."""
+    for name in options.layer_names:
+        if name != NAMES[BASE]:
+            raise BlueprintError(
+                "no-such-layer",
+                f"There is no layer {name!r}: a picture has its {NAMES[BASE]} alone. "
+                "Leave `layers` empty; `line_work` lifts the ink off a scan.",
+            )
+
+
+def _upright(image: "pyvips.Image") -> tuple[int, int]:
+    return (image.height, image.width) if lies(image) else (image.width, image.height)
 
 
 def _as_it_is(pixels: Pixels) -> Pixels:

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pyvips
 
+from tasks.renders import PERMYRIAD, Region
 from workers.blueprint.errors import BlueprintError
+from workers.blueprint.piece import Box
 
 UPRIGHT, MIRRORED, LYING = 1, 2, 5  # from 5 on, rows are columns
+
+# Orientations whose upright picture starts at the stored one's last column or row (TIFF 6.0, tag 274): the first two
+# kinds mirror it, and a picture that lies is transposed after.
+_FROM_RIGHT, _FROM_BELOW = frozenset({2, 3, 6, 7}), frozenset({3, 4, 7, 8})
 
 # The largest copy on disk: an A0 sheet at 600 dpi in colour has 0.8 GB.
 MAX_UNPACKED = 2 * 1024**3
@@ -20,6 +26,21 @@ _TILE = 512
 def lies(image: "pyvips.Image") -> bool:
     """Whether width and height change places when the picture is set upright."""
     return _orientation(image) >= LYING
+
+
+def stored(image: "pyvips.Image", window: Region) -> Box:
+    """Where `window` (left, top, right, bottom of the upright picture in ten-thousandths) is stored, in pixels."""
+    orientation = _orientation(image)
+    left, top, right, bottom = window
+    if orientation in _FROM_RIGHT:
+        left, right = PERMYRIAD - right, PERMYRIAD - left
+    if orientation in _FROM_BELOW:
+        top, bottom = PERMYRIAD - bottom, PERMYRIAD - top
+    if orientation >= LYING:
+        left, top, right, bottom = top, left, bottom, right
+    x, y = left * image.width // PERMYRIAD, top * image.height // PERMYRIAD
+    across, down = round((right - left) * image.width / PERMYRIAD), round((bottom - top) * image.height / PERMYRIAD)
+    return x, y, min(max(1, across), image.width - x), min(max(1, down), image.height - y)
 
 
 @contextmanager
