@@ -7,6 +7,7 @@
 The format is told from the bytes, never from the name. Each format's header is read by the module of its name.
 """
 
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -39,7 +40,10 @@ def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH, tiles: b
     `filename` is what the user calls it, used in messages only. Reads at most a few megabytes wherever the file is
     large. Raises `PlanError` (`Empty`, `UnknownFormat`, `Truncated`, `Unsupported`) with what to do next.
     """
-    size = path.stat().st_size
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # to open a pipe would mean to wait for its writer
+        raise Unsupported("This is no file but a folder, a pipe or a device. Send the drawing's file.")
+    size = about.st_size
     if size == 0:
         raise Empty("The file is empty. Export the drawing again and check that the upload is complete.")
     with path.open("rb") as file:

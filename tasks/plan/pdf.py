@@ -7,6 +7,7 @@ from tasks.plan.model import Header, Truncated
 from tasks.plan.tail import tail
 
 WINDOW = 1024 * 1024
+LINEARIZED_WINDOW = 2048  # its dictionary lies in the first 1024 bytes from the header (ISO 32000-1, F.3.3)
 MAX_PAGES = 100_000
 SECONDS_PER_BYTE = 50e-9
 # pdfium's reading, and the copies of which layers are switched on.
@@ -23,6 +24,6 @@ def read(file: BinaryIO, size: int) -> Header:
     if b"startxref" not in end:
         raise Truncated("The PDF has no end. Upload it again, or print it to a new PDF.")
     counts = [int(found) for part in (head, end) for found in _COUNT.findall(part)]
-    counts += [int(found) for found in _LINEARIZED.findall(head)]
+    counts += [int(found) for found in _LINEARIZED.findall(head[:LINEARIZED_WINDOW])]
     pages = min(max(counts, default=1), MAX_PAGES)
     return Header(pages=max(pages, 1), working_bytes=BYTES_PER_BYTE * size, seconds=0.2 + SECONDS_PER_BYTE * size)

@@ -1,6 +1,7 @@
 """SVG: the root element, through a streaming parser that refuses entities and stops there; of small files, layers."""
 
 import re
+from math import isinf
 from typing import BinaryIO
 from xml.parsers import expat
 
@@ -15,6 +16,7 @@ BYTES_PER_BYTE = 40  # librsvg's tree beside the text
 
 # CSS 2.1, 4.3.2: absolute lengths at 96 pixels an inch.
 _PIXELS = {"": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
+_LONGEST_LENGTH = 64  # characters; what goes on longer is no length, and would keep the pattern busy
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*\Z")
 
 
@@ -44,6 +46,8 @@ def size_of(attributes: dict[str, str]) -> tuple[float, float] | None:
     box = _view_box(attributes.get("viewBox", ""))
     if box and not (width and height):
         width, height = _complete(width, height, *box)
+    if isinf(width or 0) or isinf(height or 0):
+        raise Unsupported("The SVG's width and height are beyond all numbers. Set them to the drawing's size.")
     return (width, height) if width and height else None
 
 
@@ -77,13 +81,13 @@ def _root(file: BinaryIO) -> dict[str, str]:
                 break
     except _RootFoundError:
         return found
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the others are about its encoding
         raise UnknownFormat(f"This looks like SVG, but is not well-formed XML ({error}). Send {ACCEPTED}.") from None
     raise UnknownFormat(f"This is XML, but no SVG element was found at its start. Send {ACCEPTED}.")
 
 
 def _length(text: str | None) -> float | None:
-    match = _LENGTH.match(text or "")
+    match = _LENGTH.match(text) if text and len(text) <= _LONGEST_LENGTH else None
     if match is None or match[2] not in _PIXELS:
         return None
     return float(match[1]) * _PIXELS[match[2]]

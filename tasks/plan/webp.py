@@ -14,6 +14,8 @@ def read(file: BinaryIO, size: int) -> Header:
     if len(head) < 30 or int.from_bytes(head[4:8], "little") + 8 > size:
         raise Truncated("The WebP file is shorter than its header says. Upload it again.")
     width, height = _canvas(head[12:16], head[20:30])
+    if not width or not height:
+        raise _invalid()
     # libwebp decodes the whole picture: 4 bytes a pixel, and libvips holds it once more.
     return Header(
         width, height, working_bytes=8 * width * height, seconds=SECONDS_PER_PIXEL * width * height, channels=4
@@ -29,4 +31,8 @@ def _canvas(chunk: bytes, body: bytes) -> tuple[int, int]:
     if chunk == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
         width, height = struct.unpack("<HH", body[6:10])
         return width & 0x3FFF, height & 0x3FFF
-    raise Unsupported("The WebP header is not valid. Open the picture in an editor and save it again.")
+    raise _invalid()
+
+
+def _invalid() -> Unsupported:
+    return Unsupported("The WebP header is not valid. Open the picture in an editor and save it again.")
