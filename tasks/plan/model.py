@@ -77,6 +77,12 @@ class Truncated(PlanError):
     code = "truncated"
 
 
+class NoSuchPage(PlanError):
+    """The file has fewer pages."""
+
+    code = "no-such-page"
+
+
 class Unsupported(PlanError):
     """The format is known, and this kind of it cannot be drawn."""
 

@@ -102,6 +102,6 @@ def count(text: bytes) -> int | None:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     try:
         parser.Parse(text, True)  # noqa: FBT003 - the parser takes no keyword
-    except expat.ExpatError:
+    except (expat.ExpatError, LookupError, ValueError):  # the others are about its encoding
         return None
     return len(layers_of(children)) or 1

@@ -1,10 +1,10 @@
-"""TIFF 6.0 and BigTIFF: the first image file directory, and a bounded walk along the others to count pages."""
+"""TIFF 6.0 and BigTIFF: the image file directory of a page, and a bounded walk along the others to count them."""
 
 import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from tasks.plan.model import Header, Truncated, Unsupported
+from tasks.plan.model import Header, NoSuchPage, Truncated, Unsupported
 
 MAX_PAGES = 4096
 MAX_ENTRIES = 4096
@@ -25,15 +25,21 @@ _FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _Tags = dict[int, tuple[int, int, bytes]]  # type, count, value or offset
 
 
-def read(file: BinaryIO, size: int) -> Header:
-    """Geometry, pages and decoding cost. Raises `Truncated` or `Unsupported` (a directory that is not one)."""
+def read(file: BinaryIO, size: int, page: int = 1) -> Header:
+    """Geometry and decoding cost of a page, and how many there are.
+
+    Raises `NoSuchPage`, `Truncated` or `Unsupported` (a directory that is not one).
+    """
     head = file.read(4)
     order = "<" if head[:2] == b"II" else ">"
     reader = _Reader(file, size, order, "QHHQ8sQ") if b"+" in head else _Reader(file, size, order, "HHHI4sI")
     (first,) = reader.unpack(8 if b"+" in head else 4, reader.link)
-    tags, following = reader.directory(first)
+    pages = reader.pages(first)
+    if page > len(pages):
+        raise NoSuchPage(f"Page {page} was asked for; this picture has {len(pages)}.")
+    tags = reader.directory(pages[page - 1])
     reader.check_extent(tags)
-    return _header(reader, tags, reader.pages(first, following))
+    return _header(reader, tags, len(pages))
 
 
 @dataclass(frozen=True)
@@ -60,22 +66,20 @@ class _Reader:
         self.file.seek(at)
         return struct.unpack(self.order + form, self.file.read(length))
 
-    def directory(self, at: int) -> tuple[_Tags, int]:
-        """Entries of the directory at byte `at`, and where the next one lies (0: nowhere)."""
+    def directory(self, at: int) -> _Tags:
+        """Entries of the directory at byte `at`."""
         entries, end = self._span(at)
-        if not 0 < entries <= MAX_ENTRIES:
-            raise Unsupported("The TIFF directory is not valid. Open the picture in an editor and save it again.")
         step = struct.calcsize("=" + self.entry)
         fields = [self.unpack(end - step * left, self.entry) for left in range(entries, 0, -1)]
-        return {tag: (kind, count, raw) for tag, kind, count, raw in fields}, self.unpack(end, self.link)[0]
+        return {tag: (kind, count, raw) for tag, kind, count, raw in fields}
 
-    def pages(self, first: int, following: int) -> int:
-        """How many directories there are; a chain that bites its tail ends there."""
-        seen, at = {first}, following
+    def pages(self, first: int) -> list[int]:
+        """Bytes at which directories lie, in order; a chain that bites its tail ends there."""
+        seen, at = {first: None}, self._following(first)
         while at and at not in seen and len(seen) < MAX_PAGES:
-            seen.add(at)
-            (at,) = self.unpack(self._span(at)[1], self.link)
-        return len(seen)
+            seen[at] = None
+            at = self._following(at)
+        return list(seen)
 
     def value(self, tags: _Tags, tag: int, index: int = 0, default: int = 0) -> int:
         """One number of `tag`, or `default` where the directory lacks it."""
@@ -99,9 +103,15 @@ class _Reader:
                 if self.value(tags, offsets, last) + self.value(tags, counts, last) > self.size:
                     raise Truncated("The TIFF ends before its picture does. Upload it again.")
 
+    def _following(self, at: int) -> int:
+        """Where the directory after the one at `at` lies (0: nowhere)."""
+        return int(self.unpack(self._span(at)[1], self.link)[0])
+
     def _span(self, at: int) -> tuple[int, int]:
         """Number of entries of the directory at `at`, and the byte after them."""
         (entries,) = self.unpack(at, self.form[0])
+        if not 0 < entries <= MAX_ENTRIES:
+            raise Unsupported("The TIFF directory is not valid. Open the picture in an editor and save it again.")
         return entries, at + struct.calcsize("=" + self.form[0]) + entries * struct.calcsize("=" + self.entry)
 
 

@@ -163,7 +163,7 @@ class _Reader:
         refuse_entities(parser)
         try:
             parser.Parse(content, True)  # noqa: FBT003 - the parser takes no keyword
-        except expat.ExpatError as error:
+        except (expat.ExpatError, LookupError, ValueError) as error:  # the others are about its encoding
             raise BlueprintError("broken-svg", f"The SVG is not well-formed XML ({error}). Export it again.") from None
         except Unsupported as error:
             raise BlueprintError(error.code, error.message) from None
