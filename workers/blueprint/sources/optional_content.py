@@ -12,6 +12,9 @@ import pikepdf
 # Layers that are told apart; a page with more of them is drawn as one.
 MAX_GROUPS = 256
 
+# What pikepdf raises on a document that is not what it says it is.
+DAMAGED = (pikepdf.PdfError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
+
 
 @dataclass(frozen=True)
 class OptionalContent:
@@ -27,7 +30,7 @@ def groups_of(content: bytes) -> list[OptionalContent]:
     try:
         with pikepdf.open(io.BytesIO(content)) as document:
             return _groups(document)
-    except (pikepdf.PdfError, ValueError, TypeError, AttributeError, KeyError, RuntimeError):
+    except DAMAGED:
         return []
 
 

@@ -21,7 +21,7 @@ from workers.blueprint.piece import Box, Piece, Pixels
 from workers.blueprint.progress import Progress
 from workers.blueprint.sizes import check_pixels, fit
 from workers.blueprint.sources import Canvas, Geometry, SourceLayer
-from workers.blueprint.sources.optional_content import OptionalContent, groups_of, switched
+from workers.blueprint.sources.optional_content import DAMAGED, OptionalContent, groups_of, switched
 
 PAPER = (255, 255, 255, 255)
 NOTHING = (255, 255, 255, 0)
@@ -80,8 +80,8 @@ class PdfSource:
         document, without = self.document, None
         if self.groups and index is not None:
             on = (self.groups[index - 1],) if index else ()
-            document = pypdfium2.PdfDocument(switched(self.content, on))
-            without = pypdfium2.PdfDocument(switched(self.content, ())) if index else None
+            document = _with_layers(self.content, on)
+            without = _with_layers(self.content, ()) if index else None
 
         def paint(size: tuple[int, int], box: Box) -> Pixels:
             drawn = _draw(document, self.options.page, size, self.window, box, paper)
@@ -106,7 +106,7 @@ class PdfSource:
         return group.name in self.options.layer_names if self.options.layers else group.visible
 
     def _switched(self, on: Sequence[OptionalContent], paper: tuple[int, int, int, int] = NOTHING) -> Piece:
-        document = pypdfium2.PdfDocument(switched(self.content, on))
+        document = _with_layers(self.content, on)
         try:
             return self._draw(document, paper)
         finally:
@@ -159,6 +159,13 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
         raise BlueprintError("broken-pdf", f"The PDF cannot be opened ({error}). Print it to a new PDF.") from error
 
 
+def _with_layers(content: bytes, on: Sequence[OptionalContent]) -> pypdfium2.PdfDocument:
+    try:
+        return pypdfium2.PdfDocument(switched(content, on))
+    except (pypdfium2.PdfiumError, *DAMAGED) as error:
+        raise BlueprintError("broken-pdf", f"Layers of this PDF cannot be drawn ({error}). Print it again.") from error
+
+
 def _check_layers(groups: Sequence[OptionalContent], options: RenderOptions) -> None:
     known = {BASE, *(group.name for group in groups)}
     for name in options.layer_names:
@@ -193,7 +200,10 @@ def _draw(
     x, y, columns, rows = box
     left, top, right, bottom = window
     across, down = round(size[0] / (right - left)), round(size[1] / (bottom - top))
-    page = document[number - 1]
+    try:
+        page = document[number - 1]
+    except (pypdfium2.PdfiumError, IndexError) as error:  # one that was mended while its layers were switched
+        raise BlueprintError("broken-pdf", f"Page {number} cannot be drawn ({error}). Print it again.") from error
     bitmap = pypdfium2.PdfBitmap.new_native(columns, rows, pdfium.FPDFBitmap_BGRA)
     try:
         bitmap.fill_rect(paper, 0, 0, columns, rows)

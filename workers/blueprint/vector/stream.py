@@ -4,6 +4,7 @@ A whole document costs about forty bytes of memory a byte of text. A streamed on
 and objects; an entity is read, drawn and forgotten.
 """
 
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,10 +25,20 @@ from ezdxf.lldxf.tags import Tags
 from tasks.plan.dxf import WHOLE_BYTES
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.blueprint.vector.tags import BinaryDxfFile, DxfFile, Sections, open_dxf, whole
+from workers.blueprint.vector.tags import BinaryDxfFile, DxfFile, Sections, is_binary, open_dxf, whole
 
-# What ezdxf raises on content that breaks the rules: it trusts attributes, references and numbers.
-BROKEN = (DXFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
+# What ezdxf raises on content that breaks the rules: it trusts attributes, references and numbers, and that they exist.
+BROKEN = (
+    DXFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    StopIteration,
+    struct.error,
+)
 
 
 @dataclass
@@ -110,7 +121,7 @@ def open_drawing(path: Path) -> Opened:
         file = open_dxf(path)
         return Opened(_document(file.sections()), file=file)
     except BROKEN as error:
-        if large:
+        if large or is_binary(path):  # which ezdxf's recover does not read
             raise _beyond_repair(error) from error
     return _recovered(path)
 

@@ -87,6 +87,12 @@ class BinaryDxfFile:
             inside = inside or group[0].value == "ENDSEC"
 
 
+def is_binary(path: Path) -> bool:
+    """Whether the file says that it is a binary DXF."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
 def open_dxf(path: Path) -> DxfFile | BinaryDxfFile:
     """Find the two halves. Raises DXFStructureError without a whole ENTITIES section."""
     with path.open("rb") as file:
