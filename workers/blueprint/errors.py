@@ -1,5 +1,7 @@
 """Ways in which a render ends without a drawing."""
 
+from workers.blueprint.words import readable
+
 
 class BlueprintError(Exception):
     """The source cannot be rendered, now or ever: the job fails and is not retried.
@@ -8,9 +10,9 @@ class BlueprintError(Exception):
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = readable(message)  # it may quote the drawing
+        super().__init__(self.message)
 
 
 class EngineError(RuntimeError):

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.renders import RenderOptions
+from workers.blueprint.words import readable
 
 
 class _Part(BaseModel):
@@ -105,7 +106,7 @@ class Manifest(_Part):
 
     def text(self) -> str:
         """The manifest as JSON with sorted keys, ending in a newline."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        return readable(json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False)) + "\n"
 
     def write(self, path: Path) -> None:
         """Write the manifest to `path` as UTF-8."""

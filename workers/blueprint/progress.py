@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from workers.blueprint.words import readable
+
 Stage = Literal["plan", "open", "draw", "compose", "encode", "tiles", "manifest"]
 
 
@@ -53,7 +55,7 @@ class Progress:
                 break
             before += weight
         percent = max(self._last.percent, int(100 * before / self._total))
-        step = Step(percent, stage, layer)
+        step = Step(percent, stage, readable(layer))
         if step == self._last:
             self.beat()
         else:
