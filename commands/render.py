@@ -87,7 +87,7 @@ def render(
 
 def _plan(file: Path, wanted: RenderOptions, chosen: Settings) -> Plan:
     try:
-        planned = estimate(file, file.name, width=wanted.width, tiles=wanted.tiles)
+        planned = estimate(file, file.name, width=wanted.width, tiles=wanted.tiles, page=wanted.page)
         check(planned, chosen.fence_bytes)
     except PlanError as error:
         raise BadInput(error.message, error.code) from error

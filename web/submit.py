@@ -107,7 +107,13 @@ def estimated(house: Services, asked: Asked) -> Plan:
     estimate = None
     try:
         with source as path:
-            estimate = plan(path, asked.filename, width=asked.options.width)
+            estimate = plan(
+                path,
+                asked.filename,
+                width=asked.options.width,
+                tiles=asked.options.tiles,
+                page=asked.options.page,
+            )
         check(estimate, house.settings.fence_bytes)
     except PlanError as error:
         house.metrics.submissions.labels("refused").inc()

@@ -14,10 +14,21 @@ from typing import BinaryIO
 
 from tasks.plan import dwg, dxf, jpeg, pdf, png, svg, tiff, webp
 from tasks.plan.cost import estimate
-from tasks.plan.model import Empty, Header, Plan, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported
+from tasks.plan.model import Empty, Header, NoSuchPage, Plan, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported
 from tasks.plan.sniff import sniff
 
-__all__ = ["Empty", "Plan", "PlanError", "TooLarge", "Truncated", "UnknownFormat", "Unsupported", "check", "plan"]
+__all__ = [
+    "Empty",
+    "NoSuchPage",
+    "Plan",
+    "PlanError",
+    "TooLarge",
+    "Truncated",
+    "UnknownFormat",
+    "Unsupported",
+    "check",
+    "plan",
+]
 
 DEFAULT_WIDTH = 2048
 
@@ -33,12 +44,12 @@ _READERS: dict[str, tuple[str, Callable[[BinaryIO, int], Header]]] = {
 }
 
 
-def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH, tiles: bool = False) -> Plan:
+def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH, tiles: bool = False, page: int = 1) -> Plan:
     """Predict what rendering the blueprint at `path` costs, at a preview of `width` pixels on its longer side.
 
-    With `tiles`, what cutting the Deep Zoom tiles costs as well.
+    With `tiles`, what cutting the Deep Zoom tiles costs as well. Of a TIFF, it is `page` that counts, from 1.
     `filename` is what the user calls it, used in messages only. Reads at most a few megabytes wherever the file is
-    large. Raises `PlanError` (`Empty`, `UnknownFormat`, `Truncated`, `Unsupported`) with what to do next.
+    large. Raises `PlanError` (`Empty`, `UnknownFormat`, `Truncated`, `Unsupported`, `NoSuchPage`) with what to do next.
     """
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):  # to open a pipe would mean to wait for its writer
@@ -50,7 +61,7 @@ def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH, tiles: b
         kind = sniff(file, filename)
         media_type, read = _READERS[kind]
         file.seek(0)
-        header = read(file, size)
+        header = tiff.read(file, size, page) if kind == "tiff" else read(file, size)
     peak, seconds = estimate(header, size, width, tiles=tiles)
     return Plan(kind, media_type, size, header.width, header.height, header.pages, header.layers, peak, seconds)
 

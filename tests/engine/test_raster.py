@@ -9,6 +9,7 @@ import pytest
 import pyvips
 from PIL import Image
 
+from tasks.plan import NoSuchPage, plan
 from tests.engine.conftest import Render
 from workers.blueprint import BlueprintError, Manifest
 from workers.blueprint.piece import Pixels
@@ -232,6 +233,18 @@ def test_given_a_tiff_of_two_pages_when_the_second_is_asked_for_then_its_tiles_a
     manifest = draw(tmp_path / "a.tif", tiles=True, page=2)
     assert np.array_equal(shown(out, manifest), AS_GREY[:300])
     assert manifest.source.pages == 2
+
+
+def test_given_a_tiff_whose_pages_differ_when_planned_then_the_page_asked_for_counts(tmp_path: Path) -> None:
+    small, large = Image.fromarray(RGB[:50, :60]), Image.new("L", (6000, 5000))
+    small.save(tmp_path / "a.tif", save_all=True, append_images=[large])
+    first, second = (plan(tmp_path / "a.tif", page=page) for page in (1, 2))
+    assert ((first.width, first.height), (second.width, second.height)) == ((60, 50), (6000, 5000))
+    assert second.peak_bytes > first.peak_bytes
+    assert second.seconds > first.seconds
+    with pytest.raises(NoSuchPage) as caught:
+        plan(tmp_path / "a.tif", page=3)
+    assert caught.value.message == "Page 3 was asked for; this picture has 2."
 
 
 def test_given_a_picture_that_breaks_off_when_tiles_are_cut_then_the_message_says_what_to_do(

@@ -51,7 +51,7 @@ def run(path: Path, out: Path, options: RenderOptions, report: Callable[[Step], 
 
 def _plan(path: Path, options: RenderOptions) -> Plan:
     try:
-        return plan(path, width=options.width, tiles=options.tiles)
+        return plan(path, width=options.width, tiles=options.tiles, page=options.page)
     except PlanError as error:
         raise BlueprintError(error.code, error.message) from error
 

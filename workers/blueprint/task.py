@@ -83,7 +83,8 @@ def peak_bytes() -> int:
 
 def _plan(running: Running, source: Path, message: renders.RenderMessage, digest: str) -> None:
     try:
-        planned = plan(source, message.filename, width=message.options.width, tiles=message.options.tiles)
+        options = message.options
+        planned = plan(source, message.filename, width=options.width, tiles=options.tiles, page=options.page)
         check(planned, running.bench.settings.fence_bytes)
     except PlanError as error:
         raise JobError(error.code, str(error)) from error
