@@ -1,0 +1,77 @@
+"""Files that fuzzing found: what is damaged is refused in words, or drawn."""
+
+from pathlib import Path
+
+import pytest
+from ezdxf.filemanagement import new
+
+from tasks.plan import UnknownFormat, plan
+from tests.engine.conftest import Render
+from tests.engine.drawings import save
+from tests.fuzzing.seeds import seeds
+from workers.blueprint import BlueprintError, Step
+from workers.blueprint.sources import pdf
+from workers.blueprint.vector.stream import open_drawing
+
+
+@pytest.mark.parametrize("encoding", ["UTF-65536", "rotate8", "utf-7", "idna"])
+def test_given_svg_in_an_encoding_that_nobody_reads_when_planned_then_refused(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "drawing.svg"
+    path.write_text(f"<?xml version='1.0' encoding='{encoding}'?><svg xmlns='http://www.w3.org/2000/svg'/>")
+
+    with pytest.raises(UnknownFormat):
+        plan(path)
+
+
+def test_given_layer_name_outside_its_encoding_when_rendered_then_manifest_and_steps_can_be_sent(
+    tmp_path: Path, out: Path, draw: Render
+) -> None:
+    document = new("R2010")
+    document.layers.add("PIPES")
+    document.modelspace().add_line((0, 0), (9, 5), {"layer": "PIPES"})
+    path = save(document, tmp_path / "drawing.dxf")
+    path.write_bytes(path.read_bytes().replace(b"PIPES", b"PI\x9cES"))
+    steps: list[Step] = []
+
+    draw(path, steps, width=64)
+
+    assert "PI?ES" in (out / "manifest.json").read_text()
+    assert "PI?ES" in {step.layer for step in steps}
+
+
+def test_given_error_that_quotes_a_drawing_then_its_message_can_be_sent() -> None:
+    error = BlueprintError("broken-dxf", "Invalid handle \udc9d.")
+
+    assert error.message == str(error) == "Invalid handle ?."
+
+
+@pytest.mark.parametrize("length", range(4_000, 4_032))
+def test_given_binary_dxf_cut_anywhere_when_opened_then_refused_as_what_it_is(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "drawing.dxf"
+    path.write_bytes(seeds("dxf-binary")[0][:length])
+
+    with pytest.raises(BlueprintError) as caught:
+        open_drawing(path)
+
+    assert caught.value.code == "broken-dxf"
+    assert "Invalid group code" not in caught.value.message
+
+
+@pytest.mark.parametrize("content", [b"", b"0\nSECTION\n2\nHEADER\n9\n$ACADVER\n", b"0\nSECTION\n2\nHEADER\n9\n"])
+def test_given_dxf_that_ends_in_its_header_when_opened_then_recovered(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "drawing.dxf"
+    path.write_bytes(content)
+
+    assert [warning.code for warning in open_drawing(path).warnings] == ["recovered"]
+
+
+def test_given_pdf_whose_layers_cannot_be_switched_when_rendered_then_the_page_is_delivered(
+    tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "drawing.pdf"
+    path.write_bytes(seeds("pdf")[1])
+    monkeypatch.setattr(pdf, "switched", lambda _content, _on: b"no PDF any more")
+
+    manifest = draw(path, width=64)
+
+    assert [bool(layer.error) for layer in manifest.layers if layer.visible] == [True, True]

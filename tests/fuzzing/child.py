@@ -1,0 +1,99 @@
+"""The process that renders damaged files, one after the other; it may die of it. `target` starts and watches it.
+
+One JSON object a line: `{"source", "out", "options", "streamed"}` in, `{"outcome", "code", "detail"}` out.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tasks import plan as planning
+from tasks.plan.dxf import WHOLE_BYTES
+from tasks.renders import RenderOptions
+from workers.blueprint import BlueprintError, Step, render
+from workers.blueprint.manifest import Manifest
+from workers.blueprint.sources import dwg
+from workers.blueprint.vector import shelf, stream
+from workers.fence.limits import apply_limits
+
+FENCE = 512 * 1024**2
+
+REFUSED, ENGINE, RENDERED, DEFECT = "refused at plan", "refused by engine", "rendered", "unexpected exception"
+
+# Frames of a traceback that are worth telling.
+FRAMES = 6
+
+
+class BadManifestError(Exception):
+    """A render that seemed to succeed says what is not so."""
+
+
+def main() -> None:
+    """Answer until there is no more to read."""
+    apply_limits(niceness=0)
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # Whatever goes to the folder for large files shall be seen, too.
+    vars(shelf)["FOLDER"] = vars(dwg)["FOLDER"] = tempfile.gettempdir()
+    os.write(answers, b"{}\n")
+    for line in sys.stdin:
+        job = json.loads(line)
+        vars(stream)["WHOLE_BYTES"] = 0 if job["streamed"] else WHOLE_BYTES
+        os.write(answers, json.dumps(_answer(job)).encode() + b"\n")
+
+
+def _answer(job: dict[str, Any]) -> dict[str, Any]:
+    source, out = Path(job["source"]), Path(job["out"])
+    options = RenderOptions.model_validate(job["options"])
+    began = time.perf_counter()
+    try:
+        try:
+            planning.check(planning.plan(source, width=options.width, tiles=options.tiles), FENCE)
+        except planning.PlanError as error:
+            return {"outcome": REFUSED, "code": error.code, "planned": time.perf_counter() - began}
+        planned = time.perf_counter() - began
+        try:
+            render(source, out, options, progress=_tell)
+        except BlueprintError as error:
+            error.message.encode()
+            return {"outcome": ENGINE, "code": error.code, "planned": planned}
+        except MemoryError:
+            return {"outcome": ENGINE, "code": "out-of-memory", "planned": planned}
+        _check(out)
+    except Exception as error:  # noqa: BLE001 - finding those is what this is for
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+        where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+        return {"outcome": DEFECT, "code": type(error).__name__, "detail": f"{str(error)[:200]} at {where}"}
+    return {"outcome": RENDERED, "code": "", "planned": planned}
+
+
+def _tell(step: Step) -> None:
+    """Raise UnicodeError for what could not be sent."""
+    step.layer.encode()
+
+
+def _check(out: Path) -> None:
+    """Raise BadManifestError where the manifest is not JSON, or names other files than there are."""
+
+    def refuse(constant: str) -> None:
+        raise BadManifestError(f"{constant} is not JSON")
+
+    text = (out / "manifest.json").read_text()
+    json.loads(text, parse_constant=refuse)
+    manifest = Manifest.model_validate_json(text)
+    sets = [tiles for tiles in (manifest.tiles, *(layer.tiles for layer in manifest.layers)) if tiles]
+    named = {"manifest.json", manifest.preview.file, *(tiles.file for tiles in sets)}
+    named |= {layer.file for layer in manifest.layers if layer.file}
+    paths = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
+    found = {str(path) for path in paths if not any(part.endswith("_files") for part in path.parts)}
+    if found != named:
+        raise BadManifestError(f"files {sorted(found ^ named)[:5]}")
+
+
+if __name__ == "__main__":
+    main()
