@@ -18,7 +18,7 @@ def main() -> None:
     with TemporaryDirectory(prefix="bulkhead-metrics-") as shared:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared  # read by prometheus_client when a process imports it
         uvicorn.run(
-            "web.app:create_app",
+            "web.process:create",
             factory=True,
             host=here.host,
             port=here.port,

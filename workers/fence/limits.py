@@ -1,11 +1,11 @@
 """Limits that a rendering child puts upon itself, whoever started it."""
 
-import ctypes
 import os
 import resource
-import signal
 from contextlib import suppress
 from pathlib import Path
+
+from tasks.lifeline import end_with_parent
 
 # The kernel shall take the child first, never its parent or a neighbour (proc(5), oom_score_adj: -1000 to 1000).
 OOM_SCORE = 800
@@ -13,12 +13,10 @@ OOM_SCORE = 800
 # Descriptors. A render needs a few dozen; a leak of them must end its own child only.
 MAX_DESCRIPTORS = 1024
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-
 
 def apply_limits(*, niceness: int) -> None:
     """Put this process inside its limits: no core dump, few descriptors, first to be killed, gone with its parent."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_DESCRIPTORS, MAX_DESCRIPTORS))
     with suppress(OSError):
