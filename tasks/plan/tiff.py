@@ -1,6 +1,7 @@
 """TIFF 6.0 and BigTIFF: the image file directory of a page, and a bounded walk along the others to count them."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ BILEVEL_SECONDS_PER_PIXEL = 1.6e-9
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 277, 278, 322, 323
 _COMPRESSION, _PHOTOMETRIC, _PLANES = 259, 262, 284
 _NOT_PACKED = 1
+_DEFLATED = frozenset({8, 32946})
 _JPEG = frozenset({6, 7})  # decoded strip by strip, as is a picture whose colours lie apart
 _SEPARATE = 2
 _GREY = frozenset({0, 1})
@@ -30,16 +32,33 @@ def read(file: BinaryIO, size: int, page: int = 1) -> Header:
 
     Raises `NoSuchPage`, `Truncated` or `Unsupported` (a directory that is not one).
     """
-    head = file.read(4)
-    order = "<" if head[:2] == b"II" else ">"
-    reader = _Reader(file, size, order, "QHHQ8sQ") if b"+" in head else _Reader(file, size, order, "HHHI4sI")
-    (first,) = reader.unpack(8 if b"+" in head else 4, reader.link)
-    pages = reader.pages(first)
+    reader, pages = _open(file, size)
     if page > len(pages):
         raise NoSuchPage(f"Page {page} was asked for; this picture has {len(pages)}.")
     tags = reader.directory(pages[page - 1])
     reader.check_extent(tags)
     return _header(reader, tags, len(pages))
+
+
+def deflated(file: BinaryIO, size: int, page: int) -> Iterator[tuple[int, int]]:
+    """Offset and bytes of each strip or tile of a page that is deflated; none of any other page."""
+    reader, pages = _open(file, size)
+    tags = reader.directory(pages[page - 1])
+    if reader.value(tags, _COMPRESSION, default=1) not in _DEFLATED:
+        return
+    for offsets, counts in _OFFSETS_AND_COUNTS:
+        if offsets in tags and counts in tags:
+            for index in range(min(tags[offsets][1], tags[counts][1])):
+                yield reader.value(tags, offsets, index), reader.value(tags, counts, index)
+
+
+def _open(file: BinaryIO, size: int) -> tuple["_Reader", list[int]]:
+    """A reader of `file`, which stands at its start, and the bytes at which its pages' directories lie."""
+    head = file.read(4)
+    order = "<" if head[:2] == b"II" else ">"
+    reader = _Reader(file, size, order, "QHHQ8sQ") if b"+" in head else _Reader(file, size, order, "HHHI4sI")
+    (first,) = reader.unpack(8 if b"+" in head else 4, reader.link)
+    return reader, reader.pages(first)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.renders import RenderOptions
-from workers.blueprint.words import readable
+from workers.blueprint.words import readable, shortened
+
+# Words that the drawing chose, or that quote it.
+Words = Annotated[str, AfterValidator(shortened)]
 
 
 class _Part(BaseModel):
@@ -68,7 +71,7 @@ class Layer(_Part):
     """A layer, drawn alone on transparency and cropped to `extent`; without a file where there is nothing to see."""
 
     index: int = Field(ge=0)
-    name: str
+    name: Words
     colour: str | None = Field(None, description="Colour of the layer as #rrggbb.")
     visible: bool = Field(description="On and thawed.")
     plots: bool = Field(default=True, description="Marked for plotting.")
@@ -85,8 +88,8 @@ class Warning(_Part):  # noqa: A001 - the manifest's own word
     """Something that is drawn otherwise than its author meant."""
 
     code: str
-    message: str
-    layer: str | None = None
+    message: Words
+    layer: Words | None = None
 
 
 class Manifest(_Part):

@@ -33,6 +33,8 @@ _ENVIRONMENT = {
     # One worker renders one job; a second thread hides the latency of reading.
     "VIPS_CONCURRENCY": "2",
     "VIPS_BLOCK_UNTRUSTED": "1",
+    # Wand tries dozens of names, each with a compiler and a linker that write temporary files, before it gets to this.
+    "WAND_MAGICK_LIBRARY_SUFFIX": "-6.Q16",
 }
 
 # Pictures of this size and more get memory of their own, which goes back when they are closed. Without it glibc

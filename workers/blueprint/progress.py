@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from workers.blueprint.words import readable
+from workers.blueprint.words import readable, shortened
 
 Stage = Literal["plan", "open", "draw", "compose", "encode", "tiles", "manifest"]
 
@@ -55,7 +55,7 @@ class Progress:
                 break
             before += weight
         percent = max(self._last.percent, int(100 * before / self._total))
-        step = Step(percent, stage, readable(layer))
+        step = Step(percent, stage, shortened(readable(layer)))
         if step == self._last:
             self.beat()
         else:

@@ -1,7 +1,20 @@
 """Words from a drawing, made fit for people and for UTF-8."""
 
+# Characters. A drawing may call a layer by megabytes of text, and errors and progress quote it.
+LONGEST = 600
+
+_GAP = " … "
+
 
 def readable(text: str) -> str:
     """`text` with a question mark for each byte that its encoding does not know: ezdxf keeps those as lone surrogates,
     which can be neither stored nor sent."""
     return text.encode(errors="replace").decode()
+
+
+def shortened(text: str) -> str:
+    """`text` without its middle where it is longer than `LONGEST`: advice stands at the end."""
+    if len(text) <= LONGEST:
+        return text
+    head = LONGEST // 2
+    return text[:head] + _GAP + text[head + len(_GAP) - LONGEST :]

@@ -21,6 +21,7 @@ from workers.blueprint.piece import Piece, Pixels
 from workers.blueprint.progress import Progress
 from workers.blueprint.sizes import fit
 from workers.blueprint.sources import Geometry, SourceLayer, Strips
+from workers.blueprint.sources.checksums import flaw
 from workers.blueprint.sources.ink import Ink
 from workers.blueprint.sources.turned import lies, stored, turned
 
@@ -58,16 +59,19 @@ class RasterSource:
         with self._decoding():
             longer = self._longer()
             try:
-                base = self._shrunk(longer, FAIL_ON_DOUBT)
+                base, told = self._shrunk(longer, FAIL_ON_DOUBT), ""
             except pyvips.Error as error:
                 told = reason(error) if error.detail else "its decoder found errors"
                 base = self._shrunk(longer, FAIL_ON_DAMAGE)
-                self._warn(
-                    "damaged",
-                    f"The {self.plan.format.upper()} is damaged ({told}) and may look otherwise than it should. "
-                    "Compare it with the original.",
-                )
         give_back()
+        if not told and self.plan.format == "tiff":
+            told = flaw(self.path, self.options.page, self.plan)
+        if told:
+            self._warn(
+                "damaged",
+                f"The {self.plan.format.upper()} is damaged ({told}) and may look otherwise than it should. "
+                "Compare it with the original.",
+            )
         return base
 
     @cached_property

@@ -1,0 +1,202 @@
+"""Things that are not what they are called: other formats under a picture's name, names that are commands, no files at
+all, files that are two things at once, and good files cut in the middle."""
+
+import os
+import socket
+import struct
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ezdxf.filemanagement import new
+
+from tests.engine.drawings import text_pdf
+from tests.hostile.case import Allowed, Bytes, holds, table, thing
+from tests.hostile.documents import page, svg
+from tests.hostile.drawings import LINE, dxf
+from tests.hostile.pictures import one_strip, small_png
+
+REFUSED, FAILS, CONTAINED, RENDERS = Allowed.REFUSED, Allowed.FAILS, Allowed.CONTAINED, Allowed.RENDERS
+
+MVG = "push graphic-context\nviewbox 0 0 64 64\nimage over 0,0 0,0 '{}'\npop graphic-context\n"
+
+_OTHERS: dict[str, Bytes] = {
+    "mvg_reads_a_file": lambda out: MVG.format(f"text:{out}/secret.txt").encode(),
+    "mvg_asks_the_net": lambda _: MVG.format('https://127.0.0.1:9/x.jpg"|touch x"').encode(),
+    "mvg_deletes_a_file": lambda out: MVG.format(f"ephemeral:{out}/secret.txt").encode(),
+    "label_from_a_file": lambda out: f"label:@{out}/secret.txt".encode(),
+    "text_from_passwd": lambda _: b"text:@/etc/passwd",
+    "list_of_files": lambda out: f"@{out}/secret.txt".encode(),
+    "postscript": lambda out: f"%!PS-Adobe-3.0 EPSF-3.0\n({out}/secret.txt) (r) file showpage\n".encode(),
+    "miff": lambda _: b"id=ImageMagick\nclass=DirectClass\ncolumns=99999999\nrows=99999999\n\x0c\n:\x1a",
+    "xcf": lambda _: b"gimp xcf file\0" + bytes(99),
+    "gif": lambda _: b"GIF89a" + bytes(99),
+    "bmp": lambda _: b"BM" + bytes(99),
+    "html": lambda _: b"<!DOCTYPE html><html><iframe src='file:///etc/passwd'></iframe></html>",
+    "shell": lambda _: b"#!/bin/sh\ntouch x\n",
+    "pickle": lambda _: b"cos\nsystem\n(S'touch x'\ntR.",
+    "zip": lambda _: b"PK\x03\x04" + bytes(99),
+}
+table("other", REFUSED, _OTHERS, ".png")
+
+
+@holds("other", REFUSED, file="picture.jpg")
+def msl_writes_a_file(outside: Path) -> bytes:
+    """ImageMagick's own scripting language."""
+    return f'<image><read filename="{outside}/secret.png"/><write filename="{outside}/new.png"/></image>'.encode()
+
+
+# To some library each of these names is an instruction; to us they are names.
+_NAMES = (
+    "ephemeral:x.png", "msl:x.png", "@x.png", "-.png", "--help.png", "x.png[0]", "x%d.png", "x.png[page=9]",
+    "|touch x.png", "`touch x`.png", "fd:0.png", "https:x.png", "line\nbreak.png", "quote'\".png", "a:b=c,d.png",
+)  # fmt: skip
+for _number, _name in enumerate(_NAMES):
+
+    def _good(_outside: Path) -> bytes:
+        return small_png()
+
+    _good.__name__ = f"name_{_number}"
+    holds("name", RENDERS, file=_name)(_good)
+
+
+@thing("thing", REFUSED, "pipe.png")
+def pipe(path: Path, _outside: Path) -> None:
+    """Whoever opens it waits for a writer."""
+    os.mkfifo(path)
+
+
+@thing("thing", REFUSED, "folder.dxf")
+def folder(path: Path, _outside: Path) -> None:
+    """A directory of a drawing's name."""
+    path.mkdir()
+
+
+@thing("thing", REFUSED, "zero.png")
+def endless_device(path: Path, _outside: Path) -> None:
+    """A link to a device that never ends."""
+    path.symlink_to("/dev/zero")
+
+
+@thing("thing", REFUSED, "random.pdf")
+def random_device(path: Path, _outside: Path) -> None:
+    """A link to a device that never ends, and never says the same."""
+    path.symlink_to("/dev/urandom")
+
+
+@thing("thing", REFUSED, "socket.svg")
+def listening_socket(path: Path, _outside: Path) -> None:
+    """A socket's name in the file system."""
+    with socket.socket(socket.AF_UNIX) as server, TemporaryDirectory() as short:
+        server.bind(f"{short}/s")
+        Path(short, "s").rename(path)
+
+
+@thing("thing", REFUSED, "link.dxf")
+def link_to_a_secret(path: Path, outside: Path) -> None:
+    """What it leads to is no drawing, and none of it is told."""
+    path.symlink_to(outside / "secret.txt")
+
+
+@thing("thing", REFUSED, "memory.tiff")
+def process_memory(path: Path, _outside: Path) -> None:
+    """A link into the planner's own process."""
+    path.symlink_to("/proc/self/mem")
+
+
+@thing("thing", REFUSED, "sparse.png")
+def terabyte_of_nothing(path: Path, _outside: Path) -> None:
+    """A file that takes a page on disk and hours to read."""
+    path.write_bytes(small_png())
+    os.truncate(path, 2**40)
+
+
+table(
+    "thing", REFUSED, {"empty": lambda _: b"", "one_byte": lambda _: b"\x89", "blanks": lambda _: b" " * 9999}, ".dxf"
+)
+
+
+def _tiff() -> bytes:
+    return one_strip(64, 64, bytes(64 * 64))
+
+
+table(
+    "both",
+    RENDERS,
+    {
+        "picture_with_an_archive": lambda _: small_png() + b"PK\x03\x04" + bytes(99),
+        "picture_with_a_page": lambda _: small_png() + page(),
+        "drawing_named_tiff": lambda _: dxf(LINE),
+        "page_behind_a_picture_head": lambda _: b"GIF89a\n" + page(),
+    },
+    ".tiff",
+)
+table(
+    "both",
+    CONTAINED,
+    {
+        "page_in_a_drawing": lambda _: dxf(f"999 %PDF-1.7|{LINE}"),
+        "drawing_that_says_pdf_first": lambda _: b"999\n%PDF-1.7\n" + dxf(LINE),
+        "markup_in_a_page": lambda out: b"<!-- %PDF-1.7 -->" + svg(f'<image xlink:href="{out}/secret.png"/>') + page(),
+        "tiff_that_is_a_script": lambda _: _tiff() + b"\n#!/bin/sh\ntouch x\n",
+    },
+    ".svg",
+)
+
+
+def good(kind: str) -> bytes:
+    """A good file of a format."""
+    import pyvips
+
+    picture = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif[compression=deflate]", "webp": ".webp[lossless]"}.get(kind)
+    if picture:
+        noise = pyvips.Image.gaussnoise(640, 480, mean=128, sigma=40, seed=7)
+        return bytes(noise.cast("uchar").write_to_buffer(picture))
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch, "good")
+        if kind == "pdf":
+            return text_pdf(path, 3).read_bytes()
+        document = new("R2000", setup=True)
+        document.modelspace().add_lwpolyline([(x, x * x % 97) for x in range(500)])
+        if kind == "bdxf":
+            document.saveas(path, fmt="bin")
+            return path.read_bytes()
+        document.saveas(path)
+        return path.read_bytes()
+
+
+def cut(kind: str, percent: int, end: bytes = b"") -> bytes:
+    """A good file without its last part; `end` makes its planner believe that it is whole."""
+    whole = good(kind)
+    return whole[: len(whole) * percent // 100] + end
+
+
+for _kind in ("png", "jpeg", "webp", "pdf", "dxf", "bdxf"):
+    table("cut", REFUSED, {f"{_kind}_at_half": lambda _, kind=_kind: cut(kind, 50)}, f".{_kind}")  # type: ignore[misc]
+
+table(
+    "cut",
+    FAILS,
+    {
+        "png_with_an_end": lambda _: cut("png", 50, b"\0\0\0\0IEND\xaeB\x60\x82"),
+        "jpeg_with_an_end": lambda _: cut("jpeg", 50, b"\xff\xd9"),
+        "webp_of_true_length": lambda _: _relabelled(cut("webp", 50)),
+        "svg": lambda _: svg("<g>" * 9 + "</g>" * 9)[:-20],
+    },
+    "",
+)
+table(
+    "cut",
+    CONTAINED,
+    {
+        "pdf_with_an_end": lambda _: cut("pdf", 50, b"\nstartxref\n9\n%%EOF\n"),
+        "dxf_with_an_end": lambda _: cut("dxf", 50, b"\n0\nEOF\n"),
+        "bdxf_with_an_end": lambda _: cut("bdxf", 50, b"\x00\x00EOF\x00"),
+        "tiff_at_half": lambda _: cut("tiff", 50),
+        "tiff_at_ninety": lambda _: cut("tiff", 90),
+    },
+    "",
+)
+
+
+def _relabelled(data: bytes) -> bytes:
+    return data[:4] + struct.pack("<I", len(data) - 8) + data[8:]

@@ -1,0 +1,23 @@
+"""`python -m tests.hostile.many OPTIONS SOURCE OUT [SOURCE OUT ...]`: renders in one process, as in a warm worker.
+
+Each is the fenced child's own program, between two lines on standard output: `{"source": ...}` as it begins,
+`{"source": ..., "status": ...}` as it ends.
+"""
+
+import json
+import os
+import sys
+from contextlib import suppress
+
+from workers.blueprint.__main__ import FAILED, main
+
+if __name__ == "__main__":
+    options, *paths = sys.argv[1:]
+    reports = os.dup(sys.stdout.fileno())
+    for source, out in zip(paths[::2], paths[1::2], strict=True):
+        os.write(reports, json.dumps({"source": source}).encode() + b"\n")
+        os.dup2(reports, sys.stdout.fileno())  # the program turns it away from what native code prints
+        status = FAILED
+        with suppress(Exception):  # reported as internal
+            status = main(source, out, options, "0")
+        os.write(reports, json.dumps({"source": source, "status": status}).encode() + b"\n")

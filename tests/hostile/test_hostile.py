@@ -1,0 +1,155 @@
+"""Every case of the hostile corpus is refused at once or contained: nothing else is opened, nothing is left behind."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tasks.store import NotFound
+from tasks.store.local import LocalStore
+from tests.hostile.corpus import CASES, SECONDS, Allowed, Case, make_outside
+from tests.hostile.lab import Job, Verdict, drawn, planned
+
+REFUSAL_SECONDS = 0.05
+BATCH = 12
+DAMAGED = "damaged"
+LONGEST_WORDS = 1000  # characters
+PLAN_SECONDS = 1.0  # of a drawing of megabytes that is accepted: its sections are looked for
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not shutil.which("strace") and not os.environ.get("CI"), reason="strace is not installed"),
+]
+
+Verdicts = dict[Case, tuple[Job, Future[None] | None]]
+
+
+@pytest.fixture(scope="session")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files that the corpus refers to, and nothing may open."""
+    return make_outside(tmp_path_factory.mktemp("canary") / "outside")
+
+
+@pytest.fixture(scope="session")
+def verdicts(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, outside: Path
+) -> Iterator[Verdicts]:
+    """What becomes of each chosen case. All are planned first, alone; then two children at a time draw the rest."""
+    chosen = [case for item in request.session.items if isinstance(case := _parameters(item).get("case"), Case)]
+    folder = tmp_path_factory.mktemp("hostile")
+    jobs = [_planned(case, folder, outside) for case in dict.fromkeys(chosen)]
+    found: Verdicts = {job.case: (job, None) for job in jobs}
+    with ThreadPoolExecutor(2) as pool:
+        for number, batch in enumerate(_batches([job for job in jobs if job.verdict.refusal is None])):
+            future = pool.submit(drawn, batch, folder / f"scratch-{number}")
+            found |= {job.case: (job, future) for job in batch}
+        yield found
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(jobs: list[Job]) -> Iterator[list[Job]]:
+    """Jobs that one child draws; what is known to end with its fence is left alone, and comes first."""
+    yield from ([job] for job in jobs if job.case.seconds < SECONDS)
+    others = [job for job in jobs if job.case.seconds == SECONDS]
+    yield from (others[at : at + BATCH] for at in range(0, len(others), BATCH))
+
+
+def _parameters(item: pytest.Item) -> dict[str, object]:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params if callspec else {}
+
+
+def _planned(case: Case, folder: Path, outside: Path) -> Job:
+    place = folder / str(case)
+    place.mkdir()
+    source = place / case.file
+    case.make(source, outside)
+    return Job(case, source, planned(case, source))
+
+
+def _verdict(case: Case, verdicts: Verdicts) -> tuple[Job, Verdict]:
+    job, future = verdicts[case]
+    if future is not None:
+        future.result()
+    return job, job.verdict
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_hostile(case: Case, verdicts: Verdicts, outside: Path) -> None:
+    job, verdict = _verdict(case, verdicts)
+    assert verdict.seconds <= (REFUSAL_SECONDS if verdict.refusal else PLAN_SECONDS)
+    if case.allowed is Allowed.REFUSED:
+        assert verdict.refusal
+    if verdict.refusal:
+        assert case.allowed in {Allowed.REFUSED, Allowed.CONTAINED}
+        _is_clear(verdict.refusal)
+    else:
+        _is_contained(job, outside)
+
+
+def _is_contained(job: Job, outside: Path) -> None:
+    case, verdict = job.case, job.verdict
+    assert verdict.drawing_seconds <= case.seconds + 2
+    if verdict.error:
+        assert case.allowed is not Allowed.RENDERS, verdict.error
+        _is_clear(verdict.error)
+    else:
+        assert verdict.manifest
+        assert case.allowed is not Allowed.FAILS or DAMAGED in {told["code"] for told in verdict.manifest["warnings"]}
+        assert verdict.manifest["preview"]["width"]
+        assert max(map(len, _words(verdict.manifest)), default=0) < LONGEST_WORDS
+    assert str(job.source) in verdict.opened, "nothing was traced"
+    assert not [name for name in verdict.opened if str(outside) in name or name in {"/etc/passwd", "/etc/shadow"}]
+    assert not [name for name in verdict.opened if f"/{outside.name}/" in f"/{name}"]
+    assert not verdict.sockets
+    assert not verdict.made
+    assert not verdict.left
+
+
+def _words(manifest: dict[str, Any]) -> list[str]:
+    """What the manifest says in the drawing's own words."""
+    layers, warnings = manifest["layers"], manifest["warnings"]
+    return [layer["name"] for layer in layers] + [warning["message"] for warning in warnings]
+
+
+def _is_clear(error: dict[str, str]) -> None:
+    """A code for programs, and sentences for people that tell nothing of our inside."""
+    assert error["code"].replace("-", "").isalpha()
+    assert error["code"] not in {"internal", "engine"}, error
+    assert error["detail"].endswith((".", ")")), error
+    assert "Traceback" not in error["detail"]
+    assert "the secret" not in error["detail"]
+    assert len(error["detail"]) < LONGEST_WORDS
+
+
+def test_the_corpus_is_large_and_its_names_are_unique() -> None:
+    assert len(CASES) >= 60
+    assert len({str(case) for case in CASES}) == len(CASES)
+
+
+def test_the_corpus_is_the_same_each_time(tmp_path: Path, outside: Path) -> None:
+    for case in CASES:
+        if case.family not in {"thing", "cut"}:
+            once, again = tmp_path / "once", tmp_path / "again"
+            case.make(once, outside)
+            case.make(again, outside)
+            assert once.read_bytes() == again.read_bytes(), case
+
+
+def test_a_link_in_the_store_is_not_followed(tmp_path: Path, outside: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    (tmp_path / "store" / "sources").mkdir()
+    (tmp_path / "store" / "sources" / "drawing").symlink_to(outside / "secret.dxf")
+    with pytest.raises(NotFound), store.borrow("sources/drawing"):
+        pytest.fail("it was lent")
+
+
+def test_no_child_is_left(verdicts: Verdicts) -> None:
+    for case in verdicts:
+        _verdict(case, verdicts)
+    assert not [child for child in psutil.Process().children(recursive=True) if "tests.hostile.many" in child.cmdline()]
