@@ -75,3 +75,42 @@ def test_given_pdf_whose_layers_cannot_be_switched_when_rendered_then_the_page_i
     manifest = draw(path, width=64)
 
     assert [bool(layer.error) for layer in manifest.layers if layer.visible] == [True, True]
+
+
+@pytest.mark.parametrize("place", ["nan", "inf", "1e300"])
+def test_given_a_block_inserted_nowhere_when_rendered_then_the_other_ones_are_drawn(
+    tmp_path: Path, draw: Render, place: str
+) -> None:
+    document = new("R2010")
+    block = document.blocks.new("PUMP")
+    block.add_circle((0, 0), 5)
+    for x in (0, 30, 60, 77777):
+        document.modelspace().add_blockref("PUMP", (x, 0))
+    path = save(document, tmp_path / "drawing.dxf")
+    path.write_text(path.read_text().replace("77777.0", place))
+
+    manifest = draw(path, width=64)
+
+    assert manifest.source.extents is not None
+    assert manifest.source.extents[2] < 70
+    assert "bad-coordinates" in [warning.code for warning in manifest.warnings]
+
+
+@pytest.mark.parametrize("scale", ["nan", "-1.0", "0.0", (1.0, 2.0)])
+def test_given_a_header_whose_line_type_scale_is_damaged_when_rendered_then_it_counts_as_one(
+    tmp_path: Path, draw: Render, out: Path, scale: object
+) -> None:
+    document = new("R2010", setup=True)
+    document.modelspace().add_line((0, 0), (50, 10), {"linetype": "DASHED"})
+    draw(save(document, tmp_path / "whole.dxf"), width=64)
+    expected = (out / "preview.webp").read_bytes()
+    document.header["$LTSCALE"] = 7.0
+    path = save(document, tmp_path / "drawing.dxf")
+    damaged = f" 10\n{scale[0]}\n 20\n{scale[1]}\n" if isinstance(scale, tuple) else f" 40\n{scale}\n"
+    text = path.read_text()
+    assert "$LTSCALE\n 40\n7.0\n" in text
+    path.write_text(text.replace("$LTSCALE\n 40\n7.0\n", f"$LTSCALE\n{damaged}"))
+
+    draw(path, width=64)
+
+    assert (out / "preview.webp").read_bytes() == expected

@@ -5,6 +5,7 @@ way the document is dropped before anything is painted. Each painting costs 4 by
 """
 
 import contextlib
+import math
 import random
 import sys
 from collections.abc import Iterator, Sequence
@@ -121,6 +122,7 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
     shown = _shown(document, options)
     progress.at("draw")
     context = RenderContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
+    context.linetype_scale = _scale(context.linetype_scale)
     if shown:
         context.set_layer_properties_override(lambda layers: _show(layers, shown))
     numbers = {layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)}
@@ -175,6 +177,11 @@ def _millimetres(document: Drawing, layout: Layout) -> float:
     if layout.is_modelspace:
         return units.conversion_factor(InsertUnits(document.units), InsertUnits.Millimeters) if document.units else 1.0
     return 25.4 if layout.dxf.get("plot_paper_units", 1) == 0 else 1.0
+
+
+def _scale(value: object) -> float:
+    """What a header says of line types; 1 where it is damaged."""
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else 1.0
 
 
 def _describe(layer: Layer, context: RenderContext) -> SourceLayer:

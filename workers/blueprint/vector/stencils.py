@@ -11,6 +11,7 @@ import numpy as np
 from ezdxf.addons.drawing.properties import Properties
 from ezdxf.entities.insert import Insert
 
+from workers.blueprint.vector.backend import MAX_COORDINATE
 from workers.blueprint.vector.display import PART_POINTS, DisplayList
 
 Key = tuple[object, ...]
@@ -46,8 +47,10 @@ class Stencils:
 
 def key_of(insert: Insert, properties: Properties) -> Key | None:
     """What an inserted block looks like, turned and moved to where it came from; None where that is not enough to know:
-    it is clipped, lies in space, or repeats."""
+    it is clipped, lies in space or nowhere, or repeats."""
     dxf = insert.dxf
+    if not all(abs(number) < MAX_COORDINATE for number in (dxf.insert.x, dxf.insert.y, dxf.rotation)):
+        return None
     if insert.has_extension_dict or insert.mcount > 1 or not dxf.extrusion.isclose((0, 0, 1)):
         return None
     inherited = (properties.layer, properties.color, properties.linetype_name, properties.linetype_scale)
