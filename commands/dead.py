@@ -128,7 +128,8 @@ class Desk:
         job = self.ledger.jobs.find(job_id)
         assert job is not None  # noqa: S101 -- replayed just now
         self.letters.drop(job_id)
-        self.publisher.publish(renders.TASK, job_id, renders.message_of(job).model_dump(mode="json"))
+        message = renders.message_of(job).model_dump(mode="json")
+        self.publisher.publish(renders.TASK, job_id, message, queue=job.queue)
         self.ledger.jobs.published(job_id, time.time())
         return True
 

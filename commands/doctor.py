@@ -59,7 +59,7 @@ def broker(chosen: Settings) -> Finding:
 
     publisher = Publisher(app, chosen.publish_timeout)
     try:
-        waiting = publisher.waiting(topology.RENDER)
+        waiting = sum(publisher.waiting(lane) for lane in topology.LANES)
     except NotPublished as error:
         return Finding.ill("broker", error, "Start RabbitMQ (`bulkhead up`) or correct BULKHEAD_BROKER_URL.")
     finally:

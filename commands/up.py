@@ -27,9 +27,10 @@ from embedded.supervisor import Stage, Supervisor
 from tasks.ledger import LedgerUnavailable, open_ledger
 from tasks.ledger.migrate import migrate as upgrade
 from tasks.settings import ENVIRONMENT_FILE, Settings
-from tasks.topology import RENDER, UPKEEP
+from tasks.topology import LARGE, RENDER, TILES, UPKEEP
 
-# Render workers by default: one a core, and no more than this, since each may take a whole fence of memory.
+# Workers for previews by default: one a core, and no more than this, since each may take a whole fence of memory. The
+# one for tiles comes on top: while there are none to cut it costs nothing, and the cores belong to the previews.
 MOST_WORKERS = 4
 
 # Seconds that a RabbitMQ of the user's has to answer.
@@ -40,8 +41,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def up(
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Render workers. Default: one a core, at most 4.")
+        int | None, typer.Option(min=1, max=64, help="Workers for previews. Default: one a core, at most 4.")
     ] = None,
+    tile_workers: Annotated[int, typer.Option(min=1, max=64, help="Workers for renders with tiles.")] = 1,
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of BULKHEAD_HOST.")] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port to listen on, instead of BULKHEAD_PORT.")
@@ -62,7 +64,8 @@ def up(
         with only_instance(var):
             end_leftovers(var / "log")
             stages = prepare_services(var, redis=redis)
-            serve(stages, Settings(), var, workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS))
+            crew = staff(Settings(), workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS), tile_workers)
+            serve(stages, Settings(), var, crew)
     except (NotInstalled, PortsExhausted, StartFailed, LedgerUnavailable) as error:
         raise ServiceMissing(str(error)) from error
 
@@ -133,7 +136,14 @@ def check_broker(url: str) -> None:
         ) from error
 
 
-def serve(services: list[Stage], chosen: Settings, var: Path, workers: int) -> None:
+def staff(chosen: Settings, previews: int, tiles: int) -> dict[str, str]:
+    """The render workers: their names, and the one lane that each takes from (`tasks.lanes` says why one)."""
+    large = 1 if chosen.large_fence_bytes else 0
+    counts = (("render", RENDER, previews), ("tiles", TILES, tiles), ("large", LARGE, large))
+    return {f"{name}{number}": lane for name, lane, count in counts for number in range(1, count + 1)}
+
+
+def serve(services: list[Stage], chosen: Settings, var: Path, workers: dict[str, str]) -> None:
     """Start services, workers and web tier, show where they are, and look after them until a signal comes.
 
     The web tier is last: what it takes finds somebody to do it, and queues that have settled.
@@ -143,8 +153,7 @@ def serve(services: list[Stage], chosen: Settings, var: Path, workers: int) -> N
     migrate(chosen)
     broker = chosen.broker_url.get_secret_value()
     here = Path.cwd()
-    names = [f"render{number}" for number in range(1, workers + 1)]
-    crew = [worker_program(name, RENDER, broker, {}, here) for name in names]
+    crew = [worker_program(name, lane, broker, {}, here) for name, lane in workers.items()]
     crew += [worker_program("upkeep", UPKEEP, broker, {}, here), beat_program(var / "beat", {}, here)]
     web = web_program(chosen.host, chosen.port, {}, here)
     supervisor = Supervisor([*services, crew, [web]], var / "log", tell=tell)
@@ -152,7 +161,7 @@ def serve(services: list[Stage], chosen: Settings, var: Path, workers: int) -> N
         signal.signal(number, lambda _number, _frame: supervisor.ask_to_stop())
     with supervisor:
         if not supervisor.stopping:
-            typer.echo(screen(chosen, var, names, private_broker=bool(services)))
+            typer.echo(screen(chosen, var, list(workers), private_broker=bool(services)))
         supervisor.watch()
 
 

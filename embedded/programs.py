@@ -42,7 +42,7 @@ def web_program(host: str, port: int, environment: Mapping[str, str], directory:
 def worker_program(
     name: str, queue: str, broker_url: str, environment: Mapping[str, str], directory: Path, *options: str
 ) -> Program:
-    """A Celery worker of one child that takes from `queue`; `options` are Celery's own."""
+    """A Celery worker of one child that takes from `queue`, and from it alone; `options` are Celery's own."""
     node = f"{name}@{socket.gethostname()}"
     arguments = ["-A", "tasks", "worker", "-Q", queue, "-c", "1", "-n", node, "--loglevel", "INFO"]
     # Workers share no state among themselves: asking who else is there would cost a second at every start.

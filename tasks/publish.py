@@ -1,7 +1,7 @@
 """Publishing: a message is sent when the broker has confirmed it, or an error says that it may not have been.
 
 publisher = Publisher(app, timeout=1.5)
-publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"))
+publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"), queue=TILES)
 """
 
 from typing import Any
@@ -10,9 +10,9 @@ from celery import Celery
 from kombu import Queue
 
 from tasks.broker import BrokerUnavailable, Line, Lines, NotPublished, QueueFull
-from tasks.topology import DEAD_QUEUES, QUEUES, ROUTES
+from tasks.topology import DEAD_QUEUES, QUEUES, ROUTES, SERVED
 
-__all__ = ["BrokerUnavailable", "NotPublished", "Publisher", "QueueFull", "queue_of"]
+__all__ = ["BrokerUnavailable", "NotPublished", "Publisher", "QueueFull", "is_served", "queue_of"]
 
 
 class Publisher:
@@ -26,16 +26,20 @@ class Publisher:
         self._app = app
         self._lines = Lines(app, timeout)
 
-    def publish(self, task: str, job_id: str, message: dict[str, Any]) -> None:
-        """Send `message` as the keyword arguments of `task`. Raises BrokerUnavailable or QueueFull."""
-        queue = queue_of(task)
-        entities = [queue, *(dead for dead in DEAD_QUEUES if dead.routing_key == queue.routing_key)]
+    def publish(self, task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:
+        """Send `message` as the keyword arguments of `task`, through its usual queue unless told otherwise.
+
+        Raises BrokerUnavailable or QueueFull.
+        """
+        through = _queue(queue) if queue else queue_of(task)
+        entities = [through, *(dead for dead in DEAD_QUEUES if dead.routing_key == through.routing_key)]
 
         def send(line: Line, timeout: float) -> None:
             self._app.send_task(
                 task,
                 kwargs=message,
                 task_id=job_id,
+                queue=through.name,
                 producer=line.producer,
                 declare=entities,
                 mandatory=True,
@@ -50,7 +54,7 @@ class Publisher:
 
     def waiting(self, queue: str) -> int:
         """How many messages wait in a queue. Raises BrokerUnavailable."""
-        known = next(known for known in QUEUES if known.name == queue)
+        known = _queue(queue)
 
         def count(line: Line, _timeout: float) -> int:
             bound = known(line.producer.channel)
@@ -65,6 +69,18 @@ class Publisher:
 
 
 def queue_of(task: str) -> Queue:
-    """The queue a task travels through. Raises KeyError for a task of no route."""
-    name = ROUTES[f"{task.split('.')[0]}.*"]
+    """The queue a task usually travels through. Raises KeyError for a task of no route."""
+    return _queue(ROUTES[_pattern(task)])
+
+
+def is_served(task: str, queue: str) -> bool:
+    """Whether a task may come through a queue. Raises KeyError for a task of no route."""
+    return queue in SERVED[_pattern(task)]
+
+
+def _pattern(task: str) -> str:
+    return f"{task.split('.')[0]}.*"
+
+
+def _queue(name: str) -> Queue:
     return next(queue for queue in QUEUES if queue.name == name)

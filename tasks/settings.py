@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VAR = Path("var")
@@ -74,12 +74,18 @@ class Settings(BaseSettings):
         1.0, gt=0, le=60, description="Seconds the broker has to confirm a message before the client is told 503."
     )
     queue_limit: int = Field(
-        10_000, gt=0, description="Waiting renders at which the intake answers 429 instead of taking more."
+        10_000, gt=0, description="Waiting renders of a lane at which the intake answers 429 instead of taking more."
     )
 
     # Work
     fence_bytes: int = Field(
         512 * MIB, ge=128 * MIB, description="Memory one render may take: MemoryMax of the worker's cgroup, in bytes."
+    )
+    large_fence_bytes: int | None = Field(
+        None,
+        ge=128 * MIB,
+        description="Memory one render of the queue `render.large` may take: MemoryMax of its workers' cgroup, in "
+        "bytes. What needs more than BULKHEAD_FENCE_BYTES goes there. Unset: it is refused.",
     )
     render_time_limit: int = Field(300, ge=1, le=1500, description="Seconds after which a render is killed.")
     max_deaths: int = Field(3, ge=1, le=10, description="Deaths of its own making after which a job is dead (poison).")
@@ -119,6 +125,14 @@ class Settings(BaseSettings):
     def presets_are_json(cls, presets: object) -> object:
         """Read the variable here, so that the error says what to write."""
         return _json(presets, '{"poster": {"width": 8192}}')
+
+    @field_validator("large_fence_bytes")
+    @classmethod
+    def the_large_fence_is_larger(cls, large: int | None, info: ValidationInfo) -> int | None:
+        """Refuse a large lane that holds no more than the others."""
+        if large is not None and large <= info.data.get("fence_bytes", 0):
+            raise ValueError("it must be more than BULKHEAD_FENCE_BYTES")
+        return large
 
     @field_validator("tokens")
     @classmethod

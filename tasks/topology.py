@@ -5,6 +5,8 @@
                                                                  v
                           exchange `bulkhead.dead` --same key--> `render.dead` --> `bulkhead dead list`
 
+Renders have three such queues, the lanes; `tasks.lanes` tells which one a render goes to.
+
 A letter moves to the dead queue at least once (`at-least-once` needs `reject-publish`), so none is lost on the way.
 """
 
@@ -23,6 +25,10 @@ DELIVERY_LIMIT = 20
 LOOK_LIMIT = 1_000_000
 
 RENDER = "render"
+TILES = "render.tiles"
+LARGE = "render.large"
+LANES = (RENDER, TILES, LARGE)
+
 UPKEEP = "upkeep"
 
 # A sweep that no worker took within this time (ms) is stale: the next one does its work.
@@ -74,9 +80,10 @@ def progress_key(tenant: str, job: str) -> str:
     return f"{PROGRESS_KEY}.{tenant}.{job}"
 
 
-WORK_QUEUES = (work_queue(RENDER),)
+WORK_QUEUES = tuple(work_queue(lane) for lane in LANES)
 DEAD_QUEUES = tuple(dead_queue(queue.name) for queue in WORK_QUEUES)
 QUEUES = (*WORK_QUEUES, upkeep_queue())
 
-# Task name (or glob) -> queue. A message whose task does not belong to its queue is refused.
-ROUTES = {"render.*": RENDER, "upkeep.*": UPKEEP}
+# Task name (or glob) -> the queues it may come through, the usual one first. A message on any other is refused.
+SERVED = {"render.*": LANES, "upkeep.*": (UPKEEP,)}
+ROUTES = {pattern: queues[0] for pattern, queues in SERVED.items()}

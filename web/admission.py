@@ -1,7 +1,7 @@
-"""Whether to take one more render: from the depth of the queue, looked at once a second at most.
+"""Whether to take one more render: from the depth of its lane, looked at once a second at most.
 
-Between two looks the gate counts what it let in itself. A broker that does not answer closes the gate until the next
-look, so that a burst of requests does not queue up behind it.
+Between two looks the gate counts what it let in itself. A lane that is full says nothing about the others. A broker
+that does not answer closes the gate until the next look, so that a burst of requests does not queue up behind it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import anyio
 
 from tasks.broker import BrokerUnavailable
-from tasks.topology import RENDER
+from tasks.topology import LANES, RENDER, TILES
 from web.problems import Problem
 
 INTERVAL = 1.0  # seconds between two looks at the queue
@@ -39,6 +40,19 @@ def drain_rate(before: float, *, was: int, added: int, now: int, seconds: float)
     return newest if before == 0 else SMOOTHING * newest + (1 - SMOOTHING) * before
 
 
+@dataclass
+class Depth:
+    """Messages that waited in a lane at the last look, those let in since, and how many leave a second."""
+
+    waiting: int = 0
+    added: int = 0
+    rate: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.added
+
+
 class Gate:
     """Counts with `count(queue)`, which blocks and raises BrokerUnavailable, in a thread of its own."""
 
@@ -50,24 +64,35 @@ class Gate:
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = -math.inf
         self._broken_at = -math.inf
-        self._added = 0
-        self._rate = 0.0
-        self.waiting = 0
+        self._depths = {lane: Depth() for lane in LANES}
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """Messages in each lane at the last look."""
+        return {lane: depth.waiting for lane, depth in self._depths.items()}
 
     async def admit(self) -> None:
-        """Let one render in. Raises BrokerUnavailable, or a 429 problem with Retry-After."""
+        """Let one render come whose lane is not known before it is read. Raises BrokerUnavailable, or a 429 problem
+        with Retry-After if there is room neither for previews nor for tiles.
+        """
         await self.look()
-        if self._is_full():
-            raise self.full()
+        if self._is_full(RENDER) and self._is_full(TILES):
+            raise self.full(RENDER)
 
-    def admitted(self) -> None:
-        """A render went into the queue."""
-        self._added += 1
+    def enter(self, lane: str) -> None:
+        """Let one render into its lane. Raises a 429 problem with Retry-After."""
+        if self._is_full(lane):
+            raise self.full(lane)
 
-    def full(self) -> Problem:
-        """The answer while the queue is full."""
-        seconds = retry_after(self.waiting + self._added, self._limit, self._rate)
-        detail = f"{self.waiting + self._added} renders are waiting already: try again in {seconds} s."
+    def admitted(self, lane: str) -> None:
+        """A render went into the lane."""
+        self._depths[lane].added += 1
+
+    def full(self, lane: str) -> Problem:
+        """The answer while the lane is full."""
+        depth = self._depths[lane]
+        seconds = retry_after(depth.total, self._limit, depth.rate)
+        detail = f"{depth.total} renders are waiting in '{lane}' already: try again in {seconds} s."
         return Problem(429, "queue-full", detail, headers={"retry-after": str(seconds)})
 
     def broken(self) -> None:
@@ -87,22 +112,27 @@ class Gate:
             return
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
-        if age > STALE or self._broken_at > self._looked_at or self._is_full():
+        if age > STALE or self._broken_at > self._looked_at or any(map(self._is_full, LANES)):
             await asyncio.shield(self._looking)
             self.check()
 
-    def _is_full(self) -> bool:
-        return self.waiting + self._added >= self._limit
+    def _is_full(self, lane: str) -> bool:
+        return self._depths[lane].total >= self._limit
 
     async def _look(self) -> None:
         try:
-            waiting = await anyio.to_thread.run_sync(self._count, RENDER, limiter=self._thread)
+            counted = await anyio.to_thread.run_sync(self._count_all, limiter=self._thread)
         except BrokerUnavailable:
             self.broken()
             return
         now = self._clock()
-        if now - self._looked_at <= STALE:
-            self._rate = drain_rate(
-                self._rate, was=self.waiting, added=self._added, now=waiting, seconds=max(now - self._looked_at, 1e-3)
-            )
-        self._looked_at, self.waiting, self._added = now, waiting, 0
+        seconds = max(now - self._looked_at, 1e-3)
+        for lane, waiting in counted.items():
+            depth = self._depths[lane]
+            if seconds <= STALE:
+                depth.rate = drain_rate(depth.rate, was=depth.waiting, added=depth.added, now=waiting, seconds=seconds)
+            depth.waiting, depth.added = waiting, 0
+        self._looked_at = now
+
+    def _count_all(self) -> dict[str, int]:
+        return {lane: self._count(lane) for lane in LANES}

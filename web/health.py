@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -84,7 +84,7 @@ async def answers_in_time(name: str, check: Awaitable[object]) -> bool:
     },
 )
 async def metrics(house: House, tenant: Tenant) -> Response:  # noqa: ARG001 - a token of any tenant opens it
-    """Counters of all processes of this web tier, the ledger's count of jobs and the depth of the queue."""
+    """Counters of all processes of this web tier, the ledger's count of jobs and the depth of the lanes."""
     body = house.metrics.exposition(await jobs_by_state(house), await waiting(house))
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
@@ -97,10 +97,10 @@ async def jobs_by_state(house: Services) -> dict[str, int]:
         return {}
 
 
-async def waiting(house: Services) -> int | None:
-    """Messages in the queue; None while the broker is away."""
+async def waiting(house: Services) -> Mapping[str, int]:
+    """Messages in each lane; none while the broker is away."""
     try:
         await house.gate.look()
     except BrokerUnavailable:
-        return None
+        return {}
     return house.gate.waiting

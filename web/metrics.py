@@ -39,11 +39,11 @@ class Metrics:
             "bulkhead_watchers", "Event streams that are open.", registry=self.registry, multiprocess_mode="livesum"
         )
 
-    def exposition(self, jobs: Mapping[str, int], waiting: int | None) -> bytes:
+    def exposition(self, jobs: Mapping[str, int], waiting: Mapping[str, int]) -> bytes:
         """Everything in Prometheus' text format: of all processes that share a directory, if they do.
 
-        `jobs` in the ledger by state, and messages `waiting` for a worker, are looked up for each answer; what is
-        empty or None is left out.
+        `jobs` in the ledger by state, and messages `waiting` for a worker by lane, are looked up for each answer; what
+        is empty is left out.
         """
         return generate_latest(self._counted()) + generate_latest(_Looked(jobs, waiting))
 
@@ -60,7 +60,7 @@ class _Looked(Collector):
     """Gauges of this moment, which no process keeps."""
 
     jobs: Mapping[str, int]
-    waiting: int | None
+    waiting: Mapping[str, int]
 
     def collect(self) -> Iterator[Metric]:
         if self.jobs:
@@ -68,8 +68,11 @@ class _Looked(Collector):
             for state, count in self.jobs.items():
                 states.add_metric([state], count)
             yield states
-        if self.waiting is not None:
-            yield GaugeMetricFamily("bulkhead_queue_waiting", "Messages that wait for a worker.", self.waiting)
+        if self.waiting:
+            depths = GaugeMetricFamily("bulkhead_queue_waiting", "Messages that wait for a worker.", labels=["queue"])
+            for queue, count in self.waiting.items():
+                depths.add_metric([queue], count)
+            yield depths
 
 
 class MeasuredRequests:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.broker import BrokerUnavailable, NotPublished, QueueFull
+from tasks.lanes import lane, largest_fence
 from tasks.ledger import Job, LedgerUnavailable, State
 from tasks.ledger.requests import Done, InProgress, New
 from tasks.plan import Plan, PlanError, TooLarge, check, plan
@@ -86,9 +87,11 @@ def take(house: Services, submission: Submission) -> Job:
     """Plan the drawing, store it, record the job and publish it."""
     asked = submission.asked
     estimate = estimated(house, asked)
+    job = job_of(house, submission, estimate)
+    if job.state is not State.SUCCEEDED:
+        house.gate.enter(job.queue)
     if asked.writer:
         asked.writer.commit()
-    job = job_of(house, submission, estimate)
     try:
         house.ledger.jobs.accept(job)
     except LedgerUnavailable:
@@ -114,7 +117,7 @@ def estimated(house: Services, asked: Asked) -> Plan:
                 tiles=asked.options.tiles,
                 page=asked.options.page,
             )
-        check(estimate, house.settings.fence_bytes)
+        check(estimate, largest_fence(house.settings))
     except PlanError as error:
         house.metrics.submissions.labels("refused").inc()
         members: dict[str, Any] = {"plan": estimate.as_dict()} if estimate else {}
@@ -153,6 +156,7 @@ def job_of(house: Services, submission: Submission, estimate: Plan) -> Job:
         traceparent=submission.traceparent,
         published_at=None if artifact else now,
         publications=0 if artifact else 1,
+        queue=lane(asked.options, estimate.peak_bytes, house.settings),
     )
 
 
@@ -168,11 +172,11 @@ def publish(house: Services, submission: Submission, job: Job) -> None:
         traceparent=submission.traceparent,
     )
     try:
-        house.publisher.publish(TASK, job.id, message.model_dump(mode="json"))
+        house.publisher.publish(TASK, job.id, message.model_dump(mode="json"), queue=job.queue)
     except NotPublished as error:
         if take_back(house, submission, error):
-            raise (house.gate.full() if isinstance(error, QueueFull) else error) from error
-    house.gate.admitted()
+            raise (house.gate.full(job.queue) if isinstance(error, QueueFull) else error) from error
+    house.gate.admitted(job.queue)
     house.metrics.submissions.labels("accepted").inc()
 
 

@@ -28,8 +28,7 @@ def sweep(**fields: Any) -> None:
     try:
         tools.store.sweep(STORE_LEFTOVERS)
         notes.carry(tools.settings.var, tools.ledger)
-        waiting = publisher.waiting(topology.RENDER)
-        overdue = tools.ledger.jobs.overdue(time.time(), patience=tools.settings.republish_after, waiting=waiting)
+        overdue = [job for lane in topology.LANES for job in _overdue(tools, publisher, lane)]
         for job in overdue:
             _publish_again(tools, publisher, job)
     except (NotPublished, LedgerUnavailable, StoreError) as error:
@@ -41,6 +40,12 @@ def sweep(**fields: Any) -> None:
         publisher.close()
 
 
+def _overdue(tools: Bench, publisher: Publisher, lane: str) -> list[Job]:
+    waiting = publisher.waiting(lane)
+    patience = tools.settings.republish_after
+    return tools.ledger.jobs.overdue(time.time(), patience=patience, waiting=waiting, queue=lane)
+
+
 def _publish_again(tools: Bench, publisher: Publisher, job: Job) -> None:
     try:
         message = renders.message_of(job)
@@ -49,5 +54,5 @@ def _publish_again(tools: Bench, publisher: Publisher, job: Job) -> None:
         logger.error("Job %s is buried: %s", job.id, error)
         tools.ledger.jobs.bury(job.id, time.time(), error={"code": "unknown-options", "detail": detail})
     else:
-        publisher.publish(renders.TASK, job.id, message.model_dump(mode="json"))
+        publisher.publish(renders.TASK, job.id, message.model_dump(mode="json"), queue=job.queue)
         tools.ledger.jobs.published(job.id, time.time())

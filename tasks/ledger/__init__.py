@@ -21,6 +21,7 @@ from tasks.ledger.states import (
     Granted,
     Held,
     Job,
+    Moved,
     Outcome,
     Settled,
     State,
@@ -42,7 +43,8 @@ class Ledger:
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger of these settings. Connects on first use."""
     database = Database(settings.ledger_url.get_secret_value())
-    return Ledger(database, Jobs(database), Attempts(database, settings.max_deaths), Requests(database))
+    attempts = Attempts(database, settings.max_deaths, large_lane=settings.large_fence_bytes is not None)
+    return Ledger(database, Jobs(database), attempts, Requests(database))
 
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Job",
     "Ledger",
     "LedgerUnavailable",
+    "Moved",
     "Outcome",
     "Page",
     "Settled",

@@ -16,6 +16,7 @@ from tasks.ledger.jobs import as_job
 from tasks.ledger.schema import attempts, jobs
 from tasks.ledger.states import (
     FINAL,
+    OUT_OF_MEMORY,
     UNEXPLAINED,
     WAITING,
     Attempt,
@@ -23,29 +24,37 @@ from tasks.ledger.states import (
     Granted,
     Held,
     Job,
+    Moved,
     Outcome,
     Settled,
     State,
     Taken,
     after_death,
+    after_memory_death,
     may_claim,
 )
+from tasks.topology import LARGE
 
 
 class Attempts:
     """Every method is one transaction and may be repeated. Raises `LedgerUnavailable` when the database is away.
 
-    `now` is seconds since the epoch, `lease` is seconds, `holder` names the worker child.
+    `now` is seconds since the epoch, `lease` is seconds, `holder` names the worker child. With a `large_lane`, a job
+    that was out of memory goes on there.
     """
 
-    def __init__(self, database: Database, max_deaths: int) -> None:
+    def __init__(self, database: Database, max_deaths: int, *, large_lane: bool = False) -> None:
         self._database = database
         self._max_deaths = max_deaths
+        self._large_lane = large_lane
 
     def claim(
         self, job: Job, *, holder: str, now: float, lease: float, is_gone: Callable[[str], bool] = lambda _holder: False
     ) -> Claim:
         """Begin the next attempt at the job, which is adopted if the ledger has never heard of it.
+
+        The job's `queue` is the lane that its message came through. Any will do, unless the ledger has moved it to the
+        large one.
 
         `is_gone` tells whether a former holder is known to have died; its attempt then ends unexplained, and the lease
         need not run out first. So does an attempt of this very holder, which does one thing at a time: it lost the
@@ -69,6 +78,8 @@ class Attempts:
                 known = self._close(connection, known, UNEXPLAINED, "Its worker vanished.", now=now, causal=False)
                 if known.state in FINAL:
                     return Settled(known)
+            if known.queue == LARGE != job.queue:
+                return Moved(known)
             return Granted(_begin(connection, known, holder, now, lease))
 
         try:
@@ -100,15 +111,18 @@ class Attempts:
         """The source cannot be rendered, however often one tries. False if the attempt was fenced out."""
         return self._settle(job_id, attempt, State.FAILED, Outcome.FAILED, now, error=error, facts=facts)
 
-    def release(self, job_id: str, attempt: int, *, now: float, cause: str, story: str) -> bool:
-        """Give the job back through no fault of its own: the store was away, the worker is stopping.
+    def release(
+        self, job_id: str, attempt: int, *, now: float, cause: str, story: str, queue: str | None = None
+    ) -> bool:
+        """Give the job back through no fault of its own: the store was away, it belongs in another `queue`.
 
         Its message is let go, so it counts as never published: the next sweep publishes it.
         """
 
         def change(connection: Connection) -> bool:
             values = {"state": State.QUEUED, "holder": None, "lease_until": None, "published_at": None}
-            if not _set(connection, job_id, attempt, updated_at=now, **values):
+            elsewhere = {"queue": queue} if queue else {}
+            if not _set(connection, job_id, attempt, updated_at=now, **values, **elsewhere):
                 return False
             _end(connection, job_id, attempt, Outcome.RELEASED, now, cause=cause, story=story)
             return True
@@ -158,17 +172,28 @@ class Attempts:
 
     def _close(self, connection: Connection, job: Job, cause: str, story: str, *, now: float, causal: bool) -> Job:
         """End the current attempt of a running job by death, and decide what becomes of the job."""
-        _end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story)
         counted = replace(job, deaths=job.deaths + causal, losses=job.losses + (not causal))
-        return _save(connection, self._decide(counted, cause, story, job.attempt, now))
+        decided = self._decide(counted, cause, story, job.attempt, now)
+        if decided.queue != job.queue:
+            story = f"{story} It goes on in {decided.queue}, inside a larger fence."
+        _end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story)
+        return _save(connection, decided)
 
     def _decide(self, job: Job, cause: str, story: str, attempt: int, now: float) -> Job:
-        """The job as it is after the death of `attempt`, which is counted already: it waits again, or is dead."""
+        """The job as it is after the death of `attempt`, which is counted already: it waits again, or is dead.
+
+        One that waits in another lane counts as never published, so the next sweep publishes it there.
+        """
+        hopeless, queue = False, job.queue
+        if cause == OUT_OF_MEMORY:
+            hopeless, queue = after_memory_death(deaths=job.deaths, queue=queue, large_lane=self._large_lane)
         state = after_death(deaths=job.deaths, losses=job.losses, max_deaths=self._max_deaths)
-        dead = state is State.DEAD
+        dead = hopeless or state is State.DEAD
         return replace(
             job,
-            state=state,
+            state=State.DEAD if dead else state,
+            queue=job.queue if dead else queue,
+            published_at=job.published_at if dead or queue == job.queue else None,
             holder=None,
             lease_until=None,
             updated_at=now,

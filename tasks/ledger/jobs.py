@@ -11,6 +11,7 @@ from tasks.ledger.database import Database
 from tasks.ledger.schema import attempts, jobs, requests
 from tasks.ledger.states import FINAL, OPEN, REPLAYABLE, WAITING, Job, Outcome, State, is_overdue
 from tasks.together import Together
+from tasks.topology import RENDER
 
 # How far back, in patiences, to look for what the workers took last.
 RECENTLY = 10
@@ -143,23 +144,28 @@ class Jobs:
         """Whether any job still refers to the source."""
         return self._exists(jobs.c.source == source)
 
-    def overdue(self, now: float, *, patience: float, waiting: int, limit: int = 500) -> list[Job]:
-        """Jobs whose message must be published again; `waiting` is the number of messages in their queue."""
-        reached = self._reached(now - RECENTLY * patience)
+    def overdue(self, now: float, *, patience: float, waiting: int, queue: str = RENDER, limit: int = 500) -> list[Job]:
+        """Jobs of a queue whose message must be published again; `waiting` is the number of messages in the queue."""
+        reached = self._reached(queue, now - RECENTLY * patience)
         held_no_more = (jobs.c.state == State.RUNNING) & (jobs.c.lease_until <= now)
         latest = now if waiting == 0 else reached or 0.0
         gone = jobs.c.published_at.is_(None) | (jobs.c.published_at < latest - patience)
         candidates = held_no_more | (jobs.c.state.in_(WAITING) & gone)
-        query = select(jobs).where(candidates).order_by(jobs.c.publications, jobs.c.updated_at).limit(limit)
+        query = (
+            select(jobs)
+            .where(jobs.c.queue == queue, candidates)
+            .order_by(jobs.c.publications, jobs.c.updated_at)
+            .limit(limit)
+        )
         rows = self._database.read(lambda connection: connection.execute(query).all())
         found = filter(None, map(as_job, rows))
         return [job for job in found if is_overdue(job, now, patience=patience, waiting=waiting, reached=reached)]
 
-    def _reached(self, since: float) -> float | None:
-        """When the newest message was published that a worker has taken lately. A job that was published twice does
-        not tell which of its messages was taken."""
+    def _reached(self, queue: str, since: float) -> float | None:
+        """When the newest message of a queue was published that a worker has taken lately. A job that was published
+        twice does not tell which of its messages was taken."""
         taken = jobs.c.state.in_(FINAL | {State.RUNNING}) & (jobs.c.attempt > 0) & (jobs.c.publications == 1)
-        query = select(func.max(jobs.c.published_at)).where(taken, jobs.c.updated_at > since)
+        query = select(func.max(jobs.c.published_at)).where(jobs.c.queue == queue, taken, jobs.c.updated_at > since)
         return self._database.read(lambda connection: connection.execute(query).scalar())
 
     def _insert(self, accepted: Sequence[Job]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tasks.topology import LARGE, RENDER
+
 
 class State(StrEnum):
     """Where a job is."""
@@ -41,6 +43,13 @@ class Outcome(StrEnum):
 # An attempt whose worker vanished without a word about why. A death note that comes late may still explain it.
 UNEXPLAINED = "worker-lost"
 
+# The cause of death that a larger fence may help against.
+OUT_OF_MEMORY = "out-of-memory"
+
+# Deaths after which a job that was out of memory in the large lane, too, is not tried again: its own fault is proven,
+# and that lane is dear.
+PROVEN = 2
+
 # A job that loses every worker through no fault that anybody can see must end, too: as often as the broker would
 # deliver its message. Attempts that were given back (the store was away) do not count.
 MAX_LOSSES = 20
@@ -72,6 +81,7 @@ class Job:
     lease_until: float | None = None
     published_at: float | None = None
     publications: int = 0
+    queue: str = RENDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,14 @@ class Taken:
     job: Job
 
 
-Claim = Granted | Held | Settled | Taken
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The job goes on in another lane: upkeep publishes it there."""
+
+    job: Job
+
+
+Claim = Granted | Held | Settled | Taken | Moved
 
 
 def may_claim(job: Job, now: float, *, holder_is_gone: bool) -> bool:
@@ -132,14 +149,24 @@ def after_death(*, deaths: int, losses: int, max_deaths: int) -> State:
     return State.DEAD if deaths >= max_deaths or losses >= MAX_LOSSES else State.QUEUED
 
 
+def after_memory_death(*, deaths: int, queue: str, large_lane: bool) -> tuple[bool, str]:
+    """Whether a job that was out of memory is hopeless, and the queue it goes on in if it is not.
+
+    `deaths` of its own making, this one included; `large_lane` tells whether there is one.
+    """
+    if queue == LARGE:
+        return deaths >= PROVEN, LARGE
+    return False, LARGE if large_lane else queue
+
+
 def is_overdue(job: Job, now: float, *, patience: float, waiting: int, reached: float | None) -> bool:
     """Whether the job's message must be published again.
 
-    A running job is overdue when its lease ran out and it was not published since. A job that nobody picked up is
-    overdue when `patience` seconds have passed and its message is not in its queue any more: because it was never
-    published, because the queue is empty (`waiting` messages), or because the workers, who take the oldest message
-    first, have `reached` what was published `patience` seconds after it. A message too many does no harm: the claim
-    tells it apart.
+    A running job is overdue when its lease ran out and it was not published since. A job whose message was let go, as
+    it was given back or moved to another lane, is overdue at once. A job that nobody picked up is overdue when
+    `patience` seconds have passed and its message is not in its queue any more: because it was never published, because
+    the queue is empty (`waiting` messages), or because the workers, who take the oldest message first, have `reached`
+    what was published `patience` seconds after it. A message too many does no harm: the claim tells it apart.
     """
     if job.state not in OPEN:
         return False
@@ -149,6 +176,6 @@ def is_overdue(job: Job, now: float, *, patience: float, waiting: int, reached: 
         if job.published_at is None or job.published_at <= job.lease_until:
             return True
     if job.published_at is None:
-        return now - job.created_at > patience
+        return job.publications > 0 or now - job.created_at > patience
     passed = reached is not None and reached > job.published_at + patience
     return (waiting == 0 or passed) and now - job.published_at > patience

@@ -19,7 +19,20 @@ import pytest
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from tasks.ledger import Granted, Held, Job, Ledger, LedgerUnavailable, Outcome, Settled, State, Taken, open_ledger
+from tasks.ledger import (
+    Granted,
+    Held,
+    Job,
+    Ledger,
+    LedgerUnavailable,
+    Moved,
+    Outcome,
+    Settled,
+    State,
+    Taken,
+    open_ledger,
+)
+from tasks.ledger.attempts import Attempts
 from tasks.ledger.database import Database
 from tasks.ledger.migrate import LedgerOutdated, check_migrated, migrate
 from tasks.ledger.requests import ABANDONED_AFTER, Done, InProgress, New
@@ -28,6 +41,7 @@ from tasks.ledger.schema import jobs as jobs_table
 from tasks.ledger.schema import metadata
 from tasks.ledger.states import MAX_LOSSES
 from tasks.settings import Settings
+from tasks.topology import LARGE, RENDER, TILES
 from tests.services.mariadb import MariaDb
 
 T0 = 1_700_000_000.25
@@ -691,6 +705,96 @@ def test_given_a_long_backlog_then_only_jobs_are_overdue_that_the_workers_went_p
     assert overdue(300) == [lost.id]
     granted(ledger, next_in_line, now=T0 + 301)
     assert overdue(302) == [lost.id]
+
+
+# Lanes
+
+
+@pytest.fixture
+def with_large_lane(ledger: Ledger) -> Ledger:
+    return replace(ledger, attempts=Attempts(ledger.database, 3, large_lane=True))
+
+
+def out_of_memory(ledger: Ledger, job: Job, pid: int = 100, now: float = T0 + 1) -> State | None:
+    story = "The kernel killed it."
+    return ledger.attempts.died(job.id, host=HOST, pid=pid, cause="out-of-memory", causal=True, story=story, now=now)
+
+
+def test_given_a_large_lane_when_a_job_is_out_of_memory_then_it_goes_on_there_and_its_message_is_due_at_once(
+    with_large_lane: Ledger,
+) -> None:
+    ledger = with_large_lane
+    job = accepted(ledger, state=State.QUEUED, published_at=T0, publications=1)
+    granted(ledger, job)
+
+    assert out_of_memory(ledger, job) is State.QUEUED
+
+    moved = found(ledger, job)
+    assert (moved.queue, moved.deaths, moved.published_at) == (LARGE, 1, None)
+    [attempt] = ledger.attempts.history(job.id)
+    assert attempt.story == "The kernel killed it. It goes on in render.large, inside a larger fence."
+    assert ledger.jobs.overdue(T0 + 2, patience=60, waiting=9, queue=RENDER) == []
+    assert [due.id for due in ledger.jobs.overdue(T0 + 2, patience=60, waiting=9, queue=LARGE)] == [job.id]
+
+
+def test_given_a_moved_job_when_its_old_message_comes_then_it_is_let_go_and_the_new_one_is_granted(
+    with_large_lane: Ledger,
+) -> None:
+    ledger = with_large_lane
+    job = accepted(ledger)
+    granted(ledger, job)
+    out_of_memory(ledger, job)
+
+    old = ledger.attempts.claim(job, holder=BOB, now=T0 + 2, lease=LEASE)
+
+    assert old == Moved(found(ledger, job))
+    assert granted(ledger, replace(job, queue=LARGE), now=T0 + 3).attempt == 2
+
+
+def test_given_a_job_out_of_memory_in_both_fences_then_it_is_dead_and_a_replay_goes_to_the_large_lane(
+    with_large_lane: Ledger,
+) -> None:
+    ledger = with_large_lane
+    job = accepted(ledger)
+    granted(ledger, job)
+    out_of_memory(ledger, job)
+    granted(ledger, replace(job, queue=LARGE), now=T0 + 2)
+
+    assert out_of_memory(ledger, job, now=T0 + 3) is State.DEAD
+
+    dead = found(ledger, job)
+    assert (dead.deaths, dead.queue) == (2, LARGE)
+    assert dead.error == {"code": "out-of-memory", "detail": "The kernel killed it. Attempt 2 was the last one."}
+    assert ledger.jobs.replay(job.id, T0 + 4)
+    assert (found(ledger, job).queue, found(ledger, job).deaths) == (LARGE, 0)
+
+
+def test_given_no_large_lane_when_a_job_is_out_of_memory_then_it_has_its_deaths_where_it_is(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    states = []
+    for number in range(3):
+        granted(ledger, job, now=T0 + number)
+        states.append(out_of_memory(ledger, job, now=T0 + number))
+
+    assert states == [State.QUEUED, State.QUEUED, State.DEAD]
+    assert found(ledger, job).queue == RENDER
+
+
+def test_given_a_crash_then_a_job_does_not_change_its_lane(with_large_lane: Ledger) -> None:
+    job = accepted(with_large_lane, queue=TILES, published_at=T0)
+    granted(with_large_lane, job)
+    die(with_large_lane, job)
+
+    assert (found(with_large_lane, job).queue, found(with_large_lane, job).published_at) == (TILES, T0)
+
+
+def test_given_a_job_that_is_given_back_for_another_lane_then_it_waits_there(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job)
+
+    assert ledger.attempts.release(job.id, 1, now=T0 + 1, cause="lane", story="Too large.", queue=LARGE)
+
+    assert (found(ledger, job).queue, found(ledger, job).state) == (LARGE, State.QUEUED)
 
 
 # Requests with an idempotency key

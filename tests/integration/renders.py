@@ -105,9 +105,9 @@ class Renders:
         self.ledger.jobs.accept(job)
         return job
 
-    def publish(self, message: renders.RenderMessage) -> None:
+    def publish(self, message: renders.RenderMessage, queue: str = RENDER) -> None:
         """Publish the message and tell the ledger."""
-        self.publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"))
+        self.publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"), queue=queue)
         self.ledger.jobs.published(message.job, time.time())
 
     def submit(self, lines: int = LIGHT) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 from celery.signals import worker_process_init
 
 from tasks import app, renders
+from tasks.lanes import fence_of, lane
 from tasks.ledger import Job, State
 from tasks.plan import PlanError, check, plan
 from tasks.store import MANIFEST, NotFound
+from tasks.topology import LARGE, RENDER
 from workers.blueprint import BlueprintError, EngineError, Step, render
 from workers.blueprint.native import prepare
 from workers.fence.attempt import Done, GiveBack, JobError, Running, attempt
@@ -51,6 +53,7 @@ def render_blueprint(**fields: Any) -> None:
         traceparent=message.traceparent,
         created_at=now,
         updated_at=now,
+        queue=(render_blueprint.request.delivery_info or {}).get("routing_key") or RENDER,
     )
     attempt(bench(), job, _render)
 
@@ -82,10 +85,13 @@ def peak_bytes() -> int:
 
 
 def _plan(running: Running, source: Path, message: renders.RenderMessage, digest: str) -> None:
+    options, settings, queue = message.options, running.bench.settings, running.job.queue
     try:
-        options = message.options
         planned = plan(source, message.filename, width=options.width, tiles=options.tiles, page=options.page)
-        check(planned, running.bench.settings.fence_bytes)
+        if queue != LARGE == lane(options, planned.peak_bytes, settings):
+            check(planned, fence_of(LARGE, settings))
+            raise GiveBack("lane", "It needs more memory than this lane has: it goes on in render.large.", LARGE)
+        check(planned, fence_of(queue, settings))
     except PlanError as error:
         raise JobError(error.code, str(error)) from error
     running.note_plan(digest=digest, size=planned.size, plan=planned.as_dict())

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from celery.exceptions import Reject
 from celery.utils.log import get_logger
 
-from tasks.ledger import Claim, Granted, Held, Job, LedgerUnavailable, State, Taken
+from tasks.ledger import Claim, Granted, Held, Job, LedgerUnavailable, Moved, State, Taken
 from tasks.progress import Progress
 from tasks.store import StoreError
 from workers.fence import notes
@@ -52,11 +52,15 @@ class JobError(Exception):
 
 
 class GiveBack(Exception):
-    """This worker cannot do the job now, through no fault of the job's. `cause` is for programs."""
+    """This worker cannot do the job now, through no fault of the job's. `cause` is for programs.
 
-    def __init__(self, cause: str, story: str) -> None:
+    With a `queue`, the job belongs into another lane than the one that its message came through.
+    """
+
+    def __init__(self, cause: str, story: str, queue: str | None = None) -> None:
         super().__init__(story)
         self.cause = cause
+        self.queue = queue
 
 
 class Fenced(Exception):
@@ -133,6 +137,9 @@ def attempt(bench: Bench, job: Job, work: Callable[[Running], Done]) -> None:
     if isinstance(claim, Held):
         logger.warning("Job %s is held by %s: let go until its lease runs out.", job.id, claim.job.holder)
         return
+    if isinstance(claim, Moved):
+        logger.info("Job %s goes on in %s: its message is let go.", job.id, claim.job.queue)
+        return
     if isinstance(claim, Taken):
         raise Reject("the id belongs to another job", requeue=False)
     if not isinstance(claim, Granted):
@@ -197,10 +204,10 @@ def _settle(running: Running, work: Callable[[Running], Done]) -> None:
             logger.warning("Job %s failed: %s", job.id, problem["detail"])
             running.tell_end(State.FAILED)
     except (GiveBack, StoreError) as error:
-        cause, story = getattr(error, "cause", "store"), str(error)
+        cause, queue, story = getattr(error, "cause", "store"), getattr(error, "queue", None), str(error)
         logger.warning("Attempt %d at job %s is given back. %s", job.attempt, job.id, story)
         # The ledger publishes it again later: the broker's delivery limit must not count our own troubles.
-        patiently(lambda: attempts.release(job.id, job.attempt, now=time.time(), cause=cause, story=story))
+        patiently(lambda: attempts.release(job.id, job.attempt, now=time.time(), cause=cause, story=story, queue=queue))
     except MemoryError as error:
         _die(running, Cause.OUT_OF_MEMORY, f"It needed more memory than its limits allow ({error or 'MemoryError'}).")
     except Reject:

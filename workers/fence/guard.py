@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tasks import renders, upkeep
 from tasks.properties import UNREADABLE
-from tasks.publish import queue_of
+from tasks.publish import is_served
 
 # Bytes. A render's message has about one thousand; a generous bound keeps a flood of large ones out of the parent.
 MAX_BODY = 64 * 1024
@@ -89,7 +89,7 @@ def refusal(
     except ValidationError as error:
         return f"the headers are not those of Celery's protocol 2: {_first(error)}"
     schema = MESSAGES.get(envelope.task)
-    if schema is None or queue_of(envelope.task).routing_key != routing_key:
+    if schema is None or not is_served(envelope.task, routing_key):
         return f"no task {envelope.task[:100]!r} is served on the queue {routing_key!r}"
     try:
         _args, message, _embedded = _body_with(schema).validate_json(body)

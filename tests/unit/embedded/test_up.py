@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from commands.failures import ServiceMissing
-from commands.up import AlreadyRunning, PortTaken, check_broker, only_instance, screen, serve
+from commands.up import AlreadyRunning, PortTaken, check_broker, only_instance, screen, serve, staff
 from embedded.programs import web_url
 from tasks.settings import Settings
 
@@ -27,11 +27,18 @@ def test_given_an_instance_that_ended_when_another_one_starts_then_it_may(tmp_pa
         assert (tmp_path / "up.lock").read_text() == f"{os.getpid()}\n"
 
 
+def test_given_two_cores_then_each_worker_takes_from_one_lane_and_the_large_one_is_there_where_configured() -> None:
+    crew = {"render1": "render", "render2": "render", "tiles1": "render.tiles"}
+
+    assert staff(Settings(), 2, 1) == crew
+    assert staff(Settings(large_fence_bytes=2 << 30), 2, 1) == {**crew, "large1": "render.large"}
+
+
 def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another_one(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(PortTaken) as refusal:
-            serve([], Settings(port=port), tmp_path, workers=1)
+            serve([], Settings(port=port), tmp_path, staff(Settings(), 1, 1))
 
     assert str(refusal.value) == (
         f"Cannot listen on 127.0.0.1, port {port}: it is taken. Choose another one with --port."

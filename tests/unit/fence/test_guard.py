@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tasks import renders, upkeep
 from tasks.properties import UNREADABLE
-from tasks.topology import RENDER, UPKEEP
+from tasks.topology import LANES, RENDER, UPKEEP
 from workers.fence.guard import MAX_BODY, MAX_REASON, refusal
 
 JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
@@ -58,6 +58,11 @@ def test_a_message_of_celery_or_the_least_one_of_another_language_is_let_in(head
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8"])
 def test_utf_8_may_be_spelled_in_every_way(encoding: str) -> None:
     assert judge(content_encoding=encoding) is None
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_render_is_let_in_on_every_lane(lane: str) -> None:
+    assert judge(routing_key=lane) is None
 
 
 def test_a_sweep_is_let_in_on_its_own_queue_only() -> None:

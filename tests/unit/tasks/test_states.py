@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from tasks.ledger import FINAL, OPEN, Job, State
-from tasks.ledger.states import MAX_LOSSES, after_death, is_overdue, may_claim
+from tasks.ledger.states import (
+    MAX_LOSSES,
+    OUT_OF_MEMORY,
+    after_death,
+    after_memory_death,
+    is_overdue,
+    may_claim,
+)
+from tasks.topology import LARGE, RENDER, TILES
+from workers.fence.causes import Cause
 
 NOW = 1_000_000.0
 
@@ -50,6 +59,30 @@ def test_a_running_job_may_be_claimed_when_its_lease_ran_out_or_its_holder_is_go
 )
 def test_a_job_is_dead_after_its_own_deaths_or_too_many_losses(deaths: int, losses: int, state: State) -> None:
     assert after_death(deaths=deaths, losses=losses, max_deaths=3) is state
+
+
+@pytest.mark.parametrize(
+    ("deaths", "queue", "large_lane", "hopeless", "goes_on_in"),
+    [
+        (1, RENDER, False, False, RENDER),
+        (1, RENDER, True, False, LARGE),
+        (2, TILES, True, False, LARGE),
+        (1, LARGE, True, False, LARGE),  # planned to need it: an earlier job of that child may have left too little
+        (2, LARGE, True, True, LARGE),
+    ],
+)
+def test_a_job_out_of_memory_goes_on_in_the_large_lane_and_is_hopeless_after_a_second_death_there(
+    deaths: int, queue: str, large_lane: bool, hopeless: bool, goes_on_in: str
+) -> None:
+    assert after_memory_death(deaths=deaths, queue=queue, large_lane=large_lane) == (hopeless, goes_on_in)
+
+
+def test_the_cause_that_moves_a_job_is_the_one_that_the_fence_proves() -> None:
+    assert Cause.OUT_OF_MEMORY == OUT_OF_MEMORY
+
+
+def test_a_job_whose_message_was_let_go_is_overdue_at_once() -> None:
+    assert overdue(replace(JOB, publications=1), NOW, waiting=9000)
 
 
 def overdue(job: Job, now: float, *, waiting: int, reached: float | None = None) -> bool:

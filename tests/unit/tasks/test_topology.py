@@ -3,7 +3,7 @@
 import pytest
 
 from tasks import configuration, renders, topology, upkeep
-from tasks.publish import queue_of
+from tasks.publish import is_served, queue_of
 
 
 @pytest.mark.parametrize(("task", "queue"), [(renders.TASK, topology.RENDER), (upkeep.TASK, topology.UPKEEP)])
@@ -20,9 +20,15 @@ def test_a_task_of_no_route_has_no_queue() -> None:
 def test_every_route_leads_to_a_declared_queue_by_its_own_name() -> None:
     declared = {queue.name: queue for queue in topology.QUEUES}
 
-    assert set(topology.ROUTES.values()) == set(declared)
+    assert {queue for queues in topology.SERVED.values() for queue in queues} == set(declared)
     assert all(queue.routing_key == name for name, queue in declared.items())
-    assert {route["queue"] for route in configuration.task_routes.values()} == set(declared)
+    assert {route["queue"] for route in configuration.task_routes.values()} == {topology.RENDER, topology.UPKEEP}
+
+
+def test_a_render_may_come_through_every_lane_and_a_sweep_through_none() -> None:
+    assert [is_served(renders.TASK, lane) for lane in topology.LANES] == [True, True, True]
+    assert not any(is_served(upkeep.TASK, lane) for lane in topology.LANES)
+    assert not is_served(renders.TASK, topology.UPKEEP)
 
 
 def test_every_work_queue_is_replicated_bounded_in_deliveries_and_has_its_dead_letters_kept() -> None:

@@ -21,21 +21,23 @@ TOKENS = {"token-of-acme-0001": "acme", "token-of-rival-0001": "rival"}
 
 @dataclass
 class FakeBroker:
-    """Takes messages, or raises `error`; says that `depth` messages wait."""
+    """Takes messages, or raises `error`; says that `depth` messages wait in each lane, or those of `depths`."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
+    queues: list[str | None] = field(default_factory=list)
+    depths: dict[str, int] = field(default_factory=dict)
     error: Exception | None = None
     depth: int = 0
 
-    def publish(self, task: str, job_id: str, message: dict[str, Any]) -> None:
+    def publish(self, task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:
         assert (task, job_id) == ("render.blueprint", message["job"])
         if self.error:
             raise self.error
         self.messages.append(message)
+        self.queues.append(queue)
 
     def waiting(self, queue: str) -> int:
-        assert queue == "render"
-        return self.depth
+        return self.depths.get(queue, self.depth)
 
 
 class Clock:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from tasks.broker import BrokerUnavailable
+from tasks.topology import LARGE, RENDER, TILES
 from tests.unit.web.support import Clock
 from web.admission import LONGEST_WAIT, STALE, UNKNOWN_WAIT, Gate, drain_rate, retry_after
 from web.problems import Problem
@@ -22,14 +22,13 @@ class Queue:
         self.away = False
 
     def __call__(self, name: str) -> int:
-        assert name == "render"
-        self.asked += 1
+        self.asked += name == "render"
         if self.away:
             raise BrokerUnavailable
-        return self.depth
+        return self.depth if name == "render" else 0
 
 
-def outcome(gate: Gate) -> str:
+def outcome(gate: Gate, lane: str = RENDER) -> str:
     """What the gate does with one render."""
 
     async def admit() -> str:
@@ -37,11 +36,12 @@ def outcome(gate: Gate) -> str:
             await gate.admit()
             if gate._looking:
                 await gate._looking
+            gate.enter(lane)
         except Problem as problem:
             return problem.code
         except BrokerUnavailable:
             return "unavailable"
-        gate.admitted()
+        gate.admitted(lane)
         return "in"
 
     return asyncio.run(admit())
@@ -126,6 +126,15 @@ def test_given_many_at_once_when_a_look_is_due_then_one_look_serves_them_all() -
 def test_given_a_full_queue_when_refused_then_the_problem_names_depth_and_wait(
     made: tuple[Gate, Queue, Clock],
 ) -> None:
-    problem: Callable[[], Problem] = made[0].full
-    assert problem().status == 429
-    assert "0 renders are waiting already: try again in 10 s." in problem().detail
+    problem = made[0].full(TILES)
+    assert problem.status == 429
+    assert problem.detail == "0 renders are waiting in 'render.tiles' already: try again in 10 s."
+
+
+def test_given_a_full_lane_when_a_render_of_another_one_comes_then_it_is_let_in(
+    made: tuple[Gate, Queue, Clock],
+) -> None:
+    gate, queue, _clock = made
+    queue.depth = 3
+    assert [outcome(gate), outcome(gate, TILES), outcome(gate, LARGE)] == ["queue-full", "in", "in"]
+    assert gate.waiting == {RENDER: 3, TILES: 0, LARGE: 0}

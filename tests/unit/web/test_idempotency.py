@@ -50,7 +50,7 @@ def test_given_a_job_that_the_broker_has_not_confirmed_when_its_key_comes_again_
 ) -> None:
     meanwhile = []
 
-    def publish(task: str, job_id: str, message: dict[str, Any]) -> None:  # noqa: ARG001
+    def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:  # noqa: ARG001
         meanwhile.append(house.ledger.requests.reserve("acme", KEY["idempotency-key"], house.clock()))
         raise BrokerUnavailable
 

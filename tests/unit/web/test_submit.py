@@ -221,7 +221,7 @@ def test_given_a_broker_that_failed_a_moment_ago_when_posted_then_503_at_once_un
 def test_given_an_unconfirmed_job_that_a_worker_finished_nevertheless_when_taken_back_then_202(
     client: TestClient, broker: FakeBroker, finish: Finish
 ) -> None:
-    def publish(task: str, job_id: str, message: dict[str, Any]) -> None:  # noqa: ARG001
+    def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:  # noqa: ARG001
         finish(job_id)
         raise BrokerUnavailable
 
@@ -307,8 +307,8 @@ def test_given_prefer_wait_when_the_job_ends_in_time_then_200_with_everything_el
 ) -> None:
     taken = broker.publish
 
-    def publish(task: str, job_id: str, message: dict[str, Any]) -> None:
-        taken(task, job_id, message)
+    def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:
+        taken(task, job_id, message, queue=queue)
         finish(job_id)
 
     broker.publish = publish  # type: ignore[method-assign]
@@ -349,3 +349,38 @@ class Busy:
 
     def statistics(self) -> Any:
         return SimpleNamespace(tasks_waiting=10_000)
+
+
+def test_given_renders_with_and_without_tiles_when_posted_then_each_goes_to_its_lane(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    post(client)
+    post(client, png(salt=b"other"), tiles="true")
+
+    assert broker.queues == ["render", "render.tiles"]
+    assert sorted(job.queue for job in jobs(house)) == ["render", "render.tiles"]
+
+
+def test_given_a_full_lane_for_tiles_when_posted_then_tiles_are_refused_without_a_trace_and_previews_are_not(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    broker.depths["render.tiles"] = 100
+
+    refused = post(client, tiles="true")
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "queue-full")
+    assert int(refused.headers["retry-after"]) > 0
+    assert "waiting in 'render.tiles' already" in refused.json()["detail"]
+    assert (jobs(house), files(house)) == ([], [])
+    assert post(client).status_code == 202
+
+
+def test_given_a_large_lane_when_a_drawing_needs_it_then_it_goes_there_instead_of_being_refused(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    assert post(client, lying_png(12_000)).status_code == 413
+
+    object.__setattr__(house, "settings", house.settings.model_copy(update={"large_fence_bytes": 1 << 33}))
+
+    assert post(client, lying_png(12_000)).status_code == 202
+    assert broker.queues == ["render.large"]
