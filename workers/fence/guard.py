@@ -94,9 +94,20 @@ def refusal(
     try:
         _args, message, _embedded = _body_with(schema).validate_json(body)
     except ValidationError as error:
+        if unknown := _unknown_version(error):
+            return unknown
         return f"the body is not [[], message, {{}}] with a message that fits {envelope.task}: {_first(error)}"
     if isinstance(message, renders.RenderMessage) and message.job != envelope.id:
         return "the task id is not the job's id"
+    return None
+
+
+def _unknown_version(error: ValidationError) -> str | None:
+    """What to do about a message that is newer than this worker; None if that is not what is wrong."""
+    for fault in error.errors(include_url=False):
+        if fault["loc"] == (1, "version") and fault["type"] == "literal_error":
+            version, known = _short(repr(fault["input"])), fault["ctx"]["expected"]
+            return f"the message has version {version}, this worker knows {known}: upgrade the workers, then replay it"
     return None
 
 

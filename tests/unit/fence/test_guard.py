@@ -1,7 +1,8 @@
 """What is let in before a worker, and why everything else is not."""
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -155,6 +156,34 @@ def test_bodies_of_another_shape_are_refused_with_the_first_thing_wrong(content:
     assert told.startswith(
         f"the body is not [[], message, {{}}] with a message that fits render.blueprint: {reason}"
     ), told
+
+
+GOLDEN = sorted((Path(__file__).parents[2] / "contract" / "messages").glob("render-*.json"))
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_every_version_that_was_ever_published_is_still_let_in(path: Path) -> None:
+    message = json.loads(path.read_text())
+
+    assert judge({**PROTOCOL_2, **message["headers"]}, json.dumps(message["body"]).encode()) is None
+
+
+def test_the_golden_messages_are_those_of_every_version_that_the_schema_knows() -> None:
+    known = get_args(renders.RenderMessage.model_fields["version"].annotation)
+
+    assert {path.stem for path in GOLDEN} >= {f"render-{version}" for version in known}
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [(2, "2"), ("1", "'1'"), ("x" * 5000, "'" + "x" * (MAX_REASON - 1))],
+)
+def test_a_version_that_is_not_known_is_refused_with_what_to_do(version: Any, told: str) -> None:
+    newer = body({**FIELDS, "version": version, "copies": 3})
+
+    assert judge(content=newer) == (
+        f"the message has version {told}, this worker knows 1: upgrade the workers, then replay it"
+    )
 
 
 def test_a_task_id_that_is_not_the_jobs_is_refused() -> None:
