@@ -1,0 +1,102 @@
+"""What this process holds and has used: pure readings of /proc and of ImageMagick's own counters.
+
+    restart_peak()
+    before = read()
+    ...
+    after = read()
+
+A reading takes some 50 microseconds at a resident set of 400 MB, so one can be taken after every job.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PROC = "/proc/self"
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+# What ImageMagick counts of its own: bytes of pixels in memory, mapped and on disk, and open files.
+MAGICK = ("memory", "map", "disk", "file")
+
+# proc(5), clear_refs: 5 puts the peak of the resident set back to what it is now.
+_RESET_PEAK = b"5"
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """One reading. Memory in bytes, `cpu` in seconds of all threads since the process started.
+
+    `live` is what the process has for itself, without pages of files; `peak` its largest resident set since
+    `restart_peak`, with them. `magick` has the names of `MAGICK`, and is empty where ImageMagick was never started.
+    """
+
+    live: int
+    peak: int
+    cpu: float
+    descriptors: int
+    magick: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def spilled(self) -> int:
+        """Bytes of pixels that ImageMagick holds outside memory: they leak without the resident set growing."""
+        return self.magick.get("map", 0) + self.magick.get("disk", 0)
+
+
+def read(proc: str = PROC) -> Gauges:
+    """All gauges of this process."""
+    return Gauges(live(proc), peak(proc), time.process_time(), descriptors(proc), magick())
+
+
+def live(proc: str = PROC) -> int:
+    """Bytes in memory that belong to no file (proc(5), statm: resident without shared pages)."""
+    _size, resident, shared, *_ = _text(f"{proc}/statm").split()
+    return (int(resident) - int(shared)) * _PAGE
+
+
+def peak(proc: str = PROC) -> int:
+    """Largest resident set in bytes, since `restart_peak` or else since the start.
+
+    Not `ru_maxrss`: that outlives `exec`, may be a parent's, and cannot be started anew.
+    """
+    return 1024 * int(_text(f"{proc}/status").partition(b"VmHWM:")[2].split()[0])
+
+
+def restart_peak(proc: str = PROC) -> bool:
+    """Measure the peak from now on. False where the kernel does not let us."""
+    try:
+        file = os.open(f"{proc}/clear_refs", os.O_WRONLY)
+    except OSError:
+        return False
+    try:
+        return os.write(file, _RESET_PEAK) > 0
+    finally:
+        os.close(file)
+
+
+def descriptors(proc: str = PROC) -> int:
+    """How many files, pipes and sockets are open; the one that counts them is not among them."""
+    return len(os.listdir(f"{proc}/fd")) - 1  # noqa: PTH208 - a third of the time of iterdir
+
+
+def magick() -> dict[str, int]:
+    """What ImageMagick holds right now, by the names of `MAGICK`; empty unless it runs in this process.
+
+    It is asked only where Wand has loaded it: this module loads nothing.
+    """
+    wand: Any = sys.modules.get("wand.resource")
+    if wand is None or not wand.library.IsMagickWandInstantiated():
+        return {}
+    return {name: int(wand.limits.resource(name)) for name in MAGICK}
+
+
+def _text(path: str) -> bytes:
+    """A file of /proc, in a third of the time that `Path.read_text` takes."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
