@@ -56,11 +56,35 @@ def test_the_web_tier_loads_no_imaging() -> None:
     assert not {name for name in loaded if name.split(".")[0] == "workers"}
 
 
-def test_a_workers_parent_loads_no_native_imaging() -> None:
-    loaded = loaded_by("import tasks; tasks.app.loader.import_default_modules()")
+WORKER = "import tasks; tasks.app.loader.import_default_modules()"
+PARENT = f"{WORKER}; from celery.signals import worker_init; worker_init.send(None)"
+
+
+def test_importing_the_workers_tasks_loads_no_imaging() -> None:
+    loaded = loaded_by(WORKER)
 
     assert "workers.blueprint.task" in loaded
-    assert not loaded & {"pyvips", "pypdfium2", "wand.api", "wand.image", "cairocffi"}
+    assert not loaded & IMAGING
+
+
+def test_a_workers_parent_loads_what_its_children_share_but_nothing_that_starts_when_it_is_imported() -> None:
+    loaded = loaded_by(PARENT)
+
+    assert loaded >= {"workers.blueprint.engine", "wand.image", "ezdxf", "numpy"}
+    assert not loaded & {"pyvips", "pypdfium2"}
+
+
+def test_a_workers_parent_never_touches_a_pixel_no_library_runs_in_it_and_no_thread() -> None:
+    script = f"""{PARENT}
+import os, sys
+from wand.api import library
+assert not library.IsMagickWandInstantiated()
+assert os.listdir("/proc/self/task") == [str(os.getpid())]
+mapped = open("/proc/self/maps").read()
+assert "MagickWand" in mapped, "this test would not see a library"
+assert not any(name in mapped for name in ("libvips", "pdfium"))
+"""
+    loaded_by(script)
 
 
 def test_how_long_importing_the_contract_takes_is_reported(record_property: Callable[[str, object], None]) -> None:

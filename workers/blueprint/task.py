@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
 
 from tasks import app, renders
 from tasks.lanes import fence_of, lane
@@ -16,7 +16,7 @@ from tasks.plan import PlanError, check, plan
 from tasks.store import MANIFEST, NotFound
 from tasks.topology import LARGE, RENDER
 from workers.blueprint import BlueprintError, EngineError, Step, render
-from workers.blueprint.native import prepare
+from workers.blueprint.native import preload, prepare
 from workers.fence.attempt import Done, GiveBack, JobError, Running, attempt
 from workers.fence.bench import bench
 from workers.fence.limits import apply_limits
@@ -24,6 +24,12 @@ from workers.fence.request import FencedTask
 
 # Libraries that log every step they take, dozens of lines a job: an operator wants to see their warnings only.
 CHATTY = ("ezdxf", "pyvips")
+
+
+@worker_init.connect
+def prepare_parent(**_signal: Any) -> None:
+    """Load in the parent what every child would load anew."""
+    preload()
 
 
 @worker_process_init.connect

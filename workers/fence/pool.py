@@ -5,6 +5,7 @@ the pool often finds nobody to collect, forgets the pipe, and looks again when i
 every kill and every replaced child. A pidfd becomes readable just when the child can be collected (pidfd_open(2)).
 """
 
+import gc
 import os
 from contextlib import suppress
 from typing import Any
@@ -27,3 +28,11 @@ class TaskPool(CeleryTaskPool):
     """What Celery calls a pool, around ours."""
 
     Pool = Pool
+
+    def on_start(self) -> None:
+        """Start the children. All that lives by now lives for good: the collector, which Celery runs before every
+        fork, need not look at it, nor a child write into the pages that it shares with its parent.
+        """
+        gc.collect()
+        gc.freeze()
+        super().on_start()
