@@ -1,0 +1,56 @@
+"""The job of `benchmarks.recovery` on Bulkhead's own worker: claimed from the ledger as every render is."""
+
+import time
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks._hold import hold, nap
+from tasks import app, renders
+from tasks.ledger import Job, State
+from tasks.publish import Publisher
+from workers.fence.attempt import Done, Running, attempt
+from workers.fence.bench import bench
+from workers.fence.guard import MESSAGES
+from workers.fence.request import FencedTask
+
+TASK = "render.hold"
+
+# Seconds.
+NAP = 0.05
+PUBLISH_TIMEOUT = 5.0
+
+
+class HoldMessage(BaseModel):
+    """Which job; `seconds` to nap instead of being killed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    job: renders.JobId
+    seconds: float = 0
+
+
+MESSAGES[TASK] = HoldMessage
+
+
+@app.task(name=TASK, base=FencedTask)
+def held(job: str, seconds: float) -> None:
+    """One attempt."""
+    now = time.time()
+
+    def work(_running: Running) -> Done:
+        nap(seconds) if seconds else hold(job)
+        return Done("0" * 64)
+
+    attempt(bench(), Job(job, "local", State.QUEUED, f"sources/local/{job}", "", {}, now, now), work)
+
+
+def publish(job: str, seconds: float = 0) -> None:
+    """Ask for one, confirmed."""
+    publisher = Publisher(app, PUBLISH_TIMEOUT)
+    publisher.publish(TASK, job, {"job": job, "seconds": seconds})
+    publisher.close()
+
+
+def publish_nap(job: str) -> None:
+    """Ask for a nap."""
+    publish(job, NAP)
