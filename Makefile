@@ -6,10 +6,10 @@ BIN := .venv/bin
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench clean pins packages
+.PHONY: help demo up test lint docs bench install uninstall clean pins packages
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 demo: packages .venv/.runtime ## Render an example drawing on the embedded platform and say where the result lies
 	@$(BIN)/python -m examples.demo
@@ -32,6 +32,12 @@ docs: packages .venv/.dev ## Write settings, HTTP reference and schemas from the
 
 bench: packages .venv/.dev ## Run every benchmark; the last line of each is one JSON object
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
+
+install: packages ## Install for systemd: /opt/bulkhead, units, settings (DESTDIR= and PREFIX= as usual)
+	@sh setup/install.sh install
+
+uninstall: ## Remove what install installed; settings and data are kept
+	@sh setup/install.sh uninstall
 
 clean: ## Remove everything that was made: .venv, var, caches
 	rm -rf .venv var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis

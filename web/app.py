@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from tasks import app as celery
+from tasks.notify import notify
 from tasks.progress import Progress
 from tasks.settings import Settings
 from tasks.settings import settings as own_settings
@@ -47,6 +48,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             stack.callback(listener.stop)
             gc.collect()
             gc.freeze()  # or each full collection goes through all that was imported, and every request waits 50 ms
+            notify("READY=1")  # the socket listens already; of several processes the first one counts
             yield
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)

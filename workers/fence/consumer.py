@@ -14,6 +14,7 @@ from tasks.properties import read_any_properties
 from tasks.settings import settings
 from tasks.topology import DEAD_QUEUES
 from workers.fence.guard import refusal
+from workers.fence.watchdog import Watchdog
 
 logger = get_logger(__name__)
 
@@ -34,6 +35,28 @@ class Consumer(CeleryConsumer):
         super().__init__(*args, **kwargs)
         self._dead_letters = DeadLetters(self.app, settings().publish_timeout)
         self._flush_due = False
+        self._watchdog = Watchdog()
+
+    def on_ready(self) -> None:
+        """Messages come from now on."""
+        super().on_ready()
+        self._watchdog.ready(self.hub)
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """The connection, established. However long the broker is away, systemd hears that we are not."""
+        ensure = conn.ensure_connection
+
+        def ensure_and_tell(errback: Callable[..., None], retries: int, callback: Callable[[], None]) -> Connection:
+            def each_second() -> None:
+                self._watchdog.waiting()
+                callback()
+
+            connected: Connection = ensure(errback, retries, callback=each_second)  # type: ignore[no-untyped-call]
+            return connected
+
+        conn.ensure_connection = ensure_and_tell  # type: ignore[method-assign]
+        connected: Connection = super().ensure_connected(conn)
+        return connected
 
     def connect(self) -> Connection:
         """The connection that messages come through, as they are; where dead letters go is there from the start."""
@@ -64,6 +87,7 @@ class Consumer(CeleryConsumer):
 
     def stop(self) -> None:
         """Send what was gathered, and stop."""
+        self._watchdog.stopping()
         with suppress(*BROKER_ERRORS):
             self._flush_events()
         super().stop()

@@ -26,7 +26,18 @@ def is_gone(holder: str) -> bool:
     host, _, rest = holder.rpartition(":")[0].rpartition(":")
     if host != boot() or not rest.isdecimal():
         return False
-    return str(started(int(rest))) != holder.rpartition(":")[2]
+    return str(started(int(rest))) != holder.rpartition(":")[2] and not _is_hidden(int(rest))
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is such a process that /proc keeps from us (proc(5), hidepid): a hardened unit's neighbour."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return not os.access(PROC / str(pid) / "stat", os.R_OK)
 
 
 def started(pid: int) -> int | None:

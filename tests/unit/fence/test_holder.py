@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from workers.fence import holder
 from workers.fence.holder import boot, is_gone, me, started
@@ -31,6 +34,19 @@ def test_a_pid_that_was_given_to_another_process_is_gone() -> None:
     assert start is not None
 
     assert is_gone(f"{boot()}:{os.getpid()}:{start - 1}")
+
+
+def test_a_process_that_proc_hides_is_gone_only_once_the_kernel_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    name = f"{boot()}:{child.pid}:{started(child.pid)}"
+    monkeypatch.setattr(holder, "PROC", tmp_path)  # as ProtectProc=invisible shows other units' processes: not at all
+
+    assert not is_gone(name)
+    child.kill()
+    child.communicate()
+    assert is_gone(name)
 
 
 def test_of_another_host_or_another_boot_nothing_is_known() -> None:

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Installs Bulkhead for systemd, or takes it away again: setup/install.sh install|units|uninstall
+# DESTDIR is put before every path, for packages. PREFIX is where its virtual environment lies (/opt/bulkhead).
+# `units` is `install` without the virtual environment.
+set -eu
+cd "$(dirname "$0")/.."
+
+DESTDIR=${DESTDIR:-}
+PREFIX=${PREFIX:-/opt/bulkhead}
+UNITS=$DESTDIR/usr/lib/systemd/system
+SYSUSERS=$DESTDIR/usr/lib/sysusers.d/bulkhead.conf
+TMPFILES=$DESTDIR/usr/lib/tmpfiles.d/bulkhead.conf
+COMMAND=$DESTDIR/usr/sbin/bulkhead
+SETTINGS=$DESTDIR/etc/bulkhead/bulkhead.env
+
+# put MODE SOURCE TARGET: a file, with PREFIX in place of /opt/bulkhead
+put() {
+    mkdir -p "$(dirname "$3")"
+    sed "s|/opt/bulkhead|$PREFIX|g" "$2" >"$3"
+    chmod "$1" "$3"
+}
+
+# The new environment is complete before it takes the old one's place.
+environment() {
+    new=$DESTDIR$PREFIX.new
+    rm -rf "$new"
+    mkdir -p "$(dirname "$new")"
+    "$(sh setup/python.sh)" -m venv "$new"
+    pip="$new/bin/python -m pip install -qq --disable-pip-version-check --no-deps"
+    $pip --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+    $pip --no-build-isolation .
+    # Scripts name the interpreter by its path, which is about to change.
+    grep -lI "^#!$new/" "$new"/bin/* | xargs sed -i "1s|^#!$new/|#!$PREFIX/|"
+    "$new/bin/python" -m compileall -q "$new/lib" || true
+    rm -rf "$DESTDIR$PREFIX.old"
+    [ ! -e "$DESTDIR$PREFIX" ] || mv "$DESTDIR$PREFIX" "$DESTDIR$PREFIX.old"
+    mv "$new" "$DESTDIR$PREFIX"
+    rm -rf "$DESTDIR$PREFIX.old"
+}
+
+units() {
+    for unit in systemd/*.service systemd/*.slice systemd/*.target; do
+        put 644 "$unit" "$UNITS/$(basename "$unit")"
+    done
+    put 644 systemd/sysusers.conf "$SYSUSERS"
+    put 644 systemd/tmpfiles.conf "$TMPFILES"
+    put 755 systemd/bulkhead.sh "$COMMAND"
+    if [ ! -e "$SETTINGS" ]; then
+        put 600 systemd/bulkhead.env "$SETTINGS"
+        [ -n "$DESTDIR" ] || printf '\n# Names of artifacts are keyed with it: the same on every host.\nBULKHEAD_SECRET=%s\n' \
+            "$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >>"$SETTINGS"
+    fi
+    [ -z "$DESTDIR" ] || return 0
+    systemd-sysusers "$SYSUSERS"
+    systemd-tmpfiles --create "$TMPFILES"
+    reload
+}
+
+uninstall() {
+    [ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || systemctl disable --quiet --now bulkhead.target \
+        $(cd systemd && ls -- *.service | grep -v '@') 'bulkhead-render@*' || true
+    for unit in systemd/*.service systemd/*.slice systemd/*.target; do
+        rm -f "$UNITS/$(basename "$unit")"
+    done
+    rm -f "$SYSUSERS" "$TMPFILES" "$COMMAND"
+    rm -rf "$DESTDIR$PREFIX"
+    [ -n "$DESTDIR" ] || reload
+    echo "Settings ($SETTINGS) and data ($DESTDIR/var/lib/bulkhead) are kept; remove them yourself if you mean to."
+}
+
+reload() {
+    [ ! -d /run/systemd/system ] || systemctl daemon-reload
+}
+
+case ${1:-} in
+    install) environment; units ;;
+    units) units ;;
+    uninstall) uninstall ;;
+    *) sed -n '2,4s/^# //p' "$0" >&2; exit 2 ;;
+esac

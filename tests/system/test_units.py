@@ -1,0 +1,173 @@
+"""Our units under a real systemd: hardened, fenced, watched, restarted without loss."""
+
+import signal
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+
+from benchmarks import _drawings as drawings
+from embedded.process import NotInstalled
+from tasks.ledger import Job, Outcome, State
+from tests.conftest import Broker, without
+from tests.integration.renders import Renders, drawing, eventually
+from tests.services.platform import Platform, delete_queues
+from tests.services.units import DIRECTORY, Units, running_units, with_option
+from tests.system.mischief import BOMB, svg_saying
+from tests.system.sheets import FAMILIES
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
+
+WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
+
+# Seconds of silence after which a parent is replaced here.
+WATCHDOG = 4
+
+# Lines of drawings that take a while: long enough to be met in the middle, and to keep several on the way.
+LONG, SHORT = 8_000, 1_500
+
+
+@pytest.fixture(scope="module")
+def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Units]:
+    """The intake and two render workers, whose engine does the mischief that a drawing asks for."""
+    if session_broker.process.ended():
+        session_broker.process.start()
+    session_broker.process.wait_ready()
+    delete_queues(session_broker.url)
+    home = tmp_path_factory.mktemp("units")
+    platform = Platform(home / "platform", session_broker.url)
+    (platform.directory / "converted.dxf").write_bytes(FAMILIES["dxf"]())
+    settings = {"BULKHEAD_DWG_CONVERTER": f"cp {DIRECTORY}/converted.dxf {{target}}"}
+    worker = with_option("bulkhead-render@", "--include mischief") + f"WatchdogSec={WATCHDOG}\n"
+    try:
+        with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
+            units.start("bulkhead-web", *WORKERS)
+            yield units
+    except NotInstalled as error:
+        without(error)
+
+
+@pytest.fixture
+def sent(units: Units) -> Iterator[Renders]:
+    sent = Renders(units.platform)
+    yield sent
+    sent.close()
+
+
+def submit(units: Units, content: bytes, filename: str = "sheet.svg", **options: str) -> str:
+    """Send a drawing to the intake; answers its job's id."""
+    url = f"{units.platform.url}/renders"
+    answer = httpx.post(url, files={"blueprint": (filename, content)}, data={"width": "256", **options}, timeout=30)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def parent_of(units: Units, sent: Renders, job: str) -> tuple[str, psutil.Process]:
+    """The unit, and its parent process, whose child is at the job."""
+    inside = eventually(lambda: (sent.find(job).holder or "::").split(":")[1])
+    child = psutil.Process(units.systemd.outside(int(inside)))
+    unit = next(unit for unit in WORKERS if units.systemd.main_pid(unit) == child.ppid())
+    return unit, psutil.Process(child.ppid())
+
+
+def restarts(units: Units) -> list[str]:
+    """How often systemd has started each worker anew."""
+    return [units.systemd.show(unit, "NRestarts") for unit in WORKERS]
+
+
+def account(sent: Renders, job: Job) -> list[str]:
+    """What became of the job, and why, for the reader of a failure."""
+    attempts = [f"{each.number}: {each.outcome} {each.cause or ''} {each.story or ''}" for each in sent.history(job.id)]
+    return [f"{job.state} {job.error or ''}", *attempts]
+
+
+@pytest.mark.parametrize("ending", FAMILIES)
+def test_given_the_hardened_units_when_a_drawing_of_each_family_is_sent_then_it_is_rendered_with_its_tiles(
+    units: Units, sent: Renders, ending: str
+) -> None:
+    job = sent.finished(submit(units, FAMILIES[ending](), f"sheet.{ending}", tiles="true"))
+
+    assert (job.state, job.error, job.attempt) == (State.SUCCEEDED, None, 1), account(sent, job)
+
+
+def test_given_a_drawing_that_explodes_then_its_children_alone_are_killed_and_its_story_says_why(
+    units: Units, sent: Renders
+) -> None:
+    before = restarts(units)
+    bomb = submit(units, svg_saying(drawings.svg(100), BOMB, 30))
+    neighbours = [submit(units, drawings.svg(number)) for number in range(101, 121)]
+
+    dead = sent.finished(bomb)
+
+    assert (dead.state, dead.deaths, dead.losses) == (State.DEAD, 3, 0)
+    assert dead.error is not None
+    assert dead.error["code"] == "out-of-memory"
+    assert [attempt.cause for attempt in sent.history(bomb)] == ["out-of-memory"] * 3
+    assert sent.dead_letter(bomb).reason == "rejected"
+    for job in map(sent.finished, neighbours):
+        assert (job.state, job.attempt, job.deaths) == (State.SUCCEEDED, 1, 0), account(sent, job)
+    assert restarts(units) == before
+    assert [units.systemd.show(unit, "ActiveState") for unit in WORKERS] == ["active", "active"]
+
+
+def test_given_a_parent_whose_event_loop_stands_still_then_the_watchdog_replaces_it_and_its_job_is_done(
+    units: Units, sent: Renders
+) -> None:
+    before = restarts(units)
+    job_id = submit(units, drawing(LONG), "heavy.dxf")
+    unit, parent = parent_of(units, sent, job_id)
+
+    parent.send_signal(signal.SIGSTOP)
+
+    eventually(lambda: restarts(units) != before)
+    job = sent.finished(job_id)
+    assert (job.state, job.deaths) == (State.SUCCEEDED, 0), account(sent, job)
+    eventually(lambda: units.systemd.show(unit, "ActiveState") == "active")
+
+
+def test_given_work_on_the_way_when_the_workers_are_restarted_then_each_job_is_done_once(
+    units: Units, sent: Renders
+) -> None:
+    jobs = [submit(units, drawing(SHORT, seed=seed), "sheet.dxf") for seed in range(200, 212)]
+
+    for unit in WORKERS:
+        units.systemd.systemctl("restart", unit)
+
+    for job in map(sent.finished, jobs):
+        assert (job.state, job.attempt, job.deaths) == (State.SUCCEEDED, 1, 0), account(sent, job)
+        assert [attempt.outcome for attempt in sent.history(job.id)] == [Outcome.SUCCEEDED]
+    assert [units.systemd.show(unit, "Result") for unit in WORKERS] == ["success", "success"]
+
+
+def test_given_a_job_under_way_when_its_unit_is_stopped_then_it_is_finished_first_and_the_stop_is_clean(
+    units: Units, sent: Renders
+) -> None:
+    job_id = submit(units, drawing(LONG, seed=300), "heavy.dxf")
+    unit, _parent = parent_of(units, sent, job_id)
+
+    units.systemd.systemctl("stop", unit)
+
+    job = sent.find(job_id)
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1), account(sent, job)
+    assert (units.systemd.show(unit, "Result"), units.systemd.show(unit, "ActiveState")) == ("success", "inactive")
+    units.start(unit)
+
+
+def test_given_the_installed_units_then_systemd_finds_nothing_wrong_and_little_exposed(units: Units) -> None:
+    names = [path.name for path in (units.files / "usr/lib/systemd/system").iterdir()]
+
+    said = units.systemd.run(
+        "systemd-analyze", "verify", "--man=no", *(f"/lib/systemd/system/{name}" for name in names)
+    )
+
+    assert said == ""
+    for name in names:
+        if name.endswith(".service"):
+            units.systemd.run(
+                "systemd-analyze", "security", "--offline=true", "--threshold=15", f"/lib/systemd/system/{name}"
+            )
+
+
+def test_given_a_host_with_units_then_the_command_line_speaks_with_their_settings(units: Units) -> None:
+    assert "RabbitMQ answers" in units.systemd.run("bulkhead", "doctor", check=False)
