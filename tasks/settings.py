@@ -93,6 +93,15 @@ class Settings(BaseSettings):
         30, ge=1, description="How long a claim on a job holds unless its worker renews it (it does, thrice a lease)."
     )
     jobs_per_child: int = Field(50, ge=1, description="Jobs after which a worker child is replaced.")
+    seconds_per_child: float = Field(
+        3600, gt=0, description="Age in seconds at which a worker child is replaced, between two jobs."
+    )
+    growth_per_child: int = Field(
+        64 * MIB,
+        ge=16 * MIB,
+        description="Bytes of live memory that a worker child may have gained when a job is over: beyond that it leaks "
+        "and is replaced. Warmed-up libraries take up to 40 MiB of it.",
+    )
     child_niceness: int = Field(
         19, ge=0, le=19, description="Niceness of a rendering child, so that intake and broker stay quick beside it."
     )

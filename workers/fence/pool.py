@@ -1,4 +1,4 @@
-"""A prefork pool that sees at once when a child has ended (named in the setting `worker_pool`).
+"""A prefork pool that sees at once when a child has ended, and replaces one that has grown (setting `worker_pool`).
 
 Celery watches the pipe that a child's end closes. The kernel closes it a moment before the child can be collected, so
 the pool often finds nobody to collect, forgets the pipe, and looks again when its timer fires: up to 5 s later, after
@@ -7,15 +7,48 @@ every kill and every replaced child. A pidfd becomes readable just when the chil
 
 import gc
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from billiard.pool import EX_RECYCLE
 from celery.concurrency.asynpool import AsynPool
+from celery.concurrency.asynpool import Worker as CeleryWorker
 from celery.concurrency.prefork import TaskPool as CeleryTaskPool
+from celery.utils.log import get_logger
+
+from tasks.settings import settings
+from workers.fence.lifetime import Allowance, Lifetime
+
+logger = get_logger(__name__)
+
+
+class Worker(CeleryWorker):
+    """What runs in a child: Celery's loop, left between two jobs when the child's lifetime is over."""
+
+    def on_loop_start(self, pid: int) -> None:
+        """The child is ready."""
+        chosen = settings()
+        self._lifetime = Lifetime(Allowance(chosen.seconds_per_child, chosen.growth_per_child))
+        super().on_loop_start(pid)
+
+    def _make_child_methods(self, *args: Any, **kwargs: Any) -> None:
+        super()._make_child_methods(*args, **kwargs)
+        receive: Callable[[], Any] = self.wait_for_job
+
+        def wait_for_job() -> Any:
+            if reason := self._lifetime.over():
+                logger.info("Worker child %d is replaced. %s", os.getpid(), reason)
+                raise SystemExit(EX_RECYCLE)
+            return receive()
+
+        self.wait_for_job: Callable[[], Any] = wait_for_job
 
 
 class Pool(AsynPool):
     """Celery's pool, watching pidfds."""
+
+    Worker = Worker
 
     def _track_child_process(self, proc: Any, hub: Any) -> None:
         if not hasattr(proc, "_sentinel_poll"):
