@@ -2,6 +2,7 @@
 
 from celery.schedules import schedule
 
+from tasks import upkeep
 from tasks.settings import settings
 from tasks.topology import EXCHANGE, QUEUES, RENDER, ROUTES
 
@@ -55,5 +56,8 @@ task_track_started = True
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
-beat_schedule = {"sweep": {"task": "upkeep.sweep", "schedule": schedule(run_every=_settings.upkeep_interval)}}
+beat_schedule = {
+    "sweep": {"task": upkeep.TASK, "schedule": schedule(run_every=_settings.upkeep_interval)},
+    "retain": {"task": upkeep.RETAIN_TASK, "schedule": schedule(run_every=upkeep.RETAIN_INTERVAL)},
+}
 beat_max_loop_interval = _settings.upkeep_interval

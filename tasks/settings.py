@@ -76,6 +76,23 @@ class Settings(BaseSettings):
     queue_limit: int = Field(
         10_000, gt=0, description="Waiting renders of a lane at which the intake answers 429 instead of taking more."
     )
+    store_reserve: int = Field(
+        1024 * MIB,
+        ge=0,
+        description="Free bytes of the store's disk that are kept for renders under way: below them the intake answers "
+        "507 instead of taking more.",
+    )
+    tenant_quota: int | None = Field(
+        None,
+        ge=1,
+        description="Waiting and running renders of one tenant at which it is answered 429. Unset: no quota.",
+    )
+    tenant_window: int | None = Field(
+        None,
+        ge=1,
+        description="Renders of one tenant that may wait in a lane's queue. More are accepted, but wait in the ledger "
+        "until upkeep lets them in, each tenant in turn. Unset: all go into the queue at once.",
+    )
 
     # Work
     fence_bytes: int = Field(
@@ -110,6 +127,21 @@ class Settings(BaseSettings):
     upkeep_interval: float = Field(5, gt=0, description="Seconds between two sweeps of the ledger.")
     republish_after: float = Field(
         60, gt=0, description="Seconds after which a job that nobody picked up is published again."
+    )
+
+    retain_jobs_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after which a settled job is forgotten with its source and outputs. Unset: never.",
+    )
+    retain_outputs_days: float | None = Field(
+        None, gt=0, description="Days after which outputs are removed; the job stays in the list. Unset: with the job."
+    )
+    retain_sources_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after which the drawing of a settled job is removed: the job can then not be replayed any "
+        "more. Unset: with the job.",
     )
 
     presets: Annotated[dict[str, dict[str, bool | int | str]], NoDecode] = Field(

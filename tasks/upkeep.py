@@ -1,14 +1,20 @@
-"""Upkeep: the sweep that publishes again what was accepted and never picked up, or held by a worker that died."""
+"""Upkeep: the sweep that publishes again what was accepted and never picked up, or held by a worker that died; and the
+round that removes what is old.
+"""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 TASK = "upkeep.sweep"
+RETAIN_TASK = "upkeep.retain"
+
+# Seconds between two rounds of retention, whose settings count in days.
+RETAIN_INTERVAL = 3600.0
 
 
 class SweepMessage(BaseModel):
-    """A sweep takes no parameter."""
+    """Neither a sweep nor a round of retention takes a parameter."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

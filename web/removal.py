@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.ledger import Job
-from tasks.renders import artifact_prefix
+from tasks.removal import forget
 from web.services import Services
 
 CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}
@@ -18,9 +18,5 @@ def take_away(house: Services, job: Job) -> bool:
     if jobs.cancel(job.id, house.clock(), error=CANCELLED):
         return True
     settled = jobs.find(job.id) or job  # it may have succeeded since it was looked up
-    jobs.remove(job.id)
-    if settled.artifact and not jobs.artifact_in_use(job.tenant, settled.artifact):
-        house.store.delete_tree(artifact_prefix(job.tenant, settled.artifact))
-    if not jobs.source_in_use(job.source):
-        house.store.delete(job.source)
+    forget(house.ledger, house.store, settled)
     return False

@@ -16,7 +16,9 @@ from tasks.ledger import Job, LedgerUnavailable, State
 from tasks.ledger.requests import Done, InProgress, New
 from tasks.plan import Plan, PlanError, TooLarge, check, plan
 from tasks.renders import TASK, RenderMessage, artifact_key, artifact_prefix
+from tasks.settings import MIB
 from tasks.store import MANIFEST, StoreError
+from web.fairness import enter
 from web.idempotency import in_progress, reused
 from web.problems import Problem
 from web.services import Services
@@ -89,7 +91,8 @@ def take(house: Services, submission: Submission) -> Job:
     estimate = estimated(house, asked)
     job = job_of(house, submission, estimate)
     if job.state is not State.SUCCEEDED:
-        house.gate.enter(job.queue)
+        check_room(house)
+        job = enter(house, job)
     if asked.writer:
         asked.writer.commit()
     try:
@@ -97,11 +100,26 @@ def take(house: Services, submission: Submission) -> Job:
     except LedgerUnavailable:
         forget_source(house, submission)
         raise
-    if job.state is State.SUCCEEDED:
-        house.metrics.submissions.labels("reused").inc()
-    else:
-        publish(house, submission, job)
+    match job.state:
+        case State.SUCCEEDED:
+            house.metrics.submissions.labels("reused").inc()
+        case State.ACCEPTED:
+            house.metrics.submissions.labels("held").inc()
+        case _:
+            publish(house, submission, job)
     return job
+
+
+def check_room(house: Services) -> None:
+    """Raise a 507 problem while the store has no more room than the renders under way may need for their outputs."""
+    free, reserve = house.store.free(), house.settings.store_reserve
+    if free is not None and free < reserve:
+        house.metrics.submissions.labels("no-room").inc()
+        detail = (
+            f"The store has {free // MIB:,} MiB left and keeps {reserve // MIB:,} MiB for renders under way. "
+            "Remove renders that are not needed any more, or have its disk enlarged."
+        )
+        raise Problem(507, "store-full", detail)
 
 
 def estimated(house: Services, asked: Asked) -> Plan:

@@ -1,6 +1,7 @@
-"""`upkeep.sweep`: what keeps the promise that nothing accepted is lost."""
+"""`upkeep.sweep`: what keeps the promise that nothing accepted is lost. `upkeep.retain`: what makes room again."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from celery.utils.log import get_logger
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from tasks import app, renders, topology, upkeep
 from tasks.ledger import Job, LedgerUnavailable
 from tasks.publish import NotPublished, Publisher
+from tasks.retention import retain
 from tasks.store import StoreError
 from workers.fence import notes
 from workers.fence.bench import Bench, bench
@@ -29,7 +31,7 @@ def sweep(**fields: Any) -> None:
         tools.store.sweep(STORE_LEFTOVERS)
         notes.carry(tools.settings.var, tools.ledger)
         overdue = [job for lane in topology.LANES for job in _overdue(tools, publisher, lane)]
-        for job in overdue:
+        for job in (*overdue, *_next_in_turn(tools)):
             _publish_again(tools, publisher, job)
     except (NotPublished, LedgerUnavailable, StoreError) as error:
         logger.warning("The sweep stops, the next one goes on: %s", error)
@@ -40,10 +42,32 @@ def sweep(**fields: Any) -> None:
         publisher.close()
 
 
+@app.task(name=upkeep.RETAIN_TASK)
+def remove_what_is_old(**fields: Any) -> None:
+    """Remove jobs, outputs and drawings that are older than the settings say."""
+    upkeep.SweepMessage.model_validate(fields)
+    tools = bench()
+    try:
+        removed = retain(tools.ledger, tools.store, tools.settings, time.time())
+    except (LedgerUnavailable, StoreError) as error:
+        logger.warning("Retention stops, the next round goes on: %s", error)
+    else:
+        logger.info("Removed %(jobs)d jobs, %(outputs)d outputs and %(sources)d drawings.", asdict(removed))
+
+
 def _overdue(tools: Bench, publisher: Publisher, lane: str) -> list[Job]:
     waiting = publisher.waiting(lane)
     patience = tools.settings.republish_after
-    return tools.ledger.jobs.overdue(time.time(), patience=patience, waiting=waiting, queue=lane)
+    in_turn = tools.settings.tenant_window is not None
+    return tools.ledger.jobs.overdue(time.time(), patience=patience, waiting=waiting, queue=lane, in_turn=in_turn)
+
+
+def _next_in_turn(tools: Bench) -> list[Job]:
+    """Jobs that the intake held back for the sake of other tenants, and whose turn it is."""
+    window = tools.settings.tenant_window
+    if window is None:
+        return []
+    return [job for lane in topology.LANES for job in tools.ledger.jobs.next_in_turn(lane, window=window)]
 
 
 def _publish_again(tools: Bench, publisher: Publisher, job: Job) -> None:

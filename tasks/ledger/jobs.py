@@ -87,7 +87,7 @@ class Jobs:
             conditions.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*after))
         query = select(jobs).where(*conditions).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        found = [job for job in map(as_job, rows[:limit]) if job]
+        found = _as_jobs(rows[:limit])
         return Page(found, (found[-1].created_at, found[-1].id) if len(rows) > limit else None)
 
     def counts(self, tenant: str | None = None) -> dict[State, int]:
@@ -97,6 +97,39 @@ class Jobs:
             query = query.where(jobs.c.tenant == tenant)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return dict.fromkeys(State, 0) | {State(state): count for state, count in rows}
+
+    def open_of(self, tenant: str) -> int:
+        """How many jobs of the tenant wait or run."""
+        return self._count(jobs.c.tenant == tenant, jobs.c.state.in_(OPEN))
+
+    def waiting_of(self, tenant: str, queue: str) -> int:
+        """How many jobs of the tenant wait for a worker of the queue, in it or in the ledger."""
+        return self._count(jobs.c.tenant == tenant, jobs.c.state.in_(WAITING), jobs.c.queue == queue)
+
+    def next_in_turn(self, queue: str, *, window: int, limit: int = 500) -> list[Job]:
+        """Jobs that wait in the ledger and may go into the queue now: the oldest of every tenant first, then the second
+        of every tenant, and so on, while no tenant has more than `window` in the queue."""
+        inside = (
+            select(jobs.c.tenant, func.count().label("count"))
+            .where(jobs.c.state == State.QUEUED, jobs.c.queue == queue)
+            .group_by(jobs.c.tenant)
+            .subquery()
+        )
+        turn = func.row_number().over(partition_by=jobs.c.tenant, order_by=(jobs.c.created_at, jobs.c.id))
+        held = (
+            select(jobs.c.id, jobs.c.tenant, turn.label("turn"))
+            .where(jobs.c.state == State.ACCEPTED, jobs.c.queue == queue, jobs.c.published_at.is_(None))
+            .subquery()
+        )
+        query = (
+            select(jobs)
+            .join(held, held.c.id == jobs.c.id)
+            .outerjoin(inside, inside.c.tenant == held.c.tenant)
+            .where(held.c.turn + func.coalesce(inside.c.count, 0) <= window)
+            .order_by(held.c.turn, jobs.c.created_at, jobs.c.id)
+            .limit(limit)
+        )
+        return self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
 
     def cancel(self, job_id: str, now: float, *, error: dict[str, Any]) -> bool:
         """Cancel a job that is not settled. A worker that holds it notices at its next sign of life."""
@@ -116,13 +149,13 @@ class Jobs:
         values = {"state": State.DEAD, "error": error, "finished_at": now, "updated_at": now}
         return self._database.write(lambda connection: _change(connection, job_id, WAITING, **values))
 
-    def replay(self, job_id: str, now: float) -> bool:
-        """Make a failed, dead or cancelled job ready for another round, its deaths forgiven. Publish it afterwards."""
-        forgiven = {"error": None, "deaths": 0, "losses": 0, "finished_at": None}
+    def replay(self, job_id: str, now: float, states: frozenset[State] = REPLAYABLE) -> bool:
+        """Make a job in one of `states` ready for another round, its deaths forgiven. Publish it afterwards, or leave
+        that to upkeep.
+        """
+        forgiven = {"error": None, "artifact": None, "deaths": 0, "losses": 0, "finished_at": None}
         unpublished = {"state": State.ACCEPTED, "published_at": None, "publications": 0, "updated_at": now}
-        return self._database.write(
-            lambda connection: _change(connection, job_id, REPLAYABLE, **forgiven, **unpublished)
-        )
+        return self._database.write(lambda connection: _change(connection, job_id, states, **forgiven, **unpublished))
 
     def remove(self, job_id: str) -> bool:
         """Forget a settled job with its attempts. False if it is unknown or not settled."""
@@ -136,6 +169,27 @@ class Jobs:
 
         return self._database.write(change)
 
+    def settled(self, before: float, *, with_outputs: bool = False, limit: int = 500) -> list[Job]:
+        """Jobs that were settled before that time, oldest first; of those `with_outputs` only if so asked."""
+        query = select(jobs).where(jobs.c.state.in_(FINAL), jobs.c.updated_at < before)
+        if with_outputs:
+            query = query.where(jobs.c.artifact.is_not(None))
+        query = query.order_by(jobs.c.updated_at).limit(limit)
+        return self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
+
+    def find_all(self, job_ids: Sequence[str]) -> list[Job]:
+        """Those of the jobs that are known."""
+        query = select(jobs).where(jobs.c.id.in_(job_ids))
+        return self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
+
+    def drop_artifact(self, job_id: str) -> bool:
+        """Forget where the outputs of a settled job are: they are to be removed."""
+        return self._database.write(lambda connection: _change(connection, job_id, FINAL, artifact=None))
+
+    def open_with_source(self, source: str) -> bool:
+        """Whether a job that is not settled refers to the source."""
+        return self._exists(jobs.c.source == source, jobs.c.state.in_(OPEN))
+
     def artifact_in_use(self, tenant: str, artifact: str) -> bool:
         """Whether any job of the tenant still refers to the artifact."""
         return self._exists(jobs.c.tenant == tenant, jobs.c.artifact == artifact)
@@ -144,21 +198,27 @@ class Jobs:
         """Whether any job still refers to the source."""
         return self._exists(jobs.c.source == source)
 
-    def overdue(self, now: float, *, patience: float, waiting: int, queue: str = RENDER, limit: int = 500) -> list[Job]:
-        """Jobs of a queue whose message must be published again; `waiting` is the number of messages in the queue."""
+    def overdue(
+        self, now: float, *, patience: float, waiting: int, queue: str = RENDER, limit: int = 500, in_turn: bool = False
+    ) -> list[Job]:
+        """Jobs of a queue whose message must be published again; `waiting` is the number of messages in the queue.
+
+        Those that wait for their turn, if there is one, are not among them: see `next_in_turn`.
+        """
         reached = self._reached(queue, now - RECENTLY * patience)
         held_no_more = (jobs.c.state == State.RUNNING) & (jobs.c.lease_until <= now)
         latest = now if waiting == 0 else reached or 0.0
         gone = jobs.c.published_at.is_(None) | (jobs.c.published_at < latest - patience)
         candidates = held_no_more | (jobs.c.state.in_(WAITING) & gone)
+        if in_turn:
+            candidates &= jobs.c.state != State.ACCEPTED
         query = (
             select(jobs)
             .where(jobs.c.queue == queue, candidates)
             .order_by(jobs.c.publications, jobs.c.updated_at)
             .limit(limit)
         )
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        found = filter(None, map(as_job, rows))
+        found = self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
         return [job for job in found if is_overdue(job, now, patience=patience, waiting=waiting, reached=reached)]
 
     def _reached(self, queue: str, since: float) -> float | None:
@@ -172,6 +232,10 @@ class Jobs:
         rows = [{field.name: getattr(job, field.name) for field in fields(Job)} for job in accepted]
         self._database.write(lambda connection: connection.execute(_INSERT, rows))
 
+    def _count(self, *conditions: ColumnElement[bool]) -> int:
+        query = select(func.count()).select_from(jobs).where(*conditions)
+        return self._database.read(lambda connection: int(connection.execute(query).scalar() or 0))
+
     def _exists(self, *conditions: ColumnElement[bool]) -> bool:
         query = select(jobs.c.id).where(*conditions).limit(1)
         return self._database.read(lambda connection: connection.execute(query).first() is not None)
@@ -180,6 +244,10 @@ class Jobs:
 def _change(connection: Connection, job_id: str, states: frozenset[State], **values: Any) -> bool:
     statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states)).values(values)
     return connection.execute(statement).rowcount == 1
+
+
+def _as_jobs(rows: Sequence[Row[Any]]) -> list[Job]:
+    return [job for job in map(as_job, rows) if job]
 
 
 def as_job(row: Row[Any] | None) -> Job | None:

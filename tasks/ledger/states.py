@@ -162,11 +162,11 @@ def after_memory_death(*, deaths: int, queue: str, large_lane: bool) -> tuple[bo
 def is_overdue(job: Job, now: float, *, patience: float, waiting: int, reached: float | None) -> bool:
     """Whether the job's message must be published again.
 
-    A running job is overdue when its lease ran out and it was not published since. A job whose message was let go, as
-    it was given back or moved to another lane, is overdue at once. A job that nobody picked up is overdue when
-    `patience` seconds have passed and its message is not in its queue any more: because it was never published, because
-    the queue is empty (`waiting` messages), or because the workers, who take the oldest message first, have `reached`
-    what was published `patience` seconds after it. A message too many does no harm: the claim tells it apart.
+    A running job is overdue when its lease ran out and it was not published since. A job that nobody picked up is
+    overdue when `patience` seconds have passed and its message is not in its queue any more: because it was never
+    published or its message was let go, because the queue is empty (`waiting` messages), or because the workers, who
+    take the oldest message first, have `reached` what was published `patience` seconds after it. A message too many
+    does no harm: the claim tells it apart.
     """
     if job.state not in OPEN:
         return False
@@ -176,6 +176,6 @@ def is_overdue(job: Job, now: float, *, patience: float, waiting: int, reached: 
         if job.published_at is None or job.published_at <= job.lease_until:
             return True
     if job.published_at is None:
-        return job.publications > 0 or now - job.created_at > patience
+        return now - job.created_at > patience
     passed = reached is not None and reached > job.published_at + patience
     return (waiting == 0 or passed) and now - job.published_at > patience

@@ -72,6 +72,9 @@ class Store(Protocol):
         Returns whether this one was the first.
         """
 
+    def free(self) -> int | None:
+        """Bytes that can still be stored; None where that has no bound that one could ask for."""
+
     def sweep(self, older_than: float) -> int:
         """Remove what killed writers left behind, older than so many seconds; returns how many."""
 

@@ -117,6 +117,13 @@ class LocalStore:
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
+    def free(self) -> int | None:
+        try:
+            disk = os.statvfs(self._root)
+        except OSError as error:
+            raise translate(error, TEMPORARY) from error
+        return disk.f_bavail * disk.f_frsize
+
     def sweep(self, older_than: float) -> int:
         oldest = time.time() - older_than
         swept = 0

@@ -126,6 +126,9 @@ class S3Store:
         shutil.rmtree(directory)
         return first
 
+    def free(self) -> int | None:
+        return None
+
     def sweep(self, older_than: float) -> int:  # noqa: ARG002 - a bucket's lifecycle rule ends abandoned uploads
         return 0
 

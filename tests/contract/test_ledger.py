@@ -720,7 +720,7 @@ def out_of_memory(ledger: Ledger, job: Job, pid: int = 100, now: float = T0 + 1)
     return ledger.attempts.died(job.id, host=HOST, pid=pid, cause="out-of-memory", causal=True, story=story, now=now)
 
 
-def test_given_a_large_lane_when_a_job_is_out_of_memory_then_it_goes_on_there_and_its_message_is_due_at_once(
+def test_given_a_large_lane_when_a_job_is_out_of_memory_then_it_is_published_again_there(
     with_large_lane: Ledger,
 ) -> None:
     ledger = with_large_lane
@@ -733,8 +733,8 @@ def test_given_a_large_lane_when_a_job_is_out_of_memory_then_it_goes_on_there_an
     assert (moved.queue, moved.deaths, moved.published_at) == (LARGE, 1, None)
     [attempt] = ledger.attempts.history(job.id)
     assert attempt.story == "The kernel killed it. It goes on in render.large, inside a larger fence."
-    assert ledger.jobs.overdue(T0 + 2, patience=60, waiting=9, queue=RENDER) == []
-    assert [due.id for due in ledger.jobs.overdue(T0 + 2, patience=60, waiting=9, queue=LARGE)] == [job.id]
+    assert ledger.jobs.overdue(T0 + 62, patience=60, waiting=9, queue=RENDER) == []
+    assert [due.id for due in ledger.jobs.overdue(T0 + 62, patience=60, waiting=9, queue=LARGE)] == [job.id]
 
 
 def test_given_a_moved_job_when_its_old_message_comes_then_it_is_let_go_and_the_new_one_is_granted(
@@ -795,6 +795,48 @@ def test_given_a_job_that_is_given_back_for_another_lane_then_it_waits_there(led
     assert ledger.attempts.release(job.id, 1, now=T0 + 1, cause="lane", story="Too large.", queue=LARGE)
 
     assert (found(ledger, job).queue, found(ledger, job).state) == (LARGE, State.QUEUED)
+
+
+# Turns of tenants
+
+
+def test_given_jobs_held_for_their_turn_then_tenants_take_turns_and_none_exceeds_its_window(ledger: Ledger) -> None:
+    for number in range(4):
+        accepted(ledger, filename=f"acme {number}", created_at=T0 + number)
+    for number in range(2):
+        accepted(ledger, tenant="rival", filename=f"rival {number}", created_at=T0 + 10 + number)
+    accepted(ledger, tenant="third", filename="third 0", created_at=T0 + 20)
+    accepted(ledger, tenant="third", state=State.QUEUED, published_at=T0, publications=1)
+    accepted(ledger, queue=TILES, filename="another lane")
+
+    def turns(window: int, **more: Any) -> list[str]:
+        return [job.filename for job in ledger.jobs.next_in_turn(RENDER, window=window, **more)]
+
+    assert turns(1) == ["acme 0", "rival 0"]
+    assert turns(2) == ["acme 0", "rival 0", "third 0", "acme 1", "rival 1"]
+    assert turns(9) == ["acme 0", "rival 0", "third 0", "acme 1", "rival 1", "acme 2", "acme 3"]
+    assert turns(9, limit=2) == ["acme 0", "rival 0"]
+    assert [job.filename for job in ledger.jobs.next_in_turn(TILES, window=1)] == ["another lane"]
+
+
+def test_given_turns_then_only_jobs_that_were_in_the_queue_before_are_overdue(ledger: Ledger) -> None:
+    accepted(ledger)
+    lost = accepted(ledger, state=State.QUEUED, published_at=T0, publications=1)
+
+    assert [due.id for due in ledger.jobs.overdue(T0 + 99, patience=60, waiting=0, in_turn=True)] == [lost.id]
+    assert len(ledger.jobs.overdue(T0 + 99, patience=60, waiting=0)) == 2
+
+
+def test_a_tenants_jobs_are_counted_while_they_wait_and_while_they_run(ledger: Ledger) -> None:
+    running, _held, _tiles = accepted(ledger), accepted(ledger), accepted(ledger, queue=TILES, state=State.QUEUED)
+    done = accepted(ledger)
+    accepted(ledger, tenant="rival")
+    granted(ledger, running)
+    granted(ledger, done)
+    ledger.attempts.succeed(done.id, 1, now=T0, artifact="a" * 64)
+
+    assert ledger.jobs.open_of("acme") == 3
+    assert (ledger.jobs.waiting_of("acme", RENDER), ledger.jobs.waiting_of("acme", TILES)) == (1, 1)
 
 
 # Requests with an idempotency key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -252,3 +253,9 @@ def test_given_a_tree_when_deleted_then_nothing_is_below_it_and_its_neighbours_s
 def test_given_a_store_that_works_when_checked_then_nothing_is_raised_or_left(store: Store, tmp_path: Path) -> None:
     store.check()
     assert litter(tmp_path) == []
+
+
+def test_a_store_tells_how_much_room_is_left_or_that_there_is_no_bound(store: Store, tmp_path: Path) -> None:
+    free = store.free()
+
+    assert free is None or 0 < free <= shutil.disk_usage(tmp_path).total

@@ -26,6 +26,7 @@ def sent(platform: Platform) -> Iterator[Renders]:
     sent = Renders(platform)
     yield sent
     sent.close()
+    platform.kill()  # nothing is asked of these workers any more, and to stop one takes seconds
 
 
 def send(sent: Renders, queue: str, filename: str = "") -> str:
@@ -101,6 +102,20 @@ def test_given_jobs_out_of_memory_then_they_go_on_in_the_large_lane_and_one_that
     job = sent.finished(bomb)
     assert (job.state, job.queue, job.attempt) == (State.SUCCEEDED, LARGE, 3)
     assert sent.letters.peek() == []
+
+
+def test_given_more_jobs_than_a_tenants_window_then_upkeep_lets_them_in_as_the_queue_moves_on(
+    platform: Platform, sent: Renders
+) -> None:
+    held = [sent.make() for _ in range(3)]
+    for message in held:
+        sent.accept(message)
+    platform.start_worker()
+    platform.start_upkeep(upkeep_interval="0.5", tenant_window="1")
+
+    jobs = [sent.finished(message.job) for message in held]
+
+    assert {(job.state, job.publications) for job in jobs} == {(State.SUCCEEDED, 1)}
 
 
 def replay(platform: Platform, letter_id: str) -> None:

@@ -11,12 +11,24 @@ from pathlib import Path
 from tasks import app
 from tasks.ledger import Ledger, open_ledger
 from tasks.progress import ProgressTeller
-from tasks.settings import Settings, settings
-from tasks.store import Store, open_store
+from tasks.settings import MIB, Settings, settings
+from tasks.store import Store, StoreError, open_store
 from workers.fence.holder import is_gone, me
 from workers.fence.kept import kept, sweep
 
 FOLDER = "work"
+
+# Bytes. What native code says about a full disk has many words; a disk with less room than one picture takes is full.
+LEAST_ROOM = 16 * MIB
+
+
+class NoSpace(StoreError):
+    """The disk of this worker's directory is full: free some of it, or set BULKHEAD_VAR to a larger one."""
+
+    cause = "no-space"
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +43,37 @@ class Bench:
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """An empty directory for the length of a job. Its name tells whose it is, so that it can be swept."""
-        root = self.settings.var / FOLDER
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{self.holder}.", dir=root, ignore_cleanup_errors=True) as folder:
+        """An empty directory for the length of a job. Its name tells whose it is, so that it can be swept.
+
+        Raises NoSpace, whatever went wrong in the block, when its disk is full.
+        """
+        root = self._root()
+        prefix = f"{self.holder}."
+        with (
+            tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as folder,
+            _explained(root),
+        ):
             yield Path(folder)
 
     @contextmanager
     def kept_folder(self, key: str) -> Iterator[Path]:
         """A directory for a long job at what `key` names: a killed attempt's work is still in it.
 
-        While another child is at the same, an empty one as `folder` gives it.
+        While another child is at the same, an empty one as `folder` gives it. Raises NoSpace like that one.
         """
-        with kept(self.settings.var / FOLDER, key) as path:
+        root = self._root()
+        with kept(root, key) as path:
             if path is not None:
-                yield path
+                with _explained(root):
+                    yield path
             else:
                 with self.folder() as fresh:
                     yield fresh
+
+    def _root(self) -> Path:
+        root = self.settings.var / FOLDER
+        root.mkdir(parents=True, exist_ok=True)
+        return root
 
     def sweep(self) -> None:
         """Remove the directories of children of this host that were killed, and kept ones that grew old."""
@@ -57,6 +82,17 @@ class Bench:
             for folder in (self.settings.var / FOLDER).iterdir():
                 if is_gone(folder.name.rpartition(".")[0]):
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """A full disk is no fault of the job that met it, and looks like damage to those that write pictures."""
+    try:
+        yield
+    except Exception as error:
+        if shutil.disk_usage(root).free < LEAST_ROOM:
+            raise NoSpace from error
+        raise
 
 
 @cache

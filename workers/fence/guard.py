@@ -20,7 +20,11 @@ MAX_BODY = 64 * 1024
 # Characters of what is wrong. The name of an unknown field is part of it, and that may be as long as the body.
 MAX_REASON = 300
 
-MESSAGES: dict[str, type[BaseModel]] = {renders.TASK: renders.RenderMessage, upkeep.TASK: upkeep.SweepMessage}
+MESSAGES: dict[str, type[BaseModel]] = {
+    renders.TASK: renders.RenderMessage,
+    upkeep.TASK: upkeep.SweepMessage,
+    upkeep.RETAIN_TASK: upkeep.SweepMessage,
+}
 
 
 class Envelope(BaseModel):

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from tasks.ledger.migrate import migrate
 from tasks.progress import Progress
 from tasks.settings import Settings
 from tasks.store import StoreError, open_store
+from tasks.topology import LARGE
 from workers.fence import attempt as module
+from workers.fence import bench as bench_module
 from workers.fence.attempt import Done, GiveBack, JobError, Running, attempt, patiently
 from workers.fence.bench import Bench
 from workers.fence.holder import me
@@ -202,3 +205,35 @@ def test_a_ledger_that_stays_away_gives_the_message_back(monkeypatch: pytest.Mon
     with pytest.raises(Reject) as caught:
         patiently(call)
     assert caught.value.requeue is True
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), JobError("damaged", "It ends early.")])
+@pytest.mark.parametrize("kept", [True, False])
+def test_whatever_a_full_disk_looks_like_the_job_is_given_back_without_a_death(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception, kept: bool
+) -> None:
+    monkeypatch.setattr(bench_module, "LEAST_ROOM", 1 << 62)  # no disk has so much
+
+    def work(running: Running) -> Done:
+        with running.bench.kept_folder("k") if kept else running.bench.folder():
+            raise error
+
+    attempt(bench, JOB, work)
+
+    assert (job_of(bench).state, job_of(bench).deaths) == (State.QUEUED, 0)
+    [released] = bench.ledger.attempts.history(JOB.id)
+    assert (released.outcome, released.cause, released.story) == (
+        Outcome.RELEASED,
+        "no-space",
+        "The disk of this worker's directory is full: free some of it, or set BULKHEAD_VAR to a larger one.",
+    )
+
+
+def test_a_job_that_belongs_in_another_lane_is_given_back_for_it_and_its_old_message_is_let_go(bench: Bench) -> None:
+    attempt(bench, JOB, raising(GiveBack("lane", "It needs more memory.", LARGE)))
+
+    assert (job_of(bench).state, job_of(bench).queue) == (State.QUEUED, LARGE)
+    attempt(bench, JOB, done)
+    assert job_of(bench).state is State.QUEUED
+    attempt(bench, replace(JOB, queue=LARGE), done)
+    assert job_of(bench).state is State.SUCCEEDED

@@ -81,10 +81,6 @@ def test_the_cause_that_moves_a_job_is_the_one_that_the_fence_proves() -> None:
     assert Cause.OUT_OF_MEMORY == OUT_OF_MEMORY
 
 
-def test_a_job_whose_message_was_let_go_is_overdue_at_once() -> None:
-    assert overdue(replace(JOB, publications=1), NOW, waiting=9000)
-
-
 def overdue(job: Job, now: float, *, waiting: int, reached: float | None = None) -> bool:
     return is_overdue(job, now, patience=60, waiting=waiting, reached=reached)
 

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -384,3 +385,22 @@ def test_given_a_large_lane_when_a_drawing_needs_it_then_it_goes_there_instead_o
 
     assert post(client, lying_png(12_000)).status_code == 202
     assert broker.queues == ["render.large"]
+
+
+def test_given_a_store_with_less_room_than_its_reserve_when_posted_then_507_says_what_to_do_and_nothing_is_left(
+    client: TestClient, house: Services, finish: Finish
+) -> None:
+    done = post(client).json()["id"]
+    finish(done, artifact_key("a secret of the test", "acme", sha256(png()).hexdigest(), RenderOptions()))
+    object.__setattr__(house, "settings", house.settings.model_copy(update={"store_reserve": 1 << 60}))
+    before = files(house)
+
+    refused = post(client, png(salt=b"other"))
+
+    assert (refused.status_code, refused.json()["code"]) == (507, "store-full")
+    assert refused.json()["detail"].endswith(
+        "MiB left and keeps 1,099,511,627,776 MiB for renders under way. "
+        "Remove renders that are not needed any more, or have its disk enlarged."
+    )
+    assert files(house) == before
+    assert post(client).json()["state"] == "succeeded"  # it takes no room
