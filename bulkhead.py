@@ -25,6 +25,7 @@ COMMANDS = {
     "plan": Entry("commands.plan", "Tell what rendering FILE would cost, from its header."),
     "doctor": Entry("commands.doctor", "Check everything that the platform needs, and say how to mend it."),
     "dead": Entry("commands.dead", "Look at dead jobs and refused messages; replay or drop them."),
+    "reconcile": Entry("commands.reconcile", "Compare ledger and store, and mend what they do not agree on."),
     "migrate": Entry("commands.migrate", "Create or upgrade the ledger's tables."),
 }
 
