@@ -15,6 +15,9 @@ enter() {
         cat "$1/cpuset.cpus" >"$1/$group/cpuset.cpus" || true
         cat "$1/cpuset.mems" >"$1/$group/cpuset.mems" || true
     fi
+    # A host of its own, with a host's share of the processor: not that of one process among all others here.
+    [ ! -e "$1/$group/cpu.shares" ] || echo 10240 >"$1/$group/cpu.shares"
+    [ ! -e "$1/$group/cpu.weight" ] || echo 1000 >"$1/$group/cpu.weight"
     echo $$ >"$1/$group/cgroup.procs"
 }
 

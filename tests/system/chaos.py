@@ -5,12 +5,11 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import psutil
-
-from embedded.process import Process
 
 # Seconds between two kills, and before what ended is started again: any time from at once up to this.
 LONGEST_CALM = 4.0
@@ -21,6 +20,24 @@ AIM = 3.0
 
 # Seconds between two looks at the processes.
 TICK = 0.05
+
+
+class Victim(Protocol):
+    """What can be killed and started again: a process of ours, or a unit of systemd's."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def ended(self) -> str | None:
+        """How it ended; None while it runs."""
+
+    def start(self) -> None:
+        """Start it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,7 @@ class Chaos:
     `tell` receives a line for each event. Use it in the main thread, as `Process` demands.
     """
 
-    processes: Mapping[str, list[Process]]
+    processes: Mapping[str, Sequence[Victim]]
     at_work: Callable[[], set[int]]
     tell: Callable[[str], None]
     chance: random.Random
@@ -74,21 +91,24 @@ class Chaos:
             time.sleep(min(TICK, remaining))
 
     def _strike(self, kill: Kill) -> bool:
-        """Kill a process of that kind; False if none is up."""
+        """Kill a process of that kind; False if none could be had."""
         kind = "worker" if kill.kind == "child" else kill.kind
         up = [process for process in self.processes[kind] if process.ended() is None]
         pids = self._aim(up) if kill.kind == "child" else [process.pid for process in up]
         if not pids:
             return False
         pid = pids[int(kill.luck * len(pids))]
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:  # it ended by itself a moment ago
+            return False
         self.killed[kill.kind] += 1
         self.tell(f"killed {kill.kind} {pid}")
         if kill.kind != "child":
             self._restart_later(next(process for process in up if process.pid == pid))
         return True
 
-    def _aim(self, parents: list[Process]) -> list[int]:
+    def _aim(self, parents: list[Victim]) -> list[int]:
         """The children of these that are at work; all of them if none is for a while."""
         until = time.monotonic() + AIM
         while True:
@@ -111,11 +131,11 @@ class Chaos:
                     del self._restart_at[process.name]
                     process.start()
 
-    def _restart_later(self, process: Process) -> None:
+    def _restart_later(self, process: Victim) -> None:
         self._restart_at[process.name] = time.monotonic() + self.chance.uniform(0, LONGEST_PAUSE)
 
 
-def _children(process: Process) -> list[psutil.Process]:
+def _children(process: Victim) -> list[psutil.Process]:
     try:
         return psutil.Process(process.pid).children()
     except psutil.NoSuchProcess:

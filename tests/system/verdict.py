@@ -50,7 +50,7 @@ def judge(ledger: Ledger, store: Path, promised: Mapping[str, str]) -> Verdict:
     verdict.violations += _states(jobs, promised)
     finished = [job for job in jobs.values() if job.state is State.SUCCEEDED]
     for job in finished:
-        verdict.violations += [f"job {job.id}: {fault}" for fault in _outputs(store, job, promised.get(job.id))]
+        verdict.violations += [f"job {job.id}: {fault}" for fault in outputs(store, job, promised.get(job.id))]
     sample = sorted(finished, key=lambda job: (-len(history[job.id]), job.id))[:SAMPLE]
     verdict.violations += _again(store, sample)
     verdict.counts = {
@@ -88,7 +88,7 @@ def _outcomes(history: Iterable[list[Attempt]]) -> Counter[str]:
     )
 
 
-def _outputs(store: Path, job: Job, digest: str | None) -> list[str]:
+def outputs(store: Path, job: Job, digest: str | None) -> list[str]:
     """Whether the job's artifacts are whole: those that the manifest names, with its checksums, and no others."""
     folder = store / artifact_prefix(job.tenant, job.artifact or "")
     path = folder / "manifest.json"
