@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench install uninstall clean pins packages
+.PHONY: help demo up test lint docs bench chaos install uninstall clean pins packages
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -32,6 +32,9 @@ docs: packages .venv/.dev ## Write settings, HTTP reference and schemas from the
 
 bench: packages .venv/.dev ## Run every benchmark; the last line of each is one JSON object
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
+
+chaos: packages .venv/.dev ## As root: 1,000 jobs, bombs and hangs among them, and kills, under a real systemd
+	$(BIN)/python -m tests.system.fences --jobs 1000
 
 install: packages ## Install for systemd: /opt/bulkhead, units, settings (DESTDIR= and PREFIX= as usual)
 	@sh setup/install.sh install

@@ -20,6 +20,14 @@ put() {
     chmod "$1" "$3"
 }
 
+# lane NAME QUEUE MEMORY: the units of another lane are those of bulkhead-render@, but for these
+lane() {
+    target=$UNITS/bulkhead-$1@.service
+    put 644 systemd/bulkhead-render@.service "$target"
+    sed -i -e '/^# setup/d' -e "s|render worker %i|$1 worker %i|" -e "s|--queues render |--queues $2 |" \
+        -e "s|--hostname render%i|--hostname $1%i|" -e "s|^MemoryMax=.*|MemoryMax=$3|" "$target"
+}
+
 # The new environment is complete before it takes the old one's place.
 environment() {
     new=$DESTDIR$PREFIX.new
@@ -42,6 +50,8 @@ units() {
     for unit in systemd/*.service systemd/*.slice systemd/*.target; do
         put 644 "$unit" "$UNITS/$(basename "$unit")"
     done
+    lane tiles render.tiles 512M
+    lane large render.large 2G # BULKHEAD_LARGE_FENCE_BYTES
     put 644 systemd/sysusers.conf "$SYSUSERS"
     put 644 systemd/tmpfiles.conf "$TMPFILES"
     put 755 systemd/bulkhead.sh "$COMMAND"
@@ -58,10 +68,8 @@ units() {
 
 uninstall() {
     [ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || systemctl disable --quiet --now bulkhead.target \
-        $(cd systemd && ls -- *.service | grep -v '@') 'bulkhead-render@*' || true
-    for unit in systemd/*.service systemd/*.slice systemd/*.target; do
-        rm -f "$UNITS/$(basename "$unit")"
-    done
+        $(systemctl list-units --all --plain --no-legend 'bulkhead-*.service' | cut -d' ' -f1) || true
+    rm -f "$UNITS"/bulkhead.slice "$UNITS"/bulkhead.target "$UNITS"/bulkhead-*.service
     rm -f "$SYSUSERS" "$TMPFILES" "$COMMAND"
     rm -rf "$DESTDIR$PREFIX"
     [ -n "$DESTDIR" ] || reload

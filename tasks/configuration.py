@@ -60,4 +60,5 @@ beat_schedule = {
     "sweep": {"task": upkeep.TASK, "schedule": schedule(run_every=_settings.upkeep_interval)},
     "retain": {"task": upkeep.RETAIN_TASK, "schedule": schedule(run_every=upkeep.RETAIN_INTERVAL)},
 }
-beat_max_loop_interval = _settings.upkeep_interval
+beat_scheduler = "workers.clock:Clock"
+beat_max_loop_interval = min(_settings.upkeep_interval, broker_heartbeat / 3)  # the clock's lock must be kept alive

@@ -24,6 +24,7 @@ import psutil
 
 from benchmarks import _drawings as drawings
 from embedded.node import prepare_node
+from embedded.process import NotInstalled
 from embedded.supervisor import Supervisor
 from tasks.ledger import Ledger, LedgerUnavailable, open_ledger
 from tests.services.mariadb import MariaDb
@@ -195,8 +196,12 @@ def main() -> int:
     def tell(line: str) -> None:
         print(f"{time.monotonic() - started:6.1f} s  {line}", file=sys.stderr, flush=True)
 
-    with scratch(keep=asked.keep, tell=tell) as home, built(home, time_limit=asked.time_limit) as house:
-        sentence = storm(house, asked.jobs, asked.seed, tell)
+    try:
+        with scratch(keep=asked.keep, tell=tell) as home, built(home, time_limit=asked.time_limit) as house:
+            sentence = storm(house, asked.jobs, asked.seed, tell)
+    except NotInstalled as error:
+        print(error, file=sys.stderr)
+        return 3
     result: dict[str, Any] = {"seed": asked.seed, **sentence.counts, "broken": len(sentence.broken)}
     for name, value in result.items():
         print(f"{name:24} {value}")
