@@ -33,6 +33,9 @@ from embedded.process import Process, Program
 SPREAD = 0.05
 PATIENCE = 60.0
 
+# A render's child gives way to every other process; stock Celery's does not, so neither may ours here.
+LIKE_STOCK = {"BULKHEAD_CHILD_NICENESS": "0"}
+
 # Naps to measure replaced children with: after every second one the child is replaced.
 NAPS = 80
 NAPS_PER_CHILD = 2
@@ -139,7 +142,7 @@ def main() -> None:
     parser.add_argument("--stock-kills", type=int, default=300, help="kills of stock Celery's (300); 0 leaves it out")
     chosen = parser.parse_args()
     with scratch() as home, running_broker(home) as broker_url, running_platform(home, broker_url):
-        os.environ.update({BROKER_URL: broker_url, "PYTHONPATH": str(ROOT)})
+        os.environ.update({BROKER_URL: broker_url, "PYTHONPATH": str(ROOT), **LIKE_STOCK})
         # They read the settings, which are known only now.
         from benchmarks import _hold_own, _hold_stock
         from tasks.settings import settings

@@ -130,7 +130,16 @@ class Attempts:
         return self._database.write(change)
 
     def died(
-        self, job_id: str, *, host: str, pid: int, cause: str, causal: bool, story: str, now: float
+        self,
+        job_id: str,
+        *,
+        host: str,
+        pid: int,
+        cause: str,
+        causal: bool,
+        story: str,
+        now: float,
+        facts: dict[str, Any] | None = None,
     ) -> State | None:
         """A worker child died at the job: count the death and decide. Answers the job's state, None if unknown.
 
@@ -152,8 +161,8 @@ class Attempts:
             if number is None:
                 return job.state
             if number == job.attempt and job.state is State.RUNNING:
-                return self._close(connection, job, cause, story, now=now, causal=causal).state
-            _end(connection, job_id, number, Outcome.DIED, now, cause=cause, story=story)
+                return self._close(connection, job, cause, story, now=now, causal=causal, facts=facts).state
+            _end(connection, job_id, number, Outcome.DIED, now, cause=cause, story=story, facts=facts)
             if not causal:
                 return job.state
             # It was counted as a loss when it was closed. Whoever runs the job by now may finish.
@@ -170,13 +179,23 @@ class Attempts:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in rows]
 
-    def _close(self, connection: Connection, job: Job, cause: str, story: str, *, now: float, causal: bool) -> Job:
+    def _close(
+        self,
+        connection: Connection,
+        job: Job,
+        cause: str,
+        story: str,
+        *,
+        now: float,
+        causal: bool,
+        facts: dict[str, Any] | None = None,
+    ) -> Job:
         """End the current attempt of a running job by death, and decide what becomes of the job."""
         counted = replace(job, deaths=job.deaths + causal, losses=job.losses + (not causal))
         decided = self._decide(counted, cause, story, job.attempt, now)
         if decided.queue != job.queue:
             story = f"{story} It goes on in {decided.queue}, inside a larger fence."
-        _end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story)
+        _end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story, facts=facts)
         return _save(connection, decided)
 
     def _decide(self, job: Job, cause: str, story: str, attempt: int, now: float) -> Job:

@@ -213,10 +213,10 @@ def test_given_a_small_region_at_a_high_resolution_when_rendered_then_only_its_p
     source = drawing(tmp_path, INKSCAPE.replace('width="200" height="100"', 'width="4000" height="2000"'))
     code = (
         "import sys; from pathlib import Path; from tasks.renders import RenderOptions\n"
-        "from workers.blueprint import render; from workers.blueprint.task import peak_bytes\n"
+        "from workers.blueprint import render; from workers.fence.gauges import peak\n"
         "options = RenderOptions(dpi=2400, region='100,100,200,200')\n"
         "made = render(Path(sys.argv[1]), Path(sys.argv[2]), options)\n"
-        "print(made.preview.width, made.preview.height, peak_bytes())"
+        "print(made.preview.width, made.preview.height, peak())"
     )
     (tmp_path / "out").mkdir()
 

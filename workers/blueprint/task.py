@@ -67,7 +67,6 @@ def render_blueprint(**fields: Any) -> None:
 def _render(running: Running) -> Done:
     message = renders.message_of(running.job)  # the ledger's word counts, should a message with this id say otherwise
     store, settings = running.bench.store, running.bench.settings
-    started = time.monotonic()
     running.progress(0, "plan")
     try:
         with store.borrow(message.source) as source:
@@ -81,13 +80,7 @@ def _render(running: Running) -> Done:
             _draw(running, source, key, message)
     except NotFound as error:
         raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
-    return Done(key, {"seconds": round(time.monotonic() - started, 3), "peak_bytes": peak_bytes()})
-
-
-def peak_bytes() -> int:
-    """Largest resident set of this process so far; `ru_maxrss` outlives `exec` and may be a parent's."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    return Done(key)
 
 
 def _plan(running: Running, source: Path, message: renders.RenderMessage, digest: str) -> None:

@@ -22,9 +22,11 @@ from celery.utils.log import get_logger
 from tasks.ledger import Claim, Granted, Held, Job, LedgerUnavailable, Moved, State, Taken
 from tasks.progress import Progress
 from tasks.store import StoreError
-from workers.fence import notes
+from workers.fence import notes, story
+from workers.fence.account import Account
 from workers.fence.bench import Bench
-from workers.fence.causes import Cause
+from workers.fence.causes import Cause, Death
+from workers.fence.flight import Flight, record
 from workers.fence.holder import is_gone
 
 logger = get_logger(__name__)
@@ -78,14 +80,19 @@ class Done:
 class Running:
     """A claimed job, as the work on it sees it."""
 
-    def __init__(self, bench: Bench, job: Job) -> None:
+    def __init__(self, bench: Bench, job: Job, flight: Flight) -> None:
         self.bench = bench
         self.job = job
+        self.flight = flight
+        self.account = Account()
         self.lost = threading.Event()
+        self.planned = 0
+        self._expect(job.plan)
         self._told = float("-inf")
 
     def note_plan(self, *, digest: str, size: int, plan: dict[str, Any]) -> None:
         """Record in the ledger what was read from the source's header, unless the intake did so already."""
+        self._expect(plan)
         if (self.job.digest, self.job.size, self.job.plan) == (digest, size, plan):
             return
         patiently(
@@ -96,6 +103,7 @@ class Running:
 
     def progress(self, percent: int, stage: str, layer: str = "") -> None:
         """Tell how far the job is. Raises Fenced when there is no point in going on."""
+        self.flight.at(stage, layer)
         if self.lost.is_set():
             raise Fenced
         now = time.monotonic()
@@ -116,6 +124,10 @@ class Running:
                 if not renewed:
                     self.lost.set()
                     return
+
+    def _expect(self, plan: dict[str, Any] | None) -> None:
+        self.planned = (plan or {}).get("peak_bytes") or self.planned
+        self.flight.plan(self.planned)
 
     def _tell(self, state: State, percent: int, stage: str, layer: str) -> None:
         self.bench.teller.tell(
@@ -145,15 +157,16 @@ def attempt(bench: Bench, job: Job, work: Callable[[Running], Done]) -> None:
     if not isinstance(claim, Granted):
         _dismiss(claim.job)
         return
-    running = Running(bench, claim.job)
-    stopped = threading.Event()
-    pulse = threading.Thread(target=running.keep_lease, args=(stopped,), daemon=True, name="lease")
-    pulse.start()
-    try:
-        _settle(running, work)
-    finally:
-        stopped.set()
-        pulse.join()
+    with record(bench.settings.var, bench.holder, job=job.id, attempt=claim.job.attempt) as flight:
+        running = Running(bench, claim.job, flight)
+        stopped = threading.Event()
+        pulse = threading.Thread(target=running.keep_lease, args=(stopped,), daemon=True, name="lease")
+        pulse.start()
+        try:
+            _settle(running, work)
+        finally:
+            stopped.set()
+            pulse.join()
 
 
 def patiently(call: Callable[[], T]) -> T:
@@ -199,25 +212,27 @@ def _settle(running: Running, work: Callable[[Running], Done]) -> None:
     except Fenced:
         logger.warning("Attempt %d at job %s no longer counts.", job.attempt, job.id)
     except JobError as error:
-        problem = {"code": error.code, "detail": str(error)}
-        if patiently(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem)):
+        problem, spent = {"code": error.code, "detail": str(error)}, running.account.spent(running.planned)
+        if patiently(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=spent)):
             logger.warning("Job %s failed: %s", job.id, problem["detail"])
             running.tell_end(State.FAILED)
     except (GiveBack, StoreError) as error:
-        cause, queue, story = getattr(error, "cause", "store"), getattr(error, "queue", None), str(error)
-        logger.warning("Attempt %d at job %s is given back. %s", job.attempt, job.id, story)
+        cause, queue, said = getattr(error, "cause", "store"), getattr(error, "queue", None), str(error)
+        logger.warning("Attempt %d at job %s is given back. %s", job.attempt, job.id, said)
         # The ledger publishes it again later: the broker's delivery limit must not count our own troubles.
-        patiently(lambda: attempts.release(job.id, job.attempt, now=time.time(), cause=cause, story=story, queue=queue))
+        patiently(lambda: attempts.release(job.id, job.attempt, now=time.time(), cause=cause, story=said, queue=queue))
     except MemoryError as error:
-        _die(running, Cause.OUT_OF_MEMORY, f"It needed more memory than its limits allow ({error or 'MemoryError'}).")
+        needed = f"needed more memory than its limits allow ({error or 'MemoryError'}),"
+        _die(running, Cause.OUT_OF_MEMORY, needed)
     except Reject:
         raise
     except Exception as error:
         logger.exception("Attempt %d at job %s met an error of ours.", job.attempt, job.id)
-        _die(running, Cause.ERROR, f"The renderer met an unexpected {type(error).__name__}.")
+        _die(running, Cause.ERROR, f"met an unexpected {type(error).__name__}")
     else:
+        facts = done.facts | running.account.spent(running.planned) | running.account.left()
         settled = patiently(
-            lambda: attempts.succeed(job.id, job.attempt, now=time.time(), artifact=done.artifact, facts=done.facts)
+            lambda: attempts.succeed(job.id, job.attempt, now=time.time(), artifact=done.artifact, facts=facts)
         )
         if settled:
             running.tell_end(State.SUCCEEDED)
@@ -225,15 +240,17 @@ def _settle(running: Running, work: Callable[[Running], Done]) -> None:
             logger.warning("Attempt %d at job %s succeeded, but no longer counts.", job.attempt, job.id)
 
 
-def _die(running: Running, cause: Cause, story: str) -> None:
+def _die(running: Running, cause: Cause, did: str) -> None:
     """An attempt that its child survived counts as a death all the same."""
-    job = running.job
+    job, facts = running.job, running.account.spent(running.planned)
+    said = story.tell(Death(cause, f"It {did}.", did), running.flight.last())
     host, pid, _started = running.bench.holder.rsplit(":", 2)
     state = patiently(
         lambda: running.bench.ledger.attempts.died(
-            job.id, host=host, pid=int(pid), cause=cause, causal=cause.causal, story=story, now=time.time()
+            job.id, host=host, pid=int(pid), cause=cause, causal=cause.causal, story=said, now=time.time(), facts=facts
         )
     )
     if state is State.DEAD:
         running.tell_end(State.DEAD)
-    raise Reject(story, requeue=state is not State.DEAD)
+    logger.error("Job %s: %s", job.id, said)
+    raise Reject(said, requeue=state is not State.DEAD)

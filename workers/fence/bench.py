@@ -13,6 +13,7 @@ from tasks.ledger import Ledger, open_ledger
 from tasks.progress import ProgressTeller
 from tasks.settings import MIB, Settings, settings
 from tasks.store import Store, StoreError, open_store
+from workers.fence import flight
 from workers.fence.holder import is_gone, me
 from workers.fence.kept import kept, sweep
 
@@ -76,7 +77,8 @@ class Bench:
         return root
 
     def sweep(self) -> None:
-        """Remove the directories of children of this host that were killed, and kept ones that grew old."""
+        """Remove what children of this host left that were killed: directories, records; kept ones that grew old."""
+        flight.sweep(self.settings.var)
         sweep(self.settings.var / FOLDER)
         with suppress(FileNotFoundError):
             for folder in (self.settings.var / FOLDER).iterdir():

@@ -27,10 +27,14 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A cause, and the sentence that an operator reads."""
+    """A cause, and the sentence that an operator reads.
+
+    `did` is what becomes of the attempt, in words that go on from "Attempt 2" (see `workers.fence.story`).
+    """
 
     cause: Cause
     story: str
+    did: str = ""
 
 
 def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None) -> Death:
@@ -41,15 +45,19 @@ def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None
     child for exceeding it. A SIGKILL that nothing explains came from outside: that is not the job's fault.
     """
     if time_limit is not None:
-        return Death(Cause.TIME_LIMIT, f"It was still running after its time limit of {time_limit:g} s.")
+        limit = f"its time limit of {time_limit:g} s"
+        return Death(Cause.TIME_LIMIT, f"It was still running after {limit}.", f"was stopped at {limit},")
     if status >= 0:
-        return Death(Cause.CRASH, f"Native code left the process with exit code {status}.")
+        left = f"left the process with exit code {status}"
+        return Death(Cause.CRASH, f"Native code {left}.", f"ended when native code {left},")
     signal = _named(-status)
     if -status == Signals.SIGKILL and oom_kills > 0:
-        return Death(Cause.OUT_OF_MEMORY, "The kernel killed it: it needed more memory than its fence allows.")
+        story = "The kernel killed it: it needed more memory than its fence allows."
+        return Death(Cause.OUT_OF_MEMORY, story, "was killed by the kernel")
     if -status in CRASH_SIGNALS:
-        return Death(Cause.CRASH, f"Native code crashed it with {signal}.")
-    return Death(Cause.KILLED, f"It was killed from outside with {signal}.")
+        return Death(Cause.CRASH, f"Native code crashed it with {signal}.", f"crashed in native code with {signal}")
+    outside = f"was killed from outside with {signal}"
+    return Death(Cause.KILLED, f"It {outside}.", outside)
 
 
 def _named(number: int) -> str:

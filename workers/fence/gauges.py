@@ -57,6 +57,11 @@ def live(proc: str = PROC) -> int:
     return (int(resident) - int(shared)) * _PAGE
 
 
+def resident(proc: str = PROC) -> int:
+    """Bytes in memory, with the pages of files."""
+    return int(_text(f"{proc}/statm").split()[1]) * _PAGE
+
+
 def peak(proc: str = PROC) -> int:
     """Largest resident set in bytes, since `restart_peak` or else since the start.
 

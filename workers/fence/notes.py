@@ -7,8 +7,9 @@ the notes of their host and tell the ledger.
 import json
 import logging
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tasks.ledger import Ledger
 from workers.fence.causes import Cause
@@ -20,7 +21,7 @@ FOLDER = "deaths"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One death: of which child, at which job, when (seconds since the epoch), and why."""
+    """One death: of which child, at which job, when (seconds since the epoch), why, and what is known besides."""
 
     job: str
     host: str
@@ -28,6 +29,7 @@ class Note:
     at: float
     cause: Cause
     story: str
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def write(var: Path, note: Note) -> None:
@@ -60,6 +62,7 @@ def carry(var: Path, ledger: Ledger) -> int:
                 causal=note.cause.causal,
                 story=note.story,
                 now=note.at,
+                facts=note.facts or None,
             )
             path.unlink()
             carried += 1

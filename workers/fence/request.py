@@ -12,9 +12,9 @@ from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
 
 from tasks.settings import settings
-from workers.fence import notes
+from workers.fence import flight, notes, story
 from workers.fence.causes import Death, classify
-from workers.fence.cgroup import oom_kills
+from workers.fence.cgroup import memory, oom_kills
 from workers.fence.holder import boot
 
 logger = get_logger(__name__)
@@ -67,11 +67,14 @@ class FencedRequest(Request):
     def _note(self, death: Death) -> None:
         if self.worker_pid is None:
             return  # it died before it had begun: there is no attempt to explain
-        logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, death.story)
+        var, last = settings().var, flight.take(settings().var, self.worker_pid)
+        if last is not None and last.job != self.id:
+            last = None  # of a job before, in a child that had only just begun with this one
+        said = story.tell(death, last)
+        logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, said)
+        facts = story.facts(last, memory())
         try:
-            notes.write(
-                settings().var, notes.Note(self.id, boot(), self.worker_pid, time.time(), death.cause, death.story)
-            )
+            notes.write(var, notes.Note(self.id, boot(), self.worker_pid, time.time(), death.cause, said, facts))
         except OSError:
             logger.exception("The death note could not be written; the attempt stays unexplained.")
 

@@ -1,5 +1,6 @@
 """One attempt from claim to its end, on a real SQLite ledger with nobody to tell progress to."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,32 @@ def test_work_that_is_done_settles_the_job_and_is_told(bench: Bench) -> None:
     assert [(told.state, told.percent) for told in bench.teller.told] == [("succeeded", 100)]  # type: ignore[attr-defined]
 
 
+def test_what_an_attempt_took_and_left_behind_is_in_the_ledger(bench: Bench) -> None:
+    leaked = []
+
+    def work(running: Running) -> Done:
+        running.note_plan(digest="0" * 64, size=1, plan={"peak_bytes": 2**40})
+        leaked.append(bytearray(b"x") * (32 * 1024**2))
+        return done(running)
+
+    attempt(bench, JOB, work)
+
+    facts = bench.ledger.attempts.history(JOB.id)[0].facts
+    assert facts is not None
+    assert set(facts) == {
+        *("seconds", "cpu_seconds", "peak_bytes", "planned_bytes", "plan_error"),
+        *("grown_bytes", "spilled_bytes", "descriptors"),
+    }
+    assert facts["grown_bytes"] > 24 * 1024**2
+    assert facts["plan_error"] == pytest.approx(facts["peak_bytes"] / 2**40 - 1, abs=0.001)
+
+
+def test_no_record_is_left_of_an_attempt_that_ended_by_itself(bench: Bench) -> None:
+    attempt(bench, JOB, done)
+
+    assert list((bench.settings.var / "flights").iterdir()) == []
+
+
 def test_a_job_that_cannot_be_done_fails_for_good_and_its_message_is_acknowledged(bench: Bench) -> None:
     attempt(bench, JOB, raising(JobError("truncated", "The drawing ends in the middle.")))
 
@@ -97,20 +124,26 @@ def test_a_job_given_back_waits_again_without_a_death(bench: Bench, error: Excep
 
 
 @pytest.mark.parametrize(
-    ("error", "cause", "story"),
+    ("error", "cause", "did"),
     [
-        (MemoryError("cache"), "out-of-memory", "It needed more memory than its limits allow (cache)."),
-        (KeyError("x"), "error", "The renderer met an unexpected KeyError."),
+        (MemoryError("cache"), "out-of-memory", r"needed more memory than its limits allow \(cache\), at \d+ MB"),
+        (KeyError("x"), "error", r"met an unexpected KeyError at \d+ MB"),
     ],
 )
 def test_an_attempt_that_its_child_survives_counts_as_a_death_and_the_last_one_is_dead_lettered(
-    bench: Bench, error: Exception, cause: str, story: str
+    bench: Bench, error: Exception, cause: str, did: str
 ) -> None:
-    for requeue in (True, True, False):
+    def work(running: Running) -> Done:
+        running.note_plan(digest="0" * 64, size=1, plan={"peak_bytes": 120 * 1024**2})
+        running.progress(50, "encode", "PIPES")
+        raise error
+
+    for number, requeue in enumerate((True, True, False), 1):
         with pytest.raises(Reject) as caught:
-            attempt(bench, JOB, raising(error))
+            attempt(bench, JOB, work)
         assert caught.value.requeue is requeue
-        assert str(caught.value.reason) == story
+        story = str(caught.value.reason)
+        assert re.fullmatch(rf"Attempt {number} {did} while encoding layer PIPES \(planned 120 MB\)\.", story)
 
     assert (job_of(bench).state, job_of(bench).deaths) == (State.DEAD, 3)
     assert job_of(bench).error == {"code": cause, "detail": f"{story} Attempt 3 was the last one."}

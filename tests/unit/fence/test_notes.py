@@ -1,5 +1,6 @@
 """Death notes wait in files until the ledger has been told."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from workers.fence.causes import Cause
 from workers.fence.notes import Note
 
 JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
-NOTE = Note(JOB, "host", 7, 1_000.5, Cause.CRASH, "Native code crashed it with SIGSEGV.")
+NOTE = Note(JOB, "host", 7, 1_000.5, Cause.CRASH, "Native code crashed it with SIGSEGV.", {"stage": "encode"})
 
 
 @pytest.fixture
@@ -42,7 +43,20 @@ def test_a_note_carried_explains_the_attempt_and_is_gone(tmp_path: Path, ledger:
     assert left(tmp_path) == []
     (attempt,) = ledger.attempts.history(JOB)
     assert (attempt.outcome, attempt.cause, attempt.story) == (Outcome.DIED, "crash", NOTE.story)
-    assert attempt.ended_at == 1_000.5
+    assert (attempt.ended_at, attempt.facts) == (1_000.5, {"stage": "encode"})
+
+
+def test_a_note_that_an_older_version_left_is_carried_too(tmp_path: Path, ledger: Ledger) -> None:
+    notes.write(tmp_path, NOTE)
+    (path,) = (tmp_path / "deaths").iterdir()
+    path.write_text(
+        json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "facts"})
+    )
+
+    assert notes.carry(tmp_path, ledger) == 1
+
+    (attempt,) = ledger.attempts.history(JOB)
+    assert (attempt.story, attempt.facts) == (NOTE.story, None)
 
 
 def test_a_note_carried_twice_counts_once(tmp_path: Path, ledger: Ledger) -> None:

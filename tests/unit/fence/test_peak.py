@@ -3,10 +3,10 @@
 import subprocess
 import sys
 
-from workers.blueprint.task import peak_bytes
+from workers.fence.gauges import peak
 
 BALLAST = 384 * 1024**2
-CHILD = "from workers.blueprint.task import peak_bytes; print(peak_bytes())"
+CHILD = "from workers.fence.gauges import peak; print(peak())"
 
 
 def test_given_a_parent_that_was_large_when_a_program_is_started_then_its_peak_is_its_own() -> None:
@@ -14,5 +14,5 @@ def test_given_a_parent_that_was_large_when_a_program_is_started_then_its_peak_i
 
     ended = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
 
-    assert peak_bytes() >= len(ballast)
+    assert peak() >= len(ballast)
     assert 8 * 1024**2 < int(ended.stdout) < BALLAST // 2
