@@ -176,4 +176,7 @@ def _sentences(story: dict[str, Any]) -> Iterator[str]:
     for attempt in story["attempts"]:
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt["started_at"]))
         said = attempt["story"] or attempt["outcome"]
-        yield f"  attempt {attempt['number']}, {began}, on {attempt['holder']}: {said}"
+        if not said.startswith("Attempt "):
+            said = f"Attempt {attempt['number']}: {said}"
+        host, pid, _started = attempt["holder"].rsplit(":", 2)
+        yield f"  {began}, {host}, process {pid}: {said}"

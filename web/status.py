@@ -37,8 +37,15 @@ class AttemptView(BaseModel):
     started_at: datetime
     ended_at: datetime | None
     cause: str | None = Field(description="Why it ended early, in a word.")
-    story: str | None = Field(description="Why it ended early, in a sentence.")
-    facts: dict[str, Any] | None = Field(description="What was measured.")
+    story: str | None = Field(
+        description="Why it ended early, in a sentence: `Attempt 2 was killed by the kernel at 505 MB while encoding "
+        "layer PIPES (planned 120 MB).`"
+    )
+    facts: dict[str, Any] | None = Field(
+        description="What was measured, in seconds and bytes: `seconds`, `cpu_seconds`, `peak_bytes`, `planned_bytes`, "
+        "`plan_error`; what it left behind: `grown_bytes`, `spilled_bytes`, `descriptors`; where it died: `stage`, "
+        "`layer`, `resident_bytes`, `cgroup`."
+    )
 
 
 class Fault(BaseModel):
