@@ -26,6 +26,10 @@ def pages() -> dict[str, str]:
     for name, model in message_models().items():
         schema = {"$schema": DIALECT, **model.model_json_schema()}
         made[f"schemas/{name}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    from tasks.heartbeats import json_schema
+
+    schema = {"$schema": DIALECT, **json_schema()}
+    made["schemas/heartbeats.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return made
 
 

@@ -51,3 +51,13 @@ def test_progress_is_told_under_the_tenant_and_the_job_and_kept_by_nobody() -> N
 
     assert topology.progress_key("acme", "job-1") == "progress.acme.job-1"
     assert (queue.routing_key, queue.durable, queue.exclusive) == ("progress.#", False, True)
+
+
+def test_heartbeats_go_to_a_stream_that_cannot_fill_the_disk() -> None:
+    queue = topology.heartbeats_stream()
+    arguments = queue.queue_arguments  # type: ignore[attr-defined]
+
+    assert (queue.name, queue.routing_key, queue.durable) == ("heartbeats", "heartbeats", True)
+    assert arguments["x-queue-type"] == "stream"
+    # Whole segments go: with fewer than some dozens of them a reader would lose much at once.
+    assert arguments["x-max-length-bytes"] >= 32 * arguments["x-stream-max-segment-size-bytes"]
