@@ -52,7 +52,7 @@ class Node:
     """A prepared node: where it listens and what runs it, epmd first."""
 
     url: str
-    stream_port: int
+    stream_url: str  # of the stream protocol
     stages: tuple[tuple[Program, ...], ...]
 
 
@@ -84,7 +84,7 @@ def prepare_node(home: Path) -> Node:
     )
     return Node(
         url=f"amqp://{USER}:{password}@{LOOPBACK}:{ports['amqp']}//",
-        stream_port=ports["stream"],
+        stream_url=f"rabbitmq-stream://{USER}:{password}@{LOOPBACK}:{ports['stream']}/",
         stages=((epmd,), (rabbitmq,)),
     )
 

@@ -16,6 +16,9 @@ from tasks.broker import BROKER_ERRORS
 # Seconds that a running render gets to finish when the platform stops. It is started anew by the next `up`.
 WORKER_STOP_TIMEOUT = 10
 
+# Seconds that the coalescer gets to write what it has read.
+COALESCER_STOP_TIMEOUT = 15
+
 # Seconds that one question "are you there?" may take.
 PROBE_TIMEOUT = 1.0
 
@@ -69,6 +72,18 @@ def beat_program(schedule: Path, environment: Mapping[str, str], directory: Path
         ready=lambda: True,
         environment=environment,
         directory=directory,
+    )
+
+
+def coalescer_program(name: str, environment: Mapping[str, str], directory: Path) -> Program:
+    """A coalescer of heartbeats. Of several, one works and the others stand by."""
+    return Program(
+        name=name,
+        command=(sys.executable, "-m", "workers.coalescer"),
+        ready=lambda: True,
+        environment=environment,
+        directory=directory,
+        stop_timeout=COALESCER_STOP_TIMEOUT,
     )
 
 

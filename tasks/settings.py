@@ -47,6 +47,43 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(None, description="Redis for live sensor readings. Unset: no readings.")
 
+    # Heartbeats
+    stream_url: SecretStr | None = Field(
+        None,
+        description="RabbitMQ's stream protocol for heartbeats, `rabbitmq-stream://user:password@host:5552/`. Unset: "
+        "they are read by AMQP, at about a quarter of the rate.",
+    )
+    heartbeats_urls: SecretStr = Field(
+        SecretStr(""),
+        description="Where machines are kept: MariaDB nodes in the order in which they are tried, separated by spaces; "
+        "only one is written to. Unset: the ledger's database.",
+    )
+    heartbeats_window: float = Field(
+        60, gt=0, le=3600, description="Seconds of heartbeats that are written as one transaction."
+    )
+    heartbeats_future: float = Field(
+        300, ge=0, description="Seconds by which a machine's clock may be ahead; a beat beyond is left out."
+    )
+    heartbeats_lease: float = Field(
+        30, ge=1, description="Seconds after which a stand-by takes over from a coalescer that is dead."
+    )
+    machines_per_plant: int = Field(
+        10_000, ge=1, description="Machines that a plant may have; beats of others are left out."
+    )
+    machines_in_memory: int = Field(
+        200_000, ge=1, description="Machines that the coalescer remembers, a kilobyte each; others it looks up."
+    )
+    plant_tokens: Annotated[dict[str, Tenant], NoDecode] = Field(
+        default_factory=dict,
+        description='Bearer tokens for heartbeats and sensors, and the plant of each, as JSON: `{"token": "plant"}`. '
+        "Unset: only loopback is served, for any plant.",
+        repr=False,
+    )
+    sensors_keep: int = Field(86_400, ge=1, description="Seconds for which the readings of a silent machine are shown.")
+    beat_interval: float = Field(1, gt=0, description="Seconds between two beats of a machine, when all is well.")
+    stale_after: float = Field(5, gt=0, description="Intervals of silence after which a machine is `stale`.")
+    lost_after: float = Field(60, gt=0, description="Intervals of silence after which a machine is `lost`.")
+
     # Identity
     secret: SecretStr = Field(
         SecretStr(""),
@@ -161,6 +198,12 @@ class Settings(BaseSettings):
         """Read the variable here, so that the error says what to write."""
         return _json(tokens, '{"token": "tenant"}')
 
+    @field_validator("plant_tokens", mode="before")
+    @classmethod
+    def plant_tokens_are_json(cls, tokens: object) -> object:
+        """Read the variable here, so that the error says what to write."""
+        return _json(tokens, '{"token": "plant"}')
+
     @field_validator("presets", mode="before")
     @classmethod
     def presets_are_json(cls, presets: object) -> object:
@@ -175,13 +218,17 @@ class Settings(BaseSettings):
             raise ValueError("it must be more than BULKHEAD_FENCE_BYTES")
         return large
 
-    @field_validator("tokens")
+    @field_validator("tokens", "plant_tokens")
     @classmethod
     def tokens_are_not_guessable(cls, tokens: dict[str, str]) -> dict[str, str]:
         """Refuse tokens that could be guessed."""
         if any(len(token) < MIN_TOKEN for token in tokens):
             raise ValueError(f"a token has fewer than {MIN_TOKEN} characters; make one with `openssl rand -hex 24`")
         return tokens
+
+    def heartbeats_nodes(self) -> list[str]:
+        """URLs of the databases that may hold the machines, the first one first."""
+        return self.heartbeats_urls.get_secret_value().split() or [self.ledger_url.get_secret_value()]
 
 
 MIN_TOKEN = 16

@@ -24,6 +24,7 @@ class Broker:
 
     def __init__(self, node: Node, supervisor: Supervisor) -> None:
         self.url = node.url
+        self.stream_url = node.stream_url
         self.process: Process = supervisor.process("rabbitmq")
 
 

@@ -1,28 +1,38 @@
-"""Bringing the ledger's tables up to date (alembic, loaded only here)."""
+"""Bringing tables up to date, the ledger's and others (alembic, loaded only here)."""
 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, text
 
 from tasks.ledger.database import Database, LedgerUnavailable
 
-SCRIPTS = Path(__file__).parent / "migrations"
+
+@dataclass(frozen=True)
+class Book:
+    """Tables that are migrated together: the folder of their scripts, and the table that knows the version."""
+
+    scripts: Path
+    version_table: str
+
+
+LEDGER = Book(Path(__file__).parent / "migrations", "alembic_version")
 
 # Seconds that one process waits while another one migrates.
 LOCK_TIMEOUT = 60
 
 
 class LedgerOutdated(Exception):
-    """The ledger's tables are not those of this version. Run `bulkhead migrate`."""
+    """The tables in the database are not those of this version. Run `bulkhead migrate`."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
-def migrate(database: Database) -> None:
+def migrate(database: Database, book: Book = LEDGER) -> None:
     """Create or upgrade the tables. Processes that try at the same time wait for each other.
 
     Raises LedgerUnavailable when the database does not answer.
@@ -31,21 +41,23 @@ def migrate(database: Database) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(book.scripts).replace("%", "%%"))
     with _connected(database) as connection, _alone(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
 
 
-def check_migrated(database: Database) -> None:
+def check_migrated(database: Database, book: Book = LEDGER) -> None:
     """Raises LedgerOutdated unless the tables are those of this version."""
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     with _connected(database) as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
-    if present != ScriptDirectory(SCRIPTS).get_current_head():
+        present = MigrationContext.configure(
+            connection, opts={"version_table": book.version_table}
+        ).get_current_revision()
+    if present != ScriptDirectory(book.scripts).get_current_head():
         raise LedgerOutdated
 
 

@@ -984,7 +984,9 @@ def test_an_empty_database_is_migrated_and_migrating_again_changes_nothing(
     url: str, open_at: Callable[[str], Ledger]
 ) -> None:
     ledger = open_at(url)
-    with pytest.raises(LedgerOutdated, match=r"^The ledger's tables are not those of this version\. Run `bulkhead"):
+    with pytest.raises(
+        LedgerOutdated, match=r"^The tables in the database are not those of this version\. Run `bulkhead"
+    ):
         check_migrated(ledger.database)
 
     migrate(ledger.database)

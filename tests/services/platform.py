@@ -82,6 +82,10 @@ class Platform:
         for log in sorted((self.directory / "log").glob("*.log")):
             yield log.name, log.read_text(encoding="utf-8", errors="replace")[-8000:]
 
+    def environment_with(self, **settings: str) -> dict[str, str]:
+        """Variables for a process; `settings` override BULKHEAD_*."""
+        return self._with(settings)
+
     def _with(self, settings: dict[str, str]) -> dict[str, str]:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         own = {f"BULKHEAD_{name.upper()}": value for name, value in settings.items()}

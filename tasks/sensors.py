@@ -1,0 +1,45 @@
+"""Live readings in Redis: how they are named there, and what their age says.
+
+sensor:<plant>:<machine>   hash of the latest beat, gone when the machine has been silent for long
+sensors:<plant>            sorted set: when each machine was last heard
+sensors:<plant> (channel)  JSON list of readings that are new, each second
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["alive", "stale", "lost"]
+
+
+class Sensor(BaseModel):
+    """The latest readings of a machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    plant: str
+    machine: str
+    seq: int
+    seen_at: float = Field(description="When, in seconds since 1970, by the machine's clock.")
+    received_at: float = Field(description="When the broker took it, in seconds since 1970.")
+    status: str = Field(description="What the machine said of itself.")
+    rpm: float | None = Field(None, description="Revolutions a minute.")
+    temperature_c: float | None = Field(None, description="Degrees Celsius.")
+    vibration_mm_s: float | None = Field(None, description="Velocity, RMS, in millimetres a second.")
+
+
+def sensor_key(plant: str, machine: str) -> str:
+    """Key of a machine's hash."""
+    return f"sensor:{plant}:{machine}"
+
+
+def plant_key(plant: str) -> str:
+    """Key of the set of a plant's machines, and name of the channel of its news."""
+    return f"sensors:{plant}"
+
+
+def state_of(silence: float, *, interval: float, stale_after: float, lost_after: float) -> State:
+    """What a silence of so many seconds says, given the machine's interval and after how many of them."""
+    if silence > lost_after * interval:
+        return "lost"
+    return "stale" if silence > stale_after * interval else "alive"

@@ -1,0 +1,117 @@
+"""`python -m workers.coalescer`: read heartbeats until SIGTERM or SIGINT, then write what was read and leave.
+
+Exit codes: 0 stopped, 1 something failed (start it again), 78 an operator must decide (do not).
+"""
+
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from uuid import uuid4
+
+from tasks import app
+from tasks.settings import Settings, settings
+from tasks.topology import HEARTBEATS
+from workers.coalescer.coalescer import Coalescer
+from workers.coalescer.live import Live, RedisLive, Unwatched
+from workers.coalescer.nodes import Nodes, NoNode
+from workers.coalescer.sink import Fenced, Refused, TableSink
+from workers.coalescer.sources import PositionLost, Source
+from workers.coalescer.sources.amqp import AmqpSource
+from workers.coalescer.sources.stream import StreamSource
+from workers.coalescer.window import Window
+
+EX_CONFIG = 78  # sysexits.h
+
+# Seconds that a database which does not answer gets when we are told to stop.
+GRACE = 10.0
+
+logger = logging.getLogger("workers.coalescer")
+
+
+class Stop:
+    """Set by a signal; after a grace even what must not be given up is."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._asked_at = 0.0
+        self.wait = self._asked.wait
+
+    def ask(self) -> None:
+        self._asked_at = time.monotonic()
+        self._asked.set()
+
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    def out_of_patience(self) -> bool:
+        return self.asked() and time.monotonic() - self._asked_at > GRACE
+
+
+def main() -> int:
+    """Run one coalescer. Returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    here = settings()
+    stop = Stop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.ask())
+    gc.disable()  # a hundred thousand machines make no cycles, and looking for some would take a tenth of the time
+    try:
+        build(here, stop).run()
+    except PositionLost as error:
+        logger.critical("%s", error)
+        return EX_CONFIG
+    except (Fenced, Refused, NoNode) as error:
+        logger.critical("%s", error)
+        return 1
+    return 0
+
+
+def build(here: Settings, stop: Stop) -> Coalescer:
+    """The coalescer of these settings. Connects to nothing yet."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    sink = TableSink(
+        Nodes(here.heartbeats_nodes()), HEARTBEATS, holder, giving_up=stop.out_of_patience, wait=time.sleep
+    )
+
+    def new_window(machines: dict[str, int]) -> Window:
+        return Window(
+            seconds=here.heartbeats_window,
+            limit=here.machines_per_plant,
+            memory=here.machines_in_memory,
+            future=here.heartbeats_future,
+            machines=machines,
+            clock=time.monotonic,
+        )
+
+    return Coalescer(
+        source_of(here),
+        sink,
+        live_of(here),
+        new_window,
+        stopping=stop.asked,
+        lease=here.heartbeats_lease,
+        wait=stop.wait,
+    )
+
+
+def source_of(here: Settings) -> Source:
+    """The stream by its own protocol where its address is known, by AMQP otherwise."""
+    if here.stream_url is None:
+        return AmqpSource(app)
+    return StreamSource(here.stream_url.get_secret_value(), HEARTBEATS)
+
+
+def live_of(here: Settings) -> Live:
+    """Redis where there is one."""
+    if here.redis_url is None:
+        return Unwatched()
+    return RedisLive(here.redis_url.get_secret_value(), here.sensors_keep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

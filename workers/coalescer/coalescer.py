@@ -1,0 +1,205 @@
+"""The loop: records from the source into the window, news to the live readings, closed windows to the sink.
+
+One thread reads and folds. Another one writes a closed window while the next one fills. Whatever goes wrong beyond
+repair ends the process; the next one goes on from the position in the table.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tasks.heartbeats import Beat, Malformed, parse
+from workers.coalescer.live import Live
+from workers.coalescer.sink import Fenced, Flush, Flushed, Sink
+from workers.coalescer.sources import Batch, Position, Resume, Source, SourceLost
+from workers.coalescer.window import Names, Window
+
+TICK = 0.1  # seconds that one look at the source may wait
+LIVE_INTERVAL = 0.5  # seconds between two looks for news: with the writing, readings are a second old at most
+RENEWAL = 1 / 3  # part of the lease after which it is renewed
+
+# Seconds within which the record that was read last must come again. It is in the stream; if not, it never comes.
+RESUME_PATIENCE = 15.0
+
+# Seconds before a lost broker is asked again.
+REST = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Coalescer:
+    """Runs until told to stop. `new_window(counts)` makes the window, given the machines in the table by plant."""
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        live: Live,
+        new_window: Callable[[dict[str, int]], Window],
+        *,
+        stopping: Callable[[], bool],
+        lease: float,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._live = live
+        self._new_window = new_window
+        self._stopping = stopping
+        self._lease = lease
+        self._wait = wait
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sink")
+        self._writing: Future[tuple[Flush, Flushed]] | None = None
+        self._renewing: Future[bool] | None = None
+
+    def run(self) -> None:
+        """Wait for the lease, then read, fold and write. Raises Fenced, Refused, NoNode or PositionLost."""
+        if not self._wait_for_lease():
+            return
+        try:
+            self._begin()
+            while not self._stopping():
+                self._step()
+            self._finish()
+        finally:
+            self._source.close()
+            self._writer.shutdown()
+
+    def _wait_for_lease(self) -> bool:
+        """False if told to stop before."""
+        told = False
+        while not self._stopping():
+            if self._sink.claim(time.time(), self._lease):
+                return True
+            if not told:
+                logger.info("Another coalescer is at work. Standing by.")
+                told = True
+            self._wait(self._lease * RENEWAL)
+        return False
+
+    def _begin(self) -> None:
+        self._read: Position | None = self._sink.position()
+        self._written = self._read
+        self._window = self._new_window(self._sink.counts())
+        self._window_opened = self._renewed_at = self._shown_at = time.monotonic()
+        self._recorded_at = 0.0
+        self._malformed = self._counted = 0
+        self._resume: Resume | None = None
+        logger.info("Reading %s.", f"after record {self._read.offset}" if self._read else "from the oldest record on")
+
+    def _step(self) -> None:
+        batch = self._take()
+        if batch is not None and batch.bodies:
+            self._fold(batch)
+        now = time.monotonic()
+        if now - self._shown_at >= LIVE_INTERVAL:
+            self._show(now)
+        self._collect()
+        if self._window.due() and self._writing is None:
+            self._close_window()
+        self._renew(now)
+
+    def _take(self) -> Batch | None:
+        """The next records that are new; opens the source if it is not."""
+        if self._stopping():
+            return None
+        try:
+            if self._resume is None:
+                resume = Resume(self._read)
+                self._source.open(resume.offset)
+                self._resume, self._resume_until = resume, time.monotonic() + RESUME_PATIENCE
+            batch = self._source.take(TICK)
+        except SourceLost as error:
+            logger.warning("%s Trying again in %g s.", error, REST)
+            self._resume = None
+            self._wait(REST)
+            return None
+        if batch is not None:
+            return self._resume.admit(batch)
+        if self._resume.pending and time.monotonic() > self._resume_until:
+            raise self._resume.nothing_came()
+        return None
+
+    def _fold(self, batch: Batch) -> None:
+        strange: defaultdict[str, list[Beat]] = defaultdict(list)
+        for body in batch.bodies:
+            try:
+                message = parse(body)
+            except Malformed as error:
+                self._refuse(error)
+                continue
+            if left := self._window.fold(message.plant, message.beats, batch.at):
+                strange[message.plant] += left
+        if strange:
+            asked: Names = {plant: {beat.machine for beat in beats} for plant, beats in strange.items()}
+            self._window.learn(asked, self._sink.recall(asked))
+            for plant, beats in strange.items():
+                self._window.fold(plant, beats, batch.at)
+        self._read = batch.position
+        self._recorded_at = batch.at
+
+    def _refuse(self, error: Malformed) -> None:
+        if self._malformed == 0:
+            logger.warning("A record is no message of heartbeats and is left out: %s", error)
+        self._malformed += 1
+
+    def _show(self, now: float) -> None:
+        if changes := self._window.changes():
+            self._live.show(changes)
+        self._shown_at = now
+
+    def _close_window(self) -> None:
+        """Hand the window to the writer, unless nothing was read."""
+        machines = self._window.close()
+        now = time.monotonic()
+        if self._read is not None and self._read != self._written:
+            beats = self._window.counted - self._counted
+            self._counted = self._window.counted
+            seconds = now - self._window_opened
+            flush = Flush(machines, self._written, self._read, beats, seconds, self._recorded_at)
+            self._writing = self._writer.submit(lambda: (flush, self._sink.flush(flush)))
+        self._window_opened = now
+
+    def _collect(self, *, wait: bool = False) -> None:
+        """See what became of the flush, if it has ended. Raises what it raised."""
+        if self._writing is None or not (wait or self._writing.done()):
+            return
+        flush, flushed = self._writing.result()
+        self._writing = None
+        self._written = flush.after
+        refused = dict(self._window.refused, malformed=self._malformed)
+        self._window.refused.clear()
+        self._malformed = 0
+        logger.info(
+            "Wrote %d machines, %d beats of %.1f s, in %.3f s with %d retries; record %d, %.1f s old.%s",
+            len(flush.machines) - flushed.refused,
+            flush.beats,
+            flush.window,
+            flushed.seconds,
+            flushed.retries,
+            flush.after.offset,
+            max(0.0, time.time() - flush.recorded_at),
+            "".join(f" {kind}: {count}." for kind, count in refused.items() if count),
+        )
+
+    def _renew(self, now: float) -> None:
+        """Keep the lease while nothing is written; a flush renews it, too."""
+        if self._renewing is not None and self._renewing.done():
+            renewing, self._renewing = self._renewing, None
+            if not renewing.result():
+                raise Fenced
+        if self._renewing is None and now - self._renewed_at >= self._lease * RENEWAL:
+            self._renewing = self._writer.submit(lambda: self._sink.claim(time.time(), self._lease))
+            self._renewed_at = now
+
+    def _finish(self) -> None:
+        """Write what was read, and let the next one in."""
+        self._show(time.monotonic())
+        self._collect(wait=True)
+        self._close_window()
+        self._collect(wait=True)
+        self._live.close()
+        self._sink.release()
+        logger.info("Stopped; everything that was read is written.")

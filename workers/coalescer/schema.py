@@ -1,0 +1,56 @@
+"""The tables of heartbeats. They change through a migration in `migrations/versions`, never by hand."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Double, Float, Integer, MetaData, String, Table
+
+metadata = MetaData()
+
+# Names are ASCII; `_bin` so that MariaDB compares them exactly as SQLite does.
+_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "ascii", "mysql_collate": "ascii_bin"}
+
+READINGS = ("rpm", "temperature_c", "vibration_mm_s")
+
+
+def _totals(reading: str) -> list[Column[Any]]:
+    return [
+        Column(f"{reading}_count", BigInteger, nullable=False),
+        Column(f"{reading}_sum", Double, nullable=False),
+        Column(f"{reading}_min", Double),
+        Column(f"{reading}_max", Double),
+    ]
+
+
+machines = Table(
+    "machines",
+    metadata,
+    Column("plant", String(63), primary_key=True),
+    Column("machine", String(64), primary_key=True),
+    Column("seen_at", Double, nullable=False),
+    Column("status", String(16), nullable=False),
+    *(Column(reading, Double) for reading in READINGS),
+    Column("seq", BigInteger, nullable=False),
+    Column("seen_mask", BigInteger, nullable=False),
+    Column("beats", BigInteger, nullable=False),
+    *(column for reading in READINGS for column in _totals(reading)),
+    **_TABLE,
+)
+
+# One row a source: up to where its records are in `machines`, who may write, and how the last flush went.
+positions = Table(
+    "heartbeat_positions",
+    metadata,
+    Column("source", String(63), primary_key=True),
+    Column("last_offset", BigInteger),
+    Column("last_mark", BigInteger),
+    Column("holder", String(128)),
+    Column("lease_until", Double, nullable=False, default=0.0),
+    Column("flushed_at", Double),
+    Column("flush_seconds", Float),
+    Column("flush_rows", Integer),
+    Column("flush_beats", BigInteger),
+    Column("flush_retries", Integer),
+    Column("window_seconds", Float),
+    Column("recorded_at", Double),
+    **_TABLE,
+)

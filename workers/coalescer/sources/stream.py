@@ -1,0 +1,147 @@
+"""RabbitMQ's stream protocol: whole chunks at a time, the fast way in."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import rstream.connection
+from rstream.client import Client
+from rstream.constants import OffsetType
+from rstream.exceptions import ServerError
+from rstream.schema import Deliver, MetadataUpdate, OffsetSpec
+
+from workers.coalescer.sources import Batch, SourceLost
+from workers.coalescer.sources.records import body_of
+
+T = TypeVar("T")
+
+PORT = 5552
+FRAME_MAX = 1024 * 1024
+HEARTBEAT = 20  # seconds
+CREDIT = 10  # chunks that the broker may send ahead
+SUBSCRIPTION = 1
+
+# Seconds without a record after which the broker is asked whether it is still there: a connection may die in silence.
+PROBE_INTERVAL = 30.0
+
+# rstream reads its socket by 256 bytes, a thousand times for one chunk.
+rstream.connection.CHUNK_SIZE = 64 * 1024
+
+# Whatever can go wrong between us and a broker.
+ERRORS = (OSError, ServerError, rstream.connection.ConnectionClosed, TimeoutError, ValueError)
+
+
+class StreamSource:
+    """The stream `name` at `url`: `rabbitmq-stream://user:password@host:port/vhost`.
+
+    Its event loop runs only while something is asked of it.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "localhost", parts.port or PORT
+        self._user, self._password = unquote(parts.username or "guest"), unquote(parts.password or "guest")
+        self._vhost = unquote(parts.path.removeprefix("/")) or "/"
+        self._name = name
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: Client | None = None
+        self._frames: asyncio.Queue[Deliver | None] = asyncio.Queue()  # None: the connection is gone
+        self._heard_at = 0.0
+
+    def open(self, offset: int | None) -> None:
+        self.close()
+        self._loop = asyncio.new_event_loop()
+        self._run(self._open(offset))
+        self._heard_at = time.monotonic()
+
+    def take(self, timeout: float) -> Batch | None:
+        frame = self._run(self._next(timeout))
+        now = time.monotonic()
+        if frame is not None:
+            self._heard_at = now
+            bodies = [body_of(record) for record in frame.get_messages()]
+            return Batch(bodies, frame.chunk_first_offset + len(bodies) - 1, frame.timestamp / 1000)
+        if now - self._heard_at > PROBE_INTERVAL:
+            self._run(self._connected().query_leader_and_replicas(self._name))
+            self._heard_at = now
+        return None
+
+    def close(self) -> None:
+        if self._loop is None:
+            return
+        if self._client is not None:
+            self._loop.run_until_complete(_end(self._client))
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+        self._loop = self._client = None
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            work.close()
+            raise SourceLost("The stream is not open.")
+        try:
+            return self._loop.run_until_complete(work)
+        except ERRORS as error:
+            raise SourceLost(
+                f"RabbitMQ's stream {self._name} cannot be read: {error or type(error).__name__}"
+            ) from error
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            raise SourceLost("The stream is not open.")
+        return self._client
+
+    async def _open(self, offset: int | None) -> None:
+        self._frames = asyncio.Queue()
+        client = await self._connect(self._host, self._port)
+        leader, replicas = await client.query_leader_and_replicas(self._name)
+        addresses = [(broker.host, broker.port) for broker in (*replicas, leader)]
+        if (self._host, self._port) not in addresses:
+            await _end(client)
+            client = await self._connect(*addresses[0])
+        await client.run_queue_listener_task(SUBSCRIPTION, self._deliver)
+        client.add_handler(Deliver, self._deliver, name=str(SUBSCRIPTION))
+        client.add_handler(MetadataUpdate, self._lost)
+        kind = OffsetType.FIRST if offset is None else OffsetType.OFFSET
+        await client.subscribe(self._name, SUBSCRIPTION, OffsetSpec.from_params(kind, offset), CREDIT)
+
+    async def _connect(self, host: str, port: int) -> Client:
+        client = self._client = Client(
+            host,
+            port,
+            frame_max=FRAME_MAX,
+            heartbeat=HEARTBEAT,
+            connection_name="bulkhead-coalescer",
+            connection_closed_handler=self._lost,
+        )
+        client.add_stream(self._name)  # or nobody is told when the connection ends
+        await client.start()
+        await client.authenticate(self._vhost, self._user, self._password)
+        return client
+
+    async def _next(self, seconds: float) -> Deliver | None:
+        try:
+            async with asyncio.timeout(seconds):
+                frame = await self._frames.get()
+        except TimeoutError:
+            return None
+        if frame is None:
+            raise ConnectionError("the connection ended, or the stream was deleted")
+        await self._connected().credit(SUBSCRIPTION, 1)
+        return frame
+
+    async def _deliver(self, frame: Deliver) -> None:
+        self._frames.put_nowait(frame)
+
+    async def _lost(self, _news: object) -> None:
+        self._frames.put_nowait(None)
+
+
+async def _end(client: Client) -> None:
+    with suppress(*ERRORS):
+        await client.close()
