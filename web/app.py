@@ -16,7 +16,7 @@ from tasks.notify import notify
 from tasks.progress import Progress
 from tasks.settings import Settings
 from tasks.settings import settings as own_settings
-from web import events, health, outputs, problems, renders
+from web import events, health, heartbeats, outputs, problems, renders, sensors
 from web.listener import Listener
 from web.metrics import MeasuredRequests
 from web.services import Services, open_services
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             yield
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
-    routers = (renders.router, events.router, outputs.router, health.router)
+    routers = (renders.router, events.router, outputs.router, heartbeats.router, sensors.router, health.router)
     for router in routers:
         app.include_router(router)
     problems.install(app, [route for router in routers for route in router.routes])
@@ -72,5 +72,6 @@ def described(app: FastAPI) -> dict[str, Any]:
             own = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(own.pop("$defs"))
             schemas[model.__name__] = own
+        schemas.update(heartbeats.schemas())
         app.openapi_schema = schema
     return app.openapi_schema

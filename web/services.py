@@ -12,6 +12,7 @@ import anyio
 from fastapi import Depends, Request
 
 from tasks import app as celery
+from tasks.heartbeats import HeartbeatPublisher
 from tasks.ledger import Ledger, open_ledger
 from tasks.publish import Publisher
 from tasks.settings import Settings
@@ -19,6 +20,7 @@ from tasks.store import Store, open_store
 from web.admission import Gate
 from web.metrics import Metrics
 from web.problems import unavailable
+from web.readings import Sensors
 from web.watchers import Watchers
 
 THREADS = 4  # blocking calls at once: more of them only fight for the interpreter and for SQLite's one writer
@@ -35,15 +37,23 @@ class Publishes(Protocol):
     def waiting(self, queue: str) -> int: ...
 
 
+class PublishesBeats(Protocol):
+    """The part of `tasks.heartbeats.HeartbeatPublisher` that the web tier uses."""
+
+    def publish(self, body: bytes) -> None: ...
+
+
 @dataclass(frozen=True)
 class Services:
-    """Ledger, store, publisher and what is remembered between requests."""
+    """Ledger, store, publishers and what is remembered between requests. Without a Redis there are no sensors."""
 
     settings: Settings
     ledger: Ledger
     store: Store
     publisher: Publishes
     gate: Gate
+    beats: PublishesBeats
+    sensors: Sensors | None = None
     metrics: Metrics = field(default_factory=Metrics)
     watchers: Watchers = field(default_factory=Watchers)
     clock: Callable[[], float] = time.time
@@ -63,13 +73,15 @@ class Services:
 def open_services(settings: Settings) -> Iterator[Services]:
     """The real services; connections are made on first use, so this works while broker and ledger are away."""
     publisher = Publisher(celery, settings.publish_timeout)
+    beats = HeartbeatPublisher(celery, settings.publish_timeout)
     ledger = open_ledger(settings)
+    gate = Gate(publisher.waiting, settings.queue_limit)
+    sensors = Sensors(settings.redis_url.get_secret_value()) if settings.redis_url else None
     try:
-        yield Services(
-            settings, ledger, open_store(settings.store_url), publisher, Gate(publisher.waiting, settings.queue_limit)
-        )
+        yield Services(settings, ledger, open_store(settings.store_url), publisher, gate, beats, sensors)
     finally:
         publisher.close()
+        beats.close()
         ledger.database.close()
 
 

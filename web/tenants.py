@@ -18,6 +18,11 @@ from web.services import Services, services
 LOCAL_TENANT = "local"
 
 bearer = HTTPBearer(auto_error=False, description="A token of BULKHEAD_TOKENS. Without any, only loopback is served.")
+plant_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="PlantToken",
+    description="A token of BULKHEAD_PLANT_TOKENS. Without any, only loopback is served, for any plant.",
+)
 
 
 def tenant_of(token: str, tokens: Mapping[str, str]) -> str | None:
@@ -46,14 +51,29 @@ async def tenant(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> str:
     """The tenant of this request. Raises a 401 problem."""
-    tokens = house.settings.tokens
+    return named(request, credentials, house.settings.tokens, "BULKHEAD_TOKENS") or LOCAL_TENANT
+
+
+async def plant(
+    request: Request,
+    house: Annotated[Services, Depends(services)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(plant_bearer)],
+) -> str | None:
+    """The plant that this request may speak for and look at; None for any. Raises a 401 problem."""
+    return named(request, credentials, house.settings.plant_tokens, "BULKHEAD_PLANT_TOKENS")
+
+
+def named(
+    request: Request, credentials: HTTPAuthorizationCredentials | None, tokens: Mapping[str, str], variable: str
+) -> str | None:
+    """Whose token came with the request; None from this very machine while there are none. Raises a 401 problem."""
     if not tokens:
         # A page of another site that the browser on this machine shows (or a name that it rebinds) is a stranger.
         origin = urlsplit(request.headers.get("origin", "//localhost")).hostname
         client = request.client.host if request.client else None
         if all(map(is_loopback, (client, request.url.hostname, origin))):
-            return LOCAL_TENANT
-        raise stranger("No token is configured, so only this machine is served: set BULKHEAD_TOKENS.")
+            return None
+        raise stranger(f"No token is configured, so only this machine is served: set {variable}.")
     if credentials is None:
         raise stranger("Send a token as 'Authorization: Bearer …'.")
     known = tenant_of(credentials.credentials, tokens)
@@ -67,3 +87,4 @@ def stranger(detail: str) -> Problem:
 
 
 Tenant = Annotated[str, Depends(tenant)]
+OwnPlant = Annotated[str | None, Depends(plant)]

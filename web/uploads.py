@@ -87,19 +87,25 @@ async def read_request(request: Request, house: Services, tenant: str, key: str)
 
 
 async def read_json(request: Request, presets: Presets, tenant: str) -> Asked:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_JSON:
-            raise Problem(413, "request-too-large", f"The JSON is larger than {MAX_JSON} bytes.")
+    body = await read_body(request, MAX_JSON)
     try:
-        asked = RenderRequest.model_validate_json(bytes(body))
+        asked = RenderRequest.model_validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise invalid(faults, where="body", status=400 if faults[0]["type"] == "json_invalid" else 422) from error
     if asked.source.split("/")[1] != tenant:
         raise NotFound(asked.source)
     return Asked(with_preset(presets, asked.preset, asked.options), clean_filename(asked.filename), asked.source)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """A small body. Raises a 413 problem."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Problem(413, "request-too-large", f"The JSON is larger than {limit} bytes.")
+    return bytes(body)
 
 
 async def read_form(request: Request, house: Services, key: str) -> Asked:

@@ -16,7 +16,7 @@ from tasks.ledger.migrate import migrate
 from tasks.renders import artifact_prefix
 from tasks.settings import Settings
 from tasks.store import open_store
-from tests.unit.web.support import TOKENS, Clock, FakeBroker, TestClient
+from tests.unit.web.support import PLANT_TOKENS, TOKENS, Clock, FakeBroker, FakeStream, TestClient
 from web.admission import Gate
 from web.app import create_app
 from web.services import Services
@@ -25,6 +25,11 @@ from web.services import Services
 @pytest.fixture
 def broker() -> FakeBroker:
     return FakeBroker()
+
+
+@pytest.fixture
+def beats() -> FakeStream:
+    return FakeStream()
 
 
 @pytest.fixture
@@ -50,6 +55,7 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
         store_url=str(tmp_path / "store"),
         secret=SecretStr("a secret of the test"),
         tokens=TOKENS,
+        plant_tokens=PLANT_TOKENS,
         upload_limit=1 << 20,
         queue_limit=100,
         presets={"poster": {"width": 900, "background": "dark"}, "broken": {"colour": "red"}},
@@ -57,10 +63,10 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
 
 
 @pytest.fixture
-def house(settings: Settings, broker: FakeBroker, gate_clock: Clock) -> Iterator[Services]:
+def house(settings: Settings, broker: FakeBroker, beats: FakeStream, gate_clock: Clock) -> Iterator[Services]:
     ledger = open_ledger(settings)
     gate = Gate(broker.waiting, settings.queue_limit, gate_clock)
-    yield Services(settings, ledger, open_store(settings.store_url), broker, gate)
+    yield Services(settings, ledger, open_store(settings.store_url), broker, gate, beats)
     ledger.database.close()
 
 

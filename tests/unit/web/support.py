@@ -14,8 +14,20 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette would have its client use another HTTP library
     from starlette.testclient import TestClient
 
-__all__ = ["TOKENS", "Clock", "FakeBroker", "TestClient", "files", "lying_png", "png", "post"]
+__all__ = [
+    "PLANT_TOKENS",
+    "TOKENS",
+    "Clock",
+    "FakeBroker",
+    "FakeStream",
+    "TestClient",
+    "files",
+    "lying_png",
+    "png",
+    "post",
+]
 
+PLANT_TOKENS = {"token-of-plant-ulm": "ulm", "token-of-plant-bern": "bern"}
 TOKENS = {"token-of-acme-0001": "acme", "token-of-rival-0001": "rival"}
 
 
@@ -38,6 +50,19 @@ class FakeBroker:
 
     def waiting(self, queue: str) -> int:
         return self.depths.get(queue, self.depth)
+
+
+@dataclass
+class FakeStream:
+    """Takes heartbeats, or raises `error`."""
+
+    bodies: list[bytes] = field(default_factory=list)
+    error: Exception | None = None
+
+    def publish(self, body: bytes) -> None:
+        if self.error:
+            raise self.error
+        self.bodies.append(body)
 
 
 class Clock:

@@ -1,0 +1,86 @@
+"""Live readings, as the coalescer left them in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import redis.asyncio
+from pydantic import TypeAdapter
+from redis.exceptions import RedisError
+
+from tasks.sensors import Sensor, plant_key, sensor_key
+
+TIMEOUT = 2.0  # seconds
+
+NEWS = TypeAdapter(list[Sensor])
+
+__all__ = ["News", "RedisError", "Sensors"]
+
+
+class News:
+    """What is new at one plant from now on."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    async def next(self, seconds: float) -> list[Sensor]:
+        """The next readings; none if nothing is new for so many seconds. Raises RedisError."""
+        message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=seconds)
+        return NEWS.validate_json(message["data"]) if message else []
+
+
+class Sensors:
+    """The Redis at `url`. Every method raises RedisError when it does not answer."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def find(self, plant: str, machine: str) -> Sensor | None:
+        """The latest readings of a machine, if it was heard lately."""
+        found = await self.some(plant, [machine])
+        return found[0] if found else None
+
+    async def names(self, plant: str) -> list[str]:
+        """Machines of a plant that were heard lately, in order."""
+        async with self._connected() as client:
+            return sorted(str(name) for name in await client.zrange(plant_key(plant), 0, -1))
+
+    async def some(self, plant: str, machines: Sequence[str]) -> list[Sensor]:
+        """Readings of those of the machines that have any."""
+        async with self._connected() as client, client.pipeline(transaction=False) as pipe:
+            for machine in machines:
+                pipe.hgetall(sensor_key(plant, machine))
+            hashes = await pipe.execute()
+        return [_sensor(plant, machine, found) for machine, found in zip(machines, hashes, strict=True) if found]
+
+    async def strangers(self, plant: str, machines: Sequence[str], limit: int) -> list[str]:
+        """Those of the machines that were not heard lately, if the plant has `limit` others already."""
+        async with self._connected() as client:
+            if await client.zcard(plant_key(plant)) < limit:
+                return []
+            scores = await client.zmscore(plant_key(plant), list(machines))
+        return [machine for machine, score in zip(machines, scores, strict=True) if score is None]
+
+    @asynccontextmanager
+    async def news(self, plant: str) -> AsyncIterator[News]:
+        """Hear what is new at a plant."""
+        async with self._connected() as client, client.pubsub() as channel:
+            await channel.subscribe(plant_key(plant))
+            yield News(channel)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[redis.asyncio.Redis]:
+        client = redis.asyncio.Redis.from_url(
+            self._url, decode_responses=True, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
+        )
+        try:
+            yield client
+        finally:
+            await client.aclose()
+
+
+def _sensor(plant: str, machine: str, found: dict[str, str]) -> Sensor:
+    measured = {name: value or None for name, value in found.items()}
+    return Sensor.model_validate({"plant": plant, "machine": machine, **measured})
