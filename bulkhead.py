@@ -23,10 +23,11 @@ COMMANDS = {
     "up": Entry("commands.up", "Run broker, web tier and workers on this machine until Ctrl-C."),
     "render": Entry("commands.render", "Render FILE into layered WebP below DIR, here and now."),
     "plan": Entry("commands.plan", "Tell what rendering FILE would cost, from its header."),
-    "doctor": Entry("commands.doctor", "Check everything that the platform needs, and say how to mend it."),
+    "doctor": Entry("commands.doctor", "Check everything that the platform needs; say how to mend it."),
     "dead": Entry("commands.dead", "Look at dead jobs and refused messages; replay or drop them."),
     "reconcile": Entry("commands.reconcile", "Compare ledger and store, and mend what they do not agree on."),
-    "migrate": Entry("commands.migrate", "Create or upgrade the ledger's tables."),
+    "heartbeats": Entry("commands.heartbeats", "See how heartbeats are coalesced; start over."),
+    "migrate": Entry("commands.migrate", "Create or upgrade the tables of ledger and heartbeats."),
 }
 
 

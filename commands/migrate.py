@@ -1,4 +1,4 @@
-"""`bulkhead migrate`: bring the ledger's tables up to date."""
+"""`bulkhead migrate`: bring the tables of ledger and heartbeats up to date."""
 
 import typer
 
@@ -7,18 +7,21 @@ from tasks.settings import settings
 
 
 def migrate() -> None:
-    """Create or upgrade the ledger's tables. Safe to run again, and from several hosts at once.
+    """Create or upgrade the tables of ledger and heartbeats. Safe to run again, and from several hosts at once.
 
     Exit code 0 when they are up to date, 3 if the database does not answer.
     """
     from tasks.ledger import LedgerUnavailable, open_ledger
     from tasks.ledger.migrate import migrate as upgrade
+    from workers.coalescer.tables import make_tables
 
-    database = open_ledger(settings()).database
+    here = settings()
+    database = open_ledger(here).database
     try:
         upgrade(database)
+        make_tables(here.heartbeats_nodes())
     except LedgerUnavailable as error:
         raise ServiceMissing(str(error)) from error
     finally:
         database.close()
-    typer.echo("The ledger is up to date.")
+    typer.echo("All tables are up to date.")

@@ -28,6 +28,7 @@ from tasks.ledger import LedgerUnavailable, open_ledger
 from tasks.ledger.migrate import migrate as upgrade
 from tasks.settings import ENVIRONMENT_FILE, Settings
 from tasks.topology import LARGE, RENDER, TILES, UPKEEP
+from workers.coalescer.tables import make_tables
 
 # Workers for previews by default: one a core, and no more than this, since each may take a whole fence of memory. The
 # one for tiles comes on top: while there are none to cut it costs nothing, and the cores belong to the previews.
@@ -112,6 +113,7 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
         node = prepare_node(var / "rabbitmq")
         stages += node.stages
         values["BULKHEAD_BROKER_URL"] = node.url
+        values["BULKHEAD_STREAM_URL"] = node.stream_url
     if redis and "BULKHEAD_REDIS_URL" not in os.environ:
         server = prepare_redis(var / "redis")
         stages.append([server.program])
@@ -166,10 +168,11 @@ def serve(services: list[Stage], chosen: Settings, var: Path, workers: dict[str,
 
 
 def migrate(chosen: Settings) -> None:
-    """Bring the ledger's tables up to date."""
+    """Bring the tables of ledger and heartbeats up to date."""
     database = open_ledger(chosen).database
     try:
         upgrade(database)
+        make_tables(chosen.heartbeats_nodes())
     finally:
         database.close()
 

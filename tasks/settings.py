@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(None, description="Redis for live sensor readings. Unset: no readings.")
 
     # Heartbeats
-    stream_url: SecretStr | None = Field(
-        None,
+    stream_url: SecretStr = Field(
+        SecretStr(""),
         description="RabbitMQ's stream protocol for heartbeats, `rabbitmq-stream://user:password@host:5552/`. Unset: "
         "they are read by AMQP, at about a quarter of the rate.",
     )

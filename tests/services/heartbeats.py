@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 from celery import Celery
 from sqlalchemy import create_engine, select
 
+from tasks.broker import NotPublished
 from tasks.heartbeats import HeartbeatPublisher, parse
-from tasks.ledger.database import Database
-from tasks.ledger.migrate import migrate
 from workers.coalescer.schema import READINGS, machines
-from workers.coalescer.tables import BOOK
+
+PATIENCE = 30  # seconds that a broker may take to come up again
 
 Expected = dict[tuple[str, str], dict[str, Any]]
 
@@ -104,22 +105,25 @@ def stored(url: str) -> Expected:
     }
 
 
-def make_tables(url: str) -> str:
-    """Make the tables of heartbeats at `url`; returns it."""
-    database = Database(url)
-    migrate(database, BOOK)
-    database.close()
-    return url
-
-
 def publish(broker_url: str, bodies: Iterable[bytes]) -> list[bytes]:
-    """Publish messages, each confirmed. Returns them."""
+    """Publish messages, each until it is confirmed, as a publisher must. Returns them."""
     sent = list(bodies)
     with Celery(broker=broker_url, set_as_current=False) as app:
         app.conf.broker_transport_options = {"confirm_publish": True}
         publisher = HeartbeatPublisher(app, 10)
         for body in sent:
             parse(body)
-            publisher.publish(body)
+            _publish(publisher, body)
         publisher.close()
     return sent
+
+
+def _publish(publisher: HeartbeatPublisher, body: bytes) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return publisher.publish(body)
+        except NotPublished:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)

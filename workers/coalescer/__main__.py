@@ -101,9 +101,8 @@ def build(here: Settings, stop: Stop) -> Coalescer:
 
 def source_of(here: Settings) -> Source:
     """The stream by its own protocol where its address is known, by AMQP otherwise."""
-    if here.stream_url is None:
-        return AmqpSource(app)
-    return StreamSource(here.stream_url.get_secret_value(), HEARTBEATS)
+    url = here.stream_url.get_secret_value()
+    return StreamSource(url, HEARTBEATS) if url else AmqpSource(app)
 
 
 def live_of(here: Settings) -> Live:

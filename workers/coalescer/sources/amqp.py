@@ -84,4 +84,4 @@ def _body(message: Message) -> bytes:
 
 
 def _lost(error: BaseException) -> SourceLost:
-    return SourceLost(f"RabbitMQ cannot be read: {error or type(error).__name__}")
+    return SourceLost(f"RabbitMQ cannot be read: {type(error).__name__} {error}.")

@@ -54,7 +54,11 @@ class StreamSource:
     def open(self, offset: int | None) -> None:
         self.close()
         self._loop = asyncio.new_event_loop()
-        self._run(self._open(offset))
+        try:
+            self._run(self._open(offset))
+        except SourceLost:
+            self.close()
+            raise
         self._heard_at = time.monotonic()
 
     def take(self, timeout: float) -> Batch | None:
@@ -88,7 +92,7 @@ class StreamSource:
             return self._loop.run_until_complete(work)
         except ERRORS as error:
             raise SourceLost(
-                f"RabbitMQ's stream {self._name} cannot be read: {error or type(error).__name__}"
+                f"RabbitMQ's stream {self._name} cannot be read: {type(error).__name__} {error}."
             ) from error
 
     def _connected(self) -> Client:

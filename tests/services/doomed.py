@@ -1,0 +1,81 @@
+"""`python -m tests.services.doomed POINT`: a coalescer that kills itself with SIGKILL when it gets to POINT."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection
+
+from workers.coalescer import __main__ as entry
+from workers.coalescer import live, sink
+from workers.coalescer.live import Values
+from workers.coalescer.rows import Row
+from workers.coalescer.sink import Flush, Flushed
+from workers.coalescer.sources.stream import StreamSource
+
+POINTS = ("attaching", "before upsert", "before commit", "after commit", "in redis")
+
+
+def die() -> NoReturn:
+    """At once, without a word."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+    raise AssertionError
+
+
+class DoomedSink(sink.TableSink):
+    """Dies around its second flush, so that the first one is there."""
+
+    point = ""
+    flushes = 0
+
+    def flush(self, flush: Flush) -> Flushed:
+        self.flushes += 1
+        flushed = super().flush(flush)
+        if self.point == "after commit" and self.flushes == 2:
+            die()
+        return flushed
+
+    def _write(self, connection: Connection, flush: Flush, values: Sequence[Row], **facts: Any) -> int:
+        if self.point == "before upsert" and self.flushes == 2:
+            die()
+        refused = super()._write(connection, flush, values, **facts)
+        if self.point == "before commit" and self.flushes == 2:
+            die()
+        return refused
+
+
+class DoomedSource(StreamSource):
+    """Dies with the connection half made."""
+
+    def open(self, offset: int | None) -> None:
+        super().open(offset)
+        die()
+
+
+class DoomedLive(live.RedisLive):
+    """Dies after readings are written, before the news of them."""
+
+    def _write(self, plant: str, machines: Mapping[str, Values]) -> None:
+        super()._write(plant, machines)
+        die()
+
+
+def main(point: str) -> int:
+    """Run until death."""
+    DoomedSink.point = point
+    changed: dict[str, Callable[..., Any]] = {"TableSink": DoomedSink}
+    if point == "attaching":
+        changed["StreamSource"] = DoomedSource
+    if point == "in redis":
+        changed["RedisLive"] = DoomedLive
+    for name, kind in changed.items():
+        setattr(entry, name, kind)
+    return entry.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
