@@ -90,7 +90,7 @@ def _why_not(connection: Connection) -> object:
             if connection.exec_driver_sql("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").first() != ("wsrep_on", "ON"):
                 return None
             query = "SHOW GLOBAL STATUS LIKE 'wsrep%%'"
-            status: dict[str, str] = dict(connection.exec_driver_sql(query).tuples())
+            status = {name: value for name, value in connection.exec_driver_sql(query)}  # noqa: C416 - rows are no pairs
             part, state = status.get("wsrep_cluster_status"), status.get("wsrep_local_state_comment")
             if (part, state) != ("Primary", "Synced"):
                 return f"it is {part} and {state}, not Primary and Synced"

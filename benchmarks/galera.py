@@ -1,0 +1,183 @@
+"""The storm and the calm: the same beats written straight into a cluster of three, then through the coalescer.
+
+    python -m benchmarks.galera [--beats 18000] [--machines 50]
+
+Starts three MariaDB nodes, a RabbitMQ and a coalescer of its own; about two minutes. The last line of output is one
+JSON object: what either way did to the cluster (conflicts are certification failures and transactions aborted for
+another one's; paused is the part of the time for which flow control held writers back), and whether our table says what
+the beats say.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from sqlalchemy import make_url
+
+from benchmarks._services import ROOT, report, scratch, tell
+from embedded.node import prepare_node
+from embedded.process import Process
+from embedded.programs import coalescer_program
+from embedded.supervisor import Supervisor
+from tests.services.galera import Galera
+from tests.services.heartbeats import Plant, expected, publish, stored
+from workers.coalescer.nodes import Nodes
+from workers.coalescer.status import read_status
+from workers.coalescer.tables import make_tables
+
+CLIENTS = 12
+BATCH = 100  # beats of one message
+PATIENCE = 120  # seconds for the coalescer to be done
+
+COUNTED = ("wsrep_local_cert_failures", "wsrep_local_bf_aborts")
+
+DIRECT = (
+    "CREATE TABLE direct (machine VARCHAR(64) PRIMARY KEY, seq BIGINT, seen_at DOUBLE, status VARCHAR(16), rpm DOUBLE)"
+)
+UPSERT = (
+    "INSERT INTO direct VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE seq=VALUES(seq), seen_at=VALUES(seen_at), "
+    "status=VALUES(status), rpm=VALUES(rpm)"
+)
+
+
+class Meter:
+    """What happens to the cluster inside."""
+
+    def __init__(self, galera: Galera) -> None:
+        self._galera = galera
+
+    def __enter__(self) -> "Meter":
+        self._before = self._read()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        before, after = self._before, self._read()
+        self.seconds = after[0] - before[0]
+        self.conflicts = after[1] - before[1]
+        self.paused = max(now - then for now, then in zip(after[2], before[2], strict=True)) / 1e9 / self.seconds
+
+    def _read(self) -> tuple[float, int, list[int]]:
+        nodes = self._galera.nodes
+        conflicts = sum(int(node.status(name)) for node in nodes for name in COUNTED)
+        return time.perf_counter(), conflicts, [int(node.status("wsrep_flow_control_paused_ns")) for node in nodes]
+
+
+def storm(galera: Galera, beats: Sequence[dict[str, Any]]) -> int:
+    """Write every beat as a row of its own, from clients spread over the nodes. Returns how many writes failed."""
+    errors: list[Exception] = []
+
+    def client(number: int) -> None:
+        url = make_url(galera.urls[number % len(galera.urls)])
+        connection = pymysql.connect(
+            host=url.host,
+            port=url.port or 0,
+            user=url.username,
+            password=url.password or "",
+            database=url.database,
+            autocommit=True,
+        )
+        with connection, connection.cursor() as cursor:
+            for beat in beats[number::CLIENTS]:
+                values = (beat["machine"], beat["seq"], beat["seen_at"], beat["status"], beat.get("rpm"))
+                try:
+                    cursor.execute(UPSERT, values)
+                except pymysql.Error as error:
+                    errors.append(error)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(errors)
+
+
+def calm(galera: Galera, bodies: Sequence[bytes], home: Path) -> int:
+    """Send every beat through broker and coalescer. Returns how many flushes had to be tried again."""
+    node = prepare_node(home / "rabbitmq")
+    with Supervisor(node.stages, home / "log", tell=tell):
+        environment = {
+            "PYTHONPATH": str(ROOT),
+            "BULKHEAD_BROKER_URL": node.url,
+            "BULKHEAD_STREAM_URL": node.stream_url,
+            "BULKHEAD_HEARTBEATS_URLS": " ".join(galera.urls),
+            "BULKHEAD_HEARTBEATS_WINDOW": "1",
+        }
+        coalescer = Process(coalescer_program("coalescer", environment, ROOT), home / "log")
+        publish(node.url, bodies[:1])
+        coalescer.start()
+        try:
+            publish(node.url, bodies[1:])
+            return wait_for_end(galera, len(bodies) - 1)
+        finally:
+            coalescer.stop()
+
+
+def wait_for_end(galera: Galera, record: int) -> int:
+    nodes, retries, deadline = Nodes(galera.urls), 0, time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        status = read_status(nodes, "heartbeats")
+        retries += status.retries or 0
+        if status.record == record:
+            return retries
+        time.sleep(0.5)
+    raise TimeoutError(f"record {record} was not written within {PATIENCE} s")
+
+
+def main() -> None:
+    """Run both and print the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--beats", type=int, default=18_000)
+    parser.add_argument("--machines", type=int, default=50)
+    asked = parser.parse_args()
+    bodies = list(Plant(machines=asked.machines).messages(asked.beats // BATCH, BATCH))
+    beats = [beat for body in bodies for beat in json.loads(body)["beats"]]
+    cluster = Path(tempfile.mkdtemp(prefix="bulkhead-galera-"))  # mysql may not enter others' directories
+    try:
+        galera = Galera(cluster)
+        with galera.running(), scratch() as home:
+            tell("three nodes are synced")
+            url = make_url(galera.urls[0])
+            with pymysql.connect(
+                host=url.host, port=url.port or 0, user=url.username, password=url.password or "", database=url.database
+            ) as connection:
+                connection.cursor().execute(DIRECT)
+            with Meter(galera) as direct:
+                errors = storm(galera, beats)
+            tell(f"direct: {direct.conflicts} conflicts, {errors} writes failed, {direct.seconds:.1f} s")
+            make_tables(galera.urls)
+            with Meter(galera) as ours:
+                retries = calm(galera, bodies, home)
+            wanted, found = expected(bodies), stored(galera.urls[0])
+    finally:
+        shutil.rmtree(cluster, ignore_errors=True)
+    counted = sum(row["beats"] for row in found.values())
+    report(
+        {
+            "beats": len(beats),
+            "machines": asked.machines,
+            "direct_errors": errors,
+            "direct_conflicts": direct.conflicts,
+            "direct_paused": round(direct.paused, 4),
+            "direct_per_second": round(len(beats) / direct.seconds),
+            "ours_conflicts": ours.conflicts,
+            "ours_paused": round(ours.paused, 4),
+            "ours_retries": retries,
+            "ours_lost": sum(row["beats"] for row in wanted.values()) - counted,
+            "ours_wrong_rows": sum(found.get(key) != row for key, row in wanted.items())
+            + len(found.keys() - wanted.keys()),
+            "load": round(os.getloadavg()[0], 1),
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
