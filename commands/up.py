@@ -21,7 +21,7 @@ from embedded.leftovers import end_leftovers
 from embedded.node import prepare_node
 from embedded.ports import PortsExhausted, is_free
 from embedded.process import NotInstalled, StartFailed
-from embedded.programs import beat_program, web_program, web_url, worker_program
+from embedded.programs import beat_program, coalescer_program, web_program, web_url, worker_program
 from embedded.redis import prepare_redis
 from embedded.supervisor import Stage, Supervisor
 from tasks.ledger import LedgerUnavailable, open_ledger
@@ -157,6 +157,7 @@ def serve(services: list[Stage], chosen: Settings, var: Path, workers: dict[str,
     here = Path.cwd()
     crew = [worker_program(name, lane, broker, {}, here) for name, lane in workers.items()]
     crew += [worker_program("upkeep", UPKEEP, broker, {}, here), beat_program(var / "beat", {}, here)]
+    crew.append(coalescer_program("coalescer", {}, here))
     web = web_program(chosen.host, chosen.port, {}, here)
     supervisor = Supervisor([*services, crew, [web]], var / "log", tell=tell)
     for number in STOP_SIGNALS:

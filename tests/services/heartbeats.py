@@ -55,7 +55,7 @@ class Plant:
             beats = [self.beat() for _ in range(size)]
             if self._choose.random() < 0.2:
                 late.append(beats.pop())
-            if len(late) > 3:
+            if late and self._choose.random() < 0.5:  # in time: within the numbers that are told apart
                 beats.append(late.pop(0))
             beats += self._choose.choices(beats, k=int(self._choose.random() < 0.2)) if beats else []
             if beats:

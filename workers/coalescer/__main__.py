@@ -14,6 +14,8 @@ import time
 from uuid import uuid4
 
 from tasks import app
+from tasks.broker import connect
+from tasks.heartbeats import declare_stream
 from tasks.settings import Settings, settings
 from tasks.topology import HEARTBEATS
 from workers.coalescer.coalescer import Coalescer
@@ -29,6 +31,8 @@ EX_CONFIG = 78  # sysexits.h
 
 # Seconds that a database which does not answer gets when we are told to stop.
 GRACE = 10.0
+
+DECLARE_TIMEOUT = 5.0  # seconds
 
 logger = logging.getLogger("workers.coalescer")
 
@@ -102,7 +106,16 @@ def build(here: Settings, stop: Stop) -> Coalescer:
 def source_of(here: Settings) -> Source:
     """The stream by its own protocol where its address is known, by AMQP otherwise."""
     url = here.stream_url.get_secret_value()
-    return StreamSource(url, HEARTBEATS) if url else AmqpSource(app)
+    return StreamSource(url, HEARTBEATS, declare) if url else AmqpSource(app)
+
+
+def declare() -> None:
+    """Make the stream if nobody has yet. Raises one of BROKER_ERRORS."""
+    line = connect(app, DECLARE_TIMEOUT)
+    try:
+        declare_stream(line.connection)
+    finally:
+        line.drop()
 
 
 def live_of(here: Settings) -> Live:

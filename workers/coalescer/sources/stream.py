@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -13,6 +13,7 @@ from rstream.constants import OffsetType
 from rstream.exceptions import ServerError
 from rstream.schema import Deliver, MetadataUpdate, OffsetSpec
 
+from tasks.broker import BROKER_ERRORS
 from workers.coalescer.sources import Batch, SourceLost
 from workers.coalescer.sources.records import body_of
 
@@ -37,15 +38,17 @@ ERRORS = (OSError, ServerError, rstream.connection.ConnectionClosed, TimeoutErro
 class StreamSource:
     """The stream `name` at `url`: `rabbitmq-stream://user:password@host:port/vhost`.
 
-    Its event loop runs only while something is asked of it.
+    `declare` makes the stream, by AMQP, if nobody has yet; raises one of BROKER_ERRORS. The event loop runs only while
+    something is asked.
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, declare: Callable[[], None] = lambda: None) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "localhost", parts.port or PORT
         self._user, self._password = unquote(parts.username or "guest"), unquote(parts.password or "guest")
         self._vhost = unquote(parts.path.removeprefix("/")) or "/"
         self._name = name
+        self._declare = declare
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Client | None = None
         self._frames: asyncio.Queue[Deliver | None] = asyncio.Queue()  # None: the connection is gone
@@ -55,7 +58,11 @@ class StreamSource:
         self.close()
         self._loop = asyncio.new_event_loop()
         try:
+            self._declare()
             self._run(self._open(offset))
+        except BROKER_ERRORS as error:
+            self.close()
+            raise SourceLost(f"RabbitMQ does not answer: {type(error).__name__} {error}.") from error
         except SourceLost:
             self.close()
             raise

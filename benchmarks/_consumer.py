@@ -1,0 +1,94 @@
+"""`python -m benchmarks._consumer KIND URL BEATS`: read beats as the coalescer does, on one core, writing nowhere.
+
+Prints one JSON object: `seconds` from the first record on, `cpu` seconds of them, `rss_mb` and `machines` afterwards.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+from celery import Celery
+
+from tasks.topology import HEARTBEATS
+from workers.coalescer.coalescer import Coalescer
+from workers.coalescer.live import Unwatched
+from workers.coalescer.machine import Machine
+from workers.coalescer.sink import Flush, Flushed
+from workers.coalescer.sources import Batch, Position, Source
+from workers.coalescer.sources.amqp import AmqpSource
+from workers.coalescer.sources.stream import StreamSource
+from workers.coalescer.window import Window
+
+
+class Nowhere:
+    """A sink that forgets."""
+
+    def claim(self, now: float, lease: float) -> bool:  # noqa: ARG002
+        return True
+
+    def release(self) -> None:
+        pass
+
+    def position(self) -> Position | None:
+        return None
+
+    def counts(self) -> dict[str, int]:
+        return {}
+
+    def recall(self, asked: dict[str, set[str]]) -> list[Machine]:  # noqa: ARG002
+        return []
+
+    def flush(self, flush: Flush) -> Flushed:
+        self.machines = len(flush.machines)
+        return Flushed(0.0, 0, 0)
+
+
+class Timed:
+    """A source that notes when its first records came."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.open, self.close = source.open, source.close
+        self.begun = self.begun_cpu = 0.0
+
+    def take(self, timeout: float) -> Batch | None:
+        batch = self._source.take(timeout)
+        if batch and not self.begun:
+            self.begun, self.begun_cpu = time.perf_counter(), time.process_time()
+        return batch
+
+
+def main(kind: str, url: str, beats: int) -> None:
+    """Read and tell."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    gc.disable()  # as the coalescer does
+    source = Timed(StreamSource(url, HEARTBEATS) if kind == "stream" else AmqpSource(Celery(broker=url)))
+    windows: list[Window] = []
+    clock: Callable[[], float] = time.monotonic
+
+    def new_window(machines: dict[str, int]) -> Window:
+        window = Window(seconds=60, limit=1_000_000, memory=200_000, future=1e9, machines=machines, clock=clock)
+        windows.append(window)
+        return window
+
+    sink = Nowhere()
+    stopping: Callable[[], bool] = lambda: bool(windows) and windows[0].counted >= beats  # noqa: E731
+    Coalescer(source, sink, Unwatched(), new_window, stopping=stopping, lease=30).run()
+    print(
+        json.dumps(
+            {
+                "seconds": time.perf_counter() - source.begun,
+                "cpu": time.process_time() - source.begun_cpu,
+                "rss_mb": psutil.Process().memory_info().rss / 1e6,
+                "machines": sink.machines,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
