@@ -27,6 +27,7 @@ COMMANDS = {
     "dead": Entry("commands.dead", "Look at dead jobs and refused messages; replay or drop them."),
     "reconcile": Entry("commands.reconcile", "Compare ledger and store, and mend what they do not agree on."),
     "heartbeats": Entry("commands.heartbeats", "See how heartbeats are coalesced; start over."),
+    "leaks": Entry("commands.leaks", "Hunt what jobs leave behind: a verdict, a name and a number."),
     "migrate": Entry("commands.migrate", "Create or upgrade the tables of ledger and heartbeats."),
 }
 

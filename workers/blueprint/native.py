@@ -132,8 +132,9 @@ def busy_heap() -> Iterator[None]:
         give_back()
 
 
+@cache
 def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None)
+    return ctypes.CDLL(None)  # each one makes a class that only the collector frees
 
 
 def magick_limits() -> dict[str, int]:

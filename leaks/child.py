@@ -1,0 +1,131 @@
+"""`python -m leaks.child SPEC`: the jobs of a hunt, in a process of their own. SPEC is `Spec` as JSON.
+
+Writes what it read to `Spec.samples` and a line with its number on standard output after each job. Exit code 0 done,
+1 a job raised, 2 the target is wrong; the last line then says why.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from leaks.errors import BadTarget
+from leaks.probes import DISK, MAP, MEMORY, Probes
+from leaks.samples import Samples, Series
+from leaks.target import Job, Subject, resolve
+from leaks.watches import Watch, watch_named
+
+DONE, BROKE, BAD_TARGET = 0, 1, 2
+
+_GAUGES = ("live", "resident", "descriptors", "memory", "map", "disk", "python", "waiting", "nanoseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """`watch` names who looks on besides the probes (`leaks.watches`); its findings go to `findings`."""
+
+    subject: Subject
+    jobs: int
+    warm_up: int
+    watch: str
+    samples: str
+    findings: str
+
+    def json(self) -> str:
+        """For the command line of the child."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> "Spec":
+        """What `json` wrote."""
+        given: dict[str, Any] = json.loads(text)
+        return cls(**{**given, "subject": Subject(**given["subject"])})
+
+
+class Loop:
+    """Runs the jobs one after the other and reads the gauges in between."""
+
+    def __init__(self, spec: Spec, job: Job, watch: Watch, reports: int) -> None:
+        self._spec = spec
+        self._job = job
+        self._watch = watch
+        self._reports = reports
+        self._probes = Probes()
+        self._series = {name: Series(spec.jobs) for name in _GAUGES}
+        self._failures = 0
+
+    def run(self) -> Samples:
+        """All jobs. Raises what a job raises, unless errors are hunted."""
+        spec = self._spec
+        for number in range(1, spec.jobs + 1):
+            self._one(number)
+            os.write(self._reports, b"%d\n" % number)
+            if number == spec.warm_up:
+                gc.collect()
+                gc.freeze()  # what lives by now costs the collector no time at each job
+                self._watch.warm()
+        samples = Samples(spec.jobs, spec.warm_up, failures=self._failures)
+        for name, series in self._series.items():
+            setattr(samples, name, series.upto(spec.jobs))
+        samples.kept_bytes, samples.kept_blocks = self._watch.survivors(spec.jobs)
+        self._watch.finish(self._job)
+        samples.trimmed = self._probes.trim()
+        return samples
+
+    def _one(self, number: int) -> None:
+        self._watch.enter(number)
+        began = time.perf_counter_ns()
+        try:
+            self._job()
+        except Exception:
+            if not self._spec.subject.errors:
+                raise
+            self._failures += 1
+        took = time.perf_counter_ns() - began
+        self._watch.leave()
+        self._read(number - 1, took)
+
+    def _read(self, index: int, took: int) -> None:
+        series, probes = self._series, self._probes
+        heap = self._watch.heap or probes.heap
+        before = heap()
+        probes.settle()
+        series["live"][index] = live = heap()
+        series["waiting"][index] = max(0, before - live)
+        series["python"][index] = probes.python()
+        series["resident"][index] = probes.resident()
+        series["descriptors"][index] = probes.descriptors()
+        series["memory"][index] = probes.magick(MEMORY)
+        series["map"][index] = probes.magick(MAP)
+        series["disk"][index] = probes.magick(DISK)
+        series["nanoseconds"][index] = took
+
+
+def main(text: str) -> int:
+    """Run the hunt's jobs; the exit code."""
+    os.environ.pop("LD_PRELOAD", None)  # what watches us is none of our children's business
+    spec = Spec.parse(text)
+    reports = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a job prints is no report
+    try:
+        job = resolve(spec.subject)
+    except BadTarget as error:
+        os.write(reports, f"{error}\n".encode())
+        return BAD_TARGET
+    try:
+        samples = Loop(spec, job, watch_named(spec.watch, spec.jobs, Path(spec.findings)), reports).run()
+    except Exception as error:  # noqa: BLE001 -- a job may raise anything
+        os.write(reports, f"{type(error).__name__}: {error}\n".encode())
+        return BROKE
+    samples.write(Path(spec.samples))
+    return DONE
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1])
+    sys.stderr.flush()
+    os._exit(status)  # what interpreter and libraries free at exit is no job's merit

@@ -1,0 +1,123 @@
+"""The child processes of a hunt: started, heard, bounded in time, and gone when this is done with them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaks.child import BAD_TARGET, DONE, Spec
+from leaks.errors import BadTarget, JobBroke
+from leaks.samples import Samples, warm_up_of
+from leaks.target import Subject
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Lines of the child's own words that an error quotes.
+TAIL = 5
+
+Tell = Callable[[str, int, int], None]  # what is under way, jobs done, of how many
+
+
+def silent(_phase: str, _done: int, _jobs: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A hunt under way: of whom, how often, where files go (`out`), where what is compiled is kept (`cache`).
+
+    `limit` bounds each child, in seconds.
+    """
+
+    subject: Subject
+    jobs: int
+    out: Path
+    cache: Path
+    limit: float = 600
+    tell: Tell = silent
+
+    def child(
+        self,
+        watch: str,
+        phase: str,
+        *,
+        jobs: int | None = None,
+        before: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> Samples:
+        """Run the jobs in a child. `before` is what comes before Python on its command line, a valgrind say.
+
+        Raises BadTarget, JobBroke.
+        """
+        jobs = jobs or self.jobs
+        spec = Spec(self.subject, jobs, warm_up_of(jobs), watch, str(self.path(watch, ".json")), str(self.path(watch)))
+        log = self.path(watch, ".log")
+        argv = [*before, sys.executable, "-P", "-m", "leaks.child", spec.json()]
+        with log.open("wb") as noise:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=noise,
+                env=_environment(environment or {}),
+                start_new_session=True,
+            )
+        last, late = self._listen(process, phase, jobs)
+        _check(process.returncode, last, self.limit if late else None, log)
+        return Samples.read(Path(spec.samples))
+
+    def path(self, name: str, suffix: str = ".txt") -> Path:
+        """A file of this hunt."""
+        return self.out / f"{name}{suffix}"
+
+    def _listen(self, process: subprocess.Popen[bytes], phase: str, jobs: int) -> tuple[str, bool]:
+        """Hear the child out; its last words, and whether its time ran out."""
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        clock = threading.Timer(self.limit, end)
+        clock.start()
+        last = ""
+        assert process.stdout is not None  # noqa: S101 -- asked for above
+        try:
+            for line in process.stdout:
+                last = line.decode(errors="replace").strip()
+                if last.isdecimal():
+                    self.tell(phase, int(last), jobs)
+            process.wait()
+        finally:
+            clock.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            process.stdout.close()
+        return last, late.is_set()
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), str(Path.cwd())])
+    # The same order of sets in every run: two hunts of the same job read the same numbers.
+    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", **more}
+
+
+def _check(status: int, last: str, limit: float | None, log: Path) -> None:
+    """Raises what `status` means."""
+    if status == DONE:
+        return
+    if status == BAD_TARGET and not last.isdecimal():
+        raise BadTarget(last)
+    after = f"after job {last}" if last.isdecimal() else "before its first job was over"
+    if limit is not None:
+        raise JobBroke(f"Time ran out {after}: {limit:.0f} s. Take fewer jobs, or a longer --limit.")
+    if status > 0 and last and not last.isdecimal():
+        raise JobBroke(f"A job raised {last}. If its error path is what you hunt, add --errors.")
+    tail = log.read_text(errors="replace").splitlines()[-TAIL:]
+    died = signal.Signals(-status).name if status < 0 else f"exit code {status}"
+    raise JobBroke(" ".join([f"The hunted process died of {died} {after}.", *tail, f"All it said: {log}"]))

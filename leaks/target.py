@@ -1,0 +1,91 @@
+"""What is hunted: a blueprint to render, or a function to call, as one job that can be run again and again."""
+
+import importlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leaks.errors import BadTarget
+
+# Wide enough to draw everything, small enough for fifty jobs in seconds.
+WIDTH = 512
+
+Job = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`target` is the path of a blueprint or `module:function`, called without arguments.
+
+    `options` are those of the render, `then` is a `module:function` that each job calls after its render. A job that
+    raises ends the hunt, unless `errors`: then what the error path leaves behind is hunted.
+    """
+
+    target: str
+    options: dict[str, Any]
+    then: str = ""
+    errors: bool = False
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is `module:function` rather than a file."""
+        return is_function(self.target)
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        base = self.target if self.is_function else Path(self.target).name
+        return f"{base} + {self.then}" if self.then else base
+
+
+def is_function(target: str) -> bool:
+    """Whether `target` reads as `module:function`. A file of that very name wins."""
+    module, colon, function = target.partition(":")
+    named = bool(colon) and function.isidentifier() and all(part.isidentifier() for part in module.split("."))
+    return named and not Path(target).exists()
+
+
+def resolve(subject: Subject) -> Job:
+    """The job, in the process that runs it. Raises BadTarget."""
+    first = _function(subject.target) if subject.is_function else _render(Path(subject.target), subject.options)
+    if not subject.then:
+        return first
+    second = _function(subject.then)
+
+    def both() -> None:
+        first()
+        second()
+
+    return both
+
+
+def _function(name: str) -> Job:
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise BadTarget(
+            f"{name} cannot be imported ({error}). Write module:function, importable from the current directory."
+        ) from error
+    if not callable(found):
+        raise BadTarget(f"{name} is a {type(found).__name__} and cannot be called. Name a function without arguments.")
+
+    def job() -> None:
+        found()
+
+    return job
+
+
+def _render(source: Path, options: dict[str, Any]) -> Job:
+    from tasks.renders import RenderOptions
+    from workers.blueprint import render
+
+    chosen = RenderOptions.model_validate({"width": WIDTH, **options})
+
+    def job() -> None:
+        with tempfile.TemporaryDirectory(prefix="bulkhead-hunt-") as folder:
+            render(source, Path(folder), chosen)
+
+    return job

@@ -1,0 +1,101 @@
+"""Every planted job gets the verdict that it deserves, and every lost clone its name."""
+
+from pathlib import Path
+
+import pytest
+
+from leaks.errors import BadTarget, JobBroke
+from leaks.hunt import hunt
+from leaks.report import Report
+from leaks.target import Subject
+from leaks.verdict import Kind
+from tests.leaks.corpus import CASES, CLONE, JOBS, Case
+
+
+def hunted(subject: Subject, instrument: str, folder: Path, jobs: int = JOBS) -> Report:
+    return hunt(subject, instrument, jobs=jobs, out=folder / "out", cache=folder.parent / "tagger")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_given_a_planted_job_when_hunted_with_survivors_then_class_and_root_are_right(
+    case: Case, tmp_path: Path
+) -> None:
+    report = hunted(case.subject, "survivors", tmp_path)
+
+    assert report.verdict.kind is case.kind, report.verdict.why
+    assert report.verdict.what == (case.what or report.verdict.what)
+    assert not case.root or report.roots[0].function.startswith(case.root)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_given_a_planted_job_when_hunted_with_the_gauge_then_the_class_is_right(case: Case, tmp_path: Path) -> None:
+    report = hunted(case.subject, "gauge", tmp_path)
+
+    assert report.verdict.kind is case.kind, report.verdict.why
+
+
+def test_given_a_lost_clone_when_hunted_then_bytes_blocks_and_jobs_are_exact(tmp_path: Path) -> None:
+    report = hunted(Subject("tests.leaks.planted:clone", {}), "survivors", tmp_path)
+
+    verdict = report.verdict
+    assert verdict.blocks == 21
+    assert verdict.jobs == tuple(range(13, 58))
+    assert report.roots[0].bytes + sum(root.bytes for root in report.roots[1:]) == verdict.per_job * 45
+
+
+def test_given_a_lost_clone_then_the_pixels_are_charged_to_it_and_not_to_who_allocated_them(tmp_path: Path) -> None:
+    report = hunted(Subject("tests.leaks.planted:clone", {}), "survivors", tmp_path)
+
+    largest = report.places[0]
+    assert CLONE not in [frame.label for frame in largest.stack]
+    assert largest.bytes > 0.8 * sum(place.bytes for place in report.places)
+    assert report.roots[0].function == CLONE
+    assert report.roots[0].bytes > 0.99 * sum(root.bytes for root in report.roots)
+
+
+def test_given_a_leak_when_hunted_with_auto_then_it_stops_once_it_has_a_name(tmp_path: Path) -> None:
+    report = hunted(Subject("tests.leaks.planted:clone", {}), "auto", tmp_path, jobs=20)
+
+    assert (report.instrument, report.verdict.kind, report.roots[0].function) == ("survivors", Kind.LEAK, CLONE)
+    assert report.verdict.blocks == 21
+
+
+def test_given_a_clean_job_when_hunted_with_auto_then_the_gauge_is_enough(tmp_path: Path) -> None:
+    report = hunted(Subject("tests.leaks.planted:clean", {}), "auto", tmp_path, jobs=20)
+
+    assert (report.instrument, report.verdict.kind) == ("gauge", Kind.CLEAN)
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "text"),
+    [
+        ("nowhere.dxf", BadTarget, "nowhere.dxf is neither a file nor module:function. Check the path."),
+        ("tests.leaks.planted:nothing", BadTarget, "Write module:function, importable from the current directory."),
+        ("tests.leaks.planted:WIDTH", BadTarget, "is a int and cannot be called. Name a function without arguments."),
+        (
+            "tests.leaks.planted:raises",
+            JobBroke,
+            "A job raised ValueError: the overlay is damaged. If its error path is what you hunt, add --errors.",
+        ),
+        ("tests.leaks.planted:crash", JobBroke, "The hunted process died of SIGABRT before its first job was over."),
+    ],
+)
+def test_given_a_job_that_cannot_be_hunted_then_the_error_says_what_to_do(
+    target: str, error: type[Exception], text: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error) as caught:
+        hunted(Subject(target, {}), "gauge", tmp_path, jobs=20)
+
+    assert text in str(caught.value)
+
+
+def test_given_too_few_jobs_then_no_verdict_is_pretended(tmp_path: Path) -> None:
+    with pytest.raises(BadTarget, match=r"19 jobs are too few for a verdict. Take at least 20."):
+        hunted(Subject("tests.leaks.planted:clean", {}), "gauge", tmp_path, jobs=19)
+
+
+def test_given_a_job_that_takes_too_long_then_it_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(JobBroke, match=r"Time ran out after job \d+: 1 s. Take fewer jobs, or a longer --limit."):
+        hunt(
+            Subject("tests.leaks.planted:slow", {}), "gauge", jobs=50, out=tmp_path, cache=tmp_path / "tagger", limit=1
+        )

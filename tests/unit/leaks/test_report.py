@@ -1,0 +1,93 @@
+"""Reports for people and machines."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from leaks.report import Report
+from leaks.report.flame import flame, tree
+from leaks.report.html import write_html
+from leaks.report.machine import write_json, write_junit
+from leaks.report.plot import human
+from leaks.roots import Frame, Place, root_of
+from leaks.samples import Samples
+from leaks.verdict import Kind, Verdict
+
+EVIL = '<script>alert("x")</script> & co'
+
+
+def stack(*functions: str) -> tuple[Frame, ...]:
+    return tuple(Frame(function, "/lib/libMagickCore.so", "0x1") for function in functions)
+
+
+@pytest.fixture
+def report() -> Report:
+    """A leak of 284,000 bytes a job."""
+    flat = [1000 + 100 * job for job in range(20)]
+    verdict = Verdict(Kind.LEAK, "survivors", "It leaks.", 284_000, 21, jobs=(6, 7), measured=2)
+    found = Report(EVIL, "survivors", verdict, 20, Samples(20, 5, live=flat, resident=flat, kept_bytes=flat))
+    found.roots = [root_of(stack("CloneMagickWand"), 568_000, 42, 2)]
+    found.places = [
+        Place(stack("AcquireAlignedMemory", "MagickCompositeImage", "main"), 480_000, 2),
+        Place(stack("CloneMagickWand", "main"), 88_000, 40),
+    ]
+    return found
+
+
+def test_given_a_leak_then_the_page_shows_plot_root_and_flame_graph(report: Report, tmp_path: Path) -> None:
+    write_html(report, tmp_path / "report.html")
+
+    page = (tmp_path / "report.html").read_text()
+    assert '<polyline class="live"' in page
+    assert '<polyline class="resident"' in page
+    assert page.count('class="kept"') == 15
+    assert "<code>CloneMagickWand</code>" in page
+    assert "284,000" in page
+    assert "MagickCompositeImage: 480,000 bytes (468.8 KiB) in 2 blocks." in page
+
+
+def test_given_any_page_then_it_loads_nothing_and_escapes_names(report: Report, tmp_path: Path) -> None:
+    write_html(report, tmp_path / "report.html")
+
+    page = (tmp_path / "report.html").read_text()
+    HTMLParser().feed(page)
+    assert not re.search(r"(src|href)=|url\(|@import|https?://", page)
+    assert "<script" not in page
+
+
+def test_given_a_leak_then_json_has_its_numbers(report: Report, tmp_path: Path) -> None:
+    write_json(report, tmp_path / "report.json")
+
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert (found["verdict"], found["fault"], found["per_job"]) == ("leak", True, 284_000)
+    assert found["roots"][0]["function"] == "CloneMagickWand"
+    assert found["roots"][0]["bytes_per_job"] == 284_000
+
+
+@pytest.mark.parametrize(("kind", "failures"), [(Kind.LEAK, "1"), (Kind.CLEAN, "0"), (Kind.GROWTH, "0")])
+def test_given_a_verdict_then_junit_fails_for_faults_alone(
+    report: Report, kind: Kind, failures: str, tmp_path: Path
+) -> None:
+    report.verdict = Verdict(kind, "live", "Why.")
+    write_junit(report, tmp_path / "junit.xml")
+
+    suite = ET.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 -- written just now
+    assert suite.get("failures") == failures
+    assert suite[0].get("name") == EVIL
+
+
+def test_given_callers_that_all_share_then_the_graph_begins_where_they_part(report: Report) -> None:
+    top = tree(report.places)
+
+    assert set(top.callees) == {"MagickCompositeImage", "CloneMagickWand"}
+    assert top.bytes == 568_000
+    assert flame([]) == ""
+
+
+@pytest.mark.parametrize(("count", "text"), [(12, "12 B"), (284_240, "277.6 KiB"), (3 * 1024**3, "3.0 GiB")])
+def test_bytes_are_written_as_people_read_them(count: int, text: str) -> None:
+    assert human(count) == text
