@@ -17,7 +17,7 @@ from tasks.settings import VAR
 
 leaks = typer.Typer(help="Hunt what jobs leave behind: a verdict, a name and a number.", no_args_is_help=True)
 
-Instrument = Literal["auto", "gauge", "survivors"]
+Instrument = Literal["auto", "gauge", "survivors", "lsan", "memray", "memcheck", "massif", "footprint"]
 
 JOBS = 50
 MOST_JOBS = 60_000

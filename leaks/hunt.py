@@ -13,6 +13,9 @@ from leaks.verdict import Kind
 
 AUTO = "auto"
 
+# Asked when gauge and tagger suspect something and nothing has a name: slower, and each sees by reachability.
+_SURE = ("lsan", "memcheck")
+
 
 def hunt(
     subject: Subject,
@@ -44,7 +47,16 @@ def _climb(run: Run) -> Report:
     report = gauge.hunt(run)
     if not is_certain(report):
         report = survivors.name(run, report)
+    for name in _SURE:
+        if is_certain(report):
+            break
+        report = _surer(report, instrument(name)(run))
     return report
+
+
+def _surer(report: Report, other: Report) -> Report:
+    """The report that names more; a tool that sees nothing does not overrule what was counted."""
+    return other if other.roots else report
 
 
 def is_certain(report: Report) -> bool:

@@ -145,7 +145,10 @@ _ALLOCATORS = re.compile(
 
 # Where Python begins: libffi and ctypes, cffi, the interpreter.
 _INTERPRETER = re.compile(r"(^|/)(libpython|python[\d.]*$)")
-_PYTHON = re.compile(rf"(^|/)(libffi|_ctypes|_cffi_backend)|{_INTERPRETER.pattern}")
+_PYTHON = re.compile(rf"(^|/)(libffi|_ctypes|_cffi_backend)|{_INTERPRETER.pattern}|\.py$")
+
+# The same for tools that know functions but not their files.
+_PYTHON_CALLS = re.compile(r"ffi_call|_?Py[A-Z]|_start$")
 
 
 def born(stack: Stack) -> str:
@@ -161,7 +164,7 @@ def called(stack: Stack) -> str:
     """The native function that Python called; the one that asked for the memory where there is none."""
     native: list[Frame] = []
     for frame in stack:
-        if _PYTHON.search(frame.file):
+        if _PYTHON.search(frame.file) or _PYTHON_CALLS.match(frame.function):
             break
         native.append(frame)
     named = [frame for frame in native if frame.function and not _ALLOCATORS.match(frame.function)]

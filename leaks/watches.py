@@ -147,13 +147,16 @@ class LsanWatch(Watch):
     def __init__(self, jobs: int, findings: Path) -> None:
         super().__init__(jobs, findings)
         self._library = ctypes.CDLL(None)
-        self._library.__lsan_disable()
+        self._call("disable")
 
     def warm(self) -> None:
-        self._library.__lsan_enable()
+        self._call("enable")
 
     def finish(self, job: Job) -> None:  # noqa: ARG002
-        self._library.__lsan_do_recoverable_leak_check()
+        self._call("do_recoverable_leak_check")
+
+    def _call(self, name: str) -> None:
+        getattr(self._library, f"__lsan_{name}")()
 
 
 class MemrayWatch(Watch):

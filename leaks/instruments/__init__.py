@@ -6,7 +6,7 @@ from importlib import import_module
 from leaks.report import Report
 from leaks.run import Run
 
-NAMES = ("gauge", "survivors")
+NAMES = ("gauge", "survivors", "lsan", "memray", "memcheck", "massif", "footprint")
 
 
 def instrument(name: str) -> Callable[[Run], Report]:

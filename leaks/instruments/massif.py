@@ -1,0 +1,104 @@
+"""`massif`: Valgrind's heap profiler, twice: N jobs and 2 N jobs. What grew between the two peaks is what jobs leave.
+
+massif knows no jobs and keeps no block's age; but whatever one job takes and frees is in both peaks alike, and what
+each leaves is there N times more. `footprint` is the same with --pages-as-heap=yes: the whole address space.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from leaks.instruments.valgrind import ENVIRONMENT, valgrind
+from leaks.report import Report
+from leaks.roots import Frame, Place, Stack, root_of
+from leaks.run import Run
+from leaks.verdict import Kind, Verdict
+
+NAME = "massif"
+
+BLIND = "It knows stacks but neither jobs nor owners: it charges who allocated, not who lost it."
+
+FLAGS = ("--peak-inaccuracy=0.0", "--threshold=0.01", "--depth=30", "--max-snapshots=100")
+
+# Growth of one stack that counts, in bytes a job: the observer's own arrays take 72 a job.
+LEAST = 256
+
+_LINE = re.compile(r"^( *)n(\d+): (\d+) (?:0x([0-9A-F]+): (.*)|(.*))$")
+_PLACE = re.compile(r"^(.*?) \((?:in )?([^()]*)\)$")
+
+
+def hunt(run: Run, name: str = NAME, flags: tuple[str, ...] = ()) -> Report:
+    """Jobs under massif, twice. Raises ToolMissing."""
+    peaks: list[dict[Stack, int]] = []
+    files: list[Path] = []
+    for jobs in (run.jobs, 2 * run.jobs):
+        file = run.path(f"{name}.{jobs}", ".out")
+        before = [*valgrind("massif"), *FLAGS, *flags, f"--massif-out-file={file}"]
+        run.child("nobody", f"{name}, {jobs} jobs", jobs=jobs, before=before, environment=ENVIRONMENT)
+        peaks.append(peak(file.read_text(errors="replace").splitlines()))
+        files += [file, *_printed(file)]
+    grown = sorted(_grown(peaks[0], peaks[1], run.jobs * LEAST), key=lambda place: -place.bytes)
+    total = sum(place.bytes for place in grown)
+    if grown:
+        why = f"{2 * run.jobs} jobs peak {total:,} bytes above {run.jobs}: {total / run.jobs:,.0f} a job."
+        verdict = Verdict(Kind.LEAK, "peak", why, total / run.jobs, measured=run.jobs)
+    else:
+        verdict = Verdict(Kind.CLEAN, "peak", f"{2 * run.jobs} jobs peak as {run.jobs} do.", measured=run.jobs)
+    report = Report(run.subject.name, name, verdict, run.jobs, files=files, blind=BLIND, places=grown)
+    report.roots = [root_of(place.stack, place.bytes, place.blocks, place.blocks) for place in grown]
+    return report
+
+
+def peak(lines: list[str]) -> dict[Stack, int]:
+    """Bytes by stack in the largest detailed snapshot of massif's output."""
+    best: list[str] = []
+    size = -1
+    current: list[str] = []
+    for line in [*lines, "snapshot="]:
+        if line.startswith("snapshot="):
+            if current and (found := _LINE.match(current[0])) and int(found[3]) > size:
+                best, size = current, int(found[3])
+            current = []
+        elif _LINE.match(line):
+            current.append(line)
+    return dict(_leaves(best))
+
+
+def _leaves(lines: list[str]) -> Iterator[tuple[Stack, int]]:
+    """Stacks, innermost first: in massif's tree children are callers."""
+    path: list[Frame] = []
+    for line in lines:
+        match = _LINE.match(line)
+        assert match is not None  # noqa: S101 -- only such lines are kept
+        depth, callers, size = len(match[1]), int(match[2]), int(match[3])
+        del path[max(depth - 1, 0) :]
+        if match[4]:
+            path.append(_frame(match[4], match[5]))
+        if callers == 0 and match[4] and size:
+            yield tuple(path), size
+
+
+def _frame(address: str, text: str) -> Frame:
+    match = _PLACE.match(text)
+    function, file = (match[1], match[2]) if match else (text, "")
+    return Frame("" if function == "???" else function, file, f"0x{address}")
+
+
+def _grown(before: dict[Stack, int], after: dict[Stack, int], least: int) -> Iterator[Place]:
+    for stack, size in after.items():
+        grown = size - before.get(stack, 0)
+        if grown >= least:
+            yield Place(stack, grown, 0)
+
+
+def _printed(file: Path) -> Iterator[Path]:
+    """ms_print's own rendering, beside massif's file."""
+    program = shutil.which("ms_print")
+    if program is None:
+        return
+    text = file.with_suffix(".txt")
+    with text.open("wb") as out:
+        subprocess.run([program, str(file)], stdout=out, check=False)
+    yield text

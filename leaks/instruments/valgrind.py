@@ -1,0 +1,19 @@
+"""What memcheck and massif share: finding valgrind, and the flags of both."""
+
+import shutil
+
+from leaks.errors import ToolMissing
+from leaks.run import ROOT
+
+# Python's small objects come from malloc, so that valgrind sees each.
+ENVIRONMENT = {"PYTHONMALLOC": "malloc"}
+
+SUPPRESSIONS = ROOT / "profiling" / "suppressions"
+
+
+def valgrind(tool: str) -> list[str]:
+    """The beginning of a command line. Raises ToolMissing."""
+    program = shutil.which("valgrind")
+    if program is None:
+        raise ToolMissing("valgrind", "valgrind libc6-dbg")
+    return [program, f"--tool={tool}", "--quiet"]

@@ -1,0 +1,45 @@
+"""The tools of others, on the lost clone and on the clean one. A missing tool skips at home and fails under CI."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from leaks.errors import ToolMissing
+from leaks.hunt import hunt
+from leaks.report import Report
+from leaks.samples import FEWEST_JOBS
+from leaks.target import Subject
+from leaks.verdict import Kind
+
+
+def hunted(function: str, instrument: str, folder: Path) -> Report:
+    try:
+        subject = Subject(f"tests.leaks.planted:{function}", {})
+        return hunt(subject, instrument, jobs=FEWEST_JOBS, out=folder, cache=folder)
+    except ToolMissing as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("instrument", ["lsan", "memcheck"])
+def test_given_a_lost_clone_then_tools_of_reachability_name_it(instrument: str, tmp_path: Path) -> None:
+    report = hunted("clone", instrument, tmp_path)
+
+    assert report.verdict.kind is Kind.LEAK
+    assert report.roots[0].function == "CloneMagickWand"
+    assert report.files[0].exists()
+
+
+def test_given_a_lost_clone_then_memray_sees_its_bytes_and_keeps_its_capture(tmp_path: Path) -> None:
+    report = hunted("clone", "memray", tmp_path)
+
+    assert report.verdict.kind is Kind.LEAK
+    assert any("Magick" in root.function for root in report.roots)
+    assert (tmp_path / "memray.memray").stat().st_size
+
+
+@pytest.mark.parametrize("instrument", ["lsan", "memray"])
+def test_given_a_clean_job_then_they_stay_silent(instrument: str, tmp_path: Path) -> None:
+    assert hunted("clean", instrument, tmp_path).verdict.kind is Kind.CLEAN
