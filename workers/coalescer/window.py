@@ -81,7 +81,7 @@ class Window:
         for machine in found:
             self._known[machine.plant][machine.machine] = machine
         for plant, names in asked.items():
-            for name in names - self._known[plant].keys():
+            for name in sorted(names - self._known[plant].keys()):  # the same ones are let in at a replay
                 if self._lets_in(plant, name):
                     self._machines[plant] += 1
                     self._known[plant][name] = Machine(plant, name)
