@@ -7,6 +7,7 @@ every kill and every replaced child. A pidfd becomes readable just when the chil
 
 import gc
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -21,6 +22,10 @@ from tasks.settings import settings
 from workers.fence.lifetime import Allowance, Lifetime
 
 logger = get_logger(__name__)
+
+# How long, and how often, a child that leaves looks whether its parent has heard of its last job (seconds).
+HEARD_PATIENCE = 30.0
+HEARD_INTERVAL = 0.002
 
 
 class Worker(CeleryWorker):
@@ -43,6 +48,16 @@ class Worker(CeleryWorker):
             return receive()
 
         self.wait_for_job: Callable[[], Any] = wait_for_job
+
+    def _ensure_messages_consumed(self, completed: int) -> bool:
+        """Wait until the parent has heard of every job. Celery looks ten times a second: a tenth for each new child."""
+        deadline = time.monotonic() + HEARD_PATIENCE
+        while self.on_ready_counter.value < completed:
+            if time.monotonic() > deadline:
+                logger.warning("The parent did not hear of every job of worker child %d.", os.getpid())
+                return False
+            time.sleep(HEARD_INTERVAL)
+        return True
 
 
 class Pool(AsynPool):
