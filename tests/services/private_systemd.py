@@ -35,6 +35,13 @@ class NotRoot(NotInstalled):
         RuntimeError.__init__(self, f"A private systemd needs root. Run the tests as root, or {INSTEAD}.")
 
 
+class NotAllowed(NotInstalled):
+    """Root is not allowed to make namespaces or cgroups here, as in most containers."""
+
+    def __init__(self, said: str) -> None:
+        RuntimeError.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. It said:\n{said}")
+
+
 class PrivateSystemd:
     """A running systemd. `pid` is its PID 1 as seen from here."""
 
@@ -86,7 +93,7 @@ class PrivateSystemd:
 def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Iterator[PrivateSystemd]:
     """Boot one below `home`, an empty directory: `files` are laid over its root, `binds` are shown inside.
 
-    Raises NotRoot, NotInstalled, or TimeoutError with what it said if it does not boot.
+    Raises NotInstalled (NotRoot, NotAllowed), or TimeoutError with what it said if it does not boot in time.
     """
     if os.geteuid() != 0:
         raise NotRoot
@@ -125,12 +132,16 @@ def sweep() -> None:
 def _booted(process: "subprocess.Popen[bytes]", log: Path) -> PrivateSystemd:
     deadline = time.monotonic() + BOOT_PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        for child in psutil.Process(process.pid).children():
-            systemd = PrivateSystemd(child.pid, log)
-            if systemd.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"):
-                return systemd
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children():
+                systemd = PrivateSystemd(child.pid, log)
+                if systemd.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"):
+                    return systemd
         time.sleep(0.1)
-    raise TimeoutError(f"The private systemd did not boot:\n{log.read_text(errors='replace')[-4000:]}")
+    said = log.read_text(errors="replace")[-4000:]
+    if process.poll() is not None:
+        raise NotAllowed(said)
+    raise TimeoutError(f"The private systemd did not boot within {BOOT_PATIENCE:g} s. It said:\n{said}")
 
 
 def _hierarchies() -> list[Path]:

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from benchmarks import _drawings as drawings
+from embedded.ports import kept_ports
 from embedded.process import NotInstalled
 from tasks.ledger import Job, Outcome, State
 from tests.conftest import Broker, without
@@ -39,7 +40,10 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
     home = tmp_path_factory.mktemp("units")
     platform = Platform(home / "platform", session_broker.url)
     (platform.directory / "converted.dxf").write_bytes(FAMILIES["dxf"]())
-    settings = {"BULKHEAD_DWG_CONVERTER": f"cp {DIRECTORY}/converted.dxf {{target}}"}
+    settings = {
+        "BULKHEAD_DWG_CONVERTER": f"cp {DIRECTORY}/converted.dxf {{target}}",
+        "FLOWER_PORT": str(kept_ports(home / "ports.json", ["flower"])["flower"]),
+    }
     worker = with_option("bulkhead-render@", "--include mischief") + f"WatchdogSec={WATCHDOG}\n"
     try:
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
@@ -172,3 +176,9 @@ def test_given_the_installed_units_then_systemd_finds_nothing_wrong_and_little_e
 
 def test_given_a_host_with_units_then_the_command_line_speaks_with_their_settings(units: Units) -> None:
     assert "RabbitMQ answers" in units.systemd.run("bulkhead", "doctor", check=False)
+
+
+def test_given_all_that_happened_here_then_no_other_unit_was_ever_restarted(units: Units) -> None:
+    assert {unit: units.systemd.show(unit, "NRestarts") for unit in OTHERS} == dict.fromkeys(OTHERS, "0")
+    assert {unit: units.systemd.show(unit, "ActiveState") for unit in OTHERS} == dict.fromkeys(OTHERS, "active")
+    eventually(lambda: "This clock sends from now on." in units.systemd.journal("bulkhead-beat"))
