@@ -179,6 +179,17 @@ class Attempts:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in rows]
 
+    def durations(self, queue: str, limit: int = 10_000) -> list[float]:
+        """Seconds that the last successful attempts at jobs of the queue took."""
+        query = (
+            select(attempts.c.ended_at - attempts.c.started_at)
+            .join(jobs, jobs.c.id == attempts.c.job)
+            .where(attempts.c.outcome == Outcome.SUCCEEDED, jobs.c.queue == queue)
+            .order_by(attempts.c.ended_at.desc())
+            .limit(limit)
+        )
+        return self._database.read(lambda connection: list(connection.execute(query).scalars()))
+
     def _close(
         self,
         connection: Connection,
