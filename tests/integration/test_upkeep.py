@@ -1,14 +1,16 @@
 """The sweep, for real: what was accepted is rendered in the end, whatever happened to its message."""
 
 import time
+import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from tasks.ledger import Granted, State
-from tasks.topology import RENDER
+from tasks.topology import RENDER, UPKEEP
+from tasks.upkeep import RETAIN_TASK
 from tests.conftest import Broker
-from tests.integration.renders import NEW_QUEUE, Renders, eventually
+from tests.integration.renders import NEW_QUEUE, Renders, eventually, publish_raw
 from tests.services.platform import Platform, delete_queues
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
@@ -101,3 +103,19 @@ def test_given_a_broker_that_is_away_then_the_sweep_waits_for_it_without_losing_
 
     assert sent.finished(message.job, timeout=90).state is State.SUCCEEDED
     assert upkeep.ended() is None
+
+
+def test_given_jobs_that_are_too_old_when_a_round_is_due_then_they_are_forgotten_with_all_they_left(
+    platform: Platform, sent: Renders
+) -> None:
+    old, new = sent.make(), sent.make()
+    sent.accept(old, state=State.FAILED, updated_at=1.0)
+    sent.accept(new, state=State.FAILED)
+    platform.start_worker("upkeep", queue=UPKEEP, retain_jobs_days="1")
+
+    round_id = str(uuid.uuid4())
+    publish_raw(platform.broker_url, "[[], {}, {}]", {"task": RETAIN_TASK, "id": round_id}, routing_key=UPKEEP)
+
+    eventually(lambda: sent.ledger.jobs.find(old.job) is None)
+    assert sent.find(new.job).state is State.FAILED
+    assert eventually(lambda: list(sent.store.list("sources")) == [new.source])

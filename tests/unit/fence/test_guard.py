@@ -66,11 +66,11 @@ def test_a_render_is_let_in_on_every_lane(lane: str) -> None:
     assert judge(routing_key=lane) is None
 
 
-def test_a_sweep_is_let_in_on_its_own_queue_only() -> None:
-    sweep = {"task": upkeep.TASK, "id": JOB}
-
-    assert judge(sweep, b"[[], {}, {}]", routing_key=UPKEEP) is None
-    assert judge(sweep, b"[[], {}, {}]") == "no task 'upkeep.sweep' is served on the queue 'render'"
+def test_a_sweep_and_a_round_of_retention_are_let_in_on_their_own_queue_only() -> None:
+    for task in (upkeep.TASK, upkeep.RETAIN_TASK):
+        sweep = {"task": task, "id": JOB}
+        assert judge(sweep, b"[[], {}, {}]", routing_key=UPKEEP) is None
+        assert judge(sweep, b"[[], {}, {}]") == f"no task '{task}' is served on the queue 'render'"
 
 
 @pytest.mark.parametrize(
