@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ T = TypeVar("T")
 PORT = 5552
 FRAME_MAX = 1024 * 1024
 HEARTBEAT = 20  # seconds
-CREDIT = 10  # chunks that the broker may send ahead
+CREDIT = 50  # chunks that the broker may send ahead
 SUBSCRIPTION = 1
 
 # Seconds without a record after which the broker is asked whether it is still there: a connection may die in silence.
@@ -52,6 +53,7 @@ class StreamSource:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Client | None = None
         self._frames: asyncio.Queue[Deliver | None] = asyncio.Queue()  # None: the connection is gone
+        self._taken: deque[Deliver | None] = deque()
         self._heard_at = 0.0
 
     def open(self, offset: int | None) -> None:
@@ -69,9 +71,15 @@ class StreamSource:
         self._heard_at = time.monotonic()
 
     def take(self, timeout: float) -> Batch | None:
-        frame = self._run(self._next(timeout))
+        if not self._taken:
+            self._taken.extend(self._run(self._next(timeout)))
         now = time.monotonic()
-        if frame is not None:
+        if self._taken:
+            frame = self._taken.popleft()
+            if frame is None:
+                raise SourceLost(
+                    f"RabbitMQ's stream {self._name} cannot be read: the connection or the stream is gone."
+                )
             self._heard_at = now
             bodies = [body_of(record) for record in frame.get_messages()]
             return Batch(bodies, frame.chunk_first_offset + len(bodies) - 1, frame.timestamp / 1000)
@@ -109,6 +117,7 @@ class StreamSource:
 
     async def _open(self, offset: int | None) -> None:
         self._frames = asyncio.Queue()
+        self._taken.clear()
         client = await self._connect(self._host, self._port)
         leader, replicas = await client.query_leader_and_replicas(self._name)
         addresses = [(broker.host, broker.port) for broker in (*replicas, leader)]
@@ -135,16 +144,18 @@ class StreamSource:
         await client.authenticate(self._vhost, self._user, self._password)
         return client
 
-    async def _next(self, seconds: float) -> Deliver | None:
+    async def _next(self, seconds: float) -> list[Deliver | None]:
+        """All chunks that are here; one at least, unless none comes within so many seconds."""
         try:
             async with asyncio.timeout(seconds):
-                frame = await self._frames.get()
+                frames = [await self._frames.get()]
         except TimeoutError:
-            return None
-        if frame is None:
-            raise ConnectionError("the connection ended, or the stream was deleted")
-        await self._connected().credit(SUBSCRIPTION, 1)
-        return frame
+            return []
+        while not self._frames.empty():
+            frames.append(self._frames.get_nowait())
+        if frames[-1] is not None:
+            await self._connected().credit(SUBSCRIPTION, len(frames))
+        return frames
 
     async def _deliver(self, frame: Deliver) -> None:
         self._frames.put_nowait(frame)
