@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench chaos install uninstall clean pins packages
+.PHONY: help demo up test lint docs bench chaos leaks install uninstall clean pins packages
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -41,6 +41,9 @@ install: packages ## Install for systemd: /opt/bulkhead, units, settings (DESTDI
 
 uninstall: ## Remove what install installed; settings and data are kept
 	@sh setup/install.sh uninstall
+
+leaks: packages .venv/.dev ## Hunt leaks in every source family, 200 jobs each
+	@$(BIN)/python -m tests.leaks.families 200
 
 clean: ## Remove everything that was made: .venv, var, caches
 	rm -rf .venv var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis

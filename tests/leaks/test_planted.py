@@ -11,6 +11,20 @@ from leaks.target import Subject
 from leaks.verdict import Kind
 from tests.leaks.corpus import CASES, CLONE, JOBS, Case
 
+# One of each class: the rest is read by the same gauges under `survivors`.
+GAUGED = (
+    "clean",
+    "clone",
+    "one_in_ten",
+    "one_byte",
+    "spill_to_map",
+    "descriptor",
+    "cache_that_fills",
+    "fragmentation",
+    "python_cycle",
+    "python_objects",
+)
+
 
 def hunted(subject: Subject, instrument: str, folder: Path, jobs: int = JOBS) -> Report:
     return hunt(subject, instrument, jobs=jobs, out=folder / "out", cache=folder.parent / "tagger")
@@ -27,7 +41,7 @@ def test_given_a_planted_job_when_hunted_with_survivors_then_class_and_root_are_
     assert not case.root or report.roots[0].function.startswith(case.root)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in GAUGED], ids=lambda case: case.name)
 def test_given_a_planted_job_when_hunted_with_the_gauge_then_the_class_is_right(case: Case, tmp_path: Path) -> None:
     report = hunted(case.subject, "gauge", tmp_path)
 

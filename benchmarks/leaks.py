@@ -1,0 +1,82 @@
+"""How small a leak is found in how many jobs, what watching costs, how often a clean job is accused; beside others.
+
+    python -m benchmarks.leaks [--clean 300] [--rounds 3]
+
+The last line of output is one JSON object: `table` (instrument -> jobs -> smallest leak in bytes a job that was found
+three times of three), `smallest_leak_bytes` (at 50 jobs, the worse of both), `*_overhead` (processor time of a job and
+its observer, beside the same job alone), `clean_hunts`, `false_alarms`, and the peers' hits, misses and false alarms on
+the planted corpus.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from benchmarks._leaks_peers import peers
+from benchmarks._leaks_time import overheads
+from benchmarks._services import report, scratch, tell
+from leaks.hunt import hunt
+from leaks.target import Subject
+
+SIZES = (1, 64, 1024, 65_536)
+JOBS = (20, 30, 50)
+TRIES = 3
+
+CLEAN = ("tests.leaks.planted:clean", "tests.leaks.planted:ring_of_two", "tests.leaks.planted:small_cycles")
+INSTRUMENTS = ("gauge", "survivors")
+
+
+def main() -> None:
+    """Run everything and print the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--clean", type=int, default=300, help="clean hunts with each instrument (300)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of timing (3)")
+    arguments = parser.parse_args()
+    with scratch() as home:
+        table = {name: {jobs: smallest(name, jobs, home) for jobs in JOBS} for name in INSTRUMENTS}
+        tell(f"smallest leaks: {table}")
+        hunts, alarms = accusations(arguments.clean, home)
+        times = overheads(home, arguments.rounds, tell)
+        others = peers(tell)
+    found = [table[name][50] for name in INSTRUMENTS]
+    report(
+        {
+            "table": table,
+            "smallest_leak_bytes": None if None in found else max(size or 0 for size in found),
+            **{f"{name}_overhead": round(median(ratios), 3) for name, ratios in times.items()},
+            "clean_hunts": hunts,
+            "false_alarms": alarms,
+            "peers": others,
+        }
+    )
+
+
+def smallest(name: str, jobs: int, home: Path) -> int | None:
+    """The smallest leak, in bytes a job, that is found each time; none if even the largest is missed."""
+    for size in SIZES:
+        subject = Subject(f"benchmarks._leaks_jobs:leak_{size}", {})
+        if all(is_fault(subject, name, jobs, home) for _ in range(TRIES)):
+            return size
+    return None
+
+
+def accusations(count: int, home: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Hunts of clean jobs, and those that called one faulty, by instrument."""
+    hunts, alarms = dict.fromkeys(INSTRUMENTS, count), dict.fromkeys(INSTRUMENTS, 0)
+    for number in range(count):
+        for name in INSTRUMENTS:
+            alarms[name] += is_fault(Subject(CLEAN[number % len(CLEAN)], {}), name, 30, home)
+        if number % 50 == 49:
+            tell(f"{number + 1} clean hunts with each: {alarms} false alarms")
+    return hunts, alarms
+
+
+def is_fault(subject: Subject, name: str, jobs: int, home: Path) -> bool:
+    """Whether a hunt finds something to mend."""
+    with tempfile.TemporaryDirectory(dir=home) as out:
+        return hunt(subject, name, jobs=jobs, out=Path(out), cache=home).verdict.kind.is_fault
+
+
+if __name__ == "__main__":
+    main()
