@@ -6,6 +6,7 @@ nothing either; should two overlap for a moment, a sweep too many does no harm.
 """
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from amqp.exceptions import ResourceLocked
@@ -19,6 +20,8 @@ from tasks.broker import BROKER_ERRORS
 logger = get_logger(__name__)
 
 LOCK = "clock"
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Lock:
@@ -62,15 +65,23 @@ class Lock:
 
 
 class Clock(Scheduler):
-    """Celery's scheduler, in memory: nothing of it needs to outlive a restart."""
+    """Celery's scheduler, in memory. It knows nothing of the one before it: once it sends, everything is due."""
 
     def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:
         self._lock = Lock(app)
+        self._sends = False
         super().__init__(app, *args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due, if it is ours to send. Seconds until the next look."""
-        return float(super().tick(*args, **kwargs) if self._lock.held() else self.max_interval)
+        sent, self._sends = self._sends, self._lock.held()
+        if not self._sends:
+            return float(self.max_interval)
+        if not sent:
+            for entry in self.schedule.values():
+                entry.last_run_at = LONG_AGO
+            self._heap = None  # Celery's order of what is due next
+        return float(super().tick(*args, **kwargs))
 
     def close(self) -> None:
         """End."""

@@ -50,19 +50,26 @@ def test_given_a_broker_that_dies_then_nobody_holds_the_lock_until_it_is_back(
     assert not first.held()
 
 
-def test_given_a_clock_that_holds_the_lock_then_it_sends_and_one_that_does_not_is_silent(broker: Broker) -> None:
+def test_given_two_clocks_when_they_start_then_one_sends_everything_at_once_and_the_other_once_it_takes_over(
+    broker: Broker,
+) -> None:
     apps = celery_app(broker.url), celery_app(broker.url)
-    clocks = [Clock(app, lazy=False) for app in apps]
-    sent: list[int] = []
-    for number, clock in enumerate(clocks):
-        setattr(clock, "apply_entry", lambda *_args, number=number, **_kwargs: sent.append(number))  # noqa: B010
-        for entry in clock.schedule.values():
-            entry.last_run_at = entry.default_now().replace(year=2000)
+    first, second = clocks = [Clock(app, lazy=False) for app in apps]
+    sent: list[tuple[str, str]] = []
+    for name, clock in (("first", first), ("second", second)):
+        clock.apply_async = lambda entry, *_args, name=name, **_kwargs: sent.append((name, entry.name))
+    everything = set(apps[0].conf.beat_schedule)
 
-    for clock in (*clocks, *clocks):
+    for clock in (first, second) * (len(everything) + 1):  # a tick sends one entry
         assert clock.tick() <= clock.max_interval
+    assert sent
+    assert set(sent) == {("first", entry) for entry in everything}
 
-    assert set(sent) == {0}
+    sent.clear()
+    first.close()
+    eventually(lambda: second.tick() is not None and {name for _clock, name in sent} == everything)
+
+    assert {clock for clock, _name in sent} == {"second"}
     for clock, app in zip(clocks, apps, strict=True):
         clock.close()
         app.close()

@@ -21,7 +21,14 @@ from tests.system.sheets import FAMILIES
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
 WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
-OTHERS = ("bulkhead-web", "bulkhead-tiles@1", "bulkhead-upkeep", "bulkhead-beat", "bulkhead-flower")
+OTHERS = (
+    "bulkhead-web",
+    "bulkhead-tiles@1",
+    "bulkhead-upkeep",
+    "bulkhead-beat",
+    "bulkhead-coalescer",
+    "bulkhead-flower",
+)
 
 # Seconds of silence after which a parent is replaced here.
 WATCHDOG = 4
@@ -47,6 +54,7 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
     worker = with_option("bulkhead-render@", "--include mischief") + f"WatchdogSec={WATCHDOG}\n"
     try:
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
+            units.systemd.run("bulkhead", "migrate")
             units.start(*OTHERS, *WORKERS)
             yield units
     except NotInstalled as error:
