@@ -7,7 +7,7 @@ from tests.conftest import without
 from tests.system.durability import scratch
 from tests.system.fences import BOMBS, HANGS, built, storm
 
-JOBS = 30
+JOBS = 20
 SEED = 3
 
 # Seconds. A bomb needs one, a good job less; the rest is for a busy machine.
