@@ -3,6 +3,7 @@
 import os
 import select
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from tasks import app
-from workers.fence.pool import Pool
+from workers.fence import pool as module
+from workers.fence.pool import Pool, Worker
 
 
 class Hub:
@@ -60,6 +62,30 @@ def test_given_a_child_that_was_killed_when_the_pool_is_told_then_it_can_be_coll
     assert hub.watched == {}
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
+
+
+def leaving(heard: int) -> Worker:
+    """A child that leaves, of whose jobs the parent has heard so many."""
+    worker = Worker.__new__(Worker)
+    worker.on_ready_counter = SimpleNamespace(value=heard)
+    return worker
+
+
+def test_given_a_child_that_leaves_then_it_goes_as_soon_as_its_parent_has_heard_of_every_job() -> None:
+    worker = leaving(heard=2)
+    threading.Timer(0.05, setattr, (worker.on_ready_counter, "value", 3)).start()
+
+    assert worker._ensure_messages_consumed(completed=3)
+
+
+def test_given_a_parent_that_does_not_listen_then_the_child_goes_all_the_same_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "HEARD_PATIENCE", 0.05)
+
+    assert not leaving(heard=2)._ensure_messages_consumed(completed=3)
+
+    assert "The parent did not hear of every job of worker child" in caplog.text
 
 
 def test_celery_is_told_to_use_it() -> None:
