@@ -25,7 +25,7 @@ COMMANDS = {
     "plan": Entry("commands.plan", "Tell what rendering FILE would cost, from its header."),
     "doctor": Entry("commands.doctor", "Check everything that the platform needs; say how to mend it."),
     "dead": Entry("commands.dead", "Look at dead jobs and refused messages; replay or drop them."),
-    "capacity": Entry("commands.capacity", "Compute how many workers a lane needs, from the renders of the ledger."),
+    "capacity": Entry("commands.capacity", "Tell how many workers a lane needs, from its last renders."),
     "reconcile": Entry("commands.reconcile", "Compare ledger and store, and mend what they do not agree on."),
     "heartbeats": Entry("commands.heartbeats", "See how heartbeats are coalesced; start over."),
     "leaks": Entry("commands.leaks", "Hunt what jobs leave behind: a verdict, a name and a number."),

@@ -1,6 +1,6 @@
 """What `tasks.capacity` computes beside a simulation: first come, first served, up to 10,000 workers.
 
-    python benchmarks/capacity.py
+    python -m benchmarks.capacity
 
 Renders come at random (Poisson) and take 1 s on average, with three kinds of spread. The last line is one JSON object:
 for every crew the computed and the simulated wait of 99 of 100 renders, in seconds.

@@ -23,11 +23,11 @@ def capacity(
     lane: Annotated[str, typer.Option(help=f"One of {', '.join(LANES)}.")] = RENDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
-    """Compute the workers of a lane from the last renders in the ledger.
+    """Tell how many workers a lane needs, from its last renders.
 
     Exit code 2 if there are too few of them, 3 if the ledger does not answer.
 
-    Example: bulkhead capacity --rate 20 --wait 2
+    Example: bulkhead capacity --rate 20 --wait 2 --json
     """
     from tasks.ledger import LedgerUnavailable, open_ledger
 
