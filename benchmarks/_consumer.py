@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import psutil
 from celery import Celery
@@ -39,7 +39,7 @@ class Nowhere:
     def counts(self) -> dict[str, int]:
         return {}
 
-    def recall(self, asked: dict[str, set[str]]) -> list[Machine]:  # noqa: ARG002
+    def recall(self, asked: Mapping[str, Collection[str]]) -> list[Machine]:  # noqa: ARG002
         return []
 
     def flush(self, flush: Flush) -> Flushed:

@@ -133,7 +133,7 @@ class Coalescer:
             if left := self._window.fold(message.plant, message.beats, batch.at):
                 strange[message.plant] += left
         if strange:
-            asked: Names = {plant: {beat.machine for beat in beats} for plant, beats in strange.items()}
+            asked: Names = {plant: dict.fromkeys(beat.machine for beat in beats) for plant, beats in strange.items()}
             self._window.learn(asked, self._sink.recall(asked))
             for plant, beats in strange.items():
                 self._window.fold(plant, beats, batch.at)

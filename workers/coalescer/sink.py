@@ -7,7 +7,7 @@ consumer, or one that slept and woke up, cannot write: it is fenced.
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -81,7 +81,7 @@ class Sink(Protocol):
     def counts(self) -> dict[str, int]:
         """Machines by plant."""
 
-    def recall(self, asked: dict[str, set[str]]) -> list[Machine]:
+    def recall(self, asked: Mapping[str, Collection[str]]) -> list[Machine]:
         """Those of the machines that are kept."""
 
     def flush(self, flush: Flush) -> Flushed:
@@ -135,7 +135,7 @@ class TableSink:
         query = select(machines.c.plant, func.count()).group_by(machines.c.plant)
         return dict(self._patiently(lambda connection: [(plant, n) for plant, n in connection.execute(query)]))
 
-    def recall(self, asked: dict[str, set[str]]) -> list[Machine]:
+    def recall(self, asked: Mapping[str, Collection[str]]) -> list[Machine]:
         def found(connection: Connection) -> list[Machine]:
             return [machine for plant, names in asked.items() for machine in rows.read(connection, plant, names)]
 

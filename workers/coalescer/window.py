@@ -5,7 +5,7 @@ changes, so a flush and the beats after it do not meet.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from tasks.heartbeats import Beat, is_machine
 from workers.coalescer.machine import Machine
@@ -16,7 +16,8 @@ MOST_PLANTS = 1_000
 # Names turned away that are remembered, so that a flood of them does not ask the database about each again.
 MOST_TURNED_AWAY = 10_000
 
-Names = dict[str, set[str]]  # of machines, by plant
+# Of machines, by plant, in the order in which they came: so the same ones are let in at a replay.
+Names = Mapping[str, Collection[str]]
 
 
 class Window:
@@ -81,7 +82,9 @@ class Window:
         for machine in found:
             self._known[machine.plant][machine.machine] = machine
         for plant, names in asked.items():
-            for name in sorted(names - self._known[plant].keys()):  # the same ones are let in at a replay
+            for name in names:
+                if name in self._known[plant]:
+                    continue
                 if self._lets_in(plant, name):
                     self._machines[plant] += 1
                     self._known[plant][name] = Machine(plant, name)

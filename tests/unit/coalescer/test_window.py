@@ -38,7 +38,7 @@ def fold(here: Window, *machines: str, plant: str = "ulm", known: tuple[Machine,
     """Fold as the coalescer does, with a table that knows the machines `known`."""
     some = beats(*machines, **changes)
     if strange := here.fold(plant, some, 1000.0):
-        here.learn({plant: {beat.machine for beat in strange}}, known)
+        here.learn({plant: dict.fromkeys(beat.machine for beat in strange)}, known)
         here.fold(plant, strange, 1000.0)
 
 
@@ -121,6 +121,14 @@ def test_given_a_full_plant_then_another_machine_is_turned_away_and_counted(cloc
     assert here.refused["stranger"] == 3
     fold(here, "x", plant="bern")
     assert names(here.close()) == ["x"]
+
+
+def test_given_more_newcomers_than_there_is_room_then_those_that_came_first_are_let_in(clock: Clock) -> None:
+    here = window(clock, limit=2)
+    here.learn({"ulm": ["z", "b", "a"]}, [])
+    here.fold("ulm", beats("a", "b", "z"), 1000.0)
+
+    assert sorted(names(here.close())) == ["b", "z"]
 
 
 def test_given_a_machine_turned_away_then_the_table_is_not_asked_again(clock: Clock) -> None:
