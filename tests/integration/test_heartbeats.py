@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 from kombu import Connection
 from typer.testing import CliRunner
 
 import bulkhead
 from embedded.process import Process
 from embedded.programs import coalescer_program
+from tasks.sensors import plant_key
 from tasks.settings import settings
 from tasks.topology import HEARTBEATS
 from tests.conftest import Broker
@@ -115,12 +117,13 @@ def test_given_a_stand_by_when_the_one_at_work_is_killed_then_it_takes_over(
 
 
 def test_given_a_stop_in_the_middle_of_a_long_window_then_what_was_read_is_written(
-    broker: Broker, start: Start, table: str
+    broker: Broker, start: Start, table: str, redis_url: str
 ) -> None:
     sent = publish(broker.url, Plant("graz").messages(20))
     process = start(heartbeats_window="3600")
-    eventually(lambda: "Reading from the oldest record on" in process.log.read_text(), wanted=True)
-    time.sleep(1)
+    with redis.Redis.from_url(redis_url) as client:
+        eventually(lambda: client.exists(plant_key("graz")), wanted=1)  # it has read, then
+    time.sleep(0.5)
     assert stored(table) == {}
 
     process.ask_to_stop()
