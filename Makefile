@@ -19,7 +19,8 @@ up: packages .venv/.runtime ## Run the embedded platform until Ctrl-C
 
 test: lint ## Lint, then run every test against real services on private ports
 	$(BIN)/pytest --numprocesses 2 tests/unit tests/engine
-	$(BIN)/pytest --ignore tests/unit --ignore tests/engine
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/unit --ignore tests/engine --ignore tests/system
+	$(BIN)/pytest tests/system
 
 lint: packages .venv/.dev ## Check style, types and the arrows between packages
 	$(BIN)/ruff check .
