@@ -72,6 +72,22 @@ def test_given_machines_when_flushed_then_rows_and_position_are_there_and_come_b
     assert sink.counts()["ulm"] == 4_100
 
 
+def test_given_a_column_of_somebody_elses_when_a_machine_is_written_again_then_it_keeps_its_value(url: str) -> None:
+    sink = sink_of(url)
+    sink.flush(flush(None, FIRST, machine("a", 1.0)))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE machines ADD COLUMN hall VARCHAR(20)"))
+        connection.execute(text("UPDATE machines SET hall = 'north'"))
+
+    sink.flush(flush(FIRST, SECOND, machine("a", 1.0, 2.0)))
+
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT hall, beats FROM machines")).one()
+    engine.dispose()
+    assert tuple(row) == ("north", 2)
+
+
 def test_given_a_second_writer_then_only_the_one_with_the_lease_writes_and_the_other_is_fenced(url: str) -> None:
     first = sink_of(url, "first")
     first.flush(flush(None, FIRST, machine("a", 1.0)))

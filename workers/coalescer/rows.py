@@ -15,8 +15,13 @@ from workers.coalescer.schema import machines
 CHUNK = 2_000
 
 COLUMNS = ", ".join(column.name for column in machines.columns)
-INTO = f"REPLACE INTO machines ({COLUMNS}) VALUES "  # noqa: S608 - names of our own
+INTO = f"INSERT INTO machines ({COLUMNS}) VALUES "  # noqa: S608 - names of our own
 MARKS = ", ".join("?" for _ in machines.columns)
+STATE = [column.name for column in machines.columns if not column.primary_key]
+
+# Updated in place: REPLACE would delete each row first, and with it what somebody else may keep in a column of its own.
+_MARIADB = " ON DUPLICATE KEY UPDATE " + ", ".join(f"{name}=VALUES({name})" for name in STATE)
+_SQLITE = " ON CONFLICT (plant, machine) DO UPDATE SET " + ", ".join(f"{name}=excluded.{name}" for name in STATE)
 
 Row = tuple[Any, ...]
 
@@ -53,12 +58,12 @@ def machine_of(row: Sequence[Any]) -> Machine:
 
 
 def write(connection: Connection, rows: Sequence[Row]) -> None:
-    """Insert or replace rows, a chunk at most."""
+    """Insert rows or update those that are there, a chunk at most."""
     if connection.dialect.name == "sqlite":
         finite = [tuple(None if isinstance(v, float) and isinf(v) else v for v in row) for row in rows]
-        connection.exec_driver_sql(f"{INTO}({MARKS})", finite)
+        connection.exec_driver_sql(f"{INTO}({MARKS}){_SQLITE}", finite)
     else:
-        connection.exec_driver_sql((INTO + literal(rows)).replace("%", "%%"))
+        connection.exec_driver_sql((INTO + literal(rows) + _MARIADB).replace("%", "%%"))
 
 
 def literal(rows: Sequence[Row]) -> str:
