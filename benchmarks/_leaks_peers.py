@@ -43,6 +43,9 @@ _WAYS = {
     ),
 }
 
+# psleak skips its test without these.
+_ENVIRONMENT = {"psleak": {"PYTHONMALLOC": "malloc", "PYTHONUNBUFFERED": "1"}, "pytest-memray": {}}
+
 LIMIT = 120
 
 
@@ -53,7 +56,7 @@ def peers(tell: Callable[[str], None]) -> dict[str, dict[str, int]]:
         hits = misses = alarms = 0
         for case in CASES:
             if case.name not in _SKIPPED:
-                accused = _accuses(text.format(name=case.name), argv)
+                accused = _accuses(text.format(name=case.name), argv, _ENVIRONMENT[peer])
                 hits += accused and case.kind in MEMORY
                 misses += not accused and case.kind in MEMORY
                 alarms += accused and case.kind in {Kind.CLEAN, Kind.GROWTH}
@@ -62,11 +65,11 @@ def peers(tell: Callable[[str], None]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _accuses(text: str, argv: list[str]) -> bool:
+def _accuses(text: str, argv: list[str], more: dict[str, str]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "test_job.py")
         file.write_text(text)
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", **more}
         name = file.stem if "unittest" in argv else str(file)
         try:
             answer = subprocess.run(

@@ -22,7 +22,7 @@ PLACES = 20
 
 # memray's capture, beside the findings; and how often it notes what lives (milliseconds): its clock of births.
 CAPTURE = ".memray"
-MEMORY_INTERVAL = 5
+MEMORY_INTERVAL = 1
 
 
 class Watch:
