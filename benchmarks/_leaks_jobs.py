@@ -1,4 +1,4 @@
-"""Jobs for the benchmark of leak hunts: leaks of one size, and clean work of some 30 ms."""
+"""Jobs for the benchmark of leak hunts: leaks of one size, and clean work of tens of milliseconds."""
 
 import ctypes
 from functools import cache
