@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,11 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 UNFIT_CHECKS = "positive_data_acceptance"
 EXAMPLES = "40"
 
+PLANT = "ulm"
+
 
 def schemathesis(intake: Intake, directory: Path, *options: str) -> None:
-    """Run Schemathesis as the tenant acme; fails with its report. `directory` may hold a configuration."""
+    """Run Schemathesis as the tenant acme and for a plant; fails with its report. A configuration may be in `directory`."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{intake.platform.url}/openapi.json"]
     command += ["--header", f"Authorization: Bearer {next(iter(TOKENS))}", "--exclude-checks", UNFIT_CHECKS]
     command += ["--max-examples", EXAMPLES, "--request-timeout", "10", "--no-color", "--seed", "1", *options]
@@ -29,9 +32,11 @@ def schemathesis(intake: Intake, directory: Path, *options: str) -> None:
 
 
 def test_given_any_request_when_sent_then_no_server_error_and_no_answer_outside_the_schema(
-    platform: Platform, tmp_path: Path
+    platform: Platform, redis_url: str, tmp_path: Path
 ) -> None:
-    with open_intake(platform, queue_limit="100000") as intake:
+    (tmp_path / "schemathesis.toml").write_text(f'[parameters]\n"path.plant" = "{PLANT}"\n"query.plant" = "{PLANT}"\n')
+    plant_tokens = json.dumps({next(iter(TOKENS)): PLANT})
+    with open_intake(platform, queue_limit="100000", redis_url=redis_url, plant_tokens=plant_tokens) as intake:
         # The event stream of a job that waits for ever has no end; the other test reads one that ends.
         schemathesis(intake, tmp_path, "--exclude-path-regex", "/events$")
 
