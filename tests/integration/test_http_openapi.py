@@ -23,7 +23,7 @@ PLANT = "ulm"
 
 
 def schemathesis(intake: Intake, directory: Path, *options: str) -> None:
-    """Run Schemathesis as the tenant acme and for a plant; fails with its report. A configuration may be in `directory`."""
+    """Run Schemathesis as the tenant acme and for a plant; fails with its report. `directory` may be configured."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{intake.platform.url}/openapi.json"]
     command += ["--header", f"Authorization: Bearer {next(iter(TOKENS))}", "--exclude-checks", UNFIT_CHECKS]
     command += ["--max-examples", EXAMPLES, "--request-timeout", "10", "--no-color", "--seed", "1", *options]
