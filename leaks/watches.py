@@ -20,9 +20,12 @@ from leaks.target import Job
 PYTHON_FRAMES = 12
 PLACES = 20
 
-# memray's capture, beside the findings; and how often it notes what lives (milliseconds): its clock of births.
+# memray's capture, beside the findings; and how often it is asked to note what lives (milliseconds), which is its clock
+# of births. It notes less often than that, so there is a pause before each job (seconds): a birth shall be noted before
+# the next job begins.
 CAPTURE = ".memray"
 MEMORY_INTERVAL = 1
+PAUSE = 0.03
 
 
 class Watch:
@@ -172,6 +175,7 @@ class MemrayWatch(Watch):
         )
 
     def enter(self, number: int) -> None:
+        time.sleep(PAUSE)
         self._began[number - 1] = time.time_ns() // 1_000_000
         if number == warm_up_of(self.jobs) + 1:
             self._tracker.__enter__()
