@@ -54,14 +54,12 @@ def running_units(
     inside = {name: value.replace(str(platform.directory), DIRECTORY) for name, value in platform.environment.items()}
     inside.update(settings)
     del inside["BULKHEAD_VAR"]  # the units say it
+    # This tree, wherever it lies: private directories hide its own path, which its virtual environment knows it by.
+    inside["PYTHONPATH"] = f"{TREE}:{TREE}/tests/system"
     (files / "etc/bulkhead/bulkhead.env").write_text("".join(f"{key}={value}\n" for key, value in inside.items()))
     for unit, text in drop_ins.items():
         _drop_in(files, unit, text)
-    _drop_in(
-        files,
-        "bulkhead-",
-        f"[Service]\nEnvironment=PYTHONPATH={TREE}:{TREE}/tests/system\nReadWritePaths={DIRECTORY}\n",
-    )
+    _drop_in(files, "bulkhead-", f"[Service]\nReadWritePaths={DIRECTORY}\n")
     binds = {Path(sys.prefix): "/opt/bulkhead", ROOT: TREE, state: STATE, platform.directory: DIRECTORY}
     (home / "systemd").mkdir()
     with private_systemd(home / "systemd", files, binds) as systemd:
