@@ -114,3 +114,33 @@ def test_given_a_header_whose_line_type_scale_is_damaged_when_rendered_then_it_c
     draw(path, width=64)
 
     assert (out / "preview.webp").read_bytes() == expected
+
+
+def test_given_a_drawing_without_a_model_space_when_rendered_then_refused_with_advice(
+    tmp_path: Path, draw: Render
+) -> None:
+    document = new("R2010")
+    document.modelspace().add_line((0, 0), (9, 5))
+    path = save(document, tmp_path / "drawing.dxf")
+    path.write_text(path.read_text().replace("\nModel\n", "\nModem\n"))
+
+    with pytest.raises(BlueprintError, match="run AUDIT") as caught:
+        draw(path, width=64)
+
+    assert caught.value.code == "broken-dxf"
+
+
+def test_given_a_viewport_that_shows_nothing_when_rendered_then_the_rest_of_its_sheet_is_drawn(
+    tmp_path: Path, draw: Render
+) -> None:
+    document = new("R2010")
+    document.modelspace().add_line((0, 0), (9, 5))
+    sheet = document.paperspace("Layout1")
+    sheet.add_line((0, 0), (100, 50))
+    sheet.add_viewport((50, 25), (77777, 20), (5, 2), 10)
+    path = save(document, tmp_path / "drawing.dxf")
+    path.write_text(path.read_text().replace("77777.0", "nan"))
+
+    manifest = draw(path, width=64, layout="Layout1")
+
+    assert [layer.name for layer in manifest.layers if not layer.empty] == ["0"]

@@ -146,7 +146,12 @@ class BlueprintFrontend(Frontend):
         if not vp.is_top_view:
             self.skipped["VIEWPORT"] += 1
             return
-        if self.pipeline.enter_viewport(vp):  # type: ignore[attr-defined] # of its only implementation
+        try:
+            entered = self.pipeline.enter_viewport(vp)  # type: ignore[attr-defined] # of its only implementation
+        except BROKEN:
+            self.broken["VIEWPORT"] += 1
+            return
+        if entered:
             try:
                 self.draw_entities_callback(self.ctx.from_viewport(vp), self._model())
             finally:

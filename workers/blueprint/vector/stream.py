@@ -129,6 +129,7 @@ def open_drawing(path: Path) -> Opened:
 def _recovered(path: Path) -> Opened:
     try:
         document, auditor = recover.readfile(path)
+        document.modelspace()
     except (*BROKEN, RecursionError) as error:
         raise _beyond_repair(error) from error
     count = len(auditor.errors) + len(auditor.fixes)
@@ -146,6 +147,7 @@ def _beyond_repair(error: BaseException) -> BlueprintError:
 def _document(sections: Sections) -> Drawing:
     document = Drawing()
     document._load_section_dict(sections)  # as ezdxf.recover does
+    document.modelspace()  # a KeyError where a damaged file has none
     return document
 
 
