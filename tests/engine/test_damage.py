@@ -144,3 +144,35 @@ def test_given_a_viewport_that_shows_nothing_when_rendered_then_the_rest_of_its_
     manifest = draw(path, width=64, layout="Layout1")
 
     assert [layer.name for layer in manifest.layers if not layer.empty] == ["0"]
+
+
+def test_given_lines_of_billions_of_dashes_when_rendered_then_they_are_drawn_whole_and_the_manifest_says_so(
+    tmp_path: Path, draw: Render
+) -> None:
+    document = new("R2010", setup=True)
+    for linetype in ("CONTINUOUS", "DASHED"):
+        document.layers.add(linetype, linetype=linetype)
+        document.modelspace().add_line((0, 0), (1e9, 1e8), {"layer": linetype})
+        document.modelspace().add_circle((5e8, 5e8), 4e8, {"layer": linetype})
+
+    manifest = draw(save(document, tmp_path / "drawing.dxf"), width=256)
+
+    assert [(warning.code, warning.message) for warning in manifest.warnings] == [
+        ("line-solid", "2 lines have too many dashes to draw and were drawn whole.")
+    ]
+    whole, dashed = (layer for layer in manifest.layers if layer.file)
+    assert whole.extent == dashed.extent
+    assert whole.sha256 == dashed.sha256
+
+
+def test_given_a_line_of_some_dashes_when_rendered_then_it_has_them(tmp_path: Path, draw: Render) -> None:
+    document = new("R2010", setup=True)
+    for linetype in ("CONTINUOUS", "DASHED"):
+        document.layers.add(linetype, linetype=linetype)
+        document.modelspace().add_line((0, 0), (20, 5), {"layer": linetype})
+
+    manifest = draw(save(document, tmp_path / "drawing.dxf"), width=256)
+
+    whole, dashed = (layer for layer in manifest.layers if layer.file)
+    assert manifest.warnings == []
+    assert whole.sha256 != dashed.sha256

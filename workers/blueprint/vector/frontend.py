@@ -17,6 +17,7 @@ from ezdxf.render.hatching import DenseHatchingLinesError
 
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.vector.backend import RecordingBackend
+from workers.blueprint.vector.dashes import bound_dashes
 from workers.blueprint.vector.hatches import HatchBudget, hatch_lines
 from workers.blueprint.vector.stencils import Stencils, key_of, stamp, template
 from workers.blueprint.vector.stream import BROKEN
@@ -48,6 +49,7 @@ class BlueprintFrontend(Frontend):
         drawn: Callable[[int], None],
     ) -> None:
         super().__init__(context, backend, config)
+        self._dashes = bound_dashes(self.pipeline, config)
         self.skipped: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
         self.solid_hatches = 0
@@ -61,6 +63,11 @@ class BlueprintFrontend(Frontend):
         self._shown = shown
         self._drawn = drawn
         self._count = 0
+
+    @property
+    def whole_lines(self) -> int:
+        """Lines of too many dashes, which were drawn whole."""
+        return self._dashes.whole
 
     def draw_stream(self, layout: Layout, entities: Iterable[DXFGraphic]) -> None:
         """Draw `entities` as those of `layout`, in the order in which they come."""

@@ -37,6 +37,8 @@ def _notes(
         yield "entities-skipped", f"Not drawn, because their kind is not supported: {_list(frontend.skipped)}."
     if broken:
         yield "entities-broken", f"Not drawn, because they are damaged: {_list(broken)}."
+    if frontend.whole_lines:
+        yield "line-solid", f"{frontend.whole_lines} lines have too many dashes to draw and were drawn whole."
     if frontend.solid_hatches:
         yield "hatch-solid", f"{frontend.solid_hatches} hatches are too dense to draw and were filled."
     if backend.bad_coordinates:
