@@ -4,38 +4,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
 
-from tasks.ledger import Granted, Job, Ledger, State, open_ledger
-from tasks.ledger.migrate import migrate
+from tasks.ledger import Granted, Job, Ledger, State
 from tasks.reconcile import Differences, compare, mend
 from tasks.renders import RenderOptions, artifact_key, artifact_prefix, source_key
-from tasks.settings import Settings
-from tasks.store import MANIFEST, Store, open_store
+from tasks.store import MANIFEST, Store
 
 NOW = 1_800_000_000.0
 SECRET = "a secret of the test"
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db")))
-    migrate(ledger.database)
-    yield ledger
-    ledger.database.close()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "store"))
 
 
 def add(ledger: Ledger, store: Store, **fields: Any) -> Job:

@@ -1,38 +1,21 @@
 """What is forgotten after how many days, and what is kept because somebody else needs it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
 
-from tasks.ledger import Job, Ledger, State, open_ledger
-from tasks.ledger.migrate import migrate
+from tasks.ledger import Job, Ledger, State
 from tasks.removal import job_of_source
 from tasks.renders import artifact_prefix, source_key
 from tasks.retention import DAY, PATIENCE, Removed, retain
 from tasks.settings import Settings
-from tasks.store import MANIFEST, Store, open_store
+from tasks.store import MANIFEST, Store
 
 NOW = 1_800_000_000.0
 OLD = NOW - 8 * DAY
 NEW = NOW - 6 * DAY
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db")))
-    migrate(ledger.database)
-    yield ledger
-    ledger.database.close()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "store"))
 
 
 def add(ledger: Ledger, store: Store, at: float, artifact: str | None = None, **fields: Any) -> Job:
