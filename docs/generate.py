@@ -1,6 +1,7 @@
 """Writes the reference pages from the models, so that they cannot differ: `python docs/generate.py [--check]`.
 
-settings.md from `tasks.settings`, http.md from the OpenAPI of `web`, schemas/*.json from the message models.
+settings.md from `tasks.settings`, metrics.md from `tasks.metrics`, http.md from the OpenAPI of `web`, schemas/*.json
+from the message models.
 """
 
 import json
@@ -22,7 +23,7 @@ Schema = dict[str, Any]
 
 def pages() -> dict[str, str]:
     """Text of every generated file, by its path below docs/."""
-    made = {"settings.md": settings_page(), "http.md": http_page()}
+    made = {"settings.md": settings_page(), "metrics.md": metrics_page(), "http.md": http_page()}
     for name, model in message_models().items():
         schema = {"$schema": DIALECT, **model.model_json_schema()}
         made[f"schemas/{name}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
@@ -61,6 +62,25 @@ def settings_page() -> str:
         default = _default(field.get_default(call_default_factory=True))
         row = (f"`BULKHEAD_{name.upper()}`", _kind(_given(properties[name])), default, field.description or "")
         lines.append(_row(*row))
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """One row a metric."""
+    from tasks.metrics import declared
+
+    lines = [
+        MADE,
+        "# Metrics",
+        "",
+        "What Prometheus finds at `/metrics` of the web tier, for all its processes together.",
+        "",
+        "| metric | kind | labels | what it tells |",
+        "|---|---|---|---|",
+    ]
+    for each in declared():
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        lines += [_row(f"`{each.name}`", each.kind, labels, each.help)]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Every metric of the web tier, in one place."""
+"""The metrics of the web tier: what its processes count, and what is looked up for each answer."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds; the promise is 0.05
+from tasks.metrics import HTTP_REQUESTS, HTTP_SECONDS, JOBS, QUEUE_WAITING, SUBMISSIONS, UPLOADED, WATCHERS
 
 
 class Metrics:
@@ -21,23 +21,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "bulkhead_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "bulkhead_http_request_seconds",
-            "From the first byte of a request to the start of its answer.",
-            ["method", "route"],
-            buckets=LATENCY_BUCKETS,
-            registry=self.registry,
-        )
-        self.submissions = Counter(
-            "bulkhead_submissions", "Renders asked for, by what became of them.", ["outcome"], registry=self.registry
-        )
-        self.uploaded = Counter("bulkhead_uploaded_bytes", "Bytes of blueprints received.", registry=self.registry)
-        self.watching = Gauge(
-            "bulkhead_watchers", "Event streams that are open.", registry=self.registry, multiprocess_mode="livesum"
-        )
+        self.requests = HTTP_REQUESTS.open(self.registry)
+        self.seconds = HTTP_SECONDS.open(self.registry)
+        self.submissions = SUBMISSIONS.open(self.registry)
+        self.uploaded = UPLOADED.open(self.registry)
+        self.watching = WATCHERS.open(self.registry)
 
     def exposition(self, jobs: Mapping[str, int], waiting: Mapping[str, int]) -> bytes:
         """Everything in Prometheus' text format: of all processes that share a directory, if they do.
@@ -64,15 +52,9 @@ class _Looked(Collector):
 
     def collect(self) -> Iterator[Metric]:
         if self.jobs:
-            states = GaugeMetricFamily("bulkhead_jobs", "Jobs in the ledger.", labels=["state"])
-            for state, count in self.jobs.items():
-                states.add_metric([state], count)
-            yield states
+            yield JOBS.looked_up({(state,): count for state, count in self.jobs.items()})
         if self.waiting:
-            depths = GaugeMetricFamily("bulkhead_queue_waiting", "Messages that wait for a worker.", labels=["queue"])
-            for queue, count in self.waiting.items():
-                depths.add_metric([queue], count)
-            yield depths
+            yield QUEUE_WAITING.looked_up({(queue,): count for queue, count in self.waiting.items()})
 
 
 class MeasuredRequests:

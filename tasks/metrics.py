@@ -1,0 +1,95 @@
+"""Every metric that Bulkhead shows to Prometheus, declared once.
+
+Who counts opens a metric from here, the reference page (docs/metrics.md) lists them, and the alert rules are held
+against them. The linter refuses `prometheus_client`'s own classes anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+# Seconds; the intake promises an answer within 0.05.
+REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+Values = Mapping[tuple[str, ...], float]
+Merging = Literal["livesum", "livemax", "livemostrecent"]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Name as Prometheus shows it, what it tells, and its labels in order."""
+
+    kind: ClassVar[str]
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CounterMetric(Declared):
+    """Only grows while its process lives. The name ends in `_total`."""
+
+    kind: ClassVar[str] = "counter"
+
+    def open(self, registry: CollectorRegistry) -> Counter:
+        return Counter(self.name, self.help, self.labels, registry=registry)
+
+    def looked_up(self, values: Values) -> CounterMetricFamily:
+        """What somebody else counts, read at this moment. `values` by labels, in their order."""
+        family = CounterMetricFamily(self.name, self.help, labels=self.labels)
+        for labels, value in values.items():
+            family.add_metric(labels, value)
+        return family
+
+
+@dataclass(frozen=True)
+class GaugeMetric(Declared):
+    """Goes up and down."""
+
+    kind: ClassVar[str] = "gauge"
+
+    def open(self, registry: CollectorRegistry, merging: Merging = "livesum") -> Gauge:
+        """`merging` says how the values of several processes become one."""
+        return Gauge(self.name, self.help, self.labels, registry=registry, multiprocess_mode=merging)
+
+    def looked_up(self, values: Values) -> GaugeMetricFamily:
+        """What nobody keeps, read at this moment. `values` by labels, in their order."""
+        family = GaugeMetricFamily(self.name, self.help, labels=self.labels)
+        for labels, value in values.items():
+            family.add_metric(labels, value)
+        return family
+
+
+@dataclass(frozen=True)
+class HistogramMetric(Declared):
+    """Counts observations by size."""
+
+    kind: ClassVar[str] = "histogram"
+    buckets: tuple[float, ...] = REQUEST_BUCKETS
+
+    def open(self, registry: CollectorRegistry) -> Histogram:
+        return Histogram(self.name, self.help, self.labels, registry=registry, buckets=self.buckets)
+
+
+# The web tier, at /metrics.
+HTTP_REQUESTS = CounterMetric("bulkhead_http_requests_total", "Requests answered.", ("method", "route", "status"))
+HTTP_SECONDS = HistogramMetric(
+    "bulkhead_http_request_seconds",
+    "From the first byte of a request to the start of its answer.",
+    ("method", "route"),
+)
+SUBMISSIONS = CounterMetric("bulkhead_submissions_total", "Renders asked for, by what became of them.", ("outcome",))
+UPLOADED = CounterMetric("bulkhead_uploaded_bytes_total", "Bytes of blueprints received.")
+WATCHERS = GaugeMetric("bulkhead_watchers", "Event streams that are open.")
+JOBS = GaugeMetric("bulkhead_jobs", "Jobs in the ledger.", ("state",))
+QUEUE_WAITING = GaugeMetric("bulkhead_queue_waiting", "Messages that wait for a worker.", ("queue",))
+
+
+def declared() -> list[Declared]:
+    """All of the above, in their order."""
+    return [each for each in globals().values() if isinstance(each, Declared)]
