@@ -2,7 +2,23 @@
 importing it loads nothing heavy.
 """
 
+import logging
+from typing import Any
+
 from celery import Celery
+from celery.signals import after_setup_logger
 
 app = Celery("bulkhead")
 app.config_from_object("tasks.configuration")
+
+
+@after_setup_logger.connect
+def dress(logger: logging.Logger, **_signal: Any) -> None:
+    """Give Celery's log lines the form of the settings; the text is Celery's own."""
+    from tasks.settings import settings
+
+    if settings().log_format == "json":
+        from tasks.logs import formatter
+
+        for handler in logger.handlers:
+            handler.setFormatter(formatter("json"))

@@ -8,7 +8,7 @@ import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -188,6 +188,16 @@ class Settings(BaseSettings):
         "",
         description="Program that turns DWG into DXF, with {source} and {target}: `dwg2dxf -y -o {target} {source}`. "
         "It runs inside the fence, without a shell. Unset: DWG is refused.",
+    )
+
+    # Seeing what happens
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Log lines for people, or one JSON object a line with job, attempt and trace."
+    )
+    otlp_url: str = Field(
+        "",
+        description="OpenTelemetry collector that gets the spans of requests and attempts, by OTLP over HTTP: "
+        "`http://127.0.0.1:4318` (extra `bulkhead[otel]`). Unset: none are made.",
     )
 
     var: Path = Field(VAR, description="Directory of run-time files: death notes, the private platform's data.")

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import uvicorn
 
+from tasks.logs import configuration
 from tasks.settings import settings
 
 GOOD_BYE = 5  # seconds that open requests, event streams among them, have to end
@@ -24,6 +25,7 @@ def main() -> None:
             port=here.port,
             workers=here.web_processes,
             access_log=False,
+            log_config=configuration(here.log_format),
             server_header=False,
             timeout_graceful_shutdown=GOOD_BYE,
         )

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.broker import BrokerUnavailable, NotPublished, QueueFull
 from tasks.lanes import lane, largest_fence
 from tasks.ledger import Job, LedgerUnavailable, State
 from tasks.ledger.requests import Done, InProgress, New
+from tasks.logs import about
 from tasks.plan import Plan, PlanError, TooLarge, check, plan
 from tasks.renders import TASK, RenderMessage, artifact_key, artifact_prefix
 from tasks.settings import MIB
 from tasks.store import MANIFEST, StoreError
+from tasks.tracing import span
 from web.fairness import enter
 from web.idempotency import in_progress, reused
 from web.problems import Problem
@@ -43,6 +45,13 @@ def submit(house: Services, submission: Submission) -> Job:
 
     Raises problems, StoreError, LedgerUnavailable, BrokerUnavailable; the submission left nothing behind then.
     """
+    job = submission.job
+    with span("submit", submission.traceparent, job=job) as traceparent, about(job=job, traceparent=traceparent):
+        return accept(house, replace(submission, traceparent=traceparent))
+
+
+def accept(house: Services, submission: Submission) -> Job:
+    """What `submit` does, inside its span."""
     try:
         house.gate.check()  # the broker may have been found away while this waited for its thread
         submission.asked.settle()

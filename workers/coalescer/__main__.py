@@ -5,6 +5,7 @@ Exit codes: 0 stopped, 1 something failed (start it again), 78 an operator must 
 
 import gc
 import logging
+import logging.config
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from uuid import uuid4
 from tasks import app
 from tasks.broker import connect
 from tasks.heartbeats import declare_stream
+from tasks.logs import configuration
 from tasks.settings import Settings, settings
 from tasks.topology import HEARTBEATS
 from workers.coalescer.coalescer import Coalescer
@@ -58,8 +60,8 @@ class Stop:
 
 def main() -> int:
     """Run one coalescer. Returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     here = settings()
+    logging.config.dictConfig(configuration(here.log_format))
     stop = Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.ask())

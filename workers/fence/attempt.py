@@ -20,8 +20,10 @@ from celery.exceptions import Reject
 from celery.utils.log import get_logger
 
 from tasks.ledger import Claim, Granted, Held, Job, LedgerUnavailable, Moved, State, Taken
+from tasks.logs import about
 from tasks.progress import Progress
 from tasks.store import StoreError
+from tasks.tracing import span
 from workers.fence import notes, story
 from workers.fence.account import Account
 from workers.fence.bench import Bench
@@ -157,8 +159,17 @@ def attempt(bench: Bench, job: Job, work: Callable[[Running], Done]) -> None:
     if not isinstance(claim, Granted):
         _dismiss(claim.job)
         return
-    with record(bench.settings.var, bench.holder, job=job.id, attempt=claim.job.attempt) as flight:
-        running = Running(bench, claim.job, flight)
+    granted = claim.job
+    with (
+        span("attempt", granted.traceparent, job=granted.id, attempt=granted.attempt) as traceparent,
+        about(job=granted.id, attempt=granted.attempt, traceparent=traceparent),
+    ):
+        _run(bench, granted, work)
+
+
+def _run(bench: Bench, job: Job, work: Callable[[Running], Done]) -> None:
+    with record(bench.settings.var, bench.holder, job=job.id, attempt=job.attempt) as flight:
+        running = Running(bench, job, flight)
         stopped = threading.Event()
         pulse = threading.Thread(target=running.keep_lease, args=(stopped,), daemon=True, name="lease")
         pulse.start()

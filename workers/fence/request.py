@@ -11,6 +11,7 @@ from celery.utils.log import get_logger
 from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
 
+from tasks.logs import about
 from tasks.settings import settings
 from workers.fence import flight, notes, story
 from workers.fence.causes import Death, classify
@@ -71,7 +72,8 @@ class FencedRequest(Request):
         if last is not None and last.job != self.id:
             last = None  # of a job before, in a child that had only just begun with this one
         said = story.tell(death, last)
-        logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, said)
+        with about(job=self.id, attempt=last.attempt if last else 0, traceparent=self.kwargs.get("traceparent")):
+            logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, said)
         facts = story.facts(last, memory())
         try:
             notes.write(var, notes.Note(self.id, boot(), self.worker_pid, time.time(), death.cause, said, facts))
