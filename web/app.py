@@ -18,6 +18,7 @@ from tasks.settings import Settings
 from tasks.settings import settings as own_settings
 from web import events, health, heartbeats, outputs, problems, renders, sensors
 from web.listener import Listener
+from web.lookout import keep_looking
 from web.metrics import MeasuredRequests
 from web.services import Services, open_services
 from web.uploads import RenderRequest
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             listener = Listener(celery, hear)
             listener.start()
             stack.callback(listener.stop)
+            stack.callback(asyncio.create_task(keep_looking(house)).cancel)
             gc.collect()
             gc.freeze()  # or each full collection goes through all that was imported, and every request waits 50 ms
             notify("READY=1")  # the socket listens already; of several processes the first one counts

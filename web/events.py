@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
@@ -12,11 +13,11 @@ from tasks.ledger import FINAL
 from tasks.progress import Progress as ProgressMessage
 from web.problems import Problem, declare
 from web.services import House, Services
-from web.status import Progress, Render, RenderId, find, look_up
+from web.status import Progress, Render, RenderId, find, look_up, with_progress
 from web.tenants import Tenant
 from web.watchers import next_word
 
-LOOK = 2.0  # seconds without a word after which the ledger is asked, and the line is kept alive
+LOOK = 2.0  # seconds without a word after which the line is kept alive
 END = "end"  # id of the last event: a browser that comes back with it is told to stay away
 KEEP_ALIVE = ": still here\n\n"
 
@@ -59,21 +60,21 @@ async def stream(house: Services, tenant: str, job_id: str) -> AsyncIterator[str
         shown = None
         while True:
             try:
-                view = await look_up(house, tenant, job_id)
+                seen = await house.watchers.look(job_id, partial(look_up, house, tenant, job_id))
             except Problem:
                 return  # removed meanwhile
+            view = with_progress(seen, house.watchers.latest(job_id))
             yield render_event(view) if view != shown else KEEP_ALIVE
             if view.state in FINAL:
                 return
             shown = view
-            while (word := await next_word(words, LOOK)) and is_progress_of(word, view):
-                yield progress_event(word)
+            while (word := await next_word(words, LOOK)) is None or is_progress_of(word, view):
+                yield progress_event(word) if word else KEEP_ALIVE
 
 
 def is_progress_of(word: ProgressMessage, view: Render) -> bool:
     """Whether `word` only goes on with what `view` shows; else something changed that the ledger knows better."""
-    attempt = view.attempts[-1].number if view.attempts else 0
-    return word.state == view.state and word.attempt == attempt
+    return word.state == view.state and word.attempt == view.attempt()
 
 
 def render_event(view: Render) -> str:

@@ -84,6 +84,10 @@ class Render(Summary):
     progress: Progress
     attempts: list[AttemptView]
 
+    def attempt(self) -> int:
+        """Number of the last attempt, 0 before the first."""
+        return self.attempts[-1].number if self.attempts else 0
+
 
 class RenderPage(BaseModel):
     """Jobs, newest first."""
@@ -111,9 +115,8 @@ def summary(job: Job) -> Summary:
     return Summary(**common(job))
 
 
-def render(job: Job, attempts: Sequence[Attempt], told: ProgressMessage | None) -> Render:
-    """Put together what ledger and workers say; progress of a former attempt does not count."""
-    current = told if told and told.attempt == job.attempt else None
+def render(job: Job, attempts: Sequence[Attempt]) -> Render:
+    """What the ledger says."""
     done = 100 if job.state is State.SUCCEEDED else 0
     return Render(
         **common(job),
@@ -121,9 +124,7 @@ def render(job: Job, attempts: Sequence[Attempt], told: ProgressMessage | None) 
         digest=job.digest,
         options=job.options,
         plan=job.plan,
-        progress=Progress(percent=current.percent, stage=current.stage, layer=current.layer)
-        if current and job.state is State.RUNNING
-        else Progress(percent=done, stage="", layer=""),
+        progress=Progress(percent=done, stage="", layer=""),
         attempts=[
             AttemptView(
                 number=attempt.number,
@@ -137,6 +138,13 @@ def render(job: Job, attempts: Sequence[Attempt], told: ProgressMessage | None) 
             for attempt in attempts
         ],
     )
+
+
+def with_progress(view: Render, told: ProgressMessage | None) -> Render:
+    """The view with the workers' last word; that about a former attempt does not count."""
+    if told is None or view.state is not State.RUNNING or told.attempt != view.attempt():
+        return view
+    return view.model_copy(update={"progress": Progress(percent=told.percent, stage=told.stage, layer=told.layer)})
 
 
 def common(job: Job) -> dict[str, Any]:
@@ -169,7 +177,7 @@ async def look_up(house: Services, tenant: str, job_id: str) -> Render:
     """Everything about the tenant's job. Raises a 404 problem."""
     job = await find(house, tenant, job_id)
     attempts = await house.run(house.ledger.attempts.history, job_id)
-    return render(job, attempts, house.watchers.latest(job_id))
+    return with_progress(render(job, attempts), house.watchers.latest(job_id))
 
 
 async def wait_for_end(house: Services, tenant: str, job_id: str, seconds: float) -> Job:

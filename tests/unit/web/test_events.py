@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from tasks.ledger import Granted, Job
+from tasks.ledger import Attempt, Granted, Job
 from tasks.progress import Progress
 from tests.unit.web.support import TestClient, post
 from web.events import KEEP_ALIVE, stream
+from web.lookout import look
 from web.services import Services
 from web.watchers import BACKLOG, Watchers
 
@@ -76,7 +77,7 @@ def test_given_a_running_job_when_watched_then_progress_comes_as_it_is_told_and_
     assert house.watchers.latest(job_id) is None
 
 
-def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kept_alive_and_the_ledger_asked(
+def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kept_alive_and_the_ledger_tells_its_end(
     client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = post(client).json()["id"]
@@ -85,6 +86,7 @@ def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kep
         events = stream(house, "acme", job_id)
         seen = [await anext(events), await anext(events)]
         await asyncio.to_thread(house.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
+        await look(house)
         return [*seen, *[event async for event in events]]
 
     monkeypatch.setattr("web.events.LOOK", 0.01)
@@ -105,6 +107,59 @@ def test_given_a_job_that_is_removed_when_watched_then_the_stream_ends(client: T
         return [*seen, *[event async for event in events]]
 
     assert len(asyncio.run(watch())) == 1
+
+
+def test_given_a_hundred_watchers_of_a_running_job_then_the_ledger_is_asked_as_often_as_for_one(
+    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = post(client).json()["id"]
+    job = house.ledger.jobs.find(job_id)
+    assert job is not None
+    asked: list[str] = []
+    whole = house.ledger.attempts.history
+
+    def counted(job_id: str) -> list[Attempt]:
+        asked.append(job_id)
+        return whole(job_id)
+
+    monkeypatch.setattr(house.ledger.attempts, "history", counted)
+    monkeypatch.setattr("web.events.LOOK", 0.01)
+
+    async def watch() -> list[list[str]]:
+        streams = [stream(house, "acme", job_id) for _ in range(100)]
+        firsts = [await anext(each) for each in streams]
+        assert {parsed(first)[1]["state"] for first in firsts} == {"queued"}
+        await asyncio.to_thread(house.ledger.attempts.claim, job, holder="h:1:x", now=1.0, lease=30)
+        house.watchers.tell(word(job_id, 0))
+        house.watchers.tell(word(job_id, 40))
+        for each in streams:
+            assert parsed(await anext(each))[1]["state"] == "running"
+        await look(house)
+        await asyncio.to_thread(house.ledger.attempts.succeed, job_id, 1, now=2.0, artifact="a" * 64)
+        await look(house)  # the word itself was lost
+        return [[event async for event in each] for each in streams]
+
+    for events in asyncio.run(watch()):
+        assert '"state":"succeeded"' in events[-1]
+    assert len(asked) == 3
+
+
+def test_given_a_job_in_the_middle_when_another_one_begins_to_watch_then_they_see_how_far_it_is(
+    client: TestClient, house: Services
+) -> None:
+    job_id = post(client).json()["id"]
+    job = house.ledger.jobs.find(job_id)
+    assert job is not None
+    house.ledger.attempts.claim(job, holder="h:1:x", now=1.0, lease=30)
+
+    async def watch() -> str:
+        first = stream(house, "acme", job_id)
+        await anext(first)
+        house.watchers.tell(word(job_id, 55))
+        second = stream(house, "acme", job_id)
+        return await anext(second)
+
+    assert parsed(asyncio.run(watch()))[1]["progress"] == {"percent": 55, "stage": "draw", "layer": ""}
 
 
 def test_given_a_slow_watcher_when_much_is_told_then_it_misses_the_oldest_and_nobody_waits() -> None:
