@@ -15,7 +15,7 @@ from tasks.renders import artifact_prefix
 from tasks.store import MANIFEST, NotFound
 from web.problems import Problem, declare
 from web.services import House, Services
-from web.status import RenderId, find
+from web.status import RenderId, find_rendered
 from web.tenants import Tenant
 
 CHUNK = 1 << 20  # bytes read in one trip to a thread; most outputs need one
@@ -55,39 +55,39 @@ def output(path: str, media_type: str) -> Callable[[Endpoint], Endpoint]:
 @output("manifest.json", JSON)
 async def manifest(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
     """What was made: layers, sizes, checksums, warnings."""
-    return await serve(request, house, await find(house, tenant, str(render)), MANIFEST, JSON)
+    return await serve(request, house, await find_rendered(house, tenant, str(render)), MANIFEST, JSON)
 
 
 @output("preview.webp", WEBP)
 async def preview(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
     """All visible layers in one picture."""
-    return await serve(request, house, await find(house, tenant, str(render)), "preview.webp", WEBP)
+    return await serve(request, house, await find_rendered(house, tenant, str(render)), "preview.webp", WEBP)
 
 
 @output("preview.png", PNG)
 async def preview_png(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
     """The preview of a render that was asked for as PNG."""
-    return await serve(request, house, await find(house, tenant, str(render)), "preview.png", PNG)
+    return await serve(request, house, await find_rendered(house, tenant, str(render)), "preview.png", PNG)
 
 
 @output("layers/{number}.webp", WEBP)
 async def layer(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
     """One layer, transparent where nothing is drawn; the manifest says which."""
-    job = await find(house, tenant, str(render))
+    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}.webp", WEBP)
 
 
 @output("layers/{number}.png", PNG)
 async def layer_png(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
     """One layer of a render that was asked for as PNG."""
-    job = await find(house, tenant, str(render))
+    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}.png", PNG)
 
 
 @output("tiles.dzi", DZI)
 async def tiles(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
     """Descriptor of the Deep Zoom tiles, if they were asked for (`tiles`)."""
-    return await serve(request, house, await find(house, tenant, str(render)), "tiles.dzi", DZI)
+    return await serve(request, house, await find_rendered(house, tenant, str(render)), "tiles.dzi", DZI)
 
 
 @output("tiles_files/{level}/{column}_{row}.webp", WEBP)
@@ -95,14 +95,14 @@ async def tile(
     request: Request, house: House, tenant: Tenant, render: RenderId, level: Number, column: Number, row: Number
 ) -> Response:
     """One tile; level 0 is the smallest."""
-    job = await find(house, tenant, str(render))
+    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"tiles_files/{level}/{column}_{row}.webp", WEBP)
 
 
 @output("layers/{number}.dzi", DZI)
 async def layer_tiles(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
     """Descriptor of one layer's tiles, if they were asked for (`layer_tiles`)."""
-    job = await find(house, tenant, str(render))
+    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}.dzi", DZI)
 
 
@@ -118,7 +118,7 @@ async def layer_tile(
     row: Number,
 ) -> Response:
     """One tile of one layer."""
-    job = await find(house, tenant, str(render))
+    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}_files/{level}/{column}_{row}.webp", WEBP)
 
 

@@ -146,6 +146,7 @@ async def read(response: Response, house: House, tenant: Tenant, render: RenderI
 async def remove(house: House, tenant: Tenant, render: RenderId) -> Response:
     """Cancel a render that is not settled; remove one that is."""
     job = await find(house, tenant, str(render))
+    house.rendered.pop(job.id, None)
     if not await house.run(take_away, house, job):
         return Response(status_code=204)
     cancelled = replace(job, state=State.CANCELLED)

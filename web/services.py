@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ParamSpec, Protocol, TypeVar, cast
 
 import anyio
+from cachetools import TTLCache
 from fastapi import Depends, Request
 
 from tasks import app as celery
 from tasks.heartbeats import HeartbeatPublisher
-from tasks.ledger import Ledger, open_ledger
+from tasks.ledger import Job, Ledger, open_ledger
 from tasks.publish import Publisher
 from tasks.settings import Settings
 from tasks.store import Store, open_store
@@ -24,6 +25,8 @@ from web.readings import Sensors
 from web.watchers import Watchers
 
 THREADS = 4  # blocking calls at once: more of them only fight for the interpreter and for SQLite's one writer
+REMEMBERED = 1_000  # renders that have succeeded and are looked at
+REMEMBERED_FOR = 5.0  # seconds
 BACKLOG = 200  # calls that may wait for a thread; those beyond would wait for seconds and are better told to come back
 
 P = ParamSpec("P")
@@ -56,6 +59,7 @@ class Services:
     sensors: Sensors | None = None
     metrics: Metrics = field(default_factory=Metrics)
     watchers: Watchers = field(default_factory=Watchers)
+    rendered: TTLCache[str, Job] = field(default_factory=lambda: TTLCache(REMEMBERED, REMEMBERED_FOR))
     clock: Callable[[], float] = time.time
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
 

@@ -173,6 +173,20 @@ async def find(house: Services, tenant: str, job_id: str) -> Job:
     return job
 
 
+async def find_rendered(house: Services, tenant: str, job_id: str) -> Job:
+    """As `find`, where a job that has succeeded is remembered for some seconds: a viewer asks for tiles by the hundred.
+
+    So the outputs of a render may be had for as long after its removal, if their files are another job's, too.
+    """
+    known = house.rendered.get(job_id)
+    if known is not None and known.tenant == tenant:
+        return known
+    job = await find(house, tenant, job_id)
+    if job.state is State.SUCCEEDED:
+        house.rendered[job_id] = job
+    return job
+
+
 async def look_up(house: Services, tenant: str, job_id: str) -> Render:
     """Everything about the tenant's job. Raises a 404 problem."""
     job = await find(house, tenant, job_id)

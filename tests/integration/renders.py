@@ -79,13 +79,13 @@ class Renders:
         self.ledger.database.close()
         self.app.close()
 
-    def make(self, lines: int = LIGHT, **fields: Any) -> renders.RenderMessage:
+    def make(self, lines: int = LIGHT, *, tenant: str = TENANT, **fields: Any) -> renders.RenderMessage:
         """Put a drawing into the store; answers the message that asks for its render."""
         job = str(uuid.uuid4())
-        source = renders.source_key(TENANT, job)
+        source = renders.source_key(tenant, job)
         self.store.put(source, drawing(lines, seed=uuid.UUID(job).int))
         return renders.RenderMessage(
-            job=job, tenant=TENANT, source=source, options=renders.RenderOptions(width=64), **fields
+            job=job, tenant=tenant, source=source, options=renders.RenderOptions(width=64), **fields
         )
 
     def accept(self, message: renders.RenderMessage, **fields: Any) -> Job:

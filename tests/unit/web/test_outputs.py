@@ -106,3 +106,29 @@ def test_given_outputs_of_another_tenant_when_read_then_404(
     for name in ("manifest.json", "preview.webp", "layers/0.webp", "events"):
         assert rival.get(f"{rendered}/{name}").status_code == 404
     assert client.get(f"{rendered}/preview.webp").status_code == 200
+
+
+def test_given_a_viewer_when_it_asks_for_many_tiles_then_the_ledger_is_asked_once(
+    client: TestClient, house: Services, rendered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    whole = house.ledger.jobs.find
+
+    def counted(job_id: str, tenant: str | None = None) -> Job | None:
+        asked.append(job_id)
+        return whole(job_id, tenant)
+
+    monkeypatch.setattr(house.ledger.jobs, "find", counted)
+    for _ in range(20):
+        assert client.get(f"{rendered}/tiles_files/9/3_2.webp").status_code == 200
+    assert len(asked) == 1
+
+    assert client.delete(rendered).status_code == 204
+    assert client.get(f"{rendered}/tiles_files/9/3_2.webp").status_code == 404
+
+
+def test_given_a_render_that_is_remembered_when_a_stranger_asks_then_it_is_not_theirs(
+    client: TestClient, rival: TestClient, rendered: str
+) -> None:
+    assert client.get(f"{rendered}/preview.webp").status_code == 200
+    assert rival.get(f"{rendered}/preview.webp").status_code == 404

@@ -1,0 +1,102 @@
+"""People who look on: `python -m benchmarks._audience URL VIEWERS < jobs` watches jobs and looks at a drawing.
+
+The first line of the standard input names the jobs, one event stream each; the second a finished drawing, of which each
+of VIEWERS asks for one output a second. It says "ready" when all streams have had their answer, and ends with its
+standard input; the last line is what it saw as JSON.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from urllib.parse import urlsplit
+
+OUTPUTS = ("manifest.json", "preview.webp", "layers/2.webp", "tiles.dzi", "tiles_files/9/0_0.webp")
+
+
+class Audience:
+    """What came back."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.host, self.port = parts.hostname or "", parts.port or 80
+        self.open = 0
+        self.events = 0
+        self.answers = 0
+        self.faults: list[str] = []
+        self.settled = asyncio.Semaphore(0)
+
+    async def listen(self, job: str) -> None:
+        """Hold one event stream, counting its events and comments."""
+        reader, writer = await self._ask(f"/renders/{job}/events", keep=False)
+        status = (await reader.readuntil(b"\r\n\r\n"))[9:12].decode()
+        self.settled.release()
+        if status != "200":
+            self.faults.append(status)
+            return
+        self.open += 1
+        try:
+            while await reader.readuntil(b"\n\n"):
+                self.events += 1
+        except asyncio.IncompleteReadError:
+            self.faults.append("ended")
+        finally:
+            self.open -= 1
+            writer.close()
+
+    async def view(self, job: str, phase: float) -> None:
+        """Ask for one output a second over a kept connection."""
+        await asyncio.sleep(phase)
+        reader, writer = await self._ask(f"/renders/{job}/manifest.json", keep=True)
+        for number in range(1_000_000):
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
+            self.answers += 1
+            if (status := head[9:12].decode()) != "200":
+                self.faults.append(status)
+            await asyncio.sleep(1)
+            writer.write(self._request(f"/renders/{job}/{OUTPUTS[number % len(OUTPUTS)]}", keep=True))
+
+    async def _ask(self, path: str, *, keep: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(self.host, self.port)
+        writer.write(self._request(path, keep=keep))
+        return reader, writer
+
+    def _request(self, path: str, *, keep: bool) -> bytes:
+        connection = "keep-alive" if keep else "close"
+        return f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nConnection: {connection}\r\n\r\n".encode()
+
+
+async def main(url: str, viewers: int) -> None:
+    """Look on until the standard input ends."""
+    jobs, drawing = json.loads(sys.stdin.readline()), json.loads(sys.stdin.readline())
+    audience = Audience(url)
+    tasks = [asyncio.create_task(audience.listen(job)) for job in jobs]
+    tasks += [asyncio.create_task(audience.view(drawing, number / viewers)) for number in range(viewers)]
+    for _job in jobs:
+        await audience.settled.acquire()
+    began, used = time.monotonic(), time.process_time()
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    seconds = time.monotonic() - began
+    print(
+        json.dumps(
+            {
+                "streams": audience.open,
+                "events": audience.events,
+                "answers_per_second": round(audience.answers / seconds, 1),
+                "faults": audience.faults[:10],
+                "cpu": round((time.process_time() - used) / seconds, 3),
+            }
+        ),
+        flush=True,
+    )
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,111 @@
+"""What people who look on cost those who send drawings.
+
+    python -m benchmarks.web [--streams 500] [--viewers 100] [--rounds 5]
+
+Each round measures the intake twice under the same steady load, by itself and beside an audience: event streams, each
+of a job of its own that waits, and viewers who each ask for one output of a finished drawing a second. Who is measured
+first takes turns. The last line is one JSON object: `p99_ratio` (with the audience over without, median of the rounds),
+the medians of both, and the share of a core that each client took, for they share the machine with the server.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks._services import ROOT, report, running_broker, running_platform, scratch, tell
+from benchmarks.intake import QUEUE_LIMIT, sent, summary
+from tasks.renders import RenderOptions
+from tasks.topology import TILES
+from tests.integration.renders import Renders
+from tests.services.platform import Platform
+
+WARM_UP = 3.0  # seconds of a load that do not count
+DRAWING = RenderOptions(width=2048, tiles=True)
+LINES = 2_000
+TENANT = "local"  # whoever asks without a token
+
+
+def main() -> None:
+    """Run the rounds and print the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--streams", type=int, default=500, help="open event streams (500)")
+    parser.add_argument("--viewers", type=int, default=100, help="viewers, each with one request a second (100)")
+    parser.add_argument("--rate", type=float, default=30, help="drawings of 1 MB a second (30)")
+    parser.add_argument("--seconds", type=float, default=15, help="length of a load (15)")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of loads (5)")
+    asked = parser.parse_args()
+    alone: list[dict[str, Any]] = []
+    beside: list[dict[str, Any]] = []
+    seen: list[dict[str, Any]] = []
+    with scratch() as home, running_broker(home) as url, running_platform(home, url) as platform:
+        platform.start_web(queue_limit=QUEUE_LIMIT)
+        drawing, waiting = prepared(platform, asked.streams)
+
+        def load() -> dict[str, Any]:
+            return summary(sent(platform.url, asked.rate, WARM_UP, asked.seconds, home), asked.seconds)
+
+        for number in range(asked.rounds):
+            if number % 2:
+                alone.append(load())
+            with audience(platform, waiting, drawing, asked.viewers, seen):
+                beside.append(load())
+            if not number % 2:
+                alone.append(load())
+            tell(f"p99 {alone[-1]['p99_ms']} ms alone, {beside[-1]['p99_ms']} ms beside the audience; {seen[-1]}")
+    ratios = [with_them["p99_ms"] / without["p99_ms"] for without, with_them in zip(alone, beside, strict=True)]
+    report(
+        {
+            "p99_ratio": round(statistics.median(ratios), 2),
+            "p99_ms": statistics.median(each["p99_ms"] for each in beside),
+            "p99_alone_ms": statistics.median(each["p99_ms"] for each in alone),
+            "rejected": sum(sum(each["rejected"].values()) for each in alone + beside),
+            "sender_cpu": statistics.median(each["client_cpu"] for each in beside),
+            "audience_cpu": statistics.median(each["cpu"] for each in seen),
+            "audience": seen[-1],
+        }
+    )
+
+
+def prepared(platform: Platform, streams: int) -> tuple[str, list[str]]:
+    """A finished drawing with tiles, and jobs that nobody works at."""
+    sender = Renders(platform)
+    worker = platform.start_worker("tiles", queue=TILES)
+    message = sender.make(LINES, tenant=TENANT).model_copy(update={"options": DRAWING})
+    sender.accept(message, queue=TILES)
+    sender.publish(message, TILES)
+    sender.finished(message.job, timeout=120)
+    worker.stop()
+    waiting = [sender.make(tenant=TENANT) for _ in range(streams)]
+    for each in waiting:
+        sender.accept(each)
+    sender.close()
+    return message.job, [each.job for each in waiting]
+
+
+@contextmanager
+def audience(
+    platform: Platform, waiting: list[str], drawing: str, viewers: int, seen: list[dict[str, Any]]
+) -> Iterator[None]:
+    """People who look on meanwhile; what they saw is added to `seen`."""
+    command = [sys.executable, "-m", "benchmarks._audience", platform.url, str(viewers)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{json.dumps(waiting)}\n{json.dumps(drawing)}\n")
+        process.stdin.flush()
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError("The audience did not come in.")
+        yield
+        process.stdin.close()
+        seen.append(json.loads(process.stdout.readline()))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    main()
