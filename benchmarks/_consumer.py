@@ -1,4 +1,4 @@
-"""`python -m benchmarks._consumer KIND URL BEATS`: read beats as the coalescer does, on one core, writing nowhere.
+"""`python -m benchmarks._consumer KIND URL BEATS CORE`: read beats as the coalescer does, on one core, writing nowhere.
 
 Prints one JSON object: `seconds` from the first record on, `cpu` seconds of them, `rss_mb` and `machines` afterwards.
 """
@@ -33,8 +33,8 @@ class Nowhere:
     def release(self) -> None:
         pass
 
-    def position(self) -> Position | None:
-        return None
+    def positions(self) -> dict[int, Position]:
+        return {}
 
     def counts(self) -> dict[str, int]:
         return {}
@@ -62,9 +62,9 @@ class Timed:
         return batch
 
 
-def main(kind: str, url: str, beats: int) -> None:
+def main(kind: str, url: str, beats: int, core: int) -> None:
     """Read and tell."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.sched_setaffinity(0, {core})
     gc.disable()  # as the coalescer does
     source = Timed(StreamSource(url, HEARTBEATS) if kind == "stream" else AmqpSource(Celery(broker=url)))
     windows: list[Window] = []
@@ -91,4 +91,4 @@ def main(kind: str, url: str, beats: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -126,7 +126,7 @@ def wait_for_end(galera: Galera, record: int) -> int:
     while time.monotonic() < deadline:
         status = read_status(nodes, "heartbeats")
         retries += status.retries or 0
-        if status.record == record:
+        if status.records == {0: record}:
             return retries
         time.sleep(0.5)
     raise TimeoutError(f"record {record} was not written within {PATIENCE} s")

@@ -1,11 +1,15 @@
 """How many heartbeats a second one core coalesces, and how long a window of 100,000 machines takes to write.
 
-    python -m benchmarks.heartbeats [--beats 1000000]
+    python -m benchmarks.heartbeats [--beats 1000000] [--batches FOLDER]
 
-Starts a RabbitMQ and a MariaDB of its own; two minutes. The stream is filled first, with bodies that differ; then a
-consumer, bound to one core, reads, checks and folds them, three readings a beat. The last line of output is one JSON
-object: beats a second by the clock, and beside each the same by processor time, which says more on a machine that does
-other work; `flush_100k_s` for one MariaDB, `rss_mb` of the consumer with 100,000 machines.
+Starts a RabbitMQ, a MariaDB and a Galera cluster of its own; four minutes. The stream is filled first, with bodies that
+differ; then a consumer that has one core for itself reads, checks and folds them, three readings a beat. Celery does
+the same beside it, with a task a beat and, where a FOLDER holds celery-batches (`pip install --no-deps --target FOLDER
+"celery<5.7" celery-batches`, since it wants an older Celery than ours), with that.
+
+The last line of output is one JSON object: beats a second by the clock, and beside each the same by processor time,
+which says more on a machine that does other work; `flush_100k_s` for one MariaDB and `flush_100k_galera_s` for three
+nodes, `rss_mb` of the consumer with 100,000 machines.
 """
 
 import argparse
@@ -18,17 +22,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from celery import Celery
 from kombu import Connection, Producer
 
 from benchmarks._services import ROOT, report, scratch, tell
 from embedded.node import Node, prepare_node
+from embedded.process import Process, Program
 from embedded.supervisor import Supervisor
 from tasks.heartbeats import Beat, Heartbeats, declare_stream
 from tasks.topology import EXCHANGE, HEARTBEATS
+from tests.services.galera import Galera
 from tests.services.mariadb import MariaDb
 from workers.coalescer.machine import Machine
 from workers.coalescer.nodes import Nodes
@@ -38,6 +46,13 @@ from workers.coalescer.tables import make_tables
 
 FEW, MANY = 4_500, 100_000
 ROUNDS = 3
+
+# The last one is the consumer's; everything else shares the others.
+CORES = sorted(os.sched_getaffinity(0))
+
+# Beats for Celery, which needs a millisecond to publish one.
+PEER_BEATS = 10_000
+PEER_PATIENCE = 90  # seconds
 
 
 def beats(machines: int, count: int) -> Iterator[Beat]:
@@ -78,7 +93,7 @@ def fill(node: Node, machines: int, count: int, size: int) -> None:
 def consume(kind: str, node: Node, count: int) -> dict[str, Any]:
     """What a consumer of its own process tells of reading the stream."""
     url = node.stream_url if kind == "stream" else node.url
-    command = [sys.executable, "-m", "benchmarks._consumer", kind, url, str(count)]
+    command = [sys.executable, "-m", "benchmarks._consumer", kind, url, str(count), str(CORES[-1])]
     environment = {**os.environ, "BULKHEAD_BROKER_URL": node.url, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -100,28 +115,67 @@ def best(kind: str, node: Node, count: int) -> dict[str, Any]:
     return min((consume(kind, node, count) for _ in range(ROUNDS)), key=lambda told: told["seconds"])
 
 
+def celery_rate(node: Node, home: Path, task: str, folder: str) -> int:
+    """Beats a second that a worker of Celery folds with that task."""
+    result = home / f"{task}.seconds"
+    path = os.pathsep.join(filter(None, [folder, str(ROOT)]))
+    own = {"BROKER_URL": node.url, "BEATS": str(PEER_BEATS), "RESULT": str(result), "CORE": str(CORES[-1])}
+    environment = {**os.environ, "PYTHONPATH": path, **{f"BENCHMARK_{name}": value for name, value in own.items()}}
+    with Celery(broker=node.url, set_as_current=False) as app:
+        for beat in beats(FEW, PEER_BEATS):
+            body = msgspec.json.encode(Heartbeats("ulm", [beat])).decode()
+            app.send_task(task, (body,), queue=task, ignore_result=True)
+    arguments = ["-A", "benchmarks._beats_celery", "worker", "-P", "solo", "-Q", task, "--without-mingle"]
+    arguments += ["--without-gossip", "--without-heartbeat", "--loglevel", "WARNING"]
+    program = Program(task, (sys.executable, "-m", "celery", *arguments), lambda: True, environment, directory=ROOT)
+    worker = Process(program, home / "log")
+    worker.start()
+    try:
+        deadline = time.monotonic() + PEER_PATIENCE
+        while not (result.exists() and result.read_text()):
+            if time.monotonic() > deadline or worker.ended():
+                raise TimeoutError(f"Celery's worker did not fold every beat: {worker.log.read_text()[-2000:]}")
+            time.sleep(0.1)
+    finally:
+        worker.kill()
+    return round(PEER_BEATS / float(result.read_text()))
+
+
 def flush_seconds(urls: list[str]) -> float:
     """Seconds that the best of some flushes of 100,000 machines takes, each of which changes every row."""
     make_tables(urls)
     sink = TableSink(Nodes(urls), HEARTBEATS, "benchmark")
     sink.claim(time.time(), 600)
     machines = {beat.machine: Machine("ulm", beat.machine) for beat in beats(MANY, MANY)}
-    position, seconds = None, []
+    position: dict[int, Position] = {}
+    seconds = []
     for number in range(ROUNDS):
         for beat in beats(MANY, MANY):
             machines[beat.machine].take(msgspec.structs.replace(beat, seq=number, seen_at=beat.seen_at + number))
-        after = Position(number, number)
+        after = {0: Position(number, number)}
         seconds.append(sink.flush(Flush(list(machines.values()), position, after, MANY, 60, 0)).seconds)
         position = after
     return min(seconds)
 
 
+@contextmanager
+def database_folder() -> Iterator[Path]:
+    """A directory that `mysql` may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="bulkhead-heartbeats-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main() -> None:
     """Measure and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--beats", type=int, default=1_000_000, help="beats in batches; a fifth of them one by one")
+    parser.add_argument("--beats", type=int, default=1_000_000, help="beats in batches; an eighth of them one by one")
+    parser.add_argument("--batches", default="", metavar="FOLDER", help="where celery-batches and its Celery lie")
     asked = parser.parse_args()
-    singles, batched = asked.beats // 5, asked.beats
+    singles, batched = asked.beats // 8, asked.beats
+    os.sched_setaffinity(0, CORES[:-1] or CORES)
     result: dict[str, Any] = {}
     with scratch() as home:
         node = prepare_node(home / "rabbitmq")
@@ -135,13 +189,19 @@ def main() -> None:
             told = best("stream", node, batched)
             result |= rates("batch_100k", told, batched)
             result["rss_mb"] = round(told["rss_mb"])
-    folder = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # mysql may not enter others' directories
-    try:
+            result["task_per_beat_per_second"] = celery_rate(node, home, "one", "")
+            if asked.batches:
+                result["celery_batches_per_second"] = celery_rate(node, home, "many", asked.batches)
+    os.sched_setaffinity(0, CORES)
+    with database_folder() as folder:
         server = MariaDb(folder)
         with server.running():
             result["flush_100k_s"] = round(flush_seconds([server.fresh_database()]), 2)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    tell(str(result))
+    with database_folder() as folder:
+        cluster = Galera(folder)
+        with cluster.running():
+            result["flush_100k_galera_s"] = round(flush_seconds(cluster.urls), 2)
     report({**result, "load": round(os.getloadavg()[0], 1)})
 
 

@@ -31,7 +31,7 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """Check broker, ledger, store, Redis, ImageMagick and the memory fence, and say how to mend each.
+    """Check broker, ledger, store, Redis, heartbeats, ImageMagick and the memory fence, and say how to mend each.
 
     Exit code 0 if all is well, 3 if something is missing.
     """
@@ -110,6 +110,26 @@ def redis(chosen: Settings) -> Finding:
     return Finding.well("redis", "Redis answers.")
 
 
+def heartbeats(chosen: Settings) -> Finding:
+    """Can a node of the machines' database be written to, with this version's tables?"""
+    from tasks.ledger import LedgerUnavailable
+    from tasks.ledger.migrate import LedgerOutdated
+    from workers.coalescer.nodes import Nodes, NoNode
+    from workers.coalescer.sources.choice import source_name
+    from workers.coalescer.status import read_status
+    from workers.coalescer.tables import check_tables
+
+    try:
+        check_tables(chosen.heartbeats_nodes())
+        status = read_status(Nodes(chosen.heartbeats_nodes()), source_name(chosen))
+    except LedgerOutdated as error:
+        return Finding.ill("heartbeats", str(error).partition(".")[0] + ".", "Run `bulkhead migrate`.")
+    except (LedgerUnavailable, NoNode) as error:
+        return Finding.ill("heartbeats", error, "Start the database or correct BULKHEAD_HEARTBEATS_URLS.")
+    at_work = f"{status.holder} coalesces" if status.holder else "no coalescer is at work"
+    return Finding.well("heartbeats", f"{status.machines:,} machines are known; {at_work}.")
+
+
 def imagemagick(_chosen: Settings) -> Finding:
     """Is MagickWand there, under our policy, with the coders that we need and no program to call?"""
     from workers.blueprint import EngineError
@@ -142,4 +162,4 @@ def fence(chosen: Settings) -> Finding:
     return Finding.well("fence", f"The cgroup allows {limit:,} bytes; a render may take {wanted:,}.")
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (broker, ledger, store, redis, imagemagick, fence)
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (broker, ledger, store, redis, heartbeats, imagemagick, fence)

@@ -8,8 +8,9 @@ import typer
 
 from commands.failures import BadInput, ServiceMissing
 from tasks.settings import settings
-from tasks.topology import HEARTBEATS
 from workers.coalescer.nodes import Nodes, NoNode
+from workers.coalescer.sources import told
+from workers.coalescer.sources.choice import source_name
 from workers.coalescer.status import AtWork, Status, read_status
 from workers.coalescer.status import reset as start_over
 
@@ -20,7 +21,7 @@ heartbeats = typer.Typer(help="See how heartbeats are coalesced; start over.", n
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False) -> None:
     """Tell who is at work, up to where the stream is in the table, and how the last flush went."""
     try:
-        found = read_status(_nodes(), HEARTBEATS)
+        found = read_status(_nodes(), source_name(settings()))
     except NoNode as error:
         raise ServiceMissing(str(error)) from error
     if as_json:
@@ -39,7 +40,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
     if not yes:
         typer.confirm("Forget up to where the stream was read?", abort=True)
     try:
-        start_over(_nodes(), HEARTBEATS)
+        start_over(_nodes(), source_name(settings()))
     except AtWork as error:
         raise BadInput(str(error)) from error
     except NoNode as error:
@@ -53,10 +54,10 @@ def lines(found: Status) -> list[str]:
         f"coalescer   {found.holder or 'none is at work'}",
         f"machines    {found.machines:,} in {found.plants} plants",
     ]
-    if found.record is None or found.written is None:
+    if not found.records or found.written is None:
         return [*said, "position    nothing is written yet"]
     said.append(
-        f"position    record {found.record:,}, written {found.written:.1f} s ago, {found.behind or 0:.1f} s late"
+        f"position    {told(found.records.values())}, written {found.written:.1f} s ago, {found.behind or 0:.1f} s late"
     )
     said.append(
         f"last flush  {found.rows:,} machines, {found.beats:,} beats ({found.rate or 0:,.0f} a second) of "

@@ -6,6 +6,7 @@ private platform, else from the default below. So a laptop needs no setting and 
 
 import json
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,9 @@ VAR = Path("var")
 ENVIRONMENT_FILE = "bulkhead.env"
 
 MIB = 1024 * 1024
+
+# The topic is part of a column of 63 characters.
+KAFKA = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
 
 Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
@@ -52,6 +56,12 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="RabbitMQ's stream protocol for heartbeats, `rabbitmq-stream://user:password@host:5552/`. Unset: "
         "they are read by AMQP, at about a quarter of the rate.",
+    )
+    heartbeats_source: SecretStr = Field(
+        SecretStr(""),
+        description="Where heartbeats are read, if not from RabbitMQ: a topic of Kafka, "
+        "`kafka://host:9092,host:9092/topic?security.protocol=SASL_SSL&sasl.username=…`, with settings of librdkafka "
+        "(extra `bulkhead[kafka]`).",
     )
     heartbeats_urls: SecretStr = Field(
         SecretStr(""),
@@ -213,6 +223,14 @@ class Settings(BaseSettings):
     def plant_tokens_are_json(cls, tokens: object) -> object:
         """Read the variable here, so that the error says what to write."""
         return _json(tokens, '{"token": "plant"}')
+
+    @field_validator("heartbeats_source")
+    @classmethod
+    def heartbeats_source_is_a_topic(cls, source: SecretStr) -> SecretStr:
+        """Refuse what is no address of a topic."""
+        if source.get_secret_value() and not KAFKA.fullmatch(source.get_secret_value()):
+            raise ValueError("write it as kafka://host:port,host:port/topic, the topic of at most 57 characters")
+        return source
 
     @field_validator("presets", mode="before")
     @classmethod

@@ -46,7 +46,7 @@ def machine(name: str, *values: float, plant: str = "ulm") -> Machine:
 
 
 def flush(before: Position | None, after: Position, *machines: Machine) -> Flush:
-    return Flush(machines, before, after, beats=7, window=1.0, recorded_at=999.0)
+    return Flush(machines, {0: before} if before else {}, {0: after}, beats=7, window=1.0, recorded_at=999.0)
 
 
 FIRST, SECOND, OTHER = Position(10, 111), Position(20, 222), Position(20, 333)
@@ -54,12 +54,12 @@ FIRST, SECOND, OTHER = Position(10, 111), Position(20, 222), Position(20, 333)
 
 def test_given_machines_when_flushed_then_rows_and_position_are_there_and_come_back_as_they_were(url: str) -> None:
     sink = sink_of(url)
-    assert sink.position() is None
+    assert sink.positions() == {}
     many = [machine(f"m{number:05}", 0.1 + number, 1e-9 * number) for number in range(4_100)]
 
     sink.flush(flush(None, FIRST, *many, machine("silent", plant="bern")))
 
-    assert sink.position() == FIRST
+    assert sink.positions() == {0: FIRST}
     assert sink.counts() == {"ulm": 4_100, "bern": 1}
     recalled = sink.recall({"ulm": {each.machine for each in many}, "bern": {"silent", "unknown"}})
     assert len(recalled) == 4_101
@@ -137,7 +137,7 @@ def test_given_a_connection_lost_at_commit_then_it_is_written_once_either_way(ur
 
     flushed = sink.flush(flush(None, FIRST, machine("a", 1.0)))
 
-    assert (flushed.retries, sink.position()) == (1, FIRST)
+    assert (flushed.retries, sink.positions()) == (1, {0: FIRST})
     assert stored(url)["ulm", "a"]["beats"] == 1
 
 
@@ -163,7 +163,7 @@ def test_given_rows_that_the_database_refuses_then_the_others_are_written_with_t
 
     assert (flushed.refused, flushed.retries) == (2, 0)
     assert len(stored(url)) == 50
-    assert sink.position() == FIRST
+    assert sink.positions() == {0: FIRST}
     assert [record.getMessage().partition(" of plant")[0] for record in caplog.records] == [
         "The database refuses machine bad1",
         "The database refuses machine bad2",
@@ -179,7 +179,7 @@ def test_given_more_bad_rows_than_may_be_then_it_stops_and_nothing_is_written(ur
         sink.flush(flush(None, FIRST, machine("good", 1.0), *many))
 
     assert stored(url) == {}
-    assert sink.position() is None
+    assert sink.positions() == {}
 
 
 def test_given_a_database_that_loses_a_race_then_it_is_tried_again_with_growing_pauses(url: str) -> None:
@@ -210,7 +210,7 @@ def test_given_a_database_that_loses_a_race_then_it_is_tried_again_with_growing_
 def test_given_no_node_when_told_to_give_up_then_it_is_said_what_to_check() -> None:
     sink = TableSink(Nodes(["mysql+pymysql://nobody@127.0.0.1:1/x"]), "heartbeats", "me", giving_up=lambda: True)
     with pytest.raises(NoNode, match="Check BULKHEAD_HEARTBEATS_URLS"):
-        sink.position()
+        sink.positions()
 
 
 def test_given_a_first_node_that_is_away_then_the_next_one_is_taken(url: str) -> None:
@@ -224,15 +224,15 @@ def test_given_a_first_node_that_is_away_then_the_next_one_is_taken(url: str) ->
 
 def test_given_a_flush_then_the_status_tells_of_it_and_reset_forgets_the_position(url: str) -> None:
     nodes = Nodes([url])
-    assert read_status(nodes, "heartbeats").record is None
+    assert read_status(nodes, "heartbeats").records == {}
     reset(nodes, "heartbeats")
     sink = sink_of(url, clock=lambda: 1e12)
     sink.flush(flush(None, FIRST, machine("a", 1.0)))
 
     status = read_status(nodes, "heartbeats")
-    assert (status.holder, status.record, status.rows, status.beats, status.rate) == ("me", 10, 1, 7, 7.0)
+    assert (status.holder, status.records, status.rows, status.beats, status.rate) == ("me", {0: 10}, 1, 7, 7.0)
     with pytest.raises(AtWork, match=r"^The coalescer me is at work\. Stop it, and its stand-bys, first\.$"):
         reset(nodes, "heartbeats")
     sink.release()
     reset(nodes, "heartbeats")
-    assert sink.position() is None
+    assert sink.positions() == {}

@@ -22,13 +22,17 @@ from tasks.topology import HEARTBEATS
 from tests.conftest import Broker
 from tests.services.doomed import POINTS
 from tests.services.heartbeats import Plant, expected, publish, stored
+from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
+from workers.coalescer.sources.kafka import OURS
 from workers.coalescer.tables import make_tables
 
 pytestmark = pytest.mark.service
 
 LEASE = 1.0  # seconds, the least there may be
+
+GROUP = str(OURS["group.id"])
 
 Start = Callable[..., Process]
 
@@ -178,6 +182,29 @@ def test_given_a_stream_made_anew_then_the_coalescer_stops_until_it_is_told_to_s
         settings.cache_clear()
     assert (status["machines"], status["plants"], status["retries"]) == (40, 2, 0)
     assert status["holder"] in str(refused[1])
+
+
+def test_given_a_topic_whose_partitions_are_handed_round_in_mid_window_then_nothing_is_lost(
+    start: Start, table: str
+) -> None:
+    with Kafka() as kafka:
+        first = start(heartbeats_source=kafka.url, heartbeats_window="3600")
+        plants = [Plant(name) for name in ("ulm", "bern", "graz", "linz")]
+        sent = kafka.publish([body for plant in plants for body in plant.messages(20)])
+        eventually(lambda: "Reading from" in first.log.read_text(), wanted=True)
+        second = start(heartbeats_source=kafka.url)
+        group = [kafka.member(GROUP), kafka.member(GROUP)]  # they take every partition of the group that bears our name
+        sent += kafka.publish([body for plant in plants for body in plant.messages(20)])
+        for member in group:
+            member.close()
+        assert stored(table) == {}
+
+        first.kill()  # in mid-window: every partition goes to the other one
+        sent += kafka.publish([body for plant in plants for body in plant.messages(20)])
+
+        eventually(lambda: stored(table), expected(sent))
+        assert second.ended() is None
+        assert kafka.committed(GROUP) == {-1001}  # no offset was ever given to Kafka
 
 
 def command_line(*arguments: str) -> tuple[int, str]:

@@ -61,12 +61,13 @@ def test_given_a_node_killed_in_the_middle_of_a_flush_then_the_next_one_has_ever
     assert sink.claim(1000.0, lease=1e9)
     bodies = list(Plant(machines=200).messages(150))
     machines: dict[str, Machine] = {}
-    position, retries = None, 0
+    position: dict[int, Position] = {}
+    retries = 0
     for part in range(3):
         for body in bodies[part::3]:
             for beat in parse(body).beats:
                 machines.setdefault(beat.machine, Machine("ulm", beat.machine)).take(beat)
-        after = Position(part, part)
+        after = {0: Position(part, part)}
         retries += sink.flush(Flush(list(machines.values()), position, after, 0, 1.0, 0.0)).retries
         position = after
 
@@ -78,6 +79,6 @@ def test_given_a_node_killed_in_the_middle_of_a_flush_then_the_next_one_has_ever
     assert stored(galera.urls[0]) == wanted
     with Nodes(galera.urls).connect() as connection:
         assert connection.exec_driver_sql("SELECT @@wsrep_node_name, @@wsrep_sync_wait").one() == ("node0", 3)
-    sink.flush(Flush(list(machines.values()), position, Position(9, 9), 0, 1.0, 0.0))
+    sink.flush(Flush(list(machines.values()), position, {0: Position(9, 9)}, 0, 1.0, 0.0))
     assert [node.status("wsrep_local_cert_failures") for node in galera.nodes] == ["0", "0", "0"]
     assert [node.status("wsrep_local_bf_aborts") for node in galera.nodes] == ["0", "0", "0"]

@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from workers.coalescer import live, sink
 from workers.coalescer.live import Values
 from workers.coalescer.rows import Row
 from workers.coalescer.sink import Flush, Flushed
+from workers.coalescer.sources import choice
 from workers.coalescer.sources.stream import StreamSource
 
 POINTS = ("attaching", "before upsert", "before commit", "after commit", "in redis")
@@ -51,8 +53,8 @@ class DoomedSink(sink.TableSink):
 class DoomedSource(StreamSource):
     """Dies with the connection half made."""
 
-    def open(self, offset: int | None) -> None:
-        super().open(offset)
+    def open(self, offsets: Mapping[int, int]) -> None:
+        super().open(offsets)
         die()
 
 
@@ -67,13 +69,13 @@ class DoomedLive(live.RedisLive):
 def main(point: str) -> int:
     """Run until death."""
     DoomedSink.point = point
-    changed: dict[str, Callable[..., Any]] = {"TableSink": DoomedSink}
+    places: list[tuple[ModuleType, str, type]] = [(entry, "TableSink", DoomedSink)]
     if point == "attaching":
-        changed["StreamSource"] = DoomedSource
+        places.append((choice, "StreamSource", DoomedSource))
     if point == "in redis":
-        changed["RedisLive"] = DoomedLive
-    for name, kind in changed.items():
-        setattr(entry, name, kind)
+        places.append((entry, "RedisLive", DoomedLive))
+    for module, name, kind in places:
+        setattr(module, name, kind)
     return entry.main()
 
 

@@ -14,27 +14,27 @@ import threading
 import time
 from uuid import uuid4
 
+<<<<<<< HEAD
 from tasks import app
 from tasks.broker import connect
 from tasks.heartbeats import declare_stream
 from tasks.logs import configuration
+=======
+>>>>>>> 5d5a22e (Read heartbeats from a topic of Kafka as well, with a position for each partition in the sink's transaction)
 from tasks.settings import Settings, settings
-from tasks.topology import HEARTBEATS
 from workers.coalescer.coalescer import Coalescer
 from workers.coalescer.live import Live, RedisLive, Unwatched
 from workers.coalescer.nodes import Nodes, NoNode
 from workers.coalescer.sink import Fenced, Refused, TableSink
-from workers.coalescer.sources import PositionLost, Source
-from workers.coalescer.sources.amqp import AmqpSource
-from workers.coalescer.sources.stream import StreamSource
+from workers.coalescer.sources import PositionLost
+from workers.coalescer.sources.choice import source_name, source_of
+from workers.coalescer.sources.kafka import Unusable
 from workers.coalescer.window import Window
 
 EX_CONFIG = 78  # sysexits.h
 
 # Seconds that a database which does not answer gets when we are told to stop.
 GRACE = 10.0
-
-DECLARE_TIMEOUT = 5.0  # seconds
 
 logger = logging.getLogger("workers.coalescer")
 
@@ -68,7 +68,7 @@ def main() -> int:
     gc.disable()  # a hundred thousand machines make no cycles, and looking for some would take a tenth of the time
     try:
         build(here, stop).run()
-    except PositionLost as error:
+    except (PositionLost, Unusable) as error:
         logger.critical("%s", error)
         return EX_CONFIG
     except (Fenced, Refused, NoNode) as error:
@@ -81,7 +81,7 @@ def build(here: Settings, stop: Stop) -> Coalescer:
     """The coalescer of these settings. Connects to nothing yet."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
     sink = TableSink(
-        Nodes(here.heartbeats_nodes()), HEARTBEATS, holder, giving_up=stop.out_of_patience, wait=time.sleep
+        Nodes(here.heartbeats_nodes()), source_name(here), holder, giving_up=stop.out_of_patience, wait=time.sleep
     )
 
     def new_window(machines: dict[str, int]) -> Window:
@@ -103,21 +103,6 @@ def build(here: Settings, stop: Stop) -> Coalescer:
         lease=here.heartbeats_lease,
         wait=stop.wait,
     )
-
-
-def source_of(here: Settings) -> Source:
-    """The stream by its own protocol where its address is known, by AMQP otherwise."""
-    url = here.stream_url.get_secret_value()
-    return StreamSource(url, HEARTBEATS, declare) if url else AmqpSource(app)
-
-
-def declare() -> None:
-    """Make the stream if nobody has yet. Raises one of BROKER_ERRORS."""
-    line = connect(app, DECLARE_TIMEOUT)
-    try:
-        declare_stream(line.connection)
-    finally:
-        line.drop()
 
 
 def live_of(here: Settings) -> Live:

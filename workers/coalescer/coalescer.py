@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from tasks.heartbeats import Beat, Malformed, parse
 from workers.coalescer.live import Live
 from workers.coalescer.sink import Fenced, Flush, Flushed, Sink
-from workers.coalescer.sources import Batch, Position, Resume, Source, SourceLost
+from workers.coalescer.sources import Batch, Position, Positions, Resume, Source, SourceLost, told
 from workers.coalescer.window import Names, Window
 
 TICK = 0.1  # seconds that one look at the source may wait
@@ -80,14 +80,14 @@ class Coalescer:
         return False
 
     def _begin(self) -> None:
-        self._read: Position | None = self._sink.position()
-        self._written = self._read
+        self._read: dict[int, Position] = self._sink.positions()
+        self._written = dict(self._read)
         self._window = self._new_window(self._sink.counts())
         self._window_opened = self._renewed_at = self._shown_at = time.monotonic()
         self._recorded_at = 0.0
         self._malformed = self._counted = 0
         self._resume: Resume | None = None
-        logger.info("Reading %s.", f"after record {self._read.offset}" if self._read else "from the oldest record on")
+        logger.info("Reading %s.", f"after {_told(self._read)}" if self._read else "from the oldest record on")
 
     def _step(self) -> None:
         batch = self._take()
@@ -108,7 +108,7 @@ class Coalescer:
         try:
             if self._resume is None:
                 resume = Resume(self._read)
-                self._source.open(resume.offset)
+                self._source.open(resume.offsets)
                 self._resume, self._resume_until = resume, time.monotonic() + RESUME_PATIENCE
             batch = self._source.take(TICK)
         except SourceLost as error:
@@ -137,7 +137,7 @@ class Coalescer:
             self._window.learn(asked, self._sink.recall(asked))
             for plant, beats in strange.items():
                 self._window.fold(plant, beats, batch.at)
-        self._read = batch.position
+        self._read[batch.partition] = batch.position
         self._recorded_at = batch.at
 
     def _refuse(self, error: Malformed) -> None:
@@ -154,13 +154,19 @@ class Coalescer:
         """Hand the window to the writer, unless nothing was read."""
         machines = self._window.close()
         now = time.monotonic()
-        if self._read is not None and self._read != self._written:
+        if self._read != self._written:
             beats = self._window.counted - self._counted
             self._counted = self._window.counted
             seconds = now - self._window_opened
-            flush = Flush(machines, self._written, self._read, beats, seconds, self._recorded_at)
-            self._writing = self._writer.submit(lambda: (flush, self._sink.flush(flush)))
+            flush = Flush(machines, self._written, dict(self._read), beats, seconds, self._recorded_at)
+            self._show(now)
+            self._writing = self._writer.submit(lambda: (flush, self._write(flush)))
         self._window_opened = now
+
+    def _write(self, flush: Flush) -> Flushed:
+        """What is in the table will not be read again, so it is shown before."""
+        self._live.settle()
+        return self._sink.flush(flush)
 
     def _collect(self, *, wait: bool = False) -> None:
         """See what became of the flush, if it has ended. Raises what it raised."""
@@ -168,18 +174,18 @@ class Coalescer:
             return
         flush, flushed = self._writing.result()
         self._writing = None
-        self._written = flush.after
+        self._written = dict(flush.after)
         refused = dict(self._window.refused, malformed=self._malformed)
         self._window.refused.clear()
         self._malformed = 0
         logger.info(
-            "Wrote %d machines, %d beats of %.1f s, in %.3f s with %d retries; record %d, %.1f s old.%s",
+            "Wrote %d machines, %d beats of %.1f s, in %.3f s with %d retries; %s, %.1f s old.%s",
             len(flush.machines) - flushed.refused,
             flush.beats,
             flush.window,
             flushed.seconds,
             flushed.retries,
-            flush.after.offset,
+            _told(flush.after),
             max(0.0, time.time() - flush.recorded_at),
             "".join(f" {kind}: {count}." for kind, count in refused.items() if count),
         )
@@ -203,3 +209,7 @@ class Coalescer:
         self._live.close()
         self._sink.release()
         logger.info("Stopped; everything that was read is written.")
+
+
+def _told(positions: Positions) -> str:
+    return told([position.offset for position in positions.values()])

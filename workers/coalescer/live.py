@@ -57,6 +57,9 @@ class Live(Protocol):
     def show(self, changes: Mapping[Machine, float]) -> None:
         """Show machines with news, and when these came. Returns at once."""
 
+    def settle(self) -> None:
+        """Wait until everything is shown, as long as Redis takes news: what is in the table should be seen, too."""
+
     def close(self) -> None:
         """Show what is left, if that is possible now."""
 
@@ -65,6 +68,9 @@ class Unwatched:
     """For a plant without Redis: nobody looks."""
 
     def show(self, changes: Mapping[Machine, float]) -> None:
+        pass
+
+    def settle(self) -> None:
         pass
 
     def close(self) -> None:
@@ -81,6 +87,8 @@ class RedisLive:
         self._news: dict[str, dict[str, Values]] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._settled = threading.Event()
+        self._settled.set()
         self._stopping = False
         self._away = False
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
@@ -101,7 +109,11 @@ class RedisLive:
         with self._lock:
             for plant, machines in news.items():
                 self._news.setdefault(plant, {}).update(machines)
+            self._settled.clear()
         self._wake.set()
+
+    def settle(self) -> None:
+        self._settled.wait(TIMEOUT)
 
     def close(self) -> None:
         self._stopping = True
@@ -133,6 +145,9 @@ class RedisLive:
             if self._away:
                 logger.info("Live readings go on.")
             self._away = False
+        with self._lock:
+            if self._away or not self._news:
+                self._settled.set()
 
     def _write(self, plant: str, machines: Mapping[str, Values]) -> None:
         everything = list(machines.items())

@@ -36,13 +36,11 @@ machines = Table(
     **_TABLE,
 )
 
-# One row a source: up to where its records are in `machines`, who may write, and how the last flush went.
+# One row a source: who may write, and how the last flush went.
 positions = Table(
     "heartbeat_positions",
     metadata,
     Column("source", String(63), primary_key=True),
-    Column("last_offset", BigInteger),
-    Column("last_mark", BigInteger),
     Column("holder", String(128)),
     Column("lease_until", Double, nullable=False, default=0.0),
     Column("flushed_at", Double),
@@ -52,5 +50,16 @@ positions = Table(
     Column("flush_retries", Integer),
     Column("window_seconds", Float),
     Column("recorded_at", Double),
+    **_TABLE,
+)
+
+# Up to where the records of each partition of a source are in `machines`.
+offsets = Table(
+    "heartbeat_offsets",
+    metadata,
+    Column("source", String(63), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("last_offset", BigInteger, nullable=False),
+    Column("last_mark", BigInteger, nullable=False),
     **_TABLE,
 )

@@ -1,7 +1,7 @@
 """Windows into the table: one transaction each, with the position in the source in it.
 
-The position is compared and set first. So a flush that was repeated after a lost COMMIT is recognised, and a second
-consumer, or one that slept and woke up, cannot write: it is fenced.
+The row of the lease is locked and the position compared first. So a flush that was repeated after a lost COMMIT is
+recognised, and a second consumer, or one that slept and woke up, cannot write: it is fenced.
 """
 
 import logging
@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workers.coalescer import rows
 from workers.coalescer.machine import Machine
 from workers.coalescer.nodes import Nodes, NoNode, is_transient
-from workers.coalescer.schema import machines, positions
-from workers.coalescer.sources import Position
+from workers.coalescer.schema import machines, offsets, positions
+from workers.coalescer.sources import Position, Positions
 
 # Seconds between two tries: doubled each time, and anything between none and all of it.
 FIRST_PAUSE = 0.05
@@ -47,11 +47,11 @@ class Refused(Exception):
 
 
 class Flush(NamedTuple):
-    """What one transaction writes: machines, and the position that they bring us to."""
+    """What one transaction writes: machines, and the position of each partition that they bring us to."""
 
     machines: Sequence[Machine]
-    before: Position | None
-    after: Position
+    before: Positions
+    after: Positions
     beats: int
     window: float  # seconds
     recorded_at: float  # when the broker took the last record
@@ -75,8 +75,8 @@ class Sink(Protocol):
     def release(self) -> None:
         """Let the next one write."""
 
-    def position(self) -> Position | None:
-        """Up to where records have been written; None before the first."""
+    def positions(self) -> dict[int, Position]:
+        """Up to where records of each partition have been written."""
 
     def counts(self) -> dict[str, int]:
         """Machines by plant."""
@@ -128,8 +128,8 @@ class TableSink:
         with self._nodes.connect() as connection, connection.begin():
             connection.execute(update(positions).where(self._mine).values(holder=None, lease_until=0.0))
 
-    def position(self) -> Position | None:
-        return self._patiently(self._position)
+    def positions(self) -> dict[int, Position]:
+        return self._patiently(self._positions)
 
     def counts(self) -> dict[str, int]:
         query = select(machines.c.plant, func.count()).group_by(machines.c.plant)
@@ -160,17 +160,16 @@ class TableSink:
     ) -> int:
         """Number of refused rows."""
         now = self._clock()
-        ours = and_(
-            self._mine,
-            positions.c.last_offset.is_not_distinct_from(flush.before.offset if flush.before else None),
-            positions.c.last_mark.is_not_distinct_from(flush.before.mark if flush.before else None),
-        )
-        moved = update(positions).where(ours)
-        moved = moved.values(last_offset=flush.after.offset, last_mark=flush.after.mark, lease_until=now + self._lease)
-        if connection.execute(moved).rowcount != 1:
-            if self._position(connection, mine=True) == flush.after:
-                return 0  # written before; only the word of it was lost
+        # Whoever writes changes this row first: from here on nobody else does, and what is read next is the latest.
+        locked = update(positions).where(self._mine).values(lease_until=now + self._lease)
+        if connection.execute(locked).rowcount != 1:
             raise Fenced
+        stored = self._positions(connection)
+        if stored == flush.after:
+            return 0  # written before; only the word of it was lost
+        if stored != flush.before:
+            raise Fenced
+        self._move(connection, flush)
         refused: list[tuple[rows.Row, DBAPIError]] = []
         begun = time.perf_counter()
         for start in range(0, len(values), rows.CHUNK):
@@ -189,11 +188,23 @@ class TableSink:
         connection.execute(update(positions).where(self._row).values(facts))
         return len(refused)
 
-    def _position(self, connection: Connection, *, mine: bool = False) -> Position | None:
-        found = connection.execute(
-            select(positions.c.last_offset, positions.c.last_mark).where(self._mine if mine else self._row)
-        ).first()
-        return None if found is None or found[0] is None else Position(found[0], found[1])
+    def _positions(self, connection: Connection) -> dict[int, Position]:
+        query = select(offsets.c.part, offsets.c.last_offset, offsets.c.last_mark)
+        found = connection.execute(query.where(offsets.c.source == self._source))
+        return {part: Position(offset, mark) for part, offset, mark in found}
+
+    def _move(self, connection: Connection, flush: Flush) -> None:
+        """Bring the partitions that were read to their new positions."""
+        moved = {part: new for part, new in flush.after.items() if new != flush.before.get(part)}
+        old = [_values(part, new) for part, new in moved.items() if part in flush.before]
+        new = [_values(part, new) for part, new in moved.items() if part not in flush.before]
+        there = and_(offsets.c.source == self._source, offsets.c.part == bindparam("of"))
+        values: dict[str, Any] = {"last_offset": bindparam("to"), "last_mark": bindparam("mark")}
+        if old:
+            connection.execute(update(offsets).where(there).values(values), old)
+        if new:
+            values |= {"source": self._source, "part": bindparam("of")}
+            connection.execute(insert(offsets).values(values), new)
 
     def _patiently(self, work: Callable[[Connection], T]) -> T:
         """The answer of `work`, in a transaction of its own, tried again as long as trying may help."""
@@ -216,6 +227,10 @@ class TableSink:
             pause = min(FIRST_PAUSE * 2.0**tries, LONGEST_PAUSE) * random.random()
             logger.warning("The table of machines is tried again in %.2f s: %s", pause, reason)
             self._wait(pause)
+
+
+def _values(part: int, position: Position) -> dict[str, int]:
+    return {"of": part, "to": position.offset, "mark": position.mark}
 
 
 def _write_good(connection: Connection, values: Sequence[rows.Row], refused: list[tuple[rows.Row, DBAPIError]]) -> None:

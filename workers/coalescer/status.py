@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from workers.coalescer.nodes import Nodes, NoNode
-from workers.coalescer.schema import machines, positions
+from workers.coalescer.schema import machines, offsets, positions
 
 
 class AtWork(Exception):
@@ -24,8 +24,8 @@ class Status:
     """Ages and lengths are seconds; None where nothing was written yet."""
 
     holder: str | None  # who has the lease, if it is not over
-    record: int | None  # last record that is in the table
-    behind: float | None  # from when the broker took that record until it was written
+    records: Mapping[int, int]  # last record of each partition that is in the table
+    behind: float | None  # from when the broker took the last of them until it was written
     written: float | None  # age of the last flush
     window: float | None
     took: float | None
@@ -47,6 +47,8 @@ def read_status(nodes: Nodes, source: str) -> Status:
     try:
         with nodes.connect() as connection:
             found = connection.execute(select(positions).where(positions.c.source == source)).mappings().first()
+            parts = select(offsets.c.part, offsets.c.last_offset).where(offsets.c.source == source)
+            records = {part: offset for part, offset in connection.execute(parts)}  # noqa: C416 - rows are no pairs
             counted = connection.execute(select(func.count(machines.c.plant.distinct()), func.count())).one()
     except DBAPIError as error:
         raise NoNode(error.orig) from error
@@ -54,7 +56,7 @@ def read_status(nodes: Nodes, source: str) -> Status:
     flushed_at, recorded_at = row.get("flushed_at"), row.get("recorded_at")
     return Status(
         holder=row["holder"] if row and row["lease_until"] > now else None,
-        record=row.get("last_offset"),
+        records=records,
         behind=max(0.0, flushed_at - recorded_at) if flushed_at and recorded_at else None,
         written=now - flushed_at if flushed_at else None,
         window=row.get("window_seconds"),
@@ -72,9 +74,10 @@ def reset(nodes: Nodes, source: str) -> None:
     taken = update(positions).where(positions.c.source == source, positions.c.lease_until <= time.time())
     try:
         with nodes.connect() as connection, connection.begin():
-            done = connection.execute(taken.values(last_offset=None, last_mark=None, holder=None))
+            done = connection.execute(taken.values(holder=None))
             holder = connection.execute(select(positions.c.holder).where(positions.c.source == source)).first()
+            if done.rowcount == 0 and holder is not None:
+                raise AtWork(holder[0])
+            connection.execute(delete(offsets).where(offsets.c.source == source))
     except DBAPIError as error:
         raise NoNode(error.orig) from error
-    if done.rowcount == 0 and holder is not None:
-        raise AtWork(holder[0])

@@ -1,10 +1,10 @@
 """The tables of heartbeats as a set that is migrated alone: they may lie in another database than the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tasks.ledger.database import Database, LedgerUnavailable
-from tasks.ledger.migrate import Book, migrate
+from tasks.ledger.migrate import Book, check_migrated, migrate
 
 BOOK = Book(Path(__file__).parent / "migrations", "heartbeats_version")
 
@@ -14,10 +14,19 @@ def make_tables(urls: Sequence[str]) -> None:
 
     Raises LedgerUnavailable if none answers.
     """
+    _with_first(urls, lambda database: migrate(database, BOOK))
+
+
+def check_tables(urls: Sequence[str]) -> None:
+    """Raises LedgerOutdated unless the tables are those of this version, LedgerUnavailable if no node answers."""
+    _with_first(urls, lambda database: check_migrated(database, BOOK))
+
+
+def _with_first(urls: Sequence[str], work: Callable[[Database], None]) -> None:
     for number, url in enumerate(urls, 1):
         database = Database(url)
         try:
-            return migrate(database, BOOK)
+            return work(database)
         except LedgerUnavailable:
             if number == len(urls):
                 raise

@@ -1,10 +1,12 @@
 """Where beats come from: records in order, each with its offset, from any offset on.
 
-A source knows nothing of what was done with its records. `Resume` sees to it that reading goes on exactly where it
-stopped, or not at all.
+A stream of RabbitMQ is one partition, number 0; a topic of Kafka may be several, each with offsets of its own. A source
+knows nothing of what was done with its records. `Resume` sees to it that reading goes on exactly where it stopped, or
+not at all.
 """
 
 import zlib
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 RESET = "Run `bulkhead heartbeats reset` to go on with what the stream has; beats are still counted once."
@@ -25,12 +27,17 @@ class Position(NamedTuple):
     mark: int
 
 
+Positions = Mapping[int, Position]  # by partition; one that was never read is not there
+
+
 class Batch(NamedTuple):
-    """Records that follow each other, the last one's offset, and when the broker took them (seconds since 1970)."""
+    """Records of one partition that follow each other, the last one's offset, and when the broker took them (seconds
+    since 1970)."""
 
     bodies: list[bytes]
     last: int
     at: float
+    partition: int = 0
 
     @property
     def first(self) -> int:
@@ -46,37 +53,38 @@ class Batch(NamedTuple):
 class Source(Protocol):
     """One stream. Use it from one thread."""
 
-    def open(self, offset: int | None) -> None:
-        """Connect, and begin with the record at `offset`, or with the oldest one. Raises SourceLost."""
+    def open(self, offsets: Mapping[int, int]) -> None:
+        """Connect, and begin each partition at its offset, or with its oldest record. Raises SourceLost."""
 
     def take(self, timeout: float) -> Batch | None:
-        """The next records; None if there are none for so many seconds. Raises SourceLost."""
+        """The next records; None if there are none for so many seconds. Raises SourceLost, and PositionLost where the
+        broker itself says that an offset is not there."""
 
     def close(self) -> None:
         """Disconnect. It may be opened again."""
 
 
 class Resume:
-    """Checks that the first records after opening a source at `position` are what they must be."""
+    """Checks that the first records after opening a source at `positions` are what they must be."""
 
-    def __init__(self, position: Position | None) -> None:
-        self._position = position
+    def __init__(self, positions: Positions) -> None:
+        self._pending = dict(positions)
 
     @property
-    def offset(self) -> int | None:
-        """Where to open the source: at the last record read, which must still be there."""
-        return self._position.offset if self._position else None
+    def offsets(self) -> dict[int, int]:
+        """Where to open the source: at the last record read of each partition, which must still be there."""
+        return {partition: position.offset for partition, position in self._pending.items()}
 
     @property
     def pending(self) -> bool:
-        """Whether that record has yet to be seen."""
-        return self._position is not None
+        """Whether one of those records has yet to be seen."""
+        return bool(self._pending)
 
     def admit(self, batch: Batch) -> Batch:
         """What is new in `batch`, maybe nothing. Raises PositionLost."""
-        if self._position is None:
+        if batch.partition not in self._pending:
             return batch
-        offset, known = self._position
+        offset, known = self._pending[batch.partition]
         if batch.first > offset:
             raise PositionLost(
                 f"Records {offset + 1} to {batch.first - 1} of the stream were removed before they were read: it keeps "
@@ -87,13 +95,24 @@ class Resume:
         index = offset - batch.first
         if mark(batch.bodies[index]) != known:
             raise PositionLost(f"Record {offset} is not the one that was read: the stream was made anew. {RESET}")
-        self._position = None
+        del self._pending[batch.partition]
         return batch._replace(bodies=batch.bodies[index + 1 :])
 
     def nothing_came(self) -> PositionLost:
         """Why nothing comes although a record is known to be there."""
-        offset = self._position.offset if self._position else 0
-        return PositionLost(f"Record {offset} does not exist: the stream was made anew, or lost its end. {RESET}")
+        return no_such_record(next(iter(self.offsets.values())))
+
+
+def no_such_record(offset: int) -> PositionLost:
+    """The record read last is gone, and none came after it."""
+    return PositionLost(f"Record {offset} does not exist: the stream was made anew, or lost its end. {RESET}")
+
+
+def told(offsets: Collection[int]) -> str:
+    """Offsets of all partitions in words, short however many there are."""
+    if len(offsets) == 1:
+        return f"record {max(offsets):,}"
+    return f"records {min(offsets):,} to {max(offsets):,} of {len(offsets)} partitions"
 
 
 def mark(body: bytes) -> int:

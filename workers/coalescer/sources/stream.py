@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -15,7 +15,7 @@ from rstream.exceptions import ServerError
 from rstream.schema import Deliver, MetadataUpdate, OffsetSpec
 
 from tasks.broker import BROKER_ERRORS
-from workers.coalescer.sources import Batch, SourceLost
+from workers.coalescer.sources import Batch, SourceLost, frames
 from workers.coalescer.sources.records import body_of
 
 T = TypeVar("T")
@@ -29,8 +29,9 @@ SUBSCRIPTION = 1
 # Seconds without a record after which the broker is asked whether it is still there: a connection may die in silence.
 PROBE_INTERVAL = 30.0
 
-# rstream reads its socket by 256 bytes, a thousand times for one chunk.
-rstream.connection.CHUNK_SIZE = 64 * 1024
+# Chunks that the broker stored within so many milliseconds are one batch, of at most so many records.
+TOGETHER = 100
+LARGEST = 5_000
 
 # Whatever can go wrong between us and a broker.
 ERRORS = (OSError, ServerError, rstream.connection.ConnectionClosed, TimeoutError, ValueError)
@@ -56,12 +57,13 @@ class StreamSource:
         self._taken: deque[Deliver | None] = deque()
         self._heard_at = 0.0
 
-    def open(self, offset: int | None) -> None:
+    def open(self, offsets: Mapping[int, int]) -> None:
         self.close()
+        frames.install()
         self._loop = asyncio.new_event_loop()
         try:
             self._declare()
-            self._run(self._open(offset))
+            self._run(self._open(offsets.get(0)))
         except BROKER_ERRORS as error:
             self.close()
             raise SourceLost(f"RabbitMQ does not answer: {type(error).__name__} {error}.") from error
@@ -75,18 +77,27 @@ class StreamSource:
             self._taken.extend(self._run(self._next(timeout)))
         now = time.monotonic()
         if self._taken:
-            frame = self._taken.popleft()
-            if frame is None:
-                raise SourceLost(
-                    f"RabbitMQ's stream {self._name} cannot be read: the connection or the stream is gone."
-                )
             self._heard_at = now
-            bodies = [body_of(record) for record in frame.get_messages()]
-            return Batch(bodies, frame.chunk_first_offset + len(bodies) - 1, frame.timestamp / 1000)
+            return self._batch()
         if now - self._heard_at > PROBE_INTERVAL:
             self._run(self._connected().query_leader_and_replicas(self._name))
             self._heard_at = now
         return None
+
+    def _batch(self) -> Batch:
+        """The next chunk, and those that were stored right after it."""
+        first = frame = self._taken.popleft()
+        if first is None or frame is None:
+            raise SourceLost(f"RabbitMQ's stream {self._name} cannot be read: the connection or the stream is gone.")
+        records = frames.records_of(first)
+        while self._taken and len(records) < LARGEST:
+            following = self._taken[0]
+            if following is None or not follows(frame, following) or following.timestamp - first.timestamp > TOGETHER:
+                break
+            frame = following
+            records += frames.records_of(frame)
+            self._taken.popleft()
+        return Batch([body_of(record) for record in records], last_of(frame), frame.timestamp / 1000)
 
     def close(self) -> None:
         if self._loop is None:
@@ -162,6 +173,16 @@ class StreamSource:
 
     async def _lost(self, _news: object) -> None:
         self._frames.put_nowait(None)
+
+
+def last_of(frame: Deliver) -> int:
+    """Offset of a chunk's last record."""
+    return frame.chunk_first_offset + frame.num_records - 1
+
+
+def follows(frame: Deliver, following: Deliver) -> bool:
+    """Whether no record lies between: the broker's own leave holes."""
+    return following.chunk_first_offset == last_of(frame) + 1
 
 
 async def _end(client: Client) -> None:

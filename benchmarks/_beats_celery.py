@@ -1,0 +1,66 @@
+"""The same beats through Celery, for its worker and for the benchmark that fills its queue: a task for every beat, and
+celery-batches, which hands a task a hundred at a time.
+
+The worker is one process (`--pool solo`), bound to a core. It checks and folds each beat as the coalescer does, and
+when the last one is folded writes the seconds since the first one to a file.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from tasks.heartbeats import parse
+from workers.coalescer.window import Window
+
+BROKER_URL = "BENCHMARK_BROKER_URL"
+BEATS = "BENCHMARK_BEATS"
+RESULT = "BENCHMARK_RESULT"
+CORE = "BENCHMARK_CORE"
+
+FLUSH_EVERY = 100
+FLUSH_INTERVAL = 1  # seconds
+
+app = Celery("beats", broker=os.environ[BROKER_URL], set_as_current=False)
+app.conf.task_ignore_result = True
+app.conf.worker_prefetch_multiplier = 10 * FLUSH_EVERY
+app.conf.worker_enable_remote_control = False
+
+window = Window(seconds=3600, limit=1_000_000, memory=200_000, future=1e9, machines={}, clock=time.monotonic)
+begun = 0.0
+
+
+def fold(bodies: list[str]) -> None:
+    """Check and fold messages of one beat each."""
+    global begun
+    if not begun:
+        os.sched_setaffinity(0, {int(os.environ[CORE])})
+        begun = time.perf_counter()
+    now = time.time()
+    for body in bodies:
+        message = parse(body.encode())
+        if strange := window.fold(message.plant, message.beats, now):
+            window.learn({message.plant: [beat.machine for beat in strange]}, ())
+            window.fold(message.plant, strange, now)
+    if window.counted == int(os.environ[BEATS]):
+        Path(os.environ[RESULT]).write_text(str(time.perf_counter() - begun))
+
+
+@app.task(name="one")
+def one(body: str) -> None:
+    """A task a beat."""
+    fold([body])
+
+
+try:
+    from celery_batches import Batches  # type: ignore[import-not-found]
+except ImportError:
+    pass
+else:
+
+    @app.task(name="many", base=Batches, flush_every=FLUSH_EVERY, flush_interval=FLUSH_INTERVAL)
+    def many(requests: list[Any]) -> None:
+        """A task for a hundred messages."""
+        fold([request.args[0] for request in requests])

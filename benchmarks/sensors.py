@@ -1,0 +1,171 @@
+"""4,500 readings a second with people looking: a small JSON file for each machine in one directory, and Redis hashes.
+
+    python -m benchmarks.sensors [--seconds 20]
+
+Starts a Redis of its own; a minute. Both ways write the same readings, 450 each tenth of a second, while two readers
+ask for single machines and one for the whole plant, again and again. Files are written as they must be (a temporary
+one, renamed, so that no reader sees half of one), readings go to Redis as the coalescer sends them. The last line of
+output is one JSON object of milliseconds. The directory is a local one: on a shared file system each of its operations
+is a message to a metadata server on top.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import redis
+
+from benchmarks._services import report, running_redis, scratch, tell
+from tasks.heartbeats import Beat
+from tasks.sensors import plant_key, sensor_key
+from workers.coalescer.live import FIELDS, RedisLive
+from workers.coalescer.machine import Machine
+
+PLANT = "ulm"
+MACHINES = 4_500
+TICKS = 10  # a second
+KEEP = 3600  # seconds
+SINGLE_READERS = 2
+
+Write = Callable[[list[Machine]], None]
+Latencies = list[float]  # seconds
+
+
+def file_of(folder: Path, machine: str) -> Path:
+    """A machine's readings."""
+    return folder / f"{machine}.json"
+
+
+def write_files(folder: Path, machines: list[Machine]) -> None:
+    """A file for each."""
+    for machine in machines:
+        readings = {name: getattr(machine, name, time.time()) for name in FIELDS}
+        temporary = folder / f".{machine.machine}"
+        temporary.write_text(json.dumps(readings))
+        temporary.replace(file_of(folder, machine.machine))
+
+
+def read_file(folder: Path, machine: str) -> object:
+    return json.loads(file_of(folder, machine).read_text())
+
+
+def read_folder(folder: Path) -> object:
+    """Everything that is there."""
+    names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(".json")]
+    return [json.loads((folder / name).read_text()) for name in names]
+
+
+def read_hash(client: redis.Redis, machine: str) -> object:
+    return client.hgetall(sensor_key(PLANT, machine))
+
+
+def read_plant(client: redis.Redis) -> object:
+    """Everything that is there, by pages of a thousand, as the web tier does."""
+    names = [str(name) for name in client.zrange(plant_key(PLANT), 0, -1)]
+    found: list[object] = []
+    for start in range(0, len(names), 1_000):
+        with client.pipeline(transaction=False) as pipe:
+            for name in names[start : start + 1_000]:
+                pipe.hgetall(sensor_key(PLANT, name))
+            found += pipe.execute()
+    return found
+
+
+def reader(where: str, whole: bool, stop: Event, answer: Connection) -> None:
+    """A process that looks until told to stop, a hundred times a second at most, and tells how long each look took."""
+    chance = random.Random(1)
+    client = redis.Redis.from_url(where, decode_responses=True) if where.startswith("redis") else None
+    took: Latencies = []
+    while not stop.is_set():
+        machine = f"press-{chance.randrange(MACHINES):05}"
+        begun = time.perf_counter()
+        if client is None:
+            read_folder(Path(where)) if whole else read_file(Path(where), machine)
+        else:
+            read_plant(client) if whole else read_hash(client, machine)
+        took.append(time.perf_counter() - begun)
+        time.sleep(0.01)
+    answer.send(took)
+
+
+@contextmanager
+def watched(where: str, seen: dict[str, Latencies]) -> Iterator[None]:
+    """Readers look meanwhile; what they saw is in `seen` afterwards."""
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    running = []
+    for kind in (*["read"] * SINGLE_READERS, "plant"):
+        mine, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=reader, args=(where, kind == "plant", stop, theirs))
+        process.start()
+        running.append((kind, process, mine))
+    time.sleep(2)  # until they are there
+    yield
+    stop.set()
+    for kind, process, mine in running:
+        seen.setdefault(kind, []).extend(mine.recv())
+        process.join()
+
+
+def measure(name: str, where: str, write: Write, seconds: int) -> dict[str, float]:
+    """Write at the rate, with readers; how long a tick's readings took to be there, and what the readers saw."""
+    machines = [Machine(PLANT, f"press-{number:05}") for number in range(MACHINES)]
+    for machine in machines:
+        machine.take(Beat(machine.machine, 0, time.time(), "running", 1480.5, 61.2, 2.1))
+    write(machines)
+    seen: dict[str, Latencies] = {}
+    took: Latencies = []
+    size, written = MACHINES // TICKS, 0
+    with watched(where, seen):
+        cpu, begun = time.process_time(), time.perf_counter()
+        for tick in range(seconds * TICKS):
+            due = begun + tick / TICKS
+            time.sleep(max(0.0, due - time.perf_counter()))
+            some = machines[tick % TICKS * size :][:size]
+            for machine in some:
+                machine.take(Beat(machine.machine, tick + 1, time.time(), "running", 1480.5 + tick, 61.2, 2.1))
+            write(some)
+            took.append(time.perf_counter() - due)  # ticks that wait for the one before wait here, too
+            written += len(some)
+        per_second = written / (time.perf_counter() - begun)
+        cpu = time.process_time() - cpu
+    result = {f"{name}_per_second": round(per_second), f"{name}_writer_cpu": round(cpu / seconds, 3)}
+    for kind, latencies in {"tick": took, **seen}.items():
+        cuts = statistics.quantiles(latencies, n=100)
+        result |= {f"{name}_{kind}_p50_ms": round(cuts[49] * 1e3, 2), f"{name}_{kind}_p99_ms": round(cuts[98] * 1e3, 2)}
+    tell(str(result))
+    return result
+
+
+def main() -> None:
+    """Measure both ways and print the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=20, help="of writing, for each way")
+    asked = parser.parse_args()
+    result: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="bulkhead-sensors-") as folder:
+        result |= measure("files", folder, lambda some: write_files(Path(folder), some), asked.seconds)
+    with scratch() as home, running_redis(home) as url:
+        live = RedisLive(url, KEEP)
+
+        def write(some: list[Machine]) -> None:
+            live.show(dict.fromkeys(some, time.time()))
+            live.settle()
+
+        result |= measure("redis", url, write, asked.seconds)
+        live.close()
+    report({**result, "load": round(os.getloadavg()[0], 1)})
+
+
+if __name__ == "__main__":
+    main()

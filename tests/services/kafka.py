@@ -1,0 +1,66 @@
+"""A cluster of Kafka inside this process: librdkafka's own, three brokers on loopback, four partitions a topic."""
+
+import json
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+import confluent_kafka
+
+TOPIC = "heartbeats"
+PARTITIONS = 4
+BROKERS = 3
+JOIN = 20.0  # seconds for a consumer to get its partitions
+
+
+class Kafka:
+    """It lives as long as its first producer. Other processes may read it, too."""
+
+    def __init__(self) -> None:
+        settings = {"bootstrap.servers": "unused:1", "test.mock.num.brokers": BROKERS, "log_level": 0}
+        self._producer: confluent_kafka.Producer | None = confluent_kafka.Producer(settings)
+        brokers = self._producer.list_topics(timeout=10).brokers.values()
+        self.servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+        self.url = f"kafka://{self.servers}/{TOPIC}"
+        self._producer.list_topics(TOPIC, timeout=10)  # makes it
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def publish(self, bodies: Iterable[bytes], *, key: str | None = None) -> list[bytes]:
+        """Publish messages, each until it is confirmed: to the partition of `key`, or of their plant. Returns them."""
+        assert self._producer is not None
+        sent = list(bodies)
+        for body in sent:
+            self._producer.produce(TOPIC, body, key=key or json.loads(body)["plant"])
+        assert self._producer.flush(10) == 0
+        return sent
+
+    def member(self, group: str) -> confluent_kafka.Consumer:
+        """A consumer that has joined a group, and so has got partitions of the topic."""
+        settings = {"bootstrap.servers": self.servers, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+        consumer = confluent_kafka.Consumer(settings)
+        consumer.subscribe([TOPIC])
+        deadline = time.monotonic() + JOIN
+        while not consumer.assignment() and time.monotonic() < deadline:
+            consumer.poll(0.1)
+        assert consumer.assignment()
+        return consumer
+
+    def committed(self, group: str) -> set[int]:
+        """Offsets that a group has committed; -1001 is none."""
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.servers, "group.id": group, "log_level": 0})
+        partitions = [confluent_kafka.TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
+        found = consumer.committed(partitions, timeout=10)
+        consumer.close()
+        return {each.offset for each in found}
+
+    def close(self) -> None:
+        """Every broker is gone at once."""
+        self._producer = None
