@@ -89,6 +89,28 @@ WATCHERS = GaugeMetric("bulkhead_watchers", "Event streams that are open.")
 JOBS = GaugeMetric("bulkhead_jobs", "Jobs in the ledger.", ("state",))
 QUEUE_WAITING = GaugeMetric("bulkhead_queue_waiting", "Messages that wait for a worker.", ("queue",))
 
+# The coalescer, at /metrics of BULKHEAD_COALESCER_METRICS_PORT: told when a window is written.
+FLUSH_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+BEATS = CounterMetric("bulkhead_heartbeats_beats_total", "Heartbeats that are in the table.")
+BEATS_LEFT_OUT = CounterMetric(
+    "bulkhead_heartbeats_left_out_total",
+    "Heartbeats that are not counted: they were before (`repeated`), are ahead of time (`future`) or of a machine too "
+    "many (`stranger`); and messages that are none (`malformed`).",
+    ("reason",),
+)
+BEATS_LAG = GaugeMetric(
+    "bulkhead_heartbeats_lag_seconds", "Age of the last record of the last window when that was in the table."
+)
+BEATS_POSITION = GaugeMetric(
+    "bulkhead_heartbeats_position", "Offset of the last record that is in the table.", ("partition",)
+)
+FLUSH_SECONDS = HistogramMetric(
+    "bulkhead_heartbeats_flush_seconds", "What writing a window took, retries included.", buckets=FLUSH_BUCKETS
+)
+FLUSH_MACHINES = GaugeMetric("bulkhead_heartbeats_flush_machines", "Machines of the last window.")
+FLUSH_REFUSED = CounterMetric("bulkhead_heartbeats_refused_rows_total", "Machines that the database refused to write.")
+FLUSH_RETRIES = CounterMetric("bulkhead_heartbeats_flush_retries_total", "Tries of a window after the first one.")
+
 
 def declared() -> list[Declared]:
     """All of the above, in their order."""

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     heartbeats_lease: float = Field(
         30, ge=1, description="Seconds after which a stand-by takes over from a coalescer that is dead."
     )
+    coalescer_metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port at which the coalescer shows its metrics to Prometheus. 0: nowhere."
+    )
     machines_per_plant: int = Field(
         10_000, ge=1, description="Machines that a plant may have; beats of others are left out."
     )

@@ -193,7 +193,7 @@ def test_given_a_topic_whose_partitions_are_handed_round_in_mid_window_then_noth
         sent = kafka.publish([body for plant in plants for body in plant.messages(20)])
         eventually(lambda: "Reading from" in first.log.read_text(), wanted=True)
         second = start(heartbeats_source=kafka.url)
-        group = [kafka.member(GROUP), kafka.member(GROUP)]  # they take every partition of the group that bears our name
+        group = kafka.members(GROUP, 2)  # they take every partition of the group that bears our name
         sent += kafka.publish([body for plant in plants for body in plant.messages(20)])
         for member in group:
             member.close()

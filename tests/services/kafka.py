@@ -42,16 +42,18 @@ class Kafka:
         assert self._producer.flush(10) == 0
         return sent
 
-    def member(self, group: str) -> confluent_kafka.Consumer:
-        """A consumer that has joined a group, and so has got partitions of the topic."""
+    def members(self, group: str, count: int) -> list[confluent_kafka.Consumer]:
+        """Consumers that have joined a group, and so have got partitions of the topic."""
         settings = {"bootstrap.servers": self.servers, "group.id": group, "enable.auto.commit": False, "log_level": 0}
-        consumer = confluent_kafka.Consumer(settings)
-        consumer.subscribe([TOPIC])
+        consumers = [confluent_kafka.Consumer(settings) for _ in range(count)]
+        for consumer in consumers:
+            consumer.subscribe([TOPIC])
         deadline = time.monotonic() + JOIN
-        while not consumer.assignment() and time.monotonic() < deadline:
-            consumer.poll(0.1)
-        assert consumer.assignment()
-        return consumer
+        while not all(consumer.assignment() for consumer in consumers) and time.monotonic() < deadline:
+            for consumer in consumers:
+                consumer.poll(0.1)
+        assert all(consumer.assignment() for consumer in consumers)
+        return consumers
 
     def committed(self, group: str) -> set[int]:
         """Offsets that a group has committed; -1001 is none."""

@@ -14,16 +14,11 @@ import threading
 import time
 from uuid import uuid4
 
-<<<<<<< HEAD
-from tasks import app
-from tasks.broker import connect
-from tasks.heartbeats import declare_stream
 from tasks.logs import configuration
-=======
->>>>>>> 5d5a22e (Read heartbeats from a topic of Kafka as well, with a position for each partition in the sink's transaction)
 from tasks.settings import Settings, settings
 from workers.coalescer.coalescer import Coalescer
 from workers.coalescer.live import Live, RedisLive, Unwatched
+from workers.coalescer.metrics import UNOBSERVED, Metrics, Observer
 from workers.coalescer.nodes import Nodes, NoNode
 from workers.coalescer.sink import Fenced, Refused, TableSink
 from workers.coalescer.sources import PositionLost
@@ -102,7 +97,17 @@ def build(here: Settings, stop: Stop) -> Coalescer:
         stopping=stop.asked,
         lease=here.heartbeats_lease,
         wait=stop.wait,
+        observer=observer_of(here),
     )
+
+
+def observer_of(here: Settings) -> Observer:
+    """Metrics where they have a port."""
+    if not here.coalescer_metrics_port:
+        return UNOBSERVED
+    metrics = Metrics()
+    metrics.serve(here.coalescer_metrics_port)
+    return metrics
 
 
 def live_of(here: Settings) -> Live:

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from tasks.heartbeats import Beat, Malformed, parse
 from workers.coalescer.live import Live
+from workers.coalescer.metrics import UNOBSERVED, Observer
 from workers.coalescer.sink import Fenced, Flush, Flushed, Sink
 from workers.coalescer.sources import Batch, Position, Positions, Resume, Source, SourceLost, told
 from workers.coalescer.window import Names, Window
@@ -42,6 +43,7 @@ class Coalescer:
         stopping: Callable[[], bool],
         lease: float,
         wait: Callable[[float], object] = time.sleep,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._source = source
         self._sink = sink
@@ -50,6 +52,7 @@ class Coalescer:
         self._stopping = stopping
         self._lease = lease
         self._wait = wait
+        self._observer = observer
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sink")
         self._writing: Future[tuple[Flush, Flushed]] | None = None
         self._renewing: Future[bool] | None = None
@@ -178,6 +181,7 @@ class Coalescer:
         refused = dict(self._window.refused, malformed=self._malformed)
         self._window.refused.clear()
         self._malformed = 0
+        self._observer.wrote(flush, flushed, refused)
         logger.info(
             "Wrote %d machines, %d beats of %.1f s, in %.3f s with %d retries; %s, %.1f s old.%s",
             len(flush.machines) - flushed.refused,
