@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from tasks.ledger import rows
 from tasks.ledger.database import Database
-from tasks.ledger.jobs import as_job
 from tasks.ledger.schema import attempts, jobs
 from tasks.ledger.states import (
+    DEAD_ALREADY,
     FINAL,
     OUT_OF_MEMORY,
     UNEXPLAINED,
-    WAITING,
     Attempt,
     Claim,
     Granted,
@@ -62,10 +62,10 @@ class Attempts:
         """
 
         def change(connection: Connection) -> Claim:
-            known = _locked(connection, job.id)
+            known = rows.locked(connection, job.id)
             if known is None:
                 connection.execute(insert(jobs).values(asdict(replace(job, state=State.QUEUED, updated_at=now))))
-                known = _locked(connection, job.id)
+                known = rows.locked(connection, job.id)
                 assert known is not None  # noqa: S101 -- inserted in this transaction
             if (known.tenant, known.source) != (job.tenant, job.source):
                 return Taken(known)
@@ -80,7 +80,7 @@ class Attempts:
                     return Settled(known)
             if known.queue == LARGE != job.queue:
                 return Moved(known)
-            return Granted(_begin(connection, known, holder, now, lease))
+            return Granted(rows.begin(connection, known, holder, now, lease))
 
         try:
             return self._database.write(change)
@@ -90,13 +90,13 @@ class Attempts:
     def renew(self, job_id: str, attempt: int, *, now: float, lease: float) -> bool:
         """Hold the job for another lease. False: the attempt was fenced out or the job was cancelled."""
         return self._database.write(
-            lambda connection: _set(connection, job_id, attempt, lease_until=now + lease, updated_at=now)
+            lambda connection: rows.amend(connection, job_id, attempt, lease_until=now + lease, updated_at=now)
         )
 
     def note_plan(self, job_id: str, attempt: int, *, digest: str, size: int, plan: dict[str, Any]) -> bool:
         """Record what was read from the source's header."""
         return self._database.write(
-            lambda connection: _set(connection, job_id, attempt, digest=digest, size=size, plan=plan)
+            lambda connection: rows.amend(connection, job_id, attempt, digest=digest, size=size, plan=plan)
         )
 
     def succeed(
@@ -122,9 +122,9 @@ class Attempts:
         def change(connection: Connection) -> bool:
             values = {"state": State.QUEUED, "holder": None, "lease_until": None, "published_at": None}
             elsewhere = {"queue": queue} if queue else {}
-            if not _set(connection, job_id, attempt, updated_at=now, **values, **elsewhere):
+            if not rows.amend(connection, job_id, attempt, updated_at=now, **values, **elsewhere):
                 return False
-            _end(connection, job_id, attempt, Outcome.RELEASED, now, cause=cause, story=story)
+            rows.end(connection, job_id, attempt, Outcome.RELEASED, now, cause=cause, story=story)
             return True
 
         return self._database.write(change)
@@ -143,11 +143,13 @@ class Attempts:
     ) -> State | None:
         """A worker child died at the job: count the death and decide. Answers the job's state, None if unknown.
 
-        Explains, too, an attempt that was closed as unexplained before the word of its death came through.
+        Explains, too, an attempt that was closed as unexplained before the word of its death came through. If that
+        makes the last death allowed, the job is dead at once, and an attempt that began meanwhile no longer counts. A
+        settled job stays as it was settled.
         """
 
         def change(connection: Connection) -> State | None:
-            job = _locked(connection, job_id)
+            job = rows.locked(connection, job_id)
             if job is None:
                 return None
             ours = attempts.c.holder.startswith(f"{host}:{pid}:", autoescape=True)
@@ -162,22 +164,18 @@ class Attempts:
                 return job.state
             if number == job.attempt and job.state is State.RUNNING:
                 return self._close(connection, job, cause, story, now=now, causal=causal, facts=facts).state
-            _end(connection, job_id, number, Outcome.DIED, now, cause=cause, story=story, facts=facts)
-            if not causal:
+            rows.end(connection, job_id, number, Outcome.DIED, now, cause=cause, story=story, facts=facts)
+            if not causal or job.state in FINAL:
                 return job.state
-            # It was counted as a loss when it was closed. Whoever runs the job by now may finish.
-            explained = replace(job, deaths=job.deaths + 1, losses=max(0, job.losses - 1))
-            if job.state in WAITING:
-                explained = self._decide(explained, cause, story, number, now)
-            return _save(connection, explained).state
+            return self._count_late(connection, job, cause, story, number, now).state
 
         return self._database.write(change)
 
     def history(self, job_id: str) -> list[Attempt]:
         """The attempts at a job, first to last."""
         query = select(attempts).where(attempts.c.job == job_id).order_by(attempts.c.number)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in rows]
+        found = self._database.read(lambda connection: connection.execute(query).all())
+        return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in found]
 
     def durations(self, queue: str, limit: int = 10_000) -> list[float]:
         """Seconds that the last successful attempts at jobs of the queue took."""
@@ -206,8 +204,22 @@ class Attempts:
         decided = self._decide(counted, cause, story, job.attempt, now)
         if decided.queue != job.queue:
             story = f"{story} It goes on in {decided.queue}, inside a larger fence."
-        _end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story, facts=facts)
-        return _save(connection, decided)
+        rows.end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story, facts=facts)
+        return rows.save(connection, decided)
+
+    def _count_late(self, connection: Connection, job: Job, cause: str, story: str, attempt: int, now: float) -> Job:
+        """Count a death that was taken for a loss when its attempt was closed. Whoever runs the job may go on with it,
+        unless it is dead by this.
+        """
+        counted = replace(job, deaths=job.deaths + 1, losses=max(0, job.losses - 1))
+        decided = self._decide(counted, cause, story, attempt, now)
+        if job.state is not State.RUNNING:
+            return rows.save(connection, decided)
+        if decided.state is not State.DEAD:
+            return rows.save(connection, counted)
+        needless = f"The death of attempt {attempt}, of which word came late, was the last one allowed."
+        rows.end(connection, job.id, job.attempt, Outcome.CANCELLED, now, cause=DEAD_ALREADY, story=needless)
+        return rows.save(connection, decided)
 
     def _decide(self, job: Job, cause: str, story: str, attempt: int, now: float) -> Job:
         """The job as it is after the death of `attempt`, which is counted already: it waits again, or is dead.
@@ -219,6 +231,10 @@ class Attempts:
             hopeless, queue = after_memory_death(deaths=job.deaths, queue=queue, large_lane=self._large_lane)
         state = after_death(deaths=job.deaths, losses=job.losses, max_deaths=self._max_deaths)
         dead = hopeless or state is State.DEAD
+        late = attempt != job.attempt
+        end = (
+            "Word of that came late; it was the last death allowed." if late else f"Attempt {attempt} was the last one."
+        )
         return replace(
             job,
             state=State.DEAD if dead else state,
@@ -228,7 +244,7 @@ class Attempts:
             lease_until=None,
             updated_at=now,
             finished_at=now if dead else None,
-            error={"code": cause, "detail": f"{story} Attempt {attempt} was the last one."} if dead else None,
+            error={"code": cause, "detail": f"{story} {end}"} if dead else None,
         )
 
     def _settle(
@@ -244,55 +260,9 @@ class Attempts:
     ) -> bool:
         def change(connection: Connection) -> bool:
             settled = {"state": state, "finished_at": now, "updated_at": now, "holder": None, "lease_until": None}
-            if _set(connection, job_id, attempt, **settled, **values):
-                _end(connection, job_id, attempt, outcome, now, facts=facts)
+            if rows.amend(connection, job_id, attempt, **settled, **values):
+                rows.end(connection, job_id, attempt, outcome, now, facts=facts)
                 return True
-            return _already(connection, job_id, attempt, state)
+            return rows.is_settled_by(connection, job_id, attempt, state)
 
         return self._database.write(change)
-
-
-def _locked(connection: Connection, job_id: str) -> Job | None:
-    return as_job(connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none())
-
-
-def _save(connection: Connection, job: Job) -> Job:
-    values = {key: value for key, value in asdict(job).items() if key != "id"}
-    connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
-    return job
-
-
-def _begin(connection: Connection, job: Job, holder: str, now: float, lease: float) -> Job:
-    begun = replace(
-        job, state=State.RUNNING, attempt=job.attempt + 1, holder=holder, lease_until=now + lease, updated_at=now
-    )
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job.id)
-        .values(state=begun.state, attempt=begun.attempt, holder=holder, lease_until=begun.lease_until, updated_at=now)
-    )
-    connection.execute(
-        insert(attempts).values(
-            job=job.id, number=begun.attempt, holder=holder, started_at=now, outcome=Outcome.RUNNING
-        )
-    )
-    return begun
-
-
-def _set(connection: Connection, job_id: str, attempt: int, **values: Any) -> bool:
-    current = (jobs.c.id == job_id) & (jobs.c.attempt == attempt) & (jobs.c.state == State.RUNNING)
-    return connection.execute(update(jobs).where(current).values(values)).rowcount == 1
-
-
-def _already(connection: Connection, job_id: str, attempt: int, state: State) -> bool:
-    """Whether this very attempt said so before: its word was committed, but the answer was lost on the way."""
-    same = (jobs.c.id == job_id) & (jobs.c.attempt == attempt) & (jobs.c.state == state)
-    return connection.execute(select(jobs.c.id).where(same)).first() is not None
-
-
-def _end(connection: Connection, job_id: str, attempt: int, outcome: Outcome, now: float, **values: Any) -> None:
-    connection.execute(
-        update(attempts)
-        .where(attempts.c.job == job_id, attempts.c.number == attempt)
-        .values(outcome=outcome, ended_at=now, **values)
-    )

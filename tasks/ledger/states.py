@@ -43,6 +43,9 @@ class Outcome(StrEnum):
 # An attempt whose worker vanished without a word about why. A death note that comes late may still explain it.
 UNEXPLAINED = "worker-lost"
 
+# An attempt that was under way when word of an earlier one's death, the last one allowed, came late.
+DEAD_ALREADY = "dead-already"
+
 # The cause of death that a larger fence may help against.
 OUT_OF_MEMORY = "out-of-memory"
 

@@ -547,7 +547,59 @@ def test_given_a_late_note_that_makes_the_last_death_allowed_then_a_waiting_job_
     die(ledger, job, 900, causal=True)
 
     assert [die(ledger, job, 100), die(ledger, job, 101)] == [State.QUEUED, State.DEAD]
-    assert "Attempt 2 was the last one." in (found(ledger, job).error or {})["detail"]
+    assert found(ledger, job).error == {"code": "crash", "detail": LAST_BUT_LATE}
+
+
+LAST_BUT_LATE = "Native code crashed it with SIGSEGV. Word of that came late; it was the last death allowed."
+
+
+def test_given_a_late_note_that_makes_the_last_death_allowed_then_the_attempt_that_runs_by_now_no_longer_counts(
+    ledger: Ledger,
+) -> None:
+    job = accepted(ledger)
+    for number in range(1, MAX_DEATHS):
+        granted(ledger, job, f"{HOST}:{100 + number}:1")
+        die(ledger, job, 100 + number)
+    granted(ledger, job, BOB)
+    newer = granted(ledger, job, EVE, T0 + LEASE).attempt
+
+    assert die(ledger, job, 100) is State.DEAD
+
+    known = found(ledger, job)
+    assert (known.deaths, known.losses, known.holder) == (MAX_DEATHS, 0, None)
+    assert known.error == {"code": "crash", "detail": LAST_BUT_LATE}
+    assert not ledger.attempts.renew(job.id, newer, now=T0 + LEASE, lease=LEASE)
+    assert not ledger.attempts.succeed(job.id, newer, now=T0 + LEASE, artifact="a" * 64)
+    last = ledger.attempts.history(job.id)[-1]
+    assert (last.number, last.outcome, last.cause) == (newer, Outcome.CANCELLED, "dead-already")
+    assert last.story == "The death of attempt 3, of which word came late, was the last one allowed."
+
+
+def test_given_a_job_that_succeeded_meanwhile_when_a_late_note_comes_then_it_explains_and_changes_nothing_else(
+    ledger: Ledger,
+) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+    granted(ledger, job, EVE, T0 + LEASE)
+    ledger.attempts.succeed(job.id, 2, now=T0 + LEASE, artifact="a" * 64)
+    settled = found(ledger, job)
+
+    assert die(ledger, job, 100) is State.SUCCEEDED
+
+    assert found(ledger, job) == settled
+    assert [attempt.cause for attempt in ledger.attempts.history(job.id)] == ["crash", None]
+
+
+def test_given_a_dead_job_when_a_late_note_comes_then_its_deaths_stay_bounded(ledger: Ledger) -> None:
+    job = accepted(ledger)
+    granted(ledger, job, BOB)
+    for number in range(1, MAX_DEATHS + 1):
+        granted(ledger, job, f"{HOST}:{100 + number}:1", T0 + LEASE)
+        die(ledger, job, 100 + number)
+
+    assert die(ledger, job, 100) is State.DEAD
+
+    assert found(ledger, job).deaths == MAX_DEATHS
 
 
 def test_a_death_at_a_job_or_of_a_child_that_is_unknown_changes_nothing(ledger: Ledger) -> None:

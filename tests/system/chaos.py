@@ -59,14 +59,14 @@ def plan_kills(counts: Mapping[str, int], seed: int) -> list[Kill]:
 
 @dataclass
 class Chaos:
-    """Runs a plan against the processes of each kind; `child` kills a child of one of the `worker` processes, one of
-    those `at_work` if it can be had.
+    """Runs a plan against the processes of each kind; `child` kills a child of one of the `worker` processes: any, or
+    one of those `at_work`, where it is told who they are and can have one.
 
     `tell` receives a line for each event. Use it in the main thread, as `Process` demands.
     """
 
     processes: Mapping[str, Sequence[Victim]]
-    at_work: Callable[[], set[int]]
+    at_work: Callable[[], set[int]] | None
     tell: Callable[[str], None]
     chance: random.Random
     killed: Counter[str] = field(default_factory=Counter)
@@ -113,7 +113,7 @@ class Chaos:
         until = time.monotonic() + AIM
         while True:
             children = {child.pid for parent in parents for child in _children(parent)}
-            busy = children & self.at_work()
+            busy = children & self.at_work() if self.at_work else children
             if busy or time.monotonic() >= until:
                 return sorted(busy or children)
             self.calm(TICK)

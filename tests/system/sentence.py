@@ -13,8 +13,11 @@ from tests.system.verdict import every_job, outputs
 DEATHS = 3
 DESERVED = {BOMB: "out-of-memory", HANG: "time-limit"}
 
-# Causes that are not the job's fault.
-INNOCENT = frozenset({"killed", "worker-lost"})
+# How an attempt ends that somebody else interrupted: it says nothing about the job. Of the others, all that a bomb or
+# a hang may have: one more than its deaths, which was under way when word of the last one came late.
+INTERRUPTED = frozenset({"killed", "worker-lost", "store"})
+LATE = "dead-already"
+ATTEMPTS = DEATHS + 1
 
 
 @dataclass
@@ -34,6 +37,7 @@ def pronounce(ledger: Ledger, store: Path, promised: Mapping[str, str]) -> Sente
     ended: Counter[str] = Counter()
     attempts: Counter[str] = Counter()
     most: dict[str, int] = {}
+    own: dict[str, int] = {}
     for job_id in promised.keys() & jobs:
         job, history, kind = jobs[job_id], ledger.attempts.history(job_id), promised[job_id]
         ended[f"{kind or 'good'}: {job.state}"] += 1
@@ -41,11 +45,13 @@ def pronounce(ledger: Ledger, store: Path, promised: Mapping[str, str]) -> Sente
         faults = _of_mischief(job, history, DESERVED[kind]) if kind else _of_good(job, history, store)
         sentence.broken += [f"{kind or 'good'} job {job_id}: {fault}" for fault in faults]
         most[kind or "good"] = max(most.get(kind or "good", 0), len(history))
+        own[kind or "good"] = max(own.get(kind or "good", 0), len(_own(history)))
     sentence.counts = {
         "promised": len(promised),
         "ended": dict(sorted(ended.items())),
         "attempts": dict(attempts.most_common()),
         "most_attempts_at_a_job": most,
+        "most_that_nobody_interrupted": own,
     }
     return sentence
 
@@ -61,17 +67,30 @@ def _of_good(job: Job, history: list[Attempt], store: Path) -> list[str]:
 
 def _of_mischief(job: Job, history: list[Attempt], cause: str) -> list[str]:
     faults = []
-    # A parent that is killed right after its child tells of that death late, while the next attempt runs already. That
-    # one may finish, so it may be one death more, and its end is the last one.
-    if job.state is not State.DEAD or job.deaths not in (DEATHS, DEATHS + 1):
+    if job.state is not State.DEAD or job.deaths != DEATHS:
         faults.append(f"it is {job.state} with {job.deaths} deaths")
-    if (job.error or {}).get("code") not in {cause, history[-1].cause}:
+    if (job.error or {}).get("code") != cause:
         faults.append(f"its error is {job.error}")
     if sum(each.cause == cause for each in history) != job.deaths:
         faults.append(f"not all of its {job.deaths} deaths were put down to {cause}: {_told(history)}")
-    if wrong := [each for each in history if each.cause not in INNOCENT | {cause}]:
+    if len(_own(history)) > ATTEMPTS:
+        faults.append(f"it took {len(_own(history))} attempts that nobody interrupted: {_told(history)}")
+    if wrong := [each for each in history if each.cause not in INTERRUPTED | {cause, LATE}]:
         faults.append(f"it has another cause: {_told(wrong)}")
+    faults += [f"its story is wrong: {each.story}" for each in history if each.cause == cause and not _true(each)]
     return faults
+
+
+def _own(history: list[Attempt]) -> list[Attempt]:
+    """The attempts that nobody else interrupted."""
+    return [each for each in history if each.cause not in INTERRUPTED]
+
+
+def _true(attempt: Attempt) -> bool:
+    """Whether the story of a death of the job's own making names the attempt, the end and where it was."""
+    did = {"out-of-memory": "was killed by the kernel at ", "time-limit": "was stopped at its time limit of "}
+    said = attempt.story or ""
+    return said.startswith(f"Attempt {attempt.number} {did[attempt.cause or '']}") and " while " in said
 
 
 def _told(history: list[Attempt]) -> str:

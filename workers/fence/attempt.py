@@ -39,6 +39,10 @@ T = TypeVar("T")
 # many seconds the message is let go; when the lease runs out, upkeep publishes the job again.
 HELD_PATIENCE = 2.0
 
+# How often to look (seconds). A holder that is found gone twice has a parent that is gone, too, or it would be
+# explained by now: a parent that lives notes a death within milliseconds.
+HELD_INTERVAL = 0.1
+
 # A ledger that is away is waited for, since nothing can be done without it, but no longer than this (seconds): then
 # the message goes back to its queue, and the time limit starts anew.
 LEDGER_PATIENCE = 60.0
@@ -196,16 +200,25 @@ def patiently(call: Callable[[], T]) -> T:
 
 
 def _claim(bench: Bench, job: Job) -> Claim:
-    deadline = time.monotonic() + HELD_PATIENCE
+    seen_gone: set[str] = set()
+
+    def vanished(holder: str) -> bool:
+        """Whether a holder was gone at the look before, too: its parent had time to note why."""
+        if not is_gone(holder):
+            return False
+        known = holder in seen_gone
+        seen_gone.add(holder)
+        return known
 
     def claim() -> Claim:
         notes.carry(bench.settings.var, bench.ledger)
         return bench.ledger.attempts.claim(
-            job, holder=bench.holder, now=time.time(), lease=bench.settings.lease_seconds, is_gone=is_gone
+            job, holder=bench.holder, now=time.time(), lease=bench.settings.lease_seconds, is_gone=vanished
         )
 
+    deadline = time.monotonic() + HELD_PATIENCE
     while isinstance(answer := patiently(claim), Held) and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(HELD_INTERVAL)
     return answer
 
 

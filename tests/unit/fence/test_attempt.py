@@ -1,6 +1,7 @@
 """One attempt from claim to its end, on a real SQLite ledger with nobody to tell progress to."""
 
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from workers.fence import attempt as module
 from workers.fence import bench as bench_module
 from workers.fence.attempt import Done, GiveBack, JobError, Running, attempt, patiently
 from workers.fence.bench import Bench
-from workers.fence.holder import me
+from workers.fence.causes import Cause
+from workers.fence.holder import boot, me, started
+from workers.fence.notes import Note, write
 
 ID = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
 JOB = Job(ID, "acme", State.QUEUED, "sources/acme/x", "", {}, created_at=1.0, updated_at=1.0)
@@ -179,6 +182,28 @@ def test_a_job_that_another_worker_holds_is_let_go_after_a_little_patience(
     attempt(bench, JOB, raising(AssertionError("worked on a held job")))
 
     assert job_of(bench) == claim.job
+
+
+@pytest.mark.parametrize(
+    ("notes_after", "first"),
+    [(0.05, (Outcome.DIED, Cause.TIME_LIMIT)), (60, (Outcome.DIED, "worker-lost"))],
+    ids=["its parent explains it", "its parent is gone as well"],
+)
+def test_given_a_holder_that_is_gone_when_its_job_is_claimed_then_its_parent_has_a_moment_to_say_why(
+    bench: Bench, notes_after: float, first: tuple[Outcome, str]
+) -> None:
+    child = subprocess.Popen(["true"])
+    holder = f"{boot()}:{child.pid}:{started(child.pid)}"
+    bench.ledger.attempts.claim(JOB, holder=holder, now=time.time(), lease=60)
+    child.wait()
+    note = Note(JOB.id, boot(), child.pid, time.time(), Cause.TIME_LIMIT, "It was still running.")
+    parent = threading.Timer(notes_after, write, args=(bench.settings.var, note))
+    parent.start()
+
+    attempt(bench, JOB, done)
+
+    parent.cancel()
+    assert ends(bench) == [first, (Outcome.SUCCEEDED, None)]
 
 
 def test_work_longer_than_a_lease_keeps_the_job_and_a_cancelled_job_stops_it(bench: Bench) -> None:
