@@ -99,7 +99,9 @@ def bulkhead(
 
 def main() -> None:
     """Run the command line. The one place where errors become sentences and exit codes."""
-    signal.signal(signal.SIGTERM, _leave)
+    # SIGINT as well: where a script started us in the background it is ignored, and Python would leave it at that.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     try:
         app()
     except Exception as error:

@@ -1,18 +1,24 @@
-"""How long a preview takes while tiles are being cut: in a lane of its own, and in the one queue that it would share.
+"""How long a preview takes beside a backlog of tiles: in a lane of its own, and in the one queue that it would share.
 
-    python -m benchmarks.lanes [--previews 20] [--tiles 12] [--rounds 3]
+    python -m benchmarks.lanes [--previews 100] [--rounds 3] [--minutes 40]
 
-Two workers: one a lane, or both on one queue. A round measures previews one after another on an idle platform, and
-again behind a backlog of tiles that lasts longer than they do. The last line is one JSON object: medians over the
-rounds of p50 and p99 in milliseconds, and how many sheets were left when the last preview was done: at least one in a
-lane of their own, else ask for more of them.
+Two workers, a lane each. A round measures previews one after another while the tile worker is idle, and again while it
+works on a backlog that would keep it for 40 minutes. Then both workers serve one queue, and a preview waits behind a
+few sheets in it. The last line is one JSON object: medians over the rounds of p50 and p99 in milliseconds, from the
+acceptance of a preview to its end; `p99_ratio`, the median of the rounds' own; seconds that a sheet takes, and sheets
+in the backlog; and `shared_ms`, what the preview took behind `shared_sheets` in the one queue.
 """
 
 import argparse
+import os
 import sys
 import time
+import uuid
+from math import ceil
 from pathlib import Path
 from statistics import median
+
+from kombu import Connection
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -25,7 +31,16 @@ from tests.services.platform import Platform, delete_queues
 # Lines of the drawings, and pixels of the sheet that is cut into tiles: some 0.1 s, and some seconds.
 PREVIEW_LINES = 200
 SHEET_LINES = 20_000
-SHEET = RenderOptions(width=6000, tiles=True)
+SHEET_WIDTH = 6000
+
+# Sheets before the preview in the one queue: enough to tell what more would cost.
+SHARED_SHEETS = 4
+
+# Workers hear within a third of a lease that their job was cancelled (seconds).
+LEASE = 1
+
+# Seconds within which any job here ends.
+PATIENCE = 600.0
 
 
 def preview(sent: Renders) -> float:
@@ -34,49 +49,79 @@ def preview(sent: Renders) -> float:
     sent.accept(message)
     started = time.time()
     sent.publish(message)
-    return 1000 * ((sent.finished(message.job, timeout=600).finished_at or 0) - started)
+    return 1000 * ((sent.finished(message.job, timeout=PATIENCE).finished_at or 0) - started)
 
 
 def sheets(sent: Renders, count: int, queue: str) -> list[str]:
-    """Have so many sheets cut; answers their jobs' ids."""
-    messages = [sent.make(SHEET_LINES).model_copy(update={"options": SHEET}) for _ in range(count)]
-    for message in messages:
+    """Have so many sheets cut; answers their jobs' ids. All are of one drawing, but of different widths."""
+    drawing = sent.make(SHEET_LINES)
+    jobs = [str(uuid.uuid4()) for _ in range(count)]
+    for number, job in enumerate(jobs):
+        options = RenderOptions(width=SHEET_WIDTH + number, tiles=True)
+        message = drawing.model_copy(update={"job": job, "options": options})
         sent.accept(message, queue=queue)
         sent.publish(message, queue)
-    return [message.job for message in messages]
+    return jobs
 
 
-def measure(sent: Renders, previews: int, tiles: int, queue: str) -> dict[str, float]:
-    """Milliseconds of previews on an idle platform and behind a backlog of tiles, and what is left of that."""
-    idle = [preview(sent) for _ in range(previews)]
-    backlog = sheets(sent, tiles, queue)
-    sent.child_at(backlog[0], timeout=600)
-    behind = [preview(sent) for _ in range(previews)]
-    left = sum(sent.find(job).finished_at is None for job in backlog)
-    for job in backlog:
-        sent.ledger.jobs.cancel(job, time.time(), error={"code": "cancelled", "detail": "Measured."})
-    return {
-        **{f"idle_{name}": value for name, value in percentiles(idle).items()},
-        **{f"behind_{name}": value for name, value in percentiles(behind).items()},
-        "sheets_left": left,
-    }
+def forget(sent: Renders, jobs: list[str], queue: str) -> int:
+    """Cancel what is left of these jobs; answers how many."""
+    with Connection(sent.platform.broker_url) as connection, connection.channel() as channel:
+        channel.queue_purge(queue)
+    cancelled = [
+        sent.ledger.jobs.cancel(job, time.time(), error={"code": "cancelled", "detail": "Measured."}) for job in jobs
+    ]
+    time.sleep(2 * LEASE)
+    return sum(cancelled)
 
 
-def run(home: Path, broker_url: str, queues: tuple[str, str], asked: argparse.Namespace) -> dict[str, float]:
-    """Figures of one arrangement of two workers."""
+def measure(sent: Renders, previews: int, backlog: int) -> dict[str, float]:
+    """Milliseconds of previews beside an idle tile worker, and beside one with a backlog of so many sheets."""
+    idle = percentiles([preview(sent) for _ in range(previews)])
+    jobs = sheets(sent, backlog, TILES)
+    sent.child_at(jobs[0], timeout=PATIENCE)
+    behind = percentiles([preview(sent) for _ in range(previews)])
+    left = forget(sent, jobs, TILES)
+    found = {f"idle_{name}": value for name, value in idle.items()}
+    found |= {f"backlog_{name}": value for name, value in behind.items()}
+    return {**found, "p99_ratio": behind["p99_ms"] / idle["p99_ms"], "sheets_left": left}
+
+
+def lanes(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str, float]:
+    """Figures of a lane each."""
+    with running_platform(home, broker_url) as platform:
+        sent = start(platform, (RENDER, TILES))
+        (job,) = sheets(sent, 1, TILES)
+        one = sent.finished(job, timeout=PATIENCE)
+        seconds = (one.finished_at or 0) - sent.history(job)[0].started_at
+        backlog = ceil(60 * asked.minutes / seconds)
+        tell(f"a sheet takes {seconds:.1f} s: {backlog} of them are the backlog")
+        rounds = []
+        for _ in range(asked.rounds):
+            rounds.append(measure(sent, asked.previews, backlog))
+            tell(str(rounds[-1]))
+        sent.close()
+    found = {name: median(figures[name] for figures in rounds) for name in rounds[0]}
+    return {**found, "sheet_seconds": seconds, "backlog_sheets": backlog}
+
+
+def shared(home: Path, broker_url: str) -> dict[str, float]:
+    """What a preview takes behind a few sheets, both workers at one queue."""
     delete_queues(broker_url)
     with running_platform(home, broker_url) as platform:
-        sent = start(platform, queues)
-        rounds = [measure(sent, asked.previews, asked.tiles, queues[1]) for _ in range(asked.rounds)]
+        sent = start(platform, (RENDER, RENDER))
+        jobs = sheets(sent, SHARED_SHEETS, RENDER)
+        took = preview(sent)
+        forget(sent, jobs, RENDER)
         sent.close()
-    return {name: round(median(figures[name] for figures in rounds), 1) for name in rounds[0]}
+    return {"shared_sheets": SHARED_SHEETS, "shared_ms": took}
 
 
 def start(platform: Platform, queues: tuple[str, str]) -> Renders:
     """Two workers, each with its queue, warm."""
     sent = Renders(platform)
     for number, queue in enumerate(queues, 1):
-        platform.start_worker(f"worker{number}", queue=queue, lease_seconds="1")
+        platform.start_worker(f"worker{number}", queue=queue, lease_seconds=str(LEASE))
     for _ in range(4):
         preview(sent)
     return sent
@@ -91,16 +136,15 @@ def percentiles(values: list[float]) -> dict[str, float]:
 def main() -> None:
     """Measure both arrangements."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--previews", type=int, default=20)
-    parser.add_argument("--tiles", type=int, default=12)
+    parser.add_argument("--previews", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=40)
     asked = parser.parse_args()
+    load = os.getloadavg()[0]
     with scratch() as home, running_broker(home) as broker_url:
-        lanes = run(home / "lanes", broker_url, (RENDER, TILES), asked)
-        tell(f"a lane each: {lanes}")
-        shared = run(home / "shared", broker_url, (RENDER, RENDER), asked)
-        tell(f"one queue: {shared}")
-    report({**lanes, **{f"shared_{name}": value for name, value in shared.items()}})
+        figures = lanes(home / "lanes", broker_url, asked)
+        figures |= shared(home / "shared", broker_url)
+    report({**{name: round(value, 2) for name, value in figures.items()}, "load": round(load, 1)})
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ class Render(Summary):
     source: str = Field(description="Key of the drawing in the store; name it to render it again otherwise.")
     digest: str | None = Field(description="SHA-256 of the drawing, in hex.")
     options: dict[str, Any]
+    lane: str = Field(description="The queue that it goes through: `render`, `render.tiles` or `render.large`.")
     plan: dict[str, Any] | None = Field(description="What it was expected to cost, from the drawing's header.")
     progress: Progress
     attempts: list[AttemptView]
@@ -123,6 +124,7 @@ def render(job: Job, attempts: Sequence[Attempt]) -> Render:
         source=job.source,
         digest=job.digest,
         options=job.options,
+        lane=job.queue,
         plan=job.plan,
         progress=Progress(percent=done, stage="", layer=""),
         attempts=[

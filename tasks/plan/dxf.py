@@ -31,8 +31,8 @@ _ASCII_LAYER = re.compile(rb"\n[ \t]*0[ \t]*\r?\n[ \t]*LAYER[ \t]*\r?\n")
 _ASCII_TABLES = re.compile(rb"\n[ \t]*2[ \t]*\r?\n[ \t]*TABLES\b")
 _ASCII_ENDSEC = re.compile(rb"\n[ \t]*ENDSEC\b")
 _ASCII_EOF = re.compile(rb"(?:\A|\n)[ \t]*0[ \t]*\r?\n[ \t]*EOF\b")
-_ASCII_ENTITIES = re.compile(
-    rb"\n[ \t]*0[ \t]*\r?\n[ \t]*SECTION[ \t]*\r?\n[ \t]*2[ \t]*\r?\n[ \t]*ENTITIES[ \t]*\r?\n"
+_ASCII_ENTITIES = re.compile(  # the first of all sections where a drawing has no other
+    rb"(?:\A|\n)[ \t]*0[ \t]*\r?\n[ \t]*SECTION[ \t]*\r?\n[ \t]*2[ \t]*\r?\n[ \t]*ENTITIES[ \t]*\r?\n"
 )
 _ASCII_END = re.compile(rb"\n[ \t]*0[ \t]*\r?\n[ \t]*ENDSEC[ \t]*\r?\n")
 # Group code 0 is one byte in R12 files and two bytes later; either way a zero byte stands before the name.

@@ -77,6 +77,21 @@ def test_given_a_drawing_too_large_to_hold_when_streamed_then_not_a_pixel_differ
     assert np.array_equal(pixels(out / "preview.webp"), before)
 
 
+def test_given_a_drawing_that_is_entities_alone_when_streamed_then_not_a_pixel_differs(
+    tmp_path: Path, out: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "drawing.dxf"
+    line = ("0", "LINE", "8", "PIPES", "10", "0", "20", "0", "11", "40", "21", "30")
+    source.write_text("\n".join(("0", "SECTION", "2", "ENTITIES", *line, "0", "ENDSEC", "0", "EOF", "")))
+    draw(source, width=300)
+    before = pixels(out / "preview.webp")
+
+    monkeypatch.setattr(stream, "WHOLE_BYTES", 0)
+    draw(source, width=300)
+
+    assert np.array_equal(pixels(out / "preview.webp"), before)
+
+
 def test_given_a_broken_entity_in_a_streamed_drawing_when_rendered_then_the_rest_is_drawn_with_a_warning(
     tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:

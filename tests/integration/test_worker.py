@@ -168,15 +168,15 @@ def test_given_a_child_that_crashes_at_every_attempt_then_the_job_is_dead_and_it
 def test_given_a_render_beyond_its_time_limit_then_it_is_tried_again_and_ends_dead_but_never_vanishes(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker(render_time_limit="1")
-    job_id = sent.submit(HEAVY)
+    platform.start_worker(render_time_limit="3")
+    job_id = sent.submit(5 * HEAVY)
 
     job = sent.finished(job_id)
 
     assert (job.state, job.deaths) == (State.DEAD, 3)
     history = sent.history(job_id)
     assert [attempt.cause for attempt in history] == ["time-limit"] * 3
-    assert told(history[2].story, 3, "was stopped at its time limit of 1 s,")
+    assert told(history[2].story, 3, "was stopped at its time limit of 3 s,")
     assert job.error == {"code": "time-limit", "detail": f"{history[2].story} Attempt 3 was the last one."}
     assert sent.dead_letter(job_id).task == renders.TASK
 

@@ -10,52 +10,36 @@ promise was broken, 0 if none was.
 
 import argparse
 import hashlib
-import json
 import random
-import shutil
 import signal
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amqp.exceptions import NotFound
 from kombu import Connection
 
-from benchmarks import _drawings as drawings
 from embedded.node import prepare_node
 from embedded.process import Process
 from embedded.supervisor import Supervisor
 from tasks.ledger import Ledger, State, open_ledger
-from tasks.topology import DEAD_QUEUES, RENDER
+from tasks.topology import DEAD_QUEUES, LANES
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
 from tests.system.chaos import Chaos, plan_kills
-from tests.system.clients import Clients, Drawing
+from tests.system.storm import SETTINGS, clients, conclude, drawing, pass_over, scratch, teller
 from tests.system.verdict import Verdict, every_job, is_settled, judge
 
 LEDGERS = ("sqlite", "mariadb")
 
-# Impatient, so that what takes minutes in a plant takes seconds here; and children are replaced all the time.
-SETTINGS = {
-    "BULKHEAD_LEASE_SECONDS": "4",
-    "BULKHEAD_REPUBLISH_AFTER": "5",
-    "BULKHEAD_UPKEEP_INTERVAL": "1",
-    "BULKHEAD_JOBS_PER_CHILD": "20",
-}
-
 # Kills a hundred jobs, by what is killed. `child` is a rendering child, `worker` its parent.
 KILLS = {"broker": 1.4, "web": 2, "worker": 4, "child": 4, "upkeep": 1}
 
-# Seconds that everything may take to settle after the last kill, and that the render queue must then stay empty: longer
-# than a message that was sent twice is in a worker's hands.
+# Seconds that everything may take to settle after the last kill.
 PATIENCE = 420.0
-QUIET = 3.0
-
-CLIENTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +48,6 @@ class House:
 
     platform: Platform
     processes: Mapping[str, list[Process]]
-
-
-def drawing(number: int, seed: int) -> Drawing:
-    """The drawing of that number: kinds take turns, sizes differ."""
-    unique = seed * 1_000_000 + number
-    width = random.Random(unique).choice((128, 256, 512, 1024))
-    kind, content = (
-        ("dxf", drawings.dxf(unique)),
-        ("svg", drawings.svg(unique)),
-        ("tiff", drawings.tiff(unique, 512)),
-        ("png", drawings.png(unique, 512)),
-    )[number % 4]
-    return Drawing(number, f"sheet {number}.{kind}", content, width)
-
-
-@contextmanager
-def scratch(*, keep: bool, tell: Callable[[str], None]) -> Iterator[Path]:
-    """A directory for the length of a storm, or longer."""
-    home = Path(tempfile.mkdtemp(prefix="bulkhead-durability-"))
-    home.chmod(0o755)  # MariaDB's user must be able to pass
-    try:
-        yield home
-    finally:
-        if keep:
-            tell(f"everything is kept in {home}")
-        else:
-            shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager
@@ -122,43 +79,20 @@ def storm(house: House, jobs: int, seed: int, tell: Callable[[str], None]) -> tu
     ledger = open_ledger(house.platform.settings)
     chaos = Chaos(house.processes, lambda: at_work(ledger), tell, random.Random(seed))
     kills = plan_kills({kind: max(1, round(jobs * rate / 100)) for kind, rate in KILLS.items()}, seed)
-    clients = Clients(
-        house.platform.url,
-        jobs,
-        lambda number: drawing(number, seed),
-        name=f"durability-{seed}",
-        threads=CLIENTS,
-        interval=sum(kill.after for kill in kills) / jobs,
-    )
-    began = time.monotonic()
-    try:
-        clients.start()
-        chaos.run(kills)
-        tell(f"the storm is over after {time.monotonic() - began:.0f} s")
-        calm = quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < QUIET and time.monotonic() - calm < PATIENCE:
-            if clients.busy or not is_settled(every_job(ledger)) or waiting(house)[RENDER]:
-                quiet_since = time.monotonic()
-            chaos.calm(0.5)
-    finally:
-        clients.stop()
-    settled_after = round(time.monotonic() - calm, 1)
-    promises = clients.promises
-    done = {
-        "killed": dict(chaos.killed),
-        "ended_alone": dict(chaos.ended_alone),
-        "answers": dict(promises.statuses),
-        "sent_again": promises.repeated,
-        "storm_seconds": round(calm - began, 1),
-        "settled_after_seconds": settled_after,
-    }
+    sending = clients(house.platform.url, jobs, lambda number: drawing(number, seed), kills, f"durability-{seed}")
+
+    def is_over() -> bool:
+        return is_settled(every_job(ledger)) and not any(waiting(house, LANES).values())
+
+    done = pass_over(chaos, kills, sending, is_over, patience=PATIENCE)
+    promises = sending.promises
     for processes in (house.processes["worker"], house.processes["upkeep"]):
         for process in processes:
             process.stop()  # whatever was not acknowledged is in its queue now
     sums = {job: hashlib.sha256(drawing(n, seed).content).hexdigest() for n, job in promises.jobs.items()}
     verdict = judge(ledger, house.platform.store, sums)
     verdict.violations += promises.faults
-    left = waiting(house)
+    left = waiting(house, [*LANES, *(queue.name for queue in DEAD_QUEUES)])
     verdict.violations += [f"{count} messages are left in {queue}" for queue, count in left.items() if count]
     ledger.database.close()
     return verdict, {**done, "left_in_queues": sum(left.values())}
@@ -170,14 +104,21 @@ def at_work(ledger: Ledger) -> set[int]:
     return {int(job.holder.split(":")[1]) for job in running if job.holder}
 
 
-def waiting(house: House) -> dict[str, int]:
-    """Messages that wait in the render queue and in the dead-letter queues; one in each while the broker is away."""
-    names = [RENDER, *(queue.name for queue in DEAD_QUEUES)]
+def waiting(house: House, queues: Iterable[str]) -> dict[str, int]:
+    """Messages that wait in each of the queues: none in one that nobody made, one in each while the broker is away."""
     try:
-        with Connection(house.platform.broker_url, connect_timeout=2) as connection, connection.channel() as channel:
-            return {name: int(channel.queue_declare(name, passive=True).message_count) for name in names}
+        with Connection(house.platform.broker_url, connect_timeout=2) as connection:
+            return {name: _depth(connection, name) for name in queues}
     except (OSError, *Connection(house.platform.broker_url).connection_errors):
-        return dict.fromkeys(names, 1)
+        return dict.fromkeys(queues, 1)
+
+
+def _depth(connection: Connection, queue: str) -> int:
+    try:
+        with connection.channel() as channel:
+            return int(channel.queue_declare(queue, passive=True).message_count)
+    except NotFound:
+        return 0
 
 
 def main() -> int:
@@ -189,26 +130,10 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep logs, ledger and store, and say where they are")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what was started, as Ctrl-C does
-    started = time.monotonic()
-
-    def tell(line: str) -> None:
-        print(f"{time.monotonic() - started:6.1f} s  {line}", file=sys.stderr, flush=True)
-
+    tell = teller()
     with scratch(keep=asked.keep, tell=tell) as home, built(home, asked.ledger) as house:
         verdict, done = storm(house, asked.jobs, asked.seed, tell)
-    result = {
-        "ledger": asked.ledger,
-        "seed": asked.seed,
-        **verdict.counts,
-        **done,
-        "violations": len(verdict.violations),
-    }
-    for name, value in result.items():
-        print(f"{name:24} {value}")
-    for violation in verdict.violations:
-        print(f"BROKEN: {violation}")
-    print(json.dumps(result))
-    return 1 if verdict.violations else 0
+    return conclude({"ledger": asked.ledger, "seed": asked.seed, **verdict.counts, **done}, verdict.violations)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,13 @@ prints what it counted; the last line of output is one JSON object. Exit code 1 
 """
 
 import argparse
-import json
 import random
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -31,10 +28,10 @@ from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
 from tests.services.units import Units, running_units, with_option
 from tests.system.chaos import Chaos, Victim, plan_kills
-from tests.system.clients import Clients, Drawing
-from tests.system.durability import SETTINGS, drawing, scratch
+from tests.system.clients import Drawing
 from tests.system.mischief import BOMB, HANG, svg_saying
 from tests.system.sentence import Sentence, pronounce
+from tests.system.storm import SETTINGS, clients, conclude, drawing, pass_over, scratch, teller
 from tests.system.verdict import every_job, is_settled
 
 WORKERS = tuple(f"bulkhead-render@{number}" for number in (1, 2, 3))
@@ -50,8 +47,6 @@ KILLS = {"child": 20, "worker": 2, "broker": 0.3, "ledger": 0.1}
 # broker's absence, which must not count as one.
 PATIENCE = 1200.0
 WATCHDOG = 10
-
-CLIENTS = 6
 
 
 class Worker:
@@ -130,40 +125,26 @@ def storm(house: House, jobs: int, seed: int, tell: Callable[[str], None]) -> Se
     # Any child, not those at work first: a hang is at work longest, so nearly every kill would fall on the same few.
     chaos = Chaos(house.victims, None, tell, random.Random(seed))
     kills = plan_kills({kind: max(1, round(jobs * rate / 100)) for kind, rate in KILLS.items()}, seed)
-    clients = Clients(
-        house.units.platform.url,
-        jobs,
-        lambda number: sheet(number, asked[number], seed),
-        name=f"fences-{seed}",
-        threads=CLIENTS,
-        interval=sum(kill.after for kill in kills) / jobs,
+    sending = clients(
+        house.units.platform.url, jobs, lambda number: sheet(number, asked[number], seed), kills, f"fences-{seed}"
     )
-    began = time.monotonic()
-    try:
-        clients.start()
-        chaos.run(kills)
-        calm = time.monotonic()
-        tell(f"the storm is over after {calm - began:.0f} s")
-        while (clients.busy or not _settled(ledger)) and time.monotonic() - calm < PATIENCE:
-            chaos.calm(0.5)
-    finally:
-        clients.stop()
-    settled_after = time.monotonic() - calm
-    promised = {job: asked[number] for number, job in clients.promises.jobs.items()}
+    done = pass_over(chaos, kills, sending, lambda: _settled(ledger), patience=PATIENCE)
+    promised = {job: asked[number] for number, job in sending.promises.jobs.items()}
     sentence = pronounce(ledger, house.units.platform.store, promised)
     ledger.database.close()
     restarts = sum(int(house.units.systemd.show(unit, "NRestarts")) for unit in WORKERS)
-    sentence.counts |= {
-        "killed": dict(chaos.killed),
-        "parents_restarted": restarts,
-        "answers": dict(clients.promises.statuses),
-        "storm_seconds": round(calm - began, 1),
-        "settled_after_seconds": round(settled_after, 1),
-    }
-    sentence.broken += clients.promises.faults
+    sentence.counts |= {**done, "parents_restarted": restarts}
+    sentence.broken += sending.promises.faults
     if restarts != chaos.killed["worker"]:
         sentence.broken.append(f"{chaos.killed['worker']} parents were killed, {restarts} had to be restarted")
+        sentence.broken += _ends_of_parents(house.units)
     return sentence
+
+
+def _ends_of_parents(units: Units) -> list[str]:
+    """What systemd says about each."""
+    said = (units.systemd.journal(unit, lines=100_000).splitlines() for unit in WORKERS)
+    return [line for lines in said for line in lines if "Main process exited" in line or "Watchdog" in line]
 
 
 def _settled(ledger: Ledger) -> bool:
@@ -182,24 +163,14 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep logs, ledger and store, and say where they are")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what was started, as Ctrl-C does
-    started = time.monotonic()
-
-    def tell(line: str) -> None:
-        print(f"{time.monotonic() - started:6.1f} s  {line}", file=sys.stderr, flush=True)
-
+    tell = teller()
     try:
         with scratch(keep=asked.keep, tell=tell) as home, built(home, time_limit=asked.time_limit) as house:
             sentence = storm(house, asked.jobs, asked.seed, tell)
     except NotInstalled as error:
         print(error, file=sys.stderr)
         return 3
-    result: dict[str, Any] = {"seed": asked.seed, **sentence.counts, "broken": len(sentence.broken)}
-    for name, value in result.items():
-        print(f"{name:24} {value}")
-    for broken in sentence.broken:
-        print(f"BROKEN: {broken}")
-    print(json.dumps(result))
-    return 1 if sentence.broken else 0
+    return conclude({"seed": asked.seed, **sentence.counts}, sentence.broken)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from embedded.process import NotInstalled
-from tests.system.durability import LEDGERS, built, scratch, storm
+from tests.system.durability import LEDGERS, built, storm
+from tests.system.storm import scratch
 
 JOBS = 60
 SEED = 7

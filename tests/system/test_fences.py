@@ -4,8 +4,8 @@ import pytest
 
 from embedded.process import NotInstalled
 from tests.conftest import without
-from tests.system.durability import scratch
 from tests.system.fences import BOMBS, HANGS, built, storm
+from tests.system.storm import scratch
 
 JOBS = 20
 SEED = 3

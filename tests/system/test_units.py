@@ -15,8 +15,10 @@ from tests.conftest import Broker, without
 from tests.integration.renders import Renders, drawing, eventually
 from tests.services.platform import Platform, delete_queues
 from tests.services.units import DIRECTORY, Units, running_units, with_option
+from tests.system.clients import Clients
 from tests.system.mischief import BOMB, svg_saying
 from tests.system.sheets import FAMILIES
+from tests.system.storm import drawing as sheet
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -33,8 +35,11 @@ OTHERS = (
 # Seconds of silence after which a parent is replaced here.
 WATCHDOG = 4
 
-# Lines of drawings that take a while: long enough to be met in the middle, and to keep several on the way.
-LONG, SHORT = 8_000, 1_500
+# Lines of a drawing that takes a while: long enough to be met in the middle.
+LONG = 8_000
+
+# Drawings that come, one each so many seconds, while every unit is restarted.
+COMING, INTERVAL = 60, 0.4
 
 
 @pytest.fixture(scope="module")
@@ -139,18 +144,26 @@ def test_given_a_parent_whose_event_loop_stands_still_then_the_watchdog_replaces
     eventually(lambda: units.systemd.show(unit, "ActiveState") == "active")
 
 
-def test_given_work_on_the_way_when_the_workers_are_restarted_then_each_job_is_done_once(
+def test_given_drawings_that_keep_coming_when_every_unit_is_restarted_then_each_is_accepted_and_done_once(
     units: Units, sent: Renders
 ) -> None:
-    jobs = [submit(units, drawing(SHORT, seed=seed), "sheet.dxf") for seed in range(200, 212)]
+    clients = Clients(
+        units.platform.url, COMING, lambda number: sheet(number, seed=9), name="rolling", threads=3, interval=INTERVAL
+    )
+    clients.start()
+    try:
+        for unit in (*WORKERS, *OTHERS):
+            units.systemd.systemctl("restart", unit)
+        eventually(lambda: not clients.busy)
+    finally:
+        clients.stop()
 
-    for unit in WORKERS:
-        units.systemd.systemctl("restart", unit)
-
-    for job in map(sent.finished, jobs):
-        assert (job.state, job.attempt, job.deaths) == (State.SUCCEEDED, 1, 0), account(sent, job)
-        assert [attempt.outcome for attempt in sent.history(job.id)] == [Outcome.SUCCEEDED]
-    assert [units.systemd.show(unit, "Result") for unit in WORKERS] == ["success", "success"]
+    assert clients.promises.faults == []
+    assert len(clients.promises.jobs) == COMING
+    for job in map(sent.finished, clients.promises.jobs.values()):
+        assert (job.state, job.deaths) == (State.SUCCEEDED, 0), account(sent, job)
+        assert [attempt.outcome for attempt in sent.history(job.id)] == [Outcome.SUCCEEDED], account(sent, job)
+    assert {units.systemd.show(unit, "Result") for unit in (*WORKERS, *OTHERS)} == {"success"}
 
 
 def test_given_a_job_under_way_when_its_unit_is_stopped_then_it_is_finished_first_and_the_stop_is_clean(

@@ -101,11 +101,19 @@ class Running:
         self._expect(plan)
         if (self.job.digest, self.job.size, self.job.plan) == (digest, size, plan):
             return
-        patiently(
+        self.patiently(
             lambda: self.bench.ledger.attempts.note_plan(
                 self.job.id, self.job.attempt, digest=digest, size=size, plan=plan
             )
         )
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """The ledger's answer, waited for. Its absence is not the job's fault, whatever ends the attempt meanwhile.
+
+        Raises Reject(requeue=True) when it stays away.
+        """
+        with self.flight.waiting():
+            return patiently(call)
 
     def progress(self, percent: int, stage: str, layer: str = "") -> None:
         """Tell how far the job is. Raises Fenced when there is no point in going on."""
@@ -237,14 +245,16 @@ def _settle(running: Running, work: Callable[[Running], Done]) -> None:
         logger.warning("Attempt %d at job %s no longer counts.", job.attempt, job.id)
     except JobError as error:
         problem, spent = {"code": error.code, "detail": str(error)}, running.account.spent(running.planned)
-        if patiently(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=spent)):
+        if running.patiently(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=spent)):
             logger.warning("Job %s failed: %s", job.id, problem["detail"])
             running.tell_end(State.FAILED)
     except (GiveBack, StoreError) as error:
         cause, queue, said = getattr(error, "cause", "store"), getattr(error, "queue", None), str(error)
         logger.warning("Attempt %d at job %s is given back. %s", job.attempt, job.id, said)
         # The ledger publishes it again later: the broker's delivery limit must not count our own troubles.
-        patiently(lambda: attempts.release(job.id, job.attempt, now=time.time(), cause=cause, story=said, queue=queue))
+        running.patiently(
+            lambda: attempts.release(job.id, job.attempt, now=time.time(), cause=cause, story=said, queue=queue)
+        )
     except MemoryError as error:
         needed = f"needed more memory than its limits allow ({error or 'MemoryError'}),"
         _die(running, Cause.OUT_OF_MEMORY, needed)
@@ -255,7 +265,7 @@ def _settle(running: Running, work: Callable[[Running], Done]) -> None:
         _die(running, Cause.ERROR, f"met an unexpected {type(error).__name__}")
     else:
         facts = done.facts | running.account.spent(running.planned) | running.account.left()
-        settled = patiently(
+        settled = running.patiently(
             lambda: attempts.succeed(job.id, job.attempt, now=time.time(), artifact=done.artifact, facts=facts)
         )
         if settled:
@@ -269,7 +279,7 @@ def _die(running: Running, cause: Cause, did: str) -> None:
     job, facts = running.job, running.account.spent(running.planned)
     said = story.tell(Death(cause, f"It {did}.", did), running.flight.last())
     host, pid, _started = running.bench.holder.rsplit(":", 2)
-    state = patiently(
+    state = running.patiently(
         lambda: running.bench.ledger.attempts.died(
             job.id, host=host, pid=int(pid), cause=cause, causal=cause.causal, story=said, now=time.time(), facts=facts
         )

@@ -17,12 +17,13 @@ class Cause(StrEnum):
     TIME_LIMIT = "time-limit"
     CRASH = "crash"
     KILLED = "killed"
+    WAITED = "waited"
     ERROR = "error"
 
     @property
     def causal(self) -> bool:
-        """Whether it is the job's own fault. Being killed from outside is not."""
-        return self is not Cause.KILLED
+        """Whether it is the job's own fault. Being killed from outside is not, nor is waiting for the platform."""
+        return self not in (Cause.KILLED, Cause.WAITED)
 
 
 @dataclass(frozen=True, slots=True)

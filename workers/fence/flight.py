@@ -43,6 +43,9 @@ NAME = 70
 # How often the resident set is looked at (seconds). A fast hog touches some 100 MB in that time.
 INTERVAL = 0.05
 
+# The stage of an attempt that waits for the ledger.
+WAITING = "waiting"
+
 # Seconds after which the record of a child that is gone has no reader any more.
 KEEP = 300.0
 
@@ -75,6 +78,16 @@ class Flight:
     def at(self, stage: str, layer: str = "") -> None:
         """The attempt is here now."""
         self._write(replace(self._record, stage=stage[:NAME], layer=layer[:NAME]))
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The attempt waits for the platform, not for its own work."""
+        stage, layer = self._record.stage, self._record.layer
+        self.at(WAITING)
+        try:
+            yield
+        finally:
+            self.at(stage, layer)
 
     def plan(self, planned: int) -> None:
         """What the whole process was expected to take, in bytes."""

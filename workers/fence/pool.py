@@ -71,6 +71,14 @@ class Pool(AsynPool):
                 proc._sentinel_poll = os.pidfd_open(proc.pid)
         super()._track_child_process(proc, hub)
 
+    def did_start_ok(self) -> bool:
+        """Whether no child left by itself. One that was killed before its parent was ready must not take it along."""
+        ended: list[int] = self._join_exited_workers()
+        if any(status >= 0 for status in ended):
+            return False
+        self._repopulate_pool(ended)
+        return True
+
 
 class TaskPool(CeleryTaskPool):
     """What Celery calls a pool, around ours."""

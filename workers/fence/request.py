@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
@@ -14,7 +15,7 @@ from celery.worker.state import revoked as revoked_tasks
 from tasks.logs import about
 from tasks.settings import settings
 from workers.fence import flight, notes, story
-from workers.fence.causes import Death, classify
+from workers.fence.causes import Cause, Death, classify
 from workers.fence.cgroup import memory, oom_kills
 from workers.fence.holder import boot
 
@@ -71,6 +72,8 @@ class FencedRequest(Request):
         var, last = settings().var, flight.take(settings().var, self.worker_pid)
         if last is not None and last.job != self.id:
             last = None  # of a job before, in a child that had only just begun with this one
+        if death.cause is Cause.TIME_LIMIT and last is not None and last.stage == flight.WAITING:
+            death = replace(death, cause=Cause.WAITED)  # its time went by while the ledger was away
         said = story.tell(death, last)
         with about(job=self.id, attempt=last.attempt if last else 0, traceparent=self.kwargs.get("traceparent")):
             logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, said)

@@ -7,7 +7,7 @@ from typing import Any
 
 from workers.fence.causes import Death
 from workers.fence.cgroup import Memory
-from workers.fence.flight import Record
+from workers.fence.flight import WAITING, Record
 
 MIB = 1024**2
 
@@ -20,6 +20,7 @@ _DOING = {
     "encode": ("encoding", "encoding layer {}"),
     "tiles": ("cutting tiles", "cutting tiles of layer {}"),
     "manifest": ("writing the manifest", "writing the manifest"),
+    WAITING: ("waiting for the ledger", "waiting for the ledger"),
 }
 
 

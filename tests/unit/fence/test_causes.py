@@ -42,3 +42,7 @@ def test_given_an_exit_code_then_native_code_left_by_itself() -> None:
 
 def test_given_a_signal_without_a_name_then_its_number_is_told() -> None:
     assert classify(-40).story == "It was killed from outside with signal 40."
+
+
+def test_given_the_causes_then_being_killed_and_waiting_for_the_platform_are_not_the_job_s_fault() -> None:
+    assert {cause for cause in Cause if not cause.causal} == {Cause.KILLED, Cause.WAITED}

@@ -90,3 +90,18 @@ def test_given_a_parent_that_does_not_listen_then_the_child_goes_all_the_same_an
 
 def test_celery_is_told_to_use_it() -> None:
     assert app.conf.worker_pool == "workers.fence.pool:TaskPool"
+
+
+@pytest.mark.parametrize(
+    ("ended", "well", "replaced"), [([], True, [[]]), ([-9], True, [[-9]]), ([1], False, []), ([-9, 1], False, [])]
+)
+def test_given_children_that_ended_before_their_parent_was_ready_then_those_that_were_killed_are_replaced(
+    ended: list[int], well: bool, replaced: list[list[int]]
+) -> None:
+    started: list[list[int]] = []
+    pool = Pool.__new__(Pool)
+    pool._join_exited_workers = lambda: ended
+    pool._repopulate_pool = started.append
+
+    assert pool.did_start_ok() is well
+    assert started == replaced

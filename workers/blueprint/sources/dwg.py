@@ -1,14 +1,13 @@
 """DWG through an external converter, then as DXF. Costs the converter's own memory, bounded by the fence, and a DXF of
 about eight times the bytes on disk while it is read."""
 
-import ctypes
 import resource
 import shlex
-import signal
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tasks.lifeline import lifeline
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
 from tasks.settings import settings
@@ -21,8 +20,6 @@ from workers.blueprint.vector.shelf import FOLDER
 SECONDS = 120
 
 ADVICE = "Save it as DXF (command DXFOUT) and send that."
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> dxf.DxfSource:
@@ -46,10 +43,10 @@ def command(template: str, source: Path, target: Path) -> list[str]:
 
 
 def _convert(template: str, source: Path, target: Path, memory: int, progress: Progress) -> None:
-    libc = ctypes.CDLL(None)
+    end_with_parent = lifeline()
 
     def confine() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
     words = command(template, source, target)
