@@ -1,5 +1,5 @@
-"""A render engine that does what its drawing says: explode, hang, thrash, or rest. Loaded beside the tasks of a real
-worker (`celery worker --include mischief`, with this directory in PYTHONPATH), it acts in the rendering child only.
+"""A render engine that does what its drawing says: explode, hang, thrash, work, or rest. Loaded beside the tasks of a
+real worker (`celery worker --include mischief`, with this directory in PYTHONPATH), it acts in the rendering child only.
 
 A drawing says it with a comment, `mischief(bomb, 40)`: which kind, and from which percent of the render on.
 """
@@ -20,7 +20,7 @@ from tasks.settings import settings
 from workers.blueprint import render, task
 from workers.fence.cgroup import memory
 
-BOMB, HANG, THRASH, REST = "bomb", "hang", "thrash", "rest"
+BOMB, HANG, THRASH, WORK, REST = "bomb", "hang", "thrash", "work", "rest"
 
 _SAID = re.compile(rb"mischief\((\w+), (\d+)\)")
 
@@ -75,6 +75,14 @@ def _rest(beat: Callable[[], None]) -> None:
         beat()
 
 
+def _work(beat: Callable[[], None]) -> None:
+    while True:
+        until = time.monotonic() + PAUSE
+        while time.monotonic() < until:
+            pass
+        beat()
+
+
 def _thrash(beat: Callable[[], None]) -> None:
     """Fill the fence, then read pages at random of what does not fit into the rest: for each another one must go."""
     taken = []
@@ -96,5 +104,6 @@ ACTS: Mapping[str, Callable[[Callable[[], None]], None]] = {
     BOMB: _explode,
     HANG: _hang,
     THRASH: _thrash,
+    WORK: _work,
     REST: _rest,
 }
