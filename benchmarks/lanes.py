@@ -30,8 +30,8 @@ from tests.services.platform import Platform, delete_queues
 
 # Lines of the drawings, and pixels of the sheet that is cut into tiles: some 0.1 s, and some seconds.
 PREVIEW_LINES = 200
-SHEET_LINES = 20_000
-SHEET_WIDTH = 6000
+SHEET_LINES = 60_000
+SHEET_WIDTH = 2500
 
 # Sheets before the preview in the one queue: enough to tell what more would cost.
 SHARED_SHEETS = 4
@@ -93,6 +93,8 @@ def lanes(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str, f
         sent = start(platform, (RENDER, TILES))
         (job,) = sheets(sent, 1, TILES)
         one = sent.finished(job, timeout=PATIENCE)
+        if one.error:
+            raise RuntimeError(f"a sheet failed: {one.error}")
         seconds = (one.finished_at or 0) - sent.history(job)[0].started_at
         backlog = ceil(60 * asked.minutes / seconds)
         tell(f"a sheet takes {seconds:.1f} s: {backlog} of them are the backlog")

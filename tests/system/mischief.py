@@ -1,5 +1,7 @@
-"""A render engine that does what its drawing says: explode, hang, thrash, work, or rest. Loaded beside the tasks of a
-real worker (`celery worker --include mischief`, with this directory in PYTHONPATH), it acts in the rendering child only.
+"""A render engine that does what its drawing says: explode, hang, thrash, work, or rest.
+
+Loaded beside the tasks of a real worker (`celery worker --include mischief`, with this directory in PYTHONPATH), it
+acts in the rendering child only.
 
 A drawing says it with a comment, `mischief(bomb, 40)`: which kind, and from which percent of the render on.
 """
