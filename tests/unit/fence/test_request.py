@@ -35,7 +35,7 @@ def test_given_a_time_limit_that_ran_out_while_the_ledger_was_away_then_it_is_no
 ) -> None:
     monkeypatch.setattr(request, "settings", lambda: Settings(var=tmp_path))
     killed = FencedRequest.__new__(FencedRequest)
-    killed.id, killed.worker_pid = "job", os.getpid()
+    killed.id, killed.worker_pid, killed._kwargs = "job", os.getpid(), {}
     with record(tmp_path, me(), job="job", attempt=2) as flight, ExitStack() as stack:
         flight.at("draw", "PIPES")
         if waits:
