@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,9 +14,10 @@ from commands.failures import BadInput, Failure, JobFailed, ServiceMissing
 from leaks.errors import BadTarget, HuntError, ToolMissing
 from leaks.report import Report
 from leaks.run import Tell
-from tasks.settings import VAR
+from tasks.leakwatch import LATEST, REPORTS, Finding, Sureness, judge, leftovers
+from tasks.settings import VAR, settings
 
-leaks = typer.Typer(help="Hunt what jobs leave behind: a verdict, a name and a number.", no_args_is_help=True)
+leaks = typer.Typer(help="Hunt what jobs leave behind, and see what renders left.", no_args_is_help=True)
 
 Instrument = Literal["auto", "gauge", "survivors", "lsan", "memray", "memcheck", "massif", "footprint"]
 
@@ -26,6 +28,8 @@ MOST_JOBS = 60_000
 SHOWN = 3
 
 CACHE = "leaks"
+
+_ROW = "{:<9}{:<8}{:<11}{:<9}{:>6}{:>9}{:>15}{:>13}"
 
 
 @leaks.callback()
@@ -77,6 +81,50 @@ def hunt(
         raise typer.Exit(1)
 
 
+@leaks.command()
+def status(
+    jobs: Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="How many of the last jobs to look at.")] = LATEST,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """Tell what the last renders left behind in their workers, by kind of drawing and engine version.
+
+    Exit code 0, or 1 if a leak is certain, 3 if ledger or store do not answer.
+
+    Example: bulkhead leaks status --json
+    """
+    from tasks.ledger import LedgerUnavailable, lately, open_ledger
+    from tasks.store import StoreError, open_store
+
+    chosen = settings()
+    ledger = open_ledger(chosen)
+    try:
+        findings = judge(leftovers(lately(ledger.database, jobs)))
+        reports = list(open_store(chosen.store_url).list(REPORTS))
+    except (LedgerUnavailable, StoreError) as error:
+        raise ServiceMissing(str(error)) from error
+    finally:
+        ledger.database.close()
+    if as_json:
+        typer.echo(json.dumps({"findings": [asdict(one) for one in findings], "reports": reports}))
+    else:
+        _print_status(findings, reports)
+    if any(one.sureness is Sureness.CERTAIN for one in findings):
+        raise typer.Exit(1)
+
+
+def _print_status(findings: list[Finding], reports: list[str]) -> None:
+    if not findings:
+        typer.echo("No render was measured yet.")
+        return
+    typer.echo(_ROW.format("drawing", "engine", "leak", "seen by", "jobs", "leaving", "bytes a job", "files a job"))
+    for one in findings:
+        gauge = one.gauge if one.is_suspect else ""
+        numbers = (one.jobs, one.leaving, f"{one.bytes:,}", f"{one.files:.2f}")
+        typer.echo(_ROW.format(one.format, one.engine, one.sureness, gauge, *numbers))
+    for report in reports:
+        typer.echo(f"  {report}: what a job did not free, in the store")
+
+
 def _failure(error: HuntError) -> Failure:
     kind = {BadTarget: BadInput, ToolMissing: ServiceMissing}.get(type(error), JobFailed)
     return kind(str(error))
@@ -88,9 +136,9 @@ def _print(report: Report, out: Path) -> None:
     typer.echo(f"{typer.style(verdict.kind.upper(), fg=colour, bold=True)}  {report.subject}: {verdict.why}")
     for root in report.roots[:SHOWN]:
         born = "" if root.born == root.function else f", allocated by {root.born}"
-        each = (
-            f"{root.bytes / (verdict.measured or 1):,.0f} bytes a job in {root.blocks:,} blocks of {root.count:,} roots"
-        )
+        each = f"{root.bytes / (verdict.measured or 1):,.0f} bytes a job"
+        if root.blocks:  # massif counts none
+            each += f" in {root.blocks:,} blocks of {root.count:,} roots"
         typer.echo(f"  lost by {root.function}{born}: {each}")
     typer.echo(f"  {report.instrument}, {report.jobs} jobs, {report.seconds:.1f} s; {out / 'report.html'}")
 

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from workers.fence.gauges import heap
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 # ResourceType of ImageMagick 6 (MagickCore/resource_.h).
@@ -16,24 +18,11 @@ DISK, MAP, MEMORY = 2, 4, 5
 _clear_caches: Callable[[], None] = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache")  # noqa: B009
 
 
-class Mallinfo2(ctypes.Structure):
-    """`struct mallinfo2` of malloc.h, glibc 2.33 and later."""
-
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks"),
-            "keepcost",
-        )
-    )
-
-
 class Probes:
     """Reads gauges of this process. Each answer is an integer; none keeps anything."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None)
-        self._libc.mallinfo2.restype = Mallinfo2
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         self._magick: Callable[[int], int] | None = None
 
@@ -42,8 +31,7 @@ class Probes:
 
         Exact only without the thread cache, whose blocks count as allocated (GLIBC_TUNABLES, `instruments.gauge`).
         """
-        info = self._libc.mallinfo2()
-        return int(info.uordblks + info.hblkhd)
+        return heap()
 
     def resident(self) -> int:
         """Bytes in memory."""

@@ -169,6 +169,12 @@ class Settings(BaseSettings):
         description="Bytes of live memory that a worker child may have gained when a job is over: beyond that it leaks "
         "and is replaced. Warmed-up libraries take up to 40 MiB of it.",
     )
+    leak_tracked: int = Field(
+        100,
+        ge=0,
+        description="While a kind of drawing is suspected to leak, one render in so many of it runs under memray, if "
+        "that is installed (extra `bulkhead[leaks]`); the report lands in the store below `leaks/`. 0: none.",
+    )
     child_niceness: int = Field(
         19, ge=0, le=19, description="Niceness of a rendering child, so that intake and broker stay quick beside it."
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tasks.ledger.attempts import Attempts
 from tasks.ledger.database import Database, LedgerUnavailable
 from tasks.ledger.jobs import Jobs, Page
+from tasks.ledger.lately import lately
 from tasks.ledger.requests import Requests
 from tasks.ledger.states import (
     FINAL,
@@ -63,5 +64,6 @@ __all__ = [
     "Settled",
     "State",
     "Taken",
+    "lately",
     "open_ledger",
 ]

@@ -30,6 +30,7 @@ from tasks.ledger import (
     Settled,
     State,
     Taken,
+    lately,
     open_ledger,
 )
 from tasks.ledger.attempts import Attempts
@@ -961,6 +962,29 @@ def test_given_a_change_that_raises_then_nothing_of_it_is_kept(ledger: Ledger) -
     with pytest.raises(RuntimeError, match="enough"):
         ledger.database.write(change)
     assert ledger.jobs.find(job.id) is None
+
+
+def test_what_was_settled_lately_comes_with_the_format_of_its_drawing_and_the_last_attempts_facts(
+    ledger: Ledger,
+) -> None:
+    old, failed, new, waiting = (accepted(ledger, plan={"format": kind}) for kind in ("png", "svg", "dxf", "pdf"))
+    adopted = a_job()
+    for number, job in enumerate((old, failed, new, adopted)):
+        claimed = granted(ledger, job)
+        end = T0 + 10 + number
+        if job is failed:
+            ledger.attempts.fail(job.id, claimed.attempt, now=end, error={"code": "x"}, facts={"n": number})
+        else:
+            ledger.attempts.succeed(job.id, claimed.attempt, now=end, artifact="a" * 64, facts={"n": number})
+    granted(ledger, waiting)
+
+    found = [(kind, one.job, one.outcome, one.facts) for kind, one in lately(ledger.database, 2)]
+
+    assert found == [
+        ("", adopted.id, Outcome.SUCCEEDED, {"n": 3}),
+        ("dxf", new.id, Outcome.SUCCEEDED, {"n": 2}),
+        ("svg", failed.id, Outcome.FAILED, {"n": 1}),
+    ]
 
 
 def test_attempts_of_an_unknown_job_are_refused(ledger: Ledger) -> None:

@@ -42,7 +42,8 @@ def leak(job: str, side: int, leaks: bool) -> None:
         return Done("0" * 64)
 
     now = time.time()
-    attempt(bench(), Job(job, TENANT, State.QUEUED, f"sources/{TENANT}/{job}", "", {}, now, now), work)
+    source, plan = f"sources/{TENANT}/{job}", {"format": "leaky" if leaks else "clean"}
+    attempt(bench(), Job(job, TENANT, State.QUEUED, source, "", {}, now, now, plan=plan), work)
 
 
 def paint(side: int, *, leaks: bool) -> None:

@@ -30,6 +30,7 @@ from workers.fence.bench import Bench
 from workers.fence.causes import Cause, Death
 from workers.fence.flight import Flight, record
 from workers.fence.holder import is_gone
+from workers.fence.tracked import tracked
 
 logger = get_logger(__name__)
 
@@ -186,7 +187,8 @@ def _run(bench: Bench, job: Job, work: Callable[[Running], Done]) -> None:
         pulse = threading.Thread(target=running.keep_lease, args=(stopped,), daemon=True, name="lease")
         pulse.start()
         try:
-            _settle(running, work)
+            with tracked(bench, job) as running.account.tracked:
+                _settle(running, work)
         finally:
             stopped.set()
             pulse.join()
@@ -244,8 +246,8 @@ def _settle(running: Running, work: Callable[[Running], Done]) -> None:
     except Fenced:
         logger.warning("Attempt %d at job %s no longer counts.", job.attempt, job.id)
     except JobError as error:
-        problem, spent = {"code": error.code, "detail": str(error)}, running.account.spent(running.planned)
-        if running.patiently(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=spent)):
+        problem, facts = {"code": error.code, "detail": str(error)}, running.account.facts(running.planned)
+        if running.patiently(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=facts)):
             logger.warning("Job %s failed: %s", job.id, problem["detail"])
             running.tell_end(State.FAILED)
     except (GiveBack, StoreError) as error:
@@ -264,7 +266,7 @@ def _settle(running: Running, work: Callable[[Running], Done]) -> None:
         logger.exception("Attempt %d at job %s met an error of ours.", job.attempt, job.id)
         _die(running, Cause.ERROR, f"met an unexpected {type(error).__name__}")
     else:
-        facts = done.facts | running.account.spent(running.planned) | running.account.left()
+        facts = done.facts | running.account.facts(running.planned)
         settled = running.patiently(
             lambda: attempts.succeed(job.id, job.attempt, now=time.time(), artifact=done.artifact, facts=facts)
         )

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from tasks.store import Store, StoreError, open_store
 from workers.fence import flight
 from workers.fence.holder import is_gone, me
 from workers.fence.kept import kept, sweep
+from workers.fence.tracked import LeakWatch
 
 FOLDER = "work"
 
@@ -41,6 +42,7 @@ class Bench:
     store: Store
     teller: ProgressTeller
     holder: str
+    watch: LeakWatch = field(default_factory=LeakWatch)
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -48,12 +50,14 @@ class Bench:
 
         Raises NoSpace, whatever went wrong in the block, when its disk is full.
         """
-        root = self._root()
+        with self.scratch() as folder, _explained(folder.parent):
+            yield folder
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """The same for what is not the job's own work: what goes wrong in the block stays as it is."""
         prefix = f"{self.holder}."
-        with (
-            tempfile.TemporaryDirectory(prefix=prefix, dir=root, ignore_cleanup_errors=True) as folder,
-            _explained(root),
-        ):
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=self._root(), ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
     @contextmanager

@@ -98,6 +98,7 @@ def test_what_an_attempt_took_and_left_behind_is_in_the_ledger(bench: Bench) -> 
     assert set(facts) == {
         *("seconds", "cpu_seconds", "peak_bytes", "planned_bytes", "plan_error"),
         *("grown_bytes", "spilled_bytes", "descriptors"),
+        *("heap_bytes", "pixel_bytes", "open_files", "engine"),
     }
     assert facts["grown_bytes"] > 24 * 1024**2
     assert facts["plan_error"] == pytest.approx(facts["peak_bytes"] / 2**40 - 1, abs=0.001)
