@@ -63,6 +63,10 @@ def test_memchecks_xml_is_read(tmp_path: Path) -> None:
     assert called(tuple(lost.stack)) == "CloneMagickWand"
 
 
+def test_massifs_highest_moment_is_that_of_all_snapshots() -> None:
+    assert massif.highest(["snapshot=0", "mem_heap_B=70", "heap_tree=empty", "mem_heap_B=900", "mem_heap_B=9"]) == 900
+
+
 def test_massifs_largest_snapshot_is_read_by_stack() -> None:
     ((stack, size),) = massif.peak(MASSIF.splitlines()).items()
     first = massif.peak(MASSIF.partition("snapshot=2")[0].splitlines())
