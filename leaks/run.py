@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from leaks.child import BAD_TARGET, DONE, Spec
 from leaks.errors import BadTarget, JobBroke
@@ -57,16 +58,19 @@ class Run:
         spec = Spec(self.subject, jobs, warm_up_of(jobs), watch, str(self.path(watch, ".json")), str(self.path(watch)))
         log = self.path(watch, ".log")
         argv = [*before, sys.executable, "-P", "-m", "leaks.child", spec.json()]
-        with log.open("wb") as noise:
+        with (
+            log.open("wb") as noise,
+            TemporaryDirectory(prefix="bulkhead-hunt-", ignore_cleanup_errors=True) as scratch,
+        ):
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=noise,
-                env=_environment(environment or {}),
+                env=_environment(environment or {}, scratch),
                 start_new_session=True,
             )
-        last, late = self._listen(process, phase, jobs)
+            last, late = self._listen(process, phase, jobs)
         _check(process.returncode, last, self.limit if late else None, log)
         return Samples.read(Path(spec.samples))
 
@@ -101,10 +105,12 @@ class Run:
         return last, late.is_set()
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def _environment(more: Mapping[str, str], scratch: str) -> dict[str, str]:
+    # Temporary files of jobs that are killed, or that lose pixel caches on disk, go with the hunt.
+    own = {"TMPDIR": scratch, "MAGICK_TEMPORARY_PATH": scratch}
     path = os.pathsep.join([str(ROOT), str(Path.cwd())])
     # The same order of sets in every run: two hunts of the same job read the same numbers.
-    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", **more}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", **own, **more}
 
 
 def _check(status: int, last: str, limit: float | None, log: Path) -> None:

@@ -1,5 +1,6 @@
 """Every planted job gets the verdict that it deserves, and every lost clone its name."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,20 @@ def test_given_a_lost_clone_then_the_pixels_are_charged_to_it_and_not_to_who_all
     assert largest.bytes > 0.8 * sum(place.bytes for place in report.places)
     assert report.roots[0].function == CLONE
     assert report.roots[0].bytes > 0.99 * sum(root.bytes for root in report.roots)
+
+
+def test_given_pixels_that_are_lost_on_disk_then_the_hunt_leaves_no_file_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    for name in ("TMPDIR", "MAGICK_TEMPORARY_PATH"):
+        monkeypatch.setenv(name, str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is looked up once
+
+    report = hunted(Subject("tests.leaks.planted:spill_to_disk", {}), "gauge", tmp_path, jobs=20)
+
+    assert report.verdict.kind is Kind.SPILL
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_given_a_leak_when_hunted_with_auto_then_it_stops_once_it_has_a_name(tmp_path: Path) -> None:
