@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,11 +65,22 @@ def up(
     try:
         with only_instance(var):
             end_leftovers(var / "log")
+            clear_temporary(var / "tmp")
             stages = prepare_services(var, redis=redis)
             crew = staff(Settings(), workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS), tile_workers)
             serve(stages, Settings(), var, crew)
     except (NotInstalled, PortsExhausted, StartFailed, LedgerUnavailable) as error:
         raise ServiceMissing(str(error)) from error
+
+
+def clear_temporary(folder: Path) -> None:
+    """Make it the empty temporary directory of all that is started from now on.
+
+    What processes that are killed leave in it goes with the next start.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=PRIVATE_DIRECTORY)
+    os.environ["TMPDIR"] = str(folder)
 
 
 class AlreadyRunning(BadInput):

@@ -40,6 +40,8 @@ class Platform:
             "BULKHEAD_PORT": str(self.port),
         }
         self.settings = Settings.model_validate({key[9:].lower(): value for key, value in self.environment.items()})
+        self._temporary = directory / "tmp"  # what killed processes leave there goes with the test
+        self._temporary.mkdir(exist_ok=True)
         self._processes: list[Process] = []
         ledger = open_ledger(self.settings)
         migrate(ledger.database)
@@ -89,7 +91,7 @@ class Platform:
     def _with(self, settings: dict[str, str]) -> dict[str, str]:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         own = {f"BULKHEAD_{name.upper()}": value for name, value in settings.items()}
-        return {"PYTHONPATH": path, **self.environment, **own}
+        return {"PYTHONPATH": path, "TMPDIR": str(self._temporary), **self.environment, **own}
 
 
 def delete_queues(broker_url: str) -> None:
