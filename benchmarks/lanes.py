@@ -30,7 +30,7 @@ from tests.services.platform import Platform, delete_queues
 
 # Lines of the drawings, and pixels of the sheet that is cut into tiles: some 0.1 s, and some seconds.
 PREVIEW_LINES = 200
-SHEET_LINES = 20_000
+SHEET_LINES = 2_000
 SHEET_WIDTH = 2500
 
 # Sheets before the preview in the one queue: enough to tell what more would cost.
