@@ -36,6 +36,7 @@ ADVICE = {
     Cause.TIME_LIMIT: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_RENDER_TIME_LIMIT.",
     Cause.CRASH: "Export the drawing again and retry; with --debug you see what the native code said.",
     Cause.KILLED: "The drawing is not to blame: run it again.",
+    Cause.WAITED: "The drawing is not to blame: run it again.",
     Cause.ERROR: "Run it again with --debug to see where.",
 }
 
