@@ -120,6 +120,11 @@ class Settings(BaseSettings):
         description="Processes of the HTTP intake, which share its port: one for each core that it shall use.",
     )
     upload_limit: int = Field(512 * MIB, gt=0, description="Largest blueprint taken, in bytes.")
+    output_rate: int = Field(
+        8 * MIB,
+        gt=0,
+        description="Bytes a second at which one answer with an output goes out, its first MiB excepted.",
+    )
     publish_timeout: float = Field(
         1.0, gt=0, le=60, description="Seconds the broker has to confirm a message before the client is told 503."
     )

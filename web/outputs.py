@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -155,12 +156,22 @@ def begin(open_read: Any, key: str) -> tuple[BinaryIO, int, bytes]:
 
 
 async def rest(house: Services, file: BinaryIO, chunk: bytes) -> AsyncIterator[bytes]:
+    """`chunk` and what follows it, no faster than one download may go."""
+    clock = asyncio.get_running_loop().time
+    begun, sent = clock(), 0
     try:
         while chunk:
+            await asyncio.sleep(ahead(sent, clock() - begun, house.settings.output_rate))
             yield chunk
+            sent += len(chunk)
             chunk = await house.run(file.read, CHUNK)
     finally:
         file.close()
+
+
+def ahead(sent: int, elapsed: float, rate: int) -> float:
+    """Seconds by which `sent` bytes are ahead of `rate` bytes a second, `elapsed` seconds after the first of them."""
+    return max(0.0, sent / rate - elapsed)
 
 
 def etag_of(artifact: str, name: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
 
 import pytest
 
 from tasks.ledger import Job
 from tests.unit.web.support import TestClient, post
+from web.outputs import CHUNK, ahead, rest
 from web.services import Services
 
 Finish = Callable[..., Job]
@@ -81,6 +85,35 @@ def test_given_a_large_output_when_read_then_it_comes_whole(client: TestClient, 
     answer = client.get(f"{rendered}/layers/1.webp")
     assert answer.content == large
     assert answer.headers["content-length"] == str(len(large))
+
+
+@pytest.mark.parametrize(
+    ("sent", "elapsed", "pause"), [(0, 0.0, 0.0), (1_000, 0.0, 1.0), (1_000, 0.75, 0.25), (1_000, 9.0, 0.0)]
+)
+def test_given_a_rate_when_a_download_is_ahead_of_it_then_it_waits_for_so_long(
+    sent: int, elapsed: float, pause: float
+) -> None:
+    assert ahead(sent, elapsed, rate=1_000) == pause
+
+
+async def passed(house: Services, file: BytesIO) -> tuple[bytes, float]:
+    begun = asyncio.get_running_loop().time()
+    content = b"".join([chunk async for chunk in rest(house, file, file.read(CHUNK))])
+    return content, asyncio.get_running_loop().time() - begun
+
+
+def test_given_a_large_output_when_it_is_sent_then_no_faster_than_the_rate_and_its_file_is_closed(
+    house: Services,
+) -> None:
+    rate = 10 * CHUNK
+    slow = replace(house, settings=house.settings.model_copy(update={"output_rate": rate}))
+    file = BytesIO(bytes(3 * CHUNK))
+
+    content, seconds = asyncio.run(passed(slow, file))
+
+    assert len(content) == 3 * CHUNK
+    assert seconds >= 2 * CHUNK / rate  # the first chunk waits for nothing
+    assert file.closed
 
 
 def test_given_a_layer_that_is_not_there_when_read_then_404_points_to_the_manifest(
