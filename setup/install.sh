@@ -11,6 +11,7 @@ UNITS=$DESTDIR/usr/lib/systemd/system
 SYSUSERS=$DESTDIR/usr/lib/sysusers.d/bulkhead.conf
 TMPFILES=$DESTDIR/usr/lib/tmpfiles.d/bulkhead.conf
 COMMAND=$DESTDIR/usr/sbin/bulkhead
+EDGE=$DESTDIR/usr/share/bulkhead/edge
 SETTINGS=$DESTDIR/etc/bulkhead/bulkhead.env
 
 # put MODE SOURCE TARGET: a file, with PREFIX in place of /opt/bulkhead
@@ -52,6 +53,9 @@ units() {
     done
     lane tiles render.tiles 512M
     lane large render.large 2G # BULKHEAD_LARGE_FENCE_BYTES
+    for part in edge/*/*; do
+        put 644 "$part" "$EDGE/${part#edge/}"
+    done
     put 644 systemd/sysusers.conf "$SYSUSERS"
     put 644 systemd/tmpfiles.conf "$TMPFILES"
     put 755 systemd/bulkhead.sh "$COMMAND"
@@ -71,7 +75,7 @@ uninstall() {
         $(systemctl list-units --all --plain --no-legend 'bulkhead-*.service' | cut -d' ' -f1) || true
     rm -f "$UNITS"/bulkhead.slice "$UNITS"/bulkhead.target "$UNITS"/bulkhead-*.service
     rm -f "$SYSUSERS" "$TMPFILES" "$COMMAND"
-    rm -rf "$DESTDIR$PREFIX"
+    rm -rf "$DESTDIR$PREFIX" "$EDGE"
     [ -n "$DESTDIR" ] || reload
     echo "Settings ($SETTINGS) and data ($DESTDIR/var/lib/bulkhead) are kept; remove them yourself if you mean to."
 }
