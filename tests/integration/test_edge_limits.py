@@ -89,9 +89,9 @@ def test_given_a_viewer_when_it_loads_300_tiles_then_none_waits(site: Site) -> N
 
 
 def test_given_who_has_signed_in_then_the_session_has_a_budget_of_its_own_on_every_node(site: Site) -> None:
-    assert get(site.nodes[0], "/wp-login.php?session=of-ann", "198.51.100.5").body == b"welcome"
+    assert get(site.nodes[0], "/wp-login.php?session=session-of-ann-0001", "198.51.100.5").body == b"welcome"
     until(lambda: "used:0" not in site.nodes[4].ask("show table fleet/sessions"))
-    ann = {"cookie": "wordpress_logged_in=of-ann"}
+    ann = {"cookie": "wordpress_logged_in=session-of-ann-0001"}
 
     own = [get(site.nodes[number % 5], "/page", "198.51.100.5", ann) for number in range(3 * PAGES)]
 

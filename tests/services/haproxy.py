@@ -17,13 +17,28 @@ INSTEAD = "leave the tests of the edge out"
 RELOAD_TIMEOUT = 10.0  # seconds
 
 
+def find_haproxy() -> str:
+    """Where HAProxy is. Raises NotInstalled."""
+    return find_program("/usr/sbin/haproxy", "haproxy", INSTEAD)
+
+
+def check(parameters: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """`haproxy -c` of the configuration with these parameters alone. Raises NotInstalled."""
+    return subprocess.run(
+        [find_haproxy(), "-c", "-f", str(CONFIGURATION)],
+        env={f"BULKHEAD_EDGE_{name}": value for name, value in parameters.items()},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
 class Node:
     """One HAProxy. Its clients come by the PROXY protocol to `port`, so that a test says who they are."""
 
     def __init__(self, home: Path, number: int, peers: Mapping[int, int], parameters: Mapping[str, str]) -> None:
         """`peers` are the ports of all nodes by number, `parameters` those of BULKHEAD_EDGE_. Raises NotInstalled."""
         self.number = number
-        self.program_path = find_program("/usr/sbin/haproxy", "haproxy", INSTEAD)
         ports = kept_ports(home / f"node{number}.json", ["http", "https", "balancer", "metrics"])
         self.http_port, self.https_port, self.port = ports["http"], ports["https"], ports["balancer"]
         self.metrics_port = ports["metrics"]
@@ -43,19 +58,9 @@ class Node:
             **parameters,
         }
         self.environment = {f"BULKHEAD_EDGE_{name}": value for name, value in own.items()}
-        command = (self.program_path, "-W", "-f", str(CONFIGURATION))
+        command = (find_haproxy(), "-W", "-f", str(CONFIGURATION))
         self.process = Process(
             Program(f"haproxy{number}", command, ready=self.answers, environment=self.environment), home / "log"
-        )
-
-    def check(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        """`haproxy -c` of this node's configuration."""
-        return subprocess.run(
-            [self.program_path, "-c", "-f", str(CONFIGURATION)],
-            env={**os.environ, **self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=30,
         )
 
     def ask(self, command: str) -> str:
