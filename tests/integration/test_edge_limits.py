@@ -68,13 +68,13 @@ def test_given_two_addresses_of_one_64_when_they_ask_then_they_share_a_budget_an
 
 
 def test_given_a_burst_on_all_nodes_at_once_then_it_passes_by_no_more_than_peers_lag_behind(site: Site) -> None:
-    burst = 150
+    burst = 300  # more than the nodes let pass if they never heard of each other
     with ThreadPoolExecutor(burst) as threads:
         answers = list(threads.map(lambda number: get(site.nodes[number % 5], "/page", "198.51.100.3"), range(burst)))
     passed = statuses(answers)
     print(f"a burst of {burst} at once over five nodes: {passed[200]} passed, {passed[429]} waited")
     assert set(passed) == {200, 429}
-    assert PAGES <= passed[200] < burst
+    assert PAGES <= passed[200] <= len(site.nodes) * PAGES
 
 
 def test_given_a_viewer_when_it_loads_300_tiles_then_none_waits(site: Site) -> None:
