@@ -53,6 +53,23 @@ def test_given_beats_out_of_order_then_the_latest_by_its_own_time_wins_and_all_c
     assert not machine.take(beat(2, rpm=2.0))
 
 
+def test_given_a_clock_that_steps_back_then_beats_count_and_the_latest_time_is_shown_until_it_has_caught_up() -> None:
+    machine = made_of(beat(1, 1000.0, rpm=1.0), beat(2, 400.0, rpm=2.0), beat(3, 401.0, rpm=3.0))
+
+    assert (machine.beats, machine.seq, machine.seen_at, machine.rpm) == (3, 3, 1000.0, 1.0)
+    assert machine.rpm_totals == (3, 6.0, 1.0, 3.0)
+    machine.take(beat(4, 1000.5, rpm=4.0))
+    assert (machine.seen_at, machine.rpm) == (1000.5, 4.0)
+
+
+def test_given_a_clock_that_stepped_ahead_then_the_latest_is_the_one_from_ahead_until_its_time_has_come() -> None:
+    machine = made_of(beat(1, 1000.0, rpm=1.0), beat(2, 1200.0, rpm=2.0), beat(3, 1002.0, rpm=3.0))
+
+    assert (machine.beats, machine.rpm) == (3, 2.0)
+    machine.take(beat(4, 1200.5, rpm=4.0))
+    assert machine.rpm == 4.0
+
+
 def test_given_two_beats_of_the_same_time_then_the_later_number_wins_whichever_comes_first() -> None:
     first, second = beat(1, 5.0, rpm=1.0), beat(2, 5.0, rpm=2.0)
 

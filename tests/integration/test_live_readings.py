@@ -1,0 +1,48 @@
+"""Live readings on a real Redis: there once they are settled, and nobody waits long for a Redis that is away."""
+
+import time
+
+import pytest
+import redis
+
+from tasks.heartbeats import Beat
+from tasks.sensors import sensor_key
+from workers.coalescer import live as module
+from workers.coalescer.live import RedisLive
+from workers.coalescer.machine import Machine
+
+
+def machine(name: str, seq: int) -> Machine:
+    made = Machine("ulm", name)
+    made.take(Beat(name, seq, 1000.0 + seq, "running", rpm=float(seq)))
+    return made
+
+
+@pytest.mark.service
+def test_given_news_when_settled_then_they_are_there_and_an_older_beat_changes_nothing(redis_url: str) -> None:
+    live = RedisLive(redis_url, keep=60)
+    many = [machine(f"settled-{number}", 5) for number in range(1_200)]
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        live.show(dict.fromkeys(many, 2000.0))
+        live.settle()
+        assert all(client.hget(sensor_key("ulm", each.machine), "seq") == "5" for each in many)
+
+        live.show({machine("settled-0", 4): 2001.0, machine("settled-1", 6): 2001.0})
+        live.settle()
+        found = [client.hget(sensor_key("ulm", f"settled-{number}"), "seq") for number in (0, 1)]
+    live.close()
+    assert found == ["5", "6"]
+
+
+def test_given_a_redis_that_is_away_when_settled_then_it_does_not_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.5)
+    live = RedisLive("redis://127.0.0.1:1/0", keep=60)
+    live.show({machine("a", 1): 2000.0})
+
+    begun = time.monotonic()
+    live.settle()
+
+    assert time.monotonic() - begun < 5
+    live.close()
