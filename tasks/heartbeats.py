@@ -7,6 +7,7 @@ Beats are decoded by msgspec, fifty times as fast as by pydantic: a consumer has
 """
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -95,6 +96,7 @@ def check_names(message: Heartbeats) -> None:
             raise Malformed(f"the machine's name must match {MACHINE} - at `$.beats[{number}].machine`")
 
 
+@lru_cache(maxsize=1_000)
 def is_plant(name: str) -> bool:
     """Whether a plant may be called so."""
     return _plant.fullmatch(name) is not None

@@ -3,9 +3,14 @@
 import pytest
 from rstream import AMQPMessage, Properties
 
-from workers.coalescer.sources.records import body_of
+from workers.coalescer.sources.records import Bodies
 
 BODY = b'{"plant": "ulm"}'
+
+
+def body_of(record: bytes) -> bytes:
+    """What is found without having seen any other record."""
+    return Bodies()(record)
 
 
 def test_given_a_plain_record_then_its_data_is_the_body() -> None:
@@ -46,3 +51,21 @@ def test_given_a_record_that_is_no_amqp_then_it_is_the_body() -> None:
 )
 def test_given_a_record_that_is_cut_or_strange_then_it_has_no_body(record: bytes) -> None:
     assert body_of(record) == b""
+
+
+def test_given_records_that_begin_alike_or_not_then_bodies_are_the_same_as_one_by_one() -> None:
+    plain = [bytes(AMQPMessage(body=BODY * size)) for size in (1, 1, 2, 30, 31, 1)]
+    named = [bytes(AMQPMessage(body=BODY * size, properties=Properties(content_type="a"))) for size in (1, 40, 40)]
+    strange = [
+        BODY,
+        b"",
+        b"\x00",
+        b"\x00\x53\x77\xa1\x02{}",
+        plain[0] + b"\x00\x53\x78\x45",
+        plain[0][:-1],
+        plain[3] + b"x",
+    ]
+    bodies = Bodies()
+
+    for record in [*plain, *named, *strange, *plain, *strange, *reversed(named), plain[0], *strange]:
+        assert bodies(record) == body_of(record)

@@ -10,21 +10,40 @@ LONG = frozenset({0xB0, 0xB1, 0xD0, 0xD1})
 BINARY_OR_TEXT = frozenset({0xA0, 0xA1, 0xB0, 0xB1})
 
 
-def body_of(record: bytes) -> bytes:
-    """The first data section, or the value, of `record`; all of it if it is no message of AMQP; else nothing."""
-    if not record.startswith(b"\x00"):
-        return record
-    try:
-        return _find_body(record)
-    except IndexError:
-        return b""
+NOWHERE = (0, 0, 0)
 
 
-def _find_body(record: bytes) -> bytes:
+class Bodies:
+    """Finds bodies. Records of one publisher begin alike, so the body is looked for first where the last one was."""
+
+    def __init__(self) -> None:
+        self._before = b""
+        self._width = 0
+
+    def __call__(self, record: bytes) -> bytes:
+        """The first data section, or the value, of `record`; all of it if it is no message of AMQP; else nothing."""
+        before = self._before
+        if before and record.startswith(before):
+            start = len(before) + self._width
+            if len(record) - start == int.from_bytes(record[len(before) : start], "big"):
+                return record[start:]
+        if not record.startswith(b"\x00"):
+            return record
+        try:
+            size_at, start, end = _locate(record)
+        except IndexError:
+            return b""
+        self._before = record[:size_at] if end == len(record) else b""
+        self._width = start - size_at
+        return record[start:end]
+
+
+def _locate(record: bytes) -> tuple[int, int, int]:
+    """Where the size of the body is, where the body begins and where it ends."""
     at = 0
     while True:
         if record[at : at + 2] != b"\x00\x53":  # a described value, its descriptor one byte
-            return b""
+            return NOWHERE
         section, kind = record[at + 2], record[at + 3]
         if kind == EMPTY_LIST:
             at += 4
@@ -34,7 +53,7 @@ def _find_body(record: bytes) -> bytes:
         elif kind in LONG:
             size, start = int.from_bytes(record[at + 4 : at + 8], "big"), at + 8
         else:
-            return b""
+            return NOWHERE
         if section in (DATA, VALUE):
-            return record[start : start + size] if kind in BINARY_OR_TEXT else b""
+            return (at + 4, start, start + size) if kind in BINARY_OR_TEXT else NOWHERE
         at = start + size

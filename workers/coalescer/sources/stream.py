@@ -16,7 +16,7 @@ from rstream.schema import Deliver, MetadataUpdate, OffsetSpec
 
 from tasks.broker import BROKER_ERRORS
 from workers.coalescer.sources import Batch, SourceLost, frames
-from workers.coalescer.sources.records import body_of
+from workers.coalescer.sources.records import Bodies
 
 T = TypeVar("T")
 
@@ -56,6 +56,7 @@ class StreamSource:
         self._frames: asyncio.Queue[Deliver | None] = asyncio.Queue()  # None: the connection is gone
         self._taken: deque[Deliver | None] = deque()
         self._heard_at = 0.0
+        self._body_of = Bodies()
 
     def open(self, offsets: Mapping[int, int]) -> None:
         self.close()
@@ -97,7 +98,7 @@ class StreamSource:
             frame = following
             records += frames.records_of(frame)
             self._taken.popleft()
-        return Batch([body_of(record) for record in records], last_of(frame), frame.timestamp / 1000)
+        return Batch([*map(self._body_of, records)], last_of(frame), frame.timestamp / 1000)
 
     def close(self) -> None:
         if self._loop is None:
@@ -127,7 +128,6 @@ class StreamSource:
         return self._client
 
     async def _open(self, offset: int | None) -> None:
-        self._frames = asyncio.Queue()
         self._taken.clear()
         client = await self._connect(self._host, self._port)
         leader, replicas = await client.query_leader_and_replicas(self._name)
@@ -135,8 +135,7 @@ class StreamSource:
         if (self._host, self._port) not in addresses:
             await _end(client)
             client = await self._connect(*addresses[0])
-        await client.run_queue_listener_task(SUBSCRIPTION, self._deliver)
-        client.add_handler(Deliver, self._deliver, name=str(SUBSCRIPTION))
+        client.add_handler(Deliver, self._lost, name=str(SUBSCRIPTION))  # never called: chunks go to the queue
         client.add_handler(MetadataUpdate, self._lost)
         kind = OffsetType.FIRST if offset is None else OffsetType.OFFSET
         await client.subscribe(self._name, SUBSCRIPTION, OffsetSpec.from_params(kind, offset), CREDIT)
@@ -150,6 +149,7 @@ class StreamSource:
             connection_name="bulkhead-coalescer",
             connection_closed_handler=self._lost,
         )
+        self._frames = client._frames[SUBSCRIPTION]  # where it puts chunks: a task to take them from there is no use
         client.add_stream(self._name)  # or nobody is told when the connection ends
         await client.start()
         await client.authenticate(self._vhost, self._user, self._password)
@@ -167,9 +167,6 @@ class StreamSource:
         if frames[-1] is not None:
             await self._connected().credit(SUBSCRIPTION, len(frames))
         return frames
-
-    async def _deliver(self, frame: Deliver) -> None:
-        self._frames.put_nowait(frame)
 
     async def _lost(self, _news: object) -> None:
         self._frames.put_nowait(None)
