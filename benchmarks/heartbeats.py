@@ -13,6 +13,7 @@ nodes, `rss_mb` of the consumer with 100,000 machines.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import random
@@ -25,10 +26,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from celery import Celery
-from kombu import Connection, Producer
+from kombu import Connection
+from kombu import Producer as AmqpProducer
+from rstream import AMQPMessage, Producer
 
 from benchmarks._services import ROOT, report, scratch, tell
 from embedded.node import Node, prepare_node
@@ -49,6 +53,9 @@ ROUNDS = 3
 
 # The last one is the consumer's; everything else shares the others.
 CORES = sorted(os.sched_getaffinity(0))
+
+# Records that are published at once.
+NATIVE_BATCH = 500
 
 # Beats for Celery, which needs a millisecond to publish one.
 PEER_BEATS = 10_000
@@ -77,7 +84,7 @@ def fill(node: Node, machines: int, count: int, size: int) -> None:
     with Connection(node.url) as connection, connection.channel() as channel:
         channel.queue_delete(HEARTBEATS)
         declare_stream(connection)
-        producer = Producer(channel)
+        producer = AmqpProducer(channel)
         some = beats(machines, count)
         for _ in range(count // size):
             body = msgspec.json.encode(Heartbeats("ulm", [next(some) for _ in range(size)]))
@@ -88,6 +95,27 @@ def fill(node: Node, machines: int, count: int, size: int) -> None:
                 content_type="application/json",
                 content_encoding="utf-8",
             )
+
+
+def fill_natively(node: Node, machines: int, count: int) -> None:
+    """The same, of single beats published by the stream protocol, so that the broker stores hundreds together.
+
+    One publisher by AMQP makes chunks of three; then the broker, which reads them one by one, is slower than we are.
+    """
+
+    async def publish() -> None:
+        parts = urlsplit(node.stream_url)
+        host, port, user, password = parts.hostname, parts.port, parts.username, parts.password
+        some = beats(machines, count)
+        async with Producer(host or "", port or 0, username=user or "", password=password or "") as producer:
+            for _ in range(count // NATIVE_BATCH):
+                bodies = [msgspec.json.encode(Heartbeats("ulm", [next(some)])) for _ in range(NATIVE_BATCH)]
+                await producer.send_batch(HEARTBEATS, [AMQPMessage(body=body) for body in bodies])
+
+    with Connection(node.url) as connection, connection.channel() as channel:
+        channel.queue_delete(HEARTBEATS)
+        declare_stream(connection)
+    asyncio.run(publish())
 
 
 def consume(kind: str, node: Node, count: int) -> dict[str, Any]:
@@ -180,8 +208,10 @@ def main() -> None:
     with scratch() as home:
         node = prepare_node(home / "rabbitmq")
         with Supervisor(node.stages, home / "log", tell=tell):
-            fill(node, FEW, singles, 1)
+            fill_natively(node, FEW, singles)
             result |= rates("single", best("stream", node, singles), singles)
+            fill(node, FEW, singles, 1)
+            result |= rates("single_small_chunks", best("stream", node, singles), singles)
             result |= rates("amqp", best("amqp", node, singles), singles)
             fill(node, FEW, batched, 100)
             result |= rates("batch", best("stream", node, batched), batched)
