@@ -34,7 +34,7 @@ from embedded.programs import coalescer_program
 from embedded.redis import prepare_redis
 from embedded.supervisor import Supervisor
 from tasks.broker import NotPublished
-from tasks.heartbeats import HeartbeatPublisher
+from tasks.heartbeats import MAX_BEATS, HeartbeatPublisher
 from tasks.sensors import sensor_key
 from tests.services.doomed import POINTS
 from tests.services.galera import Galera
@@ -53,6 +53,7 @@ LEASE = 1.0  # seconds, the least there may be
 WINDOW = "0.2"  # seconds
 ASLEEP = "asleep"  # in place of a point: the coalescer is stopped for longer than its lease, then goes on
 SLEEP = 3 * LEASE
+LARGEST = MAX_BEATS * 9 // 10  # beats of a message; late ones and repeated ones come on top
 AWAY = 2.0  # seconds for which Redis is down
 PATIENCE = 90.0  # seconds to get to a point, or to be done in the end
 PAUSE = 0.2  # seconds between two messages when the publisher is ahead of the kills
@@ -103,7 +104,7 @@ class Sender:
             else:
                 break
         self.sent += 1
-        if self.sent > self.done * self.messages:
+        if self.done < 1 and self.sent > self.done * self.messages:
             time.sleep(PAUSE)
 
 
@@ -226,7 +227,8 @@ class Chaos:
     hits: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
-    fenced: int = 0
+    fenced: int = 0  # of those that were put to sleep
+    overtaken: int = 0  # fenced without having been put to sleep
     _number: int = 0
 
     def run(self, kills: list[tuple[str, str]], sender: Sender) -> list[Process]:
@@ -252,11 +254,14 @@ class Chaos:
         """Whichever of them has the lease, and gets to its point, first."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            for process, point in crew:
+            for place, (process, point) in enumerate(crew):
                 if point == ASLEEP and "Wrote " in process.log.read_text():
                     self._put_to_sleep(process)
                     return (process, point), point
-                if (ended := process.ended()) is not None:
+                if was_fenced(process):  # it was too slow for its lease: somebody starts it again
+                    self.overtaken += 1
+                    crew[place] = self._start(point)
+                elif (ended := process.ended()) is not None:
                     if ended == "it was killed by SIGKILL":
                         self.hits[point] += 1
                     else:
@@ -277,7 +282,7 @@ class Chaos:
         while process.ended() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         self.hits[ASLEEP] += 1
-        if process.ended() == "it ended with exit code 1" and "Another consumer has written" in process.log.read_text():
+        if was_fenced(process):
             self.fenced += 1
         else:
             self.broken.append(f"{process.name} slept and was not fenced: {process.ended()}")
@@ -298,6 +303,11 @@ class Chaos:
         house.redis.stop()  # it keeps what it has; what it forgets when killed comes with a machine's next beat
         time.sleep(AWAY)
         _again(house.redis)
+
+
+def was_fenced(process: Process) -> bool:
+    """Whether it ended because somebody else has its lease."""
+    return process.ended() == "it ended with exit code 1" and "Another consumer has written" in process.log.read_text()
 
 
 def wait_for_end(house: House, seconds: float = PATIENCE) -> bool:
@@ -330,7 +340,7 @@ def in_redis(house: House, storm: Storm) -> int:
 
 def storm_over(house: House, beats: int, kills: int, seed: int, tell: Callable[[str], None]) -> dict[str, object]:
     """Send, kill, wait for the end, compare. What is wrong is in `broken`, told in words."""
-    size = min(1_000, max(10, beats // (kills * 80)))  # so that there are messages all the while
+    size = min(LARGEST, max(10, beats // (kills * 80)))  # so that there are messages all the while
     storm = Storm(beats, MACHINES, size, seed)
     chaos, sender = Chaos(house, tell), Sender(house.node, storm, beats // size)
     sending = sender.start()
@@ -369,6 +379,7 @@ def storm_over(house: House, beats: int, kills: int, seed: int, tell: Callable[[
         "kills": sum(chaos.hits.values()),
         "hits": dict(sorted(chaos.hits.items())),
         "fenced": chaos.fenced,
+        "overtaken": chaos.overtaken,
         "also_killed": dict(sorted(chaos.others.items())),
         "storm_seconds": round(seconds),
         "lost": lost,
