@@ -54,6 +54,7 @@ WINDOW = "0.2"  # seconds
 ASLEEP = "asleep"  # in place of a point: the coalescer is stopped for longer than its lease, then goes on
 SLEEP = 3 * LEASE
 LARGEST = MAX_BEATS * 9 // 10  # beats of a message; late ones and repeated ones come on top
+CALM = 5.0  # seconds without anything new in the table, after which the end of the stream is there
 AWAY = 2.0  # seconds for which Redis is down
 PATIENCE = 90.0  # seconds to get to a point, or to be done in the end
 PAUSE = 0.2  # seconds between two messages when the publisher is ahead of the kills
@@ -322,7 +323,7 @@ def wait_for_end(house: House, seconds: float = PATIENCE) -> bool:
         if records != last[0]:
             last = (records, time.monotonic())
             deadline = time.monotonic() + seconds
-        elif records and time.monotonic() - last[1] > 10 * LEASE:
+        elif records and time.monotonic() - last[1] > CALM:
             return True
         time.sleep(0.2)
     return False
