@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ import redis
 from celery import Celery
 
 from embedded.node import Node, prepare_node
-from embedded.process import Process, Program
+from embedded.process import Process, Program, StartFailed
 from embedded.programs import coalescer_program
 from embedded.redis import prepare_redis
 from embedded.supervisor import Supervisor
@@ -54,6 +54,7 @@ WINDOW = "0.2"  # seconds
 ASLEEP = "asleep"  # in place of a point: the coalescer is stopped for longer than its lease, then goes on
 SLEEP = 3 * LEASE
 LARGEST = MAX_BEATS * 9 // 10  # beats of a message; late ones and repeated ones come on top
+STARTS = 5  # tries of a database node to join
 CALM = 5.0  # seconds without anything new in the table, after which the end of the stream is there
 AWAY = 2.0  # seconds for which Redis is down
 PATIENCE = 90.0  # seconds to get to a point, or to be done in the end
@@ -295,7 +296,7 @@ class Chaos:
         self.others[other] += 1
         if other == "database":
             house.database().kill()
-            house.revive()
+            _persist(house.revive)
             return
         if other == "broker":
             house.broker.kill()
@@ -304,6 +305,14 @@ class Chaos:
         house.redis.stop()  # it keeps what it has; what it forgets when killed comes with a machine's next beat
         time.sleep(AWAY)
         _again(house.redis)
+
+
+def _persist(start: Callable[[], None]) -> None:
+    """A node may give up joining while the others still wait for the one that was killed; then it is started again."""
+    for _ in range(STARTS - 1):
+        with suppress(StartFailed):
+            return start()
+    return start()
 
 
 def was_fenced(process: Process) -> bool:
