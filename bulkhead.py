@@ -28,6 +28,7 @@ COMMANDS = {
     "capacity": Entry("commands.capacity", "Tell how many workers a lane needs, from its last renders."),
     "reconcile": Entry("commands.reconcile", "Compare ledger and store, and mend what they do not agree on."),
     "heartbeats": Entry("commands.heartbeats", "See how heartbeats are coalesced; start over."),
+    "tickets": Entry("commands.tickets", "Rotate the keys of TLS tickets over a fleet of HAProxy nodes."),
     "leaks": Entry("commands.leaks", "Hunt what jobs leave behind: a verdict, a name and a number."),
     "migrate": Entry("commands.migrate", "Create or upgrade the tables of ledger and heartbeats."),
 }

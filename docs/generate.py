@@ -38,9 +38,10 @@ def message_models() -> dict[str, type[BaseModel]]:
     """Every message and document that another language may write or read."""
     from tasks.progress import Progress
     from tasks.renders import RenderMessage
+    from tasks.tickets import RotateMessage
     from workers.blueprint import Manifest
 
-    return {"render": RenderMessage, "progress": Progress, "manifest": Manifest}
+    return {"render": RenderMessage, "progress": Progress, "manifest": Manifest, "rotate": RotateMessage}
 
 
 def settings_page() -> str:

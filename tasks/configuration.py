@@ -2,7 +2,7 @@
 
 from celery.schedules import schedule
 
-from tasks import upkeep
+from tasks import tickets, upkeep
 from tasks.settings import settings
 from tasks.topology import EXCHANGE, QUEUES, RENDER, ROUTES
 
@@ -40,7 +40,7 @@ task_acks_on_failure = False
 task_acks_on_timeout = False
 task_time_limit = _settings.render_time_limit
 
-include = ["workers.blueprint.task", "workers.upkeep"]
+include = ["workers.blueprint.task", "workers.upkeep", "workers.tickets.task"]
 worker_consumer = "workers.fence.consumer:Consumer"
 worker_pool = "workers.fence.pool:TaskPool"
 worker_concurrency = 1  # one leaky job, one fence
@@ -59,6 +59,10 @@ worker_redirect_stdouts = False
 beat_schedule = {
     "sweep": {"task": upkeep.TASK, "schedule": schedule(run_every=_settings.upkeep_interval)},
     "retain": {"task": upkeep.RETAIN_TASK, "schedule": schedule(run_every=upkeep.RETAIN_INTERVAL)},
+    "tickets": {
+        "task": tickets.TURN_TASK,
+        "schedule": schedule(run_every=tickets.look_interval(_settings.tickets_interval)),
+    },
 }
 beat_scheduler = "workers.clock:Clock"
 beat_max_loop_interval = min(_settings.upkeep_interval, broker_heartbeat / 3)  # the clock's lock must be kept alive

@@ -184,6 +184,36 @@ class Settings(BaseSettings):
         19, ge=0, le=19, description="Niceness of a rendering child, so that intake and broker stay quick beside it."
     )
 
+    # Ticket keys
+    tickets_interval: float = Field(
+        3600,
+        gt=0,
+        description="Seconds between two rotations of TLS ticket keys: at least BULKHEAD_TICKETS_LIFETIME. A key lives "
+        "for three of them; 600 is recommended.",
+    )
+    tickets_lifetime: float = Field(
+        300,
+        ge=0,
+        description="Seconds for which a ticket is good: HAProxy's `tune.ssl.lifetime`. No key comes sooner after the "
+        "last one, unless forced.",
+    )
+    tickets_ssh_config: Path | None = Field(
+        None, description="File of ssh_config(5) by which nodes are reached. Unset: ssh's own."
+    )
+    tickets_timeout: float = Field(5, gt=0, le=60, description="Seconds for which a node is waited for.")
+    tickets_persist: int = Field(
+        7200, ge=0, description="Seconds for which an SSH connection stays open without use. 0: it ends with each run."
+    )
+    tickets_lease: float = Field(
+        60, ge=1, description="Seconds after which another host may rotate, should the one that does have died."
+    )
+    tickets_watch: float = Field(
+        2, gt=0, description="Seconds between two looks of `bulkhead tickets watch` at the nodes."
+    )
+    tickets_metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port on loopback where `bulkhead tickets watch` serves metrics. Unset: none."
+    )
+
     # Upkeep
     upkeep_interval: float = Field(5, gt=0, description="Seconds between two sweeps of the ledger.")
     republish_after: float = Field(

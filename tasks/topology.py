@@ -31,6 +31,8 @@ LANES = (RENDER, TILES, LARGE)
 
 UPKEEP = "upkeep"
 
+TICKETS = "tickets"
+
 # A sweep that no worker took within this time (ms) is stale: the next one does its work.
 UPKEEP_TTL = 60_000
 
@@ -97,10 +99,10 @@ def heartbeats_stream() -> Queue:
     return Queue(HEARTBEATS, EXCHANGE, routing_key=HEARTBEATS, durable=True, queue_arguments=arguments)
 
 
-WORK_QUEUES = tuple(work_queue(lane) for lane in LANES)
+WORK_QUEUES = tuple(work_queue(name) for name in (*LANES, TICKETS))
 DEAD_QUEUES = tuple(dead_queue(queue.name) for queue in WORK_QUEUES)
 QUEUES = (*WORK_QUEUES, upkeep_queue())
 
 # Task name (or glob) -> the queues it may come through, the usual one first. A message on any other is refused.
-SERVED = {"render.*": LANES, "upkeep.*": (UPKEEP,)}
+SERVED = {"render.*": LANES, "upkeep.*": (UPKEEP,), "tickets.*": (TICKETS,)}
 ROUTES = {pattern: queues[0] for pattern, queues in SERVED.items()}

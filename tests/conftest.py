@@ -13,6 +13,7 @@ from embedded.node import Node, prepare_node
 from embedded.process import NotInstalled, Process
 from embedded.redis import prepare_redis
 from embedded.supervisor import Supervisor
+from tests.services.fleet import Fleet, running_fleet
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform, delete_queues
 
@@ -109,3 +110,20 @@ def platform(broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> 
     if request.node.stash.get(FAILED, False):
         for name, text in platform.logs():
             print(f"--- {name} ---\n{text}")
+
+
+@pytest.fixture(scope="session")
+def session_fleet() -> Iterator[Fleet]:
+    """Five nodes of the edge for all tests."""
+    try:
+        with running_fleet() as fleet:
+            yield fleet
+    except NotInstalled as error:
+        without(error)
+
+
+@pytest.fixture
+def fleet(session_fleet: Fleet) -> Fleet:
+    """Five nodes that serve and answer, each with a ring of its own."""
+    session_fleet.renew()
+    return session_fleet

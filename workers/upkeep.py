@@ -1,13 +1,17 @@
-"""`upkeep.sweep`: what keeps the promise that nothing accepted is lost. `upkeep.retain`: what makes room again."""
+"""`upkeep.sweep`: what keeps the promise that nothing accepted is lost. `upkeep.retain`: what makes room again.
+
+`upkeep.tickets` asks for the next rotation of ticket keys when it is due.
+"""
 
 import time
 from dataclasses import asdict
 from typing import Any
+from uuid import uuid4
 
 from celery.utils.log import get_logger
 from pydantic import ValidationError
 
-from tasks import app, renders, topology, upkeep
+from tasks import app, renders, tickets, topology, upkeep
 from tasks.ledger import Job, LedgerUnavailable
 from tasks.publish import NotPublished, Publisher
 from tasks.retention import retain
@@ -53,6 +57,23 @@ def remove_what_is_old(**fields: Any) -> None:
         logger.warning("Retention stops, the next round goes on: %s", error)
     else:
         logger.info("Removed %(jobs)d jobs, %(outputs)d outputs and %(sources)d drawings.", asdict(removed))
+
+
+@app.task(name=tickets.TURN_TASK)
+def ask_for_rotation(**fields: Any) -> None:
+    """Publish the next rotation if it is due. Asked again after a lease, should nothing have come of it."""
+    upkeep.SweepMessage.model_validate(fields)
+    tools = bench()
+    publisher = Publisher(app, tools.settings.publish_timeout)
+    interval, patience = tools.settings.tickets_interval, tools.settings.tickets_lease
+    try:
+        if row := tools.ledger.rotations.due(time.time(), interval=interval, patience=patience):
+            message = tickets.RotateMessage(generation=row.generation + 1, token=row.token)
+            publisher.publish(tickets.TASK, str(uuid4()), message.model_dump())
+    except (NotPublished, LedgerUnavailable) as error:
+        logger.warning("No rotation of ticket keys is asked for, the next look tries again: %s", error)
+    finally:
+        publisher.close()
 
 
 def _overdue(tools: Bench, publisher: Publisher, lane: str) -> list[Job]:

@@ -14,6 +14,7 @@ from tasks.ledger.database import Database, LedgerUnavailable
 from tasks.ledger.jobs import Jobs, Page
 from tasks.ledger.lately import lately
 from tasks.ledger.requests import Requests
+from tasks.ledger.rotations import Rotations
 from tasks.ledger.states import (
     FINAL,
     OPEN,
@@ -33,19 +34,20 @@ from tasks.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger's three books, over one database."""
+    """The ledger's books, over one database."""
 
     database: Database
     jobs: Jobs
     attempts: Attempts
     requests: Requests
+    rotations: Rotations
 
 
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger of these settings. Connects on first use."""
     database = Database(settings.ledger_url.get_secret_value())
     attempts = Attempts(database, settings.max_deaths, large_lane=settings.large_fence_bytes is not None)
-    return Ledger(database, Jobs(database), attempts, Requests(database))
+    return Ledger(database, Jobs(database), attempts, Requests(database), Rotations(database))
 
 
 __all__ = [

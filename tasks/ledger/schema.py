@@ -69,3 +69,17 @@ requests = Table(
     Index("requests_by_job", "job"),
     **_TABLE,
 )
+
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("fleet", String(63), primary_key=True),
+    Column("generation", BigInteger, nullable=False, server_default="0"),
+    Column("token", BigInteger, nullable=False, server_default="0"),
+    Column("rotated_at", Double),
+    Column("asked_at", Double),
+    Column("holder", String(255)),
+    Column("lease_until", Double),
+    Column("result", String(63), nullable=False, server_default=""),
+    **_TABLE,
+)

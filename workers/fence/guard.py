@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tasks import renders, upkeep
+from tasks import renders, tickets, upkeep
 from tasks.properties import UNREADABLE
 from tasks.publish import is_served
 
@@ -24,6 +24,8 @@ MESSAGES: dict[str, type[BaseModel]] = {
     renders.TASK: renders.RenderMessage,
     upkeep.TASK: upkeep.SweepMessage,
     upkeep.RETAIN_TASK: upkeep.SweepMessage,
+    tickets.TURN_TASK: upkeep.SweepMessage,
+    tickets.TASK: tickets.RotateMessage,
 }
 
 

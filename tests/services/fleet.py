@@ -1,0 +1,244 @@
+"""A fleet of real nodes on 127.0.0.1: each an HAProxy with ticket keys and an sshd that runs the node's program."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from embedded.ports import LOOPBACK, is_listening, kept_ports
+from embedded.process import Process, Program, find_program
+from workers.tickets.haproxy import HAProxy
+from workers.tickets.keyring import Key, Keyring
+from workers.tickets.program import program
+from workers.tickets.ssh import Way
+
+INSTEAD = "leave the tests of ticket keys out"
+MEMORY = Path("/dev/shm")  # a tmpfs, as keys demand
+
+CONFIGURATION = """
+global
+    stats socket {socket} mode 600 level admin
+    tune.ssl.cachesize 0    # tickets or nothing
+    tune.ssl.lifetime 300
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+frontend edge
+    bind {host}:{port} ssl crt {certificate} tls-ticket-keys {ring} ssl-min-ver TLSv1.2
+    http-request return status 200 content-type text/plain string "{name}"
+"""
+
+SSHD = """
+Port {port}
+ListenAddress {host}
+HostKey {home}/host_key
+AuthorizedKeysFile {home}/authorized_keys
+PidFile none
+UsePAM no
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+LogLevel ERROR
+# The login shell must not read start-up files of whoever runs the tests.
+SetEnv HOME={home}
+"""
+
+
+class FleetNode:
+    """One node. `haproxy` and `sshd` are its processes; `home` is its disk, `memory` its tmpfs."""
+
+    def __init__(self, name: str, home: Path, memory: Path, ports: dict[str, int], authorized: str) -> None:
+        self.name, self.home, self.memory = name, home, memory
+        self.port, self.ssh_port = ports[name], ports[f"{name}-ssh"]
+        self.ring_file = memory / "ring"
+        self.record = home / "record.json"
+        self.socket = memory / "haproxy.sock"
+        home.mkdir()
+        memory.mkdir(mode=0o700)
+        keygen(home / "host_key")
+        self.authorize(authorized)
+        configuration = home / "haproxy.cfg"
+        certificate = home.parent / "edge.pem"
+        facts = {"socket": self.socket, "host": LOOPBACK, "port": self.port, "certificate": certificate}
+        configuration.write_text(CONFIGURATION.format(**facts, ring=self.ring_file, name=name))
+        (home / "sshd_config").write_text(SSHD.format(port=self.ssh_port, host=LOOPBACK, home=home))
+        haproxy = find_program("/usr/sbin/haproxy", "haproxy", INSTEAD)
+        sshd = find_program("/usr/sbin/sshd", "openssh-server", INSTEAD)
+        logs = home / "log"
+        serve = (haproxy, "-W", "-db", "-q", "-f", str(configuration))
+        self.haproxy = Process(Program(f"{name}-haproxy", serve, ready=lambda: is_listening(self.port)), logs)
+        listen = (sshd, "-D", "-e", "-f", str(home / "sshd_config"))
+        self.sshd = Process(Program(f"{name}-sshd", listen, ready=lambda: is_listening(self.ssh_port)), logs)
+
+    def authorize(self, authorized: str, *, wrapper: str = "") -> None:
+        """Let the rotator in, to nothing but the node's program (or a `wrapper` in its place)."""
+        program = wrapper or f"/usr/bin/python3 -IS {self.home.parent}/bulkhead-tickets-node"
+        command = f"{program} serve {self.options}"
+        (self.home / "authorized_keys").write_text(f'restrict,command="{command}" {authorized}\n')
+
+    @property
+    def options(self) -> str:
+        """Where the node's program finds everything."""
+        return f"--ring {self.ring_file} --record {self.record} --haproxy {self.socket}"
+
+    @property
+    def address(self) -> str:
+        """Where clients connect."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def run(self, command: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        """Run the node's program as a unit of the node does."""
+        program = [f"{self.home.parent}/bulkhead-tickets-node", command, *self.options.split(), *options]
+        return subprocess.run(["/usr/bin/python3", "-IS", *program], capture_output=True, text=True, timeout=30)
+
+    def boot(self) -> None:
+        """What an empty tmpfs and the units of a node make of it."""
+        done = self.run("bootstrap")
+        assert done.returncode == 0, done.stderr
+        for process in (self.haproxy, self.sshd):
+            process.start()
+        for process in (self.haproxy, self.sshd):
+            process.wait_ready()
+
+    def die(self) -> None:
+        """Lose power: processes and the tmpfs are gone, the disk stays."""
+        self.unreachable()
+        self.haproxy.kill()
+        for path in self.memory.iterdir():
+            path.unlink()
+
+    def is_dead(self) -> bool:
+        """Whether one of its processes is."""
+        return any(process.ended() is not None for process in (self.haproxy, self.sshd))
+
+    def reload(self) -> None:
+        """Reload HAProxy, as `systemctl reload haproxy` does."""
+        os.kill(self.haproxy.pid, signal.SIGUSR2)
+
+    def unreachable(self) -> None:
+        """HAProxy serves on, but nobody can log in, nor go on over a connection that there is."""
+        sessions = psutil.Process(self.sshd.pid).children(recursive=True)
+        self.sshd.kill()
+        for process in sessions:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def reachable(self) -> None:
+        """Undo it."""
+        self.sshd.start()
+        self.sshd.wait_ready()
+
+    def ring(self) -> tuple[Key, ...]:
+        """What HAProxy uses, asked behind everybody's back."""
+        keys = HAProxy(self.socket, self.ring_file).keys()
+        assert keys is not None
+        return keys
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the keys in use."""
+        return tuple(key.name for key in self.ring())
+
+    def in_file(self) -> Keyring:
+        """The ring of the file."""
+        return Keyring.decode(self.ring_file.read_text().split())
+
+
+class Fleet:
+    """The nodes, and what a jump host needs to reach them: `ssh_config`."""
+
+    def __init__(self, home: Path, memory: Path, count: int) -> None:
+        """Write it below `home`, and below `memory` on a tmpfs. Raises NotInstalled."""
+        self.home = home
+        for name, package in (("ssh-keygen", "openssh-client"), ("openssl", "openssl"), ("ssh", "openssh-client")):
+            find_program(name, package, INSTEAD)
+        names = [f"edge{number}" for number in range(1, count + 1)]
+        ports = kept_ports(home / "ports.json", [*names, *(f"{name}-ssh" for name in names)])
+        (home / "bulkhead-tickets-node").write_bytes(program())
+        certificate(home / "edge.pem")
+        keygen(home / "id")
+        self.public_key = (home / "id.pub").read_text().strip()
+        self.nodes = [FleetNode(name, home / name, memory / name, ports, self.public_key) for name in names]
+        self.ssh_config = home / "ssh_config"
+        self.known_hosts = home / "known_hosts"
+        hosts = [f"[{LOOPBACK}]:{node.ssh_port} {(node.home / 'host_key.pub').read_text()}" for node in self.nodes]
+        self.known_hosts.write_text("".join(hosts))
+        self.ssh_config.write_text("".join(map(self._host, self.nodes)))
+
+    def _host(self, node: FleetNode) -> str:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        return (
+            f"Host {node.name}\n HostName {LOOPBACK}\n Port {node.ssh_port}\n User {user}\n"
+            f" IdentityFile {self.home}/id\n IdentitiesOnly yes\n UserKnownHostsFile {self.known_hosts}\n"
+        )
+
+    def way(self, *, persist: int = 60, timeout: float = 5) -> Way:
+        """How the rotator reaches the nodes."""
+        return Way(self.ssh_config, timeout, self.home / "ssh", persist)
+
+    def __getitem__(self, number: int) -> FleetNode:
+        return self.nodes[number]
+
+    def renew(self) -> None:
+        """Let every node serve and answer again, and forget all that it knew."""
+        for node in self.nodes:
+            node.authorize(self.public_key)
+            node.record.unlink(missing_ok=True)
+            if node.is_dead():
+                node.die()
+                node.boot()
+            else:
+                node.run("deadman", "--alarm", "0", "--randomise", "0.000001")
+
+    @property
+    def names(self) -> list[str]:
+        """What the nodes are called."""
+        return [node.name for node in self.nodes]
+
+    def rings(self) -> set[tuple[str, ...]]:
+        """Every ring that some HAProxy uses, by its names: one, if all is well."""
+        return {node.names() for node in self.nodes}
+
+
+@contextmanager
+def running_fleet(count: int = 5) -> Iterator[Fleet]:
+    """A fleet whose nodes have just booted, each with a ring of its own. Raises NotInstalled."""
+    home = Path(tempfile.mkdtemp(prefix="fleet-", dir="/tmp"))
+    memory = Path(tempfile.mkdtemp(prefix="fleet-", dir=MEMORY))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd(8): its processes without privileges live there
+    fleet = None
+    try:
+        fleet = Fleet(home, memory, count)
+        for node in fleet.nodes:
+            node.boot()
+        yield fleet
+    finally:
+        for node in fleet.nodes if fleet else ():
+            with suppress(RuntimeError, psutil.NoSuchProcess):  # never started, or ended by its test
+                node.unreachable()
+            with suppress(RuntimeError):
+                node.haproxy.kill()
+        shutil.rmtree(home)
+        shutil.rmtree(memory)
+
+
+def keygen(path: Path) -> None:
+    """An SSH key without a passphrase."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+
+
+def certificate(path: Path) -> None:
+    """A certificate of its own making, with its key, as HAProxy wants them."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=edge.example", "-keyout", f"{path}.key", "-out", f"{path}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(Path(f"{path}.key").read_text() + Path(f"{path}.crt").read_text())

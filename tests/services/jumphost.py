@@ -1,0 +1,83 @@
+"""A jump host: roster, ledger and settings for a fleet, and runs over it, in this process or as commands."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.ledger import open_ledger
+from tasks.ledger.migrate import migrate
+from tasks.settings import Settings
+from tests.services.fleet import Fleet
+from tests.services.platform import ROOT
+from workers.tickets.audit import FILE
+from workers.tickets.office import Office
+from workers.tickets.roster import Roster
+from workers.tickets.rotation import Wish
+from workers.tickets.rotator import Report
+from workers.tickets.verify import Check, resume_matrix
+
+ONCE_MORE = Wish(None)
+
+
+class JumpHost:
+    """`settings` override BULKHEAD_TICKETS_*. Without a `ledger` its file is no database."""
+
+    def __init__(self, fleet: Fleet, *, ledger: bool = True, **settings: object) -> None:
+        self.fleet = fleet
+        self.var = Path(tempfile.mkdtemp(prefix="jump-", dir=fleet.home))
+        url = f"sqlite:///{self.var}/ledger.db"
+        values = {"var": self.var, "ledger_url": url, "tickets_ssh_config": fleet.ssh_config, "tickets_persist": 60}
+        values |= {f"tickets_{name}": value for name, value in {"lifetime": 0, **settings}.items()}
+        self.settings = Settings.model_validate(values)
+        self.environment = {f"BULKHEAD_{name.upper()}": str(value) for name, value in values.items()}
+        self.ledger = open_ledger(self.settings)
+        if ledger:
+            migrate(self.ledger.database)
+        else:
+            (self.var / "ledger.db").write_text("no database at all\n" * 100)
+        self.addresses = {node.name: node.address for node in fleet.nodes}
+        Roster(nodes=self.addresses).save(self.var)
+
+    def office(self) -> Office:
+        """The rotator's office, in this process."""
+        return Office(self.settings, self.ledger.rotations)
+
+    def run(self, wish: Wish = ONCE_MORE) -> Report:
+        """One run in this process."""
+        return asyncio.run(self.office().run(wish))
+
+    def matrix(self) -> list[Check]:
+        """Every handshake between all nodes that are in the roster."""
+        return resume_matrix(Roster.load(self.var).nodes)
+
+    def resumed(self) -> str:
+        """How many sessions went on: `50 of 50`."""
+        checks = self.matrix()
+        return f"{sum(check.resumed for check in checks)} of {len(checks)}"
+
+    def start(self, command: Sequence[str], **more: str) -> "subprocess.Popen[str]":
+        """Start Python with a command line in this host's environment."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **self.environment, **more}
+        return subprocess.Popen(
+            [sys.executable, *command],
+            cwd=self.var,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def command(self, *arguments: str) -> tuple[int, str, str]:
+        """`bulkhead tickets …`: exit code, output, errors."""
+        process = self.start([str(ROOT / "bulkhead.py"), "tickets", *arguments])
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def audit(self) -> str:
+        """The audit log."""
+        return (self.var / FILE).read_text()

@@ -1,0 +1,76 @@
+"""Keys and rings: HAProxy's order, sizes, and names that give nothing away."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.tickets.keyring import KEYS, SIZES, BadKey, Key, Keyring, missed
+
+keys = st.binary(min_size=80, max_size=80).map(Key)
+names_of_rings = st.lists(st.sampled_from("abcde"), min_size=3, max_size=3)
+
+
+@given(st.sampled_from(SIZES).flatmap(lambda size: st.binary(min_size=size, max_size=size)))
+def test_given_any_key_then_it_survives_base64_and_shows_its_first_16_bytes_only(value: bytes) -> None:
+    key = Key(value)
+
+    assert Key.decode(key.encode()) == key
+    assert key.name == value[:16].hex()
+    assert repr(key) == f"<key {key.name}>"
+    assert repr((key,)) == f"({key!r},)"
+
+
+@pytest.mark.parametrize("size", [0, 16, 47, 49, 79, 81, 160])
+def test_given_another_size_then_it_is_no_key(size: int) -> None:
+    with pytest.raises(BadKey, match=f"A ticket key has 48 or 80 bytes, not {size}"):
+        Key(bytes(size))
+
+
+@pytest.mark.parametrize("text", ["", "?", "AAAA\nAAAA", "A" * 64 + "!", "ä" * 107, "A" * 65])
+def test_given_text_that_is_no_key_then_the_error_shows_nothing_of_it(text: str) -> None:
+    with pytest.raises(BadKey) as caught:
+        Key.decode(text)
+    assert str(caught.value) == "A ticket key is 48 or 80 bytes in base64, on one line."
+
+
+@given(st.lists(keys, min_size=10, max_size=40, unique_by=lambda key: key.name))
+def test_given_rotations_then_each_key_is_next_then_encrypts_then_decrypts_then_is_gone(made: list[Key]) -> None:
+    ring = Keyring(tuple(made[:KEYS]))
+    for number in range(KEYS, len(made)):
+        ring = ring.pushed(made[number])
+        assert ring.keys == tuple(made[number - 2 : number + 1])
+        assert Keyring.decode(ring.encode()) == ring
+
+
+@given(st.lists(keys, min_size=12, max_size=12, unique_by=lambda key: key.name), st.integers(0, 9))
+def test_given_a_ring_that_missed_rotations_then_pushing_what_it_missed_makes_it_equal(
+    made: list[Key], behind: int
+) -> None:
+    ring, wanted = Keyring(tuple(made[9 - behind : 12 - behind])), Keyring(tuple(made[9:]))
+
+    count = missed(ring.names, wanted.names)
+
+    assert count == min(behind, KEYS)
+    assert ring.pushed(*wanted.last(count)) == wanted
+
+
+@given(names_of_rings, names_of_rings)
+def test_given_any_two_rings_then_what_is_missed_is_enough_and_nothing_less_would_do(
+    names: list[str], wanted: list[str]
+) -> None:
+    count = missed(names, wanted)
+
+    pushes = [(names + wanted[KEYS - each :])[-KEYS:] == wanted for each in range(KEYS + 1)]
+    assert pushes.index(True) == count
+
+
+def test_given_keys_that_make_no_ring_then_it_says_why() -> None:
+    first, second, third = Keyring.make(80, os.urandom).keys
+    with pytest.raises(BadKey, match="three keys of one size"):
+        Keyring((first, second))
+    with pytest.raises(BadKey, match="three keys of one size"):
+        Keyring((first, second, Key.make(48, os.urandom)))
+    with pytest.raises(BadKey, match="pushed twice"):
+        Keyring((first, third, third))

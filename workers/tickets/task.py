@@ -1,0 +1,40 @@
+"""`tickets.rotate`: on a jump host's worker, which alone has the key to the nodes."""
+
+import asyncio
+from typing import Any
+
+from celery.utils.log import get_logger
+
+from tasks import app, tickets
+from tasks.ledger import LedgerUnavailable
+from tasks.ledger.rotations import Busy
+from workers.fence.bench import bench
+from workers.tickets.office import Office
+from workers.tickets.rotation import Wish
+from workers.tickets.rotator import Fenced
+from workers.tickets.seal import seal
+
+logger = get_logger(__name__)
+
+
+@app.task(name=tickets.TASK)
+def rotate(**fields: Any) -> None:
+    """Bring the fleet to the generation of the message. Whatever fails is asked for again by the next look."""
+    message = tickets.RotateMessage.model_validate(fields)
+    seal()
+    tools = bench()
+    try:
+        if tools.ledger.rotations.find().generation >= message.generation:
+            logger.info("Generation %d is reached already.", message.generation)
+            return
+    except LedgerUnavailable as error:
+        logger.warning("Asking the nodes alone: %s", error)
+    wish = Wish(message.generation, least_age=tools.settings.tickets_lifetime)
+    try:
+        report = asyncio.run(Office(tools.settings, tools.ledger.rotations).run(wish, least=message.token))
+    except (Busy, Fenced) as error:
+        logger.warning("Not rotated. %s", error)
+        return
+    logger.info("Generation %d: %s in %.2f s. %s", report.generation, report.result, report.seconds, report.why)
+    for node, why in {**report.unreachable, **report.failed}.items():
+        logger.warning("%s was left behind: %s", node, why)
