@@ -1,5 +1,6 @@
 """A fleet of real nodes on 127.0.0.1: each an HAProxy with ticket keys and an sshd that runs the node's program."""
 
+import json
 import os
 import pwd
 import shutil
@@ -79,11 +80,20 @@ class FleetNode:
         listen = (sshd, "-D", "-e", "-f", str(home / "sshd_config"))
         self.sshd = Process(Program(f"{name}-sshd", listen, ready=lambda: is_listening(self.ssh_port)), logs)
 
-    def authorize(self, authorized: str, *, wrapper: str = "") -> None:
+    def authorize(self, authorized: str, *, wrapper: str = "", socket_of: Path | None = None) -> None:
         """Let the rotator in, to nothing but the node's program (or a `wrapper` in its place)."""
         program = wrapper or f"/usr/bin/python3 -IS {self.home.parent}/bulkhead-tickets-node"
         command = f"{program} serve {self.options}"
-        (self.home / "authorized_keys").write_text(f'restrict,command="{command}" {authorized}\n')
+        if socket_of:
+            command += f" --haproxy {socket_of}"
+        line = f'restrict,command="{command}" {authorized}\n'
+        file = self.home / "authorized_keys"
+        if not file.exists():
+            file.write_text(line)
+        elif file.read_text() != line:
+            file.write_text(line)
+            self.unreachable()  # a connection keeps the command that it was made for
+            self.reachable()
 
     @property
     def options(self) -> str:
@@ -147,6 +157,10 @@ class FleetNode:
         """Names of the keys in use."""
         return tuple(key.name for key in self.ring())
 
+    def token(self) -> int:
+        """The fencing token that it remembers."""
+        return int(json.loads(self.record.read_text())["token"])
+
     def in_file(self) -> Keyring:
         """The ring of the file."""
         return Keyring.decode(self.ring_file.read_text().split())
@@ -190,13 +204,12 @@ class Fleet:
     def renew(self) -> None:
         """Let every node serve and answer again, and forget all that it knew."""
         for node in self.nodes:
-            node.authorize(self.public_key)
             node.record.unlink(missing_ok=True)
             if node.is_dead():
                 node.die()
                 node.boot()
-            else:
-                node.run("deadman", "--alarm", "0", "--randomise", "0.000001")
+            node.authorize(self.public_key)
+            node.ring_file.write_text("".join(f"{line}\n" for line in Keyring.make(80, os.urandom).encode()))
 
     @property
     def names(self) -> list[str]:
