@@ -150,8 +150,8 @@ def watch() -> None:
     from workers.tickets.metrics import TicketMetrics
 
     chosen = settings()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     seal()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     metrics = TicketMetrics(time.time)
     if chosen.tickets_metrics_port:
         start_http_server(chosen.tickets_metrics_port, "127.0.0.1", metrics.registry)

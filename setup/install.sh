@@ -48,7 +48,7 @@ environment() {
 }
 
 units() {
-    for unit in systemd/*.service systemd/*.slice systemd/*.target; do
+    for unit in systemd/*.service systemd/*.timer systemd/*.slice systemd/*.target; do
         put 644 "$unit" "$UNITS/$(basename "$unit")"
     done
     lane tiles render.tiles 512M
@@ -72,8 +72,8 @@ units() {
 
 uninstall() {
     [ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || systemctl disable --quiet --now bulkhead.target \
-        $(systemctl list-units --all --plain --no-legend 'bulkhead-*.service' | cut -d' ' -f1) || true
-    rm -f "$UNITS"/bulkhead.slice "$UNITS"/bulkhead.target "$UNITS"/bulkhead-*.service
+        $(systemctl list-units --all --plain --no-legend 'bulkhead-*.service' 'bulkhead-*.timer' | cut -d' ' -f1) || true
+    rm -f "$UNITS"/bulkhead.slice "$UNITS"/bulkhead.target "$UNITS"/bulkhead-*.service "$UNITS"/bulkhead-*.timer
     rm -f "$SYSUSERS" "$TMPFILES" "$COMMAND"
     rm -rf "$DESTDIR$PREFIX" "$EDGE"
     [ -n "$DESTDIR" ] || reload

@@ -109,6 +109,7 @@ class Rotations:
                 generation=done.generation,
                 rotated_at=done.rotated_at,
                 result=result,
+                asked_at=None,
                 holder=None,
                 lease_until=None,
             )

@@ -75,8 +75,10 @@ class FleetNode:
         haproxy = find_program("/usr/sbin/haproxy", "haproxy", INSTEAD)
         sshd = find_program("/usr/sbin/sshd", "openssh-server", INSTEAD)
         logs = home / "log"
-        serve = (haproxy, "-W", "-db", "-q", "-f", str(configuration))
-        self.haproxy = Process(Program(f"{name}-haproxy", serve, ready=lambda: is_listening(self.port)), logs)
+        serve = ("prlimit", "--core=0", "--", haproxy, "-W", "-db", "-q", "-f", str(configuration))  # its unit's limit
+        self.haproxy = Process(
+            Program(f"{name}-haproxy", serve, ready=lambda: is_listening(self.port), directory=home), logs
+        )
         listen = (sshd, "-D", "-e", "-f", str(home / "sshd_config"))
         self.sshd = Process(Program(f"{name}-sshd", listen, ready=lambda: is_listening(self.ssh_port)), logs)
 

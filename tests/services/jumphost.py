@@ -14,7 +14,7 @@ from tasks.settings import Settings
 from tests.services.fleet import Fleet
 from tests.services.platform import ROOT
 from workers.tickets.audit import FILE
-from workers.tickets.office import Office
+from workers.tickets.office import SOCKETS, Office
 from workers.tickets.roster import Roster
 from workers.tickets.rotation import Wish
 from workers.tickets.rotator import Report
@@ -41,6 +41,9 @@ class JumpHost:
             (self.var / "ledger.db").write_text("no database at all\n" * 100)
         self.addresses = {node.name: node.address for node in fleet.nodes}
         Roster(nodes=self.addresses).save(self.var)
+        shared = fleet.home / "ssh"  # a connection takes longer to make than all else in a test
+        shared.mkdir(mode=0o700, exist_ok=True)
+        (self.var / SOCKETS).symlink_to(shared)
 
     def office(self) -> Office:
         """The rotator's office, in this process."""

@@ -40,6 +40,7 @@ class Watch:
         """Look until cancelled. A roster that changes is read anew."""
         while True:
             office = Office(self._settings, self._rotations)
+            logger.info("Watching %d nodes.", len(office.roster.nodes))
             async with office.rotator() as rotator:
                 while office.is_current():
                     await self.look(office, rotator)

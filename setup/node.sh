@@ -1,0 +1,34 @@
+#!/bin/sh
+# Prepares this host, a node of the edge, for its TLS ticket keys: setup/node.sh PUBLIC_KEY_OF_THE_JUMP_HOST
+# DESTDIR is put before every path, for packages. It needs Python 3.11, and of Bulkhead this tree alone.
+set -eu
+cd "$(dirname "$0")/.."
+
+[ $# -eq 1 ] || { sed -n '2,3s/^# //p' "$0" >&2; exit 2; }
+DESTDIR=${DESTDIR:-}
+PROGRAM=/usr/local/lib/bulkhead/bulkhead-tickets-node
+STATE=$DESTDIR/var/lib/bulkhead-tickets
+UNITS=$DESTDIR/etc/systemd/system
+
+mkdir -p "$(dirname "$DESTDIR$PROGRAM")" "$UNITS/haproxy.service.d" "$DESTDIR/usr/lib/sysusers.d"
+python3 -c 'import sys; from workers.tickets.program import program; sys.stdout.buffer.write(program())' >"$DESTDIR$PROGRAM"
+chmod 755 "$DESTDIR$PROGRAM"
+cp systemd/node/*.service systemd/node/*.timer "$UNITS/"
+cp systemd/node/haproxy.conf "$UNITS/haproxy.service.d/bulkhead-tickets.conf"
+cp systemd/node/sysusers.conf "$DESTDIR/usr/lib/sysusers.d/bulkhead-tickets.conf"
+[ -n "$DESTDIR" ] || systemd-sysusers /usr/lib/sysusers.d/bulkhead-tickets.conf
+
+mkdir -p "$STATE/.ssh"
+printf 'restrict,command="%s serve" %s\n' "$PROGRAM" "$(cat "$1")" >"$STATE/.ssh/authorized_keys"
+chmod 700 "$STATE" "$STATE/.ssh"
+chmod 600 "$STATE/.ssh/authorized_keys"
+[ -z "$DESTDIR" ] || exit 0
+chown -R bulkhead-tickets: "$STATE"
+systemctl daemon-reload
+systemctl enable --now bulkhead-tickets-bootstrap.service bulkhead-tickets-deadman.timer
+cat <<'TEXT'
+Now HAProxy, in /etc/haproxy/haproxy.cfg:
+    global:  stats socket /run/haproxy/tickets.sock user bulkhead-tickets mode 600 level admin
+    bind:    ... ssl ... tls-ticket-keys /run/bulkhead-tickets/ring
+and on the jump host: bulkhead tickets join NODE HOST:PORT
+TEXT

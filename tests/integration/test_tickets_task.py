@@ -1,0 +1,197 @@
+"""`tickets.rotate` by clock, broker and worker, over a real fleet; and where keys never come."""
+
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from heapq import heappop, heappush
+from threading import Thread
+from uuid import uuid4
+
+import pytest
+
+from embedded.process import Program
+from embedded.programs import worker_program
+from tasks import tickets
+from tasks.publish import Publisher
+from tasks.topology import TICKETS
+from tests.conftest import Broker
+from tests.integration.renders import celery_app, eventually
+from tests.services.canary import Tap, attached, files, found, traced
+from tests.services.fleet import Fleet
+from tests.services.jumphost import JumpHost
+from tests.services.platform import ROOT, Platform
+from workers.tickets.audit import FILE
+from workers.tickets.keyring import Key
+from workers.tickets.rotation import Wish
+from workers.tickets.verify import VERSIONS, context_of, handshake
+
+pytestmark = pytest.mark.service
+
+DELIVERIES = 100
+
+# Seconds: times of a plant, a few hundred times faster.
+INTERVAL = 2.5
+ROTATIONS = 3
+RATE = 200
+
+
+@pytest.fixture
+def host(fleet: Fleet) -> JumpHost:
+    """A jump host that has brought its first ring to the fleet."""
+    host = JumpHost(fleet)
+    host.run(Wish())
+    return host
+
+
+def settings_of(host: JumpHost, broker: Broker) -> dict[str, str]:
+    return {**host.environment, "BULKHEAD_BROKER_URL": broker.url, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def publisher(broker: Broker) -> Iterator[Publisher]:
+    app = celery_app(broker.url)
+    publisher = Publisher(app, 5)
+    yield publisher
+    publisher.close()
+    app.close()
+
+
+def ask(publisher: Publisher, host: JumpHost) -> None:
+    """Publish the next rotation, as upkeep does."""
+    row = host.ledger.rotations.find()
+    message = tickets.RotateMessage(generation=row.generation + 1, token=row.token)
+    publisher.publish(tickets.TASK, str(uuid4()), message.model_dump())
+
+
+def reached(host: JumpHost, generation: int) -> bool:
+    return host.ledger.rotations.find().generation >= generation
+
+
+def test_given_the_same_task_delivered_a_hundred_times_then_the_ring_moves_once(
+    fleet: Fleet, host: JumpHost, broker: Broker, platform: Platform, publisher: Publisher
+) -> None:
+    before = fleet[0].names()
+    message = tickets.RotateMessage(generation=2, token=1).model_dump()
+    for _ in range(DELIVERIES):
+        publisher.publish(tickets.TASK, str(uuid4()), message)
+
+    for number in (1, 2):  # two workers, for a lease must hold between them, too
+        platform.start(worker_program(f"tickets{number}", TICKETS, broker.url, settings_of(host, broker), host.var))
+    eventually(lambda: publisher.waiting(TICKETS) == 0)
+    platform.stop()  # warm: what was taken is done
+
+    (ring,) = fleet.rings()
+    assert ring[:2] == before[1:]
+    assert host.ledger.rotations.find().generation == 2
+    assert host.audit().count('"event": "rotated"') == 5 + 5
+
+
+def test_given_clock_upkeep_and_worker_then_keys_are_rotated_when_they_are_due_and_not_before(
+    fleet: Fleet, host: JumpHost, broker: Broker, platform: Platform
+) -> None:
+    environment = {**settings_of(host, broker), "BULKHEAD_TICKETS_INTERVAL": "4"}
+    platform.environment.update(environment)
+    began = time.monotonic()
+    platform.start(worker_program("tickets", TICKETS, broker.url, environment, host.var))
+    platform.start_upkeep()
+
+    eventually(lambda: host.ledger.rotations.find().generation == 3)
+
+    assert time.monotonic() - began > 4
+    assert len(fleet.rings()) == 1
+    assert host.resumed() == "50 of 50"
+    assert host.ledger.rotations.find().result == "rotated"
+
+
+def test_given_200_handshakes_a_second_then_no_session_is_lost_that_goes_on_within_an_interval(
+    fleet: Fleet, host: JumpHost, record_property: Callable[[str, object], None]
+) -> None:
+    results: list[str] = []
+    choose = random.Random(1)
+    waiting: list[tuple[float, int, str, object]] = []
+    contexts = {version: context_of(version) for version in VERSIONS}
+    lost, resumed, began = 0, 0, time.monotonic()
+
+    def rotate() -> None:
+        for _ in range(ROTATIONS):
+            started = time.monotonic()
+            results.append(host.run().result)
+            time.sleep(max(0.0, started + INTERVAL - time.monotonic()))
+
+    rotator = Thread(target=rotate)
+    rotator.start()
+    number = 0
+    while rotator.is_alive() or waiting:
+        number += 1
+        time.sleep(max(0.0, began + number / RATE - time.monotonic()))
+        address = choose.choice(fleet.nodes).address
+        if waiting and (waiting[0][0] <= time.monotonic() or not rotator.is_alive()):
+            _due, _number, version, session = heappop(waiting)
+            went_on = handshake(contexts[version], address, session, None, 5)[1]  # type: ignore[arg-type]
+            lost, resumed = lost + (not went_on), resumed + went_on
+        elif rotator.is_alive():
+            version = choose.choice(list(VERSIONS))
+            session, _no = handshake(contexts[version], address, None, None, 5)
+            due = time.monotonic() + choose.uniform(0, 0.9 * INTERVAL)
+            heappush(waiting, (due, number, version, session))
+    rate = number / (time.monotonic() - began)
+
+    said = f"{resumed} sessions went on, {lost} were lost, {rate:.0f} handshakes/s"
+    record_property("resumption", said)
+    print(said)
+    assert results == ["rotated"] * ROTATIONS
+    assert lost == 0
+    assert resumed > 100
+
+
+def test_given_a_whole_run_then_no_key_is_in_any_argv_log_message_result_row_or_file_and_a_planted_one_would_be_found(
+    fleet: Fleet, host: JumpHost, broker: Broker, platform: Platform, publisher: Publisher
+) -> None:
+    if shutil.which("strace") is None:
+        pytest.fail("strace is missing: apt-get install strace")
+    keys: set[Key] = {key for node in fleet.nodes for key in node.ring()}
+    executed = host.var / "executed"
+    environment = {**settings_of(host, broker), "BULKHEAD_DEBUG": "1"}
+    plain = worker_program("tickets", TICKETS, broker.url, environment, host.var, "--loglevel", "DEBUG")
+    worker = Program(plain.name, (*traced(executed), *plain.command), plain.ready, environment, host.var)
+    log, audit = platform.directory / "log/tickets.log", host.var / FILE
+    tap = Tap(broker.url)
+    with attached(executed, [node.sshd.pid for node in fleet.nodes]):
+        fleet[1].unreachable()
+        fleet[1].reachable()
+        platform.start(worker)
+        for generation in (2, 3):
+            if generation == 3:
+                fleet[0].die()
+                fleet[0].boot()
+            ask(publisher, host)
+            eventually(partial(reached, host, generation))
+            keys |= {key for node in fleet.nodes for key in node.ring()}
+        host.command("status", "--json")
+        platform.stop()
+
+    def media() -> dict[str, bytes]:
+        return {**files(host.var, fleet.home, platform.directory), "broker": tap.heard}
+
+    try:
+        assert len(keys) >= 5
+        assert b"execve" in executed.read_bytes()
+        assert b"rotated" in media()[str(log)]
+        assert tickets.TASK.encode() in media()["broker"]
+        assert found(media(), keys) == set()
+
+        planted = next(iter(keys))
+        subprocess.run([*traced(executed), "/bin/true", planted.encode()], check=True)
+        publisher.publish(tickets.TASK, str(uuid4()), {"token": planted.value.hex()})
+        host.ledger.rotations.claim(planted.encode(), now=0, lease=1, least=0)
+        with log.open("ab") as file:
+            file.write(planted.value)
+        with audit.open("a") as text:
+            text.write(planted.encode()[3:])
+        places = {"broker", *map(str, (executed, log, audit, host.var / "ledger.db"))}
+        eventually(lambda: places == {name.removesuffix("-wal") for name in found(media(), keys)}, timeout=10)
+    finally:
+        tap.close()
