@@ -8,6 +8,7 @@ import pytest
 from tests.integration.renders import eventually
 from tests.services.fleet import Fleet
 from tests.services.jumphost import JumpHost
+from workers.tickets.roster import Roster
 from workers.tickets.rotation import Wish
 
 pytestmark = pytest.mark.service
@@ -101,3 +102,44 @@ def test_given_a_watch_when_a_node_boots_then_its_sessions_go_on_everywhere_with
     finally:
         watch.terminate()
         watch.communicate(timeout=10)
+
+
+def test_given_commands_when_nodes_join_and_retire_then_each_has_the_ring_that_it_should(fleet: Fleet) -> None:
+    host = JumpHost(fleet)
+    Roster().save(host.var)
+    for node in fleet.nodes[:2]:
+        code, out, errors = host.command("join", node.name, node.address)
+        assert (code, errors) == (0, ""), out
+    assert fleet[0].names() == fleet[1].names()
+    assert len(fleet.rings()) == 4
+
+    code, out, errors = host.command("verify")
+    assert (code, out.splitlines()[-1]) == (0, "8 of 8 resumed")
+
+    code, out, errors = host.command("retire", "edge1")
+    assert (code, out) == (0, "edge1 is out and has forgotten the fleet's keys.\n")
+    assert not set(fleet[0].names()) & set(fleet[1].names())
+    assert Roster.load(host.var).nodes == {"edge2": fleet[1].address}
+
+    before = fleet[1].names()
+    code, out, errors = host.command("rotate", "--replace", "--json")
+    assert code == 0
+    assert not set(fleet[1].names()) & set(before)
+    host.environment["BULKHEAD_TICKETS_LIFETIME"] = "300"
+    code, out, errors = host.command("rotate")
+    assert code == 1
+    assert "another one now would end tickets that are still good. Wait" in errors
+    code, out, errors = host.command("rotate", "--due")
+    assert (code, errors) == (0, "")
+
+
+def test_given_a_node_that_is_not_ready_then_it_does_not_join(fleet: Fleet) -> None:
+    host = JumpHost(fleet)
+    Roster().save(host.var)
+    fleet[0].unreachable()
+
+    code, _out, errors = host.command("join", "edge1", fleet[0].address)
+
+    assert code == 3
+    assert errors.startswith("edge1 is not ready: ssh: connect to host 127.0.0.1")
+    assert Roster.load(host.var).nodes == {}

@@ -87,10 +87,10 @@ class Node:
     def push(self, frame: Frame) -> Frame:
         """Push one to three keys, the oldest first, if the last key here is the one `expect`ed. Again: nothing."""
         ring = self._held(frame)
-        keys = tuple(map(Key.decode, _field(frame, "keys", list)))
-        generation = _field(frame, "generation", int)
-        if not 0 < len(keys) <= KEYS:
-            raise Refused("bad-frame", "One to three keys are pushed.")
+        lines, generation = _field(frame, "keys", list), _field(frame, "generation", int)
+        if not 0 < len(lines) <= KEYS or any(type(line) is not str for line in lines):
+            raise Refused("bad-frame", "One to three keys are pushed, each in base64.")
+        keys = tuple(map(Key.decode, lines))
         if keys == ring.last(len(keys)):
             if self._generation(ring) != generation:  # the record was lost
                 self._state.date(ring, generation)
@@ -133,7 +133,9 @@ class Node:
         with self._state.lock():
             self.settle()
             age = self._view()["age"]
-            if age is None or age <= alarm:
+            if age is None:
+                return "It is not known since when the ring is here; the next key will tell."
+            if age <= alarm:
                 return ""
             said = f"No ticket key came for {age:.0f} s. Does the rotator work, and reach this node?"
             if not 0 < randomise < age:

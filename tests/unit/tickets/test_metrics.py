@@ -1,0 +1,44 @@
+"""What Prometheus is told."""
+
+from dataclasses import replace
+
+from prometheus_client import generate_latest
+
+from workers.tickets.metrics import TicketMetrics
+from workers.tickets.rotation import View
+from workers.tickets.rotator import Report
+
+FINE = View(("b", "c", "d"), 80, 42, 371.0, running=True, token=9, holder="jump", seen=42)
+
+
+def told(metrics: TicketMetrics) -> set[str]:
+    return {line for line in generate_latest(metrics.registry).decode().splitlines() if not line.startswith("#")}
+
+
+def test_given_a_look_and_a_run_then_every_node_is_told_by_generation_age_and_how_far_it_is_behind() -> None:
+    metrics = TicketMetrics(lambda: 1000.0)
+    behind = replace(FINE, names=("a", "b", "c"), generation=41)
+
+    metrics.looked(Report(views={"edge1": FINE, "edge2": behind}, unreachable={"edge3": "refused"}))
+    metrics.ran("caught-up")
+
+    assert told(metrics) >= {
+        'bulkhead_tickets_up{node="edge1"} 1.0',
+        'bulkhead_tickets_up{node="edge3"} 0.0',
+        'bulkhead_tickets_generation{node="edge2"} 41.0',
+        'bulkhead_tickets_behind{node="edge1"} 0.0',
+        'bulkhead_tickets_behind{node="edge2"} 1.0',
+        'bulkhead_tickets_age_seconds{node="edge1"} 371.0',
+        "bulkhead_tickets_spread 1.0",
+        'bulkhead_tickets_last_result{result="caught-up"} 1.0',
+        "bulkhead_tickets_last_run_timestamp_seconds 1000.0",
+    }
+
+
+def test_given_a_node_that_is_gone_then_it_is_told_no_more() -> None:
+    metrics = TicketMetrics(lambda: 1000.0)
+    metrics.looked(Report(views={"edge1": FINE, "edge2": FINE}))
+
+    metrics.looked(Report(views={"edge1": FINE}))
+
+    assert not any("edge2" in line for line in told(metrics))
