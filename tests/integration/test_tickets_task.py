@@ -130,7 +130,7 @@ def test_given_clock_upkeep_and_worker_then_keys_are_rotated_when_due_and_none_o
         without(NotInstalled("strace", "strace", "leave the tests of ticket keys out"))
     executed, log, audit = host.var / "executed", platform.directory / "log/tickets.log", host.var / FILE
     environment = {**settings_of(host, broker), "BULKHEAD_TICKETS_INTERVAL": str(INTERVAL)}
-    plain = worker_program("tickets", TICKETS, broker.url, environment, host.var, "--loglevel", "DEBUG")
+    plain = worker_program("tickets", TICKETS, broker.url, environment, host.var)
     worker = Program(plain.name, (*traced(executed), *plain.command), plain.ready, environment, host.var)
     keys: set[Key] = {key for node in fleet.nodes for key in node.ring()}
     tap = Tap(broker.url)

@@ -47,18 +47,22 @@ def files(*folders: Path) -> dict[str, bytes]:
 
 def traced(log: Path) -> tuple[str, ...]:
     """What to put before a command, so that every program that it starts is written down with its arguments."""
-    return ("strace", "-f", "-qq", "-A", "-s", "65535", "-e", "trace=execve", "-o", str(log))
+    return (*_strace(log), "--seccomp-bpf")  # which stops it at no other call
 
 
 @contextmanager
 def attached(log: Path, pids: Iterable[int]) -> Iterator[None]:
     """The same for processes that run already."""
-    process = subprocess.Popen([*traced(log), *(f"--attach={pid}" for pid in pids)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*_strace(log), *(f"--attach={pid}" for pid in pids)], stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
         process.terminate()
         process.wait()
+
+
+def _strace(log: Path) -> tuple[str, ...]:
+    return ("strace", "-f", "-qq", "-A", "-s", "65535", "-e", "trace=execve", "-o", str(log))
 
 
 class Tap:

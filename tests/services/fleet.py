@@ -121,6 +121,12 @@ class FleetNode:
         for process in (self.haproxy, self.sshd):
             process.wait_ready()
 
+    def forget(self) -> None:
+        """Take another ring of its own."""
+        ring = Keyring.make(80, os.urandom)
+        self.ring_file.write_text("".join(f"{line}\n" for line in ring.encode()))
+        HAProxy(self.socket, self.ring_file).bring(ring)
+
     def die(self) -> None:
         """Lose power: processes and the tmpfs are gone, the disk stays."""
         self.unreachable()
@@ -138,7 +144,9 @@ class FleetNode:
 
     def unreachable(self) -> None:
         """HAProxy serves on, but nobody can log in, nor go on over a connection that there is."""
-        sessions = psutil.Process(self.sshd.pid).children(recursive=True)
+        sessions: list[psutil.Process] = []
+        with suppress(psutil.NoSuchProcess):  # it is dead already
+            sessions = psutil.Process(self.sshd.pid).children(recursive=True)
         self.sshd.kill()
         for process in sessions:
             with suppress(psutil.NoSuchProcess):
@@ -211,7 +219,7 @@ class Fleet:
                 node.die()
                 node.boot()
             node.authorize(self.public_key)
-            node.ring_file.write_text("".join(f"{line}\n" for line in Keyring.make(80, os.urandom).encode()))
+            node.forget()
 
     @property
     def names(self) -> list[str]:
