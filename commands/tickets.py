@@ -145,8 +145,6 @@ def verify(
 @tickets.command()
 def watch() -> None:
     """Look at the nodes all the time: bring the ring to those that boot, serve metrics, say when no key comes."""
-    from prometheus_client import start_http_server
-
     from workers.tickets.metrics import TicketMetrics
 
     chosen = settings()
@@ -154,7 +152,7 @@ def watch() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     metrics = TicketMetrics(time.time)
     if chosen.tickets_metrics_port:
-        start_http_server(chosen.tickets_metrics_port, "127.0.0.1", metrics.registry)
+        metrics.serve(chosen.tickets_metrics_port)
     ledger = open_ledger(chosen)
     try:
         with _explained(), suppress(KeyboardInterrupt):

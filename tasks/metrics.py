@@ -111,6 +111,19 @@ FLUSH_MACHINES = GaugeMetric("bulkhead_heartbeats_flush_machines", "Machines of 
 FLUSH_REFUSED = CounterMetric("bulkhead_heartbeats_refused_rows_total", "Machines that the database refused to write.")
 FLUSH_RETRIES = CounterMetric("bulkhead_heartbeats_flush_retries_total", "Tries of a window after the first one.")
 
+# `bulkhead tickets watch`, at /metrics of BULKHEAD_TICKETS_METRICS_PORT on loopback: told at every look.
+TICKETS_UP = GaugeMetric("bulkhead_tickets_up", "Whether a node gives the rotator a sound answer.", ("node",))
+TICKETS_GENERATION = GaugeMetric(
+    "bulkhead_tickets_generation", "Generation of a node's ring of ticket keys; 0 is one of its own.", ("node",)
+)
+TICKETS_BEHIND = GaugeMetric("bulkhead_tickets_behind", "Ticket keys that a node lacks, 0 to 3.", ("node",))
+TICKETS_AGE = GaugeMetric("bulkhead_tickets_age_seconds", "For how long a node's newest key is there.", ("node",))
+TICKETS_SPREAD = GaugeMetric(
+    "bulkhead_tickets_spread", "Rotations between the nodes; from 2 on sessions do not go on everywhere."
+)
+TICKETS_RESULT = GaugeMetric("bulkhead_tickets_last_result", "1 for what became of the watch's last run.", ("result",))
+TICKETS_RUN = GaugeMetric("bulkhead_tickets_last_run_timestamp_seconds", "When the watch's last run ended.")
+
 
 def declared() -> list[Declared]:
     """All of the above, in their order."""

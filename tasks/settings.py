@@ -210,8 +210,11 @@ class Settings(BaseSettings):
     tickets_watch: float = Field(
         2, gt=0, description="Seconds between two looks of `bulkhead tickets watch` at the nodes."
     )
-    tickets_metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="Port on loopback where `bulkhead tickets watch` serves metrics. Unset: none."
+    tickets_metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port on loopback at which `bulkhead tickets watch` shows its metrics to Prometheus. 0: nowhere.",
     )
 
     # Upkeep

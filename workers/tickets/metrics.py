@@ -1,9 +1,18 @@
-"""Every metric of ticket keys, in one place."""
+"""What the watch tells Prometheus."""
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, start_http_server
 
+from tasks.metrics import (
+    TICKETS_AGE,
+    TICKETS_BEHIND,
+    TICKETS_GENERATION,
+    TICKETS_RESULT,
+    TICKETS_RUN,
+    TICKETS_SPREAD,
+    TICKETS_UP,
+)
 from workers.tickets.rotation import fleet, lacking, spread
 from workers.tickets.rotator import Report
 
@@ -14,13 +23,17 @@ class TicketMetrics:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
         self._clock = clock
-        self._up = self._gauge("up", "Whether the node answers the rotator.", "node")
-        self._generation = self._gauge("generation", "Generation of the node's ring; 0 is one of its own.", "node")
-        self._behind = self._gauge("behind", "Keys that the node lacks, 0 to 3.", "node")
-        self._age = self._gauge("age_seconds", "For how long the node's newest key has been there.", "node")
-        self._spread = self._gauge("spread", "Rotations between the nodes; at 2 sessions do not go on everywhere.")
-        self._result = self._gauge("last_result", "1 for what became of the last run.", "result")
-        self._run = self._gauge("last_run_timestamp_seconds", "When the last run ended.")
+        self._up = TICKETS_UP.open(self.registry)
+        self._generation = TICKETS_GENERATION.open(self.registry)
+        self._behind = TICKETS_BEHIND.open(self.registry)
+        self._age = TICKETS_AGE.open(self.registry)
+        self._spread = TICKETS_SPREAD.open(self.registry)
+        self._result = TICKETS_RESULT.open(self.registry)
+        self._run = TICKETS_RUN.open(self.registry)
+
+    def serve(self, port: int) -> None:
+        """At `/metrics` on loopback. Raises OSError where the port is taken."""
+        start_http_server(port, "127.0.0.1", self.registry)
 
     def looked(self, report: Report) -> None:
         """What every node is like."""
@@ -42,6 +55,3 @@ class TicketMetrics:
         self._result.clear()
         self._result.labels(result).set(1)
         self._run.set(self._clock())
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"bulkhead_tickets_{name}", text, labels, registry=self.registry)
