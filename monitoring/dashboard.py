@@ -1,0 +1,144 @@
+"""Writes grafana.json, the dashboard of docs/metrics.md's metrics: `python monitoring/dashboard.py`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+TARGET = HERE / "grafana.json"
+SOURCE = {"type": "prometheus", "uid": "${source}"}
+WIDTH, HEIGHT, COLUMNS = 8, 8, 3
+
+Panel = dict[str, Any]
+# Title, unit, and for each line its query and its name.
+Row = tuple[str, list[tuple[str, str, list[tuple[str, str]]]]]
+
+
+def quantile(share: float) -> str:
+    """The query for a quantile of the time that uploads wait for their answer."""
+    uploads = 'bulkhead_http_request_seconds_bucket{method="POST", route="/renders"}[$__rate_interval]'
+    return f"histogram_quantile({share}, sum by (le) (rate({uploads})))"
+
+
+ROWS: list[Row] = [
+    (
+        "Renders",
+        [
+            ("Jobs by state", "short", [("max by (state) (bulkhead_jobs)", "{{state}}")]),
+            ("Waiting for a worker", "short", [("max by (queue) (bulkhead_queue_waiting)", "{{queue}}")]),
+            ("Deaths", "short", [('max(delta(bulkhead_jobs{state="dead"}[15m]))', "in 15 minutes")]),
+            (
+                "Time to the answer of an upload",
+                "s",
+                [(quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)],
+            ),
+            (
+                "Answers",
+                "reqps",
+                [("sum by (status) (rate(bulkhead_http_requests_total[$__rate_interval]))", "{{status}}")],
+            ),
+            (
+                "Received",
+                "Bps",
+                [("sum(rate(bulkhead_uploaded_bytes_total[$__rate_interval]))", "blueprints")],
+            ),
+            (
+                "Asked for",
+                "reqps",
+                [("sum by (outcome) (rate(bulkhead_submissions_total[$__rate_interval]))", "{{outcome}}")],
+            ),
+            ("Open event streams", "short", [("sum(bulkhead_watchers)", "streams")]),
+        ],
+    ),
+    (
+        "Heartbeats",
+        [
+            (
+                "Heartbeats a second",
+                "short",
+                [
+                    ("sum(rate(bulkhead_heartbeats_beats_total[$__rate_interval]))", "in the table"),
+                    ("sum by (reason) (rate(bulkhead_heartbeats_left_out_total[$__rate_interval]))", "{{reason}}"),
+                ],
+            ),
+            ("Behind the stream", "s", [("max(bulkhead_heartbeats_lag_seconds)", "lag")]),
+            (
+                "Writing a window",
+                "s",
+                [
+                    (
+                        "histogram_quantile(0.99, sum by (le) (rate(bulkhead_heartbeats_flush_seconds_bucket[15m])))",
+                        "p99",
+                    ),
+                ],
+            ),
+            (
+                "Trouble in the database",
+                "short",
+                [
+                    ("sum(increase(bulkhead_heartbeats_refused_rows_total[15m]))", "refused rows"),
+                    ("sum(increase(bulkhead_heartbeats_flush_retries_total[15m]))", "windows tried again"),
+                ],
+            ),
+        ],
+    ),
+    (
+        "Ticket keys",
+        [
+            ("Generation", "short", [("max by (node) (bulkhead_tickets_generation)", "{{node}}")]),
+            ("Rotations apart", "short", [("max(bulkhead_tickets_spread)", "spread")]),
+            ("Age of the newest key", "s", [("max by (node) (bulkhead_tickets_age_seconds)", "{{node}}")]),
+        ],
+    ),
+]
+
+
+def dashboard() -> dict[str, Any]:
+    """The whole dashboard, as Grafana imports it."""
+    panels: list[Panel] = []
+    top = 0
+    for title, charts in ROWS:
+        panels.append({"type": "row", "title": title, "gridPos": {"x": 0, "y": top, "w": 24, "h": 1}, "panels": []})
+        top += 1
+        for number, (name, unit, lines) in enumerate(charts):
+            x, y = number % COLUMNS * WIDTH, top + number // COLUMNS * HEIGHT
+            panels.append(chart(name, unit, lines, {"x": x, "y": y, "w": WIDTH, "h": HEIGHT}))
+        top += -(-len(charts) // COLUMNS) * HEIGHT
+    for number, panel in enumerate(panels, 1):
+        panel["id"] = number
+    source = {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
+    return {
+        "title": "Bulkhead",
+        "uid": "bulkhead",
+        "schemaVersion": 39,
+        "refresh": "30s",
+        "time": {"from": "now-6h", "to": "now"},
+        "templating": {"list": [source]},
+        "panels": panels,
+    }
+
+
+def chart(title: str, unit: str, lines: list[tuple[str, str]], place: dict[str, int]) -> Panel:
+    """One chart over time."""
+    return {
+        "type": "timeseries",
+        "title": title,
+        "datasource": SOURCE,
+        "gridPos": place,
+        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+        "targets": [
+            {"refId": chr(ord("A") + number), "datasource": SOURCE, "expr": query, "legendFormat": name}
+            for number, (query, name) in enumerate(lines)
+        ],
+    }
+
+
+def text() -> str:
+    """The file."""
+    return json.dumps(dashboard(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text())
+    print(TARGET.relative_to(HERE.parent), file=sys.stderr)
