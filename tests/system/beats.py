@@ -213,6 +213,8 @@ def plan(kills: int, seed: int) -> list[tuple[str, str]]:
     others = [*others, *[""] * (kills - len(others))][:kills]
     chance.shuffle(points)
     chance.shuffle(others)
+    if points[-1] == ASLEEP:  # somebody must be there to take over
+        points[0], points[-1] = points[-1], points[0]
     # Readings are not written while Redis is away, so nobody would get there.
     return [
         (point, "" if point == "in redis" and other == "redis" else other)
@@ -257,7 +259,8 @@ class Chaos:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             for place, (process, point) in enumerate(crew):
-                if point == ASLEEP and "Wrote " in process.log.read_text():
+                others = [other for other, _ in crew if other is not process]
+                if point == ASLEEP and says(process, "Wrote ") and any(says(other, "Standing by") for other in others):
                     self._put_to_sleep(process)
                     return (process, point), point
                 if was_fenced(process):  # it was too slow for its lease: somebody starts it again
@@ -313,6 +316,11 @@ def _persist(start: Callable[[], None]) -> None:
         with suppress(StartFailed):
             return start()
     return start()
+
+
+def says(process: Process, words: str) -> bool:
+    """Whether its log has these words."""
+    return words in process.log.read_text()
 
 
 def was_fenced(process: Process) -> bool:
