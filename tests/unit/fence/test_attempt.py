@@ -193,9 +193,10 @@ def test_a_job_that_another_worker_holds_is_let_go_after_a_little_patience(
 def test_given_a_holder_that_is_gone_when_its_job_is_claimed_then_its_parent_has_a_moment_to_say_why(
     bench: Bench, notes_after: float, first: tuple[Outcome, str]
 ) -> None:
-    child = subprocess.Popen(["true"])
+    child = subprocess.Popen(["sleep", "60"])
     holder = f"{boot()}:{child.pid}:{started(child.pid)}"
     bench.ledger.attempts.claim(JOB, holder=holder, now=time.time(), lease=60)
+    child.kill()
     child.wait()
     note = Note(JOB.id, boot(), child.pid, time.time(), Cause.TIME_LIMIT, "It was still running.")
     parent = threading.Timer(notes_after, write, args=(bench.settings.var, note))
