@@ -3,21 +3,23 @@
 PYTHON ?=
 PACKAGES ?= install
 BIN := .venv/bin
+VIEWER := web/viewer/dist/index.html
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench chaos leaks install uninstall clean pins packages
+.PHONY: help demo up test lint docs bench chaos leaks viewer install uninstall clean pins packages
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
-demo: packages .venv/.runtime ## Render an example drawing on the embedded platform and say where the result lies
+demo: packages .venv/.runtime $(VIEWER) ## Render an example drawing on the embedded platform and say where the result lies
 	@$(BIN)/python -m examples.demo
 
-up: packages .venv/.runtime ## Run the embedded platform until Ctrl-C
+up: packages .venv/.runtime $(VIEWER) ## Run the embedded platform until Ctrl-C
 	@$(BIN)/bulkhead up
 
-test: lint ## Lint, then run every test against real services on private ports
+test: lint $(VIEWER) ## Lint, then run every test against real services on private ports
+	cd web/viewer && npm test --silent
 	$(BIN)/pytest --numprocesses 2 tests/unit tests/engine
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/unit --ignore tests/engine --ignore tests/system
 	$(BIN)/pytest tests/system
@@ -37,7 +39,9 @@ bench: packages .venv/.dev ## Run every benchmark; the last line of each is one 
 chaos: packages .venv/.dev ## As root: 1,000 jobs, bombs and hangs among them, and kills, under a real systemd
 	$(BIN)/python -m tests.system.fences --jobs 1000
 
-install: packages ## Install for systemd: /opt/bulkhead, units, settings (DESTDIR= and PREFIX= as usual)
+viewer: packages $(VIEWER) ## Build the page that people look at
+
+install: packages $(VIEWER) ## Install for systemd: /opt/bulkhead, units, settings (DESTDIR= and PREFIX= as usual)
 	@sh setup/install.sh install
 
 uninstall: ## Remove what install installed; settings and data are kept
@@ -47,11 +51,14 @@ leaks: packages .venv/.dev ## Hunt leaks in every source family, 200 jobs each
 	@$(BIN)/python -m tests.leaks.families 200
 
 clean: ## Remove everything that was made: .venv, var, caches
-	rm -rf .venv var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv var build dist web/viewer/node_modules web/viewer/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 pins: ## Resolve pyproject.toml into requirements/*.txt, exact and hashed
 	@sh setup/pins.sh
+
+$(VIEWER): $(shell find web/viewer -path '*/node_modules' -prune -o -path '*/dist*' -prune -o -type f -print) setup/viewer.sh | packages
+	@sh setup/viewer.sh
 
 packages:
 	@[ "$(PACKAGES)" = skip ] || sh setup/packages.sh

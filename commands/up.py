@@ -200,7 +200,7 @@ def screen(chosen: Settings, var: Path, workers: list[str], *, private_broker: b
     url = web_url(chosen.host, chosen.port)
     ledger = "yours (BULKHEAD_LEDGER_URL)" if "BULKHEAD_LEDGER_URL" in os.environ else f"SQLite, {var}/ledger.db"
     rows = {
-        "open": f"{url}/docs",
+        "open": f"{url}/",
         "send": f"curl -F blueprint=@drawing.dxf {url}/renders",
         "broker": f"private RabbitMQ, {var}/rabbitmq" if private_broker else "yours (BULKHEAD_BROKER_URL)",
         "ledger": ledger,

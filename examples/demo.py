@@ -58,7 +58,9 @@ def main() -> None:
     typer.echo(f"  layers    {folder}/layers ({layers} files)")
     typer.echo(f"  manifest  {folder}/manifest.json")
     typer.echo(f"  status    {url}{render['links']['self']}")
-    typer.echo(f"\nThe platform is stopped. `make up` keeps one running; it knows job {render['id']}, too.")
+    later = web_url(settings().host, settings().port)
+    typer.echo("\nThe platform is stopped. `make up` keeps one running; then look at the drawing, layer by layer:\n")
+    typer.echo(f"  viewer    {later}/#/drawing/{render['id']}")
 
 
 @contextmanager

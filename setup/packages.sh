@@ -18,6 +18,11 @@ fi
 
 # shellcheck disable=SC2086
 installed=$(dpkg-query --show --showformat '${Package} ${Status}\n' $wanted 2>/dev/null | sed -n 's/ install ok installed$//p' || true)
+# Others may provide what is wanted: Node's own packages bring npm.
+if [ "$(echo "$installed" | grep -c .)" -lt "$(echo "$wanted" | wc -w)" ]; then
+    installed="$installed
+$(dpkg-query --show --showformat '${Provides}\n' | tr ',' '\n' | sed 's/^ *//; s/ .*//')"
+fi
 missing=""
 for package in $wanted; do
     echo "$installed" | grep -qx "$package" || missing="$missing $package"

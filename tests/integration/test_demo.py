@@ -30,12 +30,13 @@ def test_given_an_empty_directory_when_the_demo_runs_then_preview_layers_and_man
     )
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    told = dict(re.findall(r"^  (preview|layers|manifest|status) +(\S+)", demo.stdout, re.MULTILINE))
+    told = dict(re.findall(r"^  (preview|layers|manifest|status|viewer) +(\S+)", demo.stdout, re.MULTILINE))
     manifest = json.loads((tmp_path / told["manifest"]).read_text())
     drawn = {layer["file"] for layer in manifest["layers"] if layer["file"]}
     assert len(drawn) >= 12
     assert {f"layers/{file.name}" for file in (tmp_path / told["layers"]).iterdir()} == drawn
     assert (tmp_path / told["preview"]).stat().st_size == manifest["preview"]["bytes"]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/renders/[0-9a-f-]{36}", told["status"])
+    assert told["viewer"] == f"http://127.0.0.1:8080/#/drawing/{told['status'][-36:]}"
     assert "succeeded" in demo.stderr
     assert end_leftovers(tmp_path / "var" / "log") == []

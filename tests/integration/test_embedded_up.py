@@ -81,7 +81,7 @@ def test_given_an_empty_directory_then_up_serves_refuses_a_second_one_and_surviv
     screen = site.until(first, "stop     Ctrl-C")
     family = psutil.Process(first.pid).children(recursive=True)
 
-    assert f"http://127.0.0.1:{site.port}/docs" in screen
+    assert f"http://127.0.0.1:{site.port}/" in screen
     assert answer(f"http://127.0.0.1:{site.port}/readyz") == 200
     seen = list(alive(family))
     assert {"epmd", "beam.smp"} <= {name for name, _arguments in seen}

@@ -140,4 +140,5 @@ def _facts(estimate: Plan, source: Source, digest: str) -> SourceFacts:
         pages=geometry.pages,
         extents=geometry.extents,
         units=geometry.units,
+        layouts=geometry.layouts,
     )

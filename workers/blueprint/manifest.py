@@ -30,6 +30,7 @@ class SourceFacts(_Part):
         None, description="What the preview shows, in drawing units: left, bottom, right, top."
     )
     units: str | None = Field(None, description="Name of the drawing unit.")
+    layouts: tuple[Words, ...] = Field((), description="Layouts of a DXF, its model space first.")
 
 
 class OutputFile(_Part):

@@ -33,6 +33,7 @@ class Geometry:
     pages: int = 1
     extents: tuple[float, float, float, float] | None = None
     units: str | None = None
+    layouts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

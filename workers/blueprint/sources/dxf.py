@@ -95,6 +95,7 @@ class _Record:
     extents: Extents
     millimetres: float
     units: str | None
+    layouts: tuple[str, ...]
     layers: Sequence[SourceLayer]
     warnings: Sequence[Warning]
 
@@ -111,7 +112,7 @@ def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progr
     view = place(shown, options, record.millimetres)
     boxes = record.display.boxes(view)
     layers = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(record.layers)]
-    geometry = Geometry(extents=view.shown, units=record.units)
+    geometry = Geometry(extents=view.shown, units=record.units, layouts=record.layouts)
     return DxfSource(record.display, view, geometry, layers, record.warnings, progress)
 
 
@@ -144,6 +145,7 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
         extents,
         _millimetres(document, layout),
         unit,
+        tuple(document.layout_names_in_taborder()),
         layers,
         opened.warnings + notes(opened, layout, frontend, backend),
     )

@@ -1,0 +1,109 @@
+"""The viewer: one page at `/`, and its assets, whose names change with what is in them.
+
+`setup/viewer.sh` builds it from `web/viewer`. Without it everything else works.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path as File
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from web.outputs import matches
+from web.problems import Problem
+
+BUILT = File(__file__).with_name("viewer") / "dist"
+INDEX = "index.html"
+KEPT = 64  # files, some of them of the version before
+COMPRESSIBLE = (".js", ".css", ".html", ".svg")
+
+# Scripts and styles are files of ours, and nothing else is; nobody may show the page inside another one.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+GUARDED = {
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+FOR_EVER = "public, max-age=31536000, immutable"
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file of the built viewer, ready to send. Compressed once: it is small and asked for often."""
+
+    body: bytes
+    packed: bytes | None
+    media_type: str
+    etag: str
+
+
+@router.get("/")
+@router.head("/")
+async def index(request: Request) -> Response:
+    """The page. It is asked for anew each time, and names the assets of its version."""
+    asset = load(INDEX)
+    if asset is None:
+        detail = "The viewer is not built: run `make viewer` and reload. For programs everything is there: /docs."
+        raise Problem(404, "viewer-not-built", detail)
+    return answer(request, asset, "no-cache")
+
+
+@router.get("/assets/{name}")
+@router.head("/assets/{name}")
+async def asset(
+    request: Request, name: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$", max_length=100)]
+) -> Response:
+    """A script, style or picture of the page."""
+    found = load(f"assets/{name}")
+    if found is None:
+        raise Problem(404, "no-such-asset", "The viewer was built anew meanwhile: reload the page.")
+    return answer(request, found, FOR_EVER)
+
+
+def answer(request: Request, asset: Asset, caching: str) -> Response:
+    headers = {**GUARDED, "cache-control": caching, "etag": asset.etag, "vary": "accept-encoding"}
+    if matches(asset.etag, request.headers.get("if-none-match")):
+        return Response(status_code=304, headers=headers)
+    body = asset.body
+    if asset.packed and "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        body = asset.packed
+    return Response(body, 200, headers, asset.media_type)
+
+
+def load(name: str) -> Asset | None:
+    """The file of that name, None if it is not there."""
+    file = BUILT / name
+    try:
+        return read(file, file.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=KEPT)
+def read(file: File, _changed_at: int) -> Asset:
+    """A file as it was at that time."""
+    body = file.read_bytes()
+    packed = gzip.compress(body, mtime=0) if file.suffix in COMPRESSIBLE else None
+    media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    return Asset(body, packed, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')

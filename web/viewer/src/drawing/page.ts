@@ -1,0 +1,49 @@
+// A drawing: wait for it if it is not there yet, then look at it.
+
+import { FINAL, read, type Manifest, type Progress, type Render } from "../api";
+import { h } from "../dom";
+import { follow } from "../events";
+import { failureSentence, progressWords, stateWord } from "../jobs/words";
+import type { Page } from "../main";
+import type { Scope } from "../teardown";
+import { openDesk } from "./desk";
+
+export const drawingPage: Page = async (main, route, scope) => {
+  const render = await finished(main, await read<Render>(`/renders/${encodeURIComponent(route.name)}`, scope.signal), scope);
+  if (scope.ended) return;
+  document.title = `${render.filename} – Bulkhead`;
+  if (render.state !== "succeeded") return main.replaceChildren(story(render));
+  const manifest = await read<Manifest>(render.links.manifest!, scope.signal);
+  if (!scope.ended) openDesk(main, { render, manifest }, render, route.query, scope);
+};
+
+/** The render once it is settled; its progress is shown meanwhile. */
+async function finished(main: HTMLElement, render: Render, scope: Scope): Promise<Render> {
+  if (FINAL.includes(render.state)) return render;
+  const bar = h("progress", { max: 100, value: render.progress.percent, "aria-label": "Progress" });
+  const words = h("p", {}, stateWord(render.state));
+  main.replaceChildren(h("section", { class: "waiting" }, h("h1", {}, render.filename), bar, words));
+  let last = render;
+  await follow(`/renders/${render.id}/events`, scope.signal, ({ name, data }) => {
+    const progress = name === "render" ? (last = JSON.parse(data) as Render).progress : (JSON.parse(data) as Progress);
+    bar.value = progress.percent;
+    words.textContent = progress.stage ? progressWords(progress) : stateWord(last.state);
+    return FINAL.includes(last.state);
+  });
+  main.replaceChildren();
+  return last;
+}
+
+/** Why there is nothing to see, attempt by attempt. */
+export function story(render: Render): HTMLElement {
+  const attempts = h("ol", { class: "story" });
+  for (const attempt of render.attempts) attempts.append(h("li", {}, attempt.story ?? `Attempt ${attempt.number}: ${attempt.outcome}.`));
+  return h(
+    "section",
+    { class: "failure" },
+    h("h1", {}, render.filename || render.id),
+    h("p", {}, h("span", { class: "badge" }, stateWord(render.state))),
+    h("p", {}, failureSentence(render) ?? ""),
+    render.attempts.length > 0 && attempts,
+  );
+}

@@ -1,0 +1,2 @@
+import type { Page } from "../main";
+export const operatorPage: Page = () => undefined;

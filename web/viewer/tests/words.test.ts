@@ -1,0 +1,98 @@
+import { describe, expect, it } from "vitest";
+import type { Manifest } from "../src/api";
+import { distance, lengthWords, scaleOf } from "../src/drawing/units";
+import { EventParser } from "../src/events";
+import { Grid } from "../src/floor/grid";
+import { kindOf } from "../src/floor/kinds";
+import { history, Readings, type Sensor } from "../src/floor/readings";
+import { sparkline } from "../src/floor/sparkline";
+import { bytesWords, failureSentence, progressWords } from "../src/jobs/words";
+import { address, parse, samePage } from "../src/router";
+
+describe("addresses", () => {
+  it("given a page, when its address is parsed, then it is the same page", () => {
+    const route = parse(address("drawing", "a b/c", "v=0,0,1"));
+    expect([route.page, route.name, route.query.get("v")]).toEqual(["drawing", "a b/c", "0,0,1"]);
+    expect(samePage(route, parse(address("drawing", "a b/c")))).toBe(true);
+    expect(samePage(route, parse("#/floor/ulm"))).toBe(false);
+  });
+
+  it("given nonsense, when parsed, then it is the list of jobs", () => {
+    for (const hash of ["", "#", "#/nowhere/x", "#/drawing/%E0%A4%A"]) expect(parse(hash).name).toBe(hash.includes("nowhere") ? "x" : "");
+    expect(parse("#/nowhere").page).toBe("jobs");
+  });
+});
+
+describe("events", () => {
+  it("given a stream in pieces, when parsed, then events come whole and comments not at all", () => {
+    const parser = new EventParser();
+    expect(parser.push("event: progress\nda")).toEqual([]);
+    expect(parser.push('ta: {"a":1}\n\n: still here\n\nid: end\nevent: render\ndata: {}\n\n')).toEqual([
+      { name: "progress", data: '{"a":1}' },
+      { name: "render", data: "{}" },
+    ]);
+  });
+});
+
+describe("words", () => {
+  it("given a job, when told, then in few words", () => {
+    expect(progressWords({ percent: 40, stage: "draw", layer: "PIPES" })).toBe("draw PIPES, 40 %");
+    expect(progressWords({ percent: 0, stage: "", layer: "" })).toBe("0 %");
+    expect(failureSentence({ state: "dead", error: { code: "poison", detail: "It died." } })).toBe("It died.");
+    expect(failureSentence({ state: "cancelled", error: null })).toContain("Drop the drawing again");
+    expect(failureSentence({ state: "succeeded", error: null })).toBeNull();
+    expect([bytesWords(null), bytesWords(12), bytesWords(3_400), bytesWords(309_037)]).toEqual(["", "12 bytes", "3.4 kB", "309 kB"]);
+  });
+});
+
+describe("measuring", () => {
+  const source = { format: "dxf", pages: 1, extents: [-10, 0, 190, 100], units: "mm", width: null, height: null };
+  const manifest = { source, preview: { file: "preview.webp", width: 2048, height: 1024 } } as unknown as Manifest;
+
+  it("given a drawing, when measured, then in its units; a picture in pixels", () => {
+    expect(distance({ x: 0, y: 0 }, { x: 0.3, y: 0.4 }, scaleOf(manifest))).toBeCloseTo(100);
+    const picture = { ...manifest, source: { ...source, extents: null, width: 4000 } } as unknown as Manifest;
+    expect(scaleOf(picture)).toEqual({ units: 4000, name: "px" });
+  });
+
+  it("given a length, when told, then with the digits that count", () => {
+    expect([lengthWords(13410.7, "mm"), lengthWords(1.23456, "m"), lengthWords(0, "m")]).toEqual(["13,411 mm", "1.235 m", "0 m"]);
+  });
+});
+
+describe("floor", () => {
+  const sensor = (machine: string, rpm: number | null = 1): Sensor => ({
+    machine, rpm, status: "running", state: "alive", seen_at: 0, temperature_c: null, vibration_mm_s: null,
+  });
+
+  it("given any number of machines, when laid out, then each is found where it stands, and nobody between", () => {
+    for (const count of [1, 7, 10_000]) {
+      const grid = new Grid(count);
+      for (let index = 0; index < count; index += 13) expect(grid.at(grid.place(index))).toBe(index);
+      expect(grid.at({ x: grid.width, z: 0 })).toBeNull();
+    }
+    const grid = new Grid(10_000);
+    expect(grid.at({ x: 10.7 - grid.width / 2, z: 0 })).toBeNull(); // an aisle
+  });
+
+  it("given readings, when they come, then only machines that look otherwise are told", () => {
+    const readings = new Readings();
+    expect(readings.apply([sensor("a"), sensor("b")])).toEqual([]);
+    expect(readings.apply([{ ...sensor("b", null), status: "fault" }, sensor("a", 3)])).toEqual([1]);
+    expect(readings.applyStates({ a: "lost", nobody: "lost" })).toEqual([0]);
+    expect(readings.counts()).toEqual(new Map([["lost", 1], ["fault", 1]]));
+    expect(history(readings.machines[0]!, 0)).toEqual([1, 3]);
+    expect(history(readings.machines[1]!, 0)).toEqual([1]);
+  });
+
+  it("given silence, when a machine said otherwise before, then silence counts", () => {
+    expect(kindOf({ state: "stale", status: "fault" })).toBe("stale");
+    expect(kindOf({ state: "alive", status: "something new" })).toBe("idle");
+  });
+
+  it("given values, when drawn as a line, then the highest is at the top", () => {
+    expect(sparkline([1])).toBe("");
+    expect(sparkline([0, 10])).toBe("M0.0 29.0L100.0 1.0");
+    expect(sparkline([5, 5])).toBe("M0.0 15.0L100.0 15.0");
+  });
+});
