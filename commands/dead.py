@@ -121,17 +121,10 @@ class Desk:
 
     def replay(self, job_id: str) -> bool:
         """Publish it again."""
-        from tasks import renders
+        from tasks.replay import replay
 
-        if not self.ledger.jobs.replay(job_id, time.time()):
-            return self.letters.replay(job_id) > 0
-        job = self.ledger.jobs.find(job_id)
-        assert job is not None  # noqa: S101 -- replayed just now
-        self.letters.drop(job_id)
-        message = renders.message_of(job).model_dump(mode="json")
-        self.publisher.publish(renders.TASK, job_id, message, queue=job.queue)
-        self.ledger.jobs.published(job_id, time.time())
-        return True
+        job = replay(self.ledger, self.letters, self.publisher, job_id, time.time())
+        return job is not None or self.letters.replay(job_id) > 0
 
     def drop(self, job_id: str) -> bool:
         """Forget it."""

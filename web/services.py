@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, ParamSpec, Protocol, TypeVar, cast
 
 import anyio
@@ -13,9 +14,12 @@ from cachetools import TTLCache
 from fastapi import Depends, Request
 
 from tasks import app as celery
+from tasks.crew import Worker, crew
+from tasks.deadletters import DeadLetters
 from tasks.heartbeats import HeartbeatPublisher
 from tasks.ledger import Job, Ledger, open_ledger
 from tasks.publish import Publisher
+from tasks.replay import Drops
 from tasks.settings import Settings
 from tasks.store import Store, open_store
 from web.admission import Gate
@@ -28,6 +32,7 @@ THREADS = 4  # blocking calls at once: more of them only fight for the interpret
 REMEMBERED = 1_000  # renders that have succeeded and are looked at
 REMEMBERED_FOR = 5.0  # seconds
 BACKLOG = 200  # calls that may wait for a thread; those beyond would wait for seconds and are better told to come back
+ROLL_CALL = 1.0  # seconds that workers have to say that they are there
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,6 +61,8 @@ class Services:
     publisher: Publishes
     gate: Gate
     beats: PublishesBeats
+    letters: Drops
+    crew: Callable[[], list[Worker]]
     sensors: Sensors | None = None
     metrics: Metrics = field(default_factory=Metrics)
     watchers: Watchers = field(default_factory=Watchers)
@@ -78,14 +85,18 @@ def open_services(settings: Settings) -> Iterator[Services]:
     """The real services; connections are made on first use, so this works while broker and ledger are away."""
     publisher = Publisher(celery, settings.publish_timeout)
     beats = HeartbeatPublisher(celery, settings.publish_timeout)
+    letters = DeadLetters(celery, settings.publish_timeout)
+    store = open_store(settings.store_url)
+    workers = partial(crew, celery, ROLL_CALL)
     ledger = open_ledger(settings)
     gate = Gate(publisher.waiting, settings.queue_limit)
     sensors = Sensors(settings.redis_url.get_secret_value()) if settings.redis_url else None
     try:
-        yield Services(settings, ledger, open_store(settings.store_url), publisher, gate, beats, sensors)
+        yield Services(settings, ledger, store, publisher, gate, beats, letters, workers, sensors)
     finally:
         publisher.close()
         beats.close()
+        letters.close()
         ledger.database.close()
 
 

@@ -16,7 +16,7 @@ from tasks.ledger.migrate import migrate
 from tasks.renders import artifact_prefix
 from tasks.settings import Settings
 from tasks.store import open_store
-from tests.unit.web.support import PLANT_TOKENS, TOKENS, Clock, FakeBroker, FakeStream, TestClient
+from tests.unit.web.support import PLANT_TOKENS, TOKENS, Clock, FakeBroker, FakeLetters, FakeStream, TestClient
 from web.admission import Gate
 from web.app import create_app
 from web.services import Services
@@ -30,6 +30,11 @@ def broker() -> FakeBroker:
 @pytest.fixture
 def beats() -> FakeStream:
     return FakeStream()
+
+
+@pytest.fixture
+def letters() -> FakeLetters:
+    return FakeLetters()
 
 
 @pytest.fixture
@@ -63,10 +68,12 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
 
 
 @pytest.fixture
-def house(settings: Settings, broker: FakeBroker, beats: FakeStream, gate_clock: Clock) -> Iterator[Services]:
+def house(
+    settings: Settings, broker: FakeBroker, beats: FakeStream, letters: FakeLetters, gate_clock: Clock
+) -> Iterator[Services]:
     ledger = open_ledger(settings)
     gate = Gate(broker.waiting, settings.queue_limit, gate_clock)
-    yield Services(settings, ledger, open_store(settings.store_url), broker, gate, beats)
+    yield Services(settings, ledger, open_store(settings.store_url), broker, gate, beats, letters, list)
     ledger.database.close()
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "TOKENS",
     "Clock",
     "FakeBroker",
+    "FakeLetters",
     "FakeStream",
     "TestClient",
     "files",
@@ -63,6 +64,17 @@ class FakeStream:
         if self.error:
             raise self.error
         self.bodies.append(body)
+
+
+@dataclass
+class FakeLetters:
+    """Dead letters, of which nothing is known but which were dropped."""
+
+    dropped: list[str] = field(default_factory=list)
+
+    def drop(self, letter_id: str) -> int:
+        self.dropped.append(letter_id)
+        return 1
 
 
 class Clock:

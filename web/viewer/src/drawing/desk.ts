@@ -43,10 +43,14 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
   const measure = new Measure(viewer, scaleOf(manifest), scope);
 
   const link = (): string => address("drawing", render.id, write(viewOf(viewer), layers, manifest.layers));
+  const remember = (): void => history.replaceState(null, "", link());
   let writing = 0;
   const moved = (): void => {
     clearTimeout(writing);
-    writing = window.setTimeout(() => history.replaceState(null, "", link()), WRITE_ADDRESS);
+    writing = window.setTimeout(remember, WRITE_ADDRESS);
+    sharpen();
+  };
+  const sharpen = (): void => {
     const closer = viewer.viewport.getZoom(true) * viewer.viewport.getContainerSize().x;
     if (closer > LOOK_CLOSER * manifest.preview.width && !stack.sharp(layers)) void sharpener.want(layersApart() ? "layer_tiles" : "tiles");
   };
@@ -55,7 +59,8 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
   const panel = new LayerPanel(manifest.layers, layers, (state: LayerState) => {
     layers = state;
     stack.show(layers);
-    moved();
+    remember();
+    sharpen();
   });
 
   paper.before(toolbar({ viewer, measure, outputs, render, link, scope }));

@@ -73,7 +73,7 @@ class LayerRow {
     const swatch = h("span", { class: "swatch", "aria-hidden": "true" });
     if (layer.colour) swatch.style.backgroundColor = layer.colour;
     this.#box.addEventListener("change", () => change((state) => toggled(state, layer.index)));
-    this.#solo = button("Solo", () => change((state) => soloed(state, layer.index)), { class: "quiet", "aria-label": `Only ${layer.name}` });
+    this.#solo = button("Solo", () => change((state) => soloed(state, layer.index)), { class: "quiet", "aria-label": `Solo ${layer.name}` });
     this.#opacity = h("input", { type: "range", min: 0, max: 100, step: 5, "aria-label": `Opacity of ${layer.name}` });
     this.#opacity.addEventListener("input", () => change((state) => dimmed(state, layer.index, Number(this.#opacity.value))));
     this.element.append(h("label", { title: layer.name }, this.#box, swatch, h("span", { class: "layer-name" }, layer.name)), this.#opacity, this.#solo);

@@ -15,6 +15,8 @@ export interface Outputs {
 
 interface Picture {
   key: string;
+  /** Index of a layer, null for all of them in one piece. */
+  of: number | null;
   source: object | string;
   x: number;
   y: number;
@@ -23,7 +25,7 @@ interface Picture {
 }
 
 export class Stack {
-  readonly #items = new Map<string, OpenSeadragon.TiledImage>();
+  readonly #items = new Map<string, { of: number | null; image: OpenSeadragon.TiledImage }>();
   readonly #coming = new Set<string>();
   #wanted: Picture[] = [];
 
@@ -56,7 +58,7 @@ export class Stack {
 
   #whole(): Picture {
     const { render, manifest } = this.outputs;
-    const place = { x: 0, y: 0, width: 1, opacity: 1 };
+    const place = { of: null, x: 0, y: 0, width: 1, opacity: 1 };
     if (manifest.tiles) return { key: `${render.id}/tiles`, source: this.#tiles("tiles_files", manifest.tiles), ...place };
     return { key: `${render.id}/preview`, source: this.#file(manifest.preview.file), ...place };
   }
@@ -65,10 +67,11 @@ export class Stack {
     const { render, manifest } = this.outputs;
     const stem = `layers/${String(layer.index).padStart(3, "0")}`;
     const key = `${render.id}/${stem}${layer.tiles ? "/tiles" : ""}`;
-    if (layer.tiles) return { key, source: this.#tiles(`${stem}_files`, layer.tiles), x: 0, y: 0, width: 1, opacity };
+    const of = layer.index;
+    if (layer.tiles) return { key, of, source: this.#tiles(`${stem}_files`, layer.tiles), x: 0, y: 0, width: 1, opacity };
     const [x, y, width] = layer.extent ?? [0, 0, manifest.preview.width, 0];
     const scale = 1 / manifest.preview.width;
-    return { key, source: this.#file(layer.file!), x: x * scale, y: y * scale, width: width * scale, opacity };
+    return { key, of, source: this.#file(layer.file!), x: x * scale, y: y * scale, width: width * scale, opacity };
   }
 
   #file(name: string): object {
@@ -89,8 +92,7 @@ export class Stack {
   }
 
   #bring(picture: Picture): void {
-    const item = this.#items.get(picture.key);
-    if (item) return item.setOpacity(picture.opacity);
+    if (this.#items.has(picture.key)) return;
     if (this.#coming.has(picture.key)) return;
     this.#coming.add(picture.key);
     this.viewer.addTiledImage({
@@ -101,29 +103,35 @@ export class Stack {
       opacity: picture.opacity,
       success: (event) => {
         this.#coming.delete(picture.key);
-        const added = (event as unknown as { item: OpenSeadragon.TiledImage }).item;
-        this.#items.set(picture.key, added);
-        added.addOnceHandler("fully-loaded-change", () => this.#settle());
+        const image = (event as unknown as { item: OpenSeadragon.TiledImage }).item;
+        this.#items.set(picture.key, { of: picture.of, image });
+        image.addHandler("fully-loaded-change", () => this.#settle());
         this.#settle();
       },
       error: () => this.#coming.delete(picture.key),
     });
   }
 
-  /** Put wanted pictures in order; take the others away once everything wanted has come, so that nothing flickers. */
+  /**
+   * Put wanted pictures in order and take the others away: a layer that is off at once, but what only gives way to a
+   * sharper picture of the same, when that has come, so that nothing flickers.
+   */
   #settle(): void {
-    const wanted = new Map(this.#wanted.map((picture) => [picture.key, picture]));
-    this.#wanted.forEach((picture, place) => {
-      const item = this.#items.get(picture.key);
-      item?.setOpacity(picture.opacity);
-      const world = this.viewer.world;
-      if (item) world.setItemIndex(item, Math.min(place, world.getItemCount() - 1));
+    const { world } = this.viewer;
+    this.#wanted.forEach(({ key, opacity }, place) => {
+      const image = this.#items.get(key)?.image;
+      if (!image) return;
+      image.setOpacity(opacity);
+      world.setItemIndex(image, Math.min(place, world.getItemCount() - 1));
     });
-    if (!this.#wanted.every(({ key }) => this.#items.get(key)?.getFullyLoaded())) return;
-    for (const [key, item] of this.#items) {
-      if (wanted.has(key)) continue;
+    const keys = new Set(this.#wanted.map(({ key }) => key));
+    const layers = new Set(this.#wanted.map(({ of }) => of));
+    const complete = [...keys].every((key) => this.#items.get(key)?.image.getFullyLoaded());
+    for (const [key, { of, image }] of this.#items) {
+      const replaced = of === null || layers.has(of) || layers.has(null);
+      if (keys.has(key) || (replaced && !complete)) continue;
       this.#items.delete(key);
-      this.viewer.world.removeItem(item);
+      world.removeItem(image);
     }
   }
 }

@@ -44,6 +44,7 @@ export class FloorScene {
   #machines: InstancedMesh | null = null;
   #grid = new Grid(0);
   #frame = 0;
+  #held = false; // somebody has chosen where to look from
 
   constructor(container: HTMLElement, scope: Scope) {
     this.canvas.tabIndex = 0;
@@ -55,6 +56,7 @@ export class FloorScene {
     this.#controls.maxPolarAngle = Math.PI / 2.2;
     this.#controls.listenToKeyEvents(this.canvas);
     this.#controls.addEventListener("change", () => this.draw());
+    this.#controls.addEventListener("start", () => (this.#held = true));
     const sun = new DirectionalLight("#ffffff", 1.6);
     sun.position.set(40, 80, 30);
     this.#mark.visible = false;
@@ -75,7 +77,6 @@ export class FloorScene {
 
   /** Lay out all machines anew. */
   lay(kinds: readonly Kind[]): void {
-    const first = this.#machines === null;
     this.#grid = new Grid(kinds.length);
     if (this.#machines) {
       this.#scene.remove(this.#machines);
@@ -88,7 +89,7 @@ export class FloorScene {
     this.#machines.frustumCulled = false;
     this.#scene.add(this.#machines);
     this.#ground.scale.set(this.#grid.width + 4, 1, this.#grid.depth + 4);
-    if (first) this.#overlook();
+    if (!this.#held) this.#overlook();
     this.draw();
   }
 

@@ -1,0 +1,154 @@
+"""What a person does with a drawing, from dropping it to looking at a bolt."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.browser.conftest import Shot, dataset, settled
+from tests.services.platform import Platform
+from web import pages
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
+
+AXE = Path(pages.__file__).with_name("viewer") / "node_modules" / "axe-core" / "axe.min.js"
+TILE_PATIENCE = 90_000  # milliseconds until tiles of every layer are cut on a busy machine
+
+DROP = """(target, [name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name));
+  target.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: transfer }));
+}"""
+
+
+def test_given_a_drawing_when_dropped_then_it_is_seen_layer_by_layer_down_to_its_tiles(
+    page: Page, floorplan: Path, shot: Shot
+) -> None:
+    settled(page, "/")
+    page.locator(".drop").evaluate(DROP, [floorplan.name, base64.b64encode(floorplan.read_bytes()).decode()])
+    job = page.locator(".job", has_text="floorplan.dxf").first
+    expect(job).to_have_attribute("data-state", "succeeded", timeout=60_000)
+    expect(job.locator(".thumb img")).to_be_visible()
+    shot(page, "jobs")
+
+    job.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Layers (5)")).to_be_visible()
+    shot(page, "drawing")
+
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_label("PIPES", exact=True).uncheck()
+    for _ in range(4):
+        page.get_by_role("button", name="Closer").click()
+    status = page.locator(".desk-status")
+    expect(status).to_be_visible()  # tiles are being cut
+    expect(status).to_be_hidden(timeout=TILE_PATIENCE)
+    for name in ("DOORS", "TEXT"):
+        page.get_by_label(name, exact=True).uncheck()
+    page.get_by_label("PIPES", exact=True).check()
+    page.wait_for_load_state("networkidle")
+    shot(page, "tiles")
+
+    tiles = [url for url in asked if "_files/" in url]
+    assert {url.split("/layers/")[1][:3] for url in tiles if "/layers/" in url} >= {"002", "004", "005"}
+    levels = {int(url.split("_files/")[1].split("/")[0]) for url in tiles}
+    assert max(levels) >= 12  # beyond the preview's 2,048 pixels
+    expect(page.get_by_label("DOORS", exact=True)).not_to_be_checked()
+
+    link = page.url
+    settled(page, "/")
+    settled(page, link)
+    expect(page.get_by_label("DOORS", exact=True)).not_to_be_checked()
+    expect(page.get_by_label("PIPES", exact=True)).to_be_checked()
+    assert page.url == link
+
+
+def test_given_a_finished_drawing_when_opened_then_a_second_and_thirty_requests_are_plenty(
+    browser: Browser, site: Platform, drawing: str, record_property: Callable[[str, object], None]
+) -> None:
+    with browser.new_context(base_url=site.url) as context:
+        page = context.new_page()
+        requests: list[Request] = []
+        page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - Playwright marks what it calls
+        begun = time.perf_counter()
+        page.goto(f"/#/drawing/{drawing}")
+        page.wait_for_load_state("networkidle")
+        record_property("seconds_until_idle", time.perf_counter() - begun - 0.5)  # idle is half a second of silence
+        scripts = [request.sizes()["responseBodySize"] for request in requests if request.url.endswith(".js")]
+    record_property("requests", len(requests))
+    assert len(requests) <= 30
+    assert sum(scripts) <= 400_000  # bytes, as they travel
+
+
+def test_given_two_points_when_measured_then_the_length_is_in_the_drawings_units(page: Page, drawing: str) -> None:
+    settled(page, f"/#/drawing/{drawing}?v=0,0,1")
+    page.keyboard.press("m")
+    box = page.locator("#paper").bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.click(box["x"] + 10, y)
+    page.mouse.click(box["x"] + box["width"] - 10, y)
+    said = page.locator(".measure-label").inner_text()
+    number, unit = said.split()
+    assert unit == "mm"
+    assert 50_000 < float(number.replace(",", "")) < 58_000  # nine rooms of 6 m, and the margin
+
+
+def test_given_a_file_that_is_no_drawing_when_dropped_then_one_sentence_says_what_to_do(page: Page) -> None:
+    settled(page, "/")
+    page.locator(".drop").evaluate(DROP, ["letter.doc", base64.b64encode(b"Dear Sir").decode()])
+    words = page.locator(".job[data-state=failed] .job-words")
+    expect(words).to_contain_text("DXF, SVG, PDF, PNG, JPEG, TIFF and WebP")
+
+
+def test_given_ten_thousand_machines_when_the_floor_is_shown_then_few_draw_calls_and_one_is_chosen(
+    page: Page, plant: Callable[[int], str], shot: Shot, record_property: Callable[[str, object], None]
+) -> None:
+    settled(page, f"/#/floor/{plant(10_000)}")
+    running = page.locator(".legend li", has_text="running").locator("output")
+    expect(running).to_have_text("6,000", timeout=20_000)
+    page.get_by_role("searchbox", name="Find a machine").fill("press-09999")
+    page.locator(".machines button").first.click()
+    expect(page.get_by_role("heading", name="press-09999")).to_be_visible()
+    shot(page, "floor")
+    frame = dataset(page, ".floor-main canvas")
+    record_property("milliseconds", frame["milliseconds"])
+    assert int(frame["calls"]) <= 10
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_given_any_page_when_looked_at_by_axe_then_nothing_serious_is_found(
+    browser: Browser, site: Platform, drawing: str, plant: Callable[[int], str], theme: str, shot: Shot
+) -> None:
+    addresses = {"jobs": "/", "drawing": f"/#/drawing/{drawing}", "floor": f"/#/floor/{plant(20)}", "op": "/#/operator"}
+    with browser.new_context(base_url=site.url, bypass_csp=True, color_scheme=theme) as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        for name, address in addresses.items():
+            settled(page, address)
+            page.wait_for_timeout(500)
+            page.add_script_tag(path=AXE)
+            found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+            serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
+            said = [(each["id"], [node["html"][:120] for node in each["nodes"][:3]]) for each in serious]
+            assert said == [], name
+            shot(page, f"{name}-{theme}")
+
+
+def test_given_a_phone_when_a_drawing_is_opened_then_it_fits_and_layers_can_be_reached(
+    browser: Browser, site: Platform, drawing: str, shot: Shot
+) -> None:
+    with browser.new_context(base_url=site.url, viewport={"width": 390, "height": 760}, has_touch=True) as context:
+        page = context.new_page()
+        settled(page, f"/#/drawing/{drawing}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.locator(".side > summary").tap()
+        page.get_by_label("WALLS", exact=True).tap()
+        expect(page.get_by_label("WALLS", exact=True)).not_to_be_checked()
+        page.wait_for_load_state("networkidle")
+        shot(page, "phone")

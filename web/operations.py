@@ -1,0 +1,70 @@
+"""What an operator looks at: lanes, jobs by state, workers; and another try for what is dead."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from tasks.broker import BROKER_ERRORS
+from tasks.crew import Worker
+from tasks.replay import replay
+from web.health import jobs_by_state, waiting
+from web.problems import Problem, declare
+from web.services import House, Services
+from web.status import Accepted, RenderId, accepted, find
+from web.tenants import Tenant
+
+router = APIRouter(tags=["operations"])
+
+
+class WorkerView(BaseModel):
+    """A worker that answers."""
+
+    name: str
+    pid: int = Field(description="Process of the parent, on its own host.")
+    children: list[int] = Field(description="Processes that render.")
+    done: int = Field(description="Jobs since it is up.")
+    uptime: float = Field(description="Seconds.")
+
+
+class Operations(BaseModel):
+    """How the platform does; what does not answer is left out."""
+
+    jobs: dict[str, int] = Field(description="Jobs in the ledger by state, of all tenants.")
+    waiting: dict[str, int] = Field(description="Messages that wait for a worker, by lane.")
+    workers: list[WorkerView]
+
+
+@router.get("/operations", responses=declare(401))
+async def operations(house: House, tenant: Tenant) -> Operations:  # noqa: ARG001 - a token of any tenant opens it
+    """Lanes, jobs by state, and the workers that answer within a second."""
+    depths = await waiting(house)
+    found = await workers(house) if depths else []
+    views = [
+        WorkerView(name=each.name, pid=each.pid, children=each.children, done=each.done, uptime=each.uptime)
+        for each in found
+    ]
+    return Operations(jobs=await jobs_by_state(house), waiting=dict(depths), workers=views)
+
+
+async def workers(house: Services) -> list[Worker]:
+    """Those that answer; none while the broker is away."""
+    try:
+        return await house.run(house.crew)
+    except BROKER_ERRORS:
+        return []
+
+
+@router.post(
+    "/renders/{render}/replay", status_code=202, response_model=Accepted, responses=declare(401, 404, 409, 422, 503)
+)
+async def again(house: House, tenant: Tenant, render: RenderId) -> Response:
+    """Try a render again that failed, died or was cancelled, after a fix."""
+    job = await find(house, tenant, str(render))
+    replayed = await house.run(replay, house.ledger, house.letters, house.publisher, job.id, house.clock())
+    if replayed is None:
+        raise Problem(
+            409, "not-settled", f"This render is {job.state}: it is tried again once it failed, died or was cancelled."
+        )
+    return JSONResponse(accepted(replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"})
