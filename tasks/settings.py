@@ -110,6 +110,14 @@ class Settings(BaseSettings):
         repr=False,
     )
 
+    signed_links: int = Field(
+        3600,
+        ge=0,
+        le=30 * 86_400,
+        description="Seconds for which links to outputs open without a token, and up to twice as long. They are signed "
+        "where BULKHEAD_TOKENS and BULKHEAD_SECRET are set. 0: they are not, and every output needs the token.",
+    )
+
     # HTTP
     host: str = Field("127.0.0.1", description="Address the HTTP intake listens on.")
     port: int = Field(8080, ge=1, le=65535, description="Port of the HTTP intake.")

@@ -67,4 +67,4 @@ async def again(house: House, tenant: Tenant, render: RenderId) -> Response:
         raise Problem(
             409, "not-settled", f"This render is {job.state}: it is tried again once it failed, died or was cancelled."
         )
-    return JSONResponse(accepted(replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"})
+    return JSONResponse(accepted(house, replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"})

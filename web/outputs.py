@@ -15,9 +15,8 @@ from tasks.ledger import Job, State
 from tasks.renders import artifact_prefix
 from tasks.store import MANIFEST, NotFound
 from web.problems import Problem, declare
+from web.readers import OutputJob
 from web.services import House, Services
-from web.status import RenderId, find_rendered
-from web.tenants import Tenant
 
 CHUNK = 1 << 20  # bytes read in one trip to a thread; most outputs need one
 WEBP = "image/webp"
@@ -54,56 +53,50 @@ def output(path: str, media_type: str) -> Callable[[Endpoint], Endpoint]:
 
 
 @output("manifest.json", JSON)
-async def manifest(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
+async def manifest(request: Request, house: House, job: OutputJob) -> Response:
     """What was made: layers, sizes, checksums, warnings."""
-    return await serve(request, house, await find_rendered(house, tenant, str(render)), MANIFEST, JSON)
+    return await serve(request, house, job, MANIFEST, JSON)
 
 
 @output("preview.webp", WEBP)
-async def preview(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
+async def preview(request: Request, house: House, job: OutputJob) -> Response:
     """All visible layers in one picture."""
-    return await serve(request, house, await find_rendered(house, tenant, str(render)), "preview.webp", WEBP)
+    return await serve(request, house, job, "preview.webp", WEBP)
 
 
 @output("preview.png", PNG)
-async def preview_png(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
+async def preview_png(request: Request, house: House, job: OutputJob) -> Response:
     """The preview of a render that was asked for as PNG."""
-    return await serve(request, house, await find_rendered(house, tenant, str(render)), "preview.png", PNG)
+    return await serve(request, house, job, "preview.png", PNG)
 
 
 @output("layers/{number}.webp", WEBP)
-async def layer(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
+async def layer(request: Request, house: House, job: OutputJob, number: Number) -> Response:
     """One layer, transparent where nothing is drawn; the manifest says which."""
-    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}.webp", WEBP)
 
 
 @output("layers/{number}.png", PNG)
-async def layer_png(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
+async def layer_png(request: Request, house: House, job: OutputJob, number: Number) -> Response:
     """One layer of a render that was asked for as PNG."""
-    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}.png", PNG)
 
 
 @output("tiles.dzi", DZI)
-async def tiles(request: Request, house: House, tenant: Tenant, render: RenderId) -> Response:
+async def tiles(request: Request, house: House, job: OutputJob) -> Response:
     """Descriptor of the Deep Zoom tiles, if they were asked for (`tiles`)."""
-    return await serve(request, house, await find_rendered(house, tenant, str(render)), "tiles.dzi", DZI)
+    return await serve(request, house, job, "tiles.dzi", DZI)
 
 
 @output("tiles_files/{level}/{column}_{row}.webp", WEBP)
-async def tile(
-    request: Request, house: House, tenant: Tenant, render: RenderId, level: Number, column: Number, row: Number
-) -> Response:
+async def tile(request: Request, house: House, job: OutputJob, level: Number, column: Number, row: Number) -> Response:
     """One tile; level 0 is the smallest."""
-    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"tiles_files/{level}/{column}_{row}.webp", WEBP)
 
 
 @output("layers/{number}.dzi", DZI)
-async def layer_tiles(request: Request, house: House, tenant: Tenant, render: RenderId, number: Number) -> Response:
+async def layer_tiles(request: Request, house: House, job: OutputJob, number: Number) -> Response:
     """Descriptor of one layer's tiles, if they were asked for (`layer_tiles`)."""
-    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}.dzi", DZI)
 
 
@@ -111,15 +104,13 @@ async def layer_tiles(request: Request, house: House, tenant: Tenant, render: Re
 async def layer_tile(
     request: Request,
     house: House,
-    tenant: Tenant,
-    render: RenderId,
+    job: OutputJob,
     number: Number,
     level: Number,
     column: Number,
     row: Number,
 ) -> Response:
     """One tile of one layer."""
-    job = await find_rendered(house, tenant, str(render))
     return await serve(request, house, job, f"layers/{number:03d}_files/{level}/{column}_{row}.webp", WEBP)
 
 

@@ -102,7 +102,7 @@ async def answer(house: Services, job: Job, wait: int | None) -> Response:
             whole = await look_up(house, job.tenant, job.id)
             return JSONResponse(whole.model_dump(mode="json"), 200, headers)
     headers["retry-after"] = str(LOOK_AGAIN)
-    return JSONResponse(accepted(job).model_dump(mode="json"), 202, headers)
+    return JSONResponse(accepted(house, job).model_dump(mode="json"), 202, headers)
 
 
 @router.get("/renders", responses=declare(401, 422, 503))
@@ -123,7 +123,7 @@ async def listing(
     if page.next:
         query = {"q": q, "state": list(states), "limit": limit, "cursor": encode_cursor(page.next)}
         following = f"/renders?{urlencode({name: value for name, value in query.items() if value}, doseq=True)}"
-    return RenderPage(renders=[summary(job) for job in page.jobs], next=following)
+    return RenderPage(renders=[summary(house, job) for job in page.jobs], next=following)
 
 
 @router.get("/renders/{render}", responses=declare(401, 404, 422, 503))
@@ -151,4 +151,4 @@ async def remove(house: House, tenant: Tenant, render: RenderId) -> Response:
         return Response(status_code=204)
     cancelled = replace(job, state=State.CANCELLED)
     house.watchers.tell(Progress(job=job.id, tenant=tenant, state=cancelled.state, attempt=job.attempt, percent=0))
-    return JSONResponse(accepted(cancelled).model_dump(mode="json"), 202)
+    return JSONResponse(accepted(house, cancelled).model_dump(mode="json"), 202)

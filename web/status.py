@@ -14,6 +14,7 @@ from tasks.ledger import FINAL, Attempt, Job, Outcome, State
 from tasks.progress import Progress as ProgressMessage
 from web.problems import Problem
 from web.services import Services
+from web.signed import query
 from web.watchers import last_word
 
 POLL = 1.0  # seconds between two looks into the ledger while a client waits, in case a message was lost
@@ -98,30 +99,31 @@ class RenderPage(BaseModel):
     next: str | None = Field(description="Address of the next page, null at the end.")
 
 
-def links_of(job: Job) -> dict[str, str]:
+def links_of(house: Services, job: Job) -> dict[str, str]:
     own = f"/renders/{job.id}"
     links = {"self": own, "events": f"{own}/events"}
     if job.state is State.SUCCEEDED:
         kind = "png" if job.options.get("format") == "png" else "webp"
-        links |= {"manifest": f"{own}/manifest.json", "preview": f"{own}/preview.{kind}"}
+        signed = query(house.settings, job, house.clock())
+        links |= {"manifest": f"{own}/manifest.json{signed}", "preview": f"{own}/preview.{kind}{signed}"}
         if job.options.get("tiles"):
-            links["tiles"] = f"{own}/tiles.dzi"
+            links["tiles"] = f"{own}/tiles.dzi{signed}"
     return links
 
 
-def accepted(job: Job) -> Accepted:
-    return Accepted(id=job.id, state=job.state, links=links_of(job))
+def accepted(house: Services, job: Job) -> Accepted:
+    return Accepted(id=job.id, state=job.state, links=links_of(house, job))
 
 
-def summary(job: Job) -> Summary:
-    return Summary(**common(job))
+def summary(house: Services, job: Job) -> Summary:
+    return Summary(**common(house, job))
 
 
-def render(job: Job, attempts: Sequence[Attempt]) -> Render:
+def render(house: Services, job: Job, attempts: Sequence[Attempt]) -> Render:
     """What the ledger says."""
     done = 100 if job.state is State.SUCCEEDED else 0
     return Render(
-        **common(job),
+        **common(house, job),
         source=job.source,
         digest=job.digest,
         options=job.options,
@@ -150,11 +152,11 @@ def with_progress(view: Render, told: ProgressMessage | None) -> Render:
     return view.model_copy(update={"progress": Progress(percent=told.percent, stage=told.stage, layer=told.layer)})
 
 
-def common(job: Job) -> dict[str, Any]:
+def common(house: Services, job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state,
-        "links": links_of(job),
+        "links": links_of(house, job),
         "filename": job.filename,
         "created_at": moment(job.created_at),
         "updated_at": moment(job.updated_at),
@@ -172,8 +174,12 @@ async def find(house: Services, tenant: str, job_id: str) -> Job:
     """The tenant's job. Raises a 404 problem, also for the job of another one."""
     job = await house.run(house.ledger.jobs.find, job_id, tenant)
     if job is None:
-        raise Problem(404, "no-such-render", "There is no such render; GET /renders lists those there are.")
+        raise missing()
     return job
+
+
+def missing() -> Problem:
+    return Problem(404, "no-such-render", "There is no such render; GET /renders lists those there are.")
 
 
 async def find_rendered(house: Services, tenant: str, job_id: str) -> Job:
@@ -181,11 +187,19 @@ async def find_rendered(house: Services, tenant: str, job_id: str) -> Job:
 
     So the outputs of a render may be had for as long after its removal, if their files are another job's, too.
     """
-    known = house.rendered.get(job_id)
-    if known is not None and known.tenant == tenant:
+    job = await remembered(house, job_id)
+    if job is None or job.tenant != tenant:
+        raise missing()
+    return job
+
+
+async def remembered(house: Services, job_id: str) -> Job | None:
+    """The job, of whatever tenant; whoever asks has to look whose it is."""
+    known: Job | None = house.rendered.get(job_id)
+    if known is not None:
         return known
-    job = await find(house, tenant, job_id)
-    if job.state is State.SUCCEEDED:
+    job = await house.run(house.ledger.jobs.find, job_id)
+    if job is not None and job.state is State.SUCCEEDED:
         house.rendered[job_id] = job
     return job
 
@@ -194,7 +208,7 @@ async def look_up(house: Services, tenant: str, job_id: str) -> Render:
     """Everything about the tenant's job. Raises a 404 problem."""
     job = await find(house, tenant, job_id)
     attempts = await house.run(house.ledger.attempts.history, job_id)
-    return with_progress(render(job, attempts), house.watchers.latest(job_id))
+    return with_progress(render(house, job, attempts), house.watchers.latest(job_id))
 
 
 async def wait_for_end(house: Services, tenant: str, job_id: str, seconds: float) -> Job:

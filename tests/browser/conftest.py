@@ -51,8 +51,8 @@ def site(session_broker: Broker, redis_url: str, tmp_path_factory: pytest.TempPa
     """Web tier, a worker for previews and one for tiles, for all tests of the viewer."""
     platform = Platform(tmp_path_factory.mktemp("viewer") / "platform", session_broker.url)
     try:
-        platform.start_worker()
-        platform.start_worker("tiles1", queue=TILES)
+        platform.start_worker(child_niceness="0")  # nothing waits behind these renders but the tests
+        platform.start_worker("tiles1", queue=TILES, child_niceness="0")
         platform.start_web(redis_url=redis_url)
         yield platform
     finally:

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
 WARM_UP = 20  # of them after which caches of the browser and of compiled code are full
 CHANGES = 200
-WITHOUT = 40  # route changes that suffice to show what comes of it without teardown
+WITHOUT = 30  # route changes that suffice to show what comes of it without teardown
 MOST_CONTEXTS = 2
 MOST_GROWTH = 2_000_000  # bytes of JavaScript's heap
 
