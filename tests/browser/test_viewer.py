@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
+from embedded.ports import LOOPBACK, kept_ports
+from embedded.programs import web_program, web_url
 from tests.browser.conftest import Shot, dataset, settled
 from tests.services.platform import Platform
 from web import pages
@@ -120,6 +124,24 @@ def test_given_ten_thousand_machines_when_the_floor_is_shown_then_few_draw_calls
     frame = dataset(page, ".floor-main canvas")
     record_property("milliseconds", frame["milliseconds"])
     assert int(frame["calls"]) <= 10
+
+
+def test_given_tokens_when_opened_then_one_is_asked_for_and_pictures_come_by_signed_links(
+    browser: Browser, site: Platform, drawing: str
+) -> None:
+    port = kept_ports(site.directory / "guarded.json", ["web"])["web"]
+    tokens = {"BULKHEAD_TOKENS": json.dumps({"token-of-the-plant": "local"})}
+    site.start(web_program(LOOPBACK, port, {**site.environment, **tokens}, site.directory))
+    with browser.new_context(base_url=web_url(LOOPBACK, port)) as context:
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_label("Token").fill("token-of-the-plant")
+        page.get_by_role("button", name="Sign in").click()
+        picture = page.locator(f".job[data-id='{drawing}'] img")
+        expect(picture).to_have_attribute("src", re.compile(r"preview\.webp\?until=\d+&signature=[0-9a-f]{32}$"))
+        assert picture.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 0
+        page.locator(f".job[data-id='{drawing}'] a").click()
+        expect(page.get_by_role("heading", name="Layers (5)")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
