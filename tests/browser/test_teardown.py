@@ -121,7 +121,7 @@ def test_given_two_hundred_route_changes_when_counted_then_contexts_canvases_and
 
 
 def test_given_no_teardown_when_the_same_is_done_then_it_shows(
-    browser: Browser, site: Platform, addresses: list[str]
+    browser: Browser, site: Platform, addresses: list[str], record_property: Callable[[str, object], None]
 ) -> None:
     def instead(route: Route) -> None:
         route.fulfill(body=NO_TEARDOWN, content_type="text/javascript")
@@ -130,6 +130,7 @@ def test_given_no_teardown_when_the_same_is_done_then_it_shows(
         page = context.new_page()
         page.route("**/assets/teardown-*.js", instead)
         seen = go_to_and_fro(page, addresses, WITHOUT)
+    record_property("seen", repr(seen)[:300])
     assert seen.most_contexts > MOST_CONTEXTS, seen
     assert seen.warnings, seen
     assert not seen.is_clean()
