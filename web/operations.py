@@ -6,12 +6,10 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from tasks.broker import BROKER_ERRORS
-from tasks.crew import Worker
 from tasks.replay import replay
 from web.health import jobs_by_state, waiting
 from web.problems import Problem, declare
-from web.services import House, Services
+from web.services import House
 from web.status import Accepted, RenderId, accepted, find
 from web.tenants import Tenant
 
@@ -38,22 +36,14 @@ class Operations(BaseModel):
 
 @router.get("/operations", responses=declare(401))
 async def operations(house: House, tenant: Tenant) -> Operations:  # noqa: ARG001 - a token of any tenant opens it
-    """Lanes, jobs by state, and the workers that answer within a second."""
+    """Lanes, jobs by state, and the workers that answered within a second, some seconds ago at most."""
     depths = await waiting(house)
-    found = await workers(house) if depths else []
+    found = await house.roll.workers(house.run) if depths else []
     views = [
         WorkerView(name=each.name, pid=each.pid, children=each.children, done=each.done, uptime=each.uptime)
         for each in found
     ]
     return Operations(jobs=await jobs_by_state(house), waiting=dict(depths), workers=views)
-
-
-async def workers(house: Services) -> list[Worker]:
-    """Those that answer; none while the broker is away."""
-    try:
-        return await house.run(house.crew)
-    except BROKER_ERRORS:
-        return []
 
 
 @router.post(

@@ -14,7 +14,7 @@ from cachetools import TTLCache
 from fastapi import Depends, Request
 
 from tasks import app as celery
-from tasks.crew import Worker, crew
+from tasks.crew import crew
 from tasks.deadletters import DeadLetters
 from tasks.heartbeats import HeartbeatPublisher
 from tasks.ledger import Job, Ledger, open_ledger
@@ -26,6 +26,7 @@ from web.admission import Gate
 from web.metrics import Metrics
 from web.problems import unavailable
 from web.readings import Sensors
+from web.roll import Roll
 from web.watchers import Watchers
 
 THREADS = 4  # blocking calls at once: more of them only fight for the interpreter and for SQLite's one writer
@@ -62,7 +63,7 @@ class Services:
     gate: Gate
     beats: PublishesBeats
     letters: Drops
-    crew: Callable[[], list[Worker]]
+    roll: Roll
     sensors: Sensors | None = None
     metrics: Metrics = field(default_factory=Metrics)
     watchers: Watchers = field(default_factory=Watchers)
@@ -87,12 +88,12 @@ def open_services(settings: Settings) -> Iterator[Services]:
     beats = HeartbeatPublisher(celery, settings.publish_timeout)
     letters = DeadLetters(celery, settings.publish_timeout)
     store = open_store(settings.store_url)
-    workers = partial(crew, celery, ROLL_CALL)
+    roll = Roll(partial(crew, celery, ROLL_CALL))
     ledger = open_ledger(settings)
     gate = Gate(publisher.waiting, settings.queue_limit)
     sensors = Sensors(settings.redis_url.get_secret_value()) if settings.redis_url else None
     try:
-        yield Services(settings, ledger, store, publisher, gate, beats, letters, workers, sensors)
+        yield Services(settings, ledger, store, publisher, gate, beats, letters, roll, sensors)
     finally:
         publisher.close()
         beats.close()

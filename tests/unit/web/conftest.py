@@ -19,6 +19,7 @@ from tasks.store import open_store
 from tests.unit.web.support import PLANT_TOKENS, TOKENS, Clock, FakeBroker, FakeLetters, FakeStream, TestClient
 from web.admission import Gate
 from web.app import create_app
+from web.roll import Roll
 from web.services import Services
 
 
@@ -73,7 +74,7 @@ def house(
 ) -> Iterator[Services]:
     ledger = open_ledger(settings)
     gate = Gate(broker.waiting, settings.queue_limit, gate_clock)
-    yield Services(settings, ledger, open_store(settings.store_url), broker, gate, beats, letters, list)
+    yield Services(settings, ledger, open_store(settings.store_url), broker, gate, beats, letters, Roll(list))
     ledger.database.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from tasks.broker import BrokerUnavailable
 from tasks.crew import Worker
 from tasks.ledger import Granted, State
-from tests.unit.web.support import FakeBroker, FakeLetters, TestClient, post
+from tests.unit.web.support import Clock, FakeBroker, FakeLetters, TestClient, post
 from web.app import create_app
+from web.roll import KEPT, Roll
 from web.services import Services
 
 
@@ -62,7 +65,7 @@ def test_given_workers_that_answer_when_operations_are_read_then_they_are_there_
     house: Services,
 ) -> None:
     worker = Worker("render1@host", 12, [34], 5, 60.0)
-    app = create_app(services=replace(house, crew=lambda: [worker]))
+    app = create_app(services=replace(house, roll=Roll(lambda: [worker])))
     with TestClient(app, headers={"authorization": "Bearer token-of-acme-0001"}) as client:
         post(client)
         found = client.get("/operations").json()
@@ -82,3 +85,27 @@ def test_given_a_broker_that_is_away_when_operations_are_read_then_the_ledger_st
     monkeypatch.setattr(house.gate, "_count", away)
     found = client.get("/operations").json()
     assert (found["waiting"], found["workers"], found["jobs"]["dead"]) == ({}, [], 0)
+
+
+def test_given_many_who_look_when_workers_are_called_then_once_every_few_seconds() -> None:
+    calls: list[float] = []
+    clock = Clock()
+
+    def call() -> list[Worker]:
+        calls.append(clock())
+        if len(calls) == 2:
+            raise ConnectionRefusedError("the broker is away")
+        return [Worker("render1@host", 1, [], 0, 1.0)]
+
+    async def run(work: Callable[[], list[Worker]]) -> list[Worker]:
+        return work()
+
+    async def look() -> None:
+        roll = Roll(call, clock)
+        found = await asyncio.gather(*(roll.workers(run) for _ in range(50)))
+        assert [len(each) for each in found] == [1] * 50
+        clock.now += KEPT
+        assert await roll.workers(run) == []
+
+    asyncio.run(look())
+    assert len(calls) == 2
