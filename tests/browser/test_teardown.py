@@ -15,11 +15,11 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
 WARM_UP = 20  # of them after which caches of the browser and of compiled code are full
 CHANGES = 200
-WITHOUT = 30  # route changes that suffice to show what comes of it without teardown
+WITHOUT = 40  # route changes that suffice to show what comes of it without teardown
 MOST_CONTEXTS = 2
 MOST_GROWTH = 2_000_000  # bytes of JavaScript's heap
 
-# Counts WebGL contexts that are neither lost nor collected.
+# Counts WebGL contexts that are neither lost nor collected, whenever there is a new one.
 COUNT_CONTEXTS = """(() => {
   const known = [];
   const original = HTMLCanvasElement.prototype.getContext;
@@ -27,10 +27,27 @@ COUNT_CONTEXTS = """(() => {
     const context = original.call(this, kind, ...rest);
     const isNew = context && kind.startsWith("webgl") && !known.some((each) => each.deref() === context);
     if (isNew) known.push(new WeakRef(context));
+    const live = known.filter((each) => each.deref() && !each.deref().isContextLost()).length;
+    window.mostContexts = Math.max(window.mostContexts ?? 0, live);
     return context;
   };
-  window.liveContexts = () => known.filter((each) => each.deref() && !each.deref().isContextLost()).length;
 })()"""
+
+# Goes from address to address, and waits for the canvas of each, some seconds at most; answers how many did not come.
+GO = """async ([addresses, changes]) => {
+  const main = document.getElementById("main");
+  let missed = 0;
+  for (let change = 0; change < changes; change++) {
+    const address = addresses[change % addresses.length];
+    location.hash = address;
+    const there = () => main.dataset.page === address.split("/")[1] && main.ariaBusy === "false";
+    const patience = performance.now() + 3_000;
+    do await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!(there() && main.querySelector("canvas")) && performance.now() < patience);
+    missed += !there();
+  }
+  return missed;
+}"""
 
 # The same names. Streams end, for the browser would have no connection left, but nothing is released.
 NO_TEARDOWN = """
@@ -56,6 +73,7 @@ export function watchCanvases() {}
 class Seen:
     """What was seen while somebody went to and fro."""
 
+    missed: int = 0
     most_contexts: int = 0
     detached_canvases: int = 0
     growth: int = 0
@@ -63,7 +81,7 @@ class Seen:
 
     def is_clean(self) -> bool:
         few = self.most_contexts <= MOST_CONTEXTS and self.detached_canvases == 0
-        return few and self.growth < MOST_GROWTH and not self.warnings
+        return few and self.missed == 0 and self.growth < MOST_GROWTH and not self.warnings
 
 
 def go_to_and_fro(page: Page, addresses: list[str], changes: int) -> Seen:
@@ -73,14 +91,10 @@ def go_to_and_fro(page: Page, addresses: list[str], changes: int) -> Seen:
     page.add_init_script(COUNT_CONTEXTS)
     settled(page, addresses[-1])
     tools = page.context.new_cdp_session(page)
-    before = 0
-    for change in range(changes):
-        name = addresses[change % len(addresses)].split("?")[0]
-        page.evaluate("hash => { location.hash = hash }", addresses[change % len(addresses)])
-        page.locator(f"main[data-page={name.split('/')[1]}][aria-busy=false] canvas").first.wait_for()
-        seen.most_contexts = max(seen.most_contexts, page.evaluate("liveContexts()"))
-        if change == WARM_UP - 1:
-            before = heap(tools)
+    seen.missed = page.evaluate(GO, [addresses, WARM_UP])
+    before = heap(tools)
+    seen.missed += page.evaluate(GO, [addresses, changes - WARM_UP])
+    seen.most_contexts = page.evaluate("mostContexts")
     settled(page, "#/")  # what a drawing has in use is not left over
     seen.growth = heap(tools) - before
     seen.detached_canvases = detached_canvases(tools)
