@@ -28,7 +28,7 @@ from embedded.supervisor import Stage, Supervisor
 from tasks.ledger import LedgerUnavailable, open_ledger
 from tasks.ledger.migrate import migrate as upgrade
 from tasks.settings import ENVIRONMENT_FILE, Settings
-from tasks.topology import LARGE, RENDER, TILES, UPKEEP
+from tasks.topology import LARGE, RENDER, TILES, UPKEEP, WEBHOOKS
 from workers.coalescer.tables import make_tables
 
 # Workers for previews by default: one a core, and no more than this, since each may take a whole fence of memory. The
@@ -170,6 +170,8 @@ def serve(services: list[Stage], chosen: Settings, var: Path, workers: dict[str,
     crew = [worker_program(name, lane, broker, {}, here) for name, lane in workers.items()]
     crew += [worker_program("upkeep", UPKEEP, broker, {}, here), beat_program(var / "beat", {}, here)]
     crew.append(coalescer_program("coalescer", {}, here))
+    if chosen.webhook_hosts:
+        crew.append(worker_program("webhooks", WEBHOOKS, broker, {}, here))
     web = web_program(chosen.host, chosen.port, {}, here)
     supervisor = Supervisor([*services, crew, [web]], var / "log", tell=tell)
     for number in STOP_SIGNALS:

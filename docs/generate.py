@@ -39,9 +39,11 @@ def message_models() -> dict[str, type[BaseModel]]:
     from tasks.progress import Progress
     from tasks.renders import RenderMessage
     from tasks.tickets import RotateMessage
+    from tasks.webhooks import WebhookMessage
     from workers.blueprint import Manifest
 
-    return {"render": RenderMessage, "progress": Progress, "manifest": Manifest, "rotate": RotateMessage}
+    models: dict[str, type[BaseModel]] = {"render": RenderMessage, "progress": Progress, "manifest": Manifest}
+    return {**models, "rotate": RotateMessage, "webhook": WebhookMessage}
 
 
 def settings_page() -> str:
@@ -218,6 +220,8 @@ def _bounds(schema: Schema) -> str:
 def _default(value: object) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
+    if isinstance(value, tuple):
+        value = " ".join(map(str, value))
     if value is None or value in ("", {}):
         return "unset"
     return _size(value) if isinstance(value, int | float) else f"`{value}`"

@@ -40,7 +40,7 @@ task_acks_on_failure = False
 task_acks_on_timeout = False
 task_time_limit = _settings.render_time_limit
 
-include = ["workers.blueprint.task", "workers.upkeep", "workers.tickets.task"]
+include = ["workers.blueprint.task", "workers.upkeep", "workers.tickets.task", "workers.webhooks.task"]
 worker_consumer = "workers.fence.consumer:Consumer"
 worker_pool = "workers.fence.pool:TaskPool"
 worker_concurrency = 1  # one leaky job, one fence

@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from tasks.settings import Tenant
+from tasks.webhooks import WebhookUrl
 
 if TYPE_CHECKING:
     from tasks.ledger import Job
@@ -118,6 +119,9 @@ class RenderMessage(BaseModel):
     filename: str = Field("", max_length=MAX_FILENAME, description="What the user calls the blueprint.")
     options: RenderOptions = Field(default_factory=RenderOptions)
     traceparent: Traceparent | None = Field(None, description="W3C trace context of the request.")
+    webhook: WebhookUrl | None = Field(
+        None, description="Address that is told of the end, on a host that BULKHEAD_WEBHOOK_HOSTS allows."
+    )
 
     def model_post_init(self, _context: object) -> None:
         """Refuse a source that belongs to somebody else."""
@@ -159,4 +163,5 @@ def message_of(job: "Job") -> RenderMessage:
         filename=job.filename,
         options=RenderOptions.model_validate(job.options),
         traceparent=job.traceparent,
+        webhook=job.webhook,
     )

@@ -7,11 +7,12 @@ private platform, else from the default below. So a laptop needs no setting and 
 import json
 import os
 import re
+from base64 import b64decode
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, StringConstraints, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VAR = Path("var")
@@ -23,6 +24,17 @@ MIB = 1024 * 1024
 KAFKA = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
 
 Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+# Seconds, a week at most: whose receiver is down for longer asks for itself.
+Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]
+
+# Settings that are JSON objects, and what one looks like.
+JSON_EXAMPLES = {
+    "tokens": '{"token": "tenant"}',
+    "plant_tokens": '{"token": "plant"}',
+    "webhook_secrets": '{"tenant": "whsec_…"}',
+    "presets": '{"poster": {"width": 8192}}',
+}
 
 
 class Settings(BaseSettings):
@@ -225,6 +237,30 @@ class Settings(BaseSettings):
         description="Port on loopback at which `bulkhead tickets watch` shows its metrics to Prometheus. 0: nowhere.",
     )
 
+    # Webhooks
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts that webhooks may go to, separated by spaces; `*.example.com` is all below it. Unset: none.",
+    )
+    webhook_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (),
+        description="Networks that are not public and that webhooks may go to all the same, such as `10.1.2.0/24`, "
+        "separated by spaces. Only there http is taken for https.",
+    )
+    webhook_secrets: Annotated[dict[Tenant, str], NoDecode] = Field(
+        default_factory=dict,
+        description='Secrets that sign the webhooks of each tenant, as JSON: `{"tenant": "whsec_…"}`, made with '
+        "`echo whsec_$(openssl rand -base64 32)`. While a receiver changes to another one: both, the new one first, "
+        "separated by a space.",
+        repr=False,
+    )
+    webhook_pauses: Annotated[tuple[Pause, ...], NoDecode] = Field(
+        (5, 30, 120, 600, 3600, 14_400, 43_200),
+        description="Seconds between the tries of a webhook that nobody takes, separated by spaces. After the last one "
+        "it goes to the dead letters.",
+    )
+    webhook_timeout: float = Field(10, gt=0, le=60, description="Seconds that a receiver has to answer a webhook.")
+
     # Upkeep
     upkeep_interval: float = Field(5, gt=0, description="Seconds between two sweeps of the ledger.")
     republish_after: float = Field(
@@ -267,17 +303,19 @@ class Settings(BaseSettings):
 
     var: Path = Field(VAR, description="Directory of run-time files: death notes, the private platform's data.")
 
-    @field_validator("tokens", mode="before")
+    @field_validator(*JSON_EXAMPLES, mode="before")
     @classmethod
-    def tokens_are_json(cls, tokens: object) -> object:
+    def objects_are_json(cls, value: object, info: ValidationInfo) -> object:
         """Read the variable here, so that the error says what to write."""
-        return _json(tokens, '{"token": "tenant"}')
+        return _json(value, JSON_EXAMPLES[info.field_name or ""])
 
-    @field_validator("plant_tokens", mode="before")
+    @field_validator("webhook_secrets")
     @classmethod
-    def plant_tokens_are_json(cls, tokens: object) -> object:
-        """Read the variable here, so that the error says what to write."""
-        return _json(tokens, '{"token": "plant"}')
+    def webhook_secrets_are_secrets(cls, secrets: dict[str, str]) -> dict[str, str]:
+        """Refuse what is none, or shorter than the specification wants."""
+        if not all(_is_secret(each) for some in secrets.values() for each in some.split() or [""]):
+            raise ValueError("a secret is whsec_ and Base64: make one with `echo whsec_$(openssl rand -base64 32)`")
+        return secrets
 
     @field_validator("heartbeats_source")
     @classmethod
@@ -287,11 +325,11 @@ class Settings(BaseSettings):
             raise ValueError("write it as kafka://host:port,host:port/topic, the topic of at most 57 characters")
         return source
 
-    @field_validator("presets", mode="before")
+    @field_validator("webhook_hosts", "webhook_networks", "webhook_pauses", mode="before")
     @classmethod
-    def presets_are_json(cls, presets: object) -> object:
-        """Read the variable here, so that the error says what to write."""
-        return _json(presets, '{"poster": {"width": 8192}}')
+    def lists_are_separated_by_spaces(cls, words: object) -> object:
+        """Read the variable here; its words are checked as usual."""
+        return words.split() if isinstance(words, str) else words
 
     @field_validator("large_fence_bytes")
     @classmethod
@@ -315,6 +353,16 @@ class Settings(BaseSettings):
 
 
 MIN_TOKEN = 16
+
+# Bytes: the least that Standard Webhooks wants.
+MIN_SECRET = 24
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        return len(b64decode(text.removeprefix("whsec_"), validate=True)) >= MIN_SECRET
+    except ValueError:
+        return False
 
 
 def _json(value: object, example: str) -> object:

@@ -30,6 +30,7 @@ LARGE = "render.large"
 LANES = (RENDER, TILES, LARGE)
 
 UPKEEP = "upkeep"
+WEBHOOKS = "webhooks"
 
 TICKETS = "tickets"
 
@@ -63,6 +64,22 @@ def dead_queue(name: str) -> Queue:
     """Where the dead letters of queue `name` wait for `bulkhead dead`."""
     arguments = {"x-queue-type": "quorum", "x-delivery-limit": LOOK_LIMIT}
     return Queue(f"{name}.dead", DEAD_EXCHANGE, routing_key=name, durable=True, queue_arguments=arguments)
+
+
+def waiting_queue(name: str, seconds: float) -> Queue:
+    """Where letters of the work queue `name` wait so long before they come back: all of one length, so that none waits
+    behind a longer one. The length is part of the name, for RabbitMQ refuses a queue declared differently."""
+    milliseconds = round(seconds * 1000)
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-message-ttl": milliseconds,
+        "x-dead-letter-exchange": EXCHANGE.name,
+        "x-dead-letter-routing-key": name,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    own = f"{name}.wait.{milliseconds}"
+    return Queue(own, EXCHANGE, routing_key=own, durable=True, queue_arguments=arguments)
 
 
 def upkeep_queue() -> Queue:
@@ -99,10 +116,10 @@ def heartbeats_stream() -> Queue:
     return Queue(HEARTBEATS, EXCHANGE, routing_key=HEARTBEATS, durable=True, queue_arguments=arguments)
 
 
-WORK_QUEUES = tuple(work_queue(name) for name in (*LANES, TICKETS))
+WORK_QUEUES = tuple(work_queue(name) for name in (*LANES, TICKETS, WEBHOOKS))
 DEAD_QUEUES = tuple(dead_queue(queue.name) for queue in WORK_QUEUES)
 QUEUES = (*WORK_QUEUES, upkeep_queue())
 
 # Task name (or glob) -> the queues it may come through, the usual one first. A message on any other is refused.
-SERVED = {"render.*": LANES, "upkeep.*": (UPKEEP,), "tickets.*": (TICKETS,)}
+SERVED = {"render.*": LANES, "upkeep.*": (UPKEEP,), "tickets.*": (TICKETS,), "webhooks.*": (WEBHOOKS,)}
 ROUTES = {pattern: queues[0] for pattern, queues in SERVED.items()}

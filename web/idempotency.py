@@ -24,9 +24,9 @@ def parse_key(header: str | None) -> str | None:
     return header.strip('"')
 
 
-def fingerprint(content: str, filename: str, options: RenderOptions) -> str:
+def fingerprint(content: str, filename: str, options: RenderOptions, webhook: str | None = None) -> str:
     """What a request asked for: `content` is the digest of the upload or the key of the source."""
-    parts = json.dumps([content, filename, canonical(options)])
+    parts = json.dumps([content, filename, canonical(options), *filter(None, [webhook])])
     return hashlib.sha256(parts.encode()).hexdigest()
 
 

@@ -37,7 +37,7 @@ router = APIRouter(tags=["renders"])
 def form_schema() -> dict[str, Any]:
     """JSON Schema of the multipart form: the drawing and every option as a field."""
     options = RenderOptions.model_json_schema()
-    preset = RenderRequest.model_json_schema()["properties"]["preset"]
+    others = {name: RenderRequest.model_json_schema()["properties"][name] for name in ("preset", "webhook")}
     drawing = {
         "type": "string",
         "contentMediaType": "application/octet-stream",
@@ -46,7 +46,7 @@ def form_schema() -> dict[str, Any]:
     return {
         **options,
         "title": "RenderForm",
-        "properties": {"blueprint": drawing, "preset": preset, **options["properties"]},
+        "properties": {"blueprint": drawing, **others, **options["properties"]},
         "required": ["blueprint"],
     }
 

@@ -184,6 +184,8 @@ def job_of(house: Services, submission: Submission, estimate: Plan) -> Job:
         published_at=None if artifact else now,
         publications=0 if artifact else 1,
         queue=lane(asked.options, estimate.peak_bytes, house.settings),
+        webhook=asked.webhook,
+        webhook_due=asked.webhook is not None,
     )
 
 
@@ -197,6 +199,7 @@ def publish(house: Services, submission: Submission, job: Job) -> None:
         filename=asked.filename,
         options=asked.options,
         traceparent=submission.traceparent,
+        webhook=asked.webhook,
     )
     try:
         house.publisher.publish(TASK, job.id, message.model_dump(mode="json"), queue=job.queue)

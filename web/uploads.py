@@ -15,11 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.presets import Presets, UnknownPreset, expand
 from tasks.renders import MAX_FILENAME, RenderOptions, SourceKey
+from tasks.settings import Settings
 from tasks.store import NotFound, Writer
+from tasks.webhooks import WebhookUrl
 from web.idempotency import fingerprint
 from web.multipart import FormReader, boundary_of, clean_filename
 from web.problems import Problem, invalid
 from web.services import Services
+from web.webhooks import allowed_webhook
 
 CHUNK = 2 << 20  # bytes held in memory before a thread writes them
 FORM_OVERHEAD = 256 * 1024  # bytes that a form may add to the drawing
@@ -29,6 +32,7 @@ JSON = "application/json"
 
 
 PRESET = Field("", max_length=100, description="A named set of options of this server; those given win.")
+WEBHOOK = Field(None, description="Address that is told of the end, on a host that this server allows.")
 
 
 class RenderRequest(BaseModel):
@@ -39,6 +43,7 @@ class RenderRequest(BaseModel):
     source: SourceKey = Field(description="Key of the drawing, below `sources/<tenant>/`.")
     filename: str = Field("", max_length=MAX_FILENAME, description="What you call the drawing.")
     preset: str = PRESET
+    webhook: WebhookUrl | None = WEBHOOK
     options: RenderOptions = Field(default_factory=RenderOptions)
 
 
@@ -51,6 +56,7 @@ class Asked:
     source: str
     writer: Writer | None = None
     held: list[memoryview] = field(default_factory=list)
+    webhook: str | None = None
 
     def settle(self) -> None:
         """Write what is still held of an upload. Blocks."""
@@ -66,7 +72,7 @@ class Asked:
     @property
     def fingerprint(self) -> str:
         """Tells requests of other content apart."""
-        return fingerprint(self.digest or self.source, self.filename, self.options)
+        return fingerprint(self.digest or self.source, self.filename, self.options, self.webhook)
 
     def discard(self) -> None:
         """Forget an upload that was not committed."""
@@ -78,15 +84,15 @@ async def read_request(request: Request, house: Services, tenant: str, key: str)
     """Read the body; an upload will be stored under `key`. Raises problems; leaves nothing behind then."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == MULTIPART:
-        return await read_form(request, house, key)
+        return await read_form(request, house, tenant, key)
     if kind == JSON:
-        return await read_json(request, house.settings.presets, tenant)
+        return await read_json(request, house.settings, tenant)
     raise Problem(
         415, "unsupported-media-type", f"Send {MULTIPART} with the drawing, or {JSON} naming one in the store."
     )
 
 
-async def read_json(request: Request, presets: Presets, tenant: str) -> Asked:
+async def read_json(request: Request, settings: Settings, tenant: str) -> Asked:
     body = await read_body(request, MAX_JSON)
     try:
         asked = RenderRequest.model_validate_json(body)
@@ -95,7 +101,9 @@ async def read_json(request: Request, presets: Presets, tenant: str) -> Asked:
         raise invalid(faults, where="body", status=400 if faults[0]["type"] == "json_invalid" else 422) from error
     if asked.source.split("/")[1] != tenant:
         raise NotFound(asked.source)
-    return Asked(with_preset(presets, asked.preset, asked.options), clean_filename(asked.filename), asked.source)
+    options = with_preset(settings.presets, asked.preset, asked.options)
+    webhook = allowed_webhook(settings, tenant, asked.webhook)
+    return Asked(options, clean_filename(asked.filename), asked.source, webhook=webhook)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -108,7 +116,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-async def read_form(request: Request, house: Services, key: str) -> Asked:
+async def read_form(request: Request, house: Services, tenant: str, key: str) -> Asked:
     limit = house.settings.upload_limit
     if int(request.headers.get("content-length", "0")) > limit + FORM_OVERHEAD:
         raise too_large(limit)
@@ -119,8 +127,9 @@ async def read_form(request: Request, house: Services, key: str) -> Asked:
         form = reader.finish()
         house.metrics.uploaded.inc(writer.size + sum(map(len, held)))
         preset = form.fields.pop("preset", "")
+        webhook = allowed_webhook(house.settings, tenant, form.fields.pop("webhook", "") or None)
         options = with_preset(house.settings.presets, preset, parse_options(form.fields))
-        return Asked(options, form.filename, key, writer, held)
+        return Asked(options, form.filename, key, writer, held, webhook)
     except BaseException:
         writer.discard()
         raise

@@ -12,6 +12,7 @@ from celery.utils.log import get_logger
 from pydantic import ValidationError
 
 from tasks import app, renders, tickets, topology, upkeep
+from tasks.announce import WebhookPublisher, announce
 from tasks.ledger import Job, LedgerUnavailable
 from tasks.publish import NotPublished, Publisher
 from tasks.retention import retain
@@ -27,16 +28,18 @@ STORE_LEFTOVERS = 24 * 3600.0
 
 @app.task(name=upkeep.TASK)
 def sweep(**fields: Any) -> None:
-    """Carry death notes to the ledger, publish lost messages again, and clear what killed writers left in the store."""
+    """Carry death notes to the ledger, publish lost messages again, announce ends, clear what killed writers left."""
     upkeep.SweepMessage.model_validate(fields)
     tools = bench()
     publisher = Publisher(app, tools.settings.publish_timeout)
+    webhooks = WebhookPublisher(app, tools.settings.publish_timeout)
     try:
         tools.store.sweep(STORE_LEFTOVERS)
         notes.carry(tools.settings.var, tools.ledger)
         overdue = [job for lane in topology.LANES for job in _overdue(tools, publisher, lane)]
         for job in (*overdue, *_next_in_turn(tools)):
             _publish_again(tools, publisher, job)
+        announce(tools.ledger, webhooks)
     except (NotPublished, LedgerUnavailable, StoreError) as error:
         logger.warning("The sweep stops, the next one goes on: %s", error)
     else:
@@ -44,6 +47,7 @@ def sweep(**fields: Any) -> None:
             logger.warning("Published %d jobs again that nobody held.", len(overdue))
     finally:
         publisher.close()
+        webhooks.close()
 
 
 @app.task(name=upkeep.RETAIN_TASK)

@@ -155,7 +155,18 @@ class Jobs:
         """
         forgiven = {"error": None, "artifact": None, "deaths": 0, "losses": 0, "finished_at": None}
         unpublished = {"state": State.ACCEPTED, "published_at": None, "publications": 0, "updated_at": now}
-        return self._database.write(lambda connection: _change(connection, job_id, states, **forgiven, **unpublished))
+        told_again = {"webhook_due": jobs.c.webhook.is_not(None)}
+        values = forgiven | unpublished | told_again
+        return self._database.write(lambda connection: _change(connection, job_id, states, **values))
+
+    def webhooks_due(self, limit: int = 500) -> list[Job]:
+        """Settled jobs whose end is still to be told, oldest first."""
+        query = select(jobs).where(jobs.c.webhook_due, jobs.c.state.in_(FINAL)).order_by(jobs.c.updated_at).limit(limit)
+        return self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
+
+    def webhook_told(self, job_id: str) -> None:
+        """The broker has confirmed the webhook of a settled job. One that was replayed meanwhile is told once more."""
+        self._database.write(lambda connection: _change(connection, job_id, FINAL, webhook_due=False))
 
     def remove(self, job_id: str) -> bool:
         """Forget a settled job with its attempts. False if it is unknown or not settled."""

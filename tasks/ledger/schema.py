@@ -2,7 +2,21 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 metadata = MetaData()
 
@@ -35,11 +49,14 @@ jobs = Table(
     Column("published_at", Double),
     Column("publications", Integer, nullable=False, default=0),
     Column("queue", String(63), nullable=False, server_default="render"),
+    Column("webhook", String(500)),
+    Column("webhook_due", Boolean, nullable=False, server_default=false()),
     Index("jobs_newest", "tenant", "created_at", "id"),
     Index("jobs_by_state", "state", "updated_at"),
     Index("jobs_by_tenant", "tenant", "state", "queue"),
     Index("jobs_by_artifact", "tenant", "artifact"),
     Index("jobs_by_source", "source"),
+    Index("jobs_by_webhook", "webhook_due", "state"),
     **_TABLE,
 )
 

@@ -85,6 +85,8 @@ class Job:
     published_at: float | None = None
     publications: int = 0
     queue: str = RENDER
+    webhook: str | None = None
+    webhook_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from typing import Any
 from celery.signals import worker_init, worker_process_init
 
 from tasks import app, renders
+from tasks.announce import WebhookPublisher, announce
+from tasks.broker import NotPublished
 from tasks.lanes import fence_of, lane
-from tasks.ledger import Job, State
+from tasks.ledger import Job, LedgerUnavailable, State
 from tasks.plan import PlanError, check, plan
 from tasks.store import MANIFEST, NotFound
 from tasks.topology import LARGE, RENDER
@@ -21,6 +23,8 @@ from workers.fence.attempt import Done, GiveBack, JobError, Running, attempt
 from workers.fence.bench import bench
 from workers.fence.limits import apply_limits
 from workers.fence.request import FencedTask
+
+logger = logging.getLogger(__name__)
 
 # Libraries that log every step they take, dozens of lines a job: an operator wants to see their warnings only.
 CHATTY = ("ezdxf", "pyvips")
@@ -60,8 +64,26 @@ def render_blueprint(**fields: Any) -> None:
         created_at=now,
         updated_at=now,
         queue=(render_blueprint.request.delivery_info or {}).get("routing_key") or RENDER,
+        webhook=message.webhook,
+        webhook_due=message.webhook is not None,
     )
-    attempt(bench(), job, _render)
+    try:
+        attempt(bench(), job, _render)
+    finally:
+        if message.webhook:
+            _announce()
+
+
+def _announce() -> None:
+    """Tell who waits for the end, at once if that is possible; else the next sweep does."""
+    tools = bench()
+    publisher = WebhookPublisher(app, tools.settings.publish_timeout)
+    try:
+        announce(tools.ledger, publisher)
+    except (NotPublished, LedgerUnavailable) as error:
+        logger.warning("The sweep will tell of the end: %s", error)
+    finally:
+        publisher.close()
 
 
 def _render(running: Running) -> Done:

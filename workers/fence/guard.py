@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tasks import renders, tickets, upkeep
+from tasks import renders, tickets, upkeep, webhooks
 from tasks.properties import UNREADABLE
 from tasks.publish import is_served
 
@@ -26,7 +26,11 @@ MESSAGES: dict[str, type[BaseModel]] = {
     upkeep.RETAIN_TASK: upkeep.SweepMessage,
     tickets.TURN_TASK: upkeep.SweepMessage,
     tickets.TASK: tickets.RotateMessage,
+    webhooks.TASK: webhooks.WebhookMessage,
 }
+
+# Where a message says the id of its task once more.
+OWN_ID = {renders.TASK: ("job", "job"), webhooks.TASK: ("id", "webhook")}
 
 
 class Envelope(BaseModel):
@@ -103,8 +107,9 @@ def refusal(
         if unknown := _unknown_version(error):
             return unknown
         return f"the body is not [[], message, {{}}] with a message that fits {envelope.task}: {_first(error)}"
-    if isinstance(message, renders.RenderMessage) and message.job != envelope.id:
-        return "the task id is not the job's id"
+    field, kind = OWN_ID.get(envelope.task, ("", ""))
+    if getattr(message, field, envelope.id) != envelope.id:
+        return f"the task id is not the {kind}'s id"
     return None
 
 

@@ -23,7 +23,7 @@ def test_every_route_leads_to_a_declared_queue_by_its_own_name() -> None:
     assert {queue for queues in topology.SERVED.values() for queue in queues} == set(declared)
     assert all(queue.routing_key == name for name, queue in declared.items())
     queues = {route["queue"] for route in configuration.task_routes.values()}
-    assert queues == {topology.RENDER, topology.UPKEEP, topology.TICKETS}
+    assert queues == {topology.RENDER, topology.UPKEEP, topology.TICKETS, topology.WEBHOOKS}
 
 
 def test_a_render_may_come_through_every_lane_and_a_sweep_through_none() -> None:

@@ -1,0 +1,90 @@
+"""Webhooks go to allowed hosts at public addresses, and nowhere else."""
+
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from tasks.settings import Settings
+from workers.webhooks.destination import Destination, Refused, destination, is_public
+
+HOST = "portal.example.com"
+URL = f"https://{HOST}/hooks?x=1"
+
+
+def settings(**fields: Any) -> Settings:
+    return Settings.model_validate({"webhook_hosts": HOST, **fields})
+
+
+def leads_to(*addresses: str) -> Callable[[str, int], list[str]]:
+    """A resolver whose every name has these addresses."""
+    return lambda _host, _port: list(addresses)
+
+
+def test_given_an_allowed_host_then_the_address_that_was_looked_at_is_the_one_to_connect_to() -> None:
+    found = destination(URL, settings(), leads_to("203.0.114.9", "2606:4700::1"))
+
+    assert found == Destination("https", HOST, 443, "203.0.114.9", "/hooks?x=1")
+
+
+def test_given_no_path_and_a_port_then_both_are_right() -> None:
+    found = destination(f"https://{HOST}:8443", settings(), leads_to("203.0.114.9"))
+
+    assert (found.port, found.target) == (8443, "/")
+
+
+def test_given_a_host_that_is_not_on_the_list_then_it_is_refused_before_its_name_is_looked_up() -> None:
+    def never(_host: str, _port: int) -> list[str]:
+        raise AssertionError
+
+    with pytest.raises(Refused, match=r"the host evil\.example\.net is not among BULKHEAD_WEBHOOK_HOSTS"):
+        destination("https://evil.example.net/", settings(), never)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.1", "224.0.0.1",
+        "255.255.255.255", "240.0.0.1", "192.0.2.1", "::1", "::", "fe80::1", "fd00::1", "ff02::1", "::ffff:10.0.0.1",
+        "64:ff9b::a00:1", "2002:a00:1::", "2001:0:a00:1::", "2001:db8::1",
+    ],
+)  # fmt: skip
+def test_given_a_name_that_leads_to_a_private_address_among_others_then_it_is_refused(address: str) -> None:
+    with pytest.raises(Refused, match="which is not public: allow it by BULKHEAD_WEBHOOK_NETWORKS"):
+        destination(URL, settings(), leads_to("203.0.114.9", address))
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "203.0.114.9", "2606:4700::1", "::ffff:1.1.1.1"])
+def test_public_addresses_are_public(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+def test_given_a_private_network_that_is_named_then_it_is_reached_and_by_http_too() -> None:
+    inside = settings(webhook_networks="10.1.2.0/24")
+
+    assert destination(f"http://{HOST}/", inside, leads_to("10.1.2.3")).port == 80
+    with pytest.raises(Refused, match=r"10\.1\.3\.3, which is not public"):
+        destination(f"http://{HOST}/", inside, leads_to("10.1.3.3"))
+    with pytest.raises(Refused, match="webhooks to the public network go by https only"):
+        destination(f"http://{HOST}/", inside, leads_to("1.1.1.1"))
+
+
+def test_given_a_name_without_an_address_then_it_is_worth_another_try() -> None:
+    def nothing(_host: str, _port: int) -> list[str]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    with pytest.raises(OSError, match="Name or service not known"):
+        destination(URL, settings(), nothing)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_given_a_name_that_can_be_none_then_it_is_refused(host: str) -> None:
+    with pytest.raises(Refused, match="no host and port that one could connect to"):
+        destination(f"https://{host}/", settings(webhook_hosts=host))
+
+
+def test_given_a_port_that_is_none_then_it_is_refused() -> None:
+    with pytest.raises(Refused, match="no host and port that one could connect to"):
+        destination(f"https://{HOST}:99999/", settings(), leads_to("1.1.1.1"))

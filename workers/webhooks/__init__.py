@@ -1,0 +1,1 @@
+"""Delivering webhooks: signed, to allowed hosts at public addresses only, again and again until somebody takes them."""

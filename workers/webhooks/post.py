@@ -1,0 +1,85 @@
+"""One POST to an address that was looked at before. Nothing is followed, and next to nothing is read."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+from workers.webhooks.destination import Destination
+
+
+class NotTaken(Exception):
+    """Nobody took the webhook this time; the text says why."""
+
+
+class _Pinned(HTTPConnection):
+    """Connects to the address, whatever the name leads to by now."""
+
+    def __init__(self, destination: Destination, timeout: float) -> None:
+        super().__init__(destination.host, destination.port, timeout=timeout)
+        self._address = (destination.address, destination.port)
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection(self._address, self.timeout)
+
+
+class _PinnedTls(HTTPSConnection):
+    """The same; the certificate must be the name's."""
+
+    def __init__(self, destination: Destination, timeout: float, context: ssl.SSLContext) -> None:
+        super().__init__(destination.host, destination.port, timeout=timeout, context=context)
+        self._pinned = context
+        self._address = (destination.address, destination.port)
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection(self._address, self.timeout)
+        self.sock = self._pinned.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def post(
+    destination: Destination,
+    body: bytes,
+    headers: Mapping[str, str],
+    timeout: float,
+    context: ssl.SSLContext | None = None,
+) -> None:
+    """Returns once the receiver has answered 2xx. Raises NotTaken.
+
+    `timeout` is seconds in all; `context` says whose certificates are trusted, the system's if None.
+    """
+    connection: HTTPConnection
+    if destination.scheme == "https":
+        connection = _PinnedTls(destination, timeout, context or ssl.create_default_context())
+    else:
+        connection = _Pinned(destination, timeout)
+    try:
+        with _ended_after(timeout, connection):
+            connection.request("POST", destination.target, body, dict(headers))
+            status = connection.getresponse().status
+    except (OSError, HTTPException, ValueError) as error:
+        said = str(error) or type(error).__name__
+        raise NotTaken(f"{destination.host} did not answer as it should: {said}") from error
+    finally:
+        connection.close()
+    if not 200 <= status < 300:
+        redirected = ", and redirects are not followed" if 300 <= status < 400 else ""
+        raise NotTaken(f"{destination.host} answered {status}{redirected}")
+
+
+@contextmanager
+def _ended_after(timeout: float, connection: HTTPConnection) -> Iterator[None]:
+    """Shut the connection down when its time is over: a socket's own time-out begins anew with every byte."""
+
+    def end() -> None:
+        with suppress(OSError, AttributeError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(timeout, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
