@@ -1,0 +1,25 @@
+"""The storm in short; `python -m tests.system.bridge` is the whole one."""
+
+import pytest
+
+from embedded.process import NotInstalled
+from tests.conftest import without
+from tests.services import php
+from tests.system.bridge import built, storm
+from tests.system.durability import scratch
+
+JOBS = 60
+
+
+@pytest.mark.service
+@pytest.mark.timeout(300)
+def test_given_a_broker_that_is_killed_while_php_publishes_then_nothing_is_lost_and_nothing_done_twice() -> None:
+    try:
+        php.php()
+        with scratch(keep=False, tell=print) as home, built(home) as (platform, broker):
+            broken, done = storm(platform, broker, JOBS, 1, print)
+    except NotInstalled as error:
+        without(error)
+
+    assert broken == []
+    assert done["published"] == JOBS
