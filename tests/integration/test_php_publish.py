@@ -99,12 +99,12 @@ def test_given_two_hundred_requests_then_php_our_client_and_stock_celery_put_the
     publisher = Publisher(celery_app(broker.url), 5)
     stock = Celery("stock", broker=broker.url, set_as_current=False)
     for vector in golden[:20]:
-        message = renders.RenderMessage.model_validate(vector["request"])
-        publisher.publish(renders.TASK, message.job, message.model_dump(mode="json", exclude_unset=True))
+        asked = renders.RenderMessage.model_validate(vector["request"])
+        publisher.publish(renders.TASK, asked.job, asked.model_dump(mode="json", exclude_unset=True))
         stock.send_task(
             renders.TASK,
             kwargs=vector["request"],
-            task_id=message.job,
+            task_id=asked.job,
             ignore_result=True,
             exchange=EXCHANGE,
             routing_key=RENDER,
@@ -296,7 +296,10 @@ def stream(broker: Broker) -> list[bytes]:
     source.open(None)
     bodies: list[bytes] = []
     try:
-        eventually(lambda: bodies.extend(batch.bodies if (batch := source.take(1)) else []) or len(bodies) >= 2)
+        while len(bodies) < 2:
+            batch = source.take(5)
+            assert batch
+            bodies += batch.bodies
     finally:
         source.close()
     return bodies

@@ -140,14 +140,12 @@ def verdict(ledger: Ledger, answers: list[dict[str, Any]], asked: int) -> list[s
 
 def left(url: str) -> int:
     """Messages that are still in the queue after a moment; a message too many is soon let go."""
+    waiting = 1
     for _ in range(50):
-        with (
-            suppress(*BROKER_ERRORS),
-            Connection(url, connect_timeout=2) as connection,
-            connection.channel() as channel,
-        ):
-            if not (waiting := int(channel.queue_declare(RENDER, passive=True).message_count)):
-                return 0
+        with suppress(*BROKER_ERRORS), Connection(url, connect_timeout=2) as connection:
+            waiting = int(connection.default_channel.queue_declare(RENDER, passive=True).message_count)
+            if not waiting:
+                break
         time.sleep(0.2)
     return waiting
 

@@ -1,0 +1,136 @@
+"""How long PHP takes to hand over a render, and a drawing of 200 MB; how many readings it writes.
+
+    python -m benchmarks.bridge [--messages 3000]
+
+Starts a RabbitMQ, a Redis and a PHP-FPM of its own; a minute. Published is to the queue `render`, which nobody reads,
+confirmed, first on one warm connection, then by FPM requests that each connect, publish and close. Beside it the same
+message goes through the C extension php-amqp where it is installed (`apt-get install php-amqp`). The last line of
+output is one JSON object: milliseconds, seconds of the upload from the first byte to 202, and what it took: megabytes
+of FPM's largest resident set, and of spool files.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import psutil
+from kombu import Connection
+
+from benchmarks._services import report, running_broker, running_redis, scratch, tell
+from tasks.topology import RENDER, work_queue
+from tests.services import php
+from tests.services.fpm import Fpm, running_fpm
+
+BENCH = php.SCRIPTS / "bench.php"
+UPLOAD = php.BRIDGE / "examples/upload.php"
+
+UPLOAD_BYTES = 200 * 1000**2
+MEGABYTE = 1000**2
+
+WARM_UP = 200
+REQUESTS = 1000
+
+WRITERS, READERS, MACHINES, SECONDS = 16, 2, 4_500, 10.0
+
+
+def percentiles(name: str, seconds: list[float]) -> dict[str, float]:
+    """Median and the time that 99 of 100 stay below, in milliseconds."""
+    cuts = statistics.quantiles(seconds, n=100)
+    result = {f"{name}p50_ms": round(cuts[49] * 1000, 2), f"{name}p99_ms": round(cuts[98] * 1000, 2)}
+    tell(str(result))
+    return result
+
+
+def warm(library: str, url: str, count: int) -> list[float]:
+    """Seconds of each message on a warm connection."""
+    answered: list[float] = php.run("bench.php", library, url, str(count + WARM_UP), timeout=120)[0]
+    return answered[WARM_UP:]
+
+
+def by_request(fpm: Fpm, library: str) -> list[float]:
+    """Seconds of connect, publish, confirm and close in each of many FPM requests."""
+    seconds = []
+    for number in range(REQUESTS + WARM_UP):
+        answer = fpm.request(BENCH, method="GET", http_library=library)
+        if number >= WARM_UP:
+            seconds += json.loads(answer.body)
+    return seconds
+
+
+def has_extension() -> bool:
+    """Whether php-amqp is there to be measured beside."""
+    done = subprocess.run([php.php(), "-r", "echo extension_loaded('amqp');"], capture_output=True, check=True)
+    return done.stdout == b"1"
+
+
+def upload(fpm: Fpm, home: Path) -> dict[str, float]:
+    """A drawing of 200 MB through the example endpoint."""
+    mark = uuid.uuid4().hex
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="blueprint"; filename="scan.tiff"\r\n\r\n'.encode()
+    body = head + bytes(UPLOAD_BYTES) + f"\r\n--{mark}--\r\n".encode()
+    family = psutil.Process(fpm.process.pid).children(recursive=True)
+    spool, resident, over = [0], [0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            spool.append(sum(path.stat().st_size for path in (home / "spool").iterdir() if path.exists()))
+            resident.append(max(child.memory_info().rss for child in family))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    began = time.monotonic()
+    answer = fpm.request(UPLOAD, body, content_type=f"multipart/form-data; boundary={mark}")
+    seconds = time.monotonic() - began
+    over.set()
+    watcher.join()
+    assert answer.status == 202, answer
+    return {
+        "upload_200mb_s": round(seconds, 2),
+        "upload_rss_mb": round(max(resident) / MEGABYTE, 1),
+        "upload_spool_mb": round(max(spool) / MEGABYTE),
+    }
+
+
+def sensors(url: str) -> dict[str, float]:
+    """Writes a second of sixteen PHP processes, and torn values that readers saw meanwhile."""
+    writers = [php.start("sensors.php", "write", url, "ulm", str(MACHINES), str(SECONDS)) for _ in range(WRITERS)]
+    readers = [php.start("sensors.php", "read", url, "ulm", str(SECONDS)) for _ in range(READERS)]
+    written = sum(json.loads(process.communicate()[0]) for process in writers)
+    seen = [json.loads(process.communicate()[0]) for process in readers]
+    return {
+        "sensor_writes_per_second": round(written / SECONDS),
+        "sensor_readings_per_second": round(sum(each["readings"] for each in seen) / SECONDS),
+        "sensor_torn": sum(each["torn"] for each in seen),
+    }
+
+
+def main() -> None:
+    """Measure and print the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--messages", type=int, default=3000, help="on each warm connection")
+    asked = parser.parse_args()
+    result: dict[str, Any] = {}
+    libraries = {"bridge": "", **({"extension": "php_amqp_"} if has_extension() else {})}
+    with scratch() as home, running_broker(home) as url:
+        with Connection(url) as connection:
+            work_queue(RENDER)(connection.default_channel).declare()
+        environment = {"BULKHEAD_BROKER_URL": url, "BULKHEAD_STORE_URL": str(home / "store"), "BULKHEAD_TENANT": "acme"}
+        with running_fpm(home / "fpm", environment, upload_limit="1G", post_limit="1G") as fpm:
+            for library, name in libraries.items():
+                result |= percentiles(name, warm(library, url, asked.messages))
+                result |= percentiles(f"{name}fpm_", by_request(fpm, library))
+            result |= upload(fpm, home / "fpm")
+        with running_redis(home) as redis_url:
+            result |= sensors(redis_url)
+    report({**result, "load": round(os.getloadavg()[0], 1)})
+
+
+if __name__ == "__main__":
+    main()
