@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from tasks.settings import Tenant
+from tasks.values import Tenant
 from tasks.webhooks import WebhookUrl
 
 if TYPE_CHECKING:

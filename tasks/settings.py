@@ -4,37 +4,20 @@ A value comes from the environment, else from the file `bulkhead.env` in BULKHEA
 private platform, else from the default below. So a laptop needs no setting and a plant sets two URLs.
 """
 
-import json
 import os
-import re
-from base64 import b64decode
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tasks.values import JSON_EXAMPLES, KAFKA, MIN_TOKEN, Pause, Tenant, is_secret, read_json
 
 VAR = Path("var")
 ENVIRONMENT_FILE = "bulkhead.env"
 
 MIB = 1024 * 1024
-
-# The topic is part of a column of 63 characters.
-KAFKA = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
-
-Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-
-# Seconds, a week at most: whose receiver is down for longer asks for itself.
-Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]
-
-# Settings that are JSON objects, and what one looks like.
-JSON_EXAMPLES = {
-    "tokens": '{"token": "tenant"}',
-    "plant_tokens": '{"token": "plant"}',
-    "webhook_secrets": '{"tenant": "whsec_…"}',
-    "presets": '{"poster": {"width": 8192}}',
-}
 
 
 class Settings(BaseSettings):
@@ -307,13 +290,13 @@ class Settings(BaseSettings):
     @classmethod
     def objects_are_json(cls, value: object, info: ValidationInfo) -> object:
         """Read the variable here, so that the error says what to write."""
-        return _json(value, JSON_EXAMPLES[info.field_name or ""])
+        return read_json(value, JSON_EXAMPLES[info.field_name or ""])
 
     @field_validator("webhook_secrets")
     @classmethod
     def webhook_secrets_are_secrets(cls, secrets: dict[str, str]) -> dict[str, str]:
         """Refuse what is none, or shorter than the specification wants."""
-        if not all(_is_secret(each) for some in secrets.values() for each in some.split() or [""]):
+        if not all(is_secret(each) for some in secrets.values() for each in some.split() or [""]):
             raise ValueError("a secret is whsec_ and Base64: make one with `echo whsec_$(openssl rand -base64 32)`")
         return secrets
 
@@ -350,28 +333,6 @@ class Settings(BaseSettings):
     def heartbeats_nodes(self) -> list[str]:
         """URLs of the databases that may hold the machines, the first one first."""
         return self.heartbeats_urls.get_secret_value().split() or [self.ledger_url.get_secret_value()]
-
-
-MIN_TOKEN = 16
-
-# Bytes: the least that Standard Webhooks wants.
-MIN_SECRET = 24
-
-
-def _is_secret(text: str) -> bool:
-    try:
-        return len(b64decode(text.removeprefix("whsec_"), validate=True)) >= MIN_SECRET
-    except ValueError:
-        return False
-
-
-def _json(value: object, example: str) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise ValueError(f"write it as JSON: {example}") from None
 
 
 @cache

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tasks.settings import Tenant
+from tasks.values import Tenant
 
 if TYPE_CHECKING:
     from tasks.ledger import Job

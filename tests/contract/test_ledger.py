@@ -1129,3 +1129,30 @@ def test_opening_a_ledger_alone_connects_to_nothing(tmp_path: Path) -> None:
 
     assert not (tmp_path / "deep" / "ledger.db").exists()
     database.close()
+
+
+def test_given_jobs_that_name_a_webhook_then_each_end_is_due_until_it_is_told_and_again_after_a_replay(
+    ledger: Ledger,
+) -> None:
+    job = accepted(ledger, webhook="https://portal.example.com/", webhook_due=True)
+    silent = accepted(ledger)
+    assert ledger.jobs.webhooks_due() == []
+
+    for each in (job, silent):
+        assert ledger.attempts.fail(each.id, granted(ledger, each).attempt, now=T0 + 1, error={})
+    assert [due.id for due in ledger.jobs.webhooks_due()] == [job.id]
+    ledger.jobs.webhook_told(job.id)
+    assert ledger.jobs.webhooks_due() == []
+
+    for each in (job, silent):
+        assert ledger.jobs.replay(each.id, T0 + 2)
+    ledger.jobs.webhook_told(job.id)  # word of the former end, come late
+    for each in (job, silent):
+        assert ledger.attempts.succeed(each.id, granted(ledger, each, now=T0 + 3).attempt, now=T0 + 4, artifact="a")
+    assert [due.id for due in ledger.jobs.webhooks_due()] == [job.id]
+
+
+def test_given_a_job_that_is_adopted_then_its_webhook_is_kept(ledger: Ledger) -> None:
+    job = granted(ledger, a_job(webhook="https://portal.example.com/", webhook_due=True))
+
+    assert (found(ledger, job).webhook, found(ledger, job).webhook_due) == ("https://portal.example.com/", True)

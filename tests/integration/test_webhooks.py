@@ -80,7 +80,7 @@ def verified(receiver: Receiver, secret: str = SECRET) -> list[dict[str, Any]]:
 
 
 def test_given_renders_that_name_a_webhook_then_each_end_is_told_once_and_php_verifies_it(house: House) -> None:
-    house.platform.start_worker()
+    house.platform.start_worker(**OPEN)
     house.platform.start_worker("webhooks", queue=WEBHOOKS, **OPEN)
     with receiving() as receiver:
         url = f"http://localhost:{receiver.port}/hooks"

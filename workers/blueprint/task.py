@@ -65,7 +65,7 @@ def render_blueprint(**fields: Any) -> None:
         updated_at=now,
         queue=(render_blueprint.request.delivery_info or {}).get("routing_key") or RENDER,
         webhook=message.webhook,
-        webhook_due=message.webhook is not None,
+        webhook_due=bool(message.webhook and bench().settings.webhook_hosts),
     )
     try:
         attempt(bench(), job, _render)

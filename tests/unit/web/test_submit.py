@@ -55,6 +55,7 @@ def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorde
         "filename": "plan.png",
         "options": RenderOptions(width=640, background="dark").model_dump(),
         "traceparent": None,
+        "webhook": None,
     }
 
 
