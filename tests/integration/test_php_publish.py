@@ -293,7 +293,7 @@ def test_given_beats_of_php_then_they_lie_in_the_stream_as_the_coalescer_reads_t
 def stream(broker: Broker) -> list[bytes]:
     """The bodies of two messages of the stream."""
     source = AmqpSource(celery_app(broker.url))
-    source.open(None)
+    source.open({})
     bodies: list[bytes] = []
     try:
         while len(bodies) < 2:

@@ -10,7 +10,7 @@ from embedded.process import find_program
 
 ROOT = Path(__file__).resolve().parents[2]
 BRIDGE = ROOT / "bridge/php"
-SCRIPTS = Path(__file__).resolve().parent / "php"
+SCRIPTS = Path(__file__).resolve().parent / "portal"
 
 INSTEAD = "leave the tests of the PHP bridge out"
 
@@ -21,7 +21,7 @@ def php() -> str:
 
 
 def start(script: str, *arguments: str) -> "subprocess.Popen[str]":
-    """Start a script of `tests/services/php`, which reads and writes lines of JSON. Raises NotInstalled."""
+    """Start a script of `tests/services/portal`, which reads and writes lines of JSON. Raises NotInstalled."""
     return subprocess.Popen(
         [php(), str(SCRIPTS / script), *arguments],
         stdin=subprocess.PIPE,
@@ -32,7 +32,7 @@ def start(script: str, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def run(script: str, *arguments: str, say: Iterable[Mapping[str, Any]] = (), timeout: float = 60) -> list[Any]:
-    """What a script of `tests/services/php` answers, a value a line. Raises NotInstalled."""
+    """What a script of `tests/services/portal` answers, a value a line. Raises NotInstalled."""
     process = start(script, *arguments)
     try:
         answered, _ = process.communicate("".join(f"{json.dumps(each)}\n" for each in say), timeout)

@@ -32,7 +32,7 @@ from tasks.topology import RENDER
 from tests.integration.renders import TENANT, drawing
 from tests.services import php
 from tests.services.platform import Platform
-from tests.system.durability import scratch
+from tests.system.storm import scratch
 
 SETTINGS = {"BULKHEAD_LEASE_SECONDS": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_UPKEEP_INTERVAL": "1"}
 

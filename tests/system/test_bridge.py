@@ -6,7 +6,7 @@ from embedded.process import NotInstalled
 from tests.conftest import without
 from tests.services import php
 from tests.system.bridge import built, storm
-from tests.system.durability import scratch
+from tests.system.storm import scratch
 
 JOBS = 60
 
