@@ -46,9 +46,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site(session_broker: Broker, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Web tier, a worker for previews and one for tiles, for all tests of the viewer.
+    """Web tier, a worker for previews and one for tiles, for the tests of one file.
 
     They end with these tests: the broker is that of others, too, and such workers would take their jobs.
     """
@@ -67,7 +67,7 @@ def floorplan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_floorplan(tmp_path_factory.mktemp("drawings") / "floorplan.dxf")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def drawing(site: Platform, floorplan: Path) -> str:
     """Id of a finished render."""
     with floorplan.open("rb") as file:
