@@ -21,7 +21,7 @@ up: packages .venv/.runtime $(VIEWER) ## Run the embedded platform until Ctrl-C
 test: lint $(VIEWER) ## Lint, then run every test against real services on private ports
 	cd web/viewer && npm test --silent
 	$(BIN)/pytest --numprocesses 2 tests/unit tests/engine
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/unit --ignore tests/engine --ignore tests/system
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --ignore tests/unit --ignore tests/engine --ignore tests/system
 	$(BIN)/pytest tests/system
 
 lint: packages .venv/.dev ## Check style, types and the arrows between packages
