@@ -43,6 +43,7 @@ def test_given_a_drawing_when_dropped_then_it_is_seen_layer_by_layer_down_to_its
 
     job.get_by_role("link").click()
     expect(page.get_by_role("heading", name="Layers (5)")).to_be_visible()
+    page.wait_for_load_state("networkidle")
     shot(page, "drawing")
 
     asked: list[str] = []
