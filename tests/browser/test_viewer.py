@@ -23,6 +23,9 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 AXE = Path(pages.__file__).with_name("viewer") / "node_modules" / "axe-core" / "axe.min.js"
 TILE_PATIENCE = 90_000  # milliseconds until tiles of every layer are cut on a busy machine
 
+# Milliseconds until a picture is on the screen, before one is taken of that.
+DRAWN = 1_500
+
 DROP = """(target, [name, content]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const transfer = new DataTransfer();
@@ -43,7 +46,7 @@ def test_given_a_drawing_when_dropped_then_it_is_seen_layer_by_layer_down_to_its
 
     job.get_by_role("link").click()
     expect(page.get_by_role("heading", name="Layers (5)")).to_be_visible()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(DRAWN)
     shot(page, "drawing")
 
     asked: list[str] = []
@@ -57,7 +60,7 @@ def test_given_a_drawing_when_dropped_then_it_is_seen_layer_by_layer_down_to_its
     for name in ("DOORS", "TEXT"):
         page.get_by_label(name, exact=True).uncheck()
     page.get_by_label("PIPES", exact=True).check()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(DRAWN)
     shot(page, "tiles")
 
     tiles = [url for url in asked if "_files/" in url]
