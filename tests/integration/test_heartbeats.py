@@ -224,21 +224,21 @@ def test_given_beats_over_http_then_readings_are_live_and_silence_is_told(
     now = time.time()
     beat = {"machine": "press-07", "seq": 41, "seen_at": now, "status": "running", "rpm": 1480.5}
     with httpx.Client(base_url=platform.url, timeout=10) as client:
-        events = watch(client, "linz")
+        events = watch(client, "enns")
         assert next(events) == ("sensors", [])
         assert send(client, beat, {**beat, "machine": "press-08"}) == (202, {"beats": 2})
         kind, readings = next(events)
         assert kind == "sensors"
         assert readings[0] == {
             **beat,
-            "plant": "linz",
+            "plant": "enns",
             "received_at": readings[0]["received_at"],
             "temperature_c": None,
             "vibration_mm_s": None,
             "state": "alive",
         }
         assert abs(readings[0]["received_at"] - time.time()) < 5
-        assert client.get("/sensors/linz/press-07").json()["rpm"] == 1480.5
+        assert client.get("/sensors/enns/press-07").json()["rpm"] == 1480.5
 
         send(client, {**beat, "seq": 40, "seen_at": now - 1, "rpm": 1.0})
         kind, readings = next(events)
@@ -249,12 +249,12 @@ def test_given_beats_over_http_then_readings_are_live_and_silence_is_told(
             assert kind == "state"
             states |= turned
         assert states == {"press-07": "stale", "press-08": "stale"}
-        assert client.get("/sensors/linz/press-07").json()["rpm"] == 1480.5
-        assert client.get("/sensors/linz/press-09").status_code == 404
+        assert client.get("/sensors/enns/press-07").json()["rpm"] == 1480.5
+        assert client.get("/sensors/enns/press-09").status_code == 404
 
-        page = client.get("/sensors", params={"plant": "linz", "limit": 1}).json()
+        page = client.get("/sensors", params={"plant": "enns", "limit": 1}).json()
         assert ([each["machine"] for each in page["sensors"]], page["next"]) == (["press-07"], "press-07")
-        page = client.get("/sensors", params={"plant": "linz", "after": page["next"]}).json()
+        page = client.get("/sensors", params={"plant": "enns", "after": page["next"]}).json()
         assert ([each["machine"] for each in page["sensors"]], page["next"]) == (["press-08"], None)
 
         status, problem = send(client, beat, {**beat, "machine": "press-09"})
@@ -263,7 +263,7 @@ def test_given_beats_over_http_then_readings_are_live_and_silence_is_told(
 
 
 def send(client: httpx.Client, *beats: dict[str, Any]) -> tuple[int, Any]:
-    answer = client.post("/heartbeats", json={"plant": "linz", "beats": beats})
+    answer = client.post("/heartbeats", json={"plant": "enns", "beats": beats})
     return answer.status_code, answer.json()
 
 

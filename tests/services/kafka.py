@@ -11,7 +11,7 @@ import confluent_kafka
 TOPIC = "heartbeats"
 PARTITIONS = 4
 BROKERS = 3
-JOIN = 20.0  # seconds for a consumer to get its partitions
+JOIN = 60.0  # seconds for a consumer to get its partitions
 
 
 class Kafka:
