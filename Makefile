@@ -5,6 +5,9 @@ PACKAGES ?= install
 BIN := .venv/bin
 VIEWER := web/viewer/dist/index.html
 
+# Tests that have a systemd of their own, or kill so much at once that nothing else should run beside them.
+ALONE := $(addprefix tests/system/test_,units.py ticket_units.py fences.py durability.py)
+
 export PYTHON
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint docs bench chaos leaks viewer install uninstall clean pins packages
@@ -21,8 +24,8 @@ up: packages .venv/.runtime $(VIEWER) ## Run the embedded platform until Ctrl-C
 test: lint $(VIEWER) ## Lint, then run every test against real services on private ports
 	cd web/viewer && npm test --silent
 	$(BIN)/pytest --numprocesses 2 tests/unit tests/engine
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --ignore tests/unit --ignore tests/engine --ignore tests/system
-	$(BIN)/pytest tests/system
+	$(BIN)/pytest --numprocesses 3 --dist loadfile $(addprefix --ignore ,tests/unit tests/engine $(ALONE))
+	$(BIN)/pytest $(ALONE)
 
 lint: packages .venv/.dev ## Check style, types and the arrows between packages
 	$(BIN)/ruff check .
