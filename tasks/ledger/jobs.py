@@ -193,6 +193,12 @@ class Jobs:
         query = select(jobs).where(jobs.c.id.in_(job_ids))
         return self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
 
+    def places(self, job_ids: Sequence[str]) -> list[tuple[str, str, State, int]]:
+        """Id, tenant, state and attempt of those of the jobs that are known: little, for it is asked for many."""
+        query = select(jobs.c.id, jobs.c.tenant, jobs.c.state, jobs.c.attempt).where(jobs.c.id.in_(job_ids))
+        found = self._database.read(lambda connection: connection.execute(query).all())
+        return [(row.id, row.tenant, State(row.state), row.attempt) for row in found]
+
     def drop_artifact(self, job_id: str) -> bool:
         """Forget where the outputs of a settled job are: they are to be removed."""
         return self._database.write(lambda connection: _change(connection, job_id, FINAL, artifact=None))
