@@ -1,30 +1,21 @@
 """The committed reference pages say what the models say."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+
+from tests.contract.scripts import load
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "docs/generate.py"
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_given_the_generated_pages_then_the_committed_ones_are_the_same() -> None:
-    made = generator().pages()
+    made = load(SCRIPT).pages()
     assert {"settings.md", "http.md", "schemas/render.json", "schemas/progress.json", "schemas/manifest.json"} <= set(
         made
     )
@@ -46,7 +37,7 @@ def test_when_checked_in_another_process_then_hash_order_and_environment_make_no
 def test_given_a_stale_page_when_checked_then_it_is_named_with_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = generator()
+    module = load(SCRIPT)
     monkeypatch.setattr(module, "HERE", tmp_path)
     assert module.main([]) == 0
     assert module.main(["--check"]) == 0

@@ -1,19 +1,18 @@
 """Alert rules and dashboard: valid for Prometheus, and about metrics that there are."""
 
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from embedded.process import NotInstalled
 from tasks.metrics import HistogramMetric, declared
 from tests.conftest import without
+from tests.contract.scripts import load
 
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
 
@@ -41,15 +40,6 @@ def asked_for(query: str) -> Iterator[str]:
     return (name for name in re.findall(r"\b(?:bulkhead_\w+|up)\b(?!\")", query))
 
 
-def dashboard() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dashboard", MONITORING / "dashboard.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.service
 def test_given_the_rules_then_promtool_takes_them_and_each_alert_fires_when_it_should() -> None:
     promtool("check", "config", "--syntax-only", "prometheus.yml")
@@ -67,7 +57,9 @@ def test_given_the_rules_then_they_are_about_metrics_that_there_are() -> None:
 
 def test_given_the_dashboard_then_it_is_as_made_and_its_charts_are_about_metrics_that_there_are() -> None:
     text = (MONITORING / "grafana.json").read_text()
-    assert text == dashboard().text(), "Run `python monitoring/dashboard.py` and commit what it writes."
+    assert text == load(MONITORING / "dashboard.py").text(), (
+        "Run `python monitoring/dashboard.py` and commit what it writes."
+    )
     queries = [target["expr"] for panel in json.loads(text)["panels"] for target in panel.get("targets", [])]
     assert len(queries) > 10
     for query in queries:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ from tests.integration.renders import Renders, eventually
 from tests.services.platform import ROOT, Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
-
-
-@pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
 
 
 def celery(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -25,13 +25,6 @@ def letters(broker: Broker) -> Iterator[DeadLetters]:
     letters.close()
 
 
-@pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
-
-
 def bury(broker: Broker, letter_id: str, body: bytes = b"{}", reason: str = "spoilt") -> None:
     """Put a letter where the dead ones lie."""
     with Connection(broker.url) as connection, connection.channel() as channel:

@@ -231,13 +231,6 @@ class RawMessage(Message):
         return self._raw
 
 
-@pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
-
-
 def publish_all(platform: Platform, letters: Iterator[Letter]) -> None:
     """Publish through one channel; every message is confirmed, or the channel would be closed."""
     with Connection(platform.broker_url) as connection:

@@ -32,13 +32,6 @@ def small() -> Iterator[Cell]:
         yield made
 
 
-@pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
-
-
 def test_given_a_job_that_outgrows_its_fence_then_everybody_is_told_the_same_sentence(
     small: Cell, platform: Platform, sent: Renders
 ) -> None:

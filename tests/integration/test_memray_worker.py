@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,13 +37,6 @@ def captures(platform: Platform, tmp_path: Path) -> Path:
     platform.start(replace(program, command=(*script, *options)))
     assert f"render1@{socket.gethostname()}" in options
     return folder
-
-
-@pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
 
 
 def child_of(sent: Renders, job: str) -> int:

@@ -23,13 +23,6 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
-
-
-@pytest.fixture
 def fpm(platform: Platform) -> Iterator[Fpm]:
     """A pool that hands drawings to the platform straight through the broker."""
     environment = {name: platform.environment[f"BULKHEAD_{name}"] for name in ("BROKER_URL", "STORE_URL")}
@@ -129,5 +122,5 @@ def test_given_no_worker_ever_or_no_broker_then_it_is_503_and_the_drawing_is_not
 
     assert (unroutable.status, unroutable.headers["retry-after"]) == (503, "5")
     assert json.loads(unroutable.body)["detail"] == "The drawing was not accepted: try again in a moment."
-    assert "Workers make the queues" in eventually(fpm.process.log.read_text)
+    assert eventually(lambda: "Workers make the queues" in fpm.process.log.read_text())
     assert left(platform) == []

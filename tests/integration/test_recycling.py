@@ -27,13 +27,6 @@ QUICK = {"child_niceness": "0"}  # others may be at work on the machine
 
 
 @pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
-
-
-@pytest.fixture
 def small() -> Iterator[Cell]:
     with cell(CELL) as made:
         if made is None:

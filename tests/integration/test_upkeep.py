@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,13 +15,6 @@ from tests.services.platform import Platform, delete_queues
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
 
 SWIFT = {"upkeep_interval": "0.5", "republish_after": "1", "lease_seconds": "1"}
-
-
-@pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
 
 
 def test_given_a_job_accepted_but_never_published_then_the_sweep_publishes_it_and_it_is_rendered(

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -19,13 +18,6 @@ from tests.integration.renders import HEAVY, TENANT, Renders, eventually, publis
 from tests.services.platform import Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def sent(platform: Platform) -> Iterator[Renders]:
-    sent = Renders(platform)
-    yield sent
-    sent.close()
 
 
 def kill(pid: int, signal_number: signal.Signals) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from embedded.files import write_private
-from embedded.process import NotInstalled, Process, Program
+from embedded.process import Process, Program
 from tests.services.php import INSTEAD
+from tests.services.phpfpm import find_php_fpm
 
 # FastCGI 1.0: kinds of records, the role of a responder, and the most that a record holds.
 BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
@@ -105,14 +106,6 @@ def _answer(output: bytes, errors: bytes) -> Answer:
     return Answer(int(headers.pop("status", "200").split()[0]), headers, body, errors)
 
 
-def program() -> str:
-    """PHP-FPM of whatever version Debian has. Raises NotInstalled."""
-    found = sorted(Path("/usr/sbin").glob("php-fpm*"))
-    if not found:
-        raise NotInstalled("php-fpm", "php-fpm", INSTEAD)
-    return str(found[-1])
-
-
 @contextmanager
 def running_fpm(
     home: Path, environment: Mapping[str, str], *, children: int = 2, upload_limit: str = "1M", post_limit: str = "2M"
@@ -133,7 +126,7 @@ def running_fpm(
     )
     write_private(configuration, text)
     command = [
-        program(),
+        find_php_fpm(INSTEAD),
         "--nodaemonize",
         "--fpm-config",
         str(configuration),

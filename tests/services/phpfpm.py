@@ -18,7 +18,7 @@ def fpm_program(name: str, port: int, children: int, home: Path) -> Program:
     )
     return Program(
         name,
-        (_php_fpm(), "--no-php-ini", "--fpm-config", str(configuration), "--allow-to-run-as-root"),
+        (find_php_fpm(INSTEAD), "--no-php-ini", "--fpm-config", str(configuration), "--allow-to-run-as-root"),
         ready=lambda: is_listening(port),
     )
 
@@ -37,7 +37,7 @@ def static_program(port: int, docroot: Path, kbytes: int) -> Program:
     )
 
 
-def _php_fpm() -> str:
-    """Debian names it by its version, the highest of which is taken."""
+def find_php_fpm(instead: str) -> str:
+    """Debian names it by its version, the highest of which is taken. Raises NotInstalled."""
     found = sorted(Path("/usr/sbin").glob("php-fpm[0-9]*"))
-    return find_program(str(found[-1]) if found else "php-fpm", "php-fpm", INSTEAD)
+    return find_program(str(found[-1]) if found else "php-fpm", "php-fpm", instead)
