@@ -25,6 +25,8 @@ USER = "bulkhead"
 # At `localhost` because the database belongs to the node's name: another host name would orphan it.
 NODE_NAME = "bulkhead@localhost"
 
+DATA = "data"
+
 PORTS = ("amqp", "stream", "distribution", "epmd")
 
 CONFIGURATION = """\
@@ -54,6 +56,7 @@ class Node:
     url: str
     stream_url: str  # of the stream protocol
     stages: tuple[tuple[Program, ...], ...]
+    data: Path  # what it remembers; without it, it starts anew
 
 
 def prepare_node(home: Path) -> Node:
@@ -86,6 +89,7 @@ def prepare_node(home: Path) -> Node:
         url=f"amqp://{USER}:{password}@{LOOPBACK}:{ports['amqp']}//",
         stream_url=f"rabbitmq-stream://{USER}:{password}@{LOOPBACK}:{ports['stream']}/",
         stages=((epmd,), (rabbitmq,)),
+        data=home / DATA,
     )
 
 
@@ -111,7 +115,7 @@ def _environment(home: Path, ports: dict[str, int]) -> dict[str, str]:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "ERL_EPMD_ADDRESS": LOOPBACK,
         "ERL_EPMD_PORT": str(ports["epmd"]),
-        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_MNESIA_BASE": str(home / DATA),
         "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_PID_FILE": str(home / "node.pid"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),

@@ -27,6 +27,23 @@ class Broker:
         self.url = node.url
         self.stream_url = node.stream_url
         self.process: Process = supervisor.process("rabbitmq")
+        self._data = node.data
+        self._unharmed = self.process.pid
+
+    def forget(self) -> None:
+        """Run, and remember no earlier test.
+
+        A node that was killed is made anew: whoever deletes quorum queues while they recover takes RabbitMQ 3.10's
+        supervisor of dead letters down, and with it every queue that comes after.
+        """
+        if self.process.ended() or self.process.pid != self._unharmed:
+            self.process.kill()
+            shutil.rmtree(self._data)
+            self.process.start()
+            self.process.wait_ready()
+            self._unharmed = self.process.pid
+        else:
+            delete_queues(self.url)
 
 
 def without(error: NotInstalled) -> NoReturn:
@@ -59,10 +76,7 @@ def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]
 @pytest.fixture
 def broker(session_broker: Broker) -> Broker:
     """A running RabbitMQ that remembers no earlier test."""
-    if session_broker.process.ended():
-        session_broker.process.start()
-    session_broker.process.wait_ready()
-    delete_queues(session_broker.url)
+    session_broker.forget()
     return session_broker
 
 

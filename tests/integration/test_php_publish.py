@@ -17,7 +17,6 @@ from kombu import Connection, Message
 
 from embedded.process import NotInstalled
 from tasks import renders
-from tasks.broker import BROKER_ERRORS
 from tasks.heartbeats import declare_stream, parse
 from tasks.ledger import State
 from tasks.publish import Publisher
@@ -26,7 +25,7 @@ from tests.conftest import Broker, without
 from tests.contract import vectors
 from tests.integration.renders import NEW_QUEUE, Renders, celery_app, eventually
 from tests.services import php
-from tests.services.platform import Platform, delete_queues
+from tests.services.platform import Platform
 from workers.coalescer.sources.amqp import AmqpSource
 
 pytestmark = pytest.mark.service
@@ -52,15 +51,6 @@ def queues(broker: Broker) -> None:
         for queue in (work_queue(RENDER), work_queue(TILES)):
             queue(channel).declare()
     time.sleep(NEW_QUEUE)
-
-
-def are_forgotten(broker: Broker) -> bool:
-    """Whether all queues could be deleted: a queue may need a moment longer than its broker to come up."""
-    try:
-        delete_queues(broker.url)
-    except BROKER_ERRORS:
-        return False
-    return True
 
 
 def publish(url: str, *requests: dict[str, Any], timeout: float = TIMEOUT, tries: int = 1) -> list[dict[str, Any]]:
@@ -326,4 +316,3 @@ def test_given_a_broker_that_is_killed_then_php_is_told_in_time_and_goes_on_when
     broker.process.wait_ready()
     assert eventually(lambda: ask(process)["published"])
     end(process)
-    eventually(lambda: are_forgotten(broker))  # for whoever uses this broker next

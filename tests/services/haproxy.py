@@ -1,6 +1,7 @@
 """HAProxy over edge/haproxy.d, on ports of its own: one node, or a fleet whose nodes are peers."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -80,9 +81,15 @@ class Node:
         rows = [line.split(",") for line in self.ask("show stat").splitlines() if line and line[0] != "#"]
         return {(row[0], row[1]): row[17] for row in rows}
 
-    def peers_met(self) -> int:
-        """Other nodes that this one is connected with."""
-        return self.ask("show peers").count("(remote,active)")
+    def has_learnt(self) -> bool:
+        """Whether it is done with learning what its peers, or its former self, know (PEERS_F_RESYNC_FINISHED)."""
+        flags = re.search(r"id=fleet .*flags=0x([0-9a-f]+)", self.ask("show peers"))
+        return flags is not None and int(flags[1], 16) & 3 == 3
+
+    def links(self) -> dict[int, str]:
+        """Its working connections with its peers: what tells one from the next, by the peer's number."""
+        links = re.findall(r"id=node(\d+)\(remote,active\).*?appctx:(\w+)", self.ask("show peers"), re.DOTALL)
+        return {int(number): link for number, link in links}
 
     def answers(self) -> bool:
         """Whether it serves."""

@@ -13,7 +13,7 @@ from embedded.process import NotInstalled
 from tasks.ledger import Job, Outcome, State
 from tests.conftest import Broker, without
 from tests.integration.renders import Renders, drawing, eventually
-from tests.services.platform import Platform, delete_queues
+from tests.services.platform import Platform
 from tests.services.units import DIRECTORY, Units, running_units, with_option
 from tests.system.clients import Clients
 from tests.system.mischief import BOMB, svg_saying
@@ -45,10 +45,7 @@ COMING, INTERVAL = 60, 0.4
 @pytest.fixture(scope="module")
 def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Units]:
     """The intake and two render workers, whose engine does the mischief that a drawing asks for."""
-    if session_broker.process.ended():
-        session_broker.process.start()
-    session_broker.process.wait_ready()
-    delete_queues(session_broker.url)
+    session_broker.forget()
     home = tmp_path_factory.mktemp("units")
     platform = Platform(home / "platform", session_broker.url)
     (platform.directory / "converted.dxf").write_bytes(FAMILIES["dxf"]())
