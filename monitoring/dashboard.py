@@ -48,6 +48,26 @@ ROWS: list[Row] = [
                 "reqps",
                 [("sum by (outcome) (rate(bulkhead_submissions_total[$__rate_interval]))", "{{outcome}}")],
             ),
+            (
+                "Attempts that ended within five minutes",
+                "short",
+                [("max by (outcome, cause) (bulkhead_attempts_recent)", "{{outcome}} {{cause}}")],
+            ),
+            (
+                "Peak of an attempt's memory",
+                "bytes",
+                [("max by (quantile) (bulkhead_attempt_peak_bytes)", "{{quantile}}")],
+            ),
+            (
+                "Processor time of an attempt",
+                "s",
+                [("max by (quantile) (bulkhead_attempt_cpu_seconds)", "{{quantile}}")],
+            ),
+            (
+                "Memory left behind by an attempt",
+                "bytes",
+                [("max by (quantile) (bulkhead_attempt_grown_bytes)", "{{quantile}}")],
+            ),
             ("Open event streams", "short", [("sum(bulkhead_watchers)", "streams")]),
         ],
     ),

@@ -89,6 +89,25 @@ WATCHERS = GaugeMetric("bulkhead_watchers", "Event streams that are open.")
 JOBS = GaugeMetric("bulkhead_jobs", "Jobs in the ledger.", ("state",))
 QUEUE_WAITING = GaugeMetric("bulkhead_queue_waiting", "Messages that wait for a worker.", ("queue",))
 
+# What the last attempts took, looked up in the ledger: workers come and go, and show no page of their own.
+RECENT = 300.0  # seconds
+ATTEMPTS = GaugeMetric(
+    "bulkhead_attempts_recent",
+    "Attempts that ended within five minutes, by how and why (`cause` is empty where a job came to its own end).",
+    ("outcome", "cause"),
+)
+ATTEMPT_SECONDS = GaugeMetric(
+    "bulkhead_attempt_seconds", "What the latest attempts within five minutes took by the clock.", ("quantile",)
+)
+ATTEMPT_CPU = GaugeMetric("bulkhead_attempt_cpu_seconds", "The same of the processor.", ("quantile",))
+ATTEMPT_PEAK = GaugeMetric("bulkhead_attempt_peak_bytes", "Their peaks of resident memory.", ("quantile",))
+ATTEMPT_PLAN = GaugeMetric(
+    "bulkhead_attempt_plan_error", "By what share of the plan the peak was above (below: negative).", ("quantile",)
+)
+ATTEMPT_GROWN = GaugeMetric("bulkhead_attempt_grown_bytes", "Live memory that they left behind.", ("quantile",))
+ATTEMPT_SPILLED = GaugeMetric("bulkhead_attempt_spilled_bytes", "Pixels on disk that they left behind.", ("quantile",))
+ATTEMPT_OPEN = GaugeMetric("bulkhead_attempt_descriptors", "Open files that they left behind.", ("quantile",))
+
 # The coalescer, at /metrics of BULKHEAD_COALESCER_METRICS_PORT: told when a window is written.
 FLUSH_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 BEATS = CounterMetric("bulkhead_heartbeats_beats_total", "Heartbeats that are in the table.")

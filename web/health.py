@@ -12,8 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from tasks.broker import BrokerUnavailable
-from tasks.ledger import LedgerUnavailable
+from tasks.ledger import Ended, LedgerUnavailable, ended
+from tasks.metrics import RECENT
 from tasks.store import StoreError
+from web.attempts import LATEST
 from web.problems import Problem, declare
 from web.services import House, Services
 from web.tenants import Tenant
@@ -84,8 +86,8 @@ async def answers_in_time(name: str, check: Awaitable[object]) -> bool:
     },
 )
 async def metrics(house: House, tenant: Tenant) -> Response:  # noqa: ARG001 - a token of any tenant opens it
-    """Counters of all processes of this web tier, the ledger's count of jobs and the depth of the lanes."""
-    body = house.metrics.exposition(await jobs_by_state(house), await waiting(house))
+    """Counters of all processes of this web tier, the ledger's jobs and last attempts, and the depth of the lanes."""
+    body = house.metrics.exposition(await jobs_by_state(house), await waiting(house), await recent(house))
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -95,6 +97,14 @@ async def jobs_by_state(house: Services) -> dict[str, int]:
         return {str(state): count for state, count in (await house.run(house.ledger.jobs.counts)).items()}
     except LedgerUnavailable:
         return {}
+
+
+async def recent(house: Services) -> Ended | None:
+    """Attempts that ended lately; nothing while the ledger is away."""
+    try:
+        return await house.run(ended, house.ledger.database, house.clock() - RECENT, LATEST)
+    except LedgerUnavailable:
+        return None
 
 
 async def waiting(house: Services) -> Mapping[str, int]:

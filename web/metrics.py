@@ -13,7 +13,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tasks.ledger import Ended
 from tasks.metrics import HTTP_REQUESTS, HTTP_SECONDS, JOBS, QUEUE_WAITING, SUBMISSIONS, UPLOADED, WATCHERS
+from web.attempts import families
 
 
 class Metrics:
@@ -27,13 +29,13 @@ class Metrics:
         self.uploaded = UPLOADED.open(self.registry)
         self.watching = WATCHERS.open(self.registry)
 
-    def exposition(self, jobs: Mapping[str, int], waiting: Mapping[str, int]) -> bytes:
+    def exposition(self, jobs: Mapping[str, int], waiting: Mapping[str, int], ended: Ended | None) -> bytes:
         """Everything in Prometheus' text format: of all processes that share a directory, if they do.
 
-        `jobs` in the ledger by state, and messages `waiting` for a worker by lane, are looked up for each answer; what
-        is empty is left out.
+        `jobs` in the ledger by state, messages `waiting` for a worker by lane, and attempts that `ended` within
+        `tasks.metrics.RECENT` are looked up for each answer; what is empty is left out.
         """
-        return generate_latest(self._counted()) + generate_latest(_Looked(jobs, waiting))
+        return generate_latest(self._counted()) + generate_latest(_Looked(jobs, waiting, ended))
 
     def _counted(self) -> CollectorRegistry:
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
@@ -49,12 +51,15 @@ class _Looked(Collector):
 
     jobs: Mapping[str, int]
     waiting: Mapping[str, int]
+    ended: Ended | None
 
     def collect(self) -> Iterator[Metric]:
         if self.jobs:
             yield JOBS.looked_up({(state,): count for state, count in self.jobs.items()})
         if self.waiting:
             yield QUEUE_WAITING.looked_up({(queue,): count for queue, count in self.waiting.items()})
+        if self.ended:
+            yield from families(self.ended)
 
 
 class MeasuredRequests:

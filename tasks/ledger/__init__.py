@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tasks.ledger.attempts import Attempts
 from tasks.ledger.database import Database, LedgerUnavailable
 from tasks.ledger.jobs import Jobs, Page
-from tasks.ledger.lately import lately
+from tasks.ledger.lately import Ended, ended, lately
 from tasks.ledger.requests import Requests
 from tasks.ledger.rotations import Rotations
 from tasks.ledger.states import (
@@ -55,6 +55,7 @@ __all__ = [
     "OPEN",
     "Attempt",
     "Claim",
+    "Ended",
     "Granted",
     "Held",
     "Job",
@@ -66,6 +67,7 @@ __all__ = [
     "Settled",
     "State",
     "Taken",
+    "ended",
     "lately",
     "open_ledger",
 ]

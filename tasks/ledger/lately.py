@@ -1,12 +1,37 @@
 """What was settled lately, whatever the tenant."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from tasks.ledger.database import Database
 from tasks.ledger.schema import attempts, jobs
 from tasks.ledger.states import Attempt, Outcome, State
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Attempts that ended: how many by outcome and cause (empty: none is known), and the facts of the latest."""
+
+    counts: Mapping[tuple[Outcome, str], int]
+    facts: list[dict[str, Any]]
+
+
+def ended(database: Database, since: float, limit: int) -> Ended:
+    """What ended since then (seconds since the epoch), with the facts of at most `limit`. By an index.
+
+    Raises `LedgerUnavailable`.
+    """
+    recent = attempts.c.ended_at >= since
+    counted = select(attempts.c.outcome, attempts.c.cause, func.count()).where(recent).group_by("outcome", "cause")
+    latest = select(attempts.c.facts).where(recent).order_by(attempts.c.ended_at.desc()).limit(limit)
+    counts, facts = database.read(
+        lambda connection: (connection.execute(counted).all(), connection.execute(latest).scalars().all())
+    )
+    by_end = {(Outcome(outcome), cause or ""): count for outcome, cause, count in counts}
+    return Ended(by_end, [each for each in facts if each])
 
 
 def lately(database: Database, limit: int) -> list[tuple[str, Attempt]]:

@@ -72,6 +72,7 @@ attempts = Table(
     Column("cause", String(32)),
     Column("story", Text),
     Column("facts", JSON(none_as_null=True)),
+    Index("attempts_by_end", "ended_at"),
     **_TABLE,
 )
 

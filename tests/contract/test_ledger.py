@@ -20,6 +20,7 @@ from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from tasks.ledger import (
+    Ended,
     Granted,
     Held,
     Job,
@@ -30,6 +31,7 @@ from tasks.ledger import (
     Settled,
     State,
     Taken,
+    ended,
     lately,
     open_ledger,
 )
@@ -985,6 +987,18 @@ def test_what_was_settled_lately_comes_with_the_format_of_its_drawing_and_the_la
         ("dxf", new.id, Outcome.SUCCEEDED, {"n": 2}),
         ("svg", failed.id, Outcome.FAILED, {"n": 1}),
     ]
+
+
+def test_what_ended_since_a_time_is_counted_by_outcome_and_cause_with_the_latest_facts_first(ledger: Ledger) -> None:
+    for number in range(4):
+        job = accepted(ledger)
+        claimed = granted(ledger, job)
+        ledger.attempts.succeed(job.id, claimed.attempt, now=T0 + 10 + number, artifact="a" * 64, facts={"n": number})
+    granted(ledger, accepted(ledger))
+
+    found = ended(ledger.database, T0 + 11, 2)
+
+    assert found == Ended({(Outcome.SUCCEEDED, ""): 3}, [{"n": 3}, {"n": 2}])
 
 
 def test_attempts_of_an_unknown_job_are_refused(ledger: Ledger) -> None:

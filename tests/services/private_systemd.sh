@@ -23,7 +23,7 @@ enter() {
 
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     hierarchies=
-    echo "+memory +pids +cpu" >/sys/fs/cgroup/cgroup.subtree_control || true # they may be on already
+    echo "+memory +pids +cpu +io" >/sys/fs/cgroup/cgroup.subtree_control || true # they may be on already
     enter /sys/fs/cgroup
 else
     hierarchies=$(ls /sys/fs/cgroup)

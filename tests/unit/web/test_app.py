@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.broker import BrokerUnavailable
+from tasks.ledger import Granted
 from tests.unit.web.support import TestClient, post
 from web.services import Services
 
@@ -43,6 +44,22 @@ def test_given_requests_when_metrics_are_read_then_they_are_counted_by_route(cli
     assert 'bulkhead_http_requests_total{method="GET",route="unknown",status="404"} 1.0' in text
     assert 'bulkhead_submissions_total{outcome="accepted"} 1.0' in text
     assert 'bulkhead_jobs{state="queued"} 1.0' in text
+
+
+def test_given_an_attempt_that_ended_when_metrics_are_read_then_they_tell_what_it_took(
+    client: TestClient, house: Services
+) -> None:
+    job = house.ledger.jobs.find(post(client).json()["id"])
+    assert job
+    claim = house.ledger.attempts.claim(job, holder="host:1:x", now=house.clock(), lease=30)
+    assert isinstance(claim, Granted)
+    house.ledger.attempts.succeed(
+        job.id, claim.job.attempt, now=house.clock(), artifact="a" * 64, facts={"peak_bytes": 123456}
+    )
+    text = client.get("/metrics").text
+
+    assert 'bulkhead_attempts_recent{cause="",outcome="succeeded"} 1.0' in text
+    assert 'bulkhead_attempt_peak_bytes{quantile="1"} 123456.0' in text
 
 
 def test_given_an_unknown_address_when_asked_then_404_is_a_problem(client: TestClient) -> None:

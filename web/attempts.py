@@ -1,0 +1,39 @@
+"""What the attempts of the last minutes took, as metrics."""
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+
+from prometheus_client.core import Metric
+
+from tasks import metrics
+from tasks.ledger import Ended
+
+# The metric of each of the facts that workers note (workers/fence/account.py).
+MEASURES = {
+    "seconds": metrics.ATTEMPT_SECONDS,
+    "cpu_seconds": metrics.ATTEMPT_CPU,
+    "peak_bytes": metrics.ATTEMPT_PEAK,
+    "plan_error": metrics.ATTEMPT_PLAN,
+    "grown_bytes": metrics.ATTEMPT_GROWN,
+    "spilled_bytes": metrics.ATTEMPT_SPILLED,
+    "descriptors": metrics.ATTEMPT_OPEN,
+}
+
+# Of so many attempts at most: enough for a quantile of 0.99.
+LATEST = 1_000
+
+QUANTILES = (0.5, 0.9, 0.99, 1.0)
+
+
+def families(ended: Ended) -> Iterator[Metric]:
+    """How attempts ended, and quantiles of what they took; a measure that nobody noted is left out."""
+    if ended.counts:
+        yield metrics.ATTEMPTS.looked_up({(str(outcome), cause): n for (outcome, cause), n in ended.counts.items()})
+    for name, metric in MEASURES.items():
+        if values := sorted(facts[name] for facts in ended.facts if name in facts):
+            yield metric.looked_up({(f"{share:g}",): quantile(values, share) for share in QUANTILES})
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Of sorted values the least that is not below so large a share of them."""
+    return values[max(0, ceil(len(values) * share) - 1)]
