@@ -1,6 +1,6 @@
 """What a unit that thrashes at its memory fence costs its neighbour.
 
-    python -m benchmarks.pressure [--previews 60] [--rounds 5]
+    python -m benchmarks.pressure [--previews 200] [--rounds 5]
 
 As root. Two render units of 512 MiB in a private systemd. One holds a job throughout: in one part of a round it rests,
 in another it keeps a processor busy as any render does, in the third it fills its fence and then reads a file of 256
@@ -110,7 +110,7 @@ def growth(before: list[dict[str, float]], after: list[dict[str, float]]) -> flo
 def main() -> None:
     """Measure and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--previews", type=int, default=60)
+    parser.add_argument("--previews", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     load = os.getloadavg()[0]
