@@ -1,5 +1,6 @@
 """Our units under a real systemd: hardened, fenced, watched, restarted without loss."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -190,6 +191,15 @@ def test_given_the_installed_units_then_systemd_finds_nothing_wrong_and_little_e
             units.systemd.run(
                 "systemd-analyze", "security", "--offline=true", "--threshold=15", f"/lib/systemd/system/{name}"
             )
+
+
+def test_given_a_render_unit_then_the_kernel_holds_it_to_a_ceiling_of_what_it_reads_from_the_disk(units: Units) -> None:
+    if not os.major(units.files.stat().st_dev):
+        pytest.skip("the tests' own directory is no disk")
+    for unit in WORKERS:
+        group = units.systemd.show(unit, "ControlGroup")
+        files = (f"/sys/fs/cgroup{group}/io.max", f"/sys/fs/cgroup/blkio{group}/blkio.throttle.read_bps_device")
+        assert "100000000" in units.systemd.run("cat", *files, check=False)
 
 
 def test_given_a_host_with_units_then_the_command_line_speaks_with_their_settings(units: Units) -> None:
