@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from tempfile import TemporaryDirectory
 
 import uvicorn
 
 from tasks.logs import configuration
 from tasks.settings import settings
+from web.counters import shared_directory
 
+COUNTERS = "metrics"  # below BULKHEAD_VAR
 GOOD_BYE = 5  # seconds that open requests, event streams among them, have to end
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     here = settings()
-    with TemporaryDirectory(prefix="bulkhead-metrics-") as shared:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared  # read by prometheus_client when a process imports it
+    with shared_directory(here.var / COUNTERS) as shared:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)  # read by prometheus_client when a process imports it
         uvicorn.run(
             "web.process:create",
             factory=True,
