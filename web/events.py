@@ -7,19 +7,17 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
-from fastapi.responses import StreamingResponse
 
 from tasks.ledger import FINAL
 from tasks.progress import Progress as ProgressMessage
+from web import sse
 from web.problems import Problem, declare
 from web.services import House, Services
 from web.status import Progress, Render, RenderId, find, look_up, with_progress
 from web.tenants import Tenant
 from web.watchers import next_word
 
-LOOK = 2.0  # seconds without a word after which the line is kept alive
 END = "end"  # id of the last event: a browser that comes back with it is told to stay away
-KEEP_ALIVE = ": still here\n\n"
 
 router = APIRouter(tags=["renders"])
 
@@ -36,7 +34,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `render` (the whole of GET /renders/{render}) and `progress` (percent, stage, layer). "
         "The stream ends with a `render` in a final state.",
-        "content": {"text/event-stream": {"schema": EVENT}},
+        "content": {sse.MEDIA_TYPE: {"schema": EVENT}},
     },
     204: {"description": "The client has seen the end already (`Last-Event-ID: end`)."},
     **declare(401, 404, 422, 503),
@@ -51,8 +49,7 @@ async def events(
     job = await find(house, tenant, str(render))
     if last_event_id == END and job.state in FINAL:
         return Response(status_code=204)
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(stream(house, tenant, job.id), 200, headers, "text/event-stream")
+    return sse.answer(stream(house, tenant, job.id))
 
 
 async def stream(house: Services, tenant: str, job_id: str) -> AsyncIterator[str]:
@@ -64,12 +61,12 @@ async def stream(house: Services, tenant: str, job_id: str) -> AsyncIterator[str
             except Problem:
                 return  # removed meanwhile
             view = with_progress(seen, house.watchers.latest(job_id))
-            yield render_event(view) if view != shown else KEEP_ALIVE
+            yield render_event(view) if view != shown else sse.KEEP_ALIVE
             if view.state in FINAL:
                 return
             shown = view
-            while (word := await next_word(words, LOOK)) is None or is_progress_of(word, view):
-                yield progress_event(word) if word else KEEP_ALIVE
+            while (word := await next_word(words, sse.rest())) is None or is_progress_of(word, view):
+                yield progress_event(word) if word else sse.KEEP_ALIVE
 
 
 def is_progress_of(word: ProgressMessage, view: Render) -> bool:
@@ -78,10 +75,9 @@ def is_progress_of(word: ProgressMessage, view: Render) -> bool:
 
 
 def render_event(view: Render) -> str:
-    name = f"id: {END}\n" if view.state in FINAL else ""
-    return f"{name}event: render\ndata: {view.model_dump_json()}\n\n"
+    return sse.event("render", view.model_dump_json(), END if view.state in FINAL else "")
 
 
 def progress_event(word: ProgressMessage) -> str:
     progress = Progress(percent=word.percent, stage=word.stage, layer=word.layer)
-    return f"event: progress\ndata: {progress.model_dump_json()}\n\n"
+    return sse.event("progress", progress.model_dump_json())

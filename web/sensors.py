@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from tasks.heartbeats import MACHINE, PLANT
 from tasks.sensors import Sensor, State
+from web import sse
 from web.problems import Problem, declare
 from web.readings import RedisError, Sensors
 from web.services import House, Services
@@ -21,7 +21,6 @@ from web.tenants import OwnPlant
 PAGE = 100
 LONGEST_PAGE = 1_000
 TICK = 1.0  # seconds between two looks for machines that fell silent; also keeps the line alive
-KEEP_ALIVE = ": still here\n\n"
 
 router = APIRouter(tags=["sensors"])
 
@@ -53,7 +52,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `sensors` (a list of SensorView: first all, then those that are new, each second) and "
         "`state` (machines that became `stale` or `lost`: an object of their states).",
-        "content": {"text/event-stream": {"schema": EVENT}},
+        "content": {sse.MEDIA_TYPE: {"schema": EVENT}},
     },
     **declare(401, 404, 422, 503),
 }
@@ -63,8 +62,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 async def events(house: House, own: OwnPlant, plant: PlantName) -> Response:
     """Watch the machines of a plant."""
     readable(own, plant)
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(stream(house, sensors_of(house), plant), 200, headers, "text/event-stream")
+    return sse.answer(stream(house, sensors_of(house), plant))
 
 
 @router.get("/sensors", responses=declare(401, 404, 422, 503))
@@ -118,16 +116,16 @@ async def stream(house: Services, sensors: Sensors, plant: str) -> AsyncIterator
                     found = await news.next(TICK)
                     silence.heard(found, house.clock())
                     turned = silence.turned(house.clock())
-                    yield sensors_event(house, found) if found else KEEP_ALIVE
+                    yield sensors_event(house, found) if found else sse.KEEP_ALIVE
                     if turned:
-                        yield f"event: state\ndata: {json.dumps(turned)}\n\n"
+                        yield sse.event("state", json.dumps(turned))
     except RedisError:
         return  # the browser comes again
 
 
 def sensors_event(house: Services, found: Iterable[Sensor]) -> str:
     data = ",".join(view.model_dump_json() for view in views(house, found))
-    return f"event: sensors\ndata: [{data}]\n\n"
+    return sse.event("sensors", f"[{data}]")
 
 
 def views(house: Services, found: Iterable[Sensor]) -> list[SensorView]:

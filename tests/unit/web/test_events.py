@@ -11,9 +11,10 @@ import pytest
 from tasks.ledger import Attempt, Granted, Job
 from tasks.progress import Progress
 from tests.unit.web.support import TestClient, post
-from web.events import KEEP_ALIVE, stream
+from web.events import stream
 from web.lookout import look
 from web.services import Services
+from web.sse import KEEP_ALIVE, SILENCE, rest
 from web.watchers import BACKLOG, Watchers
 
 Finish = Callable[..., Job]
@@ -89,7 +90,7 @@ def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kep
         await look(house)
         return [*seen, *[event async for event in events]]
 
-    monkeypatch.setattr("web.events.LOOK", 0.01)
+    monkeypatch.setattr("web.sse.SILENCE", 0.01)
     _first, quiet, *_more, end = asyncio.run(watch())
     assert quiet == KEEP_ALIVE
     assert '"state":"cancelled"' in end
@@ -123,7 +124,7 @@ def test_given_a_hundred_watchers_of_a_running_job_then_the_ledger_is_asked_as_o
         return whole(job_id)
 
     monkeypatch.setattr(house.ledger.attempts, "history", counted)
-    monkeypatch.setattr("web.events.LOOK", 0.01)
+    monkeypatch.setattr("web.sse.SILENCE", 0.01)
 
     async def watch() -> list[list[str]]:
         streams = [stream(house, "acme", job_id) for _ in range(100)]
@@ -173,3 +174,10 @@ def test_given_a_slow_watcher_when_much_is_told_then_it_misses_the_oldest_and_no
     latest = watchers.latest("job")
     assert latest is not None
     assert latest.percent == 7
+
+
+def test_given_streams_that_were_opened_together_when_they_rest_then_they_do_not_speak_together() -> None:
+    rests = [rest() for _ in range(1_000)]
+    assert all(SILENCE / 2 <= each <= SILENCE for each in rests)
+    most_in_a_moment = max(sum(moment <= each < moment + 0.1 for each in rests) for moment in rests)
+    assert most_in_a_moment < 50
