@@ -5,7 +5,8 @@
 Each round measures the intake twice under the same steady load, by itself and beside an audience: event streams, each
 of a job of its own that waits, and viewers who each ask for one output of a finished drawing a second. Who is measured
 first takes turns. The last line is one JSON object: `p99_ratio` (with the audience over without, median of the rounds),
-the medians of both, and the share of a core that each client took, for they share the machine with the server.
+the medians of both, `rejected` (answers other than 202, by status), and the share of a core that each client took, for
+they share the machine with the server.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +66,7 @@ def main() -> None:
             "p99_ratio": round(statistics.median(ratios), 2),
             "p99_ms": statistics.median(each["p99_ms"] for each in beside),
             "p99_alone_ms": statistics.median(each["p99_ms"] for each in alone),
-            "rejected": sum(sum(each["rejected"].values()) for each in alone + beside),
+            "rejected": sum((Counter(each["rejected"]) for each in alone + beside), Counter()),
             "sender_cpu": statistics.median(each["client_cpu"] for each in beside),
             "audience_cpu": statistics.median(each["cpu"] for each in seen),
             "audience": seen[-1],
