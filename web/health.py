@@ -57,8 +57,8 @@ async def readyz(house: House) -> Readiness:
     names = ("broker", "ledger", "store")
     answers = await asyncio.gather(
         answers_in_time("broker", house.gate.look()),
-        answers_in_time("ledger", house.run(house.ledger.jobs.find, NOBODY)),
-        answers_in_time("store", house.run(house.store.check)),
+        answers_in_time("ledger", house.look(house.ledger.jobs.find, NOBODY)),
+        answers_in_time("store", house.look(house.store.check)),
     )
     checks = {name: "ok" if good else REASONS[name] for name, good in zip(names, answers, strict=True)}
     if all(answers):
@@ -94,7 +94,7 @@ async def metrics(house: House, tenant: Tenant) -> Response:  # noqa: ARG001 - a
 async def jobs_by_state(house: Services) -> dict[str, int]:
     """Jobs in the ledger; none while it is away."""
     try:
-        return {str(state): count for state, count in (await house.run(house.ledger.jobs.counts)).items()}
+        return {str(state): count for state, count in (await house.look(house.ledger.jobs.counts)).items()}
     except LedgerUnavailable:
         return {}
 
@@ -102,7 +102,7 @@ async def jobs_by_state(house: Services) -> dict[str, int]:
 async def recent(house: Services) -> Ended | None:
     """Attempts that ended lately; nothing while the ledger is away."""
     try:
-        return await house.run(ended, house.ledger.database, house.clock() - RECENT, LATEST)
+        return await house.look(ended, house.ledger.database, house.clock() - RECENT, LATEST)
     except LedgerUnavailable:
         return None
 

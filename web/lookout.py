@@ -31,5 +31,5 @@ async def look(house: Services) -> None:
     """Tell watchers where their jobs are, as far as they were told otherwise. Raises LedgerUnavailable."""
     watched = house.watchers.watched()
     for start in range(0, len(watched), AT_ONCE):
-        for place in await house.run(house.ledger.jobs.places, watched[start : start + AT_ONCE]):
+        for place in await house.look(house.ledger.jobs.places, watched[start : start + AT_ONCE]):
             house.watchers.correct(*place)

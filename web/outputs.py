@@ -128,7 +128,7 @@ async def serve(request: Request, house: Services, job: Job, name: str, media_ty
         return Response(status_code=304, headers=headers)
     key = f"{artifact_prefix(job.tenant, job.artifact)}/{name}"
     try:
-        file, size, beginning = await house.run(begin, house.store.open_read, key)
+        file, size, beginning = await house.look(begin, house.store.open_read, key)
     except NotFound as error:
         raise Problem(404, "no-such-output", f"This render has no {name}; its manifest lists what it has.") from error
     headers["content-length"] = str(size)
@@ -155,7 +155,7 @@ async def rest(house: Services, file: BinaryIO, chunk: bytes) -> AsyncIterator[b
             await asyncio.sleep(ahead(sent, clock() - begun, house.settings.output_rate))
             yield chunk
             sent += len(chunk)
-            chunk = await house.run(file.read, CHUNK)
+            chunk = await house.look(file.read, CHUNK)
     finally:
         file.close()
 

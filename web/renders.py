@@ -116,7 +116,7 @@ async def listing(
 ) -> RenderPage:
     """Your renders, newest first."""
     states: Sequence[State] = state or ()
-    page = await house.run(
+    page = await house.look(
         house.ledger.jobs.page, tenant, after=decode_cursor(cursor), limit=limit, search=q, states=states
     )
     following = None

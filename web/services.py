@@ -30,6 +30,7 @@ from web.roll import Roll
 from web.watchers import Watchers
 
 THREADS = 4  # blocking calls at once: more of them only fight for the interpreter and for SQLite's one writer
+LOOKERS = 2  # the same for whoever looks on; calls of theirs never hold up a drawing that is sent
 REMEMBERED = 1_000  # renders that have succeeded and are looked at
 REMEMBERED_FOR = 5.0  # seconds
 BACKLOG = 200  # calls that may wait for a thread; those beyond would wait for seconds and are better told to come back
@@ -70,10 +71,15 @@ class Services:
     rendered: TTLCache[str, Job] = field(default_factory=lambda: TTLCache(REMEMBERED, REMEMBERED_FOR))
     clock: Callable[[], float] = time.time
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
+    lookers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(LOOKERS))
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking `work` in a thread, so that the event loop never waits."""
         return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self.threads)
+
+    async def look(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for `work` that only reads: hundreds who look on wait for each other, and nobody for them."""
+        return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self.lookers)
 
     def check_backlog(self) -> None:
         """Raises a 503 problem while more waits for a thread than is done in a second or two."""

@@ -172,7 +172,7 @@ def moment(seconds: float) -> datetime:
 
 async def find(house: Services, tenant: str, job_id: str) -> Job:
     """The tenant's job. Raises a 404 problem, also for the job of another one."""
-    job = await house.run(house.ledger.jobs.find, job_id, tenant)
+    job = await house.look(house.ledger.jobs.find, job_id, tenant)
     if job is None:
         raise missing()
     return job
@@ -198,7 +198,7 @@ async def remembered(house: Services, job_id: str) -> Job | None:
     known: Job | None = house.rendered.get(job_id)
     if known is not None:
         return known
-    job = await house.run(house.ledger.jobs.find, job_id)
+    job = await house.look(house.ledger.jobs.find, job_id)
     if job is not None and job.state is State.SUCCEEDED:
         house.rendered[job_id] = job
     return job
@@ -207,7 +207,7 @@ async def remembered(house: Services, job_id: str) -> Job | None:
 async def look_up(house: Services, tenant: str, job_id: str) -> Render:
     """Everything about the tenant's job. Raises a 404 problem."""
     job = await find(house, tenant, job_id)
-    attempts = await house.run(house.ledger.attempts.history, job_id)
+    attempts = await house.look(house.ledger.attempts.history, job_id)
     return with_progress(render(house, job, attempts), house.watchers.latest(job_id))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import Callable
@@ -344,6 +345,22 @@ def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert answer.headers["retry-after"] == "2"
     assert jobs(house) == []
+
+
+@pytest.mark.timeout(20)
+def test_given_everybody_looks_on_when_posted_then_nobody_waits_for_them(client: TestClient, house: Services) -> None:
+    client.app.state.services = replace(house, lookers=Taken())  # type: ignore[arg-type, attr-defined]
+    assert post(client).status_code == 202
+
+
+class Taken:
+    """A limiter that lets nobody through."""
+
+    async def __aenter__(self) -> None:
+        await asyncio.sleep(3600)
+
+    async def __aexit__(self, *_error: object) -> None:
+        pass
 
 
 class Busy:
