@@ -6,7 +6,7 @@ import { Grid } from "../src/floor/grid";
 import { kindOf } from "../src/floor/kinds";
 import { history, Readings, type Sensor } from "../src/floor/readings";
 import { sparkline } from "../src/floor/sparkline";
-import { bytesWords, failureSentence, progressWords } from "../src/jobs/words";
+import { attemptSentence, bytesWords, failureSentence, progressWords } from "../src/jobs/words";
 import { address, parse, samePage } from "../src/router";
 
 describe("addresses", () => {
@@ -42,6 +42,15 @@ describe("words", () => {
     expect(failureSentence({ state: "cancelled", error: null })).toContain("Drop the drawing again");
     expect(failureSentence({ state: "succeeded", error: null })).toBeNull();
     expect([bytesWords(null), bytesWords(12), bytesWords(3_400), bytesWords(309_037)]).toEqual(["", "12 bytes", "3.4 kB", "309 kB"]);
+  });
+});
+
+describe("stories", () => {
+  it("given an attempt, when told, then as the command line tells it", () => {
+    const story = "Attempt 2 was killed by the kernel at 505 MB.";
+    expect(attemptSentence({ number: 2, outcome: "died", story })).toBe(story);
+    expect(attemptSentence({ number: 1, outcome: "released", story: "The store was away." })).toBe("Attempt 1: The store was away.");
+    expect(attemptSentence({ number: 3, outcome: "succeeded", story: null })).toBe("Attempt 3: succeeded");
   });
 });
 

@@ -2,6 +2,7 @@
 
 import { ask, read, type Render, type RenderPage, type Summary } from "../api";
 import { button, h, say } from "../dom";
+import { attemptList } from "../jobs/story";
 import { stateWord } from "../jobs/words";
 import type { Page } from "../main";
 import { address } from "../router";
@@ -77,18 +78,12 @@ async function showDead(panel: HTMLElement, scope: Scope): Promise<void> {
 
 /** A dead job: its sentence at once, its story attempt by attempt when it is opened. */
 function deadJob(job: Summary, scope: Scope, changed: () => void): HTMLElement {
-  const story = h("ol", { class: "story" });
+  const story = h("div", {});
   const details = h("details", {}, h("summary", {}, `${job.filename || job.id}: ${job.error?.detail ?? stateWord(job.state)}`), story);
   details.addEventListener("toggle", () => {
     if (details.open && !story.hasChildNodes()) void tell();
   });
-  const tell = async (): Promise<void> => {
-    const render = await read<Render>(`/renders/${job.id}`, scope.signal);
-    for (const attempt of render.attempts) {
-      const began = new Date(attempt.started_at).toLocaleString();
-      story.append(h("li", {}, `${began}: ${attempt.story ?? attempt.outcome}`));
-    }
-  };
+  const tell = async (): Promise<void> => story.replaceChildren(attemptList(await read<Render>(`/renders/${job.id}`, scope.signal)));
   const act = async (method: string, path: string, done: string): Promise<void> => {
     try {
       await ask(path, { method, signal: scope.signal });
