@@ -15,6 +15,9 @@ Layout = Annotated[str, typer.Option(help="Layout of a DXF drawing by name; its 
 Page = Annotated[int, typer.Option(min=1, max=100_000, help="Page of a PDF or multi-page TIFF, from 1.")]
 Tiles = Annotated[bool, typer.Option("--tiles", help="Also cut Deep Zoom tiles.")]
 LayerTiles = Annotated[bool, typer.Option("--layer-tiles", help="With --tiles: for every layer as well.")]
+TileLayer = Annotated[
+    int, typer.Option(min=-1, help="With --tiles: of this layer alone, by its index in the manifest; -1 is everything.")
+]
 LineWork = Annotated[bool, typer.Option("--line-work", help="Of a scan, also give the ink as a transparent layer.")]
 Dpi = Annotated[int, typer.Option(min=0, max=2400, help="Pixels an inch on paper, instead of --width.")]
 Scale = Annotated[int, typer.Option(min=1, max=1_000_000, help="With --dpi: 50 shows a DXF model at 1:50.")]

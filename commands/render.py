@@ -62,6 +62,7 @@ def render(
     format: options.Format = "webp",  # noqa: A002 - the option's name
     tiles: options.Tiles = False,
     layer_tiles: options.LayerTiles = False,
+    tile_layer: options.TileLayer = -1,
     line_work: options.LineWork = False,
     preset: options.Preset = "",
     as_json: AsJson = False,

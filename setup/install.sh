@@ -47,6 +47,16 @@ environment() {
     rm -rf "$DESTDIR$PREFIX.old"
 }
 
+random() {
+    od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
+}
+
+# secrets: lines of settings that are this host's own
+secrets() {
+    printf '\n# Names of artifacts are keyed with it: the same on every host.\nBULKHEAD_SECRET=%s\n' "$(random)"
+    printf '\n# Who may use the dashboard.\nFLOWER_BASIC_AUTH=operator:%s\n' "$(random)"
+}
+
 units() {
     for unit in systemd/*.service systemd/*.timer systemd/*.slice systemd/*.target; do
         put 644 "$unit" "$UNITS/$(basename "$unit")"
@@ -61,8 +71,7 @@ units() {
     put 755 systemd/bulkhead.sh "$COMMAND"
     if [ ! -e "$SETTINGS" ]; then
         put 600 systemd/bulkhead.env "$SETTINGS"
-        [ -n "$DESTDIR" ] || printf '\n# Names of artifacts are keyed with it: the same on every host.\nBULKHEAD_SECRET=%s\n' \
-            "$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >>"$SETTINGS"
+        [ -n "$DESTDIR" ] || secrets >>"$SETTINGS"
     fi
     [ -z "$DESTDIR" ] || return 0
     systemd-sysusers "$SYSUSERS"

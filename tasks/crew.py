@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from celery import Celery
 
 
 @dataclass(frozen=True, slots=True)
+class Fence:
+    """A worker's memory cgroup: bytes in use, the most that ever was, and the limit; None where nothing tells."""
+
+    current: int | None = None
+    peak: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker as it answered: its parent process and children, how many jobs it did, how many seconds it is up."""
+    """A worker as it answered: its parent process and children, how many jobs it did, how many seconds it is up.
+
+    Of its children, `recycled` were replaced between two jobs, and others `died`: killed, or crashed.
+    """
 
     name: str
     pid: int
     children: list[int]
     done: int
     uptime: float
+    fence: Fence = field(default_factory=Fence)
+    recycled: int = 0
+    died: int = 0
 
 
 def crew(app: Celery, seconds: float) -> list[Worker]:
@@ -28,10 +43,14 @@ def crew(app: Celery, seconds: float) -> list[Worker]:
 
 def _worker(name: str, answer: Mapping[str, Any]) -> Worker:
     pool = answer.get("pool") or {}
+    left = pool.get("children") or {}
     return Worker(
         name=name,
         pid=int(answer.get("pid", 0)),
         children=[int(pid) for pid in pool.get("processes") or []],
         done=sum(map(int, (answer.get("total") or {}).values())),
         uptime=float(answer.get("uptime", 0)),
+        fence=Fence(**(pool.get("fence") or {})),
+        recycled=int(left.get("recycled", 0)),
+        died=int(left.get("died", 0)),
     )

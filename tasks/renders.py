@@ -28,6 +28,9 @@ MAX_WIDTH = 16_383
 
 MAX_FILENAME = 255
 
+# In place of a layer's index.
+EVERYTHING = -1
+
 # Parts of a side that a region is given in, and the least that it may show: cairo's coordinates end at 2^23 pixels.
 PERMYRIAD = 10_000
 MIN_REGION = 100
@@ -65,6 +68,12 @@ class RenderOptions(BaseModel):
     page: int = Field(1, ge=1, le=100_000, description="Page of a PDF or multi-page TIFF, from 1.")
     tiles: bool = Field(default=False, description="Also cut Deep Zoom tiles, down to the source's own pixels.")
     layer_tiles: bool = Field(default=False, description="With `tiles`: for every layer as well.")
+    tile_layer: int = Field(
+        EVERYTHING,
+        ge=EVERYTHING,
+        le=99_999,
+        description="With `tiles`: cut those of this layer alone, by its index in the manifest; -1 is everything.",
+    )
     line_work: bool = Field(default=False, description="Of a scan, also give the ink as a transparent layer.")
     dpi: int = Field(0, ge=0, le=2400, description="Pixels an inch on paper instead of `width`, for vector drawings.")
     scale: int = Field(1, ge=1, le=1_000_000, description="With `dpi`: one to how many the paper shows a DXF model.")
@@ -93,6 +102,11 @@ class RenderOptions(BaseModel):
     def layer_names(self) -> tuple[str, ...]:
         """Names of `layers`, without the spaces around them."""
         return tuple(name for part in self.layers.split(",") if (name := part.strip()))
+
+    @property
+    def only_layer(self) -> int:
+        """Index of the one layer that tiles are cut of; EVERYTHING where it is not one alone."""
+        return self.tile_layer if self.tiles else EVERYTHING
 
     @property
     def window(self) -> Region:

@@ -3,6 +3,8 @@
 sensor:<plant>:<machine>   hash of the latest beat, gone when the machine has been silent for long
 sensors:<plant>            sorted set: when each machine was last heard
 sensors:<plant> (channel)  JSON list of readings that are new, each second
+plants                     sorted set: when each plant was last heard
+coalescer                  JSON of the coalescer's last flush
 """
 
 from typing import Literal
@@ -26,6 +28,23 @@ class Sensor(BaseModel):
     rpm: float | None = Field(None, description="Revolutions a minute.")
     temperature_c: float | None = Field(None, description="Degrees Celsius.")
     vibration_mm_s: float | None = Field(None, description="Velocity, RMS, in millimetres a second.")
+
+
+class Coalesced(BaseModel):
+    """The last window of heartbeats that was written to the table."""
+
+    model_config = ConfigDict(frozen=True)
+
+    flushed_at: float = Field(description="When it was written, in seconds since 1970.")
+    recorded_at: float = Field(description="When the broker took its last beat, in seconds since 1970.")
+    window: float = Field(description="Its length in seconds.")
+    seconds: float = Field(description="What the writing took.")
+    machines: int = Field(description="Rows written.")
+    beats: int = Field(description="Beats in it.")
+
+
+PLANTS = "plants"
+COALESCED = "coalescer"
 
 
 def sensor_key(plant: str, machine: str) -> str:

@@ -16,7 +16,7 @@ from tasks.notify import notify
 from tasks.progress import Progress
 from tasks.settings import Settings
 from tasks.settings import settings as own_settings
-from web import events, health, heartbeats, operations, outputs, pages, problems, renders, sensors
+from web import events, health, heartbeats, operations, outputs, oversight, pages, problems, renders, sensors
 from web.listener import Listener
 from web.lookout import keep_looking
 from web.metrics import MeasuredRequests
@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             yield
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
-    modules = (renders, events, outputs, heartbeats, sensors, operations, health, pages)
+    modules = (renders, events, outputs, heartbeats, sensors, operations, oversight, health, pages)
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -16,6 +18,14 @@ from web.tenants import Tenant
 router = APIRouter(tags=["operations"])
 
 
+class FenceView(BaseModel):
+    """The memory cgroup around a worker, all its processes together, in bytes; null where nothing tells."""
+
+    current: int | None
+    peak: int | None = Field(description="The most since the worker's unit was started.")
+    limit: int | None = Field(description="Where the kernel kills; null: there is none.")
+
+
 class WorkerView(BaseModel):
     """A worker that answers."""
 
@@ -24,6 +34,9 @@ class WorkerView(BaseModel):
     children: list[int] = Field(description="Processes that render.")
     done: int = Field(description="Jobs since it is up.")
     uptime: float = Field(description="Seconds.")
+    fence: FenceView
+    recycled: int = Field(description="Children that were replaced between two jobs, for age, jobs or growth.")
+    died: int = Field(description="Children that ended otherwise: killed, or crashed.")
 
 
 class Operations(BaseModel):
@@ -39,10 +52,7 @@ async def operations(house: House, tenant: Tenant) -> Operations:  # noqa: ARG00
     """Lanes, jobs by state, and the workers that answered within a second, some seconds ago at most."""
     depths = await waiting(house)
     found = await house.roll.workers(house.run) if depths else []
-    views = [
-        WorkerView(name=each.name, pid=each.pid, children=each.children, done=each.done, uptime=each.uptime)
-        for each in found
-    ]
+    views = [WorkerView.model_validate(asdict(each)) for each in found]
     return Operations(jobs=await jobs_by_state(house), waiting=dict(depths), workers=views)
 
 

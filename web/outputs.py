@@ -96,7 +96,7 @@ async def tile(request: Request, house: House, job: OutputJob, level: Number, co
 
 @output("layers/{number}.dzi", DZI)
 async def layer_tiles(request: Request, house: House, job: OutputJob, number: Number) -> Response:
-    """Descriptor of one layer's tiles, if they were asked for (`layer_tiles`)."""
+    """Descriptor of one layer's tiles, if they were asked for (`layer_tiles`, or `tile_layer` for it alone)."""
     return await serve(request, house, job, f"layers/{number:03d}.dzi", DZI)
 
 

@@ -10,7 +10,7 @@ import redis.asyncio
 from pydantic import TypeAdapter
 from redis.exceptions import RedisError
 
-from tasks.sensors import Sensor, plant_key, sensor_key
+from tasks.sensors import COALESCED, PLANTS, Coalesced, Sensor, plant_key, sensor_key
 
 TIMEOUT = 2.0  # seconds
 
@@ -41,6 +41,23 @@ class Sensors:
         """The latest readings of a machine, if it was heard lately."""
         found = await self.some(plant, [machine])
         return found[0] if found else None
+
+    async def plants(self, since: float) -> list[tuple[str, float, int]]:
+        """Plants that were heard since then, by name: when they were last heard, and how many machines they have."""
+        async with self._connected() as client, client.pipeline(transaction=False) as pipe:
+            found: list[Any] = await client.zrangebyscore(PLANTS, since, "+inf", withscores=True)
+            heard = {str(name): float(at) for name, at in found}
+            names = sorted(heard)
+            for name in names:
+                pipe.zcard(plant_key(name))
+            counts = await pipe.execute()
+        return [(name, heard[name], int(count)) for name, count in zip(names, counts, strict=True)]
+
+    async def coalesced(self) -> Coalesced | None:
+        """How the coalescer's last flush went; None if there was none lately."""
+        async with self._connected() as client:
+            found = await client.get(COALESCED)
+        return Coalesced.model_validate_json(found) if found else None
 
     async def names(self, plant: str) -> list[str]:
         """Machines of a plant that were heard lately, in order."""

@@ -111,17 +111,19 @@ async def listing(
     tenant: Tenant,
     q: Annotated[str, Query(max_length=100, description="Part of the file name, or the start of an id.")] = "",
     state: Annotated[list[State] | None, Query(description="Only jobs in these states.")] = None,
+    parts: Annotated[bool, Query(description="Also those that only cut tiles of one layer (`tile_layer`).")] = True,
     limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = PAGE,
     cursor: Annotated[str | None, Query(pattern=PATTERN, description="Taken from `next` of the page before.")] = None,
 ) -> RenderPage:
     """Your renders, newest first."""
     states: Sequence[State] = state or ()
     page = await house.look(
-        house.ledger.jobs.page, tenant, after=decode_cursor(cursor), limit=limit, search=q, states=states
+        house.ledger.jobs.page, tenant, after=decode_cursor(cursor), limit=limit, search=q, states=states, parts=parts
     )
     following = None
     if page.next:
         query = {"q": q, "state": list(states), "limit": limit, "cursor": encode_cursor(page.next)}
+        query |= {} if parts else {"parts": "false"}
         following = f"/renders?{urlencode({name: value for name, value in query.items() if value}, doseq=True)}"
     return RenderPage(renders=[summary(house, job) for job in page.jobs], next=following)
 

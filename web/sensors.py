@@ -40,6 +40,20 @@ class SensorPage(BaseModel):
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
+class PlantView(BaseModel):
+    """A plant that was heard lately."""
+
+    plant: str
+    heard_at: float = Field(description="When the broker last took a beat of it, in seconds since 1970.")
+    machines: int = Field(description="Machines of it that were heard lately.")
+
+
+class Plants(BaseModel):
+    """The plants that you may look at, by name."""
+
+    plants: list[PlantView]
+
+
 EVENT = {
     "type": "object",
     "properties": {
@@ -82,6 +96,17 @@ async def listing(
     except RedisError as error:
         raise away() from error
     return SensorPage(sensors=views(house, found), next=names[limit - 1] if len(names) > limit else None)
+
+
+@router.get("/sensors/plants", responses=declare(401, 503))
+async def plants(house: House, own: OwnPlant) -> Plants:
+    """The plants that were heard lately."""
+    try:
+        found = await sensors_of(house).plants(house.clock() - house.settings.sensors_keep)
+    except RedisError as error:
+        raise away() from error
+    views = [PlantView(plant=name, heard_at=at, machines=count) for name, at, count in found]
+    return Plants(plants=[view for view in views if own in (None, view.plant)])
 
 
 @router.get("/sensors/{plant}/{machine}", responses=declare(401, 404, 422, 503))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from tasks.ledger import FINAL, Attempt, Job, Outcome, State
 from tasks.progress import Progress as ProgressMessage
+from tasks.renders import EVERYTHING
 from web.problems import Problem
 from web.services import Services
 from web.signed import query
@@ -106,7 +107,7 @@ def links_of(house: Services, job: Job) -> dict[str, str]:
         kind = "png" if job.options.get("format") == "png" else "webp"
         signed = query(house.settings, job, house.clock())
         links |= {"manifest": f"{own}/manifest.json{signed}", "preview": f"{own}/preview.{kind}{signed}"}
-        if job.options.get("tiles"):
+        if job.options.get("tiles") and job.options.get("tile_layer", EVERYTHING) == EVERYTHING:
             links["tiles"] = f"{own}/tiles.dzi{signed}"
     return links
 

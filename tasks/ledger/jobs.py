@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from tasks.ledger.database import Database
 from tasks.ledger.schema import attempts, jobs, requests
 from tasks.ledger.states import FINAL, OPEN, REPLAYABLE, WAITING, Job, Outcome, State, is_overdue
+from tasks.renders import EVERYTHING
 from tasks.together import Together
 from tasks.topology import RENDER
 
@@ -72,8 +73,10 @@ class Jobs:
         limit: int = 50,
         search: str = "",
         states: Sequence[State] = (),
+        parts: bool = True,
     ) -> Page:
-        """Jobs, newest first. `search` is a part of the file name or the start of an id."""
+        """Jobs, newest first. `search` is a part of the file name or the start of an id; without `parts` those that
+        only cut tiles of one layer are left out."""
         conditions: list[ColumnElement[bool]] = []
         if tenant is not None:
             conditions.append(jobs.c.tenant == tenant)
@@ -83,6 +86,8 @@ class Jobs:
             conditions.append(
                 or_(jobs.c.filename.icontains(search, autoescape=True), jobs.c.id.startswith(search, autoescape=True))
             )
+        if not parts:
+            conditions.append(func.coalesce(jobs.c.options["tile_layer"].as_integer(), EVERYTHING) == EVERYTHING)
         if after is not None:
             conditions.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*after))
         query = select(jobs).where(*conditions).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)

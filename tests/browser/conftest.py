@@ -13,7 +13,7 @@ import redis
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from embedded.process import NotInstalled
-from tasks.sensors import plant_key, sensor_key
+from tasks.sensors import PLANTS, plant_key, sensor_key
 from tasks.topology import TILES
 from tests.browser.floorplan import save_floorplan
 from tests.conftest import Broker, without
@@ -91,6 +91,7 @@ def plant(redis_url: str) -> Callable[[int], str]:
                 reading = {"seq": 1, "seen_at": now, "received_at": now, "status": status, "rpm": 1450 + number % 7}
                 pipe.hset(sensor_key(PLANT, name), mapping=reading)
                 pipe.zadd(plant_key(PLANT), {name: now})
+            pipe.zadd(PLANTS, {PLANT: now})
             pipe.execute()
         return PLANT
 

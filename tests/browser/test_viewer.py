@@ -60,6 +60,7 @@ def test_given_a_drawing_when_dropped_then_it_is_seen_layer_by_layer_down_to_its
     for name in ("DOORS", "TEXT"):
         page.get_by_label(name, exact=True).uncheck()
     page.get_by_label("PIPES", exact=True).check()
+    expect(status).to_be_hidden(timeout=TILE_PATIENCE)  # its tiles are cut now, and no others
     page.wait_for_timeout(DRAWN)
     shot(page, "tiles")
 

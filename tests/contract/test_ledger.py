@@ -246,6 +246,14 @@ def test_search_finds_the_start_of_an_id_but_not_its_middle(ledger: Ledger) -> N
     assert ledger.jobs.page(search=job.id[9:]).jobs == []
 
 
+def test_a_page_without_parts_leaves_out_jobs_that_cut_tiles_of_one_layer(ledger: Ledger) -> None:
+    whole = {accepted(ledger).id, accepted(ledger, options={"tiles": True, "tile_layer": -1}).id}
+    part = accepted(ledger, options={"tiles": True, "tile_layer": 0})
+
+    assert {job.id for job in ledger.jobs.page("acme").jobs} == {*whole, part.id}
+    assert {job.id for job in ledger.jobs.page("acme", parts=False).jobs} == whole
+
+
 def test_pages_and_counts_tell_states_apart(ledger: Ledger) -> None:
     running = accepted(ledger)
     granted(ledger, running)

@@ -50,6 +50,7 @@ def options(chance: random.Random) -> dict[str, Any]:
         "page": 1,
         "tiles": False,
         "layer_tiles": chance.random() < 0.3,
+        "tile_layer": chance.randint(-1, 3),
         "line_work": chance.random() < 0.5,
         "dpi": 0,
         "scale": chance.randint(100, 1000),

@@ -147,3 +147,37 @@ def test_given_an_svg_when_rendered_by_resolution_or_region_then_it_is_drawn_at_
     assert (manifest.preview.width, manifest.preview.height) == size
     black = (pixels(out / "preview.webp")[..., 0] < 128).mean()
     assert black == pytest.approx(0.5 if "dpi" in options else 1.0, abs=0.01)
+
+
+def test_given_one_layer_of_tiles_when_asked_for_then_its_tiles_alone_are_cut_as_among_all(
+    pump: Path, out: Path, draw: Render
+) -> None:
+    every = draw(pump, width=256, tiles=True, layer_tiles=True)
+    pipes = layer_named(every, "PIPES")
+    tile = f"layers/{pipes.index:03d}_files/8/0_0.webp"
+    before = (out / tile).read_bytes()
+    for path in (*out.rglob("*.webp"), *out.rglob("*.dzi")):
+        path.unlink()
+
+    alone = draw(pump, width=256, tiles=True, tile_layer=pipes.index)
+
+    assert alone.tiles is None
+    assert layer_named(alone, "PIPES") == pipes
+    others = [layer for layer in alone.layers if layer.index != pipes.index]
+    assert {(layer.file, layer.tiles) for layer in others} == {(None, None)}
+    assert [layer.empty for layer in alone.layers] == [layer.empty for layer in every.layers]
+    assert (out / tile).read_bytes() == before
+    assert {path.parts[len(out.parts)] for path in out.rglob("*.webp")} == {"preview.webp", "layers"}
+    assert {path.name for path in (out / "layers").glob("*.*")} == {
+        f"{pipes.index:03d}.webp",
+        f"{pipes.index:03d}.dzi",
+    }
+
+
+def test_given_a_layer_with_nothing_to_see_when_its_tiles_are_asked_for_then_that_is_said(
+    pump: Path, draw: Render
+) -> None:
+    with pytest.raises(BlueprintError, match="There is nothing to see of layer 77") as refused:
+        draw(pump, width=256, tiles=True, tile_layer=77)
+
+    assert refused.value.code == "no-such-layer"

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from embedded.ports import LOOPBACK, kept_ports
@@ -18,6 +20,8 @@ from tests.integration.renders import Renders, eventually
 from tests.services.platform import ROOT, Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
+
+PASSWORD = "operator:dashboard-of-the-tests"
 
 
 def celery(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -65,20 +69,22 @@ def test_a_worker_starts_without_an_error_or_a_warning_of_ours(platform: Platfor
     assert "Traceback" not in log
 
 
-def test_flower_lists_the_worker_and_the_finished_task(platform: Platform, sent: Renders) -> None:
+def test_flower_lists_the_worker_and_the_finished_task_to_those_who_have_its_password(
+    platform: Platform, sent: Renders
+) -> None:
     port = kept_ports(platform.directory / "flower.json", ["flower"])["flower"]
     url = f"http://{LOOPBACK}:{port}"
-    flower = (sys.executable, "-m", "celery", "-A", "tasks", "flower", f"--address={LOOPBACK}", f"--port={port}")
+    program = (sys.executable, "-m", "celery", "-A", "tasks", "flower", f"--address={LOOPBACK}", f"--port={port}")
     platform.start_worker()
-    platform.start(
+    flower = platform.start(
         Program(
             name="flower",
-            command=flower,
-            ready=lambda: fetch(f"{url}/api/workers") is not None,
+            command=program,
+            ready=lambda: fetch(f"{url}/api/workers", PASSWORD) is not None,
             environment={
                 "PYTHONPATH": str(ROOT),
                 **platform.environment,
-                "FLOWER_UNAUTHENTICATED_API": "true",
+                "FLOWER_BASIC_AUTH": PASSWORD,
                 "HOME": str(Path(platform.directory)),
             },
             directory=platform.directory,
@@ -88,19 +94,39 @@ def test_flower_lists_the_worker_and_the_finished_task(platform: Platform, sent:
     job_id = sent.submit()
     sent.finished(job_id)
 
-    workers = eventually(lambda: fetch(f"{url}/api/workers?refresh=true"))
+    workers = eventually(lambda: fetch(f"{url}/api/workers?refresh=true", PASSWORD))
     assert [node.split("@")[0] for node in workers] == ["render1"]
-    task = eventually(lambda: succeeded(fetch(f"{url}/api/tasks"), job_id))
+    task = eventually(lambda: succeeded(fetch(f"{url}/api/tasks", PASSWORD), job_id))
     assert (task["name"], task["state"]) == ("render.blueprint", "SUCCESS")
+    assert fetch(f"{url}/api/task/types", PASSWORD) == {"task-types": ["render.blueprint"]}
+
+    for path in ("/", "/tasks", "/api/workers", "/api/tasks", f"/api/task/info/{job_id}"):
+        assert [refusal(url + path, said) for said in (None, "operator:wrong")] == [401, 401], path
+    words = [*psutil.Process(flower.pid).cmdline(), (platform.directory / "log" / "flower.log").read_text()]
+    assert not any(PASSWORD.partition(":")[2] in each for each in words)
 
 
-def fetch(url: str) -> Any:
+def asked(url: str, password: str | None) -> urllib.request.Request:
+    headers = {"Authorization": f"Basic {b64encode(password.encode()).decode()}"} if password else {}
+    return urllib.request.Request(url, headers=headers)  # noqa: S310 -- always http
+
+
+def fetch(url: str, password: str) -> Any:
     """The JSON at `url`; None while nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 -- always http
+        with urllib.request.urlopen(asked(url, password), timeout=10) as response:  # noqa: S310
             return json.load(response)
     except (urllib.error.URLError, OSError, ValueError):
         return None
+
+
+def refusal(url: str, password: str | None) -> int:
+    """The status of an answer that is an error, 0 of one that is none."""
+    try:
+        with urllib.request.urlopen(asked(url, password), timeout=10):  # noqa: S310
+            return 0
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def succeeded(tasks: dict[str, Any] | None, job_id: str) -> Any:

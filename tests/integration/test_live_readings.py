@@ -1,19 +1,21 @@
 """Live readings on a real Redis: there once they are settled, and nobody waits long for a Redis that is away."""
 
+import asyncio
 import time
 
 import pytest
 import redis
 
 from tasks.heartbeats import Beat
-from tasks.sensors import sensor_key
+from tasks.sensors import PLANTS, Coalesced, sensor_key
+from web.readings import Sensors
 from workers.coalescer import live as module
 from workers.coalescer.live import RedisLive
 from workers.coalescer.machine import Machine
 
 
-def machine(name: str, seq: int) -> Machine:
-    made = Machine("ulm", name)
+def machine(name: str, seq: int, plant: str = "ulm") -> Machine:
+    made = Machine(plant, name)
     made.take(Beat(name, seq, 1000.0 + seq, "running", rpm=float(seq)))
     return made
 
@@ -32,6 +34,32 @@ def test_given_news_when_settled_then_they_are_there_and_an_older_beat_changes_n
         found = [client.hget(sensor_key("ulm", f"settled-{number}"), "seq") for number in (0, 1)]
     live.close()
     assert found == ["5", "6"]
+
+
+@pytest.mark.service
+def test_given_plants_that_were_heard_and_a_flush_when_looked_at_then_they_are_told_and_a_silent_plant_is_not(
+    redis_url: str,
+) -> None:
+    live = RedisLive(redis_url, keep=60)
+    now = time.time()
+    last = Coalesced(flushed_at=now, recorded_at=now - 2, window=60, seconds=0.2, machines=3, beats=90)
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(PLANTS)
+    for plant, at in (("plant-b", now), ("plant-a", now - 5), ("plant-b", now - 3), ("plant-c", now - 50)):
+        live.show({machine(f"{plant}-1", 1, plant): at})
+        live.settle()
+    live.wrote(last)
+    live.close()
+
+    async def look() -> tuple[list[tuple[str, float, int]], Coalesced | None]:
+        sensors = Sensors(redis_url)
+        return await sensors.plants(since=now - 30), await sensors.coalesced()
+
+    plants, told = asyncio.run(look())
+    assert [name for name, _heard, _machines in plants] == ["plant-a", "plant-b"]
+    assert [heard for _name, heard, _machines in plants] == pytest.approx([now - 5, now])
+    assert [machines for _name, _heard, machines in plants] == [1, 1]
+    assert told == last
 
 
 def test_given_a_redis_that_is_away_when_settled_then_it_does_not_wait_for_it(

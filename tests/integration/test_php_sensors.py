@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from embedded.process import NotInstalled
-from tasks.sensors import plant_key, sensor_key
+from tasks.sensors import PLANTS, plant_key, sensor_key
 from tests.conftest import without
 from tests.services import php
 from workers.coalescer.live import FIELDS, RedisLive
@@ -62,6 +62,7 @@ def test_given_a_beat_that_php_sets_then_it_lies_where_the_platform_looks_and_is
     assert (kept["status"], kept["temperature_c"]) == ("running", "")
     assert client.ttl(sensor_key(PLANT, "press-1")) > 86_000
     assert client.zrange(plant_key(PLANT), 0, -1) == ["press-1"]
+    assert client.zscore(PLANTS, PLANT) == pytest.approx(float(kept["received_at"]))
     assert [(each["plant"], each["machine"], each["seq"], each["rpm"]) for each in told] == [
         (PLANT, "press-1", 7, 0.1 + 0.2)
     ]

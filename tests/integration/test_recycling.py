@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tasks.crew import crew
 from tasks.ledger import State
 from tests.integration.renders import Renders
 from tests.services import leaky
@@ -71,4 +72,8 @@ def test_given_a_child_of_age_then_it_is_replaced_once_its_job_is_over(platform:
 
     assert {(job.state, job.attempt) for job in jobs} == {(State.SUCCEEDED, 1)}
     assert len({sent.history(job.id)[0].holder for job in jobs}) == 2
+    (told,) = crew(sent.app, seconds=2)
+    assert told.recycled >= 1
+    assert told.died == 0
+    assert told.fence.current is None or told.fence.current > 0
     assert "s old." in worker.log.read_text()

@@ -1,4 +1,4 @@
-"""A render engine that does what its drawing says: explode, hang, thrash, work, or rest.
+"""A render engine that does what its drawing says: explode, crash, hang, thrash, work, or rest.
 
 Loaded beside the tasks of a real worker (`celery worker --include mischief`, with this directory in PYTHONPATH), it
 acts in the rendering child only.
@@ -10,6 +10,7 @@ import mmap
 import os
 import random
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from tasks.settings import settings
 from workers.blueprint import render, task
 from workers.fence.cgroup import memory
 
-BOMB, HANG, THRASH, WORK, REST = "bomb", "hang", "thrash", "work", "rest"
+BOMB, CRASH, HANG, THRASH, WORK, REST = "bomb", "crash", "hang", "thrash", "work", "rest"
 
 _SAID = re.compile(rb"mischief\((\w+), (\d+)\)")
 
@@ -67,6 +68,10 @@ def _explode(_beat: Callable[[], None]) -> None:
         taken.append(bytearray(b"\xff") * PIECE)  # written to, or the kernel would not count it
 
 
+def _crash(_beat: Callable[[], None]) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
 def _hang(_beat: Callable[[], None]) -> None:
     time.sleep(3600)
 
@@ -104,6 +109,7 @@ def _thrash(beat: Callable[[], None]) -> None:
 
 ACTS: Mapping[str, Callable[[Callable[[], None]], None]] = {
     BOMB: _explode,
+    CRASH: _crash,
     HANG: _hang,
     THRASH: _thrash,
     WORK: _work,

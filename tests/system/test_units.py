@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from benchmarks import _drawings as drawings
-from embedded.ports import kept_ports
+from embedded.ports import LOOPBACK, kept_ports
 from embedded.process import NotInstalled
 from tasks.ledger import Job, Outcome, State
 from tests.conftest import Broker, without
@@ -33,6 +33,9 @@ OTHERS = (
     "bulkhead-flower",
 )
 
+# Without one the dashboard stays off.
+PASSWORD = "operator:dashboard-of-the-units"
+
 # Seconds of silence after which a parent is replaced here.
 WATCHDOG = 4
 
@@ -53,6 +56,7 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
     settings = {
         "BULKHEAD_DWG_CONVERTER": f"cp {DIRECTORY}/converted.dxf {{target}}",
         "FLOWER_PORT": str(kept_ports(home / "ports.json", ["flower"])["flower"]),
+        "FLOWER_BASIC_AUTH": PASSWORD,
     }
     worker = with_option("bulkhead-render@", "--include mischief") + f"WatchdogSec={WATCHDOG}\n"
     try:
@@ -200,6 +204,29 @@ def test_given_a_render_unit_then_the_kernel_holds_it_to_a_ceiling_of_what_it_re
         group = units.systemd.show(unit, "ControlGroup")
         files = (f"/sys/fs/cgroup{group}/io.max", f"/sys/fs/cgroup/blkio{group}/blkio.throttle.read_bps_device")
         assert "100000000" in units.systemd.run("cat", *files, check=False)
+
+
+def test_given_the_dashboard_then_it_opens_with_its_password_and_stays_off_without_one(units: Units) -> None:
+    settings = dict(line.split("=", 1) for line in (units.files / "etc/bulkhead/bulkhead.env").read_text().splitlines())
+    url = f"http://{LOOPBACK}:{settings['FLOWER_PORT']}/api/workers?refresh=true"
+    name, _, password = PASSWORD.partition(":")
+    with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=30) as client:  # it may be starting
+        assert client.get(url).status_code == 401
+        workers = eventually(lambda: client.get(url, auth=(name, password)).json())
+    assert {"render1", "render2", "tiles1"} <= {worker.split("@")[0] for worker in workers}
+
+    unset = "mkdir -p $0 && printf '[Service]\nUnsetEnvironment=FLOWER_BASIC_AUTH\n' >$0/unset.conf"
+    folder = "/run/systemd/system/bulkhead-flower.service.d"
+    units.systemd.run("sh", "-c", unset, folder)
+    units.systemd.systemctl("daemon-reload")
+    units.systemd.systemctl("restart", "bulkhead-flower")
+    assert units.systemd.show("bulkhead-flower", "ActiveState") == "inactive"
+    assert "Set FLOWER_BASIC_AUTH=user:password" in units.systemd.journal("bulkhead-flower")
+
+    units.systemd.run("rm", "-r", folder)
+    units.systemd.systemctl("daemon-reload")
+    units.systemd.systemctl("start", "bulkhead-flower")
+    assert units.systemd.show("bulkhead-flower", "ActiveState") == "active"
 
 
 def test_given_a_host_with_units_then_the_command_line_speaks_with_their_settings(units: Units) -> None:

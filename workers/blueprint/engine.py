@@ -8,7 +8,7 @@ from pathlib import Path
 from wand.exceptions import WandException
 
 from tasks.plan import Plan, PlanError, plan
-from tasks.renders import ENGINE_VERSION, RenderOptions
+from tasks.renders import ENGINE_VERSION, EVERYTHING, RenderOptions
 from workers.blueprint.compose import BACKGROUNDS, compose
 from workers.blueprint.encode import choose_form, encode
 from workers.blueprint.errors import BlueprintError
@@ -95,7 +95,10 @@ def _layers(
             index=index, name=layer.name, colour=layer.colour, visible=layer.visible, plots=layer.plots, empty=True
         )
         if layer.box is not None and layer.visible:
-            facts = _layer(source, facts, out, options, preview, base)
+            if options.only_layer in (EVERYTHING, index):
+                facts = _layer(source, facts, out, options, preview, base)
+            else:
+                facts = facts.model_copy(update={"empty": False})
         layers.append(facts)
     return layers
 

@@ -69,7 +69,10 @@ class TileSet(OutputFile):
 
 
 class Layer(_Part):
-    """A layer, drawn alone on transparency and cropped to `extent`; without a file where there is nothing to see."""
+    """A layer, drawn alone on transparency and cropped to `extent`.
+
+    It has no file where there is nothing to see, or where tiles of another layer were asked for.
+    """
 
     index: int = Field(ge=0)
     name: Words

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tasks.heartbeats import Beat, Malformed, parse
+from tasks.sensors import Coalesced
 from workers.coalescer.live import Live
 from workers.coalescer.metrics import UNOBSERVED, Observer
 from workers.coalescer.sink import Fenced, Flush, Flushed, Sink
@@ -169,7 +170,18 @@ class Coalescer:
     def _write(self, flush: Flush) -> Flushed:
         """What is in the table will not be read again, so it is shown before."""
         self._live.settle()
-        return self._sink.flush(flush)
+        flushed = self._sink.flush(flush)
+        self._live.wrote(
+            Coalesced(
+                flushed_at=time.time(),
+                recorded_at=flush.recorded_at,
+                window=flush.window,
+                seconds=flushed.seconds,
+                machines=len(flush.machines) - flushed.refused,
+                beats=flush.beats,
+            )
+        )
+        return flushed
 
     def _collect(self, *, wait: bool = False) -> None:
         """See what became of the flush, if it has ended. Raises what it raised."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 import redis
 
-from tasks.sensors import plant_key, sensor_key
+from tasks.sensors import COALESCED, PLANTS, Coalesced, plant_key, sensor_key
 from workers.coalescer.machine import Machine
 
 TIMEOUT = 2.0  # seconds for an answer of Redis
@@ -60,6 +60,9 @@ class Live(Protocol):
     def settle(self) -> None:
         """Wait until everything is shown, as long as Redis takes news: what is in the table should be seen, too."""
 
+    def wrote(self, last: Coalesced) -> None:
+        """Show how the last flush went. Returns at once."""
+
     def close(self) -> None:
         """Show what is left, if that is possible now."""
 
@@ -71,6 +74,9 @@ class Unwatched:
         pass
 
     def settle(self) -> None:
+        pass
+
+    def wrote(self, last: Coalesced) -> None:
         pass
 
     def close(self) -> None:
@@ -85,6 +91,7 @@ class RedisLive:
         self._script = self._client.register_script(SCRIPT)
         self._keep = keep
         self._news: dict[str, dict[str, Values]] = {}
+        self._last: Coalesced | None = None
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._settled = threading.Event()
@@ -115,6 +122,10 @@ class RedisLive:
     def settle(self) -> None:
         self._settled.wait(TIMEOUT)
 
+    def wrote(self, last: Coalesced) -> None:
+        self._last = last
+        self._wake.set()
+
     def close(self) -> None:
         self._stopping = True
         self._wake.set()
@@ -134,6 +145,7 @@ class RedisLive:
             for plant, machines in list(news.items()):
                 self._write(plant, machines)
                 del news[plant]
+            self._tell()
         except redis.RedisError as error:
             if not self._away:
                 logger.warning("Live readings wait for Redis: %s", error)
@@ -162,6 +174,14 @@ class RedisLive:
             news = [_reading(plant, *some[number - 1]) for number in written]
             if news:
                 self._client.publish(plant_key(plant), msgspec.json.encode(news))
+        heard = max(values[-1] for values in machines.values())
+        self._client.zadd(PLANTS, {plant: heard}, gt=True)
+        self._client.zremrangebyscore(PLANTS, "-inf", heard - self._keep)
+
+    def _tell(self) -> None:
+        if last := self._last:
+            self._client.set(COALESCED, last.model_dump_json(), ex=self._keep)
+            self._last = None
 
 
 def _reading(plant: str, machine: str, values: Values) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from billiard.pool import EX_RECYCLE
+from billiard.pool import EX_OK, EX_RECYCLE
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.asynpool import Worker as CeleryWorker
 from celery.concurrency.prefork import TaskPool as CeleryTaskPool
 from celery.utils.log import get_logger
 
 from tasks.settings import settings
+from workers.fence.cgroup import memory
 from workers.fence.lifetime import Allowance, Lifetime
 
 logger = get_logger(__name__)
@@ -65,6 +66,15 @@ class Pool(AsynPool):
 
     Worker = Worker
 
+    # Children that left by themselves, to be replaced, and those that ended otherwise: killed, or crashed.
+    recycled = died = 0
+
+    def _repopulate_pool(self, exitcodes: list[int]) -> None:
+        left = sum(status in (EX_OK, EX_RECYCLE) for status in exitcodes)
+        self.recycled += left
+        self.died += len(exitcodes) - left
+        super()._repopulate_pool(exitcodes)
+
     def _track_child_process(self, proc: Any, hub: Any) -> None:
         if not hasattr(proc, "_sentinel_poll"):
             with suppress(ProcessLookupError):  # ended and collected: the pipe will do
@@ -84,6 +94,13 @@ class TaskPool(CeleryTaskPool):
     """What Celery calls a pool, around ours."""
 
     Pool = Pool
+
+    def _get_info(self) -> dict[str, Any]:
+        """What `celery inspect stats` tells of the pool, and the fence around it, in bytes."""
+        now = memory()
+        fence = {"current": now.current, "peak": now.peak, "limit": now.limit}
+        left = {"recycled": self._pool.recycled, "died": self._pool.died}
+        return {**super()._get_info(), "fence": fence, "children": left}
 
     def on_start(self) -> None:
         """Start the children. All that lives by now lives for good: the collector, which Celery runs before every

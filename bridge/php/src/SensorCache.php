@@ -32,8 +32,8 @@ final class SensorCache
 
     /**
      * Writes a hash in one step, unless there is a newer one; answers whether it did. KEYS: the hash, the plant's set,
-     * whose name is that of its channel, too. ARGV: seconds to keep, the machine, the news as JSON, then the values of
-     * FIELDS.
+     * whose name is that of its channel, too, and the set of plants. ARGV: seconds to keep, the machine, the news as JSON,
+     * the values of FIELDS, and the plant.
      */
     private const SET = <<<'LUA'
         local seen = redis.call('HGET', KEYS[1], 'seen_at')
@@ -43,9 +43,12 @@ final class SensorCache
         redis.call('EXPIRE', KEYS[1], ARGV[1])
         redis.call('ZADD', KEYS[2], ARGV[10], ARGV[2])
         redis.call('EXPIRE', KEYS[2], ARGV[1])
+        redis.call('ZADD', KEYS[3], 'GT', ARGV[10], ARGV[11])
         redis.call('PUBLISH', KEYS[2], ARGV[3])
         return 1
         LUA;
+
+    private const KEYS = 3;
 
     private static ?string $sha = null;
 
@@ -102,13 +105,14 @@ final class SensorCache
         }
         $values = $beat->toArray() + ['received_at' => $receivedAt ?? microtime(true)];
         $news = ['plant' => $this->plant, 'machine' => $machine];
-        $arguments = [$this->key($machine), "sensors:$this->plant", $this->keep, $machine, ''];
+        $arguments = [$this->key($machine), "sensors:$this->plant", 'plants', $this->keep, $machine, ''];
         foreach (self::FIELDS as $name) {
             $news[$name] = $values[$name] ?? null;
             // PHP's own text of a float is cut to `precision` digits; JSON's is exact.
             $arguments[] = is_float($values[$name] ?? '') ? Json::encode($values[$name]) : $values[$name] ?? '';
         }
-        $arguments[4] = Json::encode([$news]);
+        $arguments[5] = Json::encode([$news]);
+        $arguments[] = $this->plant;
 
         return self::ask(fn (): mixed => $this->run($arguments)) === 1;
     }
@@ -208,10 +212,10 @@ final class SensorCache
     private function run(array $arguments): mixed
     {
         $this->redis->clearLastError();
-        $answer = $this->redis->evalSha(self::$sha ??= sha1(self::SET), $arguments, 2);
+        $answer = $this->redis->evalSha(self::$sha ??= sha1(self::SET), $arguments, self::KEYS);
         if ($answer === false && str_starts_with((string) $this->redis->getLastError(), 'NOSCRIPT')) {
             $this->redis->clearLastError();
-            $answer = $this->redis->eval(self::SET, $arguments, 2);
+            $answer = $this->redis->eval(self::SET, $arguments, self::KEYS);
         }
         if ($answer === false) {
             throw new \RedisException((string) $this->redis->getLastError());

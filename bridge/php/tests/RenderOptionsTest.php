@@ -12,7 +12,7 @@ use PHPUnit\Framework\TestCase;
 final class RenderOptionsTest extends TestCase
 {
     public const DEFAULTS = '{"width":2048,"background":"light","layout":"","page":1,"tiles":false,"layer_tiles":false,'
-        . '"line_work":false,"dpi":0,"scale":1,"layers":"","line_weight":100,"region":"","format":"webp"}';
+        . '"tile_layer":-1,"line_work":false,"dpi":0,"scale":1,"layers":"","line_weight":100,"region":"","format":"webp"}';
 
     private const SCHEMA = __DIR__ . '/../../../docs/schemas/render.json';
 

@@ -101,7 +101,7 @@ def test_given_children_that_ended_before_their_parent_was_ready_then_those_that
     started: list[list[int]] = []
     pool = Pool.__new__(Pool)
     pool._join_exited_workers = lambda: ended
-    pool._repopulate_pool = started.append
+    pool._repopulate_pool = started.append  # type: ignore[assignment, method-assign]
 
     assert pool.did_start_ok() is well
     assert started == replaced

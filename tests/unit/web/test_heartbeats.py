@@ -94,7 +94,7 @@ def test_given_another_media_type_then_415(client: TestClient) -> None:
 
 
 def test_given_no_redis_then_sensors_are_503_and_say_what_to_set(client: TestClient) -> None:
-    for address in ("/sensors?plant=ulm", "/sensors/ulm/press-07", "/sensors/events?plant=ulm"):
+    for address in ("/sensors/plants", "/sensors?plant=ulm", "/sensors/ulm/press-07", "/sensors/events?plant=ulm"):
         answer = client.get(address, headers=ULM)
         assert (answer.status_code, answer.json()["code"]) == (503, "no-sensors")
         assert "BULKHEAD_REDIS_URL" in answer.json()["detail"]

@@ -90,6 +90,19 @@ def test_given_many_jobs_when_listed_then_pages_go_from_newest_to_oldest_without
     assert seen == made[::-1]
 
 
+def test_given_tiles_of_one_layer_when_listed_without_parts_then_they_are_left_out_on_every_page(
+    client: TestClient,
+) -> None:
+    whole = [post(client, png(salt=bytes([number]))).json()["id"] for number in range(3)]
+    post(client, tiles="true", tile_layer="0")
+
+    first = client.get("/renders?parts=false&limit=2").json()
+    second = client.get(first["next"]).json()
+
+    assert [job["id"] for job in first["renders"] + second["renders"]] == whole[::-1]
+    assert len(client.get("/renders").json()["renders"]) == 4
+
+
 def test_given_jobs_when_searched_then_name_id_and_state_narrow_the_list(
     client: TestClient, rival: TestClient, finish: Finish
 ) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.broker import BrokerUnavailable
-from tasks.crew import Worker
+from tasks.crew import Fence, Worker
 from tasks.ledger import Granted, State
 from tests.unit.web.support import Clock, FakeBroker, FakeLetters, TestClient, post
 from web.app import create_app
@@ -64,7 +64,7 @@ def test_given_a_render_that_lives_or_is_anothers_when_replayed_then_it_is_refus
 def test_given_workers_that_answer_when_operations_are_read_then_they_are_there_with_lanes_and_jobs(
     house: Services,
 ) -> None:
-    worker = Worker("render1@host", 12, [34], 5, 60.0)
+    worker = Worker("render1@host", 12, [34], 5, 60.0, Fence(1 << 20, 2 << 20, 4 << 20), recycled=3, died=1)
     app = create_app(services=replace(house, roll=Roll(lambda: [worker])))
     with TestClient(app, headers={"authorization": "Bearer token-of-acme-0001"}) as client:
         post(client)
@@ -72,7 +72,18 @@ def test_given_workers_that_answer_when_operations_are_read_then_they_are_there_
 
     assert found["jobs"]["queued"] == 1
     assert found["waiting"]["render"] == 0
-    assert found["workers"] == [{"name": "render1@host", "pid": 12, "children": [34], "done": 5, "uptime": 60.0}]
+    assert found["workers"] == [
+        {
+            "name": "render1@host",
+            "pid": 12,
+            "children": [34],
+            "done": 5,
+            "uptime": 60.0,
+            "fence": {"current": 1 << 20, "peak": 2 << 20, "limit": 4 << 20},
+            "recycled": 3,
+            "died": 1,
+        }
+    ]
     assert client.get("/operations", headers={"authorization": "Bearer nobody-knows-it"}).status_code == 401
 
 

@@ -114,12 +114,12 @@ export async function read<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await (await ask(path, { signal })).json()) as T;
 }
 
-/** Ask for another render of a drawing that is in the store. The same question again is the same job. */
-export async function renderAgain(of: Render, options: Render["options"], signal: AbortSignal): Promise<Summary> {
+/** Ask for another render of a drawing that is in the store. Whoever asks with the same `key` gets the same job. */
+export async function renderAgain(of: Render, options: Render["options"], signal: AbortSignal, key?: string): Promise<Summary> {
   const chosen = { ...of.options, ...options };
   const answer = await ask("/renders", {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...(key && { "idempotency-key": key }) },
     body: JSON.stringify({ source: of.source, filename: of.filename, options: chosen }),
     signal,
   });

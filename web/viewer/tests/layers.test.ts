@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Layer } from "../src/api";
-import { allOff, allOn, asDrawn, dimmed, isAsDrawn, shown, soloed, toggled } from "../src/drawing/layers";
+import { allOff, allOn, asDrawn, dimmed, isAsDrawn, overlaps, shown, soloed, toggled } from "../src/drawing/layers";
 import { readLayers, readView, write } from "../src/drawing/permalink";
 
 const layer = (index: number, visible = true, file: string | null = `layers/00${index}.webp`): Layer => ({
@@ -13,6 +13,10 @@ describe("layers", () => {
   it("given a drawing, when opened, then those are shown that are visible and not empty", () => {
     expect(names()).toEqual(["L0", "L3"]);
     expect(isAsDrawn(asDrawn(LAYERS), LAYERS)).toBe(true);
+  });
+
+  it("given boxes, when they share a pixel, then they overlap; side by side they do not", () => {
+    expect([overlaps([0, 0, 10, 10], [9, 9, 5, 5]), overlaps([0, 0, 10, 10], [10, 0, 5, 5]), overlaps([2, 2, 1, 1], [0, 0, 9, 9])]).toEqual([true, false, true]);
   });
 
   it("given a layer, when toggled twice, then all is as drawn", () => {

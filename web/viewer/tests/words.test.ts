@@ -4,9 +4,11 @@ import { distance, lengthWords, scaleOf } from "../src/drawing/units";
 import { EventParser } from "../src/events";
 import { Grid } from "../src/floor/grid";
 import { kindOf } from "../src/floor/kinds";
+import { homePlant } from "../src/floor/plants";
 import { history, Readings, type Sensor } from "../src/floor/readings";
 import { sparkline } from "../src/floor/sparkline";
-import { bytesWords, failureSentence, progressWords } from "../src/jobs/words";
+import { attemptSentence, bytesWords, failureSentence, progressWords } from "../src/jobs/words";
+import { duration, fenceWords } from "../src/operator/panels";
 import { address, parse, samePage } from "../src/router";
 
 describe("addresses", () => {
@@ -45,6 +47,15 @@ describe("words", () => {
   });
 });
 
+describe("stories", () => {
+  it("given an attempt, when told, then as the command line tells it", () => {
+    const story = "Attempt 2 was killed by the kernel at 505 MB.";
+    expect(attemptSentence({ number: 2, outcome: "died", story })).toBe(story);
+    expect(attemptSentence({ number: 1, outcome: "released", story: "The store was away." })).toBe("Attempt 1: The store was away.");
+    expect(attemptSentence({ number: 3, outcome: "succeeded", story: null })).toBe("Attempt 3: succeeded");
+  });
+});
+
 describe("measuring", () => {
   const source = { format: "dxf", pages: 1, extents: [-10, 0, 190, 100], units: "mm", width: null, height: null };
   const manifest = { source, preview: { file: "preview.webp", width: 2048, height: 1024 } } as unknown as Manifest;
@@ -60,7 +71,24 @@ describe("measuring", () => {
   });
 });
 
+describe("operator", () => {
+  it("given a fence, when told, then in use, limit and peak, as far as anything tells", () => {
+    expect(fenceWords({ current: 180e6, peak: 402e6, limit: 537e6 })).toBe("180 MB of 537 MB, 402 MB at most");
+    expect(fenceWords({ current: 180e6, peak: null, limit: null })).toBe("180 MB, no limit");
+    expect(fenceWords({ current: null, peak: null, limit: null })).toBe("nothing tells");
+    expect([duration(119), duration(180), duration(36_000)]).toEqual(["119 s", "3 min", "10 h"]);
+  });
+});
+
 describe("floor", () => {
+  it("given plants, when none is named, then it is the last one looked at, or the only one", () => {
+    const heard = (...names: string[]) => names.map((plant) => ({ plant, heard_at: 0, machines: 1 }));
+    expect(homePlant(heard("bern", "ulm"), ["gone", "ulm"])).toBe("ulm");
+    expect(homePlant(heard("bern"), ["gone"])).toBe("bern");
+    expect(homePlant(heard("bern", "ulm"), ["gone"])).toBeUndefined();
+    expect([homePlant([], ["gone"]), homePlant([], [])]).toEqual(["gone", undefined]);
+  });
+
   const sensor = (machine: string, rpm: number | null = 1): Sensor => ({
     machine, rpm, status: "running", state: "alive", seen_at: 0, temperature_c: null, vibration_mm_s: null,
   });

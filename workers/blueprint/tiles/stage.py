@@ -1,15 +1,17 @@
-"""The engine's last drawing stage: tiles of everything, and of each layer on request.
+"""The engine's last drawing stage: tiles of everything, and of each layer on request, or of one layer alone.
 
 When it begins, preview and layers lie in the directory complete, with a note of them: an attempt that comes after a
 kill finds the note and draws neither again.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from tasks.renders import ENGINE_VERSION, RenderOptions
+from tasks.renders import ENGINE_VERSION, EVERYTHING, RenderOptions
 from workers.blueprint.compose import BACKGROUNDS
+from workers.blueprint.errors import BlueprintError
 from workers.blueprint.manifest import Layer, Manifest, SourceFacts, TileSet
 from workers.blueprint.progress import Progress
 from workers.blueprint.sources import Source
@@ -43,7 +45,7 @@ def add_tiles(source: Source, manifest: Manifest, out: Path, progress: Progress)
     fresh.replace(out / NOTE)
     options = manifest.options
     shown = [layer for layer in manifest.layers if layer.file and layer.sha256 != manifest.preview.sha256]
-    sets = 1 + len(shown) * options.layer_tiles
+    sets = 1 + len(shown) * (options.layer_tiles and options.only_layer == EVERYTHING)
     background = BACKGROUNDS[options.background]
 
     def tiles(name: str, number: int, layer: Layer | None = None) -> TileSet:
@@ -51,6 +53,8 @@ def add_tiles(source: Source, manifest: Manifest, out: Path, progress: Progress)
         deep = source.deep(background, out) if layer is None else source.deep(None, out, layer.index)
         return write_tiles(deep, out, name, lambda share: progress.at("tiles", (number + share) / sets, label))
 
+    if options.only_layer != EVERYTHING:
+        return _one(manifest, options.only_layer, tiles)
     everything = tiles("tiles", 0)
     layers = manifest.layers
     if options.layer_tiles:
@@ -61,3 +65,14 @@ def add_tiles(source: Source, manifest: Manifest, out: Path, progress: Progress)
             for layer in layers
         ]
     return manifest.model_copy(update={"tiles": everything, "layers": layers})
+
+
+def _one(manifest: Manifest, index: int, tiles: Callable[[str, int, Layer], TileSet]) -> Manifest:
+    """The manifest with tiles of one layer. Raises BlueprintError (`no-such-layer`)."""
+    layer = next((layer for layer in manifest.layers if layer.index == index and layer.file), None)
+    if layer is None:
+        raise BlueprintError(
+            "no-such-layer", f"There is nothing to see of layer {index}. Ask for one that has a file in the manifest."
+        )
+    cut = layer.model_copy(update={"tiles": tiles(f"layers/{index:03d}", 0, layer)})
+    return manifest.model_copy(update={"layers": [cut if each is layer else each for each in manifest.layers]})

@@ -39,7 +39,7 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
   let layers = readLayers(query, manifest.layers);
   const viewer = open(paper, scope);
   const stack = new Stack(viewer, outputs);
-  const sharpener = new Sharpener(render, scope.signal, tell, (sharper) => stack.use(sharper, layers));
+  const sharpener = new Sharpener(render, scope.signal, tell, (subject, sharper) => stack.sharpen(subject, sharper, layers));
   const measure = new Measure(viewer, scaleOf(manifest), scope);
 
   const link = (): string => address("drawing", render.id, write(viewOf(viewer), layers, manifest.layers));
@@ -48,13 +48,13 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
   const moved = (): void => {
     clearTimeout(writing);
     writing = window.setTimeout(remember, WRITE_ADDRESS);
+    stack.show(layers);
     sharpen();
   };
   const sharpen = (): void => {
     const closer = viewer.viewport.getZoom(true) * viewer.viewport.getContainerSize().x;
-    if (closer > LOOK_CLOSER * manifest.preview.width && !stack.sharp(layers)) void sharpener.want(layersApart() ? "layer_tiles" : "tiles");
+    if (closer > LOOK_CLOSER * manifest.preview.width) sharpener.want(stack.blurred(layers));
   };
-  const layersApart = (): boolean => write(null, layers, manifest.layers) !== "";
   scope.defer(() => clearTimeout(writing));
   const panel = new LayerPanel(manifest.layers, layers, (state: LayerState) => {
     layers = state;
@@ -65,16 +65,18 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
 
   paper.before(toolbar({ viewer, measure, outputs, render, link, scope }));
   side.append(panel.element, notes(outputs) ?? "");
-  stack.show(layers);
   viewer.forceResize();
   frame(viewer, readView(query), manifest.preview.height / manifest.preview.width);
+  stack.show(layers);
+  sharpen();
   viewer.addHandler("animation-finish", moved);
   scope.listen(window, "hashchange", () => {
     const asked = new URLSearchParams(location.hash.split("?")[1] ?? "");
     layers = readLayers(asked, manifest.layers);
     panel.set(layers);
-    stack.show(layers);
     frame(viewer, readView(asked), manifest.preview.height / manifest.preview.width);
+    stack.show(layers);
+    sharpen();
   });
 
   if (manifest.warnings.length) say(`${manifest.warnings.length} notes about this drawing are below its layers.`);
@@ -90,6 +92,7 @@ function open(paper: HTMLElement, scope: Scope): OpenSeadragon.Viewer {
   }
   const viewer = OpenSeadragon({
     element: paper,
+    preserveViewport: true, // the address says where to look
     drawer: "canvas", // a WebGL context for each drawing would be one taken from the floor
     showNavigationControl: false,
     maxZoomPixelRatio: DEEPEST,

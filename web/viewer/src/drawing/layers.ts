@@ -58,3 +58,10 @@ export function isAsDrawn(state: LayerState, layers: readonly Layer[]): boolean 
   const drawn = asDrawn(layers).on;
   return state.solo === null && state.opacity.size === 0 && state.on.size === drawn.size && [...drawn].every((index) => state.on.has(index));
 }
+
+/** Left, top, width and height. */
+export type Box = [number, number, number, number];
+
+export function overlaps([left, top, width, height]: Box, [x, y, across, down]: Box): boolean {
+  return left < x + across && x < left + width && top < y + down && y < top + height;
+}

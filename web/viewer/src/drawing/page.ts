@@ -1,9 +1,10 @@
 // A drawing: wait for it if it is not there yet, then look at it.
 
 import { FINAL, read, type Manifest, type Progress, type Render } from "../api";
-import { h } from "../dom";
+import { h, say } from "../dom";
 import { follow } from "../events";
-import { failureSentence, progressWords, stateWord } from "../jobs/words";
+import { storyPage } from "../jobs/story";
+import { progressWords, stateWord } from "../jobs/words";
 import type { Page } from "../main";
 import type { Scope } from "../teardown";
 import { openDesk } from "./desk";
@@ -12,7 +13,10 @@ export const drawingPage: Page = async (main, route, scope) => {
   const render = await finished(main, await read<Render>(`/renders/${encodeURIComponent(route.name)}`, scope.signal), scope);
   if (scope.ended) return;
   document.title = `${render.filename} – Bulkhead`;
-  if (render.state !== "succeeded") return main.replaceChildren(story(render));
+  if (render.state !== "succeeded") {
+    const again = (): void => void Promise.resolve(drawingPage(main, route, scope)).catch((error: Error) => scope.ended || say(error.message));
+    return main.replaceChildren(storyPage(render, scope.signal, again));
+  }
   const manifest = await read<Manifest>(render.links.manifest!, scope.signal);
   if (!scope.ended) openDesk(main, { render, manifest }, render, route.query, scope);
 };
@@ -32,18 +36,4 @@ async function finished(main: HTMLElement, render: Render, scope: Scope): Promis
   });
   main.replaceChildren();
   return last;
-}
-
-/** Why there is nothing to see, attempt by attempt. */
-export function story(render: Render): HTMLElement {
-  const attempts = h("ol", { class: "story" });
-  for (const attempt of render.attempts) attempts.append(h("li", {}, attempt.story ?? `Attempt ${attempt.number}: ${attempt.outcome}.`));
-  return h(
-    "section",
-    { class: "failure" },
-    h("h1", {}, render.filename || render.id),
-    h("p", {}, h("span", { class: "badge" }, stateWord(render.state))),
-    h("p", {}, failureSentence(render) ?? ""),
-    render.attempts.length > 0 && attempts,
-  );
 }

@@ -1,36 +1,73 @@
-// Tiles on request: a preview is there in seconds, tiles take longer, so they are made for those who zoom in.
+// Tiles on request: a preview is there in seconds, tiles take longer, so those of a layer are made when it is looked at.
+//
+// Each set of tiles is a job like any other. Its key names drawing and layer, so all who look at them share one job, and a
+// page that is opened anew finds it.
 
-import { FINAL, read, renderAgain, type Manifest, type Progress, type Render } from "../api";
-import { follow } from "../events";
+import { ask, FINAL, Problem, read, renderAgain, type Manifest, type Progress, type Render, type Summary } from "../api";
+import { follow, pause } from "../events";
 import { failureSentence, progressWords } from "../jobs/words";
-import type { Outputs } from "./stack";
+import { type Outputs, type Subject } from "./stack";
 
-export type Wish = "tiles" | "layer_tiles";
+const AT_ONCE = 2; // sets of tiles that one page has under way: others wait for workers, too
+const LOOK_AGAIN = 1_000; // milliseconds; somebody else is asking for the same this very moment
 
 export class Sharpener {
-  readonly #asked = new Set<Wish>();
+  readonly #asked = new Set<Subject>();
+  #wanted: Subject[] = [];
+  #running = 0;
 
   constructor(
     private readonly render: Render,
     private readonly signal: AbortSignal,
     private readonly tell: (words: string) => void,
-    private readonly done: (outputs: Outputs) => void,
+    private readonly done: (subject: Subject, outputs: Outputs) => void,
   ) {}
 
-  /** Have tiles made, also of each layer if so wished; a wish is sent once. */
-  async want(wish: Wish): Promise<void> {
-    if (this.#asked.has(wish)) return;
-    this.#asked.add(wish);
+  /** Have tiles made of these, the first ones first, instead of what was wanted and has not begun. Each is asked for once. */
+  want(subjects: readonly Subject[]): void {
+    this.#wanted = subjects.filter((subject) => !this.#asked.has(subject));
+    this.#next();
+  }
+
+  #next(): void {
+    while (this.#running < AT_ONCE && this.#wanted.length) {
+      const subject = this.#wanted.shift()!;
+      this.#asked.add(subject);
+      this.#running++;
+      void this.#sharpen(subject).then((words) => {
+        this.#running--;
+        if (this.signal.aborted) return;
+        this.#next();
+        if (words || !this.#running) this.tell(words);
+      });
+    }
+  }
+
+  /** What there is to say at the end: why there are no tiles, or nothing. */
+  async #sharpen(subject: Subject): Promise<string> {
     try {
       this.tell("Sharper tiles are asked for …");
-      const asked = await renderAgain(this.render, { tiles: true, layer_tiles: wish === "layer_tiles" }, this.signal);
-      const render = await this.#end(asked.links.self!);
+      const render = await this.#end((await this.#ask(subject)).links.self!);
       const sentence = failureSentence(render);
-      if (sentence) return this.tell(`There are no sharper tiles: ${sentence}`);
-      this.done({ render, manifest: await read<Manifest>(render.links.manifest!, this.signal) });
-      this.tell("");
+      if (sentence) return `There are no sharper tiles: ${sentence}`;
+      this.done(subject, { render, manifest: await read<Manifest>(render.links.manifest!, this.signal) });
+      return "";
     } catch (error) {
-      if (!this.signal.aborted) this.tell(`There are no sharper tiles: ${(error as Error).message}`);
+      return `There are no sharper tiles: ${(error as Error).message}`;
+    }
+  }
+
+  async #ask(subject: Subject): Promise<Summary> {
+    for (;;) {
+      try {
+        const options = { tiles: true, layer_tiles: false, tile_layer: subject };
+        const job = await renderAgain(this.render, options, this.signal, `tiles:${this.render.id}:${subject}`);
+        if (job.state === "cancelled") await ask(`${job.links.self}/replay`, { method: "POST", signal: this.signal });
+        return job;
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== "request-in-progress") throw error;
+        await pause(LOOK_AGAIN, this.signal);
+      }
     }
   }
 

@@ -6,7 +6,7 @@ import { button, h, say } from "../dom";
 import { address } from "../router";
 import type { Scope } from "../teardown";
 import type { Measure } from "./measure";
-import type { Outputs } from "./stack";
+import { EVERYTHING, type Outputs } from "./stack";
 
 const STEP = 1.6; // how much closer one press of a button comes
 
@@ -59,7 +59,7 @@ function pages({ outputs, render, scope }: Desk): HTMLElement | null {
   for (const name of names) choice.append(h("option", { value: name, selected: name === now }, byLayout ? name : `Page ${name}`));
   choice.addEventListener("change", () => {
     const wanted: Render["options"] = byLayout ? { layout: choice.value } : { page: Number(choice.value) };
-    renderAgain(render, { ...wanted, tiles: false, layer_tiles: false }, scope.signal).then(
+    renderAgain(render, { ...wanted, tiles: false, layer_tiles: false, tile_layer: EVERYTHING }, scope.signal).then(
       (job) => (location.hash = address("drawing", job.id)),
       (error: Error) => say(error.message),
     );

@@ -8,16 +8,18 @@ import { address } from "../router";
 import type { Scope } from "../teardown";
 import { KINDS, LOOKS, type Kind } from "./kinds";
 import { MachinePanel } from "./panel";
-import { knownPlants, plantChoice, rememberPlant } from "./plants";
+import { heardPlants, homePlant, knownPlants, plantChoice, plantLinks, rememberPlant, type Plant } from "./plants";
 import { Readings, type Sensor } from "./readings";
 import { FloorScene } from "./scene";
 
 const CLICK = 4; // pixels that a finger may tremble
 
-export const floorPage: Page = (main, route, scope) => {
-  const plant = route.name || knownPlants()[0];
-  if (!plant) return main.replaceChildren(h("section", { class: "failure" }, h("h1", {}, "Which plant?"), plantChoice("", open)));
-  new Floor(main, plant, scope).open();
+export const floorPage: Page = async (main, route, scope) => {
+  const plants = await heardPlants(scope.signal);
+  if (scope.ended) return;
+  const plant = route.name || homePlant(plants, knownPlants());
+  if (plant) return new Floor(main, plant, plants, scope).open();
+  main.replaceChildren(h("section", { class: "failure" }, h("h1", {}, "Which plant?"), plantLinks(plants, ""), plantChoice("", open)));
 };
 
 const open = (plant: string): void => void (location.hash = address("floor", plant));
@@ -32,6 +34,7 @@ class Floor {
   constructor(
     main: HTMLElement,
     private readonly plant: string,
+    plants: readonly Plant[],
     private readonly scope: Scope,
   ) {
     const legend = h("ul", { class: "legend", "aria-label": "Machines by state" });
@@ -44,7 +47,7 @@ class Floor {
     }
     const view = h("div", { class: "floor-main" }, legend, this.#status);
     this.#panel = new MachinePanel(this.#readings, (place) => this.#choose(place));
-    const side = h("aside", { class: "side", "aria-label": "Machines" }, h("h1", {}, `Plant ${plant}`), plantChoice(plant, open), this.#panel.element);
+    const side = h("aside", { class: "side", "aria-label": "Machines" }, h("h1", {}, `Plant ${plant}`), plantLinks(plants, plant), plantChoice(plant, open), this.#panel.element);
     main.append(h("div", { class: "floor" }, view, side));
     this.#scene = new FloorScene(view, scope);
     this.#scene.canvas.setAttribute("aria-label", `Floor of plant ${plant}; the machines are listed beside it`);

@@ -98,7 +98,7 @@ class Jobs {
   }
 
   #query(): string {
-    const query = new URLSearchParams({ limit: String(PAGE) });
+    const query = new URLSearchParams({ limit: String(PAGE), parts: "false" });
     if (this.search) query.set("q", this.search);
     if (this.state) query.set("state", this.state);
     return `/renders?${query}`;

@@ -1,6 +1,6 @@
 // A job in words.
 
-import type { Progress, State, Summary } from "../api";
+import type { Attempt, Progress, State, Summary } from "../api";
 
 const STATES: Record<State, string> = {
   accepted: "waits to be let in",
@@ -27,6 +27,12 @@ export function failureSentence(job: Pick<Summary, "state" | "error">): string |
   if (job.error) return job.error.detail;
   if (job.state === "cancelled") return "It was cancelled. Drop the drawing again to render it.";
   return null;
+}
+
+/** How a try ended, in the words of `bulkhead dead show`. */
+export function attemptSentence(attempt: Pick<Attempt, "number" | "outcome" | "story">): string {
+  const said = attempt.story ?? attempt.outcome;
+  return said.startsWith("Attempt ") ? said : `Attempt ${attempt.number}: ${said}`;
 }
 
 export function bytesWords(bytes: number | null): string {

@@ -1,72 +1,49 @@
-// The operator's page: what waits, who works, and what died and why.
+// The operator's page: what waits, who works, what leaks or lags, and what died and why.
 
-import { ask, read, type Render, type RenderPage, type Summary } from "../api";
+import { ask, Problem, read, type Render, type RenderPage, type Summary } from "../api";
 import { button, h, say } from "../dom";
+import { attemptList } from "../jobs/story";
 import { stateWord } from "../jobs/words";
 import type { Page } from "../main";
 import { address } from "../router";
 import type { Scope } from "../teardown";
+import { absent, heartbeats, jobs, lanes, leaks, tickets, workers, type Heartbeats, type Leak, type Operations, type Tickets } from "./panels";
 
 const LOOK = 5_000; // milliseconds between two looks
+const LOOK_ASIDE = 30_000; // at what changes slowly
 const DEAD = 50; // dead jobs shown: more of them have one cause
-
-interface Worker {
-  name: string;
-  pid: number;
-  children: number[];
-  done: number;
-  uptime: number;
-}
-
-interface Operations {
-  jobs: Record<string, number>;
-  waiting: Record<string, number>;
-  workers: Worker[];
-}
 
 export const operatorPage: Page = async (main, _route, scope) => {
   const panels = h("div", { class: "panels" });
+  const aside = h("div", { class: "panels" });
   const dead = h("section", { class: "panel", "aria-label": "Dead jobs" });
-  main.append(h("h1", {}, "Operator"), panels, dead);
+  main.append(h("h1", {}, "Operator"), panels, aside, dead);
   const look = async (): Promise<void> => {
     const now = await read<Operations>("/operations", scope.signal);
-    panels.replaceChildren(lanes(now), jobs(now), workers(now));
+    panels.replaceChildren(workers(now), lanes(now), jobs(now));
   };
-  await Promise.all([look(), showDead(dead, scope)]);
-  scope.every(LOOK, () => document.hidden || look().catch((error: Error) => scope.ended || say(error.message)));
+  const lookAside = async (): Promise<void> => {
+    const parts = await Promise.all([
+      part<{ findings: Leak[] }>("Leak watch", "leaks", ({ findings }) => leaks(findings), scope),
+      part<Tickets>("Ticket keys", "tickets", (found) => tickets(found, Date.now() / 1000), scope),
+      part<Heartbeats>("Coalescer", "heartbeats", heartbeats, scope),
+    ]);
+    aside.replaceChildren(...parts);
+  };
+  await Promise.all([look(), lookAside(), showDead(dead, scope)]);
+  const again = (work: () => Promise<void>) => (): void => void (document.hidden || work().catch((error: Error) => scope.ended || say(error.message)));
+  scope.every(LOOK, again(look));
+  scope.every(LOOK_ASIDE, again(lookAside));
 };
 
-function lanes({ waiting }: Operations): HTMLElement {
-  const rows = Object.entries(waiting).map(([queue, count]) => [queue, count.toLocaleString("en")]);
-  return table("Lanes", ["Queue", "Waiting"], rows, "The broker does not answer: check BULKHEAD_BROKER_URL and the server.");
-}
-
-function jobs({ jobs: counts }: Operations): HTMLElement {
-  const rows = Object.entries(counts).map(([state, count]) => [state, count.toLocaleString("en")]);
-  return table("Jobs", ["State", "Jobs"], rows, "There are none.");
-}
-
-function workers({ workers: all }: Operations): HTMLElement {
-  const rows = all.map((each) => [each.name, `${each.pid} (${each.children.join(", ") || "no child"})`, duration(each.uptime), each.done.toLocaleString("en")]);
-  return table("Workers", ["Name", "Process (children)", "Up", "Done"], rows, "No worker answers. Start one: celery -A tasks worker -Q render");
-}
-
-export function duration(seconds: number): string {
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
-}
-
-function table(name: string, heads: string[], rows: string[][], none: string): HTMLElement {
-  const body = h("tbody", {});
-  const kind = (column: number): string | false => column > 0 && column === heads.length - 1 && "number";
-  for (const row of rows) body.append(h("tr", {}, ...row.map((cell, column) => h("td", { class: kind(column) || null }, cell))));
-  const head = h("tr", {}, ...heads.map((text, column) => h("th", { scope: "col", class: kind(column) || null }, text)));
-  return h(
-    "section",
-    { class: "panel", "aria-label": name, tabindex: 0 },
-    h("h2", {}, name),
-    rows.length ? h("table", {}, h("thead", {}, head), body) : h("p", { class: "note" }, none),
-  );
+/** A panel of its own data; where that part is not run, or does not answer, the server's sentence says so. */
+async function part<T>(name: string, path: string, panel: (found: T) => HTMLElement, scope: Scope): Promise<HTMLElement> {
+  try {
+    return panel(await read<T>(`/operations/${path}`, scope.signal));
+  } catch (error) {
+    if (error instanceof Problem && error.status !== 401) return absent(name, error.message);
+    throw error;
+  }
 }
 
 async function showDead(panel: HTMLElement, scope: Scope): Promise<void> {
@@ -77,18 +54,12 @@ async function showDead(panel: HTMLElement, scope: Scope): Promise<void> {
 
 /** A dead job: its sentence at once, its story attempt by attempt when it is opened. */
 function deadJob(job: Summary, scope: Scope, changed: () => void): HTMLElement {
-  const story = h("ol", { class: "story" });
+  const story = h("div", {});
   const details = h("details", {}, h("summary", {}, `${job.filename || job.id}: ${job.error?.detail ?? stateWord(job.state)}`), story);
   details.addEventListener("toggle", () => {
     if (details.open && !story.hasChildNodes()) void tell();
   });
-  const tell = async (): Promise<void> => {
-    const render = await read<Render>(`/renders/${job.id}`, scope.signal);
-    for (const attempt of render.attempts) {
-      const began = new Date(attempt.started_at).toLocaleString();
-      story.append(h("li", {}, `${began}: ${attempt.story ?? attempt.outcome}`));
-    }
-  };
+  const tell = async (): Promise<void> => story.replaceChildren(attemptList(await read<Render>(`/renders/${job.id}`, scope.signal)));
   const act = async (method: string, path: string, done: string): Promise<void> => {
     try {
       await ask(path, { method, signal: scope.signal });
