@@ -33,6 +33,7 @@ SCRIPTS = {
     "wp-admin/index.php": "<?php echo 'administration';",
     "wp-login.php": '<?php setcookie("wordpress_logged_in", $_GET["session"], 0, "/"); echo "welcome";',
     "work.php": '<?php usleep(1000 * (int) $_GET["ms"]); echo gethostname();',
+    "made.php": '<?php header("Location: /it"); http_response_code((int) $_GET["status"]);',
     "upload.php": "<?php echo strlen(file_get_contents('php://input'));",
     "wp-content/uploads/evil.php": "<?php echo 'run';",
     "wp-content/style.css": "body { color: navy }",

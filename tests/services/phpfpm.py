@@ -1,7 +1,9 @@
 """PHP-FPM with the pool of edge/php-fpm.d, on a port of its own, and the small server for files beside its scripts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from embedded.files import write_private
 from embedded.ports import LOOPBACK, is_listening
 from embedded.process import Program, find_program
 
@@ -9,16 +11,22 @@ EDGE = Path(__file__).resolve().parents[2] / "edge"
 INSTEAD = "leave the tests of the edge out"
 
 
-def fpm_program(name: str, port: int, children: int, home: Path) -> Program:
-    """PHP-FPM with `children` children that listens on `port`. Raises NotInstalled."""
+def fpm_program(name: str, port: int, children: int, home: Path, pool: Mapping[str, str] | None = None) -> Program:
+    """PHP-FPM with `children` children that listens on `port`. Raises NotInstalled.
+
+    `pool` has more lines of the pool's configuration: with them, Debian's php.ini and its modules are loaded, too.
+    """
     configuration = home / f"{name}.conf"
-    configuration.write_text(
+    more = "".join(f'{key} = "{value}"\n' for key, value in (pool or {}).items())
+    write_private(
+        configuration,
         f"[global]\nerror_log = /dev/stderr\ndaemonize = no\ninclude = {EDGE}/php-fpm.d/bulkhead.conf\n"
-        f"[bulkhead]\nlisten = {LOOPBACK}:{port}\npm.max_children = {children}\n"
+        f"[bulkhead]\nlisten = {LOOPBACK}:{port}\npm.max_children = {children}\n{more}",
     )
+    plain = () if pool else ("--no-php-ini",)
     return Program(
         name,
-        (find_php_fpm(INSTEAD), "--no-php-ini", "--fpm-config", str(configuration), "--allow-to-run-as-root"),
+        (find_php_fpm(INSTEAD), *plain, "--fpm-config", str(configuration), "--allow-to-run-as-root"),
         ready=lambda: is_listening(port),
     )
 

@@ -63,7 +63,10 @@ class Platform:
 
     def start(self, program: Program) -> Process:
         """Start any program of the test's own; it is ended with the platform."""
-        process = Process(program, self.directory / "log")
+        return self.adopt(Process(program, self.directory / "log"))
+
+    def adopt(self, process: Process) -> Process:
+        """Start a process that was made elsewhere; it is ended with the platform."""
         process.start()
         self._processes.append(process)
         process.wait_ready()
