@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tasks.values import JSON_EXAMPLES, KAFKA, MIN_TOKEN, Pause, Tenant, is_secret, read_json
+from tasks.values import FRAME, JSON_EXAMPLES, KAFKA, MIN_TOKEN, Pause, Tenant, is_secret, read_json
 
 VAR = Path("var")
 ENVIRONMENT_FILE = "bulkhead.env"
@@ -111,6 +111,12 @@ class Settings(BaseSettings):
         le=30 * 86_400,
         description="Seconds for which links to outputs open without a token, and up to twice as long. They are signed "
         "where BULKHEAD_TOKENS and BULKHEAD_SECRET are set. 0: they are not, and every output needs the token.",
+    )
+    viewer_frames: str = Field(
+        "'none'",
+        pattern=rf"^('none'|{FRAME}( {FRAME})*)$",
+        description="Whose pages may show the viewer at `/viewer/` inside them: `'self'`, `https://portal.example.com` "
+        "or several, separated by a space.",
     )
 
     # HTTP

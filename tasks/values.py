@@ -10,6 +10,9 @@ from pydantic import Field, StringConstraints
 # The topic is part of a column of 63 characters.
 KAFKA = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
 
+# One of those who may frame a page, as Content-Security-Policy names them. No other of its sources, and no end of it.
+FRAME = r"('self'|https?://[A-Za-z0-9.*-]+(:[0-9]{1,5})?)"
+
 Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 # Seconds, a week at most: whose receiver is down for longer asks for itself.

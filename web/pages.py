@@ -1,5 +1,7 @@
 """The viewer: one page at `/`, and its assets, whose names change with what is in them.
 
+The same at `/viewer/`, where a site of somebody else has the front page, and may show the viewer inside its own pages.
+
 `setup/viewer.sh` builds it from `web/viewer`. Without it everything else works.
 """
 
@@ -17,13 +19,14 @@ from fastapi import APIRouter, Path, Request, Response
 
 from web.outputs import matches
 from web.problems import Problem
+from web.services import House
 
 BUILT = File(__file__).with_name("viewer") / "dist"
 INDEX = "index.html"
 KEPT = 64  # files, some of them of the version before
 COMPRESSIBLE = (".js", ".css", ".html", ".svg")
 
-# Scripts and styles are files of ours, and nothing else is; nobody may show the page inside another one.
+# Scripts and styles are files of ours, and nothing else is; who may show the page inside another one is said beside it.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -33,11 +36,10 @@ POLICY = "; ".join(
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
-        "frame-ancestors 'none'",
     )
 )
+NOBODY = "'none'"
 GUARDED = {
-    "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
@@ -61,15 +63,29 @@ class Asset:
 @router.head("/")
 async def index(request: Request) -> Response:
     """The page. It is asked for anew each time, and names the assets of its version."""
+    return page(request, NOBODY)
+
+
+@router.get("/viewer/")
+@router.head("/viewer/")
+async def framed(request: Request, house: House) -> Response:
+    """The page, which others may frame if the settings say so."""
+    return page(request, house.settings.viewer_frames)
+
+
+def page(request: Request, frames: str) -> Response:
+    """The page; `frames` are those who may show it inside their own, as in Content-Security-Policy."""
     asset = load(INDEX)
     if asset is None:
         detail = "The viewer is not built: run `make viewer` and reload. For programs everything is there: /docs."
         raise Problem(404, "viewer-not-built", detail)
-    return answer(request, asset, "no-cache")
+    return answer(request, asset, "no-cache", frames)
 
 
 @router.get("/assets/{name}")
 @router.head("/assets/{name}")
+@router.get("/viewer/assets/{name}")
+@router.head("/viewer/assets/{name}")
 async def asset(
     request: Request, name: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$", max_length=100)]
 ) -> Response:
@@ -80,8 +96,9 @@ async def asset(
     return answer(request, found, FOR_EVER)
 
 
-def answer(request: Request, asset: Asset, caching: str) -> Response:
+def answer(request: Request, asset: Asset, caching: str, frames: str = NOBODY) -> Response:
     headers = {**GUARDED, "cache-control": caching, "etag": asset.etag, "vary": "accept-encoding"}
+    headers["content-security-policy"] = f"{POLICY}; frame-ancestors {frames}"
     if matches(asset.etag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     body = asset.body

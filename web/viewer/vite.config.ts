@@ -1,6 +1,7 @@
 import { defineConfig } from "vite";
 
 export default defineConfig({
+  base: "./", // the page is served at / and at /viewer/
   build: {
     target: "es2022",
     assetsInlineLimit: 0, // the Content-Security-Policy takes no data: URL

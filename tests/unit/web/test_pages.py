@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from tasks.settings import Settings
 from tests.unit.web.support import TestClient
 from web import pages
+from web.app import create_app
+from web.services import Services
 
 
 @pytest.fixture
@@ -33,6 +38,26 @@ def test_given_a_built_viewer_when_opened_then_nothing_inline_or_foreign_may_run
     assert "unsafe" not in policy
     assert client.get("/", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
     assert client.head("/").status_code == 200
+
+
+@pytest.mark.usefixtures("built")
+def test_given_sites_that_may_frame_the_viewer_then_at_its_own_address_alone(house: Services) -> None:
+    frames = "'self' https://portal.example.com:8443"
+    framed = replace(house, settings=house.settings.model_copy(update={"viewer_frames": frames}))
+    with TestClient(create_app(services=framed)) as client:
+        page = client.get("/viewer/")
+        assert (page.status_code, page.text) == (200, "<!doctype html>")
+        assert page.headers["content-security-policy"].endswith(f"; frame-ancestors {frames}")
+        assert client.get("/").headers["content-security-policy"].endswith("; frame-ancestors 'none'")
+        assert client.get("/viewer/assets/index-C0ffee.js").status_code == 200
+    with TestClient(create_app(services=house)) as client:
+        assert client.get("/viewer/").headers["content-security-policy"].endswith("; frame-ancestors 'none'")
+
+
+@pytest.mark.parametrize("frames", ["*", "'self'; script-src *", "https://a.example 'none'", "'self'\nset-cookie: x"])
+def test_given_frames_that_are_no_sites_then_the_setting_is_refused(frames: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(viewer_frames=frames)
 
 
 @pytest.mark.usefixtures("built")

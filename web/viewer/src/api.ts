@@ -31,6 +31,7 @@ export interface Attempt {
 }
 
 export interface Render extends Summary {
+  /** Key of the drawing in the store; empty where a signed link is all there is, and nothing can be asked for. */
   source: string;
   options: Record<string, string | number | boolean>;
   progress: Progress;

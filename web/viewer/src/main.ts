@@ -61,6 +61,7 @@ document.querySelector(".skip")!.addEventListener("click", (event) => {
   event.preventDefault(); // the address after # is a page's
   main.focus();
 });
+document.body.classList.toggle("framed", window.parent !== window);
 installTheme(document.getElementById("theme") as HTMLButtonElement);
 watchCanvases(document.body);
 void show(parse(location.hash));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Manifest } from "../src/api";
+import { outputUrl, type Manifest } from "../src/api";
+import { keptQuery, signedRender } from "../src/drawing/signed";
 import { distance, lengthWords, scaleOf } from "../src/drawing/units";
 import { EventParser } from "../src/events";
 import { Grid } from "../src/floor/grid";
@@ -10,6 +11,27 @@ import { sparkline } from "../src/floor/sparkline";
 import { attemptSentence, bytesWords, failureSentence, progressWords } from "../src/jobs/words";
 import { duration, fenceWords } from "../src/operator/panels";
 import { address, parse, samePage } from "../src/router";
+
+describe("signed links", () => {
+  const link = "#/drawing/0b0f?name=S%C3%BCd%201.dxf&until=1764070000&signature=c0ffee&v=0,0,1";
+
+  it("given one, when opened, then outputs are asked for by its signature and nothing else can be asked for", () => {
+    const render = signedRender(parse(link))!;
+    expect([render.filename, render.source]).toEqual(["Süd 1.dxf", ""]);
+    expect(render.links.manifest).toBe("/renders/0b0f/manifest.json?until=1764070000&signature=c0ffee");
+    expect(outputUrl(render, "layers/001.webp")).toBe("/renders/0b0f/layers/001.webp?until=1764070000&signature=c0ffee");
+  });
+
+  it("given one, when what is shown changes, then the signature stays in the address", () => {
+    expect(parse(`#/drawing/0b0f?${keptQuery(parse(link).query)}`).query.get("name")).toBe("Süd 1.dxf");
+    expect(keptQuery(parse(link).query)).toBe("name=S%C3%BCd+1.dxf&until=1764070000&signature=c0ffee");
+  });
+
+  it("given an address without one, then it is no signed link", () => {
+    expect(signedRender(parse("#/drawing/0b0f?until=1764070000"))).toBeNull();
+    expect(keptQuery(parse("#/drawing/0b0f?v=0,0,1").query)).toBe("");
+  });
+});
 
 describe("addresses", () => {
   it("given a page, when its address is parsed, then it is the same page", () => {

@@ -10,6 +10,7 @@ import { Measure } from "./measure";
 import { LayerPanel } from "./panel";
 import { readLayers, readView, write, type View } from "./permalink";
 import { Sharpener } from "./sharpen";
+import { keptQuery } from "./signed";
 import { Stack, type Outputs } from "./stack";
 import { toolbar } from "./tools";
 import { scaleOf } from "./units";
@@ -42,7 +43,8 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
   const sharpener = new Sharpener(render, scope.signal, tell, (subject, sharper) => stack.sharpen(subject, sharper, layers));
   const measure = new Measure(viewer, scaleOf(manifest), scope);
 
-  const link = (): string => address("drawing", render.id, write(viewOf(viewer), layers, manifest.layers));
+  const kept = keptQuery(query);
+  const link = (): string => address("drawing", render.id, [kept, write(viewOf(viewer), layers, manifest.layers)].filter(Boolean).join("&"));
   const remember = (): void => history.replaceState(null, "", link());
   let writing = 0;
   const moved = (): void => {
@@ -52,6 +54,7 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
     sharpen();
   };
   const sharpen = (): void => {
+    if (!render.source) return;
     const closer = viewer.viewport.getZoom(true) * viewer.viewport.getContainerSize().x;
     if (closer > LOOK_CLOSER * manifest.preview.width) sharpener.want(stack.blurred(layers));
   };

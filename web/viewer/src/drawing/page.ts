@@ -8,16 +8,18 @@ import { progressWords, stateWord } from "../jobs/words";
 import type { Page } from "../main";
 import type { Scope } from "../teardown";
 import { openDesk } from "./desk";
+import { readManifest, signedRender } from "./signed";
 
 export const drawingPage: Page = async (main, route, scope) => {
-  const render = await finished(main, await read<Render>(`/renders/${encodeURIComponent(route.name)}`, scope.signal), scope);
+  const signed = signedRender(route);
+  const render = signed ?? (await finished(main, await read<Render>(`/renders/${encodeURIComponent(route.name)}`, scope.signal), scope));
   if (scope.ended) return;
   document.title = `${render.filename} – Bulkhead`;
   if (render.state !== "succeeded") {
     const again = (): void => void Promise.resolve(drawingPage(main, route, scope)).catch((error: Error) => scope.ended || say(error.message));
     return main.replaceChildren(storyPage(render, scope.signal, again));
   }
-  const manifest = await read<Manifest>(render.links.manifest!, scope.signal);
+  const manifest = await (signed ? readManifest(signed, scope.signal) : read<Manifest>(render.links.manifest!, scope.signal));
   if (!scope.ended) openDesk(main, { render, manifest }, render, route.query, scope);
 };
 

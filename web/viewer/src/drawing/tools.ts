@@ -41,7 +41,7 @@ export function toolbar(desk: Desk): HTMLElement {
     button("All", () => viewer.viewport.goHome(), { title: "Show all (0)" }),
     measuring,
     pages(desk),
-    button("Link", () => void copy(desk.link()), { title: "Copy a link to this view" }),
+    desk.render.source && button("Link", () => void copy(desk.link()), { title: "Copy a link to this view" }),
     downloads(desk),
     button("Print", () => print()),
   );
@@ -51,7 +51,7 @@ export function toolbar(desk: Desk): HTMLElement {
 function pages({ outputs, render, scope }: Desk): HTMLElement | null {
   const { source, options } = outputs.manifest;
   const layouts = source.layouts ?? [];
-  if (source.pages < 2 && layouts.length < 2) return null;
+  if (!render.source || (source.pages < 2 && layouts.length < 2)) return null;
   const byLayout = layouts.length > 1;
   const names = byLayout ? layouts : Array.from({ length: source.pages }, (_, number) => String(number + 1));
   const now = byLayout ? String(options.layout || layouts[0]) : String(options.page);
