@@ -1,4 +1,4 @@
-"""The PHP bridge keeps to the contract: its own tests, and the vectors that they are held against."""
+"""The PHP bridge keeps to the contract: its own tests, its plugin's, and the vectors that they are held against."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from embedded.process import NotInstalled, find_program
 from tests.conftest import without
 from tests.contract.vectors import FOLDER, files
 
-BRIDGE = Path(__file__).resolve().parents[2] / "bridge/php"
+PARTS = [Path(__file__).resolve().parents[2] / "bridge" / name for name in ("php", "wordpress")]
 
 
 @pytest.fixture
@@ -21,8 +21,9 @@ def phpunit() -> str:
         without(error)
 
 
-def test_given_the_bridge_then_its_own_tests_pass(phpunit: str) -> None:
-    done = subprocess.run([phpunit, "--no-interaction"], cwd=BRIDGE, capture_output=True, text=True, timeout=100)
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_given_the_bridge_then_its_own_tests_pass(phpunit: str, part: Path) -> None:
+    done = subprocess.run([phpunit, "--no-interaction"], cwd=part, capture_output=True, text=True, timeout=100)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -44,6 +45,6 @@ def test_given_every_file_of_the_bridge_then_php_can_read_it() -> None:
     php = shutil.which("php")
     if php is None:
         without(NotInstalled("php", "php-cli", "leave the tests of the PHP bridge out"))
-    for path in sorted(BRIDGE.rglob("*.php")):
+    for path in sorted(path for part in PARTS for path in part.rglob("*.php")):
         done = subprocess.run([php, "-l", str(path)], capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stdout
