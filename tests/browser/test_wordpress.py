@@ -138,6 +138,38 @@ def test_given_a_fresh_site_when_a_drawing_is_uploaded_by_the_admin_page_then_it
     assert complaints(wordpress) == []
 
 
+def test_given_a_drawing_that_waits_then_its_page_shows_how_far_it_is_then_the_picture_and_deleting_takes_all_away(
+    wordpress: WordPress, known: As, uploaded: int, floorplan: Path
+) -> None:
+    worker = wordpress.front.platform.process("render1")
+    with known("ann") as context:
+        page = context.new_page()
+        os.killpg(worker.pid, signal.SIGSTOP)
+        try:
+            drawing = int(send(context, "Süd 2.dxf", floorplan.read_bytes()).text())
+            page.goto(f"/wp-admin/post.php?post={drawing}&action=edit")
+            expect(page.locator("progress")).to_be_visible()
+            expect(page.locator(".bulkhead-words")).to_have_text("queued")
+        finally:
+            os.killpg(worker.pid, signal.SIGCONT)
+        expect(page.locator(".wp_attachment_image img")).to_be_visible(timeout=30_000)
+        expect(page.locator("progress")).to_have_count(0)
+    assert len(kept(wordpress)) == 2
+    wordpress.run(f"return wp_delete_attachment({drawing}, true)->ID;")
+    assert kept(wordpress) == [job_of(wordpress, uploaded)]
+
+
+def test_given_a_drawing_that_cannot_be_drawn_then_its_page_says_why(wordpress: WordPress, known: As) -> None:
+    with known("ann") as context:
+        drawing = int(send(context, "torn.pdf", b"%PDF-1.7 and nothing more").text())
+        page = context.new_page()
+        page.goto(f"/wp-admin/post.php?post={drawing}&action=edit")
+        expect(page.locator(".bulkhead-words")).to_contain_text("PDF", timeout=30_000)
+        page.goto(f"/wp-admin/admin-ajax.php?action=bulkhead_view&drawing={drawing}")
+        expect(page.locator("p")).to_contain_text("PDF")
+    wordpress.run(f"return wp_delete_attachment({drawing}, true)->ID;")
+
+
 @pytest.mark.parametrize("user", ["sue", "ben", None])
 def test_given_a_person_without_the_right_then_file_preview_view_and_status_are_refused(
     wordpress: WordPress, known: As, uploaded: int, user: str | None

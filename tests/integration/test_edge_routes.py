@@ -154,7 +154,7 @@ def test_given_administration_without_its_slash_then_the_browser_is_sent_there(n
     assert (answer.status, answer.headers["location"]) == (301, "/wp-admin/")
 
 
-@pytest.mark.parametrize("status", [201, 202, 302, 307])
+@pytest.mark.parametrize("status", [201, 202, 301, 302, 303, 307, 308])
 def test_given_a_script_that_names_a_location_then_its_status_is_passed_on(node: Node, status: int) -> None:
     answer = get(node, f"/made.php?status={status}")
     assert (answer.status, answer.headers["location"]) == (status, "/it")

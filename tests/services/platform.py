@@ -72,6 +72,10 @@ class Platform:
         process.wait_ready()
         return process
 
+    def process(self, name: str) -> Process:
+        """A process by its program's name."""
+        return next(process for process in self._processes if process.name == name)
+
     def stop(self) -> None:
         """Stop everything, last started first."""
         while self._processes:
