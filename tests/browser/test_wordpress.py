@@ -170,6 +170,27 @@ def test_given_a_drawing_that_cannot_be_drawn_then_its_page_says_why(wordpress: 
     wordpress.run(f"return wp_delete_attachment({drawing}, true)->ID;")
 
 
+def test_given_a_drawing_sent_by_rest_then_it_is_created_and_no_file_of_it_is_public(
+    wordpress: WordPress, known: As, uploaded: int
+) -> None:
+    with known("ann") as context:
+        answer = context.request.post(
+            "/?rest_route=/wp/v2/media",
+            data=b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9z"/></svg>',
+            headers={
+                "content-disposition": 'attachment; filename="mark.svg"',
+                "content-type": "image/svg+xml",
+                "x-wp-nonce": context.request.get("/wp-admin/admin-ajax.php?action=rest-nonce").text(),
+            },
+        )
+        drawing = answer.json()
+        assert answer.status == 201
+        assert answer.headers["location"].endswith(f"/wp/v2/media/{drawing['id']}")
+        assert drawing["source_url"].endswith(f"admin-ajax.php?action=bulkhead_view&drawing={drawing['id']}")
+    assert kept(wordpress) == sorted([job_of(wordpress, uploaded), job_of(wordpress, drawing["id"])])
+    wordpress.run(f"return wp_delete_attachment({drawing['id']}, true)->ID;")
+
+
 @pytest.mark.parametrize("user", ["sue", "ben", None])
 def test_given_a_person_without_the_right_then_file_preview_view_and_status_are_refused(
     wordpress: WordPress, known: As, uploaded: int, user: str | None

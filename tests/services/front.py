@@ -85,7 +85,7 @@ def fronted(broker_url: str, lay: Callable[[Front], None], **settings: str) -> I
         yield front
     finally:
         if front is not None:
-            front.platform.stop()
+            front.platform.kill()
         shutil.rmtree(home, ignore_errors=True)
 
 
