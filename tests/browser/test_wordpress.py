@@ -200,8 +200,11 @@ def test_given_a_person_without_the_right_then_file_preview_view_and_status_are_
             address = f"/wp-admin/admin-ajax.php?action=bulkhead_{action}&drawing={uploaded}"
             assert context.request.get(address, max_redirects=0).status == 403, action
             assert context.request.get(f"{address}&post=1", max_redirects=0).status == 403, action
-        status = context.request.get(f"/?rest_route=/bulkhead/v1/drawings/{uploaded}")
-        assert status.status in (401, 403)
+        for route in (f"bulkhead/v1/drawings/{uploaded}", f"wp/v2/media/{uploaded}"):
+            assert context.request.get(f"/?rest_route=/{route}").status in (401, 403), route
+        listed = context.request.get("/?rest_route=/wp/v2/media")
+        assert (listed.status, listed.json()) == (200, [])
+        assert context.request.get(f"/?attachment_id={uploaded}").status == 404
         assert (
             context.request.get(f"/wp-content/uploads/bulkhead/{job_of(wordpress, uploaded)}/floorplan.dxf").status
             == 404

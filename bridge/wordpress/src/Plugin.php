@@ -21,6 +21,7 @@ final class Plugin
         (new Upload($platform, $configuration))->register();
         (new Media($platform, $this->file))->register();
         (new Endpoints($platform))->register();
+        (new Privacy())->register();
         (new Embed($this->file))->register();
         (new SettingsPage($platform, $configuration))->register();
     }
