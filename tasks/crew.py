@@ -43,14 +43,14 @@ def crew(app: Celery, seconds: float) -> list[Worker]:
 
 def _worker(name: str, answer: Mapping[str, Any]) -> Worker:
     pool = answer.get("pool") or {}
-    left = pool.get("children") or {}
+    fence, left = pool.get("fence") or {}, pool.get("children") or {}
     return Worker(
         name=name,
         pid=int(answer.get("pid", 0)),
         children=[int(pid) for pid in pool.get("processes") or []],
         done=sum(map(int, (answer.get("total") or {}).values())),
         uptime=float(answer.get("uptime", 0)),
-        fence=Fence(**(pool.get("fence") or {})),
+        fence=Fence(fence.get("current"), fence.get("peak"), fence.get("limit")),
         recycled=int(left.get("recycled", 0)),
         died=int(left.get("died", 0)),
     )
