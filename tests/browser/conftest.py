@@ -32,9 +32,9 @@ USUAL = ("GPU stall due to ReadPixels", "Failed to load resource", "loaded befor
 Shot = Callable[[Page, str], None]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window."""
+    """Chromium without a window, for the tests of one file: Playwright's event loop must not run in those of others."""
     instead = "leave these tests to others"
     if not Path(CHROMIUM).exists():
         without(NotInstalled("Chromium", "chromium", instead))
@@ -52,6 +52,7 @@ def site(session_broker: Broker, redis_url: str, tmp_path_factory: pytest.TempPa
 
     They end with these tests: the broker is that of others, too, and such workers would take their jobs.
     """
+    session_broker.forget()
     platform = Platform(tmp_path_factory.mktemp("viewer") / "platform", session_broker.url)
     try:
         platform.start_worker(child_niceness="0")  # nothing waits behind these renders but the tests
