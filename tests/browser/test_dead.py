@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -73,6 +74,19 @@ def test_given_a_dead_job_when_its_page_is_opened_then_it_says_what_the_ledger_s
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("region", name="Drawing crash.svg")).to_be_visible(timeout=60_000)
     shot(page, "mended")
+    assert_seen_whole(page)
     done = sent.find(job)
     assert (done.state, done.error, done.attempt) == (State.SUCCEEDED, None, 4)
     assert job not in {letter.id for letter in sent.letters.peek()}
+
+
+def assert_seen_whole(page: Page) -> None:
+    """A square drawing that was just opened lies in the window from edge to edge."""
+    page.get_by_role("button", name="As drawn").click()  # writes the view into the address: left, top and width
+    page.wait_for_url("**v=*")
+    left, top, width = map(float, parse_qs(page.url.split("?")[1])["v"][0].split(","))
+    room = page.locator("#paper").bounding_box()
+    assert room
+    assert left <= 0
+    assert top <= 0
+    assert min(left + width, top + width * room["height"] / room["width"]) >= 1

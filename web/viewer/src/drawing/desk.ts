@@ -68,7 +68,7 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
 
   paper.before(toolbar({ viewer, measure, outputs, render, link, scope }));
   side.append(panel.element, notes(outputs) ?? "");
-  viewer.forceResize();
+  viewer.viewport.resize(new OpenSeadragon.Point(paper.clientWidth, paper.clientHeight), false); // the tools took room
   frame(viewer, readView(query), manifest.preview.height / manifest.preview.width);
   stack.show(layers);
   sharpen();
