@@ -71,7 +71,12 @@ def floorplan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def drawing(site: Platform, floorplan: Path) -> str:
     """Id of a finished render."""
-    with floorplan.open("rb") as file:
+    return rendered(site, floorplan)
+
+
+def rendered(site: Platform, path: Path) -> str:
+    """Have a drawing rendered; answers its job's id."""
+    with path.open("rb") as file:
         answer = httpx.post(
             f"{site.url}/renders", files={"blueprint": file}, headers={"prefer": "wait=60"}, timeout=90
         ).json()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tasks.ledger import Job, Ledger, open_ledger
-from tests.browser.conftest import Shot, settled
+from tests.browser.conftest import Shot, rendered, settled
 from tests.browser.sixty import LAYERS, save_sixty
 from tests.services.platform import Platform
 
@@ -35,13 +35,7 @@ def ledger(site: Platform) -> Iterator[Ledger]:
 @pytest.fixture(scope="module")
 def sixty(site: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Id of a finished render."""
-    path = save_sixty(tmp_path_factory.mktemp("drawings") / "sixty.dxf")
-    with path.open("rb") as file:
-        answer = httpx.post(
-            f"{site.url}/renders", files={"blueprint": file}, headers={"prefer": "wait=60"}, timeout=90
-        ).json()
-    assert answer["state"] == "succeeded", answer
-    return str(answer["id"])
+    return rendered(site, save_sixty(tmp_path_factory.mktemp("drawings") / "sixty.dxf"))
 
 
 @pytest.fixture
