@@ -51,7 +51,7 @@ class Operations(BaseModel):
 async def operations(house: House, tenant: Tenant) -> Operations:  # noqa: ARG001 - a token of any tenant opens it
     """Lanes, jobs by state, and the workers that answered within a second, some seconds ago at most."""
     depths = await waiting(house)
-    found = await house.roll.workers(house.run) if depths else []
+    found = await house.roll.workers(house.look) if depths else []
     views = [WorkerView.model_validate(asdict(each)) for each in found]
     return Operations(jobs=await jobs_by_state(house), waiting=dict(depths), workers=views)
 
