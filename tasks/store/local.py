@@ -187,10 +187,14 @@ class LocalStore:
 
 def descend(directory: int, part: str, *, make: bool) -> int:
     """Open a directory inside an open one; made durably first if need be."""
-    if make:
-        with suppress(FileExistsError):
-            os.mkdir(part, dir_fd=directory)
-            os.fsync(directory)
+    try:
+        return os.open(part, DIRECTORY, dir_fd=directory)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(part, dir_fd=directory)
+        os.fsync(directory)
     return os.open(part, DIRECTORY, dir_fd=directory)
 
 
