@@ -7,6 +7,7 @@ standard input; the last line is what it saw as JSON.
 
 import asyncio
 import json
+import random
 import resource
 import sys
 import time
@@ -45,18 +46,24 @@ class Audience:
             self.open -= 1
             writer.close()
 
-    async def view(self, job: str, phase: float) -> None:
-        """Ask for one output a second over a kept connection."""
-        await asyncio.sleep(phase)
-        reader, writer = await self._ask(f"/renders/{job}/manifest.json", keep=True)
+    async def view(self, job: str) -> None:
+        """Ask for one output a second over a kept connection, at moments of this viewer's own.
+
+        They are kept whatever an answer takes: who asked a second after the last answer would, after one slow moment of
+        the server, ask together with all others that waited for it, and so for ever.
+        """
+        clock = asyncio.get_running_loop().time
+        due = clock() + random.random()
+        reader, writer = await asyncio.open_connection(self.host, self.port)
         for number in range(1_000_000):
+            await asyncio.sleep(due - clock())
+            due += 1
+            writer.write(self._request(f"/renders/{job}/{OUTPUTS[number % len(OUTPUTS)]}", keep=True))
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
             self.answers += 1
             if (status := head[9:12].decode()) != "200":
                 self.faults.append(status)
-            await asyncio.sleep(1)
-            writer.write(self._request(f"/renders/{job}/{OUTPUTS[number % len(OUTPUTS)]}", keep=True))
 
     async def _ask(self, path: str, *, keep: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection(self.host, self.port)
@@ -73,7 +80,7 @@ async def main(url: str, viewers: int) -> None:
     jobs, drawing = json.loads(sys.stdin.readline()), json.loads(sys.stdin.readline())
     audience = Audience(url)
     tasks = [asyncio.create_task(audience.listen(job)) for job in jobs]
-    tasks += [asyncio.create_task(audience.view(drawing, number / viewers)) for number in range(viewers)]
+    tasks += [asyncio.create_task(audience.view(drawing)) for _ in range(viewers)]
     for _job in jobs:
         await audience.settled.acquire()
     began, used = time.monotonic(), time.process_time()

@@ -3,10 +3,10 @@
     python -m benchmarks.web [--streams 500] [--viewers 100] [--rounds 5]
 
 Each round measures the intake twice under the same steady load, by itself and beside an audience: event streams, each
-of a job of its own that waits, and viewers who each ask for one output of a finished drawing a second. Who is measured
-first takes turns. The last line is one JSON object: `p99_ratio` (with the audience over without, median of the rounds),
-the medians of both, `rejected` (answers other than 202, by status), and the share of a core that each client took, for
-they share the machine with the server.
+of a job of its own that waits, and viewers who each ask for one output of a finished drawing a second, at moments of
+their own. Who is measured first takes turns. The last line is one JSON object: `p99_ratio` (with the audience over
+without, median of the rounds), the medians of both, `rejected` (answers other than 202, by status), and the share of a
+core that each client took, for they share the machine with the server.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=500, help="open event streams (500)")
     parser.add_argument("--viewers", type=int, default=100, help="viewers, each with one request a second (100)")
     parser.add_argument("--rate", type=float, default=30, help="drawings of 1 MB a second (30)")
-    parser.add_argument("--seconds", type=float, default=15, help="length of a load (15)")
+    parser.add_argument("--seconds", type=float, default=30, help="length of a load (30)")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of loads (5)")
     asked = parser.parse_args()
     alone: list[dict[str, Any]] = []
