@@ -54,11 +54,12 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             yield
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
-    modules = (renders, events, outputs, heartbeats, sensors, operations, oversight, health, pages)
-    routers = [module.router for module in modules]
+    routers = [module.router for module in (renders, events, heartbeats, sensors, operations, oversight, health, pages)]
+    routes = outputs.routes()
+    app.router.routes += routes  # before all others, for nothing else is asked for so often
     for router in routers:
         app.include_router(router)
-    problems.install(app, [route for router in routers for route in router.routes])
+    problems.install(app, [*routes, *(route for router in routers for route in router.routes)])
     app.add_middleware(MeasuredRequests)
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app
@@ -76,5 +77,6 @@ def described(app: FastAPI) -> dict[str, Any]:
             schemas.update(own.pop("$defs"))
             schemas[model.__name__] = own
         schemas.update(heartbeats.schemas())
+        schema["paths"] = dict(sorted((schema["paths"] | outputs.described()).items()))
         app.openapi_schema = schema
     return app.openapi_schema

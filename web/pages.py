@@ -17,7 +17,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from web.outputs import matches
+from web.downloads import matches
 from web.problems import Problem
 from web.services import House
 

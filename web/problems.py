@@ -120,7 +120,7 @@ def of_routing(error: HTTPException) -> Problem:
             return Problem(404, "not-found", detail)
         case 405:
             detail = "This address does not take that method; the Allow header names those it takes."
-            return Problem(405, "method-not-allowed", detail, headers=error.headers)
+            return Problem(405, "method-not-allowed", detail)
         case status:
             return Problem(status, "http-error", str(error.detail), headers=error.headers)
 

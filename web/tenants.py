@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ def tenant_of(token: str, tokens: Mapping[str, str]) -> str | None:
     return found
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str | None) -> bool:
     """Whether `host` is an address or name of this very machine."""
     if host is None:

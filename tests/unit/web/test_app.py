@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -38,10 +39,12 @@ def test_given_a_broker_that_is_away_when_asked_then_alive_but_not_ready_with_th
 def test_given_requests_when_metrics_are_read_then_they_are_counted_by_route(client: TestClient) -> None:
     post(client)
     client.get("/nowhere")
+    client.get(f"/renders/{uuid4()}/layers/3.webp")
     text = client.get("/metrics").text
 
     assert 'bulkhead_http_requests_total{method="POST",route="/renders",status="202"} 1.0' in text
     assert 'bulkhead_http_requests_total{method="GET",route="unknown",status="404"} 1.0' in text
+    assert 'route="/renders/{render}/layers/{number}.webp",status="404"} 1.0' in text
     assert 'bulkhead_submissions_total{outcome="accepted"} 1.0' in text
     assert 'bulkhead_jobs{state="queued"} 1.0' in text
 
@@ -78,6 +81,14 @@ def test_given_a_method_that_is_not_taken_when_used_then_405_names_those_that_ar
     answer = client.put("/renders")
     assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
     assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
+
+
+def test_given_a_method_that_an_output_does_not_take_when_used_then_405_names_those_it_takes_once(
+    client: TestClient,
+) -> None:
+    answer = client.post(f"/renders/{uuid4()}/manifest.json")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
+    assert [set(value.split(", ")) for value in answer.headers.get_list("allow")] == [{"GET", "HEAD"}]
 
 
 def test_given_a_fault_of_ours_when_it_happens_then_500_tells_no_secret(

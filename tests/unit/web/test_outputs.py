@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import pytest
 
 from tasks.ledger import Job
 from tests.unit.web.support import TestClient, post
-from web.outputs import CHUNK, ahead, rest
+from web.downloads import CHUNK, ahead, rest
 from web.services import Services
 
 Finish = Callable[..., Job]
@@ -165,3 +166,34 @@ def test_given_a_render_that_is_remembered_when_a_stranger_asks_then_it_is_not_t
 ) -> None:
     assert client.get(f"{rendered}/preview.webp").status_code == 200
     assert rival.get(f"{rendered}/preview.webp").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("layers/-1.webp", "address.number"),
+        (f"layers/{'9' * 5_000}.webp", "address.number"),
+        ("tiles_files/9/3_x.webp", "address.row"),
+        ("preview.webp?until=tomorrow", "address.until"),
+        (f"preview.webp?until=1&signature={'a' * 33}", "address.signature"),
+    ],
+)
+def test_given_an_address_that_is_none_when_read_then_422_names_the_fault(
+    client: TestClient, rendered: str, path: str, names: str
+) -> None:
+    answer = client.get(f"{rendered}/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+    assert [error["location"] for error in answer.json()["errors"]] == [names]
+
+
+def test_given_the_outputs_when_described_then_every_part_of_an_address_is_told_once(client: TestClient) -> None:
+    paths: dict[str, Any] = client.get("/openapi.json").json()["paths"]
+    tile = paths["/renders/{render}/layers/{number}_files/{level}/{column}_{row}.webp"]
+
+    assert set(tile) == {"get", "head"}
+    parameters = {(each["name"], each["in"], each["required"]) for each in tile["get"]["parameters"]}
+    inside = {(name, "path", True) for name in ("render", "number", "level", "column", "row")}
+    assert parameters == inside | {("until", "query", False), ("signature", "query", False)}
+    assert len({operation["operationId"] for path in paths.values() for operation in path.values()}) == sum(
+        map(len, paths.values())
+    )
