@@ -30,51 +30,33 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Output:
-    """A kind of output: its address below the render's own, and its file's name if that is another one.
-
-    `file` is a format of an `Address`.
-    """
+    """A kind of output: its address below the render's own, what it is sent as, and what it is."""
 
     path: str
     media_type: str
     description: str
-    file: str = ""
 
-    def name(self, address: Address) -> str:
-        """Its file among the job's artifacts."""
-        return (self.file or self.path).format(address)
+    def file(self, address: Address) -> str:
+        """Its file among the job's artifacts: named as in the address, where a layer's number has three digits."""
+        return self.path.format(
+            number=f"{address.number:03d}", level=address.level, column=address.column, row=address.row
+        )
 
 
 OUTPUTS = (
     Output(MANIFEST, JSON, "What was made: layers, sizes, checksums, warnings."),
     Output("preview.webp", WEBP, "All visible layers in one picture."),
     Output("preview.png", PNG, "The preview of a render that was asked for as PNG."),
-    Output(
-        "layers/{number}.webp",
-        WEBP,
-        "One layer, transparent where nothing is drawn; the manifest says which.",
-        "layers/{0.number:03d}.webp",
-    ),
-    Output("layers/{number}.png", PNG, "One layer of a render that was asked for as PNG.", "layers/{0.number:03d}.png"),
+    Output("layers/{number}.webp", WEBP, "One layer, transparent where nothing is drawn; the manifest says which."),
+    Output("layers/{number}.png", PNG, "One layer of a render that was asked for as PNG."),
     Output("tiles.dzi", DZI, "Descriptor of the Deep Zoom tiles, if they were asked for (`tiles`)."),
-    Output(
-        "tiles_files/{level}/{column}_{row}.webp",
-        WEBP,
-        "One tile; level 0 is the smallest.",
-        "tiles_files/{0.level}/{0.column}_{0.row}.webp",
-    ),
+    Output("tiles_files/{level}/{column}_{row}.webp", WEBP, "One tile; level 0 is the smallest."),
     Output(
         "layers/{number}.dzi",
         DZI,
         "Descriptor of one layer's tiles, if they were asked for (`layer_tiles`, or `tile_layer` for it alone).",
-        "layers/{0.number:03d}.dzi",
     ),
-    Output(
-        "layers/{number}_files/{level}/{column}_{row}.webp",
-        WEBP,
-        "One tile of one layer.",
-        "layers/{0.number:03d}_files/{0.level}/{0.column}_{0.row}.webp",
-    ),
+    Output("layers/{number}_files/{level}/{column}_{row}.webp", WEBP, "One tile of one layer."),
 )
 
 
@@ -91,7 +73,7 @@ def route(output: Output) -> Route:
         address = address_of(request)
         house = await services(request)
         job = await open_job(request, house, address)
-        return await serve(request, house, job, output.name(address), output.media_type)
+        return await serve(request, house, job, output.file(address), output.media_type)
 
     own = Route(path_of(output), answer, methods=["GET", "HEAD"])
     return own
@@ -104,8 +86,9 @@ def path_of(output: Output) -> str:
 
 def address_of(request: Request) -> Address:
     """The address that this request asks for. Raises a 422 problem that names its faults."""
+    link = {name: value for name, value in request.query_params.items() if name in LINK}
     try:
-        return Address.model_validate_strings({**request.query_params, **request.path_params})
+        return Address.model_validate_strings(link | request.path_params)
     except ValidationError as error:
         raise invalid(error.errors(), where="address") from error
 

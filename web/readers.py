@@ -14,10 +14,9 @@ from web.signed import DIGITS, is_good
 from web.status import find_rendered, remembered
 from web.tenants import bearer, stranger, tenant
 
-Number = Annotated[int, Field(ge=0, le=99_999)]
-
-
 LINK = ("until", "signature")  # what is in the query of a signed link
+
+Number = Annotated[int, Field(ge=0, le=99_999)]
 
 
 class Address(BaseModel):
