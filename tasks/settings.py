@@ -123,10 +123,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the HTTP intake listens on.")
     port: int = Field(8080, ge=1, le=65535, description="Port of the HTTP intake.")
     web_processes: int = Field(
-        2,
+        4,
         ge=1,
         le=64,
-        description="Processes of the HTTP intake, which share its port: one for each core that it shall use.",
+        description="Processes of the HTTP intake, which share its port: two for each core that it shall use, so that "
+        "who looks on and who sends a drawing meet in one of them less often.",
     )
     upload_limit: int = Field(512 * MIB, gt=0, description="Largest blueprint taken, in bytes.")
     output_rate: int = Field(

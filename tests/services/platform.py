@@ -38,6 +38,7 @@ class Platform:
             "BULKHEAD_SECRET": secrets.token_hex(16),
             "BULKHEAD_VAR": str(directory / "var"),
             "BULKHEAD_PORT": str(self.port),
+            "BULKHEAD_WEB_PROCESSES": "2",  # several, and no more: each test waits for them
         }
         self.settings = Settings.model_validate({key[9:].lower(): value for key, value in self.environment.items()})
         self._temporary = directory / "tmp"  # what killed processes leave there goes with the test
