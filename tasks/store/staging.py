@@ -65,7 +65,6 @@ class Writer:
             # Its pages would push out what is in use, for a worker that may run elsewhere or an hour from now. To find
             # new pages for a burst of drawings costs more time than to read one of them back.
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            file.close()
         except OSError as error:
             raise translate(error, self.key) from error
         finally:
