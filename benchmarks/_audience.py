@@ -30,7 +30,8 @@ class Audience:
 
     async def listen(self, job: str) -> None:
         """Hold one event stream, counting its events and comments."""
-        reader, writer = await self._ask(f"/renders/{job}/events", keep=False)
+        reader, writer = await asyncio.open_connection(self.host, self.port)
+        writer.write(self._request(f"/renders/{job}/events", keep=False))
         status = (await reader.readuntil(b"\r\n\r\n"))[9:12].decode()
         self.settled.release()
         if status != "200":
@@ -64,11 +65,6 @@ class Audience:
             self.answers += 1
             if (status := head[9:12].decode()) != "200":
                 self.faults.append(status)
-
-    async def _ask(self, path: str, *, keep: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection(self.host, self.port)
-        writer.write(self._request(path, keep=keep))
-        return reader, writer
 
     def _request(self, path: str, *, keep: bool) -> bytes:
         connection = "keep-alive" if keep else "close"

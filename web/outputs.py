@@ -99,6 +99,7 @@ def described() -> dict[str, Any]:
 
 
 def operation(output: Output, method: str) -> dict[str, Any]:
+    """One output by one method for OpenAPI; `method` is in lower case."""
     content = (
         {"type": "object"} if output.media_type == JSON else {"type": "string", "contentMediaType": output.media_type}
     )
@@ -121,12 +122,12 @@ def operation(output: Output, method: str) -> dict[str, Any]:
 
 def parameters(output: Output) -> list[dict[str, Any]]:
     """What varies in the output's address, and what a signed link adds."""
-    described = []
+    found = []
     for name, schema in Address.model_json_schema()["properties"].items():
         inside = f"{{{name}}}" in path_of(output)
         if inside or name in LINK:
             about = schema.pop("description")
             schema.pop("default", None)
             where = "path" if inside else "query"
-            described.append({"name": name, "in": where, "required": inside, "description": about, "schema": schema})
-    return described
+            found.append({"name": name, "in": where, "required": inside, "description": about, "schema": schema})
+    return found
