@@ -39,10 +39,12 @@ def pronounce(ledger: Ledger, store: Path, promised: Mapping[str, str]) -> Sente
     attempts: Counter[str] = Counter()
     most: dict[str, int] = {}
     own: dict[str, int] = {}
+    before = 0
     for job_id in promised.keys() & jobs:
         job, history, kind = jobs[job_id], ledger.attempts.history(job_id), promised[job_id]
         ended[f"{kind or 'good'}: {job.state}"] += 1
         attempts.update(f"{each.outcome}{f' ({each.cause})' if each.cause else ''}" for each in history)
+        before += _was_rendered_before(job)
         faults = _of_mischief(job, history, DESERVED[kind]) if kind else _of_good(job, history, store)
         sentence.broken += [f"{kind or 'good'} job {job_id}: {fault}" for fault in faults]
         most[kind or "good"] = max(most.get(kind or "good", 0), len(history))
@@ -50,6 +52,7 @@ def pronounce(ledger: Ledger, store: Path, promised: Mapping[str, str]) -> Sente
     sentence.counts = {
         "promised": len(promised),
         "ended": dict(sorted(ended.items())),
+        "rendered_before": before,
         "attempts": dict(attempts.most_common()),
         "most_attempts_at_a_job": most,
         "most_that_nobody_interrupted": own,
@@ -61,9 +64,16 @@ def _of_good(job: Job, history: list[Attempt], store: Path) -> list[str]:
     faults = []
     if job.state is not State.SUCCEEDED or job.deaths:
         faults.append(f"it is {job.state} with {job.deaths} deaths: {job.error}, {_told(history)}")
-    if sum(each.outcome is Outcome.SUCCEEDED for each in history) != 1:
+    if sum(each.outcome is Outcome.SUCCEEDED for each in history) != (0 if _was_rendered_before(job) else 1):
         faults.append(f"it did not succeed exactly once: {_told(history)}")
     return faults or outputs(store, job, None)
+
+
+def _was_rendered_before(job: Job) -> bool:
+    """Whether the intake found the outputs there, and published nothing: the drawing had come once before, and its
+    client sent it again because the answer was lost, or because a kill kept the intake from promising anything.
+    """
+    return job.publications == 0
 
 
 def _of_mischief(job: Job, history: list[Attempt], deserved: frozenset[str]) -> list[str]:
