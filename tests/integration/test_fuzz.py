@@ -232,13 +232,24 @@ class RawMessage(Message):
 
 
 def publish_all(platform: Platform, letters: Iterator[Letter]) -> None:
-    """Publish through one channel; every message is confirmed, or the channel would be closed."""
+    """Publish through one channel, and wait until every message is confirmed: a broker that is busy still has the last
+    ones in the channel's memory, and forgets them with the channel.
+    """
+    unconfirmed: set[int] = set()
+
+    def on_ack(tag: int, multiple: bool) -> None:
+        unconfirmed.difference_update({each for each in unconfirmed if each <= tag} if multiple else {tag})
+
     with Connection(platform.broker_url) as connection:
         channel = connection.channel()
         channel.confirm_select()
-        for body, properties in letters:
+        channel.events["basic_ack"].add(on_ack)
+        for tag, (body, properties) in enumerate(letters, 1):
             message = RawMessage(body, properties) if isinstance(properties, bytes) else Message(body, **properties)
             channel.basic_publish(message, exchange=EXCHANGE.name, routing_key=RENDER)
+            unconfirmed.add(tag)
+        while unconfirmed:
+            connection.drain_events(timeout=60)
 
 
 def waiting_in(platform: Platform, queue: str) -> int:
