@@ -8,6 +8,9 @@ VIEWER := web/viewer/dist/index.html
 # Tests that have a systemd of their own, or kill so much at once that nothing else should run beside them.
 ALONE := $(addprefix tests/system/test_,units.py ticket_units.py fences.py durability.py)
 
+# Set-up, linters and the viewer's build each keep one core busy.
+MAKEFLAGS += --jobs=2
+
 export PYTHON
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint docs bench chaos leaks viewer install uninstall clean pins packages
@@ -24,7 +27,7 @@ up: packages .venv/.runtime $(VIEWER) ## Run the embedded platform until Ctrl-C
 test: lint $(VIEWER) ## Lint, then run every test against real services on private ports
 	cd web/viewer && npm test --silent
 	$(BIN)/pytest --numprocesses 2 tests/unit tests/engine
-	$(BIN)/pytest --numprocesses 3 --dist loadfile $(addprefix --ignore ,tests/unit tests/engine $(ALONE))
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,tests/unit tests/engine $(ALONE))
 	$(BIN)/pytest $(ALONE)
 
 lint: packages .venv/.dev ## Check style, types and the arrows between packages
@@ -66,8 +69,8 @@ $(VIEWER): $(shell find web/viewer -path '*/node_modules' -prune -o -path '*/dis
 packages:
 	@[ "$(PACKAGES)" = skip ] || sh setup/packages.sh
 
-.venv/.runtime: requirements/runtime.txt requirements/build.txt setup/venv.sh
+.venv/.runtime: requirements/runtime.txt requirements/build.txt setup/venv.sh | packages
 	@sh setup/venv.sh runtime
 
-.venv/.dev: requirements/dev.txt requirements/build.txt setup/venv.sh
+.venv/.dev: requirements/dev.txt requirements/build.txt setup/venv.sh | packages
 	@sh setup/venv.sh dev

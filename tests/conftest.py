@@ -53,6 +53,15 @@ def without(error: NotInstalled) -> NoReturn:
     pytest.skip(str(error))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that are granted most time come first: begun last, they would keep one process busy while others idle."""
+    granted: dict[Path, float] = {}
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        granted[item.path] = max(granted.get(item.path, 0.0), own.args[0] if own else 0.0)
+    items.sort(key=lambda item: -granted[item.path])
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let fixtures know whether their test failed."""
