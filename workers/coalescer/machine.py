@@ -61,13 +61,13 @@ class Machine:
         if ahead > 0:
             self.seen_mask = ((self.seen_mask << ahead) | 1) & MASK if ahead <= LATE else 1
             self.seq = beat.seq
-        elif ahead < -LATE and newer:  # the machine counts from the beginning again, after a restart
+        elif ahead >= -LATE and not self.seen_mask >> -ahead & 1:  # late
+            self.seen_mask |= 1 << -ahead
+        elif newer:  # the machine counts from the beginning again, after a restart: no beat is newer than itself
             self.seen_mask = 1
             self.seq = beat.seq
-        elif ahead < -LATE or self.seen_mask >> -ahead & 1:
-            return False
         else:
-            self.seen_mask |= 1 << -ahead
+            return False
         if newer:
             self.seen_at = beat.seen_at
             self.status = beat.status

@@ -90,6 +90,15 @@ def test_given_a_machine_that_counts_from_the_beginning_again_then_its_new_beats
     assert (machine.beats, machine.seq, machine.seen_at) == (3, 1, 52.0)
 
 
+def test_given_a_machine_that_restarts_soon_after_its_first_beats_then_its_new_beats_count() -> None:
+    machine = made_of(*(beat(seq, 50.0 + seq, status="running") for seq in range(40)))
+
+    assert all(machine.take(beat(seq, 100.0 + seq, status="fault")) for seq in range(3))
+
+    assert (machine.beats, machine.seq, machine.seen_at, machine.status) == (43, 2, 102.0, "fault")
+    assert not machine.take(beat(2, 102.0, status="fault"))
+
+
 def test_given_any_order_and_repetition_within_reach_then_count_and_extremes_are_the_same() -> None:
     choose = random.Random(3)
     beats = [beat(seq, rpm=choose.uniform(0, 100)) for seq in range(40)]
