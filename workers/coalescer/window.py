@@ -53,11 +53,15 @@ class Window:
 
     def fold(self, plant: str, beats: Sequence[Beat], at: float) -> list[Beat]:
         """Fold beats received at the time `at`. Returns those of machines that are not known: `learn` them first."""
-        current, known, fresh = self._current[plant], self._known[plant], self._fresh
+        known, fresh = self._known.get(plant, {}), self._fresh
+        current = self._current[plant] if known else {}  # a plant may be invented: nothing of it is kept
         latest = at + self._future
         strange = []
         counted = repeated = early = 0
         for beat in beats:
+            if beat.seen_at > latest:
+                early += 1
+                continue
             machine = current.get(beat.machine)
             if machine is None:
                 earlier = known.get(beat.machine)
@@ -65,9 +69,7 @@ class Window:
                     strange.append(beat)
                     continue
                 machine = current[beat.machine] = earlier.copy()
-            if beat.seen_at > latest:
-                early += 1
-            elif machine.take(beat):
+            if machine.take(beat):
                 counted += 1
                 fresh[machine] = at
             else:
@@ -83,7 +85,7 @@ class Window:
             self._known[machine.plant][machine.machine] = machine
         for plant, names in asked.items():
             for name in names:
-                if name in self._known[plant]:
+                if name in self._known.get(plant, ()):
                     continue
                 if self._lets_in(plant, name):
                     self._machines[plant] += 1

@@ -146,6 +146,7 @@ def test_given_more_plants_than_there_may_be_then_a_new_one_is_turned_away(
     fold(here, "a")
     fold(here, "a", plant="bern")
 
+    assert set(here._known) | set(here._current) == {"ulm"}  # the names of others are not kept
     assert [machine.plant for machine in here.close()] == ["ulm"]
 
 
@@ -175,6 +176,16 @@ def test_given_a_beat_from_the_future_then_it_is_left_out_and_counted(clock: Clo
 
     assert here.close()[0].seq == 1
     assert here.refused["future"] == 1
+
+
+def test_given_a_new_machine_whose_clock_is_ahead_then_it_is_no_machine_yet(clock: Clock) -> None:
+    here = window(clock, limit=1)
+    fold(here, "ahead", seen_at=1300.1)
+
+    assert here.close() == []
+    assert here.refused["future"] == 1
+    fold(here, "b")
+    assert names(here.close()) == ["b"]
 
 
 def test_given_beats_then_the_news_are_told_once(clock: Clock) -> None:
