@@ -107,10 +107,15 @@ class Node:
         return {}
 
     def settle(self) -> None:
-        """Let HAProxy follow the file, and a lost file follow HAProxy. Raises Refused where neither has a ring."""
+        """Let HAProxy follow the file, a lost file follow HAProxy, and a ring's age a clock that was set back. Raises
+        Refused where there is no ring.
+        """
         ring = self._state.ring()
         if ring:
             self._haproxy.bring(ring)
+            dated = self._state.record().of(ring)
+            if dated and self._state.age(dated) < 0:  # or it would be young, and rotation wait, until that time comes
+                self._state.date(ring, dated.generation)
         elif running := self._haproxy.keys():
             self._state.restore(Keyring(running))
         else:
@@ -151,7 +156,7 @@ class Node:
             "names": ring.names,
             "size": ring.size,
             "generation": dated.generation if dated else 0,
-            "age": self._state.age(dated) if dated else None,
+            "age": max(0.0, self._state.age(dated)) if dated else None,
             "running": self._haproxy.keys() is not None,
             "token": record.token,
             "holder": record.holder,

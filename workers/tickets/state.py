@@ -99,8 +99,8 @@ class State:
         _replace(self._record, json.dumps(asdict(record)), durable=True)
 
     def age(self, dated: Dated) -> float:
-        """For how many seconds a ring has been here."""
-        return max(0.0, self._clock() - dated.at)
+        """For how many seconds a ring has been here; below 0 if the clock was set back meanwhile."""
+        return self._clock() - dated.at
 
 
 def filesystem(folder: Path) -> str:

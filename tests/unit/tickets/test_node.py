@@ -93,6 +93,17 @@ def test_given_a_claim_then_keys_are_pushed_in_order_and_dated(node: Node, clock
     assert ask(node, "read")["keys"][1:] == [first.encode(), second.encode()]
 
 
+def test_given_a_clock_that_is_set_back_then_the_rings_age_counts_from_then_on(node: Node, clock: Clock) -> None:
+    ask(node, "claim")
+    push(node, keys(), 7)
+    clock.now -= 600  # it was wrong when the key came
+
+    assert ask(node, "look")["view"]["age"] == 0
+    clock.now += 60
+    view = ask(node, "look")["view"]
+    assert (view["age"], view["generation"]) == (60, 7)
+
+
 def test_given_the_same_push_again_then_nothing_happens(node: Node) -> None:
     ask(node, "claim")
     (key,) = keys()
