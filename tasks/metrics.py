@@ -108,7 +108,7 @@ ATTEMPT_GROWN = GaugeMetric("bulkhead_attempt_grown_bytes", "Live memory that th
 ATTEMPT_SPILLED = GaugeMetric("bulkhead_attempt_spilled_bytes", "Pixels on disk that they left behind.", ("quantile",))
 ATTEMPT_OPEN = GaugeMetric("bulkhead_attempt_descriptors", "Open files that they left behind.", ("quantile",))
 
-# The coalescer, at /metrics of BULKHEAD_COALESCER_METRICS_PORT: told when a window is written.
+# The coalescer, at /metrics of BULKHEAD_COALESCER_METRICS_PORT: all but the lag told when a window is written.
 FLUSH_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 BEATS = CounterMetric("bulkhead_heartbeats_beats_total", "Heartbeats that are in the table.")
 BEATS_LEFT_OUT = CounterMetric(
@@ -118,7 +118,7 @@ BEATS_LEFT_OUT = CounterMetric(
     ("reason",),
 )
 BEATS_LAG = GaugeMetric(
-    "bulkhead_heartbeats_lag_seconds", "Age of the last record of the last window when that was in the table."
+    "bulkhead_heartbeats_lag_seconds", "Age of the oldest record that was read and is not in the table yet."
 )
 BEATS_POSITION = GaugeMetric(
     "bulkhead_heartbeats_position", "Offset of the last record that is in the table.", ("partition",)

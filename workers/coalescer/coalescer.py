@@ -89,6 +89,7 @@ class Coalescer:
         self._window = self._new_window(self._sink.counts())
         self._window_opened = self._renewed_at = self._shown_at = time.monotonic()
         self._recorded_at = 0.0
+        self._waits_since: float | None = None  # when the broker took the first record of this window
         self._malformed = self._counted = 0
         self._resume: Resume | None = None
         logger.info("Reading %s.", f"after {_told(self._read)}" if self._read else "from the oldest record on")
@@ -143,6 +144,10 @@ class Coalescer:
                 self._window.fold(plant, beats, batch.at)
         self._read[batch.partition] = batch.position
         self._recorded_at = batch.at
+        if self._waits_since is None:
+            self._waits_since = batch.at
+            if self._writing is None:
+                self._observer.waits(batch.at)
 
     def _refuse(self, error: Malformed) -> None:
         if self._malformed == 0:
@@ -165,6 +170,7 @@ class Coalescer:
             flush = Flush(machines, self._written, dict(self._read), beats, seconds, self._recorded_at)
             self._show(now)
             self._writing = self._writer.submit(lambda: (flush, self._write(flush)))
+            self._waits_since = None
         self._window_opened = now
 
     def _write(self, flush: Flush) -> Flushed:
@@ -194,6 +200,7 @@ class Coalescer:
         self._window.refused.clear()
         self._malformed = 0
         self._observer.wrote(flush, flushed, refused)
+        self._observer.waits(self._waits_since)
         logger.info(
             "Wrote %d machines, %d beats of %.1f s, in %.3f s with %d retries; %s, %.1f s old.%s",
             len(flush.machines) - flushed.refused,

@@ -25,11 +25,17 @@ class Observer(Protocol):
     def wrote(self, flush: Flush, flushed: Flushed, left_out: Mapping[str, int]) -> None:
         """How it went, and how many beats or messages were left out, by the reason."""
 
+    def waits(self, since: float | None) -> None:
+        """When the broker took the oldest record that was read and is not in the table; None if all are."""
+
 
 class Unobserved:
     """Nobody."""
 
     def wrote(self, flush: Flush, flushed: Flushed, left_out: Mapping[str, int]) -> None:
+        pass
+
+    def waits(self, since: float | None) -> None:
         pass
 
 
@@ -43,7 +49,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._beats = BEATS.open(self.registry)
         self._left_out = BEATS_LEFT_OUT.open(self.registry)
-        self._lag = BEATS_LAG.open(self.registry)
+        self._waits_since: float | None = None
+        BEATS_LAG.open(self.registry).set_function(self._lag)  # it grows also while nothing can be written
         self._position = BEATS_POSITION.open(self.registry)
         self._seconds = FLUSH_SECONDS.open(self.registry)
         self._machines = FLUSH_MACHINES.open(self.registry)
@@ -58,10 +65,16 @@ class Metrics:
         self._beats.inc(flush.beats)
         for reason, count in left_out.items():
             self._left_out.labels(reason).inc(count)
-        self._lag.set(max(0.0, time.time() - flush.recorded_at))
         for partition, position in flush.after.items():
             self._position.labels(partition).set(position.offset)
         self._seconds.observe(flushed.seconds)
         self._machines.set(len(flush.machines))
         self._refused.inc(flushed.refused)
         self._retries.inc(flushed.retries)
+
+    def waits(self, since: float | None) -> None:
+        self._waits_since = since
+
+    def _lag(self) -> float:
+        since = self._waits_since
+        return 0.0 if since is None else max(0.0, time.time() - since)

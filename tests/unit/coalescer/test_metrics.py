@@ -1,4 +1,6 @@
-"""What Prometheus hears of a window."""
+"""What Prometheus hears of a window, and of records that wait for one."""
+
+import time
 
 from workers.coalescer.machine import Machine
 from workers.coalescer.metrics import Metrics
@@ -21,4 +23,18 @@ def test_given_windows_that_were_written_then_they_are_counted() -> None:
     assert (value("position", partition="0"), value("position", partition="3")) == (9, 4)
     assert (value("flush_seconds_sum"), value("flush_seconds_count")) == (0.5, 2)
     assert (value("flush_machines"), value("refused_rows_total"), value("flush_retries_total")) == (2, 1, 2)
-    assert (value("lag_seconds") or 0) > 1e9
+
+
+def test_given_records_that_cannot_be_written_then_the_lag_grows_and_is_over_once_they_are() -> None:
+    metrics = Metrics()
+
+    def lag() -> float:
+        return metrics.registry.get_sample_value("bulkhead_heartbeats_lag_seconds") or 0.0
+
+    assert lag() == 0
+    metrics.waits(time.time() - 200)
+    first = lag()
+    assert first >= 200
+    assert lag() > first
+    metrics.waits(None)
+    assert lag() == 0
