@@ -24,6 +24,8 @@ from embedded.process import NotInstalled
 from tests.conftest import without
 from tests.services.edge import TOKEN, Client, Site, get, serving
 from tests.services.haproxy import Node, check
+from workers.tickets.haproxy import HAProxy
+from workers.tickets.keyring import Key, Keyring
 
 KNOWN = {"authorization": f"Bearer {TOKEN}"}
 
@@ -83,6 +85,7 @@ def test_given_every_part_switched_on_when_haproxy_checks_the_configuration_then
             **site.parameters,
             "CERTIFICATE": str(certificate),
             "TICKET_KEYS": str(ticket_keys),
+            "TICKET_USER": "www-data",
             "BALANCER": "127.0.0.1:8443",
             **{f"PEER_{number}": f"10.0.0.{number}:10000" for number in range(1, 6)},
             "PEERS_TLS": str(certificate),
@@ -127,6 +130,10 @@ def test_given_a_page_when_asked_for_then_php_knows_its_script_and_the_address_a
         ("/wp-content/uploads/evil.php", 403, b"403"),
         ("/wp-content/uploads/evil.php/x", 403, b"403"),
         ("/wp-content/uploads/%65vil.php", 403, b"403"),
+        ("//wp-content/uploads/evil.php", 403, b"403"),
+        ("/wp-content//uploads/evil.php", 403, b"403"),
+        ("/./wp-content/%2e/uploads/evil.php", 403, b"403"),
+        ("/.well-known/acme-challenge/token", 200, b"thumbprint"),
         ("/wp-content/hidden/.secret.css", 403, b"403"),
         ("/wp-login.php/style.css", 403, b"403"),
         ("/fpm-ping", 404, b"404"),
@@ -304,6 +311,20 @@ def test_given_two_nodes_with_one_file_of_ticket_keys_then_a_session_of_one_is_r
 
     assert resumes(other, context, session)
     assert not resumes(stranger, context, session)
+
+
+def test_given_the_user_of_the_nodes_program_then_its_socket_is_his_alone_and_by_it_a_key_comes(
+    site: Site, certificate: Path, ticket_keys: Path, tmp_path: Path
+) -> None:
+    runtime = tmp_path / "tickets.sock"
+    user = {"TICKET_USER": "www-data", "TICKET_SOCKET": str(runtime)}
+    site.node("rotated", CERTIFICATE=str(certificate), TICKET_KEYS=str(ticket_keys), **user)
+    haproxy, before = HAProxy(runtime, ticket_keys), Keyring.decode(ticket_keys.read_text().split())
+
+    haproxy.bring(after := before.pushed(Key.make(before.size, os.urandom)))
+
+    assert haproxy.keys() == after.keys
+    assert (runtime.owner(), runtime.stat().st_mode & 0o777) == ("www-data", 0o600)
 
 
 def test_given_prometheus_then_it_finds_tables_and_who_waits(node: Node) -> None:

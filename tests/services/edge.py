@@ -38,6 +38,7 @@ SCRIPTS = {
     "wp-content/uploads/evil.php": "<?php echo 'run';",
     "wp-content/style.css": "body { color: navy }",
     "wp-content/hidden/.secret.css": "no",
+    ".well-known/acme-challenge/token": "thumbprint",
     "big.zip": "0" * (24 << 20),
 }
 
