@@ -34,6 +34,8 @@ def hunt(run: Run) -> Report:
     if SUPPRESSIONS.exists():  # they lie beside the source, not in an installed wheel
         options += f":suppressions={SUPPRESSIONS}:print_suppressions=0"
     environment = {"LD_PRELOAD": runtime(), "LSAN_OPTIONS": options, **_PYTHON}
+    for earlier in run.out.glob(f"{log.name}.*"):  # of a hunt that had the same folder: named after its process
+        earlier.unlink()
     run.child("lsan", NAME, environment=environment)
     files = sorted(run.out.glob(f"{log.name}.*"))
     lost = [each for file in files for each in parse(file.read_text(errors="replace").splitlines())]
