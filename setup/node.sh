@@ -11,15 +11,18 @@ STATE=$DESTDIR/var/lib/bulkhead-tickets
 UNITS=$DESTDIR/etc/systemd/system
 
 mkdir -p "$(dirname "$DESTDIR$PROGRAM")" "$UNITS/haproxy.service.d" "$DESTDIR/usr/lib/sysusers.d"
-python3 -c 'import sys; from workers.tickets.program import program; sys.stdout.buffer.write(program())' >"$DESTDIR$PROGRAM"
-chmod 755 "$DESTDIR$PROGRAM"
+# The old program serves until the new one is whole: without one, HAProxy would not start after a reboot.
+python3 -c 'import sys; from workers.tickets.program import program; sys.stdout.buffer.write(program())' >"$DESTDIR$PROGRAM.new"
+chmod 755 "$DESTDIR$PROGRAM.new"
+mv "$DESTDIR$PROGRAM.new" "$DESTDIR$PROGRAM"
 cp systemd/node/*.service systemd/node/*.timer "$UNITS/"
 cp systemd/node/haproxy.conf "$UNITS/haproxy.service.d/bulkhead-tickets.conf"
 cp systemd/node/sysusers.conf "$DESTDIR/usr/lib/sysusers.d/bulkhead-tickets.conf"
 [ -n "$DESTDIR" ] || systemd-sysusers /usr/lib/sysusers.d/bulkhead-tickets.conf
 
 mkdir -p "$STATE/.ssh"
-printf 'restrict,command="%s serve" %s\n' "$PROGRAM" "$(cat "$1")" >"$STATE/.ssh/authorized_keys"
+# Every key of the file: one that stood there without its command would open a shell.
+sed -n "/^[^#]/s|^|restrict,command=\"$PROGRAM serve\" |p" "$1" >"$STATE/.ssh/authorized_keys"
 chmod 700 "$STATE" "$STATE/.ssh"
 chmod 600 "$STATE/.ssh/authorized_keys"
 [ -z "$DESTDIR" ] || exit 0

@@ -55,7 +55,7 @@ class Node:
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     home = tmp_path_factory.mktemp("node")
     files, key = home / "files", home / "jump.pub"
-    key.write_text("ssh-ed25519 AAAA jump\n")
+    key.write_text("ssh-ed25519 AAAA jump\n# another host\nssh-ed25519 BBBB second\n")
     port = kept_ports(home / "ports.json", ["edge"])["edge"]
     environment = {**os.environ, "DESTDIR": str(files)}
     subprocess.run(["sh", str(ROOT / "setup/node.sh"), str(key)], check=True, env=environment)
@@ -102,8 +102,9 @@ def test_given_the_forced_command_then_its_user_reaches_ring_record_and_haproxy_
     view = json.loads(node.systemd.run("sh", "-c", command))["view"]
 
     assert (view["running"], view["generation"], view["size"]) == (True, 0, 80)
-    line = node.systemd.run("cat", "/var/lib/bulkhead-tickets/.ssh/authorized_keys")
-    assert line == f'restrict,command="{PROGRAM} serve" ssh-ed25519 AAAA jump\n'
+    lines = node.systemd.run("cat", "/var/lib/bulkhead-tickets/.ssh/authorized_keys").splitlines()
+    forced = f'restrict,command="{PROGRAM} serve"'
+    assert lines == [f"{forced} ssh-ed25519 AAAA jump", f"{forced} ssh-ed25519 BBBB second"]
 
 
 def test_given_a_young_ring_then_the_dead_man_is_content_and_given_an_old_one_its_unit_fails(node: Node) -> None:
