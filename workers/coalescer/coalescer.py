@@ -4,6 +4,7 @@ One thread reads and folds. Another one writes a closed window while the next on
 repair ends the process; the next one goes on from the position in the table.
 """
 
+import gc
 import logging
 import time
 from collections import defaultdict
@@ -112,6 +113,7 @@ class Coalescer:
             return None
         try:
             if self._resume is None:
+                gc.collect()  # what an attempt before left: connections and errors hold each other, and gc is off
                 resume = Resume(self._read)
                 self._source.open(resume.offsets)
                 self._resume, self._resume_until = resume, time.monotonic() + RESUME_PATIENCE
