@@ -224,7 +224,7 @@ def _answering(node: str, report: Report) -> None:
 def _tell(report: Report, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_facts(report)))
-    else:
+    elif not report.refused:
         said = {"rotated": "Rotated.", "caught-up": "Caught up.", "nothing": "Nothing to do."}.get(report.result, "")
         typer.echo(f"{said} Generation {report.generation}, {report.seconds:.2f} s.".strip())
     for node, why in {**report.unreachable, **report.failed}.items():

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import bulkhead
-from commands.tickets import NO_NODE, lines, matrix, what_is_wrong
+from commands.failures import JobFailed
+from commands.tickets import NO_NODE, _tell, lines, matrix, what_is_wrong
 from workers.tickets.rotation import View
 from workers.tickets.rotator import Report
 from workers.tickets.verify import Check
@@ -53,6 +54,13 @@ def test_given_nodes_then_each_has_a_line_with_names_of_keys_and_why_one_does_no
 )
 def test_given_what_is_wrong_then_it_says_what_to_do(report: Report, wrong: str) -> None:
     assert what_is_wrong(report, 3600) == wrong
+
+
+def test_given_a_run_that_is_refused_then_it_says_why_and_of_no_generation(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(JobFailed, match=r"^Wait 297 s\.$"):
+        _tell(Report(result="too-soon", why="Wait 297 s."), as_json=False)
+
+    assert capsys.readouterr().out == ""
 
 
 def test_given_handshakes_then_there_is_a_table_of_each_version_and_a_sum() -> None:
