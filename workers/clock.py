@@ -54,7 +54,8 @@ class Lock:
                 connection.release()
 
     def _take(self) -> Connection:
-        connection: Connection = self._app.connection_for_write()
+        # Without heartbeats the broker would never learn that a host has gone down, and keep the queue for it for good.
+        connection: Connection = self._app.connection_for_write(heartbeat=self._app.conf.broker_heartbeat)
         try:
             connection.default_channel.queue_declare(LOCK, exclusive=True, durable=False, auto_delete=False)
         except BaseException:

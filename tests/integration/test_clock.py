@@ -34,6 +34,20 @@ def test_given_two_clocks_then_one_holds_the_lock_and_the_other_gets_it_once_the
     assert not first.held()
 
 
+def test_given_a_clock_whose_host_falls_silent_then_another_one_gets_the_lock(broker: Broker) -> None:
+    apps = celery_app(broker.url), celery_app(broker.url)
+    for app in apps:
+        app.conf.update(broker_heartbeat=1)
+    silent, other = (Lock(app) for app in apps)
+    assert silent.held()  # and never asks again: its connection stays open, and nothing comes through it
+
+    assert eventually(other.held, timeout=20)
+
+    for lock, app in zip((silent, other), apps, strict=True):
+        lock.release()
+        app.close()
+
+
 def test_given_a_broker_that_dies_then_nobody_holds_the_lock_until_it_is_back(
     broker: Broker, locks: tuple[Lock, Lock]
 ) -> None:
