@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -44,8 +44,9 @@ class Database:
     `LedgerUnavailable`. Functions must therefore do nothing but SQL.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str | URL, *, hurried: bool = True) -> None:
+        """If not `hurried`, an answer of MariaDB may take as long as it likes."""
+        self.engine = _engine(url, IO_TIMEOUT if hurried else None)
         # SQLite lets writers wait by sleeping and looking again; threads of one process can be woken in turn instead.
         self._writers = threading.Lock() if self.engine.dialect.name == "sqlite" else None
 
@@ -81,18 +82,13 @@ class Database:
         """Close every connection."""
         self.engine.dispose()
 
-    def forget_connections(self) -> None:
-        """Drop the parent's connections without closing them: call once in a forked child."""
-        self.engine.dispose(close=False)
-        self._writers = threading.Lock() if self._writers else None  # a thread that the fork left behind may hold it
-
 
 def _lost_against_another(error: DBAPIError) -> bool:
     code = error.orig.args[0] if error.orig and error.orig.args else None
     return code in RETRYABLE
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str | URL, io_timeout: int | None) -> Engine:
     target = make_url(url)
     pool = {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW, "pool_timeout": POOL_TIMEOUT}
     if target.get_backend_name() == "sqlite":
@@ -110,8 +106,8 @@ def _engine(url: str) -> Engine:
         isolation_level="READ COMMITTED",
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
-            "read_timeout": IO_TIMEOUT,
-            "write_timeout": IO_TIMEOUT,
+            "read_timeout": io_timeout,
+            "write_timeout": io_timeout,
             "charset": "utf8mb4",
         },
     )

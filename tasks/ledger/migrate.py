@@ -42,10 +42,15 @@ def migrate(database: Database, book: Book = LEDGER) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(book.scripts).replace("%", "%%"))
-    with _connected(database) as connection, _alone(connection):
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
+    # An index over a large table takes minutes. Who gives up meanwhile leaves a table behind that is of no version.
+    unhurried = Database(database.engine.url, hurried=False)
+    try:
+        with _connected(unhurried) as connection, _alone(connection):
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    finally:
+        unhurried.close()
 
 
 def check_migrated(database: Database, book: Book = LEDGER) -> None:

@@ -35,6 +35,7 @@ from tasks.ledger import (
     lately,
     open_ledger,
 )
+from tasks.ledger import database as database_module
 from tasks.ledger.attempts import Attempts
 from tasks.ledger.database import Database
 from tasks.ledger.migrate import LedgerOutdated, check_migrated, migrate
@@ -1112,6 +1113,27 @@ def test_given_4_processes_that_migrate_at_the_same_time_then_all_succeed(url: s
 
     assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
     assert [process.returncode for process in processes] == [0] * 4
+
+
+@pytest.mark.service
+def test_given_another_migration_that_takes_longer_than_an_answer_may_then_it_is_waited_for(
+    mariadb: MariaDb, open_at: Callable[[str], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = mariadb.fresh_database()
+    other = open_at(url).database.engine
+    monkeypatch.setattr(database_module, "IO_TIMEOUT", 1)
+    ledger = open_at(url)
+
+    with other.connect() as connection:
+        connection.execute(text("SELECT GET_LOCK('bulkhead-migration', 0)"))
+        migrating = threading.Thread(target=migrate, args=(ledger.database,))
+        migrating.start()
+        migrating.join(2)
+        assert migrating.is_alive()
+        connection.execute(text("SELECT RELEASE_LOCK('bulkhead-migration')"))
+    migrating.join()
+
+    check_migrated(ledger.database)
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_declares(ledger: Ledger) -> None:
