@@ -1,9 +1,10 @@
 """What a worker child works with. Made in the child on first use: nothing here may cross a fork."""
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,9 @@ FOLDER = "work"
 
 # Bytes. What native code says about a full disk has many words; a disk with less room than one picture takes is full.
 LEAST_ROOM = 16 * MIB
+
+# What a system call says about it: there may be room for bytes, but none for another file or for this user.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class NoSpace(StoreError):
@@ -50,7 +54,8 @@ class Bench:
 
         Raises NoSpace, whatever went wrong in the block, when its disk is full.
         """
-        with self.scratch() as folder, _explained(folder.parent):
+        root = self._root()
+        with _explained(root), self.scratch() as folder, _explained(root):
             yield folder
 
     @contextmanager
@@ -67,13 +72,13 @@ class Bench:
         While another child is at the same, an empty one as `folder` gives it. Raises NoSpace like that one.
         """
         root = self._root()
-        with kept(root, key) as path:
-            if path is not None:
-                with _explained(root):
-                    yield path
-            else:
-                with self.folder() as fresh:
-                    yield fresh
+        with (
+            _explained(root),
+            kept(root, key) as path,
+            nullcontext(path) if path else self.scratch() as folder,
+            _explained(root),  # again, for what lies in the folder is gone before the first one looks
+        ):
+            yield folder
 
     def _root(self) -> Path:
         root = self.settings.var / FOLDER
@@ -96,7 +101,7 @@ def _explained(root: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if shutil.disk_usage(root).free < LEAST_ROOM:
+        if getattr(error, "errno", None) in FULL or shutil.disk_usage(root).free < LEAST_ROOM:
             raise NoSpace from error
         raise
 

@@ -1,5 +1,7 @@
 """One attempt from claim to its end, on a real SQLite ledger with nobody to tell progress to."""
 
+import errno
+import os
 import re
 import subprocess
 import threading
@@ -287,6 +289,25 @@ def test_whatever_a_full_disk_looks_like_the_job_is_given_back_without_a_death(
         "no-space",
         "The disk of this worker's directory is full: free some of it, or set BULKHEAD_VAR to a larger one.",
     )
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_given_a_disk_without_room_for_another_directory_then_the_job_is_given_back_without_a_death(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    def full(*_args: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def work(running: Running) -> Done:
+        monkeypatch.setattr(os, "mkdir", full)
+        with running.bench.kept_folder("k") if kept else running.bench.folder():
+            raise AssertionError
+
+    (bench.settings.var / bench_module.FOLDER).mkdir(parents=True)
+    attempt(bench, JOB, work)
+
+    assert (job_of(bench).state, job_of(bench).deaths) == (State.QUEUED, 0)
+    assert ends(bench) == [(Outcome.RELEASED, "no-space")]
 
 
 def test_a_job_that_belongs_in_another_lane_is_given_back_for_it_and_its_old_message_is_let_go(bench: Bench) -> None:
