@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from tasks.store.errors import NotFound, StoreError, translate
 from tasks.store.keys import check_key
@@ -86,12 +87,10 @@ class LocalStore:
             os.unlink(name, dir_fd=directory)
 
     def delete_tree(self, prefix: str) -> None:
-        grave = self._new_directory()
-        try:
-            with suppress(NotFound), self._parent(prefix) as (directory, name):
-                os.rename(name, grave / "tree", src_dir_fd=directory)
-        finally:
-            shutil.rmtree(grave)
+        grave = self._temporary / f"removing-{uuid4().hex}"  # no directory of its own: a full disk has no room for one
+        with suppress(NotFound), self._parent(prefix) as (directory, name):
+            os.rename(name, grave, src_dir_fd=directory)
+            remove(grave)
 
     def list(self, prefix: str) -> Iterator[str]:
         with suppress(NotFound), self._parent(prefix) as (parent, top):
@@ -130,7 +129,7 @@ class LocalStore:
         for entry in self._temporary.iterdir():
             with suppress(FileNotFoundError):
                 if entry.lstat().st_mtime < oldest:
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+                    remove(entry)
                     swept += 1
         return swept
 
@@ -202,6 +201,11 @@ def flush_directories(descriptors: Iterable[int]) -> None:
     """fsync open directories, each once however many of the descriptors are open on it."""
     for descriptor in {os.fstat(descriptor).st_ino: descriptor for descriptor in descriptors}.values():
         os.fsync(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a tree."""
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def copy_tree(source: Path, target: Path) -> None:

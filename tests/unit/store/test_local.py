@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -174,3 +175,18 @@ def test_given_a_bucket_that_cannot_be_reached_when_used_then_the_variables_to_c
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
     with pytest.raises(StoreError, match="Check the bucket, AWS_ENDPOINT_URL, AWS_REGION and the credentials"):
         open_store("s3://bucket").check()
+
+
+def test_given_a_disk_without_room_for_another_directory_then_a_tree_is_removed_all_the_same(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("artifacts/acme/one/manifest.json", b"{}")
+
+    def full(*_args: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "mkdir", full)
+    store.delete_tree("artifacts/acme/one")
+
+    assert not list(store.list("artifacts"))
+    assert not temporary(tmp_path)
