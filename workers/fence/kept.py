@@ -29,7 +29,8 @@ def kept(root: Path, key: str) -> Iterator[Path | None]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        if _is_at(lock, path):  # moved away, its place may be another one's by now
+            shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
@@ -51,7 +52,7 @@ def _enter(path: Path) -> int | None:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(lock), path.stat()):
+                if _is_at(lock, path):
                     os.utime(lock)
                     return lock
             except BlockingIOError:
@@ -61,3 +62,10 @@ def _enter(path: Path) -> int | None:
                 os.close(lock)
                 raise
             os.close(lock)
+
+
+def _is_at(directory: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(directory), path.stat())
+    except FileNotFoundError:
+        return False

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ def test_given_a_directory_that_was_moved_away_when_entered_again_then_it_is_emp
             assert fresh is not None
             assert not list(fresh.iterdir())
     assert (tmp_path / "published/tile").exists()
+
+
+def test_given_a_directory_that_was_moved_away_and_entered_by_another_then_that_one_keeps_it(tmp_path: Path) -> None:
+    with ExitStack() as first, ExitStack() as second:
+        path = first.enter_context(kept(tmp_path, "a"))
+        assert path is not None
+        path.rename(tmp_path / "published")
+        fresh = second.enter_context(kept(tmp_path, "a"))
+        assert fresh is not None
+        (fresh / "tile").write_text("cut")
+        first.close()
+        assert (fresh / "tile").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["published"]
 
 
 def test_given_kept_directories_when_swept_then_only_old_ones_that_nobody_is_in_go(tmp_path: Path) -> None:
