@@ -35,7 +35,9 @@ class _PinnedTls(HTTPSConnection):
 
     def connect(self) -> None:
         self.sock = socket.create_connection(self._address, self.timeout)
-        self.sock = self._pinned.wrap_socket(self.sock, server_hostname=self.host)
+        # Known before the handshake, so that it ends with the time: it takes the plain socket's descriptor away.
+        self.sock = tls = self._pinned.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        tls.do_handshake()
 
 
 def post(

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ GRACE = 1.0
 
 
 @contextmanager
-def receiver(serve: Callable[[socket.socket], None]) -> Iterator[Destination]:
+def receiver(serve: Callable[[socket.socket], object]) -> Iterator[Destination]:
     """Serves one connection; its destination has a name that leads nowhere."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -97,3 +98,19 @@ def test_given_a_receiver_that_answers_drop_by_drop_then_the_time_is_over_all_th
     with receiver(drip) as where, pytest.raises(NotTaken):
         post(where._replace(scheme=scheme), b"{}", {}, TIMEOUT)
     assert time.monotonic() - started < TIMEOUT + GRACE
+
+
+def test_given_a_slow_line_and_a_handshake_that_does_not_end_then_the_time_is_over_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect = socket.create_connection
+
+    def slowly(*args: Any) -> socket.socket:
+        time.sleep(0.9 * GRACE)
+        return connect(*args)
+
+    monkeypatch.setattr(socket, "create_connection", slowly)
+    started = time.monotonic()
+    with receiver(lambda connection: connection.recv(1 << 20) and connection.recv(1)) as where, pytest.raises(NotTaken):
+        post(where._replace(scheme="https"), b"{}", {}, GRACE)
+    assert time.monotonic() - started < 1.5 * GRACE
