@@ -37,12 +37,8 @@ class Differences:
 
     def both(self, later: "Differences") -> "Differences":
         """What was there at both looks."""
-        return Differences(
-            *(
-                tuple(each for each in getattr(self, name) if each in set(getattr(later, name)))
-                for name in self.__dataclass_fields__
-            )
-        )
+        names = self.__dataclass_fields__
+        return Differences(*(_in_both(getattr(self, name), getattr(later, name)) for name in names))
 
 
 def compare(ledger: Ledger, store: Store, secret: str) -> Differences:
@@ -79,6 +75,11 @@ def mend(ledger: Ledger, store: Store, found: Differences, now: float) -> None:
         store.delete(key)
     for job_id in found.rendered_again:
         ledger.jobs.replay(job_id, now, frozenset({State.SUCCEEDED}))
+
+
+def _in_both(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    known = set(second)
+    return tuple(each for each in first if each in known)
 
 
 def _outputs(store: Store) -> tuple[set[str], set[str]]:

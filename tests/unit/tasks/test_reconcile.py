@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,21 @@ def test_only_what_two_looks_agree_on_is_mended() -> None:
     first = Differences(("a", "b"), ("c",), ("d",), ())
 
     assert first.both(Differences(("b", "x"), (), ("d",), ("e",))) == Differences(("b",), (), ("d",), ())
+
+
+def test_given_many_differences_at_both_looks_then_the_later_ones_are_gone_through_once() -> None:
+    walks: list[object] = []
+
+    class Walked(tuple[str, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[str]:
+            walks.append(self)
+            return super().__iter__()
+
+    Differences(("a", "b", "c")).both(Differences(Walked(("a", "b", "c"))))
+
+    assert len(walks) == 1
 
 
 @pytest.mark.usefixtures("ledger")
