@@ -1,5 +1,6 @@
 """Processes that outlived a supervisor which was killed: found by the mark in their environment, and ended."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,8 @@ def end_leftovers(logs: Path) -> list[int]:
     mark = mark_of(logs)
     left = [process for process in psutil.process_iter() if _mark_of(process) == mark]
     for process in left:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # one ends with the other
+            process.kill()
     psutil.wait_procs(left, timeout=KILL_TIMEOUT)
     return [process.pid for process in left]
 

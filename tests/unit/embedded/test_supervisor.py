@@ -3,13 +3,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from embedded.leftovers import end_leftovers
-from embedded.process import Program, StartFailed
+from embedded.process import MARK, Program, StartFailed, mark_of
 from embedded.supervisor import LONGEST_PAUSE, QUIET_TIME, Supervisor, pause_after
 from tests.services.processes import is_gone
 
@@ -139,6 +140,25 @@ def test_given_a_process_that_escaped_its_killed_supervisor_when_leftovers_are_e
     assert stray.pid in end_leftovers(tmp_path / "log")
 
     assert is_gone(stray)
+
+
+def test_given_a_leftover_that_ends_while_others_are_looked_for_then_that_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = tmp_path / "log"
+    argv = [sys.executable, "-c", f"print(flush=True); {SLEEP}"]
+    with subprocess.Popen(argv, env={**os.environ, MARK: mark_of(logs)}, stdout=subprocess.PIPE) as leftover:
+        assert leftover.stdout is not None
+        leftover.stdout.readline()
+
+        def processes() -> Iterator[psutil.Process]:
+            yield psutil.Process(leftover.pid)
+            leftover.kill()
+            leftover.wait()
+
+        monkeypatch.setattr(psutil, "process_iter", processes)
+
+        assert end_leftovers(logs) == [leftover.pid]
 
 
 def wait_until_zombie(pid: int) -> None:
