@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tasks.values import FRAME, JSON_EXAMPLES, KAFKA, MIN_TOKEN, Pause, Tenant, is_secret, read_json
+from tasks.values import BROKERS, DATABASES, FRAME, JSON_EXAMPLES, KAFKA, MIN_TOKEN, Pause, Tenant, is_secret, read_json
 
 VAR = Path("var")
 ENVIRONMENT_FILE = "bulkhead.env"
@@ -306,6 +306,23 @@ class Settings(BaseSettings):
         if not all(is_secret(each) for some in secrets.values() for each in some.split() or [""]):
             raise ValueError("a secret is whsec_ and Base64: make one with `echo whsec_$(openssl rand -base64 32)`")
         return secrets
+
+    @field_validator("broker_url")
+    @classmethod
+    def brokers_speak_amqp(cls, urls: SecretStr) -> SecretStr:
+        """Refuse what every command would fail at, each in its own words."""
+        if not all(url.startswith(BROKERS) for url in urls.get_secret_value().split(";")):
+            raise ValueError("write it as amqp://user:password@host:5672//, or amqps://…")
+        return urls
+
+    @field_validator("ledger_url", "heartbeats_urls")
+    @classmethod
+    def databases_are_of_a_known_kind(cls, urls: SecretStr, info: ValidationInfo) -> SecretStr:
+        """The same for databases. A path of SQLite may hold spaces."""
+        text = urls.get_secret_value()
+        if not all(url.startswith(DATABASES) for url in ([text] if info.field_name == "ledger_url" else text.split())):
+            raise ValueError("write it as sqlite:///path or mysql+pymysql://user:password@host/database")
+        return urls
 
     @field_validator("heartbeats_source")
     @classmethod

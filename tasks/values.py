@@ -7,6 +7,10 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+# How URLs of a broker and of a database begin.
+BROKERS = ("amqp://", "amqps://")
+DATABASES = ("sqlite:///", "mysql+pymysql://")
+
 # The topic is part of a column of 63 characters.
 KAFKA = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
 

@@ -58,6 +58,9 @@ def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("PORT", "70000", "less than or equal to 65535"),
         ("PORT", "http", "valid integer"),
+        ("BROKER_URL", "amqp://one//;http://two", "amqp://user:password@host:5672//"),
+        ("LEDGER_URL", "postgresql://host/db", "sqlite:///path or mysql"),
+        ("HEARTBEATS_URLS", "mysql+pymysql://one/db two/db", "sqlite:///path or mysql"),
         ("FENCE_BYTES", "1000", "greater than or equal to 134217728"),
         ("RENDER_TIME_LIMIT", "1501", "less than or equal to 1500"),
         ("MAX_DEATHS", "0", "greater than or equal to 1"),
