@@ -27,7 +27,7 @@ from embedded.redis import prepare_redis
 from embedded.supervisor import Stage, Supervisor
 from tasks.ledger import LedgerUnavailable, open_ledger
 from tasks.ledger.migrate import migrate as upgrade
-from tasks.settings import ENVIRONMENT_FILE, Settings
+from tasks.settings import ENVIRONMENT_FILE, Settings, settings
 from tasks.topology import LARGE, RENDER, TILES, UPKEEP, WEBHOOKS
 from workers.coalescer.tables import make_tables
 
@@ -67,8 +67,9 @@ def up(
             end_leftovers(var / "log")
             clear_temporary(var / "tmp")
             stages = prepare_services(var, redis=redis)
-            crew = staff(Settings(), workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS), tile_workers)
-            serve(stages, Settings(), var, crew)
+            chosen = settings()  # now that the environment file is written: everybody reads what else stands in it
+            crew = staff(chosen, workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS), tile_workers)
+            serve(stages, chosen, var, crew)
     except (NotInstalled, PortsExhausted, StartFailed, LedgerUnavailable) as error:
         raise ServiceMissing(str(error)) from error
 
@@ -200,7 +201,7 @@ def tell(line: str) -> None:
 def screen(chosen: Settings, var: Path, workers: list[str], *, private_broker: bool) -> str:
     """What runs, where, and what to do next."""
     url = web_url(chosen.host, chosen.port)
-    ledger = "yours (BULKHEAD_LEDGER_URL)" if "BULKHEAD_LEDGER_URL" in os.environ else f"SQLite, {var}/ledger.db"
+    ledger = "yours (BULKHEAD_LEDGER_URL)" if "ledger_url" in chosen.model_fields_set else f"SQLite, {var}/ledger.db"
     rows = {
         "open": f"{url}/",
         "send": f"curl -F blueprint=@drawing.dxf {url}/renders",

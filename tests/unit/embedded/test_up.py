@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from commands import up as module
 from commands.failures import ServiceMissing
 from commands.up import AlreadyRunning, PortTaken, check_broker, only_instance, screen, serve, staff
 from embedded.programs import web_url
-from tasks.settings import Settings
+from tasks.settings import Settings, settings
 
 
 def test_given_a_running_instance_when_another_one_starts_then_the_error_says_how_to_stop_it(tmp_path: Path) -> None:
@@ -32,6 +33,23 @@ def test_given_two_cores_then_each_worker_takes_from_one_lane_and_the_large_one_
 
     assert staff(Settings(), 2, 1) == crew
     assert staff(Settings(large_fence_bytes=2 << 30), 2, 1) == {**crew, "large1": "render.large"}
+
+
+def test_given_lines_of_the_users_in_the_environment_file_then_up_heeds_them_like_all_that_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bulkhead.env").write_text(f"BULKHEAD_LARGE_FENCE_BYTES={2 << 30}\nBULKHEAD_PORT=8081\n")
+    monkeypatch.setenv("BULKHEAD_VAR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", "")
+    monkeypatch.setattr(module, "prepare_services", lambda _var, **_asked: [])
+    served: list[tuple[int, list[str]]] = []
+    monkeypatch.setattr(module, "serve", lambda _stages, chosen, _var, crew: served.append((chosen.port, [*crew])))
+    settings.cache_clear()
+
+    module.up(workers=1)
+
+    settings.cache_clear()
+    assert served == [(8081, ["render1", "tiles1", "large1"])]
 
 
 def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another_one(tmp_path: Path) -> None:
