@@ -269,12 +269,13 @@ def test_given_a_child_that_dies_then_its_folder_is_swept_and_its_death_note_is_
     platform.start_worker()
     job_id = sent.submit(HEAVY)
     work = platform.directory / "var" / "work"
-    eventually(lambda: work.exists() and list(work.iterdir()))
+    child = sent.child_at(job_id)
+    eventually(lambda: len(list(work.glob(f"*:{child}:*"))) == 2)  # its job's, and its own
 
-    kill(sent.child_at(job_id), signal.SIGKILL)
+    kill(child, signal.SIGKILL)
     sent.finished(job_id)
 
-    assert list(work.iterdir()) == []
+    assert list(work.glob(f"*:{child}:*")) == []
     assert list((platform.directory / "var" / "deaths").iterdir()) == []
     # The child that finished the job puts its own record away a moment after the ledger knows.
     eventually(lambda: not list((platform.directory / "var" / "flights").iterdir()))

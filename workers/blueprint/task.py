@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +45,8 @@ def prepare_child(**_signal: Any) -> None:
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     chosen.sweep()
+    with suppress(OSError):  # a full disk: then as usual
+        tempfile.tempdir = str(chosen.temporary())  # what a child that is killed leaves in it, the next one sweeps
     with suppress(EngineError):  # the first job says so, in its own story
         prepare()
 

@@ -80,6 +80,10 @@ class Bench:
         ):
             yield folder
 
+    def temporary(self) -> Path:
+        """A directory for all else that this child puts aside, such as a bucket's drawing while it is read."""
+        return Path(tempfile.mkdtemp(prefix=f"{self.holder}.", dir=self._root()))
+
     def _root(self) -> Path:
         root = self.settings.var / FOLDER
         root.mkdir(parents=True, exist_ok=True)
