@@ -16,10 +16,10 @@ from tasks.publish import is_served
 # Bytes. A render's message has about one thousand; a generous bound keeps a flood of large ones out of the parent.
 MAX_BODY = 64 * 1024
 
-# Every task that is served, and what its message must be.
 # Characters of what is wrong. The name of an unknown field is part of it, and that may be as long as the body.
 MAX_REASON = 300
 
+# Every task that is served, and what its message must be.
 MESSAGES: dict[str, type[BaseModel]] = {
     renders.TASK: renders.RenderMessage,
     upkeep.TASK: upkeep.SweepMessage,
@@ -48,7 +48,7 @@ class Envelope(BaseModel):
     retries: Literal[0] = 0
     eta: None = None
     expires: None = None
-    timelimit: Annotated[list[float | None], Field(max_length=2)] | None = None  # not heeded, see FencedRequest
+    timelimit: Annotated[list[float | None], Field(max_length=2)] | None = None  # renders heed none: FencedRequest
     argsrepr: str | None = None
     kwargsrepr: str | None = None
     origin: str | None = None
