@@ -226,3 +226,14 @@ def test_given_a_small_region_at_a_high_resolution_when_rendered_then_only_its_p
     width, height, peak = (int(word) for word in ended.stdout.split())
     assert (width, height) == (1000, 500)  # of 100,000 x 50,000
     assert peak < 160 * 1024**2
+
+
+def test_given_a_size_in_the_roots_style_when_rendered_then_it_does_not_enlarge_the_drawing(
+    tmp_path: Path, out: Path, draw: Render
+) -> None:
+    style = "max-width:100%;width:300px;stroke-width:2;height: 150px"
+    content = '<rect width="50" height="50"/>'
+
+    draw(drawing(tmp_path, f'<svg {NAMES} viewBox="0 0 100 50" style="{style}">{content}</svg>'), width=100)
+
+    assert np.flatnonzero(pixels(out / "preview.webp")[25, :, 0] < 128).max() == pytest.approx(50, abs=1)

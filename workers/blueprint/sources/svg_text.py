@@ -23,6 +23,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _DECLARATION = re.compile(r"\A\ufeff?<\?xml[^>]*\?>")
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
 _SIZE = re.compile(rb"\s(?:width|height|x|y)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_STYLED_SIZE = re.compile(rb"(?<![-\w])(?:width|height)\s*:[^;\"']*")  # which would win over attributes
 _NOT_SHOWN = re.compile(rb"(\bdisplay\s*(?::|=\s*[\"'])\s*)none\b")
 
 # A prefix of our own: whatever the text calls the namespace keeps its meaning inside.
@@ -101,7 +102,7 @@ class SvgText:
         box = f"{left * width:.9g} {top * height:.9g} {(right - left) * width:.9g} {(bottom - top) * height:.9g}"
         outer = f'width="{size[0]}" height="{size[1]}" viewBox="{box}" preserveAspectRatio="none">'
         start, stop = self.root
-        tag = _SIZE.sub(b"", self.content[start:stop])
+        tag = _STYLED_SIZE.sub(b"", _SIZE.sub(b"", self.content[start:stop]))
         name = re.match(rb"<[^\s/>]+", tag)
         at = name.end() if name else 0
         return b"".join(
