@@ -94,3 +94,26 @@ def test_given_tiles_of_a_page_when_cut_then_the_deepest_are_sharper_than_the_pr
 
     assert manifest.tiles is not None
     assert (manifest.tiles.width, manifest.tiles.height) == (1024, 720)
+
+
+def test_given_a_form_that_is_filled_in_when_rendered_then_its_values_are_shown(
+    tmp_path: Path, out: Path, draw: Render
+) -> None:
+    with pikepdf.new() as document:
+        page = document.add_blank_page(page_size=(200, 100))
+        look = document.make_stream(b"0 0 1 rg 0 0 100 50 re f")
+        look.Type, look.Subtype, look.BBox = pikepdf.Name.XObject, pikepdf.Name.Form, [0, 0, 100, 50]
+        widget = pikepdf.Dictionary(
+            Type=pikepdf.Name.Annot, Subtype=pikepdf.Name.Widget, FT=pikepdf.Name.Tx, T="title", F=4
+        )
+        widget.Rect, widget.AP = [0, 0, 100, 50], pikepdf.Dictionary(N=look)
+        field = document.make_indirect(widget)
+        page.obj.Annots = pikepdf.Array([field])
+        document.Root.AcroForm = pikepdf.Dictionary(Fields=pikepdf.Array([field]))
+        document.save(tmp_path / "form.pdf")
+
+    draw(tmp_path / "form.pdf", width=200)
+
+    picture = pixels(out / "preview.webp")
+    assert picture[75, 50].tolist() == [0, 0, 255]
+    assert picture[25, 150].tolist() == [255, 255, 255]

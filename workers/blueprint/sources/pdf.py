@@ -152,16 +152,22 @@ def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progr
 
 def _open(path: Path) -> pypdfium2.PdfDocument:
     try:
-        return pypdfium2.PdfDocument(path)
+        return _ready(pypdfium2.PdfDocument(path))
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise BlueprintError("locked-pdf", "The PDF asks for a password. Save it without one.") from error
         raise BlueprintError("broken-pdf", f"The PDF cannot be opened ({error}). Print it to a new PDF.") from error
 
 
+def _ready(document: pypdfium2.PdfDocument) -> pypdfium2.PdfDocument:
+    """`document` before any of its pages is loaded: what its forms are filled in with can be drawn only then."""
+    document.init_forms()
+    return document
+
+
 def _with_layers(content: bytes, on: Sequence[OptionalContent]) -> pypdfium2.PdfDocument:
     try:
-        return pypdfium2.PdfDocument(switched(content, on))
+        return _ready(pypdfium2.PdfDocument(switched(content, on)))
     except (pypdfium2.PdfiumError, *DAMAGED) as error:
         raise BlueprintError("broken-pdf", f"Layers of this PDF cannot be drawn ({error}). Print it again.") from error
 
@@ -209,6 +215,8 @@ def _draw(
         bitmap.fill_rect(paper, 0, 0, columns, rows)
         start = -round(left * across) - x, -round(top * down) - y
         pdfium.FPDF_RenderPageBitmap(bitmap, page, *start, across, down, 0, pdfium.FPDF_ANNOT)
+        if document.formenv:
+            pdfium.FPDF_FFLDraw(document.formenv, bitmap, page, *start, across, down, 0, pdfium.FPDF_ANNOT)
         return Piece(np.array(bitmap.to_numpy()), "BGRP" if paper == PAPER else "BGRA")
     finally:
         bitmap.close()
