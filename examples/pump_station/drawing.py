@@ -57,6 +57,7 @@ def _paper(doc: Drawing) -> None:
     centre = _model((width / 2, height / 2))
     paper = doc.layouts.new(LAYOUT)
     doc.layouts.delete("Layout1")
+    paper.dxf.layout_flags = 0  # as $PSLTSCALE says for all of them
     paper.page_setup(size=(int(width), int(height)), margins=(0, 0, 0, 0), units="mm")
     paper.add_viewport(
         center=(width / 2, height / 2),

@@ -34,6 +34,22 @@ def test_given_a_drawing_in_metres_when_rendered_by_resolution_then_its_unit_cou
     assert manifest.preview.width == pytest.approx(1020, abs=1)  # 10.2 m at 1:100 are 102 mm
 
 
+@pytest.mark.parametrize(
+    ("unit", "name", "width"), [(21, "ft", 1224), (9, "mil", 16), (99, None, 16), (-1, None, 16), (0, None, 16)]
+)
+def test_given_units_that_are_rare_or_none_when_rendered_by_resolution_then_a_pixel_is_their_length_on_paper(
+    tmp_path: Path, draw: Render, unit: int, name: str | None, width: int
+) -> None:
+    document = new("R2010")
+    document.header["$INSUNITS"] = unit
+    document.modelspace().add_line((0, 0), (1, 1))
+
+    manifest = draw(save(document, tmp_path / "units.dxf"), dpi=100)
+
+    assert manifest.source.units == name
+    assert manifest.preview.width == width
+
+
 def test_given_a_region_when_rendered_then_it_fills_the_width_and_shows_what_the_whole_shows_there(
     pump: Path, out: Path, draw: Render
 ) -> None:

@@ -21,6 +21,7 @@ from ezdxf.document import Drawing
 from ezdxf.entities.layer import Layer
 from ezdxf.enums import InsertUnits
 from ezdxf.layouts.layout import Layout
+from ezdxf.lldxf.const import DXF12
 
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
@@ -33,12 +34,33 @@ from workers.blueprint.progress import Progress
 from workers.blueprint.sources import Canvas, Geometry, SourceLayer
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.canvas import paint
+from workers.blueprint.vector.context import BlueprintContext
 from workers.blueprint.vector.display import DisplayList, Extents, View
 from workers.blueprint.vector.frontend import BlueprintFrontend
 from workers.blueprint.vector.notes import notes
 from workers.blueprint.vector.order import order_matters
 from workers.blueprint.vector.stream import Opened, open_drawing
 from workers.blueprint.vector.views import frame, place
+
+# Units that ezdxf does not convert, in millimetres. A US survey foot is 1200/3937 m.
+FOOT = 1_200_000 / 3937
+LENGTHS = {
+    InsertUnits.Microinches: 25.4e-6,
+    InsertUnits.Mils: 25.4e-3,
+    InsertUnits.USSurveyFeet: FOOT,
+    InsertUnits.USSurveyInch: FOOT / 12,
+    InsertUnits.USSurveyYard: FOOT * 3,
+    InsertUnits.USSurveyMile: FOOT * 5280,
+}
+SURVEY = {
+    InsertUnits.USSurveyFeet: "ft",
+    InsertUnits.USSurveyInch: "in",
+    InsertUnits.USSurveyYard: "yd",
+    InsertUnits.USSurveyMile: "mi",
+}
+
+# A flag of a layout (DXF reference, LAYOUT, group code 70); R12 files have it in their header.
+PSLTSCALE = 1
 
 # Deep Zoom tiles show a drawing up to this many times as wide as its preview: a 2,048-pixel sheet at 16,384.
 DEEP = 8
@@ -122,7 +144,7 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
     layout = _layout(document, options.layout)
     shown = _shown(document, options)
     progress.at("draw")
-    context = RenderContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
+    context = BlueprintContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
     context.linetype_scale = _scale(context.linetype_scale)
     if shown:
         context.set_layer_properties_override(lambda layers: _show(layers, shown))
@@ -139,12 +161,12 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
         )
     layers = [_describe(layer, context) for layer in document.layers]
     layers += [SourceLayer(name, None) for name in backend.names]
-    unit = units.decode(document.units) if document.units else None
+    unit = _unit(document)
     return _Record(
         backend.display,
         extents,
         _millimetres(document, layout),
-        unit,
+        SURVEY.get(unit) or units.decode(unit),
         tuple(document.layout_names_in_taborder()),
         layers,
         opened.warnings + notes(opened, layout, frontend, backend),
@@ -177,8 +199,25 @@ def _show(layers: Sequence[LayerProperties], shown: frozenset[str]) -> None:
 def _millimetres(document: Drawing, layout: Layout) -> float:
     """Length of a drawing unit; a millimetre where the drawing does not say."""
     if layout.is_modelspace:
-        return units.conversion_factor(InsertUnits(document.units), InsertUnits.Millimeters) if document.units else 1.0
+        unit = _unit(document)
+        if unit in LENGTHS:
+            return LENGTHS[unit]
+        return units.conversion_factor(unit, InsertUnits.Millimeters) if unit else 1.0
     return 25.4 if layout.dxf.get("plot_paper_units", 1) == 0 else 1.0
+
+
+def _unit(document: Drawing) -> InsertUnits:
+    try:
+        return InsertUnits(document.units)
+    except ValueError:  # a number that stands for no unit
+        return InsertUnits.Unitless
+
+
+def _paper_dashes(document: Drawing, layout: Layout) -> bool:
+    """Whether dashes are as long in all viewports of a layout, whatever their scales (AutoCAD's PSLTSCALE)."""
+    if document.dxfversion == DXF12:
+        return bool(document.header.get("$PSLTSCALE", 1))
+    return bool(layout.dxf.layout_flags & PSLTSCALE)
 
 
 def _scale(value: object) -> float:
@@ -207,7 +246,7 @@ def _draw(
         # Pictures beside a drawing are files that it names: they are never opened.
         image_policy=ImagePolicy.MISSING,
     )
-    frozen = {layer_key(layer.dxf.name) for layer in opened.document.layers if layer.is_frozen()} - shown
+    frozen = frozenset(layer_key(layer.dxf.name) for layer in opened.document.layers if layer.is_frozen()) - shown
     total = max(1, len(layout))
     opened.told = lambda share: progress.at("draw", share)
     frontend = BlueprintFrontend(
@@ -217,6 +256,7 @@ def _draw(
         model=opened.model,
         frozen=frozen,
         shown=shown,
+        model_dashes=not _paper_dashes(opened.document, layout),
         drawn=lambda count: progress.beat() if opened.streamed else progress.at("draw", count / total),
     )
     # ezdxf prints what it skips, and a library's output is not ours to use.

@@ -4,6 +4,7 @@ A dash costs some 5 microseconds and 16 bytes. A line across a drawing that lies
 to nothing, would have billions of them.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import inf
 
@@ -19,10 +20,11 @@ MAX_ALL_DASHES = 5_000_000
 
 
 class DashStage(LinetypeStage2d):
-    """Takes the place of ezdxf's own stage for line types. `whole` counts the lines that were drawn whole."""
+    """Takes the place of ezdxf's own stage for line types. `scale` tells how long a pattern's unit is on what is drawn;
+    `whole` counts the lines that were drawn whole."""
 
-    def __init__(self, config: Configuration, stage: LinetypeStage2d) -> None:
-        super().__init__(config, stage.get_ltype_scale, stage.next_stage)
+    def __init__(self, config: Configuration, scale: Callable[[], float], stage: LinetypeStage2d) -> None:
+        super().__init__(config, scale, stage.next_stage)
         self.whole = 0
         self._left = MAX_ALL_DASHES
 
@@ -54,11 +56,19 @@ class DashStage(LinetypeStage2d):
         return True
 
 
-def bound_dashes(pipeline: AbstractPipeline, config: Configuration) -> DashStage:
-    """Put a `DashStage` in its place in ezdxf's pipeline, which is clipping, line types, backend."""
+def bound_dashes(pipeline: AbstractPipeline, config: Configuration, *, model_units: bool) -> DashStage:
+    """Put a `DashStage` in its place in ezdxf's pipeline, which is clipping, line types, backend.
+
+    Clipping has brought a viewport's lines to paper. Their dashes are measured there, or in the model with
+    `model_units`; ezdxf lengthens them by the viewport's scale instead.
+    """
     assert isinstance(pipeline, RenderPipeline2d)  # noqa: S101 - the only one that draws on the plane
     clipping = pipeline._pipeline
     former = clipping.next_stage
     assert isinstance(former, LinetypeStage2d)  # noqa: S101 - tested, should a later ezdxf arrange them otherwise
-    clipping.next_stage = stage = DashStage(config, former)
+
+    def scale() -> float:
+        return pipeline.current_vp_scale if model_units else 1.0
+
+    clipping.next_stage = stage = DashStage(config, scale, former)
     return stage

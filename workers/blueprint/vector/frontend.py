@@ -1,14 +1,18 @@
 """ezdxf's frontend, with counted work for hatches, one broken entity contained, and notes of what was left out."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ezdxf.addons.drawing.config import Configuration
 from ezdxf.addons.drawing.frontend import Frontend
-from ezdxf.addons.drawing.properties import Properties, RenderContext, layer_key
+from ezdxf.addons.drawing.gfxproxy import DXFGraphicProxy
+from ezdxf.addons.drawing.properties import Filling, Properties, RenderContext, layer_key
+from ezdxf.colors import RGB
+from ezdxf.entities.acad_proxy_entity import ACADProxyEntity
 from ezdxf.entities.dxfentity import DXFEntity
 from ezdxf.entities.dxfgfx import DXFGraphic
 from ezdxf.entities.insert import Insert
+from ezdxf.entities.mtext import MText
 from ezdxf.entities.polygon import DXFPolygon
 from ezdxf.entities.viewport import Viewport
 from ezdxf.layouts.layout import Layout
@@ -30,11 +34,12 @@ MAX_COPIES = 1_000_000
 
 
 class BlueprintFrontend(Frontend):
-    """Draws a layout; afterwards `skipped` and `broken` count entities by type, `solid_hatches` those filled in;
-    `types` and `styles` are what was met: entity types and text styles.
+    """Draws a layout; afterwards `skipped` and `broken` count entities by type, `solid_hatches` those filled in,
+    `gradients` those of one colour instead of two; `types` and `styles` are what was met: entity types and text styles.
 
     `model` gives the entities that viewports show. `frozen` are the keys of frozen layers; `shown` those of the only
-    layers to draw, all if it is empty. `drawn` is called with the number of entities so far, inner ones included.
+    layers to draw, all if it is empty. With `model_dashes`, dashes in viewports are as long as in the model. `drawn` is
+    called with the number of entities so far, inner ones included.
     """
 
     def __init__(
@@ -44,15 +49,17 @@ class BlueprintFrontend(Frontend):
         config: Configuration,
         *,
         model: Callable[[], Iterator[DXFGraphic]],
-        frozen: Collection[str],
-        shown: Collection[str],
+        frozen: frozenset[str],
+        shown: frozenset[str],
+        model_dashes: bool,
         drawn: Callable[[int], None],
     ) -> None:
         super().__init__(context, backend, config)
-        self._dashes = bound_dashes(self.pipeline, config)
+        self._dashes = bound_dashes(self.pipeline, config, model_units=model_dashes)
         self.skipped: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
         self.solid_hatches = 0
+        self.gradients = 0
         self.types: set[str] = set()
         self.styles: set[str] = set()
         self._backend = backend
@@ -110,6 +117,12 @@ class BlueprintFrontend(Frontend):
             if layer_key(properties.layer) not in self._frozen and not self._stamped(entity, properties):
                 super().draw_composite_entity(entity, properties)
             return
+        if (
+            isinstance(entity, DXFGraphicProxy | ACADProxyEntity)
+            and not getattr(entity, "entity", entity).proxy_graphic
+        ):
+            self.skip_entity(entity, "of another program, without a picture")
+            return
         self.ctx.push_state(properties)
         try:
             super().draw_composite_entity(entity, properties)
@@ -137,6 +150,23 @@ class BlueprintFrontend(Frontend):
             self.ctx.pop_state()
         return True
 
+    def draw_simple_mtext(self, mtext: MText, properties: Properties) -> None:
+        """Draw text without formatting. ezdxf's way for it forgets the mask behind the text."""
+        if mtext.dxf.get("bg_fill", 0):
+            self.draw_complex_mtext(mtext, properties)
+        else:
+            super().draw_simple_mtext(mtext, properties)
+
+    def draw_hatch_entity(self, entity: DXFGraphic, properties: Properties, *, loops: list[Path] | None = None) -> None:
+        """Draw a hatch; where it fades from one colour into another, fill it with their mean."""
+        filling = properties.filling
+        if filling is not None and filling.type == Filling.GRADIENT:
+            self.gradients += 1
+            first, last = (RGB.from_hex(str(each)) for each in (filling.gradient_color1, filling.gradient_color2))
+            mean = RGB(*((a + b) // 2 for a, b in zip(first, last, strict=True)))
+            properties.color = mean.to_hex() + properties.color[7:]
+        super().draw_hatch_entity(entity, properties, loops=loops)
+
     def draw_hatch_pattern(self, polygon: DXFPolygon, paths: list[Path], properties: Properties) -> None:
         """Draw hatch lines; a hatch with too many of them is filled."""
         properties.linetype_pattern = ()
@@ -159,9 +189,12 @@ class BlueprintFrontend(Frontend):
             self.broken["VIEWPORT"] += 1
             return
         if entered:
+            outer = self._frozen
+            self._frozen = outer | {layer_key(name) for name in vp.frozen_layers} - self._shown
             try:
                 self.draw_entities_callback(self.ctx.from_viewport(vp), self._model())
             finally:
+                self._frozen = outer
                 self.pipeline.exit_viewport()  # type: ignore[attr-defined]
 
     def draw_entities_callback(self, ctx: RenderContext, entities: Iterable[DXFGraphic]) -> None:

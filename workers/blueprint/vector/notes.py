@@ -41,6 +41,8 @@ def _notes(
         yield "line-solid", f"{frontend.whole_lines} lines have too many dashes to draw and were drawn whole."
     if frontend.solid_hatches:
         yield "hatch-solid", f"{frontend.solid_hatches} hatches are too dense to draw and were filled."
+    if frontend.gradients:
+        yield "gradient-flat", f"{frontend.gradients} hatches fade between colours; they were filled with the mean."
     if backend.bad_coordinates:
         yield "bad-coordinates", f"{backend.bad_coordinates} shapes have coordinates that are not usable numbers."
 

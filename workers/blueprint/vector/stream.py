@@ -7,6 +7,7 @@ and objects; an entity is read, drawn and forgotten.
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,6 +131,7 @@ def _recovered(path: Path) -> Opened:
     try:
         document, auditor = recover.readfile(path)
         document.modelspace()
+        _sort(document)
     except (*BROKEN, RecursionError) as error:
         raise _beyond_repair(error) from error
     count = len(auditor.errors) + len(auditor.fixes)
@@ -148,7 +150,17 @@ def _document(sections: Sections) -> Drawing:
     document = Drawing()
     document._load_section_dict(sections)  # as ezdxf.recover does
     document.modelspace()  # a KeyError where a damaged file has none
+    _sort(document)
     return document
+
+
+def _sort(document: Drawing) -> None:
+    """Put what blocks and layouts hold into the order in which it is drawn: ezdxf's frontend sorts neither the parts of
+    an inserted block nor the model that a viewport shows."""
+    for block in document.blocks:
+        with suppress(*BROKEN):
+            if any(True for _ in block.get_redraw_order()):
+                block.entity_space.entities[:] = block.entities_in_redraw_order()
 
 
 def _in_paper(entity: DXFEntity, model: str, paper: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ezdxf.filemanagement import dxf_file_info
 from ezdxf.lldxf.const import DXFStructureError
+from ezdxf.lldxf.encoding import decode_dxf_unicode, decode_mif_to_unicode
 from ezdxf.lldxf.tagger import binary_tags_loader, tag_compiler
 from ezdxf.lldxf.tags import Tags, group_tags
 from ezdxf.lldxf.types import BINARY_DATA, POINT_CODES, TYPE_TABLE, DXFBinaryTag, DXFTag, DXFVertex
@@ -186,13 +187,18 @@ def _compiled(codes: list[int], values: list[str], at: int, end: int) -> Tags:
 def _value(code: int, text: str) -> object:
     kind = TYPE_TABLE.get(code, str)
     if kind is str:
-        return text.strip() if code == 0 else text
+        return text.strip() if code == 0 else _letters(text)
     try:
         return kind(text)
     except ValueError:
         if kind is int:  # some programs write whole numbers as decimals
             return int(float(text))
         raise
+
+
+def _letters(text: str) -> str:
+    """`text` with the letters that files of any version may write as codes: \\U+041F, \\M+2A4A4."""
+    return decode_mif_to_unicode(decode_dxf_unicode(text)) if "\\" in text else text
 
 
 def _point(tags: Tags, codes: list[int], values: list[str], at: int, end: int) -> int:
@@ -208,8 +214,12 @@ def _point(tags: Tags, codes: list[int], values: list[str], at: int, end: int) -
 
 
 def _binary_groups(data: bytes) -> Iterator[Tags]:
-    groups: Iterator[Tags] = iter(group_tags(tag_compiler(binary_tags_loader(data))))
+    groups: Iterator[Tags] = iter(group_tags(tag_compiler(map(_lettered, binary_tags_loader(data)))))
     return groups
+
+
+def _lettered(tag: DXFTag) -> DXFTag:
+    return DXFTag(tag.code, _letters(tag.value)) if isinstance(tag.value, str) else tag
 
 
 def _sections(groups: Iterator[Tags]) -> Sections:
