@@ -44,4 +44,6 @@ def options_given(context: typer.Context, preset: str, chosen: Settings) -> Rend
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]).replace("_", "-") if fault["loc"] else "options"
-        raise BadInput(f"--{name}: {fault['msg']}.", "bad-options") from error
+        pattern = fault["type"] == "string_pattern_mismatch"
+        problem = "write it as --help shows" if pattern else fault["msg"].removeprefix("Value error, ")
+        raise BadInput(f"--{name}: {problem}.", "bad-options") from error

@@ -102,6 +102,10 @@ def _place(out: Path) -> Iterator[Path]:
     if out.exists() and {entry.name for entry in out.iterdir()} - OUTPUTS:
         raise BadInput(f"{out} holds other things than a render. Choose another directory for --out.", "out-taken")
     target = out.resolve()
+    if target == Path.cwd():
+        raise BadInput(
+            "The directory you are in would be replaced. Choose another one for --out, such as ./drawing.", "out-taken"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".bulkhead-", dir=target.parent) as work:
         fresh = Path(work, "fresh")
