@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TASK = "render.blueprint"
 
 # Part of every artifact's key: raise it when the engine draws the same source differently.
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 
 # WebP cannot be wider or higher (libwebp, WEBP_MAX_DIMENSION).
 MAX_WIDTH = 16_383
