@@ -81,4 +81,4 @@ def matches(etag: str, if_none_match: str | None) -> bool:
     if if_none_match is None:
         return False
     known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in known or etag in known
+    return "*" in known or etag.removeprefix("W/") in known

@@ -73,13 +73,24 @@ class MeasuredRequests:
             await self.app(scope, receive, send)
             return
         begun = time.perf_counter()
+        answered = False
+
+        def count(status: int) -> None:
+            nonlocal answered
+            answered = True
+            metrics: Metrics = scope["app"].state.services.metrics
+            route = getattr(scope.get("route"), "path", "unknown")
+            metrics.requests.labels(scope["method"], route, status).inc()
+            metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - begun)
 
         async def measured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                metrics: Metrics = scope["app"].state.services.metrics
-                route = getattr(scope.get("route"), "path", "unknown")
-                metrics.requests.labels(scope["method"], route, message["status"]).inc()
-                metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - begun)
+                count(message["status"])
             await send(message)
 
-        await self.app(scope, receive, measured)
+        try:
+            await self.app(scope, receive, measured)
+        except Exception:
+            if not answered:
+                count(500)  # which Starlette answers from outside of all middleware
+            raise

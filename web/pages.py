@@ -51,7 +51,10 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class Asset:
-    """A file of the built viewer, ready to send. Compressed once: it is small and asked for often."""
+    """A file of the built viewer, ready to send. Compressed once: it is small and asked for often.
+
+    Its validator is a weak one, for it stands for both forms.
+    """
 
     body: bytes
     packed: bytes | None
@@ -123,4 +126,4 @@ def read(file: File, _changed_at: int) -> Asset:
     body = file.read_bytes()
     packed = gzip.compress(body, mtime=0) if file.suffix in COMPRESSIBLE else None
     media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    return Asset(body, packed, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return Asset(body, packed, media_type, f'W/"{hashlib.sha256(body).hexdigest()[:32]}"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -11,7 +12,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from tasks.ledger import FINAL, Job, State
+from tasks.ledger import FINAL, Job, LedgerUnavailable, State
 from tasks.progress import Progress
 from tasks.renders import RenderOptions, source_key
 from web.cursors import PATTERN, decode_cursor, encode_cursor
@@ -97,10 +98,11 @@ async def answer(house: Services, job: Job, wait: int | None) -> Response:
     headers = {"location": f"/renders/{job.id}", "cache-control": "no-store"}
     if wait is not None:
         headers["preference-applied"] = f"wait={wait}"
-        job = await wait_for_end(house, job.tenant, job.id, wait)
-        if job.state in FINAL:
-            whole = await look_up(house, job.tenant, job.id)
-            return JSONResponse(whole.model_dump(mode="json"), 200, headers)
+        with suppress(LedgerUnavailable):  # the job is accepted, also if nobody can tell how it fares
+            job = await wait_for_end(house, job.tenant, job.id, wait)
+            if job.state in FINAL:
+                whole = await look_up(house, job.tenant, job.id)
+                return JSONResponse(whole.model_dump(mode="json"), 200, headers)
     headers["retry-after"] = str(LOOK_AGAIN)
     return JSONResponse(accepted(house, job).model_dump(mode="json"), 202, headers)
 

@@ -47,6 +47,14 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+def host_in(url: str) -> str | None:
+    """The host of an address; None if it has none, or is no address."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
 async def tenant(
     request: Request,
     house: Annotated[Services, Depends(services)],
@@ -71,7 +79,7 @@ def named(
     """Whose token came with the request; None from this very machine while there are none. Raises a 401 problem."""
     if not tokens:
         # A page of another site that the browser on this machine shows (or a name that it rebinds) is a stranger.
-        origin = urlsplit(request.headers.get("origin", "//localhost")).hostname
+        origin = host_in(request.headers.get("origin", "//localhost"))
         client = request.client.host if request.client else None
         if all(map(is_loopback, (client, request.url.hostname, origin))):
             return None

@@ -102,6 +102,7 @@ def test_given_a_fault_of_ours_when_it_happens_then_500_tells_no_secret(
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal-error")
     assert answer.headers["content-type"] == "application/problem+json"
+    assert 'route="/renders",status="500"} 1.0' in client.get("/metrics").text
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
 

@@ -71,6 +71,9 @@ def test_given_an_asset_when_fetched_then_it_may_be_kept_for_ever_and_comes_comp
     assert answer.headers["content-type"].startswith("text/javascript")
     plain = client.get("/assets/index-C0ffee.js", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
+    assert plain.headers["etag"] == answer.headers["etag"]
+    assert answer.headers["etag"].startswith("W/")  # not the same bytes, so no strong validator (RFC 9110, 8.8.3.3)
+    assert client.get("/assets/index-C0ffee.js", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
 
 
 @pytest.mark.parametrize("name", ["gone-1.js", "..%2Fsecret.txt", "..%2Findex.html", ".hidden"])

@@ -326,6 +326,19 @@ def test_given_prefer_wait_when_the_job_ends_in_time_then_200_with_everything_el
     assert late.headers["preference-applied"] == "wait=0"
 
 
+def test_given_a_ledger_that_goes_away_while_the_client_waits_then_202_for_the_job_is_accepted(
+    client: TestClient, house: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: object, **_kwargs: object) -> None:
+        raise LedgerUnavailable(OperationalError("select", {}, Exception("gone away")))
+
+    monkeypatch.setattr(type(house.ledger.jobs), "find", away)
+    answer = post(client, headers={"prefer": "wait=5"})
+
+    assert len(broker.messages) == 1
+    assert (answer.status_code, answer.json()["id"]) == (202, broker.messages[0]["job"])
+
+
 def test_given_a_hostile_filename_when_posted_then_it_is_kept_harmless(client: TestClient, broker: FakeBroker) -> None:
     name = "../../etc/\u202epass\x01wd.png"
     head = f'--x\r\nContent-Disposition: form-data; name="blueprint"; filename="{name}"\r\n\r\n'

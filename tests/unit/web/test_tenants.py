@@ -51,6 +51,7 @@ def test_given_tokens_when_none_of_them_is_sent_then_401_says_how(client: TestCl
         ("127.0.0.1", "http://rebound.example:8080", {}, 401),
         ("127.0.0.1", "http://127.0.0.1:8080", {"origin": "https://evil.example"}, 401),
         ("127.0.0.1", "http://127.0.0.1:8080", {"origin": "null"}, 401),
+        ("127.0.0.1", "http://127.0.0.1:8080", {"origin": "http://[nonsense"}, 401),
     ],
 )
 def test_given_no_tokens_when_asked_then_only_this_machine_and_its_own_pages_are_served(
