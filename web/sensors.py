@@ -76,7 +76,12 @@ STREAM: dict[int | str, dict[str, Any]] = {
 async def events(house: House, own: OwnPlant, plant: PlantName) -> Response:
     """Watch the machines of a plant."""
     readable(own, plant)
-    return sse.answer(stream(house, sensors_of(house), plant))
+    sensors = sensors_of(house)
+    try:
+        await sensors.names(plant)  # a stream that ends before it begins could not say why
+    except RedisError as error:
+        raise away() from error
+    return sse.answer(stream(house, sensors, plant))
 
 
 @router.get("/sensors", responses=declare(401, 404, 422, 503))
