@@ -70,6 +70,9 @@ def test_given_a_dead_job_when_its_page_is_opened_then_it_says_what_the_ledger_s
     assert sentences == [line.split(": ", 1)[1] for line in told[2:]]
     shot(page, "dead")
 
+    settled(page, "/")
+    page.locator(".job", has_text="crash.svg").get_by_role("link").click()
+    expect(page.get_by_role("heading", name="crash.svg")).to_be_visible()
     site.start_worker("mended", queue=LARGE)
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("region", name="Drawing crash.svg")).to_be_visible(timeout=60_000)

@@ -24,3 +24,22 @@ export function button(text: string, act: (event: MouseEvent) => void, attribute
 export function say(text: string): void {
   document.getElementById("said")!.textContent = text;
 }
+
+const READ = 8_000; // milliseconds in which one reads a sentence
+let reading = 0;
+
+/** Tell everybody what would be seen nowhere else: that something could not be done, above all. */
+export function tell(text: string): void {
+  const notice = document.getElementById("told")!;
+  notice.textContent = text;
+  clearTimeout(reading);
+  reading = window.setTimeout(() => notice.replaceChildren(), READ);
+}
+
+/** Tell everybody why what they see may be old; nothing, once it is new again. */
+export function tellStale(why: string): void {
+  const notice = document.getElementById("stale")!;
+  const words = why && `${why} What you see may be old.`;
+  if (notice.textContent !== words) notice.textContent = words;
+  notice.hidden = !why;
+}

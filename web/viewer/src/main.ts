@@ -1,7 +1,7 @@
 // One page at a time: the router ends the old page's scope, then starts the new one in a scope of its own.
 
 import { Problem } from "./api";
-import { button, h, say } from "./dom";
+import { button, h, say, tellStale } from "./dom";
 import { parse, samePage, type Route } from "./router";
 import { signIn } from "./session";
 import { Scope, watchCanvases } from "./teardown";
@@ -26,6 +26,7 @@ async function show(route: Route): Promise<void> {
   scope = new Scope();
   const own = scope;
   shown = route;
+  tellStale("");
   main.replaceChildren();
   main.dataset.page = route.page;
   main.setAttribute("aria-busy", "true");

@@ -10,7 +10,7 @@ export interface Route {
 export function parse(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
   const [page, name = ""] = path.split("/");
-  const known = page === "drawing" || page === "floor" || page === "operator" ? page : "jobs";
+  const known = page === "floor" || page === "operator" || (page === "drawing" && name) ? page : "jobs";
   return { page: known, name: decoded(name), query: new URLSearchParams(query) };
 }
 

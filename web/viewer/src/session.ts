@@ -3,12 +3,13 @@
 import { h } from "./dom";
 
 const KEY = "bulkhead-token";
+const GIVEN = "given"; // what the dialog says unless it was cancelled
 
 export function token(): string | null {
   return sessionStorage.getItem(KEY);
 }
 
-/** Ask for a token until one is given; true when there is a new one. */
+/** Ask for a token; true when one is given. */
 export function signIn(detail: string): Promise<boolean> {
   const field = h("input", { id: "token", type: "password", autocomplete: "off", required: true });
   const form = h(
@@ -18,16 +19,17 @@ export function signIn(detail: string): Promise<boolean> {
     h("p", {}, detail),
     h("label", { for: "token" }, "Token"),
     field,
-    h("button", { class: "primary" }, "Sign in"),
+    h("button", { class: "primary", value: GIVEN }, "Sign in"),
   );
   const dialog = h("dialog", { class: "sign-in", "aria-label": "Sign in" }, form);
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      if (field.value) sessionStorage.setItem(KEY, field.value.trim());
+      const given = dialog.returnValue === GIVEN && field.value.trim();
+      if (given) sessionStorage.setItem(KEY, given);
       dialog.remove();
-      resolve(field.value !== "");
+      resolve(!!given);
     });
   });
 }

@@ -1,6 +1,6 @@
 // Machines in words: one with its readings, and a list to choose from for those who do not click on the floor.
 
-import { button, h } from "../dom";
+import { button, h, say } from "../dom";
 import { LOOKS } from "./kinds";
 import { history, MEASURES, type Machine, type Readings } from "./readings";
 import { BOX, sparkline } from "./sparkline";
@@ -10,9 +10,10 @@ const LISTED = 100; // machines: who looks for another one searches
 
 export class MachinePanel {
   readonly element = h("div", {});
-  readonly #details = h("section", { "aria-live": "polite" });
+  readonly #details = h("section");
   readonly #find = h("input", { type: "search", placeholder: "Find a machine", "aria-label": "Find a machine" });
   readonly #list = h("ul", { class: "machines" });
+  readonly #more = h("p", { class: "note" });
   #chosen: number | null = null;
 
   constructor(
@@ -20,12 +21,13 @@ export class MachinePanel {
     private readonly choose: (place: number | null) => void,
   ) {
     this.#find.addEventListener("input", () => this.#listing());
-    this.element.append(this.#details, this.#find, this.#list);
+    this.element.append(this.#details, this.#find, this.#list, this.#more);
   }
 
   show(place: number | null): void {
     this.#chosen = place;
     this.#detail();
+    if (place !== null) say(this.#details.textContent ?? ""); // once: what changes each second would never end
   }
 
   /** Take over what is new; `look` says whether any machine looks otherwise or is new. */
@@ -47,25 +49,26 @@ export class MachinePanel {
   }
 
   #listing(): void {
-    const focused = document.activeElement?.textContent;
+    const focused = (document.activeElement as HTMLElement | null)?.dataset.machine;
     const part = this.#find.value.toLowerCase();
     const found: [number, Machine][] = [];
     for (const [place, machine] of this.readings.machines.entries()) {
       if (machine.sensor.machine.toLowerCase().includes(part)) found.push([place, machine]);
-      if (found.length === LISTED) break;
     }
-    const rows = found.map(([place, machine]) => row(machine, () => this.choose(place)));
-    this.#list.replaceChildren(...rows);
-    rows.find((each) => each.textContent === focused)?.querySelector("button")?.focus();
+    const buttons = found.slice(0, LISTED).map(([place, machine]) => rowButton(machine, () => this.choose(place)));
+    this.#list.replaceChildren(...buttons.map((each) => h("li", {}, each)));
+    buttons.find((each) => focused && each.dataset.machine === focused)?.focus();
+    const more = found.length - buttons.length;
+    this.#more.textContent = more > 0 ? `${more.toLocaleString("en")} more: find them by name.` : "";
   }
 }
 
-function row({ sensor, kind }: Machine, choose: () => void): HTMLElement {
+function rowButton({ sensor, kind }: Machine, choose: () => void): HTMLButtonElement {
   const swatch = h("span", { class: "swatch", "aria-hidden": "true" });
   swatch.style.backgroundColor = LOOKS[kind].colour;
-  const made = button("", choose, { class: "quiet" });
+  const made = button("", choose, { class: "quiet", "data-machine": sensor.machine });
   made.append(swatch, sensor.machine, h("span", { class: "note" }, LOOKS[kind].words));
-  return h("li", {}, made);
+  return made;
 }
 
 function reading(machine: Machine, measure: number): HTMLElement {

@@ -1,18 +1,19 @@
 // Jobs: drop a drawing, watch it, find it again.
 
-import { ask, FINAL, Problem, read, type Progress, type Render, type RenderPage, type Summary } from "../api";
-import { button, h, say } from "../dom";
+import { ask, FINAL, Problem, read, type Progress, type Render, type RenderPage, type State, type Summary } from "../api";
+import { button, h, say, tell, tellStale } from "../dom";
 import { follow } from "../events";
 import type { Page } from "../main";
-import { address } from "../router";
+import { address, parse } from "../router";
 import type { Scope } from "../teardown";
 import { Row } from "./row";
 import { upload } from "./upload";
-import { failureSentence } from "./words";
+import { failureSentence, stateWord } from "./words";
 
 const PAGE = 24;
 const STREAMS = 3; // event streams at once: over HTTP/1.1 a browser opens six connections in all
 const LOOK = 5_000; // milliseconds between two looks at the jobs that have no stream
+const STATES: readonly State[] = ["accepted", "queued", "running", ...FINAL];
 const TYPING = 250; // milliseconds without a key until a search begins
 
 export const jobsPage: Page = async (main, route, scope) => {
@@ -36,12 +37,15 @@ class Jobs {
     private state: string,
   ) {
     const input = h("input", { type: "file", multiple: true, class: "visually-hidden", id: "file", accept: ".dxf,.dwg,.svg,.pdf,.png,.jpg,.jpeg,.tif,.tiff,.webp" });
-    input.addEventListener("change", () => this.#send([...(input.files ?? [])]));
+    input.addEventListener("change", () => {
+      void this.#send([...(input.files ?? [])]);
+      input.value = ""; // or a browser takes no notice when the same file is chosen again
+    });
     const drop = h("label", { class: "drop", for: "file" }, h("strong", {}, "Drop a drawing here"), h("span", {}, "or choose one: DXF, SVG, PDF, TIFF, PNG, JPEG, WebP"));
     const find = h("input", { type: "search", id: "find", placeholder: "File name or id", value: search });
     const states = h("select", { id: "state" }, h("option", { value: "" }, "All"));
-    for (const each of ["queued", "running", "succeeded", "failed", "dead", "cancelled"]) states.append(h("option", { value: each, selected: each === state }, each));
-    const filters = h("div", { class: "filters" }, h("label", { for: "find" }, "Find"), find, h("label", { for: "state" }, "State"), states);
+    for (const each of STATES) states.append(h("option", { value: each, selected: each === state }, stateWord(each)));
+    const filters = h("div", { class: "filters" }, h("label", {}, "Find", find), h("label", {}, "State", states));
     main.append(h("h1", {}, "Jobs"), input, drop, filters, this.#list, this.#empty, this.#more);
 
     let typing = 0;
@@ -51,6 +55,12 @@ class Jobs {
     });
     scope.defer(() => clearTimeout(typing));
     scope.listen(states, "change", () => this.#filter(this.search, states.value));
+    scope.listen(window, "hashchange", () => {
+      const { query } = parse(location.hash);
+      find.value = query.get("q") ?? "";
+      states.value = query.get("state") ?? "";
+      this.#filter(find.value, states.value);
+    });
     this.#takeDrops(drop);
     scope.every(LOOK, () => document.hidden || void this.#refresh());
   }
@@ -66,7 +76,12 @@ class Jobs {
   }
 
   async #older(): Promise<void> {
-    if (this.#next) this.#add(await read<RenderPage>(this.#next, this.scope.signal));
+    if (!this.#next) return;
+    try {
+      this.#add(await read<RenderPage>(this.#next, this.scope.signal));
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #add(page: RenderPage): void {
@@ -80,11 +95,22 @@ class Jobs {
 
   /** What is new or changed since, without touching what somebody looks at. */
   async #refresh(): Promise<void> {
-    const page = await read<RenderPage>(this.#query(), this.scope.signal).catch(() => null);
-    for (const job of page?.renders.reverse() ?? []) {
+    const asked = this.#asked;
+    let page: RenderPage;
+    try {
+      page = await read<RenderPage>(this.#query(), this.scope.signal);
+    } catch (error) {
+      return this.scope.ended ? undefined : tellStale((error as Error).message);
+    }
+    tellStale("");
+    if (asked !== this.#asked) return; // somebody asked for others meanwhile
+    let above: Element | null = null;
+    for (const job of page.renders) {
       const known = this.#rows.has(job.id);
-      const row = this.#rowOf(job);
-      if (!known) this.#list.prepend(row.element);
+      const { element } = this.#rowOf(job);
+      if (!known && above) above.after(element);
+      else if (!known) this.#list.prepend(element);
+      above = element;
     }
     this.#empty.hidden = this.#rows.size > 0;
     this.#watch();
@@ -108,7 +134,11 @@ class Jobs {
     [this.search, this.state] = [search, state];
     const query = new URLSearchParams(Object.entries({ q: search, state }).filter(([, value]) => value));
     history.replaceState(null, "", address("jobs", "", query.toString()));
-    void this.load().catch((error: Error) => say(error.message));
+    void this.load().catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    if (!this.scope.ended) tell((error as Error).message);
   }
 
   #takeDrops(drop: HTMLElement): void {
@@ -136,7 +166,7 @@ class Jobs {
 
   async #sendOne(file: File, row: Row): Promise<void> {
     try {
-      const accepted = await upload(file, (percent) => row.sending(percent), this.scope.signal);
+      const accepted = await upload(file, (percent) => row.sending(percent));
       const job = await read<Summary>(accepted.links.self!, this.scope.signal);
       row.element.replaceWith(this.#rowOf(job).element);
       this.#empty.hidden = true;
@@ -144,7 +174,8 @@ class Jobs {
     } catch (error) {
       if (error instanceof Problem) {
         row.refused(error.message);
-        say(error.message);
+        if (this.scope.ended) tell(error.message);
+        else say(error.message);
       }
     }
   }
@@ -190,7 +221,7 @@ class Jobs {
       this.#rows.delete(row.job.id);
       row.element.remove();
     } catch (error) {
-      say((error as Error).message);
+      this.#failed(error);
     }
   }
 }

@@ -42,9 +42,10 @@ export class Row {
   }
 
   show(job: Summary): void {
-    const settled = this.job?.state === job.state && FINAL.includes(job.state);
+    const before = this.job?.state;
     this.job = job;
-    if (settled) return;
+    if (before === job.state) return; // what it does meanwhile, its progress tells
+    if (!before) this.#title.replaceChildren(h("a", { href: address("drawing", job.id) }, job.filename || job.id));
     this.element.dataset.state = job.state;
     this.element.dataset.id = job.id;
     this.#state.textContent = stateWord(job.state);
@@ -69,10 +70,11 @@ export class Row {
   }
 
   #finished(job: Summary): void {
-    this.#title.replaceChildren(h("a", { href: address("drawing", job.id) }, job.filename || job.id));
     const preview = job.links.preview;
     if (!preview) return;
     const tile = job.links.tiles?.replace("/tiles.dzi", `/tiles_files/${THUMBNAIL_LEVEL}/0_0.webp`);
-    this.#picture.replaceChildren(h("img", { src: tile ?? preview, alt: "", loading: "lazy", decoding: "async" }));
+    const picture = h("img", { src: tile ?? preview, alt: "", loading: "lazy", decoding: "async" });
+    if (tile) picture.addEventListener("error", () => (picture.src = preview), { once: true }); // too small for that level
+    this.#picture.replaceChildren(picture);
   }
 }

@@ -2,8 +2,8 @@
 
 import { authorised, Problem, type Summary } from "../api";
 
-/** Throws Problem. `sent` is told percent. */
-export function upload(file: File, sent: (percent: number) => void, signal: AbortSignal): Promise<Summary> {
+/** Throws Problem. `sent` is told percent. It goes on while other pages of this one are looked at. */
+export function upload(file: File, sent: (percent: number) => void): Promise<Summary> {
   const form = new FormData();
   form.append("blueprint", file, file.name);
   const request = new XMLHttpRequest();
@@ -11,17 +11,14 @@ export function upload(file: File, sent: (percent: number) => void, signal: Abor
   // Should the answer be lost and the browser send it again, it is still the same job.
   for (const [name, value] of Object.entries(authorised({ "idempotency-key": randomKey() }))) request.setRequestHeader(name, value);
   request.upload.onprogress = (event) => event.lengthComputable && sent((100 * event.loaded) / event.total);
-  const abort = (): void => request.abort();
-  signal.addEventListener("abort", abort);
   return new Promise<Summary>((resolve, reject) => {
     request.onload = () => {
       if (request.status < 300) resolve(JSON.parse(request.responseText) as Summary);
       else reject(problemIn(request));
     };
     request.onerror = () => reject(new Problem(0, "unreachable", `${file.name} was not sent: the connection broke. Drop it again.`));
-    request.onabort = () => reject(new DOMException("The page was left.", "AbortError"));
     request.send(form);
-  }).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 function problemIn(request: XMLHttpRequest): Problem {

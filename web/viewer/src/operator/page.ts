@@ -1,7 +1,7 @@
 // The operator's page: what waits, who works, what leaks or lags, and what died and why.
 
 import { ask, Problem, read, type Render, type RenderPage, type Summary } from "../api";
-import { button, h, say } from "../dom";
+import { button, h, say, tell, tellStale } from "../dom";
 import { attemptList } from "../jobs/story";
 import { stateWord } from "../jobs/words";
 import type { Page } from "../main";
@@ -20,7 +20,7 @@ export const operatorPage: Page = async (main, _route, scope) => {
   main.append(h("h1", {}, "Operator"), panels, aside, dead);
   const look = async (): Promise<void> => {
     const now = await read<Operations>("/operations", scope.signal);
-    panels.replaceChildren(workers(now), lanes(now), jobs(now));
+    renew(panels, [workers(now), lanes(now), jobs(now)]);
   };
   const lookAside = async (): Promise<void> => {
     const parts = await Promise.all([
@@ -28,13 +28,30 @@ export const operatorPage: Page = async (main, _route, scope) => {
       part<Tickets>("Ticket keys", "tickets", (found) => tickets(found, Date.now() / 1000), scope),
       part<Heartbeats>("Coalescer", "heartbeats", heartbeats, scope),
     ]);
-    aside.replaceChildren(...parts);
+    renew(aside, parts);
   };
   await Promise.all([look(), lookAside(), showDead(dead, scope)]);
-  const again = (work: () => Promise<void>) => (): void => void (document.hidden || work().catch((error: Error) => scope.ended || say(error.message)));
-  scope.every(LOOK, again(look));
-  scope.every(LOOK_ASIDE, again(lookAside));
+  const lookAgain = async (): Promise<void> => {
+    try {
+      await look();
+      tellStale("");
+    } catch (error) {
+      if (!scope.ended) tellStale((error as Error).message);
+    }
+  };
+  const lookAsideAgain = async (): Promise<void> => {
+    await lookAside();
+    if (!dead.querySelector("[open], :focus")) await showDead(dead, scope); // else somebody reads a story
+  };
+  scope.every(LOOK, () => document.hidden || void lookAgain());
+  scope.every(LOOK_ASIDE, () => document.hidden || void lookAsideAgain().catch(() => undefined)); // the other says why
 };
+
+/** Put new panels in place of old ones, whose elements stay: somebody may have scrolled one, or be in it with Tab. */
+function renew(place: HTMLElement, panels: readonly HTMLElement[]): void {
+  if (place.childElementCount !== panels.length) return place.replaceChildren(...panels);
+  panels.forEach((panel, number) => place.children[number]!.replaceChildren(...panel.childNodes));
+}
 
 /** A panel of its own data; where that part is not run, or does not answer, the server's sentence says so. */
 async function part<T>(name: string, path: string, panel: (found: T) => HTMLElement, scope: Scope): Promise<HTMLElement> {
@@ -57,16 +74,16 @@ function deadJob(job: Summary, scope: Scope, changed: () => void): HTMLElement {
   const story = h("div", {});
   const details = h("details", {}, h("summary", {}, `${job.filename || job.id}: ${job.error?.detail ?? stateWord(job.state)}`), story);
   details.addEventListener("toggle", () => {
-    if (details.open && !story.hasChildNodes()) void tell();
+    if (details.open && !story.hasChildNodes()) void tellStory();
   });
-  const tell = async (): Promise<void> => story.replaceChildren(attemptList(await read<Render>(`/renders/${job.id}`, scope.signal)));
+  const tellStory = async (): Promise<void> => story.replaceChildren(attemptList(await read<Render>(`/renders/${job.id}`, scope.signal)));
   const act = async (method: string, path: string, done: string): Promise<void> => {
     try {
       await ask(path, { method, signal: scope.signal });
       say(done);
       changed();
     } catch (error) {
-      if (!scope.ended) say((error as Error).message);
+      if (!scope.ended) tell((error as Error).message);
     }
   };
   details.append(
