@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ezdxf.filemanagement import readfile
 from playwright.sync_api import Browser, Page, Request, expect
 
 from embedded.ports import LOOPBACK, kept_ports
 from embedded.programs import web_program, web_url
-from tests.browser.conftest import Shot, dataset, settled
+from tests.browser.conftest import Shot, dataset, rendered, settled
 from tests.services.platform import Platform
 from web import pages
 
@@ -25,6 +26,8 @@ TILE_PATIENCE = 90_000  # milliseconds until tiles of every layer are cut on a b
 
 # Milliseconds until a picture is on the screen, before one is taken of that.
 DRAWN = 1_500
+
+INK = "rgb(22, 32, 42)"  # on paper, whatever the theme
 
 DROP = """(target, [name, content]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -149,6 +152,23 @@ def test_given_tokens_when_opened_then_one_is_asked_for_and_pictures_come_by_sig
         expect(page.get_by_role("heading", name="Layers (5)")).to_be_visible()
 
 
+def test_given_a_layer_that_is_switched_off_when_it_is_chosen_then_the_drawing_is_drawn_with_it(
+    page: Page, site: Platform, floorplan: Path, tmp_path: Path
+) -> None:
+    document = readfile(floorplan)
+    document.layers.get("PIPES").off()
+    document.layers.get("DOORS").freeze()
+    document.saveas(tmp_path / "hidden.dxf")
+    settled(page, f"/#/drawing/{rendered(site, tmp_path / 'hidden.dxf')}")
+    off = page.get_by_role("region", name="Layers switched off")
+    expect(off.get_by_role("checkbox")).to_have_count(2)
+    off.get_by_label("PIPES", exact=True).check()
+    off.get_by_role("button", name="Draw those chosen, too").click()
+    expect(page.get_by_role("heading", name="Layers (4)")).to_be_visible(timeout=60_000)
+    expect(page.get_by_label("PIPES", exact=True)).to_be_checked()
+    expect(off.get_by_label("DOORS", exact=True)).to_be_visible()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_given_any_page_when_looked_at_by_axe_then_nothing_serious_is_found(
     browser: Browser, site: Platform, drawing: str, plant: Callable[[int], str], theme: str, shot: Shot
@@ -165,6 +185,8 @@ def test_given_any_page_when_looked_at_by_axe_then_nothing_serious_is_found(
             said = [(each["id"], [node["html"][:120] for node in each["nodes"][:3]]) for each in serious]
             assert said == [], name
             shot(page, f"{name}-{theme}")
+        page.emulate_media(media="print")
+        assert page.get_by_role("heading", name="Operator").evaluate("each => getComputedStyle(each).color") == INK
 
 
 def test_given_a_phone_when_a_drawing_is_opened_then_it_fits_and_layers_can_be_reached(

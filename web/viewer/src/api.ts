@@ -58,6 +58,8 @@ export interface Layer {
   extent: [number, number, number, number] | null;
   file: string | null;
   tiles: TileSet | null;
+  /** Why it could not be drawn, though the others were. */
+  error: string | null;
 }
 
 export interface Manifest {

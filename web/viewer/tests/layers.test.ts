@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Layer } from "../src/api";
-import { allOff, allOn, asDrawn, dimmed, isAsDrawn, overlaps, shown, soloed, toggled } from "../src/drawing/layers";
+import { allOff, allOn, asDrawn, askedFor, dimmed, isAsDrawn, overlaps, shown, soloed, switchedOff, toggled } from "../src/drawing/layers";
 import { readLayers, readView, write } from "../src/drawing/permalink";
 
 const layer = (index: number, visible = true, file: string | null = `layers/00${index}.webp`): Layer => ({
-  index, name: `L${index}`, colour: "#ff0000", visible, empty: file === null, extent: [0, 0, 10, 10], file, tiles: null,
+  index, name: `L${index}`, colour: "#ff0000", visible, empty: file === null, extent: [0, 0, 10, 10], file, tiles: null, error: null,
 });
 const LAYERS = [layer(0), layer(1, false), layer(2, true, null), layer(3)];
 const names = (state = asDrawn(LAYERS)): string[] => shown(state, LAYERS).map(({ layer: { name } }) => name);
@@ -41,6 +41,23 @@ describe("layers", () => {
   it("given all or none, when chosen, then empty layers stay away", () => {
     expect(names(allOn(asDrawn(LAYERS), LAYERS))).toEqual(["L0", "L1", "L3"]);
     expect(names(allOff(asDrawn(LAYERS)))).toEqual([]);
+  });
+});
+
+describe("layers switched off", () => {
+  const layers = [layer(0), layer(1, false, null), layer(2, true, null), layer(3, false, null)];
+
+  it("given a drawing, when opened, then they are told from those that are empty", () => {
+    expect(switchedOff(layers).map(({ name }) => name)).toEqual(["L1", "L3"]);
+  });
+
+  it("given some of them, when asked for, then all that is on is asked for as well", () => {
+    expect(askedFor(layers, new Set([3]))).toBe("L0,L2,L3");
+  });
+
+  it("given names that a list cannot say, when asked for, then they cannot be", () => {
+    const odd = (name: string): Layer[] => [{ ...layer(0), name }, layer(1, false, null)];
+    expect(["a,b", " a", "", "a".repeat(4096)].map((name) => askedFor(odd(name), new Set([1])))).toEqual([null, null, null, null]);
   });
 });
 

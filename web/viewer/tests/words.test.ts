@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { outputUrl, type Manifest } from "../src/api";
+import { canBeSharper } from "../src/drawing/sharpen";
 import { keptQuery, signedRender } from "../src/drawing/signed";
 import { distance, lengthWords, scaleOf } from "../src/drawing/units";
 import { EventParser } from "../src/events";
@@ -43,7 +44,7 @@ describe("addresses", () => {
 
   it("given nonsense, when parsed, then it is the list of jobs", () => {
     for (const hash of ["", "#", "#/nowhere/x", "#/drawing/%E0%A4%A"]) expect(parse(hash).name).toBe(hash.includes("nowhere") ? "x" : "");
-    expect(parse("#/nowhere").page).toBe("jobs");
+    expect([parse("#/nowhere").page, parse("#/drawing").page, parse("#/drawing/").page]).toEqual(["jobs", "jobs", "jobs"]);
   });
 });
 
@@ -80,12 +81,20 @@ describe("stories", () => {
 
 describe("measuring", () => {
   const source = { format: "dxf", pages: 1, extents: [-10, 0, 190, 100], units: "mm", width: null, height: null };
-  const manifest = { source, preview: { file: "preview.webp", width: 2048, height: 1024 } } as unknown as Manifest;
+  const manifest = { source, preview: { file: "preview.webp", width: 2048, height: 1024 }, options: {} } as unknown as Manifest;
 
   it("given a drawing, when measured, then in its units; a picture in pixels", () => {
     expect(distance({ x: 0, y: 0 }, { x: 0.3, y: 0.4 }, scaleOf(manifest))).toBeCloseTo(100);
     const picture = { ...manifest, source: { ...source, extents: null, width: 4000 } } as unknown as Manifest;
     expect(scaleOf(picture)).toEqual({ units: 4000, name: "px" });
+    expect(scaleOf({ ...picture, options: { region: "2500,0,5000,10000" } })).toEqual({ units: 1000, name: "px" });
+  });
+
+  it("given a preview, when looked at closer, then tiles are made only where they would show more", () => {
+    const sharper = (format: string, width: number | null): boolean =>
+      canBeSharper({ ...manifest, source: { ...source, format, extents: format === "dxf" ? source.extents : null, width } } as unknown as Manifest);
+    expect([sharper("dxf", null), sharper("pdf", 800), sharper("tiff", 9000)]).toEqual([true, true, true]);
+    expect([sharper("png", 2048), sharper("svg", 9000)]).toEqual([false, false]);
   });
 
   it("given a length, when told, then with the digits that count", () => {

@@ -7,9 +7,10 @@ import { releaseCanvas, type Scope } from "../teardown";
 import { h, say } from "../dom";
 import type { LayerState } from "./layers";
 import { Measure } from "./measure";
+import { renderOtherwise } from "./otherwise";
 import { LayerPanel } from "./panel";
 import { readLayers, readView, write, type View } from "./permalink";
-import { Sharpener } from "./sharpen";
+import { canBeSharper, Sharpener } from "./sharpen";
 import { keptQuery } from "./signed";
 import { Stack, type Outputs } from "./stack";
 import { toolbar } from "./tools";
@@ -19,6 +20,7 @@ const LOOK_CLOSER = 1.25; // screen pixels a preview pixel from which on the pre
 const NARROW = 720; // pixels of a window up to which the layers are closed at first
 const DEEPEST = 4; // screen pixels a tile pixel at the closest
 const WRITE_ADDRESS = 300; // milliseconds after the last movement
+const LOST = "A part of this drawing did not come. Check the connection and reload the page.";
 const OWN_STYLE = "data-openseadragon-mobile-css";
 const INK = new Set(["dxf", "dwg", "svg", "pdf"]); // line work: in the dark theme its paper is dark, too
 
@@ -54,17 +56,19 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
     sharpen();
   };
   const sharpen = (): void => {
-    if (!render.source) return;
+    if (!render.source || !canBeSharper(manifest)) return;
     const closer = viewer.viewport.getZoom(true) * viewer.viewport.getContainerSize().x;
     if (closer > LOOK_CLOSER * manifest.preview.width) sharpener.want(stack.blurred(layers));
   };
   scope.defer(() => clearTimeout(writing));
-  const panel = new LayerPanel(manifest.layers, layers, (state: LayerState) => {
+  const drawOnly = (names: string): void => void renderOtherwise(render, { layers: names }, scope.signal);
+  const changed = (state: LayerState): void => {
     layers = state;
     stack.show(layers);
     remember();
     sharpen();
-  });
+  };
+  const panel = new LayerPanel(manifest.layers, layers, changed, render.source ? drawOnly : null);
 
   paper.before(toolbar({ viewer, measure, outputs, render, link, scope }));
   side.append(panel.element, notes(outputs) ?? "");
@@ -73,6 +77,7 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
   stack.show(layers);
   sharpen();
   viewer.addHandler("animation-finish", moved);
+  for (const kind of ["add-item-failed", "tile-load-failed"] as const) viewer.addHandler(kind, () => scope.ended || tell(LOST));
   scope.listen(window, "hashchange", () => {
     const asked = new URLSearchParams(location.hash.split("?")[1] ?? "");
     layers = readLayers(asked, manifest.layers);
@@ -82,7 +87,7 @@ export function openDesk(main: HTMLElement, outputs: Outputs, render: Render, qu
     sharpen();
   });
 
-  if (manifest.warnings.length) say(`${manifest.warnings.length} notes about this drawing are below its layers.`);
+  if (side.querySelector(".notes")) say("Notes about this drawing are below its layers.");
 }
 
 function open(paper: HTMLElement, scope: Scope): OpenSeadragon.Viewer {
@@ -129,8 +134,9 @@ function viewOf(viewer: OpenSeadragon.Viewer): View {
 }
 
 function notes({ manifest }: Outputs): HTMLElement | null {
-  if (!manifest.warnings.length) return null;
-  const list = h("ul", {});
-  for (const warning of manifest.warnings) list.append(h("li", {}, warning.layer ? `${warning.layer}: ${warning.message}` : warning.message));
+  const said = manifest.warnings.map(({ layer, message }) => (layer ? `${layer}: ${message}` : message));
+  for (const { name, error } of manifest.layers) if (error) said.push(`${name}: ${error}`);
+  if (!said.length) return null;
+  const list = h("ul", {}, ...said.map((words) => h("li", {}, words)));
   return h("section", { class: "notes", "aria-label": "Notes" }, h("h2", {}, "Notes"), list);
 }

@@ -45,6 +45,20 @@ export function allOff(state: LayerState): LayerState {
   return { ...state, on: new Set(), solo: null };
 }
 
+/** Layers of which no picture was made because they are switched off: in the drawing, or by what was asked for. */
+export function switchedOff(layers: readonly Layer[]): Layer[] {
+  return layers.filter((layer) => !layer.visible && !layer.file);
+}
+
+const LONGEST = 4096; // characters of the option `layers`
+
+/** The option `layers` of a render that draws these, too; null if a list of names cannot say it. */
+export function askedFor(layers: readonly Layer[], more: ReadonlySet<number>): string | null {
+  const names = layers.filter((layer) => layer.visible || more.has(layer.index)).map((layer) => layer.name);
+  const list = names.join(",");
+  return list.length <= LONGEST && names.every((name) => name && name === name.trim() && !name.includes(",")) ? list : null;
+}
+
 /** Layers to draw, lowest first. */
 export function shown(state: LayerState, layers: readonly Layer[]): Shown[] {
   return layers

@@ -1,7 +1,7 @@
 // A drawing: wait for it if it is not there yet, then look at it.
 
 import { FINAL, read, type Manifest, type Progress, type Render } from "../api";
-import { h, say } from "../dom";
+import { h, tell } from "../dom";
 import { follow } from "../events";
 import { storyPage } from "../jobs/story";
 import { progressWords, stateWord } from "../jobs/words";
@@ -16,7 +16,7 @@ export const drawingPage: Page = async (main, route, scope) => {
   if (scope.ended) return;
   document.title = `${render.filename} – Bulkhead`;
   if (render.state !== "succeeded") {
-    const again = (): void => void Promise.resolve(drawingPage(main, route, scope)).catch((error: Error) => scope.ended || say(error.message));
+    const again = (): void => void Promise.resolve(drawingPage(main, route, scope)).catch((error: Error) => scope.ended || tell(error.message));
     return main.replaceChildren(storyPage(render, scope.signal, again));
   }
   const manifest = await (signed ? readManifest(signed, scope.signal) : read<Manifest>(render.links.manifest!, scope.signal));

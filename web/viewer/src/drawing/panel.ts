@@ -2,7 +2,7 @@
 
 import type { Layer } from "../api";
 import { button, h } from "../dom";
-import { allOff, allOn, asDrawn, dimmed, soloed, toggled, type LayerState } from "./layers";
+import { allOff, allOn, asDrawn, askedFor, dimmed, soloed, switchedOff, toggled, type LayerState } from "./layers";
 
 const MANY = 10; // layers from which on one wants to search
 
@@ -14,6 +14,7 @@ export class LayerPanel {
     layers: readonly Layer[],
     private state: LayerState,
     private readonly changed: (state: LayerState) => void,
+    drawOnly: ((names: string) => void) | null,
   ) {
     const drawn = layers.filter((layer) => layer.file);
     const presets = h(
@@ -32,8 +33,10 @@ export class LayerPanel {
     this.element.append(h("h2", {}, `Layers (${drawn.length})`), presets);
     if (drawn.length >= MANY) this.element.append(this.#search());
     this.element.append(list);
-    const empty = layers.length - drawn.length;
+    const off = switchedOff(layers);
+    const empty = layers.filter((layer) => layer.visible && !layer.file && !layer.error).length;
     if (empty) this.element.append(h("p", { class: "note" }, `${empty} more ${empty === 1 ? "is" : "are"} empty.`));
+    if (off.length) this.element.append(offLayers(layers, off, drawOnly));
     this.#show();
   }
 
@@ -59,6 +62,22 @@ export class LayerPanel {
     });
     return field;
   }
+}
+
+/** Layers that are switched off have no picture: who wants to see some asks for another render, by `drawOnly`. */
+function offLayers(layers: readonly Layer[], off: readonly Layer[], drawOnly: ((names: string) => void) | null): HTMLElement {
+  const list = h("ul", {});
+  const chosen = new Set<number>();
+  const ask = button("Draw those chosen, too", () => drawOnly?.(askedFor(layers, chosen)!), { disabled: true });
+  for (const { index, name } of off) {
+    const box = h("input", { type: "checkbox", disabled: !drawOnly || askedFor(layers, new Set([index])) === null });
+    box.addEventListener("change", () => {
+      if (!chosen.delete(index)) chosen.add(index);
+      ask.disabled = !chosen.size || askedFor(layers, chosen) === null;
+    });
+    list.append(h("li", {}, h("label", { title: name }, box, h("span", { class: "layer-name" }, name))));
+  }
+  return h("section", { class: "off", "aria-label": "Layers switched off" }, h("h2", {}, `Switched off (${off.length})`), list, drawOnly && ask);
 }
 
 class LayerRow {

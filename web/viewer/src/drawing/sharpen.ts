@@ -7,9 +7,18 @@ import { ask, FINAL, Problem, read, renderAgain, type Manifest, type Progress, t
 import { follow, pause } from "../events";
 import { failureSentence, progressWords } from "../jobs/words";
 import { type Outputs, type Subject } from "./stack";
+import { scaleOf } from "./units";
 
 const AT_ONCE = 2; // sets of tiles that one page has under way: others wait for workers, too
 const LOOK_AGAIN = 1_000; // milliseconds; somebody else is asking for the same this very moment
+
+const AT_ANY_SCALE = new Set(["dxf", "dwg", "pdf"]);
+
+/** Whether tiles show more than the preview: those of an SVG are the preview's own pixels, those of a picture the source's. */
+export function canBeSharper(manifest: Manifest): boolean {
+  const { format } = manifest.source;
+  return AT_ANY_SCALE.has(format) || (format !== "svg" && scaleOf(manifest).units > manifest.preview.width);
+}
 
 export class Sharpener {
   readonly #asked = new Set<Subject>();

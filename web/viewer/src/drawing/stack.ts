@@ -27,6 +27,7 @@ interface Picture {
   opacity: number;
 }
 
+const WORTH_IT = 8; // level of 256 pixels: those below it would be requests for nothing
 const PAPER = 1; // picture of the world that is always there
 
 export class Stack {
@@ -113,13 +114,14 @@ export class Stack {
   }
 
   #tiles(folder: string, { render, tiles }: { render: Summary; tiles: TileSet }): object {
+    const levels = Math.ceil(Math.log2(Math.max(tiles.width, tiles.height)));
     return {
       width: tiles.width,
       height: tiles.height,
       tileSize: tiles.tile,
       tileOverlap: 0,
-      minLevel: 8, // 256 pixels: the levels below it would be requests for nothing
-      maxLevel: Math.ceil(Math.log2(Math.max(tiles.width, tiles.height))),
+      minLevel: Math.min(WORTH_IT, levels),
+      maxLevel: levels,
       getTileUrl: (level: number, column: number, row: number) => outputUrl(render, `${folder}/${level}/${column}_${row}.webp`),
     };
   }

@@ -1,12 +1,12 @@
 // Tools of a drawing: zoom, measure, pages, link, download, print.
 
 import type OpenSeadragon from "openseadragon";
-import { outputUrl, renderAgain, type Render } from "../api";
-import { button, h, say } from "../dom";
-import { address } from "../router";
+import { outputUrl, type Render } from "../api";
+import { button, h, tell } from "../dom";
 import type { Scope } from "../teardown";
 import type { Measure } from "./measure";
-import { EVERYTHING, type Outputs } from "./stack";
+import { renderOtherwise } from "./otherwise";
+import type { Outputs } from "./stack";
 
 const STEP = 1.6; // how much closer one press of a button comes
 
@@ -28,7 +28,7 @@ export function toolbar(desk: Desk): HTMLElement {
     measuring.setAttribute("aria-pressed", String(desk.measure.active));
   };
   scope.listen<KeyboardEvent>(window, "keydown", (event) => {
-    const typing = event.target instanceof HTMLInputElement && event.target.type !== "checkbox";
+    const typing = event.target instanceof HTMLSelectElement || (event.target instanceof HTMLInputElement && event.target.type !== "checkbox");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "m" || (event.key === "Escape" && desk.measure.active)) measure();
   });
@@ -47,7 +47,7 @@ export function toolbar(desk: Desk): HTMLElement {
   );
 }
 
-/** Other pages of a PDF or TIFF, other layouts of a DXF; each is a render of its own. */
+/** Other pages of a PDF or TIFF, other layouts of a DXF. */
 function pages({ outputs, render, scope }: Desk): HTMLElement | null {
   const { source, options } = outputs.manifest;
   const layouts = source.layouts ?? [];
@@ -57,12 +57,9 @@ function pages({ outputs, render, scope }: Desk): HTMLElement | null {
   const now = byLayout ? String(options.layout || layouts[0]) : String(options.page);
   const choice = h("select", { "aria-label": byLayout ? "Layout" : "Page" });
   for (const name of names) choice.append(h("option", { value: name, selected: name === now }, byLayout ? name : `Page ${name}`));
-  choice.addEventListener("change", () => {
+  choice.addEventListener("change", async () => {
     const wanted: Render["options"] = byLayout ? { layout: choice.value } : { page: Number(choice.value) };
-    renderAgain(render, { ...wanted, tiles: false, layer_tiles: false, tile_layer: EVERYTHING }, scope.signal).then(
-      (job) => (location.hash = address("drawing", job.id)),
-      (error: Error) => say(error.message),
-    );
+    if (!(await renderOtherwise(render, wanted, scope.signal))) choice.value = now;
   });
   return choice;
 }
@@ -71,18 +68,18 @@ async function copy(link: string): Promise<void> {
   const whole = new URL(link, location.href).href;
   try {
     await navigator.clipboard.writeText(whole);
-    say("The link to this view is copied.");
+    tell("The link to this view is copied.");
   } catch {
     prompt("A link to this view:", whole); // no clipboard without https
   }
 }
 
-function downloads({ viewer, outputs, render }: Desk): HTMLElement {
+function downloads({ viewer, outputs, render, scope }: Desk): HTMLElement {
   const { manifest } = outputs;
   const stem = render.filename.replace(/\.[^.]*$/, "") || "drawing";
   const file = (text: string, name: string): HTMLElement =>
     h("a", { href: outputUrl(render, name), download: `${stem}-${name.replaceAll("/", "-")}` }, text);
-  return h(
+  const menu = h(
     "details",
     { class: "menu" },
     h("summary", {}, "Download"),
@@ -94,6 +91,10 @@ function downloads({ viewer, outputs, render }: Desk): HTMLElement {
       file("Manifest", "manifest.json"),
     ),
   );
+  const close = (event: Event): void => void (menu.contains(event.target as Node) || (menu.open = false));
+  scope.listen(window, "pointerdown", close, { capture: true }); // the viewer keeps its own to itself
+  scope.listen(window, "focusin", close);
+  return menu;
 }
 
 function saveView(viewer: OpenSeadragon.Viewer, name: string): void {

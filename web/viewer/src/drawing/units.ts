@@ -17,7 +17,13 @@ export interface Scale {
 export function scaleOf(manifest: Manifest): Scale {
   const { extents, units, width } = manifest.source;
   if (extents) return { units: extents[2] - extents[0], name: units ?? "units" };
-  return { units: width ?? manifest.preview.width, name: "px" };
+  return { units: width === null ? manifest.preview.width : width * shareOf(manifest.options.region), name: "px" };
+}
+
+/** Part of the width that a region shows: left, top, right and bottom in ten-thousandths, all of it if it is empty. */
+function shareOf(region: unknown): number {
+  const [left, , right] = String(region || "0,0,10000,10000").split(",").map(Number);
+  return (right! - left!) / 10_000;
 }
 
 export function distance(from: Point, to: Point, scale: Scale): number {
