@@ -30,7 +30,6 @@ final class Platform
     {
     }
 
-
     /** The job's id, once the drawing is accepted durably. An upload is moved, another file copied or sent. */
     public function handOver(string $path, string $filename, RenderOptions $options): string
     {
