@@ -5,8 +5,11 @@ PACKAGES ?= install
 BIN := .venv/bin
 VIEWER := web/viewer/dist/index.html
 
-# Tests that have a systemd of their own, or kill so much at once that nothing else should run beside them.
-ALONE := $(addprefix tests/system/test_,units.py ticket_units.py fences.py durability.py)
+# Tests that have a systemd of their own, or kill so much at once that little else should run beside them.
+STORMS := $(addprefix tests/system/test_,units.py ticket_units.py fences.py durability.py)
+
+# Services are shared by the tests of a file. Files come in the order that tests/conftest.py gives them.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # Set-up, linters and the viewer's build each keep one core busy.
 MAKEFLAGS += --jobs=2
@@ -27,8 +30,8 @@ up: packages .venv/.runtime $(VIEWER) ## Run the embedded platform until Ctrl-C
 test: lint $(VIEWER) ## Lint, then run every test against real services on private ports
 	cd web/viewer && npm test --silent
 	$(BIN)/pytest --numprocesses 2 tests/unit tests/engine
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,tests/unit tests/engine $(ALONE))
-	$(BIN)/pytest $(ALONE)
+	$(BIN)/pytest --numprocesses 3 $(BY_FILE) $(addprefix --ignore ,tests/unit tests/engine $(STORMS))
+	$(BIN)/pytest --numprocesses 2 $(BY_FILE) $(STORMS)
 
 lint: packages .venv/.dev ## Check style, types and the arrows between packages
 	$(BIN)/ruff check .
