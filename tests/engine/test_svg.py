@@ -209,6 +209,74 @@ def test_given_a_region_when_rendered_then_it_is_that_part_of_the_whole(
     assert difference.mean() < 0.05
 
 
+STRIPES = "".join(f'<path d="M{at} 0 L{400 - at} 200" stroke="#036"/>' for at in range(0, 400, 25))
+
+
+def deepest(folder: Path) -> Pixels:
+    """The tiles of the lowest level put together, as RGBA."""
+    level = max(folder.iterdir(), key=lambda level: int(level.name))
+    places = [tuple(map(int, tile.stem.split("_"))) for tile in level.iterdir()]
+    columns, rows = (max(numbers) + 1 for numbers in zip(*places, strict=True))
+    return np.vstack(
+        [np.hstack([pixels(level / f"{column}_{row}.webp") for column in range(columns)]) for row in range(rows)]
+    )
+
+
+@pytest.mark.parametrize("region", ["0,0,10000,10000", "2500,2500,7500,7500"])
+def test_given_an_svg_when_cut_into_tiles_then_they_are_drawn_as_deep_as_they_lie(
+    tmp_path: Path, out: Path, draw: Render, region: str
+) -> None:
+    source = drawing(tmp_path, f'<svg {NAMES} width="400" height="200">{STRIPES}</svg>')
+    draw(source, width=144, tiles=True, region=region)
+    tiles = deepest(out / "tiles_files").astype(int)
+
+    draw(source, width=8 * 144, region=region)
+
+    difference = np.abs(tiles - pixels(out / "preview.webp"))
+    assert difference.max() <= 24
+    assert difference.mean() < 0.05
+
+
+def test_given_an_svg_with_layers_when_cut_into_tiles_then_each_shows_its_own(
+    tmp_path: Path, out: Path, draw: Render
+) -> None:
+    source = drawing(tmp_path, INKSCAPE)
+    draw(source, width=100, tiles=True, layer_tiles=True)
+    tiles = deepest(out / "layers/000_files")[..., 3].astype(int)
+
+    walls = layer_named(draw(source, width=800), "Walls")
+
+    assert walls.extent
+    left, top, width, height = walls.extent
+    assert not tiles.sum() - tiles[top : top + height, left : left + width].sum()
+    assert np.abs(tiles[top : top + height, left : left + width] - pixels(out / str(walls.file))[..., 3]).max() <= 24
+
+
+def test_given_a_blurred_svg_when_cut_into_tiles_then_no_row_is_blurred_by_itself(
+    tmp_path: Path, out: Path, draw: Render
+) -> None:
+    blur = '<filter id="f"><feGaussianBlur stdDeviation="9"/></filter><rect width="300" height="99" filter="url(#f)"/>'
+
+    manifest = draw(drawing(tmp_path, f'<svg {NAMES} width="400" height="200">{blur}</svg>'), width=600, tiles=True)
+
+    assert manifest.tiles
+    assert (manifest.tiles.width, manifest.tiles.height) == (600, 300)
+    difference = np.abs(deepest(out / "tiles_files").astype(int) - pixels(out / "preview.webp"))
+    assert difference.max() <= 24  # each is encoded for itself
+
+
+def test_given_a_long_svg_when_cut_into_tiles_then_they_are_less_deep(
+    tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f'<svg {NAMES} width="400" height="200">{STRIPES}</svg>'
+    monkeypatch.setattr("workers.blueprint.sources.svg.DEEP_BYTES", 3 * len(text))
+
+    manifest = draw(drawing(tmp_path, text), width=100, tiles=True)
+
+    assert manifest.tiles
+    assert manifest.tiles.width == 300
+
+
 def test_given_a_small_region_at_a_high_resolution_when_rendered_then_only_its_pixels_are_drawn(tmp_path: Path) -> None:
     source = drawing(tmp_path, INKSCAPE.replace('width="200" height="100"', 'width="4000" height="2000"'))
     code = (

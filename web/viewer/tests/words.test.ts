@@ -93,8 +93,8 @@ describe("measuring", () => {
   it("given a preview, when looked at closer, then tiles are made only where they would show more", () => {
     const sharper = (format: string, width: number | null): boolean =>
       canBeSharper({ ...manifest, source: { ...source, format, extents: format === "dxf" ? source.extents : null, width } } as unknown as Manifest);
-    expect([sharper("dxf", null), sharper("pdf", 800), sharper("tiff", 9000)]).toEqual([true, true, true]);
-    expect([sharper("png", 2048), sharper("svg", 9000)]).toEqual([false, false]);
+    expect([sharper("dxf", null), sharper("pdf", 800), sharper("svg", 800), sharper("tiff", 9000)]).toEqual([true, true, true, true]);
+    expect(sharper("png", 2048)).toBe(false);
   });
 
   it("given a length, when told, then with the digits that count", () => {

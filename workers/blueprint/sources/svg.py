@@ -1,4 +1,4 @@
-"""SVG through librsvg (inside libvips), drawn at the preview's own resolution, a layer for each group below its root.
+"""SVG through librsvg (inside libvips), at the resolution that is asked for; a layer for each group below its root.
 
 The text is checked first, then handed over from memory: with no base address librsvg can follow no reference. A
 region is drawn as a sheet of its own, so that only its pixels exist, 4 bytes each, however high the resolution.
@@ -6,7 +6,7 @@ region is drawn as a sheet of its own, so that only its pixels exist, 4 bytes ea
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +18,21 @@ from tasks.renders import PERMYRIAD, RenderOptions
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's own word
 from workers.blueprint.native import give_back, prepare_vips
-from workers.blueprint.piece import Piece, lay
+from workers.blueprint.piece import Box, Piece, Pixels, lay
 from workers.blueprint.progress import Progress
 from workers.blueprint.sizes import fit
-from workers.blueprint.sources import Geometry, SourceLayer, Strips
+from workers.blueprint.sources import Canvas, Geometry, SourceLayer, Strips
 from workers.blueprint.sources.raster import piece, reason
 from workers.blueprint.sources.svg_text import SvgText
 
 MAX_BYTES = 64 * 1024**2  # the text and librsvg's tree are both held in memory
 
 PIXELS_PER_INCH = 96  # CSS 2.1, 4.3.2
+
+# Tiles go at most so much deeper than the preview. A long text goes less deep: it is parsed anew for each row of tiles,
+# of which there are some six times the depth, and so many bytes times the depth take a minute.
+DEEP = 8
+DEEP_BYTES = 6 * 1024**2
 
 
 @dataclass
@@ -71,14 +76,27 @@ class SvgSource:
         self.progress.beat()
         return cropped(self._draw({index})) if self.text.layers else self._preview
 
-    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Strips:
-        """Everything or one layer, at the preview's size. Costs 3 bytes a pixel more where a background is laid."""
+    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Strips | Canvas:
+        """Everything or one layer, at any scale: 7 bytes a pixel of a row of tiles. At the preview's size where the
+        text is long, or has effects that are worked out in pixels and would end where a row does.
+        """
         del scratch
         alone = index is not None and self.text.layers
-        pixels = (self._draw({index or 0}) if alone else self._preview).plain
-        if background is not None and pixels.shape[2] == 4:
-            pixels = lay(pixels, background)
-        return Strips(self.size, pixels.shape[2], lambda: iter((pixels,)))
+        shown = {index or 0} if alone else self._visible
+        depth = 1 if self.text.has_filters else min(DEEP, DEEP_BYTES // len(self.text.content))
+        if depth <= 1:
+            pixels = _on(background, self._draw(shown) if alone else self._preview)
+            return Strips(self.size, pixels.shape[2], lambda: iter((pixels,)))
+
+        @lru_cache(maxsize=1)
+        def row(size: tuple[int, int], top: int, height: int) -> Pixels:
+            return _on(background, self._draw(shown, size, (0, top, size[0], height)))
+
+        def paint(size: tuple[int, int], box: Box) -> Pixels:
+            left, top, width, height = box
+            return row(size, top, height)[:, left : left + width]
+
+        return Canvas((depth * self.size[0], depth * self.size[1]), paint)
 
     @cached_property
     def _preview(self) -> Piece:
@@ -93,8 +111,12 @@ class SvgSource:
             if (layer.name in chosen if chosen else not layer.hidden)
         )
 
-    def _draw(self, shown: Collection[int]) -> Piece:
-        drawing = self.text.showing(shown, self.sheet, self.window, self.size)
+    def _draw(self, shown: Collection[int], size: tuple[int, int] | None = None, box: Box | None = None) -> Piece:
+        """A box of what is shown at `size` pixels; all of it at the preview's size."""
+        size = size or self.size
+        left, top, width, height = box or (0, 0, *size)
+        window = _part(self.window, left / size[0], top / size[1], (left + width) / size[0], (top + height) / size[1])
+        drawing = self.text.showing(shown, self.sheet, window, (width, height))
         try:
             drawn = piece(pyvips.Image.svgload_buffer(drawing, unlimited=True))
         except pyvips.Error as error:
@@ -130,6 +152,16 @@ def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progre
     source = SvgSource(text, options, sheet, window, size, Geometry(plan.width, plan.height), progress)
     source.preview()
     return source
+
+
+def _on(background: str | None, drawn: Piece) -> Pixels:
+    return drawn.plain if background is None or drawn.opaque else lay(drawn.plain, background)
+
+
+def _part(window: tuple[float, ...], *shares: float) -> tuple[float, ...]:
+    """A part of the window (left, top, right, bottom, in shares of it), in shares of the sheet."""
+    first, past = window[:2] * 2, window[2:] * 2
+    return tuple(a + (b - a) * share for a, b, share in zip(first, past, shares, strict=True))
 
 
 def cropped(whole: Piece) -> Piece:

@@ -61,6 +61,11 @@ class SvgText:
     parts: tuple[_Part, ...]
     needed: frozenset[int]
 
+    @property
+    def has_filters(self) -> bool:
+        """Whether something may be blurred or otherwise worked out from pixels, some of which a part lacks."""
+        return b"filter" in self.content
+
     @classmethod
     def read(cls, content: bytes) -> "SvgText":
         """Check `content`. Costs the text once more where it is UTF-16, and some 100 bytes an id and reference.

@@ -12,12 +12,11 @@ import { scaleOf } from "./units";
 const AT_ONCE = 2; // sets of tiles that one page has under way: others wait for workers, too
 const LOOK_AGAIN = 1_000; // milliseconds; somebody else is asking for the same this very moment
 
-const AT_ANY_SCALE = new Set(["dxf", "dwg", "pdf"]);
+const AT_ANY_SCALE = new Set(["dxf", "dwg", "svg", "pdf"]);
 
-/** Whether tiles show more than the preview: those of an SVG are the preview's own pixels, those of a picture the source's. */
+/** Whether tiles show more than the preview: those of a picture are the source's own pixels. */
 export function canBeSharper(manifest: Manifest): boolean {
-  const { format } = manifest.source;
-  return AT_ANY_SCALE.has(format) || (format !== "svg" && scaleOf(manifest).units > manifest.preview.width);
+  return AT_ANY_SCALE.has(manifest.source.format) || scaleOf(manifest).units > manifest.preview.width;
 }
 
 export class Sharpener {
