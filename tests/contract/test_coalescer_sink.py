@@ -222,6 +222,23 @@ def test_given_a_first_node_that_is_away_then_the_next_one_is_taken(url: str) ->
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
 
+def test_given_a_node_that_is_read_only_then_it_is_left_alone_until_it_is_not(url: str) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("a file has no nodes")
+    engine = create_engine(url)
+    with engine.connect() as operator:
+        operator.exec_driver_sql("SET GLOBAL read_only=ON")
+        try:
+            with pytest.raises(NoNode, match=r"\(it is read-only\)$"), Nodes([url]).connect():
+                pass
+        finally:
+            operator.exec_driver_sql("SET GLOBAL read_only=OFF")
+    engine.dispose()
+
+    with Nodes([url]).connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
 def test_given_a_flush_then_the_status_tells_of_it_and_reset_forgets_the_position(url: str) -> None:
     nodes = Nodes([url])
     assert read_status(nodes, "heartbeats").records == {}

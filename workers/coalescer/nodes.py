@@ -83,14 +83,16 @@ def is_transient(error: DBAPIError) -> bool:
 
 
 def _why_not(connection: Connection) -> object:
-    """What keeps a MariaDB from being written to, if it is part of a cluster; prepares the session."""
+    """What keeps a MariaDB from being written to, read-only or no good part of a cluster; prepares the session."""
     try:
         with connection.begin():
             connection.exec_driver_sql(f"SET SESSION sql_mode='{SQL_MODE}'")
-            if connection.exec_driver_sql("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").first() != ("wsrep_on", "ON"):
+            variables = _pairs(connection, "VARIABLES WHERE Variable_name IN ('read_only', 'wsrep_on')")
+            if variables["read_only"] != "OFF":
+                return "it is read-only"
+            if variables.get("wsrep_on") != "ON":
                 return None
-            query = "SHOW GLOBAL STATUS LIKE 'wsrep%%'"
-            status = {name: value for name, value in connection.exec_driver_sql(query)}  # noqa: C416 - rows are no pairs
+            status = _pairs(connection, "STATUS LIKE 'wsrep%%'")
             part, state = status.get("wsrep_cluster_status"), status.get("wsrep_local_state_comment")
             if (part, state) != ("Primary", "Synced"):
                 return f"it is {part} and {state}, not Primary and Synced"
@@ -98,6 +100,10 @@ def _why_not(connection: Connection) -> object:
     except DBAPIError as error:
         return error.orig
     return None
+
+
+def _pairs(connection: Connection, what: str) -> dict[str, str]:
+    return {name: value for name, value in connection.exec_driver_sql(f"SHOW GLOBAL {what}")}  # noqa: C416 - rows
 
 
 def _engine(url: str) -> Engine:
