@@ -1,12 +1,13 @@
 // Who asks: a token that lives as long as the tab does, and never in an address.
 
 import { h } from "./dom";
+import { keep, kept } from "./kept";
 
 const KEY = "bulkhead-token";
 const GIVEN = "given"; // what the dialog says unless it was cancelled
 
 export function token(): string | null {
-  return sessionStorage.getItem(KEY);
+  return kept("sessionStorage", KEY);
 }
 
 /** Ask for a token; true when one is given. */
@@ -27,7 +28,7 @@ export function signIn(detail: string): Promise<boolean> {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       const given = dialog.returnValue === GIVEN && field.value.trim();
-      if (given) sessionStorage.setItem(KEY, given);
+      if (given) keep("sessionStorage", KEY, given);
       dialog.remove();
       resolve(!!given);
     });

@@ -1,11 +1,13 @@
 // Light or dark: as the system has it, until somebody chooses.
 
+import { keep, kept } from "./kept";
+
 const KEY = "bulkhead-theme";
 
 export type Theme = "light" | "dark";
 
 export function theme(): Theme {
-  const chosen = localStorage.getItem(KEY);
+  const chosen = kept("localStorage", KEY);
   if (chosen === "light" || chosen === "dark") return chosen;
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
@@ -19,7 +21,7 @@ export function installTheme(button: HTMLButtonElement): void {
     dispatchEvent(new Event("theme"));
   };
   button.addEventListener("click", () => {
-    localStorage.setItem(KEY, theme() === "dark" ? "light" : "dark");
+    keep("localStorage", KEY, theme() === "dark" ? "light" : "dark");
     show();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);

@@ -2,6 +2,7 @@
 
 import { Problem, read } from "../api";
 import { h } from "../dom";
+import { keep, kept } from "../kept";
 import { address } from "../router";
 
 export interface Plant {
@@ -15,8 +16,8 @@ const REMEMBERED = 20;
 
 export function knownPlants(): string[] {
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(kept) ? kept.filter((name) => typeof name === "string") : [];
+    const names: unknown = JSON.parse(kept("localStorage", KEY) ?? "[]");
+    return Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
   } catch {
     return [];
   }
@@ -26,7 +27,7 @@ export function knownPlants(): string[] {
 export function rememberPlant(name: string): void {
   const known = knownPlants();
   if (known[0] === name) return;
-  localStorage.setItem(KEY, JSON.stringify([name, ...known.filter((each) => each !== name)].slice(0, REMEMBERED)));
+  keep("localStorage", KEY, JSON.stringify([name, ...known.filter((each) => each !== name)].slice(0, REMEMBERED)));
 }
 
 export function plantChoice(now: string, choose: (plant: string) => void): HTMLFormElement {
