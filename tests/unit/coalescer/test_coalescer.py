@@ -2,15 +2,15 @@
 
 import gc
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from benchmarks._consumer import Nowhere
 from workers.coalescer.coalescer import Coalescer
 from workers.coalescer.live import Unwatched
-from workers.coalescer.machine import Machine
 from workers.coalescer.sink import Flush, Flushed
-from workers.coalescer.sources import Batch, Position, SourceLost
+from workers.coalescer.sources import Batch, SourceLost
 from workers.coalescer.window import Window
 
 
@@ -38,23 +38,8 @@ class Away:
         pass
 
 
-class Empty:
-    """A sink that nothing was written to."""
-
-    def claim(self, now: float, lease: float) -> bool:  # noqa: ARG002
-        return True
-
-    def release(self) -> None:
-        pass
-
-    def positions(self) -> dict[int, Position]:
-        return {}
-
-    def counts(self) -> dict[str, int]:
-        return {}
-
-    def recall(self, asked: Mapping[str, Collection[str]]) -> list[Machine]:  # noqa: ARG002
-        return []
+class Empty(Nowhere):
+    """A sink that nothing may be written to."""
 
     def flush(self, flush: Flush) -> Flushed:
         raise NotImplementedError

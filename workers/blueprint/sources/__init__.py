@@ -12,6 +12,9 @@ from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's ow
 from workers.blueprint.piece import Box, Piece, Pixels
 from workers.blueprint.progress import Progress
 
+# Deep Zoom tiles show a drawing up to this many times as wide as its preview: a 2,048-pixel sheet at 16,384.
+DEEP = 8
+
 
 @dataclass(frozen=True)
 class SourceLayer:

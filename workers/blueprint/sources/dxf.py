@@ -31,7 +31,7 @@ from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's ow
 from workers.blueprint.native import short_lived
 from workers.blueprint.piece import Box, Piece, Pixels, lay
 from workers.blueprint.progress import Progress
-from workers.blueprint.sources import Canvas, Geometry, SourceLayer
+from workers.blueprint.sources import DEEP, Canvas, Geometry, SourceLayer
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.canvas import paint
 from workers.blueprint.vector.context import BlueprintContext
@@ -61,9 +61,6 @@ SURVEY = {
 
 # A flag of a layout (DXF reference, LAYOUT, group code 70); R12 files have it in their header.
 PSLTSCALE = 1
-
-# Deep Zoom tiles show a drawing up to this many times as wide as its preview: a 2,048-pixel sheet at 16,384.
-DEEP = 8
 
 
 @dataclass(frozen=True)

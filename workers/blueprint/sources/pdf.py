@@ -20,16 +20,13 @@ from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's ow
 from workers.blueprint.piece import Box, Piece, Pixels
 from workers.blueprint.progress import Progress
 from workers.blueprint.sizes import check_pixels, fit
-from workers.blueprint.sources import Canvas, Geometry, SourceLayer
+from workers.blueprint.sources import DEEP, Canvas, Geometry, SourceLayer
 from workers.blueprint.sources.optional_content import DAMAGED, OptionalContent, groups_of, switched
 
 PAPER = (255, 255, 255, 255)
 NOTHING = (255, 255, 255, 0)
 PIXELS_PER_POINT = 96 / 72
 POINTS_PER_INCH = 72
-
-# Deep Zoom tiles show a page up to this many times as wide as its preview.
-DEEP = 8
 
 BASE = "base"
 

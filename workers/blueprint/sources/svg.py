@@ -21,7 +21,7 @@ from workers.blueprint.native import give_back, prepare_vips
 from workers.blueprint.piece import Box, Piece, Pixels, lay
 from workers.blueprint.progress import Progress
 from workers.blueprint.sizes import fit
-from workers.blueprint.sources import Canvas, Geometry, SourceLayer, Strips
+from workers.blueprint.sources import DEEP, Canvas, Geometry, SourceLayer, Strips
 from workers.blueprint.sources.raster import piece, reason
 from workers.blueprint.sources.svg_text import SvgText
 
@@ -29,9 +29,8 @@ MAX_BYTES = 64 * 1024**2  # the text and librsvg's tree are both held in memory
 
 PIXELS_PER_INCH = 96  # CSS 2.1, 4.3.2
 
-# Tiles go at most so much deeper than the preview. A long text goes less deep: it is parsed anew for each row of tiles,
-# of which there are some six times the depth, and so many bytes times the depth take a minute.
-DEEP = 8
+# A long text goes less deep: it is parsed anew for each row of tiles, of which there are some six times the depth, and
+# so many bytes times the depth take a minute.
 DEEP_BYTES = 6 * 1024**2
 
 
