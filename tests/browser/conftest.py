@@ -25,6 +25,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--js-flags=--expose-gc"]
 ARTIFACTS = Path(__file__).with_name("artifacts")
 PLANT = "ulm"
+BEAT_INTERVAL = "60"  # seconds: a plant of these tests beats once and is alive for five minutes
 # What is no complaint about the page: SwiftShader is slow, some answers are errors, as they should be, and
 # OpenSeadragon mentions tiles of a layer that was taken away before they came.
 USUAL = ("GPU stall due to ReadPixels", "Failed to load resource", "loaded before reset")
@@ -57,7 +58,7 @@ def site(session_broker: Broker, redis_url: str, tmp_path_factory: pytest.TempPa
     try:
         platform.start_worker(child_niceness="0")  # nothing waits behind these renders but the tests
         platform.start_worker("tiles1", queue=TILES, child_niceness="0")
-        platform.start_web(redis_url=redis_url)
+        platform.start_web(redis_url=redis_url, beat_interval=BEAT_INTERVAL)
         yield platform
     finally:
         platform.stop()

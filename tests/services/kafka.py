@@ -12,6 +12,7 @@ TOPIC = "heartbeats"
 PARTITIONS = 4
 BROKERS = 3
 JOIN = 60.0  # seconds for a consumer to get its partitions
+SESSION = 6.0  # seconds: this cluster forgets one in eight who join at once, and they ask again when theirs is over
 
 
 class Kafka:
@@ -44,7 +45,13 @@ class Kafka:
 
     def members(self, group: str, count: int) -> list[confluent_kafka.Consumer]:
         """Consumers that have joined a group, and so have got partitions of the topic."""
-        settings = {"bootstrap.servers": self.servers, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+        settings = {
+            "bootstrap.servers": self.servers,
+            "group.id": group,
+            "session.timeout.ms": int(SESSION * 1000),
+            "enable.auto.commit": False,
+            "log_level": 0,
+        }
         consumers = [confluent_kafka.Consumer(settings) for _ in range(count)]
         for consumer in consumers:
             consumer.subscribe([TOPIC])
