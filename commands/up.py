@@ -23,7 +23,7 @@ from embedded.node import prepare_node
 from embedded.ports import PortsExhausted, is_free
 from embedded.process import NotInstalled, StartFailed
 from embedded.programs import beat_program, coalescer_program, web_program, web_url, worker_program
-from embedded.redis import prepare_redis
+from embedded.redis import is_private, prepare_redis
 from embedded.supervisor import Stage, Supervisor
 from tasks.ledger import LedgerUnavailable, open_ledger
 from tasks.ledger.migrate import migrate as upgrade
@@ -132,9 +132,11 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
         stages.append([server.program])
         values["BULKHEAD_REDIS_URL"] = server.url
     file = var / ENVIRONMENT_FILE
+    before = read(file)
     if "BULKHEAD_SECRET" not in os.environ:
-        values["BULKHEAD_SECRET"] = read(file).get("BULKHEAD_SECRET") or secrets.token_hex(32)
-    merge(file, values)
+        values["BULKHEAD_SECRET"] = before.get("BULKHEAD_SECRET") or secrets.token_hex(32)
+    stopped = not redis and is_private(before.get("BULKHEAD_REDIS_URL", ""), var / "redis")
+    merge(file, values | ({"BULKHEAD_REDIS_URL": None} if stopped else {}))
     os.environ.update(values)
     return stages
 

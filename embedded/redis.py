@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 
@@ -51,6 +52,12 @@ def prepare_redis(home: Path) -> RedisServer:
     url = f"redis://:{password}@{LOOPBACK}:{port}/0"
     program = Program(name="redis", command=(server, str(configuration)), ready=lambda: _answers(url), directory=home)
     return RedisServer(url, program)
+
+
+def is_private(url: str, home: Path) -> bool:
+    """Whether `url` is that of the Redis which was prepared below `home`."""
+    password = read(home / "credentials").get("password")
+    return password is not None and urlsplit(url).password == password
 
 
 def _answers(url: str) -> bool:

@@ -94,6 +94,16 @@ def test_given_a_layer_that_does_not_exist_when_chosen_then_the_error_lists_thos
     assert caught.value.message.startswith("There is no layer 'WATER'. Ask for some of: 0, COLD, Defpoints, HIDDEN,")
 
 
+def test_given_a_layer_that_only_entities_name_when_chosen_then_it_alone_is_drawn(tmp_path: Path, draw: Render) -> None:
+    document = new("R2010")
+    document.modelspace().add_circle((0, 0), 4, {"layer": "Ghost"})
+    document.modelspace().add_circle((0, 0), 9, {"layer": "0"})
+
+    manifest = draw(save(document, tmp_path / "ghost.dxf"), width=64, layers="ghost")
+
+    assert {layer.name for layer in manifest.layers if layer.file} == {"Ghost"}
+
+
 def test_given_a_line_weight_when_rendered_then_lines_grow_and_hairlines_stay_visible(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:

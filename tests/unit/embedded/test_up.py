@@ -52,6 +52,23 @@ def test_given_lines_of_the_users_in_the_environment_file_then_up_heeds_them_lik
     assert served == [(8081, ["render1", "tiles1", "large1"])]
 
 
+@pytest.mark.parametrize(("password", "kept"), [("of-ours", False), ("of-theirs", True)])
+def test_given_a_run_without_redis_after_one_with_it_then_its_url_is_forgotten_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str, kept: bool
+) -> None:
+    line = f"BULKHEAD_REDIS_URL=redis://:{password}@127.0.0.1:1/0\n"
+    (tmp_path / "bulkhead.env").write_text(f"{line}BULKHEAD_PORT=8081\n")
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis" / "credentials").write_text("password=of-ours\n")
+    monkeypatch.setenv("BULKHEAD_BROKER_URL", "amqp://127.0.0.1")
+    monkeypatch.setenv("BULKHEAD_SECRET", "s")
+    monkeypatch.setattr(module, "check_broker", lambda _url: None)
+
+    module.prepare_services(tmp_path, redis=False)
+
+    assert (tmp_path / "bulkhead.env").read_text() == f"{line * kept}BULKHEAD_PORT=8081\n"
+
+
 def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another_one(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -139,7 +139,7 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
     opened = open_drawing(path)
     document = opened.document
     layout = _layout(document, options.layout)
-    shown = _shown(document, options)
+    shown = frozenset(layer_key(name) for name in options.layer_names)
     progress.at("draw")
     context = BlueprintContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
     context.linetype_scale = _scale(context.linetype_scale)
@@ -149,6 +149,7 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
     backend = RecordingBackend(numbers, options.line_weight)
     frontend = _draw(opened, layout, context, backend, options, shown, progress)
     backend.display.close()
+    _check_named(options, document, backend.names)
     extents = backend.display.extents()
     if extents is None:
         others = ", ".join(name for name in document.layout_names_in_taborder() if name != layout.name)
@@ -178,14 +179,14 @@ def _layout(document: Drawing, name: str) -> Layout:
     raise BlueprintError("no-such-layout", f"There is no layout {name!r}. Ask for one of: {names}.")
 
 
-def _shown(document: Drawing, options: RenderOptions) -> frozenset[str]:
-    """Keys of the layers asked for; none means all that are on."""
-    names = {layer_key(layer.dxf.name): layer.dxf.name for layer in document.layers}
+def _check_named(options: RenderOptions, document: Drawing, unlisted: Sequence[str]) -> None:
+    """Refuse a layer that is neither in the drawing's table nor among those that its entities name besides."""
+    listed = [layer.dxf.name for layer in document.layers]
+    found = {layer_key(name) for name in (*listed, *unlisted)}
     for name in options.layer_names:
-        if layer_key(name) not in names:
-            known = ", ".join(sorted(names.values()))
+        if layer_key(name) not in found:
+            known = ", ".join(sorted(listed))
             raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Ask for some of: {known}.")
-    return frozenset(layer_key(name) for name in options.layer_names)
 
 
 def _show(layers: Sequence[LayerProperties], shown: frozenset[str]) -> None:
