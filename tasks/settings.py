@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     output_rate: int = Field(
         8 * MIB,
         gt=0,
-        description="Bytes a second at which one answer with an output goes out, its first MiB excepted.",
+        description="Bytes a second at which an output of more than 4 MiB goes out, its first MiB excepted.",
     )
     publish_timeout: float = Field(
         1.0, gt=0, le=60, description="Seconds the broker has to confirm a message before the client is told 503."

@@ -17,7 +17,8 @@ from tasks.store import NotFound
 from web.problems import Problem
 from web.services import Services
 
-CHUNK = 1 << 20  # bytes read in one trip to a thread; most outputs need one
+WHOLE = 4 << 20  # bytes of outputs that are sent at once and remembered, as most are
+CHUNK = 1 << 20  # bytes of others that are read in one trip to a thread
 
 
 async def serve(request: Request, house: Services, job: Job, name: str, media_type: str) -> Response:
@@ -32,24 +33,39 @@ async def serve(request: Request, house: Services, job: Job, name: str, media_ty
     }
     if matches(headers["etag"], request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
-    key = f"{artifact_prefix(job.tenant, job.artifact)}/{name}"
     try:
-        file, size, beginning = await house.look(begin, house.store.open_read, key)
+        beginning, size, more = await begun(house, f"{artifact_prefix(job.tenant, job.artifact)}/{name}")
     except NotFound as error:
         raise Problem(404, "no-such-output", f"This render has no {name}; its manifest lists what it has.") from error
     headers["content-length"] = str(size)
-    if request.method == "HEAD" or len(beginning) == size:
-        file.close()
+    if more is None:
         return Response(b"" if request.method == "HEAD" else beginning, 200, headers, media_type)
-    return StreamingResponse(rest(house, file, beginning), 200, headers, media_type)
+    if request.method == "HEAD":
+        more.close()
+        return Response(b"", 200, headers, media_type)
+    return StreamingResponse(rest(house, more, beginning), 200, headers, media_type)
 
 
-def begin(open_read: Any, key: str) -> tuple[BinaryIO, int, bytes]:
-    """Open an object: the file, its size in bytes, and its first chunk."""
+async def begun(house: Services, key: str) -> tuple[bytes, int, BinaryIO | None]:
+    """What `begin` answers; an object that it read whole is remembered. Raises NotFound."""
+    whole = house.outputs.get(key)
+    if whole is not None:
+        return whole, len(whole), None
+    beginning, size, more = await house.look(begin, house.store.open_read, key)
+    if more is None:
+        house.outputs[key] = beginning
+    return beginning, size, more
+
+
+def begin(open_read: Any, key: str) -> tuple[bytes, int, BinaryIO | None]:
+    """Open an object: all of it or its first chunk, its size in bytes, and the file if more follows."""
     file: BinaryIO = open_read(key)
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    return file, size, file.read(min(size, CHUNK))
+    if size > WHOLE:
+        return file.read(CHUNK), size, file
+    with file:
+        return file.read(), size, None
 
 
 async def rest(house: Services, file: BinaryIO, chunk: bytes) -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Annotated, Any, ParamSpec, Protocol, TypeVar, cast
 
 import anyio
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 from fastapi import Depends, Request
 
 from tasks import app as celery
@@ -33,6 +33,7 @@ THREADS = 4  # blocking calls at once: more of them only fight for the interpret
 LOOKERS = 2  # the same for whoever looks on; calls of theirs never hold up a drawing that is sent
 REMEMBERED = 1_000  # renders that have succeeded and are looked at
 REMEMBERED_FOR = 5.0  # seconds
+KEPT = 32 << 20  # bytes of small outputs, so that hundreds who look at one drawing cost the store one look
 BACKLOG = 200  # calls that may wait for a thread; those beyond would wait for seconds and are better told to come back
 ROLL_CALL = 1.0  # seconds that workers have to say that they are there
 
@@ -69,6 +70,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     watchers: Watchers = field(default_factory=Watchers)
     rendered: TTLCache[str, Job] = field(default_factory=lambda: TTLCache(REMEMBERED, REMEMBERED_FOR))
+    outputs: LRUCache[str, bytes] = field(default_factory=lambda: LRUCache(KEPT, getsizeof=len))
     clock: Callable[[], float] = time.time
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
     lookers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(LOOKERS))

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.ledger import Job
 from tests.unit.web.support import TestClient, post
-from web.downloads import CHUNK, ahead, rest
+from web.downloads import CHUNK, WHOLE, ahead, rest
 from web.services import Services
 
 Finish = Callable[..., Job]
@@ -80,12 +80,30 @@ def test_given_an_output_when_its_head_is_asked_for_then_the_headers_are_those_o
 
 
 def test_given_a_large_output_when_read_then_it_comes_whole(client: TestClient, house: Services, rendered: str) -> None:
-    large = bytes(range(256)) * 4096 * 3
+    large = bytes(range(256)) * (WHOLE // 256) + b"and more"
     house.store.put(f"artifacts/acme/{'a' * 64}/layers/001.webp", large)
 
     answer = client.get(f"{rendered}/layers/1.webp")
     assert answer.content == large
     assert answer.headers["content-length"] == str(len(large))
+
+
+def test_given_an_output_that_was_read_when_read_again_then_the_store_is_not_asked_and_a_large_one_is_not_kept(
+    client: TestClient, house: Services, rendered: str
+) -> None:
+    artifact = f"artifacts/acme/{'a' * 64}"
+    house.store.put(f"{artifact}/layers/001.webp", bytes(WHOLE))
+    house.store.put(f"{artifact}/layers/002.webp", bytes(WHOLE + 1))
+    addresses = [f"{rendered}/layers/{number}.webp" for number in (1, 2)]
+    first = [client.get(address) for address in addresses]
+    house.store.delete_tree(artifact)
+
+    again = [client.get(address) for address in addresses]
+
+    assert [answer.status_code for answer in first] == [200, 200]
+    assert [answer.status_code for answer in again] == [200, 404]
+    assert again[0].content == first[0].content
+    assert dict(again[0].headers) == dict(first[0].headers)
 
 
 @pytest.mark.parametrize(
