@@ -29,7 +29,7 @@ from tests.services.platform import Platform
 
 WARM_UP = 3.0  # seconds of a load that do not count
 DRAWING = RenderOptions(width=2048, tiles=True)
-LINES = 2_000  # outputs of 4.1 MB in all, fifteen times those of a floor plan
+LINES = 2_000  # outputs of 4.1 MB in all, fourteen times those of a floor plan
 TENANT = "local"  # whoever asks without a token
 
 
