@@ -23,6 +23,7 @@ from workers.blueprint.errors import BlueprintError
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.dashes import bound_dashes
 from workers.blueprint.vector.hatches import HatchBudget, hatch_lines
+from workers.blueprint.vector.lettering import Lettering
 from workers.blueprint.vector.stencils import Stencils, key_of, stamp, template
 from workers.blueprint.vector.stream import BROKEN
 
@@ -35,7 +36,8 @@ MAX_COPIES = 1_000_000
 
 class BlueprintFrontend(Frontend):
     """Draws a layout; afterwards `skipped` and `broken` count entities by type, `solid_hatches` those filled in,
-    `gradients` those of one colour instead of two; `types` and `styles` are what was met: entity types and text styles.
+    `gradients` those of one colour instead of two; `types` and `styles` are what was met: entity types and text styles;
+    `lettering` knows which letters were boxes.
 
     `model` gives the entities that viewports show. `frozen` are the keys of frozen layers; `shown` those of the only
     layers to draw, all if it is empty. With `model_dashes`, dashes in viewports are as long as in the model. `drawn` is
@@ -55,6 +57,7 @@ class BlueprintFrontend(Frontend):
         drawn: Callable[[int], None],
     ) -> None:
         super().__init__(context, backend, config)
+        self.pipeline.text_engine = self.lettering = Lettering()
         self._dashes = bound_dashes(self.pipeline, config, model_units=model_dashes)
         self.skipped: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()

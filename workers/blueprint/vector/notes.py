@@ -11,6 +11,9 @@ from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's ow
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.frontend import BlueprintFrontend
 from workers.blueprint.vector.stream import Opened
+from workers.blueprint.words import readable
+
+NAMED = 8  # letters that a warning shows
 
 
 def notes(opened: Opened, layout: Layout, frontend: BlueprintFrontend, backend: RecordingBackend) -> list[Warning]:
@@ -27,8 +30,7 @@ def notes(opened: Opened, layout: Layout, frontend: BlueprintFrontend, backend: 
 def _notes(
     document: Drawing, frontend: BlueprintFrontend, backend: RecordingBackend, broken: Counter[str]
 ) -> Iterator[tuple[str, str]]:
-    for font, replacement in _replaced_fonts(document, frontend.styles):
-        yield "font-replaced", f"Font {font} is not installed; {replacement} stands in for it."
+    yield from _fonts(document, frontend)
     for name in _external_references(document):
         yield "xref-not-loaded", f"The external reference {name} is not part of the file and is not drawn."
     if "IMAGE" in frontend.types:
@@ -45,6 +47,16 @@ def _notes(
         yield "gradient-flat", f"{frontend.gradients} hatches fade between colours; they were filled with the mean."
     if backend.bad_coordinates:
         yield "bad-coordinates", f"{backend.bad_coordinates} shapes have coordinates that are not usable numbers."
+
+
+def _fonts(document: Drawing, frontend: BlueprintFrontend) -> Iterator[tuple[str, str]]:
+    for font, replacement in _replaced_fonts(document, frontend.styles):
+        yield "font-replaced", f"Font {font} is not installed; {replacement} stands in for it."
+    for font, letters in sorted(frontend.lettering.missing.items()):
+        shown = readable(" ".join(sorted(letters)[:NAMED]))
+        more = " and others" if len(letters) > NAMED else ""
+        advice = "Install the fonts that the drawing was made with."
+        yield "letters-missing", f"Font {font} lacks {shown}{more}: they are boxes. {advice}"
 
 
 def _list(counts: Counter[str]) -> str:
