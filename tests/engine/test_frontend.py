@@ -91,6 +91,52 @@ def test_given_a_dashed_line_in_a_viewport_when_rendered_then_its_dashes_are_as_
     assert np.count_nonzero(np.diff(row.astype(int)) == 1) == pytest.approx(dashes, abs=1)
 
 
+def _endless(space: BaseLayout, place: tuple[float, float]) -> None:
+    """A line without end from left to right, and a ray upwards, through one point."""
+    space.add_xline(place, (1, 0), {"color": 1})
+    space.add_ray(place, (0, 1), {"color": 1})
+
+
+@pytest.mark.parametrize("inside", ["model", "block", "viewport"])
+def test_given_lines_without_end_when_rendered_then_they_reach_as_far_as_all_else(
+    tmp_path: Path, out: Path, draw: Render, inside: str
+) -> None:
+    document = new("R2010")
+    model = document.modelspace()
+    model.add_lwpolyline([(0, 0), (400, 0), (400, 400), (0, 400)], close=True)
+    if inside == "block":
+        _endless(document.blocks.new("CROSS"), (0, 0))
+        for place in ((100, 100), (200, 200), (300, 300)):
+            model.add_blockref("CROSS", place)
+    else:
+        _endless(model, (200, 200))
+    document.paperspace("Layout1").add_viewport((50, 50), (100, 100), (200, 200), 400, status=2)
+
+    draw(save(document, tmp_path / "axes.dxf"), width=400, layout="Layout1" * (inside == "viewport"))
+
+    picture = pixels(out / "preview.webp")
+    assert picture.shape[0] == pytest.approx(picture.shape[1], abs=2)  # they made the drawing no larger
+    red = picture[..., 1] < picture[..., 0] * 0.8
+    count = 3 if inside == "block" else 1
+    lines = (red.mean(axis=1) > 0.9).astype(int)
+    assert (np.diff(lines, prepend=0) == 1).sum() == count
+    rays = red[40:60].all(axis=0).astype(int)
+    assert (np.diff(rays, prepend=0) == 1).sum() == count
+    assert not red[340:360].any()  # rays have a beginning
+
+
+def test_given_nothing_but_lines_without_end_when_rendered_then_something_is_seen(
+    tmp_path: Path, out: Path, draw: Render
+) -> None:
+    document = new("R2010")
+    _endless(document.modelspace(), (7, 7))
+    document.modelspace().add_xline((7, 7), (0, 0, 1))  # a point from above
+
+    draw(save(document, tmp_path / "alone.dxf"), width=64)
+
+    assert (pixels(out / "preview.webp") < 128).any()
+
+
 def test_given_plain_paragraphs_with_a_mask_when_rendered_then_what_lies_behind_is_hidden(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:

@@ -264,6 +264,7 @@ def _draw(
                 frontend.draw_stream(layout, opened.entities(layout))
             else:
                 frontend.draw_layout(layout)
+            frontend.draw_endless()
         except RecursionError as error:
             raise BlueprintError(
                 "broken-dxf", "The DXF has blocks that contain themselves. Open it in a CAD program and run AUDIT."

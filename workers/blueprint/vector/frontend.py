@@ -22,6 +22,7 @@ from ezdxf.render.hatching import DenseHatchingLinesError
 from workers.blueprint.errors import BlueprintError
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.dashes import bound_dashes
+from workers.blueprint.vector.endless import FAR, KINDS, Endless, endless
 from workers.blueprint.vector.hatches import HatchBudget, hatch_lines
 from workers.blueprint.vector.lettering import Lettering
 from workers.blueprint.vector.stencils import Stencils, key_of, stamp, template
@@ -68,6 +69,7 @@ class BlueprintFrontend(Frontend):
         self._backend = backend
         self._budget = HatchBudget()
         self._stencils = Stencils()
+        self._endless: list[tuple[Endless, Properties]] = []
         self._model = model
         self._frozen = frozen
         self._shown = shown
@@ -106,6 +108,29 @@ class BlueprintFrontend(Frontend):
                 self.ctx.pop_state()
             self.broken[entity.dxftype()] += 1
 
+    def draw_line_entity(self, entity: DXFGraphic, properties: Properties) -> None:
+        """Draw a line; one without end crosses its viewport, or waits for `draw_endless`."""
+        if entity.dxftype() not in KINDS:
+            super().draw_line_entity(entity, properties)
+        elif line := endless(entity):
+            if self._clipped:
+                self.pipeline.draw_line(*line.ends(FAR), properties)
+            else:
+                self._endless.append((line, properties))
+
+    def draw_endless(self) -> None:
+        """Draw lines without end across what was drawn so far."""
+        self._backend.display.close()
+        extents = self._backend.display.extents()
+        for line, properties in self._endless:
+            if ends := line.within(extents):
+                self.pipeline.draw_line(*ends, properties)
+
+    @property
+    def _clipped(self) -> bool:
+        """Whether a viewport is drawn."""
+        return bool(self.pipeline.clipping_portal.is_active)  # type: ignore[attr-defined] # of its only implementation
+
     def draw_composite_entity(self, entity: DXFGraphic, properties: Properties) -> None:
         """Draw what an entity is made of. Dimensions and their like are blocks in disguise: what lies on layer 0
         inside belongs to the dimension's own layer, and "by block" means the dimension's own colour."""
@@ -134,16 +159,19 @@ class BlueprintFrontend(Frontend):
 
     def _stamped(self, insert: Insert, properties: Properties) -> bool:
         """Draw a block from its stencil, recording that where it pays; whether that was possible."""
-        clipped = self.pipeline.clipping_portal.is_active  # type: ignore[attr-defined] # of its only implementation
-        key = None if clipped else key_of(insert, properties)
+        key = None if self._clipped else key_of(insert, properties)
         if key is None:
             return False
         stencil = self._stencils.find(key)
         if stencil is None:
             if not self._stencils.worth(key):
                 return False
+            waiting = len(self._endless)
             with self._backend.recording() as stencil:
                 super().draw_composite_entity(template(insert), properties)
+            if len(self._endless) > waiting:
+                del self._endless[waiting:]  # they reach otherwise at each place
+                return False
             self._stencils.keep(key, stencil)
         stamp(stencil, insert, self._backend.display)
         self.ctx.push_state(properties)
