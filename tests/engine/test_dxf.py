@@ -197,21 +197,6 @@ def test_given_text_in_a_font_that_is_missing_when_rendered_then_a_warning_names
     assert manifest.warnings[0].message.startswith("Font nosuchfont.shx is not installed; ")
 
 
-def test_given_letters_that_a_font_lacks_when_rendered_then_a_warning_shows_some_of_them(
-    tmp_path: Path, draw: Render
-) -> None:
-    document = new("R2010")
-    document.styles.add("OWN", font="DejaVuSans.ttf")
-    document.modelspace().add_text("V1 \u56fd\u9762", height=2, dxfattribs={"style": "OWN"})
-    document.modelspace().add_mtext("{\\H2x;\u4e00\u4e01\u4e02\u4e03\u4e04\u4e05\u4e06}", {"style": "OWN"})
-
-    manifest = draw(save(document, tmp_path / "letters.dxf"), width=64)
-
-    assert [warning.code for warning in manifest.warnings] == ["letters-missing"]
-    shown = "\u4e00 \u4e01 \u4e02 \u4e03 \u4e04 \u4e05 \u4e06 \u56fd and others"
-    assert manifest.warnings[0].message.startswith(f"Font DejaVuSans.ttf lacks {shown}: they are boxes. Install ")
-
-
 def test_given_a_picture_beside_the_drawing_when_rendered_then_it_is_not_opened_and_a_warning_says_so(
     tmp_path: Path, draw: Render
 ) -> None:

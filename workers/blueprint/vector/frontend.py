@@ -25,6 +25,7 @@ from workers.blueprint.vector.dashes import bound_dashes
 from workers.blueprint.vector.endless import FAR, KINDS, Endless, endless
 from workers.blueprint.vector.hatches import HatchBudget, hatch_lines
 from workers.blueprint.vector.lettering import Lettering
+from workers.blueprint.vector.paragraphs import Paragraphs
 from workers.blueprint.vector.stencils import Stencils, key_of, stamp, template
 from workers.blueprint.vector.stream import BROKEN
 
@@ -187,6 +188,10 @@ class BlueprintFrontend(Frontend):
             self.draw_complex_mtext(mtext, properties)
         else:
             super().draw_simple_mtext(mtext, properties)
+
+    def draw_complex_mtext(self, mtext: MText, properties: Properties) -> None:
+        """Draw text with formatting."""
+        Paragraphs(self.ctx, self.pipeline, properties, self.lettering).draw(mtext)
 
     def draw_hatch_entity(self, entity: DXFGraphic, properties: Properties, *, loops: list[Path] | None = None) -> None:
         """Draw a hatch; where it fades from one colour into another, fill it with their mean."""

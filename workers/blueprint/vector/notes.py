@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from ezdxf.addons.drawing.properties import table_key
 from ezdxf.document import Drawing
 from ezdxf.fonts import fonts
 from ezdxf.layouts.layout import Layout
@@ -50,25 +51,24 @@ def _notes(
 
 
 def _fonts(document: Drawing, frontend: BlueprintFrontend) -> Iterator[tuple[str, str]]:
-    for font, replacement in _replaced_fonts(document, frontend.styles):
+    for font, replacement in _replaced_fonts(document, frontend):
         yield "font-replaced", f"Font {font} is not installed; {replacement} stands in for it."
-    for font, letters in sorted(frontend.lettering.missing.items()):
-        shown = readable(" ".join(sorted(letters)[:NAMED]))
-        more = " and others" if len(letters) > NAMED else ""
+    if letters := sorted(frontend.lettering.missing):
+        shown = readable(" ".join(letters[:NAMED])) + (" and others" if len(letters) > NAMED else "")
         advice = "Install the fonts that the drawing was made with."
-        yield "letters-missing", f"Font {font} lacks {shown}{more}: they are boxes. {advice}"
+        yield "letters-missing", f"Boxes stand for letters that no font here has: {shown}. {advice}"
 
 
 def _list(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
-def _replaced_fonts(document: Drawing, styles: set[str]) -> list[tuple[str, str]]:
+def _replaced_fonts(document: Drawing, frontend: BlueprintFrontend) -> list[tuple[str, str]]:
     replaced = {}
-    for name in styles:
+    for name in frontend.styles:
         font = document.styles.get(name).dxf.font if name in document.styles else ""
         if font and not fonts.font_manager.has_font(font):
-            replaced[font] = fonts.resolve_font_face(font).filename
+            replaced[font] = frontend.ctx.fonts[table_key(name)].filename
     return sorted(replaced.items())
 
 

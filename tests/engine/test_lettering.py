@@ -1,0 +1,105 @@
+"""Text of DXF drawings: fonts that are not installed have twins, and letters that a font lacks come from another."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ezdxf.filemanagement import new
+from ezdxf.fonts import fonts
+from ezdxf.fonts.fonts import AbstractFont
+
+from tests.engine.conftest import Render
+from tests.engine.drawings import pixels, save
+from workers.blueprint.manifest import Manifest
+
+WORDS = "WIDE AND ILL"
+HOLE = "\u2300"  # the sign of a diameter; Liberation's fonts lack it
+
+
+def _width(manifest: Manifest, out: Path) -> float:
+    """Width of all ink in drawing units."""
+    ink = np.flatnonzero((pixels(out / "preview.webp") < 200).any(axis=(0, 2)))
+    assert manifest.source.extents is not None
+    left, _, right, _ = manifest.source.extents
+    return float(ink[-1] - ink[0] + 1) * (right - left) / manifest.preview.width
+
+
+def _font(name: str) -> AbstractFont:
+    return fonts.make_font(name, 10.0)
+
+
+def _ink(font: AbstractFont, words: str) -> float:
+    low, high = font.text_path(words).extents()
+    return float(high.x - low.x)
+
+
+@pytest.mark.parametrize(
+    ("asked", "file"),
+    [
+        ({"font": "arial.ttf"}, "LiberationSans-Regular.ttf"),
+        ({"font": r"C:\WINDOWS\Fonts\TIMESBI.TTF"}, "LiberationSerif-BoldItalic.ttf"),
+        ({"family": "Courier New", "bold": True}, "LiberationMono-Bold.ttf"),
+    ],
+)
+def test_given_text_in_a_font_of_windows_when_rendered_then_it_is_as_wide_as_its_free_twin(
+    tmp_path: Path, out: Path, draw: Render, asked: dict[str, Any], file: str
+) -> None:
+    document = new("R2010")
+    style = document.styles.add("OWN", font=asked.get("font", ""))
+    if "family" in asked:
+        style.set_extended_font_data(asked["family"], bold=asked["bold"])
+    document.modelspace().add_text(WORDS, height=10, dxfattribs={"style": "OWN"})
+
+    manifest = draw(save(document, tmp_path / "twin.dxf"), width=1024)
+
+    assert _width(manifest, out) == pytest.approx(_ink(_font(file), WORDS), rel=0.01)
+    told = [warning.message for warning in manifest.warnings]
+    assert told == ([f"Font {asked['font']} is not installed; {file} stands in for it."] if "font" in asked else [])
+
+
+def test_given_a_paragraph_that_names_a_font_of_windows_when_rendered_then_words_and_blanks_are_as_wide_as_its_twins(
+    tmp_path: Path, out: Path, draw: Render
+) -> None:
+    document = new("R2010")
+    font = _font("LiberationSerif-BoldItalic.ttf")
+    document.modelspace().add_mtext(rf"{{\fTimes New Roman|b1|i1;{WORDS}}}", {"char_height": 10, "width": 200})
+
+    manifest = draw(save(document, tmp_path / "twin.dxf"), width=1024)
+
+    assert _width(manifest, out) == pytest.approx(_ink(font, WORDS), rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["text", "mtext"])
+def test_given_a_letter_that_only_another_font_has_when_rendered_then_it_comes_from_there_in_its_place(
+    tmp_path: Path, out: Path, draw: Render, kind: str
+) -> None:
+    document = new("R2010")
+    document.styles.add("OWN", font="LiberationSans-Regular.ttf")
+    words = f"HOLE {HOLE} 12"
+    if kind == "text":
+        document.modelspace().add_text(words, height=10, dxfattribs={"style": "OWN"})
+    else:
+        document.modelspace().add_mtext(words, {"style": "OWN", "char_height": 10})
+
+    manifest = draw(save(document, tmp_path / "hole.dxf"), width=1024)
+
+    font, second = _font("LiberationSans-Regular.ttf"), _font(fonts.font_manager.fallback_font_name())
+    expected = font.text_width("HOLE") + 2 * font.space_width() + second.text_width(HOLE) + font.text_width("12")
+    assert _width(manifest, out) == pytest.approx(expected, rel=0.03)  # less what surrounds the first and last letter
+    assert not manifest.warnings
+
+
+def test_given_letters_that_a_font_lacks_when_rendered_then_a_warning_shows_some_of_them(
+    tmp_path: Path, draw: Render
+) -> None:
+    document = new("R2010")
+    document.styles.add("OWN", font="DejaVuSans.ttf")
+    document.modelspace().add_text("V1 \u56fd\u9762", height=2, dxfattribs={"style": "OWN"})
+    document.modelspace().add_mtext("{\\H2x;\u4e00\u4e01\u4e02\u4e03\u4e04\u4e05\u4e06}", {"style": "OWN"})
+
+    manifest = draw(save(document, tmp_path / "boxes.dxf"), width=64)
+
+    assert [warning.code for warning in manifest.warnings] == ["letters-missing"]
+    shown = "\u4e00 \u4e01 \u4e02 \u4e03 \u4e04 \u4e05 \u4e06 \u56fd and others"
+    assert manifest.warnings[0].message.startswith(f"Boxes stand for letters that no font here has: {shown}. Install ")
