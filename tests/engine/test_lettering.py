@@ -58,12 +58,19 @@ def test_given_text_in_a_font_of_windows_when_rendered_then_it_is_as_wide_as_its
     assert told == ([f"Font {asked['font']} is not installed; {file} stands in for it."] if "font" in asked else [])
 
 
-def test_given_a_paragraph_that_names_a_font_of_windows_when_rendered_then_words_and_blanks_are_as_wide_as_its_twins(
-    tmp_path: Path, out: Path, draw: Render
+@pytest.mark.parametrize(
+    ("asked", "file"),
+    [
+        ("fTimes New Roman|b1|i1", "LiberationSerif-BoldItalic.ttf"),
+        ("Fnosuch.shx|c0", fonts.font_manager.fallback_font_name()),
+    ],
+)
+def test_given_a_paragraph_that_names_a_font_when_rendered_then_words_and_blanks_are_as_wide_as_its_stand_in_has_them(
+    tmp_path: Path, out: Path, draw: Render, asked: str, file: str
 ) -> None:
     document = new("R2010")
-    font = _font("LiberationSerif-BoldItalic.ttf")
-    document.modelspace().add_mtext(rf"{{\fTimes New Roman|b1|i1;{WORDS}}}", {"char_height": 10, "width": 200})
+    font = _font(file)
+    document.modelspace().add_mtext(rf"{{\{asked};{WORDS}}}", {"char_height": 10, "width": 200})
 
     manifest = draw(save(document, tmp_path / "twin.dxf"), width=1024)
 

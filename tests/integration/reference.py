@@ -2,8 +2,10 @@
 
 It shares ezdxf's reading of the file with the engine and nothing after that: neither display list nor cairo calls,
 stencils, streaming or splitting by layer. It is set to show the same rectangle at the same size, with the same thinnest
-line, on nothing. A layer is isolated in the document, by switching all others off. One thing is mended in the document
-first, because ezdxf's frontend lacks it: parts of a dimension on layer 0 are on the dimension's layer in every CAD.
+line, on nothing. A layer is isolated in the document, by switching all others off. Two things are mended in the
+document first, because ezdxf's frontend lacks them: parts of a dimension on layer 0 are on the dimension's layer in
+every CAD, and text is as wide as in Arial where that is asked for, and of one font where a paragraph names one that
+nobody has.
 """
 
 import re
@@ -18,7 +20,9 @@ from ezdxf.addons.drawing.properties import RenderContext
 from ezdxf.addons.drawing.svg import SVGBackend
 from ezdxf.document import Drawing
 from ezdxf.entities.dimension import Dimension
+from ezdxf.entities.mtext import MText
 from ezdxf.filemanagement import readfile
+from ezdxf.fonts import fonts
 from ezdxf.math import BoundingBox2d
 
 from workers.blueprint.vector.backend import MIN_LINE_PIXELS
@@ -39,6 +43,7 @@ def reference_ink(
     """Where the drawing, or one layer of it, has ink: `extents` (left, bottom, right, top) on `size` pixels."""
     document = readfile(path)
     _give_dimensions_their_parts(document)
+    _give_text_its_width(document)
     if layer is not None:
         for other in document.layers:
             if other.dxf.name != layer:
@@ -96,3 +101,14 @@ def _give_dimensions_their_parts(document: Drawing) -> None:
             for part in block or ():
                 if part.dxf.layer == "0":
                     part.dxf.layer = dimension.dxf.layer
+
+
+def _give_text_its_width(document: Drawing) -> None:
+    for style in document.styles:
+        if style.dxf.font.lower() == "arial.ttf":
+            style.dxf.font = "LiberationSans-Regular.ttf"
+    instead = fonts.find_font_face(fonts.font_manager.fallback_font_name()).family
+    for block in document.blocks:
+        for text in block:
+            if isinstance(text, MText):
+                text.text = re.sub(r"\\F[^|;]*", rf"\\f{instead}", text.text)  # a font of strokes

@@ -24,10 +24,11 @@ class Lettering(UnifiedTextRenderer):
         self._second = self.get_font(FontFace(filename=fonts.font_manager.fallback_font_name()))
 
     def get_font(self, font_face: FontFace) -> AbstractFont:
-        """The font of a face, which may be that of a family without a file."""
-        if not font_face.filename:
-            font_face = find_face(font_face.family, bold=font_face.is_bold, italic=font_face.is_italic) or font_face
-        return super().get_font(font_face)
+        """The font of a face, which may be that of a family without a file; the second font where there is none."""
+        if font_face.filename:
+            return super().get_font(font_face)
+        found = find_face(font_face.family, bold=font_face.is_bold, italic=font_face.is_italic)
+        return super().get_font(found) if found else self._second
 
     def get_text_glyph_paths(self, text: str, font_face: FontFace, cap_height: float = 1.0) -> list[NumpyPath2d]:
         """One path for each letter that leaves ink, in drawing units."""
