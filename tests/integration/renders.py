@@ -19,6 +19,7 @@ from tasks.publish import Publisher
 from tasks.store import open_store
 from tasks.topology import EXCHANGE, RENDER
 from tests.services.platform import Platform
+from workers.fence.flight import FOLDER
 
 T = TypeVar("T")
 
@@ -140,13 +141,14 @@ class Renders:
         return eventually(settled, timeout)
 
     def child_at(self, job_id: str, attempt: int = 1, timeout: float = 60) -> int:
-        """Process id of the worker child once it is at this attempt."""
+        """Process id of the worker child once it is at this attempt, and has begun to record where it is."""
 
         def running() -> int | None:
-            with suppress(LookupError):
+            with suppress(LookupError, FileNotFoundError):
                 job = self.find(job_id)
                 if job.state is State.RUNNING and job.attempt >= attempt and job.holder:
-                    return int(job.holder.split(":")[1])
+                    said = (self.platform.settings.var / FOLDER / job.holder).read_bytes()
+                    return int(job.holder.split(":")[1]) if f'"attempt": {job.attempt}'.encode() in said else None
             return None
 
         return eventually(running, timeout)
