@@ -1,5 +1,9 @@
 """Text of DXF drawings: fonts that are not installed have twins, and letters that a font lacks come from another."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +114,22 @@ def test_given_letters_that_a_font_lacks_when_rendered_then_a_warning_shows_some
     assert [warning.code for warning in manifest.warnings] == ["letters-missing"]
     shown = "\u4e00 \u4e01 \u4e02 \u4e03 \u4e04 \u4e05 \u4e06 \u56fd and others"
     assert manifest.warnings[0].message.startswith(f"Boxes stand for letters that no font here has: {shown}. Install ")
+
+
+@pytest.mark.parametrize("refreshed", [False, True])
+def test_given_a_font_that_is_installed_later_when_looked_for_then_it_is_found_in_the_next_process(
+    tmp_path: Path, refreshed: bool
+) -> None:
+    look = "from ezdxf.fonts import fonts; print(fonts.font_manager.has_font('Ours.ttf'))"
+    refresh = "from workers.blueprint.vector.faces import refresh_fonts; refresh_fonts();"
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+
+    def found(*code: str) -> str:
+        command = [sys.executable, "-c", "\n".join(code)]
+        return subprocess.run(command, env=home, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert found(look) == "False"
+    (tmp_path / ".fonts").mkdir()
+    shutil.copy(fonts.font_manager.get_ttf_font("DejaVuSans.ttf").reader.file.name, tmp_path / ".fonts" / "Ours.ttf")
+
+    assert found(refresh * refreshed, look) == str(refreshed)  # by itself ezdxf does not look again

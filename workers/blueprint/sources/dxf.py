@@ -36,6 +36,7 @@ from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.canvas import paint
 from workers.blueprint.vector.context import BlueprintContext
 from workers.blueprint.vector.display import DisplayList, Extents, View
+from workers.blueprint.vector.faces import refresh_fonts
 from workers.blueprint.vector.frontend import BlueprintFrontend
 from workers.blueprint.vector.notes import notes
 from workers.blueprint.vector.order import order_matters
@@ -141,6 +142,7 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
     layout = _layout(document, options.layout)
     shown = frozenset(layer_key(name) for name in options.layer_names)
     progress.at("draw")
+    refresh_fonts()
     context = BlueprintContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
     context.linetype_scale = _scale(context.linetype_scale)
     if shown:

@@ -3,10 +3,15 @@
 Debian's package fonts-liberation has the twins of fonts that come with Windows.
 """
 
-from pathlib import PureWindowsPath
+import os
+from contextlib import suppress
+from functools import cache
+from pathlib import Path, PureWindowsPath
 
+from ezdxf import options  # type: ignore[attr-defined] # as its documentation does
 from ezdxf.fonts import fonts
 from ezdxf.fonts.font_face import FontFace
+from ezdxf.fonts.font_manager import LINUX_FONT_DIRS
 
 TWINS = {
     "arial": "Liberation Sans",
@@ -28,6 +33,22 @@ CUTS = {
 FILES = {f"{stem}{cut}.ttf": (family, *looks) for stem, family in STEMS.items() for cut, looks in CUTS.items()}
 
 STYLES = {(False, False): "Regular", (True, False): "Bold", (False, True): "Italic", (True, True): "Bold Italic"}
+
+
+@cache
+def refresh_fonts() -> None:
+    """Look once a process for fonts that came or went since ezdxf wrote its list of them, which it never does again."""
+    known = options.xdg_path("XDG_CACHE_HOME", fonts.CACHE_DIRECTORY) / fonts.FONT_MANAGER_CACHE_FILE
+    with suppress(OSError):  # folders may go meanwhile
+        if known.exists() and changed_at(LINUX_FONT_DIRS) > known.stat().st_mtime:
+            fonts.build_system_font_cache()
+            fonts.load()
+
+
+def changed_at(folders: list[str]) -> float:
+    """When a file in one of these folders, or below, came or went last; seconds since 1970."""
+    walks = (os.walk(Path(folder).expanduser()) for folder in folders)
+    return max((Path(folder).stat().st_mtime for walk in walks for folder, _, _ in walk), default=0.0)
 
 
 def find_twin(file: str) -> FontFace | None:
