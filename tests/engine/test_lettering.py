@@ -116,20 +116,36 @@ def test_given_letters_that_a_font_lacks_when_rendered_then_a_warning_shows_some
     assert manifest.warnings[0].message.startswith(f"Boxes stand for letters that no font here has: {shown}. Install ")
 
 
-@pytest.mark.parametrize("refreshed", [False, True])
-def test_given_a_font_that_is_installed_later_when_looked_for_then_it_is_found_in_the_next_process(
-    tmp_path: Path, refreshed: bool
+CHILD = """
+import os, sys
+from ezdxf.fonts import fonts
+from workers.blueprint.vector.faces import refresh_fonts
+
+print(fonts.font_manager.has_font("Ours.ttf"), flush=True)
+sys.stdin.readline()
+for _ in range(2):
+    if os.fork() == 0:
+        before = fonts.font_manager.has_font("Ours.ttf")
+        refresh_fonts()
+        print(before, fonts.font_manager.has_font("Ours.ttf"), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_given_a_font_that_is_installed_later_when_a_worker_begins_new_children_then_each_finds_it(
+    tmp_path: Path,
 ) -> None:
-    look = "from ezdxf.fonts import fonts; print(fonts.font_manager.has_font('Ours.ttf'))"
-    refresh = "from workers.blueprint.vector.faces import refresh_fonts; refresh_fonts();"
+    installed = fonts.font_manager.get_ttf_font("DejaVuSans.ttf").reader.file.name
     home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", CHILD]
+    with subprocess.Popen(command, env=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "False\n"
+        (tmp_path / ".fonts").mkdir()
+        shutil.copy(installed, tmp_path / ".fonts" / "Ours.ttf")
+        worker.stdin.write("\n")
+        worker.stdin.close()
 
-    def found(*code: str) -> str:
-        command = [sys.executable, "-c", "\n".join(code)]
-        return subprocess.run(command, env=home, check=True, capture_output=True, text=True).stdout.strip()
-
-    assert found(look) == "False"
-    (tmp_path / ".fonts").mkdir()
-    shutil.copy(fonts.font_manager.get_ttf_font("DejaVuSans.ttf").reader.file.name, tmp_path / ".fonts" / "Ours.ttf")
-
-    assert found(refresh * refreshed, look) == str(refreshed)  # by itself ezdxf does not look again
+        assert worker.stdout.read() == "False True\n" * 2

@@ -4,6 +4,7 @@ Debian's package fonts-liberation has the twins of fonts that come with Windows.
 """
 
 import os
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path, PureWindowsPath
@@ -35,13 +36,30 @@ FILES = {f"{stem}{cut}.ttf": (family, *looks) for stem, family in STEMS.items() 
 STYLES = {(False, False): "Regular", (True, False): "Bold", (False, True): "Italic", (True, True): "Bold Italic"}
 
 
+def written_at() -> float:
+    """When ezdxf's list of fonts was written, in seconds since 1970; 0 where it could not be."""
+    try:
+        return (
+            (options.xdg_path("XDG_CACHE_HOME", fonts.CACHE_DIRECTORY) / fonts.FONT_MANAGER_CACHE_FILE).stat().st_mtime
+        )
+    except OSError:
+        return 0.0
+
+
+READ_AT = written_at() or time.time()  # when what ezdxf has read was written
+
+
 @cache
 def refresh_fonts() -> None:
-    """Look once a process for fonts that came or went since ezdxf wrote its list of them, which it never does again."""
-    known = options.xdg_path("XDG_CACHE_HOME", fonts.CACHE_DIRECTORY) / fonts.FONT_MANAGER_CACHE_FILE
+    """Look once a process for fonts that came or went since ezdxf wrote its list of them, which it never does again.
+
+    The list may be older than its file: a forked child has that of its parent.
+    """
     with suppress(OSError):  # folders may go meanwhile
-        if known.exists() and changed_at(LINUX_FONT_DIRS) > known.stat().st_mtime:
+        changed = changed_at(LINUX_FONT_DIRS)
+        if changed > written_at():
             fonts.build_system_font_cache()
+        if changed > READ_AT:
             fonts.load()
 
 
