@@ -36,7 +36,7 @@ def test_given_a_lost_clone_then_memray_sees_its_bytes_and_keeps_its_capture(tmp
     report = hunted("clone", "memray", tmp_path)
 
     assert report.verdict.kind is Kind.LEAK
-    assert any("Magick" in root.function for root in report.roots)
+    assert {root.function for root in report.roots} & {"CloneMagickWand", "MagickCompositeImageChannel"}
     assert (tmp_path / "memray.memray").stat().st_size
 
 
