@@ -184,19 +184,6 @@ def test_given_the_same_drawing_twice_when_rendered_then_every_byte_is_the_same(
     assert once() == first
 
 
-def test_given_text_in_a_font_that_is_missing_when_rendered_then_a_warning_names_its_stand_in(
-    tmp_path: Path, draw: Render
-) -> None:
-    document = new("R2010")
-    document.styles.add("SHX", font="nosuchfont.shx")
-    document.modelspace().add_text("VALVE", height=2, dxfattribs={"style": "SHX"})
-
-    manifest = draw(save(document, tmp_path / "font.dxf"), width=64)
-
-    assert [warning.code for warning in manifest.warnings] == ["font-replaced"]
-    assert manifest.warnings[0].message.startswith("Font nosuchfont.shx is not installed; ")
-
-
 def test_given_a_picture_beside_the_drawing_when_rendered_then_it_is_not_opened_and_a_warning_says_so(
     tmp_path: Path, draw: Render
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ezdxf.document import Drawing
 from ezdxf.filemanagement import new
 from ezdxf.fonts import fonts
 from ezdxf.fonts.fonts import AbstractFont
@@ -19,6 +20,14 @@ from workers.blueprint.manifest import Manifest
 
 WORDS = "WIDE AND ILL"
 HOLE = "\u2300"  # the sign of a diameter; Liberation's fonts lack it
+
+
+def _written(words: str, font: str) -> Drawing:
+    """A drawing with one line of text in a style of its own."""
+    document = new("R2010")
+    document.styles.add("OWN", font=font)
+    document.modelspace().add_text(words, height=10, dxfattribs={"style": "OWN"})
+    return document
 
 
 def _width(manifest: Manifest, out: Path) -> float:
@@ -49,11 +58,9 @@ def _ink(font: AbstractFont, words: str) -> float:
 def test_given_text_in_a_font_of_windows_when_rendered_then_it_is_as_wide_as_its_free_twin(
     tmp_path: Path, out: Path, draw: Render, asked: dict[str, Any], file: str
 ) -> None:
-    document = new("R2010")
-    style = document.styles.add("OWN", font=asked.get("font", ""))
+    document = _written(WORDS, asked.get("font", ""))
     if "family" in asked:
-        style.set_extended_font_data(asked["family"], bold=asked["bold"])
-    document.modelspace().add_text(WORDS, height=10, dxfattribs={"style": "OWN"})
+        document.styles.get("OWN").set_extended_font_data(asked["family"], bold=asked["bold"])
 
     manifest = draw(save(document, tmp_path / "twin.dxf"), width=1024)
 
@@ -101,12 +108,19 @@ def test_given_a_letter_that_only_another_font_has_when_rendered_then_it_comes_f
     assert not manifest.warnings
 
 
+def test_given_text_in_a_font_that_is_missing_when_rendered_then_a_warning_names_its_stand_in(
+    tmp_path: Path, draw: Render
+) -> None:
+    manifest = draw(save(_written("VALVE", "nosuchfont.shx"), tmp_path / "font.dxf"), width=64)
+
+    assert [warning.code for warning in manifest.warnings] == ["font-replaced"]
+    assert manifest.warnings[0].message.startswith("Font nosuchfont.shx is not installed; ")
+
+
 def test_given_letters_that_a_font_lacks_when_rendered_then_a_warning_shows_some_of_them(
     tmp_path: Path, draw: Render
 ) -> None:
-    document = new("R2010")
-    document.styles.add("OWN", font="DejaVuSans.ttf")
-    document.modelspace().add_text("V1 \u56fd\u9762", height=2, dxfattribs={"style": "OWN"})
+    document = _written("V1 \u56fd\u9762", "DejaVuSans.ttf")
     document.modelspace().add_mtext("{\\H2x;\u4e00\u4e01\u4e02\u4e03\u4e04\u4e05\u4e06}", {"style": "OWN"})
 
     manifest = draw(save(document, tmp_path / "boxes.dxf"), width=64)

@@ -19,7 +19,7 @@ from tasks.publish import Publisher
 from tasks.store import open_store
 from tasks.topology import EXCHANGE, RENDER
 from tests.services.platform import Platform
-from workers.fence.flight import FOLDER
+from workers.fence.flight import FOLDER, parse
 
 T = TypeVar("T")
 
@@ -147,8 +147,8 @@ class Renders:
             with suppress(LookupError, FileNotFoundError):
                 job = self.find(job_id)
                 if job.state is State.RUNNING and job.attempt >= attempt and job.holder:
-                    said = (self.platform.settings.var / FOLDER / job.holder).read_bytes()
-                    return int(job.holder.split(":")[1]) if f'"attempt": {job.attempt}'.encode() in said else None
+                    record = parse((self.platform.settings.var / FOLDER / job.holder).read_bytes())
+                    return int(job.holder.split(":")[1]) if record and record.attempt == job.attempt else None
             return None
 
         return eventually(running, timeout)

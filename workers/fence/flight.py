@@ -107,7 +107,7 @@ class Flight:
     def last(self) -> Record | None:
         """The record so far."""
         self.look()
-        return _parse(self._memory[:SIZE])
+        return parse(self._memory[:SIZE])
 
     def _write(self, record: Record) -> None:
         self._record = record
@@ -149,7 +149,7 @@ def take(var: Path, pid: int) -> Record | None:
     found = None
     for path in (var / FOLDER).glob(f"{boot()}:{pid}:*"):
         with suppress(OSError):
-            found = _parse(path.read_bytes()) or found
+            found = parse(path.read_bytes()) or found
             path.unlink()
     return found
 
@@ -178,7 +178,8 @@ def _mapped(path: Path) -> mmap.mmap:
         return mmap.mmap(-1, SIZE)
 
 
-def _parse(memory: bytes) -> Record | None:
+def parse(memory: bytes) -> Record | None:
+    """The newest record of a flight's file that is whole; None if there is none."""
     if len(memory) < SIZE:
         return None
     newest, words = 0, None

@@ -66,7 +66,7 @@ def refresh_fonts() -> None:
 def changed_at(folders: list[str]) -> float:
     """When a file in one of these folders, or below, came or went last; seconds since 1970."""
     walks = (os.walk(Path(folder).expanduser()) for folder in folders)
-    return max((Path(folder).stat().st_mtime for walk in walks for folder, _, _ in walk), default=0.0)
+    return max((Path(inner).stat().st_mtime for walk in walks for inner, _, _ in walk), default=0.0)
 
 
 def find_twin(file: str) -> FontFace | None:

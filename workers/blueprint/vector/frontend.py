@@ -121,6 +121,8 @@ class BlueprintFrontend(Frontend):
 
     def draw_endless(self) -> None:
         """Draw lines without end across what was drawn so far."""
+        if not self._endless:
+            return
         self._backend.display.close()
         extents = self._backend.display.extents()
         for line, properties in self._endless:

@@ -12,7 +12,6 @@ from workers.blueprint.manifest import Warning  # noqa: A004 - the manifest's ow
 from workers.blueprint.vector.backend import RecordingBackend
 from workers.blueprint.vector.frontend import BlueprintFrontend
 from workers.blueprint.vector.stream import Opened
-from workers.blueprint.words import readable
 
 NAMED = 8  # letters that a warning shows
 
@@ -54,7 +53,7 @@ def _fonts(document: Drawing, frontend: BlueprintFrontend) -> Iterator[tuple[str
     for font, replacement in _replaced_fonts(document, frontend):
         yield "font-replaced", f"Font {font} is not installed; {replacement} stands in for it."
     if letters := sorted(frontend.lettering.missing):
-        shown = readable(" ".join(letters[:NAMED])) + (" and others" if len(letters) > NAMED else "")
+        shown = " ".join(letters[:NAMED]) + (" and others" if len(letters) > NAMED else "")
         advice = "Install the fonts that the drawing was made with."
         yield "letters-missing", f"Boxes stand for letters that no font here has: {shown}. {advice}"
 
