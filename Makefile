@@ -6,7 +6,7 @@ BIN := .venv/bin
 VIEWER := web/viewer/dist/index.html
 
 # Tests that have a systemd of their own, or kill so much at once that little else should run beside them.
-STORMS := $(addprefix tests/system/test_,units.py ticket_units.py fences.py durability.py)
+STORMS := $(addprefix tests/system/test_,units.py ticket_units.py memory_limits.py durability.py)
 
 # Services are shared by the tests of a file. Files come in the order that tests/conftest.py gives them.
 BY_FILE := --dist loadfile --no-loadscope-reorder
@@ -46,7 +46,7 @@ bench: packages .venv/.dev ## Run every benchmark; the last line of each is one 
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
 
 chaos: packages .venv/.dev ## As root: 1,000 jobs, bombs and hangs among them, and kills, under a real systemd
-	$(BIN)/python -m tests.system.fences --jobs 1000
+	$(BIN)/python -m tests.system.storms.memory_limits --jobs 1000
 
 viewer: packages $(VIEWER) ## Build the page that people look at
 

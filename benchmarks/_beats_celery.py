@@ -13,7 +13,7 @@ from typing import Any
 from celery import Celery
 
 from tasks.heartbeats import parse
-from workers.coalescer.window import Window
+from workers.heartbeats.window import Window
 
 BROKER_URL = "BENCHMARK_BROKER_URL"
 BEATS = "BENCHMARK_BEATS"

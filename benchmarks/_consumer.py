@@ -13,15 +13,15 @@ from collections.abc import Callable, Collection, Mapping
 import psutil
 from celery import Celery
 
-from tasks.topology import HEARTBEATS
-from workers.coalescer.coalescer import Coalescer
-from workers.coalescer.live import Unwatched
-from workers.coalescer.machine import Machine
-from workers.coalescer.sink import Flush, Flushed
-from workers.coalescer.sources import Batch, Position, Source
-from workers.coalescer.sources.amqp import AmqpSource
-from workers.coalescer.sources.stream import StreamSource
-from workers.coalescer.window import Window
+from tasks.messaging.topology import HEARTBEATS
+from workers.heartbeats.coalescer import Coalescer
+from workers.heartbeats.latest_readings import Unwatched
+from workers.heartbeats.machine import Machine
+from workers.heartbeats.sink import Flush, Flushed
+from workers.heartbeats.sources import Batch, Position, Source
+from workers.heartbeats.sources.amqp import AmqpSource
+from workers.heartbeats.sources.stream import StreamSource
+from workers.heartbeats.window import Window
 
 
 class Nowhere:

@@ -6,12 +6,12 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks._hold import hold, nap
 from tasks import app, renders
-from tasks.ledger import Job, State
-from tasks.publish import Publisher
-from workers.fence.attempt import Done, Running, attempt
-from workers.fence.bench import bench
-from workers.fence.guard import MESSAGES
-from workers.fence.request import FencedTask
+from tasks.jobs import Job, State
+from tasks.messaging.publisher import Publisher
+from workers.runtime.context import bench
+from workers.runtime.job_run import Done, Running, attempt
+from workers.runtime.message_validation import MESSAGES
+from workers.runtime.request import FencedTask
 
 TASK = "render.hold"
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tasks.renders import RenderOptions
-from workers.blueprint import Step, render
+from workers.render import Step, render
 
 
 def main(scan: Path) -> None:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from embedded.node import prepare_node
-from embedded.redis import prepare_redis
-from embedded.supervisor import Supervisor
+from cli.embedded.node import prepare_node
+from cli.embedded.redis import prepare_redis
+from cli.embedded.supervisor import Supervisor
 from tests.services.platform import Platform
 
 ROOT = Path(__file__).resolve().parents[1]

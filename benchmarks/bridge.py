@@ -24,9 +24,9 @@ import psutil
 from kombu import Connection
 
 from benchmarks._services import report, running_broker, running_redis, scratch, tell
-from tasks.topology import RENDER, work_queue
-from tests.services import php
-from tests.services.fpm import Fpm, running_fpm
+from tasks.messaging.topology import RENDER, work_queue
+from tests.services.edge import php
+from tests.services.edge.fpm import Fpm, running_fpm
 
 BENCH = php.SCRIPTS / "bench.php"
 UPLOAD = php.BRIDGE / "examples/upload.php"

@@ -1,4 +1,4 @@
-"""What `tasks.capacity` computes beside a simulation: first come, first served, up to 10,000 workers.
+"""What `tasks.jobs.capacity` computes beside a simulation: first come, first served, up to 10,000 workers.
 
     python -m benchmarks.capacity
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tasks.capacity import Work, crew_for
+from tasks.jobs.capacity import Work, crew_for
 
 # Workers that are busy on average.
 LOADS = (2, 10, 100, 1_000, 8_500)

@@ -23,15 +23,15 @@ import pymysql
 from sqlalchemy import make_url
 
 from benchmarks._services import ROOT, report, scratch, tell
-from embedded.node import prepare_node
-from embedded.process import Process
-from embedded.programs import coalescer_program
-from embedded.supervisor import Supervisor
+from cli.embedded.node import prepare_node
+from cli.embedded.process import Process
+from cli.embedded.programs import coalescer_program
+from cli.embedded.supervisor import Supervisor
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, publish, stored
-from workers.coalescer.nodes import Nodes
-from workers.coalescer.status import read_status
-from workers.coalescer.tables import make_tables
+from workers.heartbeats.nodes import Nodes
+from workers.heartbeats.status import read_status
+from workers.heartbeats.tables import make_tables
 
 CLIENTS = 12
 BATCH = 100  # beats of one message

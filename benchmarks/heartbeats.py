@@ -35,18 +35,18 @@ from kombu import Producer as AmqpProducer
 from rstream import AMQPMessage, Producer
 
 from benchmarks._services import ROOT, report, scratch, tell
-from embedded.node import Node, prepare_node
-from embedded.process import Process, Program
-from embedded.supervisor import Supervisor
+from cli.embedded.node import Node, prepare_node
+from cli.embedded.process import Process, Program
+from cli.embedded.supervisor import Supervisor
 from tasks.heartbeats import Beat, Heartbeats, declare_stream
-from tasks.topology import EXCHANGE, HEARTBEATS
+from tasks.messaging.topology import EXCHANGE, HEARTBEATS
 from tests.services.galera import Galera
 from tests.services.mariadb import MariaDb
-from workers.coalescer.machine import Machine
-from workers.coalescer.nodes import Nodes
-from workers.coalescer.sink import Flush, TableSink
-from workers.coalescer.sources import Position
-from workers.coalescer.tables import make_tables
+from workers.heartbeats.machine import Machine
+from workers.heartbeats.nodes import Nodes
+from workers.heartbeats.sink import Flush, TableSink
+from workers.heartbeats.sources import Position
+from workers.heartbeats.tables import make_tables
 
 FEW, MANY = 4_500, 100_000
 ROUNDS = 3

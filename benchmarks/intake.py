@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._services import ROOT, report, running_broker, running_platform, scratch, tell
-from tasks.ledger import FINAL, State, open_ledger
+from tasks.jobs import FINAL, State, open_ledger
 from tests.services.platform import Platform
 
 WORKERS = 2

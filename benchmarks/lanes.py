@@ -23,9 +23,9 @@ from kombu import Connection
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._services import report, running_broker, running_platform, scratch, tell
+from tasks.messaging.topology import RENDER, TILES
 from tasks.renders import RenderOptions
-from tasks.topology import RENDER, TILES
-from tests.integration.renders import Renders
+from tests.integration.jobs.renders import Renders
 from tests.services.platform import Platform, delete_queues
 
 # Lines of the drawings, and pixels of the sheet that is cut into tiles: some 0.1 s, and some seconds.

@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks._services import report, running_broker, running_platform, scratch, tell
 from tests.services.platform import Platform
-from workers.fence.cell import cell
+from workers.sandbox.leaf_cgroup import cell
 
 MIB = 1024**2
 
@@ -38,9 +38,9 @@ PATIENCE = 1800.0
 def run(platform: Platform, name: str, jobs: int, *, leaks: bool) -> dict[str, float]:
     """So many jobs through a worker of their own: jobs a second, and what became of its cgroup and its children."""
     from tasks import app
-    from tasks.ledger import State, open_ledger
-    from tasks.publish import Publisher
-    from tests.services import leaky
+    from tasks.jobs import State, open_ledger
+    from tasks.messaging.publisher import Publisher
+    from tests.services.faults import leaky
 
     ledger, publisher = open_ledger(platform.settings), Publisher(app, 5.0)
     with cell(FENCE) as fence:

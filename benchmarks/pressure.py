@@ -21,10 +21,10 @@ import httpx
 
 from benchmarks import _drawings as drawings
 from benchmarks._services import report, running_broker, scratch, tell
-from tests.integration.renders import Renders, drawing
+from tests.integration.jobs.renders import Renders, drawing
 from tests.services.platform import Platform
 from tests.services.units import Units, running_units, with_option
-from tests.system.mischief import REST, THRASH, WORK, svg_saying
+from tests.system.storms.faults import REST, THRASH, WORK, svg_saying
 
 WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
 KINDS = (REST, WORK, THRASH)
@@ -123,7 +123,7 @@ def measured(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str
     """Figures of two units over this broker."""
     platform = Platform(home / "platform", broker_url)
     settings = {"BULKHEAD_LEASE_SECONDS": str(LEASE)}
-    drop_ins = {"bulkhead-render@": with_option("bulkhead-render@", "--include mischief")}
+    drop_ins = {"bulkhead-render@": with_option("bulkhead-render@", "--include faults")}
     with running_units(home / "host", platform, settings=settings, drop_ins=drop_ins) as units:
         units.start("bulkhead-web", *WORKERS)
         return run(units, asked.previews, asked.rounds)

@@ -27,7 +27,7 @@ from uuid import uuid4
 from benchmarks._hold import PIPE, SEEN
 from benchmarks._services import ROOT, report, running_broker, running_platform, scratch, tell
 from benchmarks.peers import BROKER_URL
-from embedded.process import Process, Program
+from cli.embedded.process import Process, Program
 
 # Seconds: within which a child may be killed once it holds its memory, and how long any line is waited for.
 SPREAD = 0.05

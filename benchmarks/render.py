@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks import _scans as scans
 from benchmarks._services import ROOT, report, scratch, tell
-from workers.fence.cell import Cell, cell
+from workers.sandbox.leaf_cgroup import Cell, cell
 
 PREVIEW = 2048
 TILE = 512

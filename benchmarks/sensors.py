@@ -28,8 +28,8 @@ import redis
 from benchmarks._services import report, running_redis, scratch, tell
 from tasks.heartbeats import Beat
 from tasks.sensors import plant_key, sensor_key
-from workers.coalescer.live import FIELDS, RedisLive
-from workers.coalescer.machine import Machine
+from workers.heartbeats.latest_readings import FIELDS, RedisLive
+from workers.heartbeats.machine import Machine
 
 PLANT = "ulm"
 MACHINES = 4_500

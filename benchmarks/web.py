@@ -22,9 +22,9 @@ from typing import Any
 
 from benchmarks._services import ROOT, report, running_broker, running_platform, scratch, tell
 from benchmarks.intake import QUEUE_LIMIT, sent, summary
+from tasks.messaging.topology import TILES
 from tasks.renders import RenderOptions
-from tasks.topology import TILES
-from tests.integration.renders import Renders
+from tests.integration.jobs.renders import Renders
 from tests.services.platform import Platform
 
 WARM_UP = 3.0  # seconds of a load that do not count

@@ -1,7 +1,7 @@
 """Writes the reference pages from the models, so that they cannot differ: `python docs/generate.py [--check]`.
 
-settings.md from `tasks.settings`, metrics.md from `tasks.metrics`, http.md from the OpenAPI of `web`, schemas/*.json
-from the message models.
+settings.md from `tasks.settings`, metrics.md from `tasks.observability.metrics`, http.md from the OpenAPI of `web`,
+schemas/*.json from the message models.
 """
 
 import json
@@ -36,11 +36,11 @@ def pages() -> dict[str, str]:
 
 def message_models() -> dict[str, type[BaseModel]]:
     """Every message and document that another language may write or read."""
-    from tasks.progress import Progress
+    from tasks.messaging.progress import Progress
     from tasks.renders import RenderMessage
     from tasks.tickets import RotateMessage
     from tasks.webhooks import WebhookMessage
-    from workers.blueprint import Manifest
+    from workers.render import Manifest
 
     models: dict[str, type[BaseModel]] = {"render": RenderMessage, "progress": Progress, "manifest": Manifest}
     return {**models, "rotate": RotateMessage, "webhook": WebhookMessage}
@@ -70,7 +70,7 @@ def settings_page() -> str:
 
 def metrics_page() -> str:
     """One row a metric."""
-    from tasks.metrics import declared
+    from tasks.observability.metrics import declared
 
     lines = [
         MADE,

@@ -18,9 +18,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from embedded.files import PRIVATE_DIRECTORY
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.programs import web_url
+from cli.embedded.files import PRIVATE_DIRECTORY
+from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.programs import web_url
 from examples.pump_station.drawing import draw, save
 from tasks.settings import settings
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from leaks.errors import BadTarget
+from leaks.observers import Watch, watch_named
 from leaks.probes import DISK, MAP, MEMORY, Probes
 from leaks.samples import Samples, Series
 from leaks.target import Job, Subject, resolve
-from leaks.watches import Watch, watch_named
 
 DONE, BROKE, BAD_TARGET = 0, 1, 2
 
@@ -26,7 +26,7 @@ _GAUGES = ("live", "resident", "descriptors", "memory", "map", "disk", "python",
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """`watch` names who looks on besides the probes (`leaks.watches`); its findings go to `findings`."""
+    """`watch` names who looks on besides the probes (`leaks.observers`); its findings go to `findings`."""
 
     subject: Subject
     jobs: int

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from workers.fence.gauges import heap
+from workers.sandbox.process_stats import heap
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

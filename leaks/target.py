@@ -80,7 +80,7 @@ def _function(name: str) -> Job:
 
 def _render(source: Path, options: dict[str, Any]) -> Job:
     from tasks.renders import RenderOptions
-    from workers.blueprint import render
+    from workers.render import render
 
     chosen = RenderOptions.model_validate({"width": WIDTH, **options})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 def main() -> None:
     """Run the command."""
-    from bulkhead import main as bulkhead
+    from cli.app import main as bulkhead
 
     sys.argv[1:1] = ["leaks", "hunt"]
     bulkhead()

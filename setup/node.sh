@@ -12,7 +12,7 @@ UNITS=$DESTDIR/etc/systemd/system
 
 mkdir -p "$(dirname "$DESTDIR$PROGRAM")" "$UNITS/haproxy.service.d" "$DESTDIR/usr/lib/sysusers.d"
 # The old program serves until the new one is whole: without one, HAProxy would not start after a reboot.
-python3 -c 'import sys; from workers.tickets.program import program; sys.stdout.buffer.write(program())' >"$DESTDIR$PROGRAM.new"
+python3 -c 'import sys; from workers.tickets.node_archive import program; sys.stdout.buffer.write(program())' >"$DESTDIR$PROGRAM.new"
 chmod 755 "$DESTDIR$PROGRAM.new"
 mv "$DESTDIR$PROGRAM.new" "$DESTDIR$PROGRAM"
 cp systemd/node/*.service systemd/node/*.timer "$UNITS/"

@@ -9,7 +9,7 @@ from celery import Celery
 from celery.signals import after_setup_logger
 
 app = Celery("bulkhead")
-app.config_from_object("tasks.configuration")
+app.config_from_object("tasks.celeryconfig")
 
 
 @after_setup_logger.connect
@@ -18,7 +18,7 @@ def dress(logger: logging.Logger, **_signal: Any) -> None:
     from tasks.settings import settings
 
     if settings().log_format == "json":
-        from tasks.logs import formatter
+        from tasks.observability.logs import formatter
 
         for handler in logger.handlers:
             handler.setFormatter(formatter("json"))

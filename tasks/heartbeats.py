@@ -15,8 +15,8 @@ from celery import Celery
 from kombu import Connection
 from msgspec import Meta, Struct
 
-from tasks.broker import Line, Lines
-from tasks.topology import EXCHANGE, HEARTBEATS, heartbeats_stream
+from tasks.messaging.connections import Line, Lines
+from tasks.messaging.topology import EXCHANGE, HEARTBEATS, heartbeats_stream
 
 MAX_BEATS = 1_000
 

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from tasks.values import Tenant
+from tasks.settings.types import Tenant
 from tasks.webhooks import WebhookUrl
 
 if TYPE_CHECKING:
-    from tasks.ledger import Job
+    from tasks.jobs import Job
 
 TASK = "render.blueprint"
 

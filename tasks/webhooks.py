@@ -4,8 +4,8 @@
                                                 ^             | nobody took it
                                                 +-- `webhooks.wait.<ms>`, then `webhooks.dead`
 
-The ledger remembers what is still to be announced (`tasks.announce`), so that no way a job may end is forgotten. A
-webhook may be sent more than once, always with the same id.
+The ledger remembers what is still to be announced (`tasks.jobs.webhook_outbox`), so that no way a job may end is
+forgotten. A webhook may be sent more than once, always with the same id.
 """
 
 import json
@@ -17,10 +17,10 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tasks.values import Tenant
+from tasks.settings.types import Tenant
 
 if TYPE_CHECKING:
-    from tasks.ledger import Job
+    from tasks.jobs import Job
 
 TASK = "webhooks.deliver"
 

@@ -9,10 +9,10 @@ from typing import NoReturn
 
 import pytest
 
-from embedded.node import Node, prepare_node
-from embedded.process import NotInstalled, Process
-from embedded.redis import prepare_redis
-from embedded.supervisor import Supervisor
+from cli.embedded.node import Node, prepare_node
+from cli.embedded.process import NotInstalled, Process
+from cli.embedded.redis import prepare_redis
+from cli.embedded.supervisor import Supervisor
 from tests.services.fleet import Fleet, running_fleet
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform, delete_queues

@@ -6,7 +6,7 @@ import os
 
 import uvicorn
 
-from tasks.logs import configuration
+from tasks.observability.logs import configuration
 from tasks.settings import settings
 from web.counters import shared_directory
 

@@ -12,16 +12,17 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from tasks import app as celery
-from tasks.notify import notify
-from tasks.progress import Progress
+from tasks.messaging.progress import Progress
 from tasks.settings import Settings
 from tasks.settings import settings as own_settings
-from web import events, health, heartbeats, operations, outputs, oversight, pages, problems, renders, sensors
-from web.listener import Listener
-from web.lookout import keep_looking
+from tasks.utils.sd_notify import notify
+from web import problems
+from web.dependencies import Services, open_services
 from web.metrics import MeasuredRequests
-from web.services import Services, open_services
-from web.uploads import RenderRequest
+from web.progress.job_poller import keep_looking
+from web.progress.listener import Listener
+from web.routes import admin, events, health, heartbeats, operations, outputs, renders, sensors, viewer
+from web.submit.uploads import RenderRequest
 
 VERSION = "0.1.0"
 SUMMARY = "Blueprints in, layered WebP out."
@@ -54,7 +55,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             yield
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
-    routers = [module.router for module in (renders, events, heartbeats, sensors, operations, oversight, health, pages)]
+    routers = [module.router for module in (renders, events, heartbeats, sensors, operations, admin, health, viewer)]
     routes = outputs.routes()
     app.router.routes += routes  # before all others, for nothing else is asked for so often
     for router in routers:

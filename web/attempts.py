@@ -5,10 +5,10 @@ from math import ceil
 
 from prometheus_client.core import Metric
 
-from tasks import metrics
-from tasks.ledger import Ended
+from tasks.jobs import Ended
+from tasks.observability import metrics
 
-# The metric of each of the facts that workers note (workers/fence/account.py).
+# The metric of each of the facts that workers note (workers/runtime/resource_usage.py).
 MEASURES = {
     "seconds": metrics.ATTEMPT_SECONDS,
     "cpu_seconds": metrics.ATTEMPT_CPU,

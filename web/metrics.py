@@ -13,8 +13,16 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tasks.ledger import Ended
-from tasks.metrics import HTTP_REQUESTS, HTTP_SECONDS, JOBS, QUEUE_WAITING, SUBMISSIONS, UPLOADED, WATCHERS
+from tasks.jobs import Ended
+from tasks.observability.metrics import (
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    JOBS,
+    QUEUE_WAITING,
+    SUBMISSIONS,
+    UPLOADED,
+    WATCHERS,
+)
 from web.attempts import families
 
 
@@ -33,7 +41,7 @@ class Metrics:
         """Everything in Prometheus' text format: of all processes that share a directory, if they do.
 
         `jobs` in the ledger by state, messages `waiting` for a worker by lane, and attempts that `ended` within
-        `tasks.metrics.RECENT` are looked up for each answer; what is empty is left out.
+        `tasks.observability.metrics.RECENT` are looked up for each answer; what is empty is left out.
         """
         return generate_latest(self._counted()) + generate_latest(_Looked(jobs, waiting, ended))
 

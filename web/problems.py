@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 
-from tasks.broker import BrokerUnavailable
-from tasks.ledger import LedgerUnavailable
-from tasks.store import NotFound, StoreError, StoreFull
+from tasks.jobs import LedgerUnavailable
+from tasks.messaging.connections import BrokerUnavailable
+from tasks.storage import NotFound, StoreError, StoreFull
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SOON = 2  # seconds; a service that is away is asked again about then

@@ -8,7 +8,7 @@ import sys
 
 from fastapi import FastAPI
 
-from tasks.lifeline import end_with_parent
+from tasks.utils.parent_death import end_with_parent
 from web.app import create_app
 
 # Seconds after which a busy thread hands the interpreter on. A drawing's thread gives it up at every write and has to

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.ledger import Job
-from tasks.removal import forget
-from web.services import Services
+from tasks.jobs import Job
+from tasks.jobs.removal import forget
+from web.dependencies import Services
 
 CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks._drawings import WIDTH
 from tasks.renders import RenderOptions
 from tasks.settings import settings
-from workers.blueprint import render
-from workers.fence.limits import apply_limits
+from workers.render import render
+from workers.sandbox.limits import apply_limits
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.peers import Peer, tick
 from tasks import app
-from tasks.publish import Publisher
+from tasks.messaging.publisher import Publisher
+from tasks.messaging.topology import RENDER, work_queue
 from tasks.settings import settings
-from tasks.topology import RENDER, work_queue
-from workers.fence.guard import MESSAGES
-from workers.fence.request import FencedTask
+from workers.runtime.message_validation import MESSAGES
+from workers.runtime.request import FencedTask
 
 TASK = "render.noop"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.peers import TICKS, Peer
-from embedded.process import Process, Program
+from cli.embedded.process import Process, Program
 
 MODULES = ("own", "stock", "with_dramatiq", "with_huey", "with_rq")
 

@@ -11,12 +11,12 @@ from uuid import uuid4
 
 from benchmarks._drawings import WIDTH, dxf
 from tasks import app
-from tasks.ledger import Job, Ledger, Outcome, State, open_ledger
+from tasks.jobs import Job, Ledger, Outcome, State, open_ledger
+from tasks.messaging.publisher import Publisher
 from tasks.plan import plan
-from tasks.publish import Publisher
 from tasks.renders import TASK, RenderOptions, message_of, source_key
 from tasks.settings import settings
-from tasks.store import open_store
+from tasks.storage import open_store
 from tests.services.platform import Platform
 
 TENANT = "local"

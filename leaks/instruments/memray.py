@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from leaks.errors import ToolMissing
+from leaks.observers import CAPTURE
 from leaks.report import Report
 from leaks.roots import Frame, Place, Stack, root_of
 from leaks.run import Run
 from leaks.samples import Samples
 from leaks.verdict import Kind, judge, measured
-from leaks.watches import CAPTURE
 
 NAME = "memray"
 

@@ -1,7 +1,7 @@
 """DXF: layers from the TABLES section, where the entities lie, and the end marker; ASCII or binary.
 
 Drawings up to `WHOLE_BYTES` are read whole. Larger ones keep their tables and blocks in memory only, and their
-entities are streamed from the file (`workers.blueprint.vector.stream`).
+entities are streamed from the file (`workers.render.vector.reader.document`).
 """
 
 import re

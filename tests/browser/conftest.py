@@ -12,13 +12,13 @@ import pytest
 import redis
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from embedded.process import NotInstalled
+from cli.embedded.process import NotInstalled
+from tasks.messaging.topology import TILES
 from tasks.sensors import PLANTS, plant_key, sensor_key
-from tasks.topology import TILES
 from tests.browser.floorplan import save_floorplan
 from tests.conftest import Broker, without
 from tests.services.platform import Platform
-from web import pages
+from web.routes import viewer
 
 CHROMIUM = "/usr/bin/chromium"
 # Root has no sandbox of its own, and this machine no graphics card: SwiftShader draws WebGL on the processor.
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
     instead = "leave these tests to others"
     if not Path(CHROMIUM).exists():
         without(NotInstalled("Chromium", "chromium", instead))
-    if not (pages.BUILT / pages.INDEX).exists():
+    if not (viewer.BUILT / viewer.INDEX).exists():
         without(NotInstalled("The viewer's build", "nodejs npm` and run `make viewer", instead))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tasks.ledger import Job, Ledger, open_ledger
+from tasks.jobs import Job, Ledger, open_ledger
 from tests.browser.conftest import Shot, rendered, settled
 from tests.browser.sixty import LAYERS, save_sixty
 from tests.services.platform import Platform

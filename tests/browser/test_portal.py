@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from embedded.process import NotInstalled
+from cli.embedded.process import NotInstalled
 from tests.browser.conftest import Shot
 from tests.conftest import Broker, without
-from tests.services.front import Front, fronted, lay_examples
+from tests.services.edge.front import Front, fronted, lay_examples
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 

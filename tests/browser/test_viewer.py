@@ -13,15 +13,15 @@ import pytest
 from ezdxf.filemanagement import readfile
 from playwright.sync_api import Browser, Page, Request, expect
 
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.programs import web_program, web_url
+from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.programs import web_program, web_url
 from tests.browser.conftest import Shot, dataset, rendered, settled
 from tests.services.platform import Platform
-from web import pages
+from web.routes import viewer
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
-AXE = Path(pages.__file__).with_name("viewer") / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(viewer.__file__).parents[1] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
 TILE_PATIENCE = 90_000  # milliseconds until tiles of every layer are cut on a busy machine
 
 # Milliseconds until a picture is on the screen, before one is taken of that.

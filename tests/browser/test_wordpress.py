@@ -14,12 +14,12 @@ import httpx
 import pytest
 from playwright.sync_api import APIResponse, Browser, BrowserContext, FilePayload, expect
 
-from embedded.process import NotInstalled
+from cli.embedded.process import NotInstalled
 from tests.browser.conftest import Shot
 from tests.conftest import Broker, without
-from tests.services.front import TENANT, Front, fronted
+from tests.services.edge.front import TENANT, Front, fronted
+from tests.services.edge.wordpress import WordPress
 from tests.services.mariadb import MariaDb
-from tests.services.wordpress import WordPress
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 

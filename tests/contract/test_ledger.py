@@ -19,7 +19,13 @@ import pytest
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from tasks.ledger import (
+from tasks.database import engine as database_module
+from tasks.database.engine import Database
+from tasks.database.migrate import LedgerOutdated, check_migrated, migrate
+from tasks.database.schema import attempts as attempts_table
+from tasks.database.schema import jobs as jobs_table
+from tasks.database.schema import metadata
+from tasks.jobs import (
     Ended,
     Granted,
     Held,
@@ -35,17 +41,11 @@ from tasks.ledger import (
     lately,
     open_ledger,
 )
-from tasks.ledger import database as database_module
-from tasks.ledger.attempts import Attempts
-from tasks.ledger.database import Database
-from tasks.ledger.migrate import LedgerOutdated, check_migrated, migrate
-from tasks.ledger.requests import ABANDONED_AFTER, Done, InProgress, New
-from tasks.ledger.schema import attempts as attempts_table
-from tasks.ledger.schema import jobs as jobs_table
-from tasks.ledger.schema import metadata
-from tasks.ledger.states import MAX_LOSSES
+from tasks.jobs.attempts import Attempts
+from tasks.jobs.idempotency import ABANDONED_AFTER, Done, InProgress, New
+from tasks.jobs.model import MAX_LOSSES
+from tasks.messaging.topology import LARGE, RENDER, TILES
 from tasks.settings import Settings
-from tasks.topology import LARGE, RENDER, TILES
 from tests.services.mariadb import MariaDb
 
 T0 = 1_700_000_000.25
@@ -1031,7 +1031,7 @@ def test_given_a_value_that_fits_no_column_of_mariadb_then_it_is_not_taken_for_a
 def test_given_a_sqlite_ledger_locked_by_somebody_then_the_error_says_what_to_do(
     tmp_path: Path, open_at: Callable[[str], Ledger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.ledger.database.BUSY_TIMEOUT", 0.2)
+    monkeypatch.setattr("tasks.database.engine.BUSY_TIMEOUT", 0.2)
     ledger, other = (open_at(f"sqlite:///{tmp_path}/ledger.db") for _ in range(2))
     migrate(ledger.database)
 
@@ -1099,8 +1099,8 @@ def test_an_empty_database_is_migrated_and_migrating_again_changes_nothing(
 def test_given_4_processes_that_migrate_at_the_same_time_then_all_succeed(url: str) -> None:
     script = (
         "import os\n"
-        "from tasks.ledger.database import Database\n"
-        "from tasks.ledger.migrate import check_migrated, migrate\n"
+        "from tasks.database.engine import Database\n"
+        "from tasks.database.migrate import check_migrated, migrate\n"
         "database = Database(os.environ['BULKHEAD_LEDGER_URL']); migrate(database); check_migrated(database)"
     )
     environment = {**os.environ, "BULKHEAD_LEDGER_URL": url, "PYTHONPATH": str(ROOT)}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.ledger.database import Database
-from tasks.ledger.migrate import migrate
-from tasks.ledger.rotations import Busy, Rotation, Rotations
+from tasks.database.engine import Database
+from tasks.database.migrate import migrate
+from tasks.jobs.rotations import Busy, Rotation, Rotations
 from tests.services.mariadb import MariaDb
 
 T0 = 1_700_000_000.25

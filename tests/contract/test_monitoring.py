@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded.process import NotInstalled
-from tasks.metrics import HistogramMetric, declared
+from cli.embedded.process import NotInstalled
+from tasks.observability.metrics import HistogramMetric, declared
 from tests.conftest import without
 from tests.contract.scripts import load
 

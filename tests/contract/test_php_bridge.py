@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded.process import NotInstalled, find_program
+from cli.embedded.process import NotInstalled, find_program
 from tests.conftest import without
 from tests.contract.vectors import FOLDER, files
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tasks.store import InvalidKey, NotFound, Store, open_store
+from tasks.storage import InvalidKey, NotFound, Store, open_store
 
 MIB = 1 << 20
 

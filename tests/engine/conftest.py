@@ -10,8 +10,8 @@ from ezdxf.filemanagement import new
 
 from tasks.renders import RenderOptions
 from tests.engine.drawings import save
-from workers.blueprint import Manifest, Step, render
-from workers.blueprint.native import prepare, prepare_vips
+from workers.render import Manifest, Step, render
+from workers.render.native import prepare, prepare_vips
 
 Render: TypeAlias = Callable[..., Manifest]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from ezdxf.document import Drawing
 
-from workers.blueprint import Manifest
-from workers.blueprint.manifest import Layer
+from workers.render import Manifest
+from workers.render.manifest import Layer
 
 
 def save(document: Drawing, path: Path) -> Path:

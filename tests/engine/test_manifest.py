@@ -5,7 +5,7 @@ from pathlib import Path
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.engine.conftest import Render
-from workers.blueprint import Manifest
+from workers.render import Manifest
 
 
 def test_given_a_manifest_when_checked_against_its_schema_then_it_is_valid(pump: Path, draw: Render) -> None:

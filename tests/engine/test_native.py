@@ -9,8 +9,8 @@ import pytest
 from wand.exceptions import PolicyError
 from wand.image import Image
 
-from workers.blueprint import EngineError
-from workers.blueprint.native import LIMITS, POLICY, magick_limits, prepare
+from workers.render import EngineError
+from workers.render.native import LIMITS, POLICY, magick_limits, prepare
 
 _UNITS = {"MiB": 1024**2, "MP": 1_000_000, "": 1}
 
@@ -58,8 +58,8 @@ def test_given_any_file_when_imagemagick_is_asked_to_read_it_then_the_policy_ref
 def test_given_imagemagick_loaded_with_other_limits_when_prepared_then_the_error_says_what_to_do() -> None:
     code = (
         "import os; os.environ['MAGICK_MEMORY_LIMIT'] = '32MiB'\n"
-        "from workers.blueprint import EngineError\n"
-        "from workers.blueprint.native import prepare\n"
+        "from workers.render import EngineError\n"
+        "from workers.render.native import prepare\n"
         "try:\n    prepare()\nexcept EngineError as error:\n    print(error)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
@@ -71,7 +71,7 @@ def test_given_imagemagick_loaded_with_other_limits_when_prepared_then_the_error
 
 def test_given_the_engine_when_imported_then_no_native_library_is_loaded() -> None:
     code = (
-        "import sys, workers.blueprint, workers.blueprint.native, tasks.plan\n"
+        "import sys, workers.render, workers.render.native, tasks.plan\n"
         f"print([name for name in {_NATIVE} if name in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tasks.renders import RenderOptions
 from tests.engine.conftest import Render
 from tests.engine.drawings import layer_named, pixels, save, text_pdf
-from workers.blueprint import BlueprintError
+from workers.render import BlueprintError
 
 
 def test_given_a_resolution_and_a_scale_when_rendered_then_a_pixel_is_that_length_on_paper(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.blueprint.progress import Progress, Stage, Step
+from workers.render.progress import Progress, Stage, Step
 
 WEIGHTS: dict[Stage, float] = {"plan": 1, "open": 4, "draw": 4, "compose": 1}
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from workers.blueprint.manifest import TileSet
-from workers.blueprint.piece import Box, Pixels
-from workers.blueprint.sources import Canvas, Strips
-from workers.blueprint.tiles import encode, write_tiles
-from workers.blueprint.tiles.pyramid import TILE, Pyramid
-from workers.blueprint.tiles.strips import halve
+from workers.render.manifest import TileSet
+from workers.render.raster import Box, Pixels
+from workers.render.sources import Canvas, Strips
+from workers.render.tiles import encode, write_tiles
+from workers.render.tiles.pyramid import TILE, Pyramid
+from workers.render.tiles.strips import halve
 
 SEED = 7
 

@@ -15,11 +15,12 @@ from typing import Any
 from tasks import plan as planning
 from tasks.plan.dxf import WHOLE_BYTES
 from tasks.renders import RenderOptions
-from workers.blueprint import BlueprintError, Step, render
-from workers.blueprint.manifest import Manifest
-from workers.blueprint.sources import dwg
-from workers.blueprint.vector import shelf, stream
-from workers.fence.limits import apply_limits
+from workers.render import BlueprintError, Step, render
+from workers.render.manifest import Manifest
+from workers.render.sources import dwg
+from workers.render.vector import spill_buffer
+from workers.render.vector.reader import document
+from workers.sandbox.limits import apply_limits
 
 FENCE = 512 * 1024**2
 
@@ -39,11 +40,11 @@ def main() -> None:
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     # Whatever goes to the folder for large files shall be seen, too.
-    vars(shelf)["FOLDER"] = vars(dwg)["FOLDER"] = tempfile.gettempdir()
+    vars(spill_buffer)["FOLDER"] = vars(dwg)["FOLDER"] = tempfile.gettempdir()
     os.write(answers, b"{}\n")
     for line in sys.stdin:
         job = json.loads(line)
-        vars(stream)["WHOLE_BYTES"] = 0 if job["streamed"] else WHOLE_BYTES
+        vars(document)["WHOLE_BYTES"] = 0 if job["streamed"] else WHOLE_BYTES
         os.write(answers, json.dumps(_answer(job)).encode() + b"\n")
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from commands.render import story
+from cli.commands.render import story
 from tasks.plan import PlanError, check, plan
 from tasks.renders import RenderOptions
 from tests.hostile.corpus import Case
-from workers.fence.child import Fence, Report, run
+from workers.sandbox.child import Fence, Report, run
 
 MEMORY = 512 * 1024**2
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import os
 import sys
 from contextlib import suppress
 
-from workers.blueprint.__main__ import FAILED, main
+from workers.render.__main__ import FAILED, main
 
 if __name__ == "__main__":
     options, *paths = sys.argv[1:]

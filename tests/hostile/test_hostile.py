@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tasks.store import NotFound
-from tasks.store.local import LocalStore
+from tasks.storage import NotFound
+from tasks.storage.local import LocalStore
 from tests.hostile.corpus import CASES, SECONDS, Allowed, Case, make_outside
 from tests.hostile.lab import Job, Verdict, drawn, planned
 

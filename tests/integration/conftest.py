@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.renders import Renders
+from tests.integration.jobs.renders import Renders
 from tests.services.platform import Platform
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psutil
 
-from embedded.ports import LOOPBACK, is_listening, kept_ports
-from embedded.process import Process, Program, find_program
-from workers.tickets.haproxy import HAProxy
+from cli.embedded.ports import LOOPBACK, is_listening, kept_ports
+from cli.embedded.process import Process, Program, find_program
 from workers.tickets.keyring import Key, Keyring
-from workers.tickets.program import program
+from workers.tickets.node.haproxy import HAProxy
+from workers.tickets.node_archive import program
 from workers.tickets.ssh import Way
 
 INSTEAD = "leave the tests of ticket keys out"

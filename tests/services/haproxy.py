@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import Process, Program, find_program
+from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.process import Process, Program, find_program
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "edge" / "haproxy.d"
 INSTEAD = "leave the tests of the edge out"

@@ -10,9 +10,9 @@ from typing import Any
 from celery import Celery
 from sqlalchemy import create_engine, select
 
-from tasks.broker import NotPublished
 from tasks.heartbeats import HeartbeatPublisher, parse
-from workers.coalescer.schema import READINGS, machines
+from tasks.messaging.connections import NotPublished
+from workers.heartbeats.schema import READINGS, machines
 
 PATIENCE = 30  # seconds that a broker may take to come up again
 

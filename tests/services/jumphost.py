@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.ledger import open_ledger
-from tasks.ledger.migrate import migrate
+from tasks.database.migrate import migrate
+from tasks.jobs import open_ledger
 from tasks.settings import Settings
 from tests.services.fleet import Fleet
 from tests.services.platform import ROOT
 from workers.tickets.audit import FILE
-from workers.tickets.office import SOCKETS, Office
-from workers.tickets.roster import Roster
+from workers.tickets.controller import SOCKETS, Office
+from workers.tickets.inventory import Roster
 from workers.tickets.rotation import Wish
 from workers.tickets.rotator import Report
 from workers.tickets.verify import Check, resume_matrix
@@ -77,7 +77,7 @@ class JumpHost:
 
     def command(self, *arguments: str) -> tuple[int, str, str]:
         """`bulkhead tickets …`: exit code, output, errors."""
-        process = self.start([str(ROOT / "bulkhead.py"), "tickets", *arguments])
+        process = self.start(["-m", "cli", "tickets", *arguments])
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 

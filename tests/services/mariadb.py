@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pymysql
 
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import Process, Program, find_program
+from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.process import Process, Program, find_program
 
 USER = "bulkhead"
 INSTEAD = "leave the tests of MariaDB out"

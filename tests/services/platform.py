@@ -7,13 +7,13 @@ from pathlib import Path
 
 from kombu import Connection
 
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import Process, Program
-from embedded.programs import beat_program, web_program, web_url, worker_program
-from tasks.ledger import open_ledger
-from tasks.ledger.migrate import migrate
+from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.process import Process, Program
+from cli.embedded.programs import beat_program, web_program, web_url, worker_program
+from tasks.database.migrate import migrate
+from tasks.jobs import open_ledger
+from tasks.messaging.topology import DEAD_QUEUES, QUEUES, RENDER, UPKEEP
 from tasks.settings import Settings
-from tasks.topology import DEAD_QUEUES, QUEUES, RENDER, UPKEEP
 
 ROOT = Path(__file__).resolve().parents[2]
 

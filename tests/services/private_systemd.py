@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from embedded.process import NotInstalled, find_program
+from cli.embedded.process import NotInstalled, find_program
 
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "bulkhead-private-"

@@ -55,7 +55,7 @@ def running_units(
     inside.update(settings)
     del inside["BULKHEAD_VAR"]  # the units say it
     # This tree, wherever it lies: private directories hide its own path, which its virtual environment knows it by.
-    inside["PYTHONPATH"] = f"{TREE}:{TREE}/tests/system"
+    inside["PYTHONPATH"] = f"{TREE}:{TREE}/tests/system/storms"
     (files / "etc/bulkhead/bulkhead.env").write_text("".join(f"{key}={value}\n" for key, value in inside.items()))
     for unit, text in drop_ins.items():
         _drop_in(files, unit, text)

@@ -1,12 +1,12 @@
-"""The storm in short; `python -m tests.system.bridge` is the whole one."""
+"""The storm in short; `python -m tests.system.storms.bridge` is the whole one."""
 
 import pytest
 
-from embedded.process import NotInstalled
+from cli.embedded.process import NotInstalled
 from tests.conftest import without
-from tests.services import php
-from tests.system.bridge import built, storm
-from tests.system.storm import scratch
+from tests.services.edge import php
+from tests.system.storms.bridge import built, storm
+from tests.system.storms.storm import scratch
 
 JOBS = 60
 

@@ -1,12 +1,12 @@
-"""The storm in short; `python -m tests.system.durability` is the whole one."""
+"""The storm in short; `python -m tests.system.storms.durability` is the whole one."""
 
 import os
 
 import pytest
 
-from embedded.process import NotInstalled
-from tests.system.durability import LEDGERS, built, storm
-from tests.system.storm import scratch
+from cli.embedded.process import NotInstalled
+from tests.system.storms.durability import LEDGERS, built, storm
+from tests.system.storms.storm import scratch
 
 JOBS = 60
 SEED = 7

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import NotInstalled, find_program
+from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.process import NotInstalled, find_program
 from tests.conftest import without
 from tests.services.fleet import INSTEAD, certificate
 from tests.services.platform import ROOT
 from tests.services.private_systemd import PrivateSystemd, private_systemd
-from workers.tickets.node import LENGTH
+from workers.tickets.node.server import LENGTH
 from workers.tickets.verify import context_of, handshake
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]

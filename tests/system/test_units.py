@@ -9,17 +9,17 @@ import psutil
 import pytest
 
 from benchmarks import _drawings as drawings
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import NotInstalled
-from tasks.ledger import Job, Outcome, State
+from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.process import NotInstalled
+from tasks.jobs import Job, Outcome, State
 from tests.conftest import Broker, without
-from tests.integration.renders import Renders, drawing, eventually
+from tests.integration.jobs.renders import Renders, drawing, eventually
 from tests.services.platform import Platform
 from tests.services.units import DIRECTORY, Units, running_units, with_option
-from tests.system.clients import Clients
-from tests.system.mischief import BOMB, svg_saying
-from tests.system.sheets import FAMILIES
-from tests.system.storm import drawing as sheet
+from tests.system.storms.clients import Clients
+from tests.system.storms.drawings import FAMILIES
+from tests.system.storms.faults import BOMB, svg_saying
+from tests.system.storms.storm import drawing as sheet
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -58,7 +58,7 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
         "FLOWER_PORT": str(kept_ports(home / "ports.json", ["flower"])["flower"]),
         "FLOWER_BASIC_AUTH": PASSWORD,
     }
-    worker = with_option("bulkhead-render@", "--include mischief") + f"WatchdogSec={WATCHDOG}\n"
+    worker = with_option("bulkhead-render@", "--include faults") + f"WatchdogSec={WATCHDOG}\n"
     try:
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
             units.systemd.run("bulkhead", "migrate")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from tasks.metrics import (
+from tasks.observability.metrics import (
     TICKETS_AGE,
     TICKETS_BEHIND,
     TICKETS_GENERATION,

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from workers.tickets.node import LARGEST_FRAME, LENGTH
+from workers.tickets.node.server import LARGEST_FRAME, LENGTH
 from workers.tickets.rotation import View
 
 # No question is ever asked, no unknown host trusted, nothing forwarded; a dead peer is noticed within 9 s.

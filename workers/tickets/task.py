@@ -6,13 +6,13 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from tasks import app, tickets
-from tasks.ledger import LedgerUnavailable
-from tasks.ledger.rotations import Busy
-from workers.fence.bench import bench
-from workers.tickets.office import Office
+from tasks.jobs import LedgerUnavailable
+from tasks.jobs.rotations import Busy
+from workers.runtime.context import bench
+from workers.tickets.controller import Office
+from workers.tickets.node.harden import seal
 from workers.tickets.rotation import Wish
 from workers.tickets.rotator import Fenced
-from workers.tickets.seal import seal
 
 logger = get_logger(__name__)
 

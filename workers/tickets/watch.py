@@ -8,10 +8,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from tasks.ledger.rotations import Busy, Rotations
+from tasks.jobs.rotations import Busy, Rotations
 from tasks.settings import Settings
+from workers.tickets.controller import Office
 from workers.tickets.metrics import TicketMetrics
-from workers.tickets.office import Office
 from workers.tickets.rotation import Wish, fleet, lacking
 from workers.tickets.rotator import Fenced, Report, Rotator
 

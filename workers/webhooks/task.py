@@ -9,8 +9,8 @@ from celery.utils.log import get_logger
 from standardwebhooks import Webhook
 
 from tasks import app, webhooks
-from tasks.announce import WebhookPublisher
-from tasks.publish import NotPublished
+from tasks.jobs.webhook_outbox import WebhookPublisher
+from tasks.messaging.publisher import NotPublished
 from tasks.settings import Settings, settings
 from workers.webhooks.destination import Refused, destination
 from workers.webhooks.post import NotTaken, post

@@ -81,7 +81,7 @@ def test_massifs_largest_snapshot_is_read_by_stack() -> None:
 def test_every_instrument_that_is_offered_is_there() -> None:
     from typing import get_args
 
-    from commands.leaks import Instrument
+    from cli.commands.leaks import Instrument
 
     assert get_args(Instrument) == ("auto", *NAMES)
     assert all(callable(instrument(name)) for name in NAMES)

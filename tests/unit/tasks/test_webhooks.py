@@ -5,9 +5,9 @@ import json
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.ledger import Job, State
+from tasks.jobs import Job, State
+from tasks.messaging.topology import waiting_queue
 from tasks.settings import Settings
-from tasks.topology import waiting_queue
 from tasks.webhooks import WebhookUrl, is_allowed, message_of
 
 JOB = Job(

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tasks.ledger import Granted, Job, open_ledger
-from tasks.ledger.database import Database
-from tasks.ledger.migrate import migrate
+from tasks.database.engine import Database
+from tasks.database.migrate import migrate
+from tasks.jobs import Granted, Job, open_ledger
 from tasks.renders import artifact_prefix
 from tasks.settings import Settings
-from tasks.store import open_store
+from tasks.storage import open_store
 from tests.unit.web.support import PLANT_TOKENS, TOKENS, Clock, FakeBroker, FakeLetters, FakeStream, TestClient
-from web.admission import Gate
 from web.app import create_app
-from web.roll import Roll
-from web.services import Services
+from web.dependencies import Services
+from web.submit.admission import Gate
+from web.worker_stats_cache import Roll
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from web.services import Services
+from web.dependencies import Services
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette would have its client use another HTTP library

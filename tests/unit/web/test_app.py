@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.broker import BrokerUnavailable
-from tasks.ledger import Granted
+from tasks.jobs import Granted
+from tasks.messaging.connections import BrokerUnavailable
 from tests.unit.web.support import TestClient, post
-from web.services import Services
+from web.dependencies import Services
 
 
 def test_given_services_that_answer_when_asked_then_ready_and_alive(client: TestClient) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client.core import Metric
 
-from tasks.ledger import Ended, Outcome
+from tasks.jobs import Ended, Outcome
 from web.attempts import families, quantile
 
 

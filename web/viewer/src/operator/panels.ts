@@ -114,7 +114,7 @@ export function heartbeats({ last, age, late }: Heartbeats): HTMLElement {
     ["Machines in it", number(last.machines)],
     ["Beats a second", number(Math.round(last.beats / last.window))],
   ];
-  return table("Coalescer", ["", ""], rows ?? [], "Nothing here yet: no heartbeats were written. Start the coalescer: python -m workers.coalescer");
+  return table("Coalescer", ["", ""], rows ?? [], "Nothing here yet: no heartbeats were written. Start the coalescer: python -m workers.heartbeats");
 }
 
 /** In place of a panel whose part is not run, or does not answer. */

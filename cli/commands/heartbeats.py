@@ -1,0 +1,70 @@
+"""`bulkhead heartbeats`: how the coalescer does, and how to start it over."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from cli.errors import BadInput, ServiceMissing
+from tasks.settings import settings
+from workers.heartbeats.nodes import Nodes, NoNode
+from workers.heartbeats.sources import told
+from workers.heartbeats.sources.choice import source_name
+from workers.heartbeats.status import AtWork, Status, read_status
+from workers.heartbeats.status import reset as start_over
+
+heartbeats = typer.Typer(help="See how heartbeats are coalesced; start over.", no_args_is_help=True)
+
+
+@heartbeats.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False) -> None:
+    """Tell who is at work, up to where the stream is in the table, and how the last flush went."""
+    try:
+        found = read_status(_nodes(), source_name(settings()))
+    except NoNode as error:
+        raise ServiceMissing(str(error)) from error
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "rate": found.rate}))
+        return
+    for line in lines(found):
+        typer.echo(line)
+
+
+@heartbeats.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Let the coalescer begin with the oldest record of the stream: after the stream was made anew, or had a gap.
+
+    Beats that were counted before are not counted again.
+    """
+    if not yes:
+        typer.confirm("Forget up to where the stream was read?", abort=True)
+    try:
+        start_over(_nodes(), source_name(settings()))
+    except AtWork as error:
+        raise BadInput(str(error)) from error
+    except NoNode as error:
+        raise ServiceMissing(str(error)) from error
+    typer.echo("The next coalescer begins with the oldest record of the stream.")
+
+
+def lines(found: Status) -> list[str]:
+    """The status in words."""
+    said = [
+        f"coalescer   {found.holder or 'none is at work'}",
+        f"machines    {found.machines:,} in {found.plants} plants",
+    ]
+    if not found.records or found.written is None:
+        return [*said, "position    nothing is written yet"]
+    said.append(
+        f"position    {told(found.records.values())}, written {found.written:.1f} s ago, {found.behind or 0:.1f} s late"
+    )
+    said.append(
+        f"last flush  {found.rows:,} machines, {found.beats:,} beats ({found.rate or 0:,.0f} a second) of "
+        f"{found.window:.1f} s, in {found.took:.2f} s with {found.retries} retries"
+    )
+    return said
+
+
+def _nodes() -> Nodes:
+    return Nodes(settings().heartbeats_nodes())

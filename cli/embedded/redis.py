@@ -1,0 +1,67 @@
+"""A private Redis: Debian's package, run by an ordinary user, bound to 127.0.0.1, behind a random password."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from cli.embedded.environment import read
+from cli.embedded.files import private_directory, write_private
+from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.process import Program, find_program
+
+PACKAGE = "redis-server"
+INSTEAD = "set BULKHEAD_REDIS_URL to a Redis of yours"
+
+# Readings are the latest of each sensor, written again within seconds: a snapshot a minute is plenty.
+CONFIGURATION = """\
+bind {loopback}
+port {port}
+requirepass {password}
+dir "{home}"
+save 60 1
+maxmemory 128mb
+maxmemory-policy noeviction
+"""
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A prepared Redis: where it listens and what runs it."""
+
+    url: str
+    program: Program
+
+
+def prepare_redis(home: Path) -> RedisServer:
+    """Write Redis' configuration below `home` (made if missing) and describe its process.
+
+    Port, password and data are those of the last time where there was one. Raises NotInstalled, PortsExhausted.
+    """
+    server = find_program("redis-server", PACKAGE, INSTEAD)
+    home = private_directory(home)
+    port = kept_ports(home / "ports.json", ["redis"])["redis"]
+    credentials = home / "credentials"
+    if not credentials.exists():
+        write_private(credentials, f"password={secrets.token_hex(20)}\n")
+    password = read(credentials)["password"]
+    configuration = home / "redis.conf"
+    write_private(configuration, CONFIGURATION.format(loopback=LOOPBACK, port=port, password=password, home=home))
+    url = f"redis://:{password}@{LOOPBACK}:{port}/0"
+    program = Program(name="redis", command=(server, str(configuration)), ready=lambda: _answers(url), directory=home)
+    return RedisServer(url, program)
+
+
+def is_private(url: str, home: Path) -> bool:
+    """Whether `url` is that of the Redis which was prepared below `home`."""
+    password = read(home / "credentials").get("password")
+    return password is not None and f":{password}@" in url
+
+
+def _answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False

@@ -1,0 +1,56 @@
+"""What was settled lately, whatever the tenant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from tasks.database.engine import Database
+from tasks.database.schema import attempts, jobs
+from tasks.jobs.model import Attempt, Outcome, State
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Attempts that ended: how many by outcome and cause (empty: none is known), and the facts of the latest."""
+
+    counts: Mapping[tuple[Outcome, str], int]
+    facts: list[dict[str, Any]]
+
+
+def ended(database: Database, since: float, limit: int) -> Ended:
+    """What ended since then (seconds since the epoch), with the facts of at most `limit`. By an index.
+
+    Raises `LedgerUnavailable`.
+    """
+    recent = attempts.c.ended_at >= since
+    counted = select(attempts.c.outcome, attempts.c.cause, func.count()).where(recent).group_by("outcome", "cause")
+    latest = select(attempts.c.facts).where(recent).order_by(attempts.c.ended_at.desc()).limit(limit)
+    counts, facts = database.read(
+        lambda connection: (connection.execute(counted).all(), connection.execute(latest).scalars().all())
+    )
+    by_end = {(Outcome(outcome), cause or ""): count for outcome, cause, count in counts}
+    return Ended(by_end, [each for each in facts if each])
+
+
+def lately(database: Database, limit: int) -> list[tuple[str, Attempt]]:
+    """The last attempts at the jobs that succeeded or failed last, each with its drawing's format (empty: unknown).
+
+    At most `limit` of either, by an index; some milliseconds for a thousand. Raises `LedgerUnavailable`.
+    """
+    queries = [
+        select(attempts, jobs.c.plan)
+        .join(attempts, (attempts.c.job == jobs.c.id) & (attempts.c.number == jobs.c.attempt))
+        .where(jobs.c.state == state)
+        .order_by(jobs.c.updated_at.desc())
+        .limit(limit)
+        for state in (State.SUCCEEDED, State.FAILED)
+    ]
+    rows = database.read(lambda connection: [row for query in queries for row in connection.execute(query)])
+    return [_attempt(dict(row._mapping)) for row in rows]
+
+
+def _attempt(row: dict[str, Any]) -> tuple[str, Attempt]:
+    plan = row.pop("plan") or {}
+    return plan.get("format", ""), Attempt(**{**row, "outcome": Outcome(row["outcome"])})

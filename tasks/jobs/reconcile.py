@@ -1,0 +1,119 @@
+"""Reconciliation of ledger and store: what one of them has and the other one does not know.
+
+They differ after a crash between two steps, and after one of them was restored from a backup of another moment.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from tasks.jobs import OPEN, Job, Ledger, State
+from tasks.jobs.removal import job_of_source
+from tasks.renders import artifact_key, artifact_prefix, message_of
+from tasks.storage import MANIFEST, Store
+
+# Jobs read at a time.
+PAGE = 500
+
+# Seconds between two looks, before anything is removed: longer than a request takes from its drawing in the store to
+# its job in the ledger, and than a worker takes from its outputs in the store to their name in the ledger.
+PAUSE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """`outputs` (prefixes) and `sources` (keys) of the store that no job refers to, and ids of jobs that succeeded but
+    whose outputs are gone: `rendered_again` have their drawing still, `lost` have not.
+    """
+
+    outputs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    rendered_again: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any((self.outputs, self.sources, self.rendered_again, self.lost))
+
+    def both(self, later: "Differences") -> "Differences":
+        """What was there at both looks."""
+        names = self.__dataclass_fields__
+        return Differences(*(_in_both(getattr(self, name), getattr(later, name)) for name in names))
+
+
+def compare(ledger: Ledger, store: Store, secret: str) -> Differences:
+    """Look through all of ledger and store. Holds the names of all outputs in memory: some 200 bytes each.
+
+    Raises LedgerUnavailable and StoreError.
+    """
+    whole, stored = _outputs(store)
+    known = {_prefix_under_way(job, secret) for job in _jobs(ledger, *OPEN)}
+    missing = []
+    for job in _jobs(ledger, State.SUCCEEDED):
+        if job.artifact:
+            prefix = artifact_prefix(job.tenant, job.artifact)
+            known.add(prefix)
+            if prefix not in whole and not store.exists(f"{prefix}/{MANIFEST}"):  # it may be newer than the listing
+                missing.append(job)
+    kept = {job.id: store.exists(job.source) for job in missing}
+    return Differences(
+        outputs=tuple(sorted(stored - known)),
+        sources=tuple(_unknown_sources(ledger, store)),
+        rendered_again=tuple(job.id for job in missing if kept[job.id]),
+        lost=tuple(job.id for job in missing if not kept[job.id]),
+    )
+
+
+def mend(ledger: Ledger, store: Store, found: Differences, now: float) -> None:
+    """Remove what nobody refers to, and have upkeep publish again what can be rendered again.
+
+    `found` should be what two looks agree on, PAUSE apart. Raises LedgerUnavailable and StoreError.
+    """
+    for prefix in found.outputs:
+        store.delete_tree(prefix)
+    for key in found.sources:
+        store.delete(key)
+    for job_id in found.rendered_again:
+        ledger.jobs.replay(job_id, now, frozenset({State.SUCCEEDED}))
+
+
+def _in_both(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    known = set(second)
+    return tuple(each for each in first if each in known)
+
+
+def _outputs(store: Store) -> tuple[set[str], set[str]]:
+    """Prefixes of the outputs that are whole, and of all that there are."""
+    whole, stored = set(), set()
+    for key in store.list("artifacts"):
+        prefix = "/".join(key.split("/")[:3])
+        stored.add(prefix)
+        if key == f"{prefix}/{MANIFEST}":
+            whole.add(prefix)
+    return whole, stored
+
+
+def _unknown_sources(ledger: Ledger, store: Store) -> Iterator[str]:
+    """Drawings that the intake stored for a job that does not exist, and to which no other job refers."""
+    for key in store.list("sources"):
+        job_id = job_of_source(key)
+        if job_id and ledger.jobs.find(job_id) is None and not ledger.jobs.source_in_use(key):
+            yield key
+
+
+def _prefix_under_way(job: Job, secret: str) -> str:
+    """Where the outputs of an open job will lie; nowhere yet before its drawing was read."""
+    try:
+        options = message_of(job).options
+    except ValidationError:  # accepted by another version
+        return ""
+    return artifact_prefix(job.tenant, artifact_key(secret, job.tenant, job.digest, options)) if job.digest else ""
+
+
+def _jobs(ledger: Ledger, *states: State) -> Iterator[Job]:
+    after = None
+    while True:
+        page = ledger.jobs.page(states=states, after=after, limit=PAGE)
+        yield from page.jobs
+        if (after := page.next) is None:
+            return

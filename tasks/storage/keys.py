@@ -1,0 +1,20 @@
+"""What a key of the store may look like."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.storage.errors import InvalidKey
+
+MANIFEST = "manifest.json"  # its presence says that an artifact is complete
+
+LONGEST_KEY = 512  # bytes; S3 allows 1,024, a prefix of the bucket's own takes its part of them
+PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
+KEY = re.compile(rf"{PART}(/{PART})*\Z")
+
+
+def check_key(key: str) -> str:
+    """Return `key` unchanged, or raise InvalidKey if it could escape the store."""
+    if len(key) > LONGEST_KEY or not KEY.match(key):
+        raise InvalidKey(key)
+    return key

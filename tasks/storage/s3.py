@@ -1,0 +1,160 @@
+"""A store in an S3 bucket, through obstore.
+
+Credentials, region and endpoint come from the usual AWS_* variables (AWS_ENDPOINT_URL for an S3 of your own). An
+object is staged in a local temporary file and uploaded, in parts if it is large, when it is committed: nothing
+half-written is ever visible.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from tasks.storage.errors import NotFound, StoreError
+from tasks.storage.keys import MANIFEST, check_key
+from tasks.storage.staging import CHUNK, Writer, copy
+
+CONNECT_TIMEOUT = timedelta(seconds=2)
+REQUEST_TIMEOUT = timedelta(seconds=30)  # one part of an upload on a slow line
+RETRY_TIMEOUT = timedelta(seconds=5)  # then the caller hears of it: the web answers 503, a job is retried
+RETRIES = 3
+SPOOL = 8 << 20  # bytes of an object read that stay in memory; the rest goes to a temporary file
+
+
+class S3Store:
+    """Objects under a prefix of a bucket. A tree's manifest is put last: where it is, the tree is complete.
+
+    Raises StoreError when the extra is missing or the bucket cannot be addressed.
+    """
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        try:
+            import obstore
+            from obstore.store import S3Store as Bucket
+        except ImportError as error:
+            raise StoreError(
+                "An s3:// store needs the extra 's3': install it with `pip install 'bulkhead[s3]'`."
+            ) from error
+        self._name = f"s3://{bucket}/{prefix}"
+        self._obstore = obstore
+        with self._translated(self._name):
+            self._bucket = Bucket(
+                bucket,
+                prefix=prefix or None,
+                client_options={
+                    "connect_timeout": CONNECT_TIMEOUT,
+                    "timeout": REQUEST_TIMEOUT,
+                    "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
+                },
+                retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
+            )
+
+    def __repr__(self) -> str:
+        return f"S3Store({self._name!r})"
+
+    def writer(self, key: str) -> Writer:
+        check_key(key)
+        return Writer(key, Path(tempfile.gettempdir()), lambda path: self._upload(path, key))
+
+    def put(self, key: str, data: bytes | BinaryIO) -> str:
+        with self.writer(key) as writer:
+            writer.write(data) if isinstance(data, bytes) else copy(data, writer)
+        return writer.digest
+
+    def open_read(self, key: str) -> BinaryIO:
+        spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - the caller closes it
+        try:
+            self._download(key, cast("BinaryIO", spool))
+        except BaseException:
+            spool.close()
+            raise
+        spool.seek(0)
+        return cast("BinaryIO", spool)
+
+    @contextmanager
+    def borrow(self, key: str) -> Iterator[Path]:
+        with tempfile.NamedTemporaryFile(prefix="borrowed-") as file:
+            self._download(key, cast("BinaryIO", file))
+            file.flush()
+            yield Path(file.name)
+
+    def fetch(self, key: str, path: Path) -> None:
+        with path.open("wb") as file:
+            self._download(key, file)
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.size(key)
+        except NotFound:
+            return False
+        return True
+
+    def size(self, key: str) -> int:
+        with self._translated(check_key(key)):
+            return self._obstore.head(self._bucket, key)["size"]
+
+    def delete(self, key: str) -> None:
+        with suppress(NotFound), self._translated(check_key(key)):
+            self._obstore.delete(self._bucket, key)
+
+    def delete_tree(self, prefix: str) -> None:
+        manifest = f"{check_key(prefix)}/{MANIFEST}"
+        self.delete(manifest)  # first, as it was put last: from here on nobody takes the tree for complete
+        keys = list(self.list(prefix))
+        if keys:
+            with self._translated(prefix):
+                self._obstore.delete(self._bucket, keys)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        with self._translated(check_key(prefix)):
+            for page in self._obstore.list(self._bucket, prefix):
+                yield from (entry["path"] for entry in page)
+
+    def publish_tree(self, directory: Path, prefix: str) -> bool:
+        manifest = f"{check_key(prefix)}/{MANIFEST}"
+        first = not self.exists(manifest)
+        if first:
+            files = [path for path in directory.rglob("*") if path.is_file()]
+            for path in sorted(files, key=lambda path: (path == directory / MANIFEST, path)):
+                self._upload(path, f"{prefix}/{path.relative_to(directory).as_posix()}")
+        shutil.rmtree(directory)
+        return first
+
+    def free(self) -> int | None:
+        return None
+
+    def sweep(self, older_than: float) -> int:  # noqa: ARG002 - a bucket's lifecycle rule ends abandoned uploads
+        return 0
+
+    def check(self) -> None:
+        self.exists("readiness")
+
+    def _upload(self, path: Path, key: str) -> None:
+        with self._translated(key):
+            self._obstore.put(self._bucket, key, path)
+
+    def _download(self, key: str, file: BinaryIO) -> None:
+        with self._translated(check_key(key)):
+            file.writelines(self._obstore.get(self._bucket, key).stream(CHUNK))
+
+    @contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        """Name the StoreError for what the object store said about `key`."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise NotFound(key) from error
+        except self._obstore.exceptions.NotFoundError as error:
+            raise NotFound(key) from error
+        except self._obstore.exceptions.BaseError as error:
+            reason = str(error).partition("\n")[0][:300]
+            raise StoreError(
+                f"{self._name} failed at '{key}': {reason} "
+                "Check the bucket, AWS_ENDPOINT_URL, AWS_REGION and the credentials."
+            ) from error

@@ -1,0 +1,103 @@
+"""Bytes on their way into a store: written to a private file, hashed and counted as they pass."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+from uuid import uuid4
+
+from tasks.storage.errors import translate
+
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+CHUNK = 1 << 20  # bytes a copy moves at a time
+
+
+class Writer:
+    """A new object, invisible until `commit`. Leave its `with` block in peace to commit, with an exception
+    to discard. Making one costs nothing; its methods block: call them from a thread.
+
+    `size` is the bytes written so far, `digest` their SHA-256 in hex. `write` and `commit` raise StoreFull or
+    StoreError; nothing is left behind then.
+    """
+
+    def __init__(self, key: str, directory: Path, publish: Callable[[Path], None]) -> None:
+        self.key = key
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._publish = publish
+        self._path = directory / f"writing-{uuid4().hex}"
+        self._opened: FileIO | None = None
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """A local file with everything written so far."""
+        self._file()
+        return self._path
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        file = self._file()
+        self._hash.update(data)
+        self.size += len(data)
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            self.discard()
+            raise translate(error, self.key) from error
+
+    def commit(self) -> None:
+        """Make the object durable and visible, at once and whole."""
+        file = self._file()
+        try:
+            os.fsync(file.fileno())
+            self._publish(self._path)
+            # Its pages would push out what is in use, for a worker that may run elsewhere or an hour from now. To find
+            # new pages for a burst of drawings costs more time than to read one of them back.
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            raise translate(error, self.key) from error
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Forget what was written; harmless after `commit`."""
+        if self._opened and not self._opened.closed:
+            self._opened.close()
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+
+    def _file(self) -> FileIO:
+        if self._opened is None:
+            try:
+                self._opened = FileIO(os.open(self._path, CREATE, 0o600), "wb")
+            except OSError as error:
+                raise translate(error, self.key) from error
+        return self._opened
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.discard()
+
+
+def copy(source: BinaryIO, writer: Writer) -> None:
+    """Move a whole stream into `writer`, a chunk at a time."""
+    while chunk := source.read(CHUNK):
+        writer.write(chunk)

@@ -1,0 +1,255 @@
+"""What the sink keeps to on SQLite and MariaDB: one transaction, one writer, every row but the bad ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from tasks.heartbeats import Beat
+from tests.services.heartbeats import stored
+from workers.heartbeats import sink as module
+from workers.heartbeats.machine import Machine
+from workers.heartbeats.nodes import Nodes, NoNode
+from workers.heartbeats.sink import Fenced, Flush, Flushed, Refused, TableSink
+from workers.heartbeats.sources import Position
+from workers.heartbeats.status import AtWork, read_status, reset
+from workers.heartbeats.tables import make_tables
+
+MakeSink = Callable[..., TableSink]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.service)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with the tables of heartbeats."""
+    made = f"sqlite:///{tmp_path}/machines.db"
+    if request.param == "mariadb":
+        made = request.getfixturevalue("mariadb").fresh_database()
+    make_tables([made])
+    return made
+
+
+def sink_of(url: str, holder: str = "me", kind: type[TableSink] = TableSink, **options: Any) -> TableSink:
+    """A sink that has the lease."""
+    made = kind(Nodes([url]), "heartbeats", holder, **{"wait": lambda _seconds: None, **options})
+    assert made.claim(1000.0, lease=30.0)
+    return made
+
+
+def machine(name: str, *values: float, plant: str = "ulm") -> Machine:
+    made = Machine(plant, name)
+    for seq, value in enumerate(values):
+        made.take(Beat(name, seq, float(seq), "running", rpm=value))
+    return made
+
+
+def flush(before: Position | None, after: Position, *machines: Machine) -> Flush:
+    return Flush(machines, {0: before} if before else {}, {0: after}, beats=7, window=1.0, recorded_at=999.0)
+
+
+FIRST, SECOND, OTHER = Position(10, 111), Position(20, 222), Position(20, 333)
+
+
+def test_given_machines_when_flushed_then_rows_and_position_are_there_and_come_back_as_they_were(url: str) -> None:
+    sink = sink_of(url)
+    assert sink.positions() == {}
+    many = [machine(f"m{number:05}", 0.1 + number, 1e-9 * number) for number in range(4_100)]
+
+    sink.flush(flush(None, FIRST, *many, machine("silent", plant="bern")))
+
+    assert sink.positions() == {0: FIRST}
+    assert sink.counts() == {"ulm": 4_100, "bern": 1}
+    recalled = sink.recall({"ulm": {each.machine for each in many}, "bern": {"silent", "unknown"}})
+    assert len(recalled) == 4_101
+    by_name = {each.machine: each for each in recalled}
+    for each in (many[0], many[4_099]):
+        for field in Machine.__slots__:
+            assert getattr(by_name[each.machine], field) == getattr(each, field), field
+    sink.flush(flush(FIRST, SECOND, machine("m00000", 5.0)))
+    assert stored(url)["ulm", "m00000"]["rpm_sum"] == 5.0
+    assert sink.counts()["ulm"] == 4_100
+
+
+def test_given_a_column_of_somebody_elses_when_a_machine_is_written_again_then_it_keeps_its_value(url: str) -> None:
+    sink = sink_of(url)
+    sink.flush(flush(None, FIRST, machine("a", 1.0)))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE machines ADD COLUMN hall VARCHAR(20)"))
+        connection.execute(text("UPDATE machines SET hall = 'north'"))
+
+    sink.flush(flush(FIRST, SECOND, machine("a", 1.0, 2.0)))
+
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT hall, beats FROM machines")).one()
+    engine.dispose()
+    assert tuple(row) == ("north", 2)
+
+
+def test_given_a_second_writer_then_only_the_one_with_the_lease_writes_and_the_other_is_fenced(url: str) -> None:
+    first = sink_of(url, "first")
+    first.flush(flush(None, FIRST, machine("a", 1.0)))
+    second = TableSink(Nodes([url]), "heartbeats", "second")
+    assert not second.claim(1010.0, lease=30.0)
+
+    assert second.claim(1e12, lease=30.0)
+
+    with pytest.raises(Fenced, match=r"^Another consumer has written meanwhile, or has the lease"):
+        first.flush(flush(FIRST, SECOND, machine("a", 9.0)))
+    assert stored(url)["ulm", "a"]["rpm_sum"] == 1.0
+    assert not first.claim(1010.0, lease=30.0)
+    second.release()
+    assert first.claim(1010.0, lease=30.0)
+
+
+def test_given_a_position_that_is_not_the_stored_one_then_nothing_is_written(url: str) -> None:
+    sink = sink_of(url)
+    sink.flush(flush(None, FIRST, machine("a", 1.0)))
+
+    for before in (None, SECOND, Position(FIRST.offset, 999)):
+        with pytest.raises(Fenced):
+            sink.flush(flush(before, OTHER, machine("a", 9.0)))
+    assert stored(url)["ulm", "a"]["rpm_sum"] == 1.0
+
+
+class LosesCommit(TableSink):
+    """Loses its connection at COMMIT, once: `committed` says whether the database did commit."""
+
+    committed = True
+    lost = False
+
+    def _write(self, connection: Connection, flush: Flush, values: Any, **facts: Any) -> int:
+        refused = super()._write(connection, flush, values, **facts)
+        if not self.lost:
+            type(self).lost = True
+            if self.committed:
+                connection.commit()
+            raise OperationalError("COMMIT", None, Exception(2013, "Lost connection"))
+        return refused
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_given_a_connection_lost_at_commit_then_it_is_written_once_either_way(url: str, committed: bool) -> None:
+    kind = type("Once", (LosesCommit,), {"committed": committed})
+    sink = sink_of(url, kind=kind)
+
+    flushed = sink.flush(flush(None, FIRST, machine("a", 1.0)))
+
+    assert (flushed.retries, sink.positions()) == (1, {0: FIRST})
+    assert stored(url)["ulm", "a"]["beats"] == 1
+
+
+def refuse(url: str, name: str) -> None:
+    """Make the database refuse machines whose names begin so."""
+    engine = create_engine(url)
+    verb = "SELECT RAISE(ABORT, 'no')" if engine.dialect.name == "sqlite" else "SIGNAL SQLSTATE '45000'"
+    condition = f"NEW.machine LIKE '{name}%'"
+    body = f"{verb} WHERE {condition};" if engine.dialect.name == "sqlite" else f"IF {condition} THEN {verb}; END IF;"
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE TRIGGER no BEFORE INSERT ON machines FOR EACH ROW BEGIN {body} END"))
+    engine.dispose()
+
+
+def test_given_rows_that_the_database_refuses_then_the_others_are_written_with_the_position(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse(url, "bad")
+    sink = sink_of(url)
+    many = [machine(f"m{number:05}", 1.0) for number in range(50)]
+
+    flushed = sink.flush(flush(None, FIRST, *many[:20], machine("bad1", 1.0), *many[20:], machine("bad2", 1.0)))
+
+    assert (flushed.refused, flushed.retries) == (2, 0)
+    assert len(stored(url)) == 50
+    assert sink.positions() == {0: FIRST}
+    assert [record.getMessage().partition(" of plant")[0] for record in caplog.records] == [
+        "The database refuses machine bad1",
+        "The database refuses machine bad2",
+    ]
+
+
+def test_given_more_bad_rows_than_may_be_then_it_stops_and_nothing_is_written(url: str) -> None:
+    refuse(url, "bad")
+    sink = sink_of(url)
+    many = [machine(f"bad{number:05}", 1.0) for number in range(module.MOST_REFUSED + 1)]
+
+    with pytest.raises(Refused, match="nothing was written"):
+        sink.flush(flush(None, FIRST, machine("good", 1.0), *many))
+
+    assert stored(url) == {}
+    assert sink.positions() == {}
+
+
+def test_given_a_database_that_loses_a_race_then_it_is_tried_again_with_growing_pauses(url: str) -> None:
+    pauses: list[float] = []
+
+    class LosesThrice(TableSink):
+        """Loses three times."""
+
+        left = 3
+
+        def _write(self, connection: Connection, flush: Flush, values: Any, **facts: Any) -> int:
+            super()._write(connection, flush, values, **facts)
+            if self.left:
+                self.left -= 1
+                raise OperationalError("x", None, Exception(1213, "Deadlock found"))
+            return 0
+
+    sink = sink_of(url, kind=LosesThrice, wait=pauses.append)
+
+    flushed: Flushed = sink.flush(flush(None, FIRST, machine("a", 1.0)))
+
+    # The three attempts were rolled back, so the last one still finds the position where it was.
+    assert flushed.retries in (3, 4)
+    assert len(pauses) >= 3
+    assert stored(url)["ulm", "a"]["beats"] == 1
+
+
+def test_given_no_node_when_told_to_give_up_then_it_is_said_what_to_check() -> None:
+    sink = TableSink(Nodes(["mysql+pymysql://nobody@127.0.0.1:1/x"]), "heartbeats", "me", giving_up=lambda: True)
+    with pytest.raises(NoNode, match="Check BULKHEAD_HEARTBEATS_URLS"):
+        sink.positions()
+
+
+def test_given_a_first_node_that_is_away_then_the_next_one_is_taken(url: str) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("a file has no nodes")
+    make_tables(["mysql+pymysql://nobody@127.0.0.1:1/x", url])
+    nodes = Nodes(["mysql+pymysql://nobody@127.0.0.1:1/x", url])
+    with nodes.connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
+def test_given_a_node_that_is_read_only_then_it_is_left_alone_until_it_is_not(url: str) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("a file has no nodes")
+    engine = create_engine(url)
+    with engine.connect() as operator:
+        operator.exec_driver_sql("SET GLOBAL read_only=ON")
+        try:
+            with pytest.raises(NoNode, match=r"\(it is read-only\)$"), Nodes([url]).connect():
+                pass
+        finally:
+            operator.exec_driver_sql("SET GLOBAL read_only=OFF")
+    engine.dispose()
+
+    with Nodes([url]).connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
+def test_given_a_flush_then_the_status_tells_of_it_and_reset_forgets_the_position(url: str) -> None:
+    nodes = Nodes([url])
+    assert read_status(nodes, "heartbeats").records == {}
+    reset(nodes, "heartbeats")
+    sink = sink_of(url, clock=lambda: 1e12)
+    sink.flush(flush(None, FIRST, machine("a", 1.0)))
+
+    status = read_status(nodes, "heartbeats")
+    assert (status.holder, status.records, status.rows, status.beats, status.rate) == ("me", {0: 10}, 1, 7, 7.0)
+    with pytest.raises(AtWork, match=r"^The coalescer me is at work\. Stop it, and its stand-bys, first\.$"):
+        reset(nodes, "heartbeats")
+    sink.release()
+    reset(nodes, "heartbeats")
+    assert sink.positions() == {}

@@ -1,0 +1,220 @@
+"""What every source keeps to: records in order, each once, from any offset on; and what is lost is said."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import pytest
+from kombu import Connection
+
+from tasks.messaging.topology import HEARTBEATS
+from tests.conftest import Broker
+from tests.integration.jobs.renders import celery_app
+from tests.services.heartbeats import Plant, publish
+from tests.services.kafka import Kafka
+from workers.heartbeats.sources import Batch, Position, PositionLost, Resume, Source, SourceLost
+from workers.heartbeats.sources.amqp import AmqpSource
+from workers.heartbeats.sources.kafka import KafkaSource, Unusable
+from workers.heartbeats.sources.stream import StreamSource
+
+pytestmark = pytest.mark.service
+
+
+class Place(Protocol):
+    """Where records are kept, new for each test."""
+
+    def publish(self, bodies: Iterable[bytes]) -> list[bytes]:
+        """Append messages; returns them."""
+
+    def source(self) -> Source:
+        """A source of them."""
+
+    def forget(self) -> None:
+        """All records are gone; the next ones begin anew."""
+
+
+class Rabbit:
+    """The stream at a broker, read by its own protocol or by AMQP."""
+
+    def __init__(self, broker: Broker, protocol: str) -> None:
+        self._broker = broker
+        self._protocol = protocol
+        self.forget()
+
+    def publish(self, bodies: Iterable[bytes]) -> list[bytes]:
+        return publish(self._broker.url, bodies)
+
+    def source(self) -> Source:
+        if self._protocol == "stream":
+            return StreamSource(self._broker.stream_url, HEARTBEATS)
+        return AmqpSource(celery_app(self._broker.url))
+
+    def forget(self) -> None:
+        with Connection(self._broker.url) as connection, connection.channel() as channel:
+            channel.queue_delete(HEARTBEATS)
+
+
+class Topic:
+    """A topic of four partitions."""
+
+    def __init__(self) -> None:
+        self._kafka = Kafka()
+
+    def publish(self, bodies: Iterable[bytes]) -> list[bytes]:
+        return self._kafka.publish(bodies)
+
+    def source(self) -> Source:
+        return KafkaSource(self._kafka.url)
+
+    def forget(self) -> None:
+        self._kafka.close()
+        self._kafka = Kafka()
+
+
+@pytest.fixture(params=["stream", "amqp", "kafka"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    made = Topic() if request.param == "kafka" else Rabbit(request.getfixturevalue("broker"), request.param)
+    yield made
+    made.forget()
+
+
+@pytest.fixture
+def source(place: Place) -> Iterator[Source]:
+    made = place.source()
+    yield made
+    made.close()
+
+
+def read(source: Source, count: int, resume: Resume | None = None) -> list[Batch]:
+    """Batches until there are so many records, those before the positions left out."""
+    batches: list[Batch] = []
+    for _ in range(500):
+        batch = source.take(0.2)
+        if batch is not None and resume is not None:
+            batch = resume.admit(batch)
+        if batch is not None and batch.bodies:
+            batches.append(batch)
+        if sum(len(each.bodies) for each in batches) >= count:
+            break
+    return batches
+
+
+def bodies(batches: list[Batch]) -> list[bytes]:
+    return list(itertools.chain.from_iterable(batch.bodies for batch in batches))
+
+
+def of_plant(messages: Iterable[bytes], plant: str) -> list[bytes]:
+    return [body for body in messages if json.loads(body)["plant"] == plant]
+
+
+def positions(batches: list[Batch]) -> dict[int, Position]:
+    return {batch.partition: batch.position for batch in batches}
+
+
+def test_given_records_when_opened_at_the_oldest_then_all_come_in_order_with_offsets_that_follow(
+    place: Place, source: Source
+) -> None:
+    sent = place.publish(Plant().messages(40))
+    source.open({})
+    sent += place.publish(Plant("bern").messages(10))
+
+    batches = read(source, len(sent))
+
+    assert len(bodies(batches)) == len(sent)
+    for plant in ("ulm", "bern"):
+        assert of_plant(bodies(batches), plant) == of_plant(sent, plant)
+    for partition in positions(batches):
+        own = [batch for batch in batches if batch.partition == partition]
+        assert own[0].first == 0
+        assert [batch.first for batch in own[1:]] == [batch.last + 1 for batch in own[:-1]]
+    assert source.take(0.1) is None
+
+
+def test_given_positions_when_opened_there_then_reading_goes_on_after_them(place: Place, source: Source) -> None:
+    sent = place.publish([*Plant().messages(40), *Plant("bern").messages(40), *Plant("graz").messages(40)])
+    source.open({})
+    first = read(source, 10)
+    source.close()
+    resume = Resume(positions(first))
+
+    source.open(resume.offsets)
+
+    rest = read(source, len(sent) - len(bodies(first)), resume)
+    assert sorted(bodies(first) + bodies(rest)) == sorted(sent)
+    for plant in ("ulm", "bern", "graz"):
+        assert of_plant(bodies(first) + bodies(rest), plant) == of_plant(sent, plant)
+
+
+def test_given_a_stream_made_anew_when_opened_at_the_position_then_that_is_noticed(
+    place: Place, source: Source
+) -> None:
+    sent = place.publish(Plant().messages(20))
+    source.open({})
+    resume = Resume(positions(read(source, len(sent))))
+    source.close()
+    place.forget()
+    place.publish(Plant(seed=2).messages(30))
+    another = place.source()
+
+    another.open(resume.offsets)
+
+    with pytest.raises(PositionLost, match="the stream was made anew"):
+        read(another, 1, resume)
+    another.close()
+
+
+def test_given_a_stream_that_is_deleted_while_it_is_read_then_that_is_said(place: Place, source: Source) -> None:
+    place.publish(Plant().messages(2))
+    source.open({})
+    read(source, 2)
+
+    place.forget()
+
+    with pytest.raises(SourceLost, match="cannot be read"):
+        read(source, 1_000)
+
+
+def test_given_a_broker_that_is_away_when_opened_then_that_is_said() -> None:
+    for away in (
+        StreamSource("rabbitmq-stream://127.0.0.1:1/", "x"),
+        AmqpSource(celery_app("amqp://127.0.0.1:1//")),
+        KafkaSource("kafka://127.0.0.1:1/x"),
+    ):
+        with pytest.raises(SourceLost, match=r"(?i)refused|transport failure"):
+            away.open({})
+        with pytest.raises(SourceLost, match="not open"):
+            away.take(0.1)
+
+
+def test_given_a_topic_that_ends_before_the_position_then_that_is_said_at_once() -> None:
+    with Kafka() as kafka:
+        kafka.publish(Plant().messages(5), key="same")
+        source = KafkaSource(kafka.url)
+        source.open({})
+        partition = read(source, 1)[0].partition
+
+        source.open({partition: 4_999})
+
+        with pytest.raises(PositionLost, match=r"^Record 4999 does not exist: .* Run `bulkhead heartbeats reset` "):
+            read(source, 1)
+        with pytest.raises(PositionLost, match=r"^Record 7 does not exist"):
+            source.open({99: 7})
+        source.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("enable.auto.commit=true", r"must not set enable\.auto\.commit"),
+        ("no.such.thing=1", r"cannot be used: .*no\.such\.thing"),
+    ],
+)
+def test_given_a_setting_that_cannot_be_when_opened_then_it_is_named(query: str, said: str) -> None:
+    with pytest.raises(Unusable, match=rf"^BULKHEAD_HEARTBEATS_SOURCE {said}"):
+        KafkaSource(f"kafka://127.0.0.1:1/x?{query}").open({})
+
+
+def test_given_a_topic_that_is_not_there_then_that_is_said() -> None:
+    with Kafka() as kafka, pytest.raises(SourceLost, match="topic missing cannot be read"):
+        KafkaSource(kafka.url.replace("/heartbeats", "/missing")).open({})

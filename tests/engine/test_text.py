@@ -1,0 +1,33 @@
+"""Drawings may say anything, at any length; what is said of them stays short."""
+
+from pathlib import Path
+
+from ezdxf.filemanagement import new
+
+from tests.engine.conftest import Render
+from tests.engine.drawings import save
+from workers.render.text import LONGEST, shortened
+
+
+def test_given_a_short_text_when_shortened_then_it_stays() -> None:
+    assert shortened("a" * LONGEST) == "a" * LONGEST
+
+
+def test_given_a_long_text_when_shortened_then_its_beginning_and_its_end_stay() -> None:
+    short = shortened("broken: " + "9" * 10**6 + " Save it again.")
+
+    assert len(short) == LONGEST
+    assert short.startswith("broken: 9")
+    assert short.endswith(" Save it again.")
+
+
+def test_given_a_layer_with_an_endless_name_when_rendered_then_manifest_and_progress_show_some_of_it(
+    tmp_path: Path, draw: Render
+) -> None:
+    document = new()
+    document.modelspace().add_line((0, 0), (9, 9), {"layer": "L" * 100_000})
+    path = tmp_path / "a.dxf"
+
+    manifest = draw(save(document, path))
+
+    assert [len(layer.name) for layer in manifest.layers if not layer.empty] == [LONGEST]

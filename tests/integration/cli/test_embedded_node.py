@@ -1,0 +1,128 @@
+"""The private RabbitMQ node, for real: durable, loopback only, discreet, and gone when it is told to stop."""
+
+import ipaddress
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from kombu import Connection, Exchange, Producer, Queue
+
+from cli.embedded.node import Node, prepare_node
+from cli.embedded.process import NotInstalled
+from cli.embedded.supervisor import Supervisor
+from tests.conftest import without
+
+pytestmark = pytest.mark.service
+
+# Seconds until a queue just declared outlives its broker's SIGKILL: RabbitMQ writes its directory of quorum queues out
+# every half second. A younger one is found again but never answers until it is deleted.
+SETTLING = 2.0
+
+QUEUE = Queue(
+    "held", Exchange("held", type="topic"), routing_key="held", queue_arguments={"x-queue-type": "quorum"}, durable=True
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("node")
+
+
+@pytest.fixture(scope="module")
+def node(home: Path) -> Node:
+    try:
+        return prepare_node(home / "rabbitmq")
+    except NotInstalled as error:
+        without(error)
+
+
+@pytest.fixture(scope="module")
+def supervisor(node: Node, home: Path) -> Iterator[Supervisor]:
+    with Supervisor(node.stages, home / "log") as supervisor:
+        yield supervisor
+
+
+def family(supervisor: Supervisor) -> list[psutil.Process]:
+    leaders = [psutil.Process(supervisor.process(name).pid) for name in ("epmd", "rabbitmq")]
+    return [*leaders, *(child for leader in leaders for child in leader.children(recursive=True))]
+
+
+def test_given_confirmed_messages_when_the_node_is_killed_and_started_again_then_none_is_lost(
+    node: Node, supervisor: Supervisor
+) -> None:
+    with Connection(node.url, transport_options={"confirm_publish": True}) as connection:
+        channel = connection.channel()
+        QUEUE(channel).declare()
+        time.sleep(SETTLING)
+        producer = Producer(channel, exchange=QUEUE.exchange, serializer="json")
+        for number in range(100):
+            producer.publish({"number": number}, routing_key="held", delivery_mode=2)
+        broker = supervisor.process("rabbitmq")
+        broker.kill()
+
+    broker.start()
+    broker.wait_ready()
+
+    with Connection(node.url) as connection:
+        queue = QUEUE(connection.channel())
+        numbers = [message.payload["number"] for _ in range(100) if (message := queue.get(no_ack=True))]
+    assert numbers == list(range(100))
+
+
+def test_given_a_running_node_then_it_listens_on_loopback_only(supervisor: Supervisor) -> None:
+    sockets = [socket for process in family(supervisor) for socket in process.net_connections(kind="inet")]
+    addresses = {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+
+    assert len([socket for socket in sockets if socket.status == psutil.CONN_LISTEN]) >= 4
+    assert all(ipaddress.ip_address(address).is_loopback for address in addresses), addresses
+
+
+def test_given_a_running_node_then_no_secret_is_in_an_argument_or_a_log(
+    node: Node, supervisor: Supervisor, home: Path
+) -> None:
+    password = node.url.split(":")[2].split("@")[0]
+    cookie = (home / "rabbitmq" / ".erlang.cookie").read_text()
+    arguments = "\n".join(" ".join(process.cmdline()) for process in family(supervisor))
+    logs = "\n".join(log.read_text(errors="replace") for log in (home / "log").iterdir())
+
+    for secret in (password, cookie):
+        assert secret not in arguments
+        assert secret not in logs
+
+
+def test_given_a_running_node_then_its_secrets_are_readable_by_their_owner_only(
+    supervisor: Supervisor, home: Path
+) -> None:
+    assert supervisor.process("rabbitmq").ended() is None
+    assert stat.S_IMODE((home / "rabbitmq").stat().st_mode) == 0o700
+    for name in ("rabbitmq.conf", "credentials", ".erlang.cookie"):
+        assert stat.S_IMODE((home / "rabbitmq" / name).stat().st_mode) == 0o600, name
+
+
+def test_given_a_running_node_then_it_is_small(supervisor: Supervisor) -> None:
+    resident = sum(process.memory_info().rss for process in family(supervisor))
+
+    assert resident < 300 * 1024 * 1024
+
+
+def test_given_a_node_that_ran_before_when_it_is_prepared_again_then_its_url_is_the_same(
+    node: Node, supervisor: Supervisor, home: Path
+) -> None:
+    supervisor.stop()
+    again = prepare_node(home / "rabbitmq")
+    supervisor.start()
+
+    assert again.url == node.url
+
+
+def test_given_a_running_node_when_it_is_stopped_then_neither_beam_nor_epmd_stays(supervisor: Supervisor) -> None:
+    processes = family(supervisor)
+    assert {"beam.smp", "epmd"} <= {process.name() for process in processes}
+
+    supervisor.stop()
+
+    _, alive = psutil.wait_procs(processes, timeout=2)
+    assert alive == []

@@ -1,0 +1,278 @@
+"""Heartbeats from the broker into table and live readings, for real, whatever dies on the way."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from kombu import Connection
+from typer.testing import CliRunner
+
+from cli import app as bulkhead
+from cli.embedded.process import Process
+from cli.embedded.programs import coalescer_program
+from tasks.messaging.topology import HEARTBEATS
+from tasks.sensors import plant_key
+from tasks.settings import settings
+from tests.conftest import Broker
+from tests.services.faults.doomed import POINTS
+from tests.services.heartbeats import Plant, expected, publish, stored
+from tests.services.kafka import Kafka
+from tests.services.mariadb import MariaDb
+from tests.services.platform import Platform
+from workers.heartbeats.sources.kafka import OURS
+from workers.heartbeats.tables import make_tables
+
+pytestmark = pytest.mark.service
+
+LEASE = 1.0  # seconds, the least there may be
+
+GROUP = str(OURS["group.id"])
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def table(mariadb: MariaDb) -> str:
+    """URL of a MariaDB with the tables of heartbeats."""
+    url = mariadb.fresh_database()
+    make_tables([url])
+    return url
+
+
+@pytest.fixture
+def start(platform: Platform, broker: Broker, table: str, redis_url: str) -> Iterator[Start]:
+    """Starts a coalescer on the stream, which is new; keyword arguments are settings. `doomed` names where it dies."""
+    forget_stream(broker.url)
+    usual = {
+        "stream_url": broker.stream_url,
+        "heartbeats_urls": table,
+        "heartbeats_window": "0.2",
+        "heartbeats_lease": str(LEASE),
+        "redis_url": redis_url,
+    }
+    numbers = iter(range(100))
+
+    def started(doomed: str = "", **own: str) -> Process:
+        environment = platform.environment_with(**{**usual, **own})
+        program = coalescer_program(f"coalescer{next(numbers)}", environment, platform.directory)
+        if doomed:
+            program = replace(program, command=(sys.executable, "-m", "tests.services.faults.doomed", doomed))
+        return platform.start(program)
+
+    yield started
+    platform.stop()
+    forget_stream(broker.url)
+
+
+def forget_stream(url: str) -> None:
+    with Connection(url) as connection, connection.channel() as channel:
+        channel.queue_delete(HEARTBEATS)
+
+
+def eventually(look: Callable[[], object], wanted: object, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while look() != wanted and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert look() == wanted
+
+
+def wait_for_end(process: Process, seconds: float = 20) -> str:
+    deadline = time.monotonic() + seconds
+    while (ended := process.ended()) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ended is not None
+    return ended
+
+
+def test_given_a_coalescer_that_is_killed_at_any_point_then_the_table_says_what_the_beats_say(
+    broker: Broker, start: Start, table: str
+) -> None:
+    plant = Plant()
+    sent = publish(broker.url, plant.messages(50))
+    for point in POINTS:
+        dying = start(doomed=point)
+        while dying.ended() is None:
+            sent += publish(broker.url, plant.messages(5))
+            time.sleep(0.05)
+        assert dying.ended() == "it was killed by SIGKILL", point
+    start()
+
+    eventually(lambda: stored(table), expected(sent))
+
+
+def test_given_a_stand_by_when_the_one_at_work_is_killed_then_it_takes_over(
+    broker: Broker, start: Start, table: str
+) -> None:
+    first = start()
+    sent = publish(broker.url, Plant().messages(20))
+    eventually(lambda: stored(table), expected(sent))
+    second = start(stream_url="")  # by AMQP: the offsets are the same
+    first.kill()
+    sent += publish(broker.url, Plant("bern").messages(20))
+
+    eventually(lambda: stored(table), expected(sent))
+    assert second.ended() is None
+
+
+def test_given_a_stop_in_the_middle_of_a_long_window_then_what_was_read_is_written(
+    broker: Broker, start: Start, table: str, redis_url: str
+) -> None:
+    sent = publish(broker.url, Plant("graz").messages(20))
+    process = start(heartbeats_window="3600")
+    with redis.Redis.from_url(redis_url) as client:
+        eventually(lambda: client.exists(plant_key("graz")), wanted=1)  # it has read, then
+    time.sleep(0.5)
+    assert stored(table) == {}
+
+    process.ask_to_stop()
+
+    assert wait_for_end(process) == "it ended with exit code 0"
+    assert stored(table) == expected(sent)
+
+
+def test_given_a_broker_that_is_killed_then_reading_goes_on_where_it_was(
+    broker: Broker, start: Start, table: str
+) -> None:
+    process = start()
+    sent = publish(broker.url, Plant().messages(20))
+    eventually(lambda: stored(table), expected(sent))
+
+    broker.process.kill()
+    broker.process.start()
+    broker.process.wait_ready()
+    sent += publish(broker.url, Plant("bern").messages(20))
+
+    eventually(lambda: stored(table), expected(sent))
+    assert process.ended() is None
+
+
+def test_given_a_stream_made_anew_then_the_coalescer_stops_until_it_is_told_to_start_over(
+    broker: Broker, start: Start, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start()
+    sent = publish(broker.url, Plant().messages(20))
+    eventually(lambda: stored(table), expected(sent))
+    process.stop()
+    forget_stream(broker.url)
+    sent += publish(broker.url, Plant("bern").messages(40))
+
+    stopped = start()
+
+    assert wait_for_end(stopped) == "it ended with exit code 78"
+    assert "the stream was made anew. Run `bulkhead heartbeats reset` to go on" in stopped.log.read_text()
+    monkeypatch.setenv("BULKHEAD_HEARTBEATS_URLS", table)
+    settings.cache_clear()
+    try:
+        eventually(
+            lambda: command_line("reset", "--yes"),
+            (0, "The next coalescer begins with the oldest record of the stream.\n"),
+        )
+        start()
+        eventually(lambda: stored(table), expected(sent))
+        refused = command_line("reset", "--yes")
+        assert refused[0] == 2
+        status = json.loads(command_line("status", "--json")[1])
+    finally:
+        settings.cache_clear()
+    assert (status["machines"], status["plants"], status["retries"]) == (40, 2, 0)
+    assert status["holder"] in str(refused[1])
+
+
+def test_given_a_topic_whose_partitions_are_handed_round_in_mid_window_then_nothing_is_lost(
+    start: Start, table: str
+) -> None:
+    with Kafka() as kafka:
+        first = start(heartbeats_source=kafka.url, heartbeats_window="3600")
+        plants = [Plant(name) for name in ("ulm", "bern", "graz", "linz")]
+        sent = kafka.publish([body for plant in plants for body in plant.messages(20)])
+        eventually(lambda: "Reading from" in first.log.read_text(), wanted=True)
+        second = start(heartbeats_source=kafka.url)
+        group = kafka.members(GROUP, 2)  # they take every partition of the group that bears our name
+        sent += kafka.publish([body for plant in plants for body in plant.messages(20)])
+        for member in group:
+            member.close()
+        assert stored(table) == {}
+
+        first.kill()  # in mid-window: every partition goes to the other one
+        sent += kafka.publish([body for plant in plants for body in plant.messages(20)])
+
+        eventually(lambda: stored(table), expected(sent))
+        assert second.ended() is None
+        assert kafka.committed(GROUP) == {-1001}  # no offset was ever given to Kafka
+
+
+def command_line(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(bulkhead.app, ["heartbeats", *arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        message, code = bulkhead.explain(result.exception)  # type: ignore[arg-type]
+        return code, message
+    return result.exit_code, result.output
+
+
+def test_given_beats_over_http_then_readings_are_live_and_silence_is_told(
+    platform: Platform, start: Start, redis_url: str
+) -> None:
+    platform.start_web(redis_url=redis_url, stale_after="6", beat_interval="0.5", machines_per_plant="2")
+    process = start(heartbeats_window="3600")
+    eventually(lambda: "Reading from" in process.log.read_text(), wanted=True)
+    now = time.time()
+    beat = {"machine": "press-07", "seq": 41, "seen_at": now, "status": "running", "rpm": 1480.5}
+    with httpx.Client(base_url=platform.url, timeout=10) as client:
+        events = watch(client, "enns")
+        assert next(events) == ("sensors", [])
+        assert send(client, beat, {**beat, "machine": "press-08"}) == (202, {"beats": 2})
+        kind, readings = next(events)
+        assert kind == "sensors"
+        assert readings[0] == {
+            **beat,
+            "plant": "enns",
+            "received_at": readings[0]["received_at"],
+            "temperature_c": None,
+            "vibration_mm_s": None,
+            "state": "alive",
+        }
+        assert abs(readings[0]["received_at"] - time.time()) < 5
+        assert client.get("/sensors/enns/press-07").json()["rpm"] == 1480.5
+
+        send(client, {**beat, "seq": 40, "seen_at": now - 1, "rpm": 1.0})
+        kind, readings = next(events)
+        assert (kind, readings[0]["seq"], readings[0]["rpm"]) == ("sensors", 41, 1480.5)
+        states: dict[str, str] = {}
+        while len(states) < 2:
+            kind, turned = next(events)
+            assert kind == "state"
+            states |= turned
+        assert states == {"press-07": "stale", "press-08": "stale"}
+        assert client.get("/sensors/enns/press-07").json()["rpm"] == 1480.5
+        assert client.get("/sensors/enns/press-09").status_code == 404
+
+        page = client.get("/sensors", params={"plant": "enns", "limit": 1}).json()
+        assert ([each["machine"] for each in page["sensors"]], page["next"]) == (["press-07"], "press-07")
+        page = client.get("/sensors", params={"plant": "enns", "after": page["next"]}).json()
+        assert ([each["machine"] for each in page["sensors"]], page["next"]) == (["press-08"], None)
+
+        status, problem = send(client, beat, {**beat, "machine": "press-09"})
+        assert (status, problem["code"]) == (422, "too-many-machines")
+        assert "new: press-09." in problem["detail"]
+
+
+def send(client: httpx.Client, *beats: dict[str, Any]) -> tuple[int, Any]:
+    answer = client.post("/heartbeats", json={"plant": "enns", "beats": beats})
+    return answer.status_code, answer.json()
+
+
+def watch(client: httpx.Client, plant: str) -> Iterator[tuple[str, Any]]:
+    with client.stream("GET", "/sensors/events", params={"plant": plant}) as answer:
+        kind = ""
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data":
+                yield kind, json.loads(value)

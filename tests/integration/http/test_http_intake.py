@@ -1,0 +1,167 @@
+"""The HTTP intake over a real broker: durable or refused, whatever becomes of the broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.conftest import Broker
+from tests.integration.http.intake import Intake, open_intake
+from tests.integration.jobs.renders import NEW_QUEUE, eventually
+from tests.services.platform import Platform
+from tests.unit.web.support import png
+
+pytestmark = pytest.mark.service
+
+# A client is told within this time (seconds) that the broker does not confirm.
+PROMPT = 2.0
+
+
+@pytest.fixture
+def intake(platform: Platform) -> Iterator[Intake]:
+    with open_intake(platform) as intake:
+        yield intake
+
+
+def refusal(intake: Intake, number: int) -> httpx.Response:
+    """Post a drawing that is to be refused promptly."""
+    begun = time.monotonic()
+    answer = intake.post(png(salt=b"refused %d" % number))
+    assert time.monotonic() - begun < PROMPT
+    return answer
+
+
+def test_given_a_worker_when_a_drawing_is_posted_then_events_tell_its_way_to_the_outputs(intake: Intake) -> None:
+    intake.platform.start_worker()
+    own = intake.post(png(300, 200), width="64").json()
+
+    kinds, states = [], []
+    with intake.acme.stream("GET", own["links"]["events"]) as events:
+        for line in events.iter_lines():
+            if line.startswith("event: "):
+                kinds.append(line.removeprefix("event: "))
+            elif line.startswith("data: ") and kinds[-1] == "render":
+                states.append(json.loads(line.removeprefix("data: "))["state"])
+    render = intake.acme.get(own["links"]["self"]).json()
+
+    assert states[-1] == "succeeded"
+    assert "progress" in kinds
+    assert render["progress"]["percent"] == 100
+    assert render["attempts"][-1]["outcome"] == "succeeded"
+    manifest = intake.acme.get(render["links"]["manifest"]).json()
+    assert manifest["source"]["sha256"] == render["digest"]
+    preview = intake.acme.get(render["links"]["preview"])
+    assert preview.content[8:12] == b"WEBP"
+    again = intake.acme.get(render["links"]["preview"], headers={"if-none-match": preview.headers["etag"]})
+    assert again.status_code == 304
+    assert intake.rival.get(render["links"]["preview"]).status_code == 404
+
+
+def test_given_a_rendered_drawing_when_posted_again_then_it_has_succeeded_at_once(intake: Intake) -> None:
+    intake.platform.start_worker()
+    first = intake.post(png(30, 20), {"prefer": "wait=30"})
+    again = intake.post(png(30, 20))
+
+    assert (first.status_code, first.json()["state"]) == (200, "succeeded")
+    assert (again.status_code, again.json()["state"]) == (202, "succeeded")
+    previews = [intake.acme.get(answer.json()["links"]["preview"]).content for answer in (first, again)]
+    assert previews[0] == previews[1]
+
+
+def test_given_a_broker_that_is_killed_when_posted_then_503_in_time_and_202_again_once_it_is_back(
+    intake: Intake, broker: Broker
+) -> None:
+    assert intake.post(png()).status_code == 202
+    time.sleep(NEW_QUEUE)
+    broker.process.kill()
+
+    refused = [refusal(intake, number) for number in range(5)]
+
+    assert {answer.status_code for answer in refused} == {503}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    assert "check BULKHEAD_BROKER_URL" in intake.acme.get("/readyz").json()["checks"]["broker"]
+    broker.process.start()
+    broker.process.wait_ready()
+    eventually(lambda: intake.post(png(salt=b"back")).status_code == 202, timeout=30)
+    listed = intake.acme.get("/renders?limit=50").json()["renders"]
+    assert {render["error"]["code"] for render in listed if render["state"] == "cancelled"} <= {"broker-unavailable"}
+    assert eventually(lambda: intake.acme.get("/readyz").status_code == 200, timeout=10)
+
+
+def test_given_a_broker_that_hangs_when_many_post_then_all_are_refused_in_time_and_it_heals(
+    platform: Platform, broker: Broker
+) -> None:
+    # A second for the broker leaves another one to take the jobs back, on a busy machine too.
+    with open_intake(platform, publish_timeout="1") as intake:
+        assert intake.post(png()).status_code == 202
+        os.killpg(broker.process.pid, signal.SIGSTOP)
+        try:
+            with ThreadPoolExecutor(20) as pool:
+                refused = list(pool.map(lambda number: refusal(intake, number), range(60)))
+        finally:
+            os.killpg(broker.process.pid, signal.SIGCONT)
+
+        assert {answer.status_code for answer in refused} == {503}
+        eventually(lambda: intake.post(png(salt=b"back")).status_code == 202, timeout=10)
+
+
+def test_given_a_queue_that_fills_when_posted_then_429_with_a_time_to_come_back(platform: Platform) -> None:
+    with open_intake(platform, queue_limit="5") as intake:
+        answers = [intake.post(png(salt=b"%d" % number)) for number in range(1, 9)]
+
+    assert [answer.status_code for answer in answers] == [202] * 5 + [429] * 3
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 300
+    assert answers[-1].json()["code"] == "queue-full"
+
+
+def test_given_one_key_when_twenty_post_at_once_then_there_is_one_job(intake: Intake) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: intake.post(png(), {"idempotency-key": "one-and-only"}), range(20)))
+
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) <= {202, 409}
+    assert len({answer.json()["id"] for answer in answers if answer.status_code == 202}) == 1
+    assert len(intake.acme.get("/renders").json()["renders"]) == 1
+    assert intake.post(png(), {"idempotency-key": "one-and-only"}).status_code == 202
+    assert intake.post(png(salt=b"other"), {"idempotency-key": "one-and-only"}).status_code == 422
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_given_a_stranger_when_they_send_much_then_they_get_their_401_all_the_same(intake: Intake, size: int) -> None:
+    body = bytes(size << 20)
+    answer = httpx.post(f"{intake.platform.url}/renders", files={"blueprint": ("a", body)}, timeout=30)
+    assert answer.status_code == 401
+
+
+def test_given_an_upload_that_breaks_off_when_the_line_is_cut_then_nothing_is_left(intake: Intake) -> None:
+    import socket
+
+    head = (
+        "POST /renders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-of-acme-0001\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\nIdempotency-Key: broken\r\n\r\n"
+        '--x\r\nContent-Disposition: form-data; name="blueprint"; filename="a"\r\n\r\n'
+    )
+    with socket.create_connection(("127.0.0.1", intake.platform.port)) as line:
+        line.sendall(head.encode() + bytes(2 << 20))
+        eventually(lambda: any((intake.platform.store / ".tmp").iterdir()), timeout=10)
+    eventually(lambda: not any((intake.platform.store / ".tmp").iterdir()), timeout=10)
+
+    eventually(lambda: intake.post(png(), {"idempotency-key": "broken"}).status_code == 202, timeout=10)
+
+
+def test_given_open_streams_when_the_web_tier_is_stopped_then_it_ends_in_time(intake: Intake) -> None:
+    own = intake.post(png()).json()
+    with intake.acme.stream("GET", own["links"]["events"]) as events:
+        next(events.iter_lines())
+        begun = time.monotonic()
+        os.kill(intake.process.pid, signal.SIGTERM)
+        eventually(lambda: intake.process.ended() is not None, timeout=12)
+    assert time.monotonic() - begun < 12

@@ -1,0 +1,54 @@
+"""Schemathesis against the live web tier: what OpenAPI says is what HTTP does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.http.intake import TOKENS, Intake, open_intake
+from tests.services.platform import Platform
+from tests.unit.web.support import png
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
+
+# Random bytes fit the schema of a drawing, and are none: they are refused with 422, rightly.
+UNFIT_CHECKS = "positive_data_acceptance"
+EXAMPLES = "40"
+
+PLANT = "ulm"
+
+
+def schemathesis(intake: Intake, directory: Path, *options: str) -> None:
+    """Run Schemathesis as the tenant acme and for a plant; fails with its report. `directory` may be configured."""
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{intake.platform.url}/openapi.json"]
+    command += ["--header", f"Authorization: Bearer {next(iter(TOKENS))}", "--exclude-checks", UNFIT_CHECKS]
+    command += ["--max-examples", EXAMPLES, "--request-timeout", "10", "--no-color", "--seed", "1", *options]
+    run = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+
+
+def test_given_any_request_when_sent_then_no_server_error_and_no_answer_outside_the_schema(
+    platform: Platform, redis_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "schemathesis.toml").write_text(f'[parameters]\n"path.plant" = "{PLANT}"\n"query.plant" = "{PLANT}"\n')
+    plant_tokens = json.dumps({next(iter(TOKENS)): PLANT})
+    with open_intake(platform, queue_limit="100000", redis_url=redis_url, plant_tokens=plant_tokens) as intake:
+        # The event stream of a job that waits for ever has no end; the other test reads one that ends.
+        schemathesis(intake, tmp_path, "--exclude-path-regex", "/events$")
+
+
+def test_given_a_rendered_job_when_its_addresses_are_tried_then_every_answer_keeps_to_the_schema(
+    platform: Platform, tmp_path: Path
+) -> None:
+    platform.start_worker()
+    with open_intake(platform) as intake:
+        job = intake.post(png(40, 30), {"prefer": "wait=30"}).json()
+        assert job["state"] == "succeeded"
+        (tmp_path / "schemathesis.toml").write_text(f'[parameters]\n"path.render" = "{job["id"]}"\n"path.number" = 0\n')
+        only = ["--phases", "coverage,fuzzing", "--include-path-regex", r"^/renders/\{render\}"]
+        schemathesis(intake, tmp_path, *only, "--exclude-method", "DELETE")
+        assert intake.acme.get(job["links"]["self"]).json()["state"] == "succeeded"

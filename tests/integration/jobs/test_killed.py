@@ -1,0 +1,71 @@
+"""A job that the kernel kills for memory, as everybody who may ask is told of it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+
+from tasks.jobs import State
+from tests.integration.jobs.renders import Renders
+from tests.services.faults import bomb
+from tests.services.platform import ROOT, Platform
+from workers.sandbox.leaf_cgroup import Cell, cell
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
+
+MIB = 1024**2
+CELL = 160 * MIB
+
+SENTENCE = r"Attempt {} was killed by the kernel at (\d+) MB while encoding layer PIPES \(planned 120 MB\)\."
+
+
+@pytest.fixture
+def small() -> Iterator[Cell]:
+    with cell(CELL) as made:
+        if made is None:
+            pytest.skip("no memory cgroup can be made here; run as root or in a delegated cgroup")
+        yield made
+
+
+def test_given_a_job_that_outgrows_its_fence_then_everybody_is_told_the_same_sentence(
+    small: Cell, platform: Platform, sent: Renders
+) -> None:
+    worker = platform.start_worker("render1", "--include", bomb.__name__, child_niceness="0")
+    platform.start_web()
+    for process in (psutil.Process(worker.pid), *psutil.Process(worker.pid).children()):
+        assert small.admit(process.pid)
+
+    job = sent.finished(bomb.publish(sent.publisher))
+
+    assert (job.state, job.deaths, job.attempt) == (State.DEAD, 3, 3)
+    history = sent.history(job.id)
+    assert [attempt.cause for attempt in history] == ["out-of-memory"] * 3
+    for number, attempt in enumerate(history, 1):
+        sentence = re.fullmatch(SENTENCE.format(number), attempt.story or "")
+        assert sentence is not None, attempt.story
+        assert int(sentence[1]) > 120
+    facts = history[2].facts or {}
+    assert (facts["stage"], facts["layer"], facts["planned_bytes"]) == ("encode", "PIPES", bomb.PLANNED)
+    assert facts["cgroup"]["limit_bytes"] == CELL
+    assert facts["cgroup"]["events"]["oom_kill"] == 3 == small.oom_kills()
+
+    shown = httpx.get(f"{platform.url}/renders/{job.id}").json()
+    assert [attempt["story"] for attempt in shown["attempts"]] == [attempt.story for attempt in history]
+    assert shown["error"] == {"code": "out-of-memory", "detail": f"{history[2].story} Attempt 3 was the last one."}
+
+    assert f"lost its worker child {history[0].holder.split(':')[1]}: {history[0].story}" in worker.log.read_text()
+
+    told = subprocess.run(
+        [sys.executable, "-m", "bulkhead", "dead", "show", job.id],
+        env={**os.environ, **platform.environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert [line.split(": ", 1)[1] for line in told.splitlines()[2:]] == [attempt.story for attempt in history]

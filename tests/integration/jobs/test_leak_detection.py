@@ -1,0 +1,67 @@
+"""A real worker whose jobs leak, watched from the ledger alone; a clean one is not accused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.jobs import State
+from tests.integration.jobs.renders import Renders, eventually
+from tests.services.faults import leaky
+from tests.services.platform import ROOT, Platform
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
+
+# Pixels: 188 x 188 of 8 bytes are 282,752 bytes a job.
+SIDE = 188
+
+QUICK = {"child_niceness": "0"}
+
+
+@pytest.fixture
+def worker_log(platform: Platform) -> Path:
+    """A worker that tracks every job of a suspected kind, and replaces its child after 30 jobs."""
+    settings = {"jobs_per_child": "30", "leak_tracked": "1", **QUICK}
+    return platform.start_worker("render1", "--include", leaky.__name__, **settings).log
+
+
+def status(platform: Platform) -> tuple[int, dict[str, list[dict[str, object]]]]:
+    """What `bulkhead leaks status` says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bulkhead", "leaks", "status", "--json"],
+        cwd=ROOT,
+        env=platform.environment_with(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_given_jobs_that_leak_then_it_is_certain_and_one_of_them_is_tracked(
+    platform: Platform, worker_log: Path
+) -> None:
+    sent = Renders(platform)
+    try:
+        for leaks in (False, True):
+            ids = [leaky.publish(sent.publisher, side=SIDE, leaks=leaks) for _ in range(30)]
+            assert {sent.finished(job).state for job in ids} == {State.SUCCEEDED}
+
+        code, said = status(platform)
+
+        assert code == 1
+        leaking, clean = said["findings"]
+        assert (leaking["format"], leaking["sureness"], leaking["gauge"]) == ("leaky", "certain", "pixels")
+        assert 282_752 <= int(str(leaking["bytes"])) < 400_000
+        assert (clean["format"], clean["sureness"]) == ("clean", "clean")
+
+        sent.finished(leaky.publish(sent.publisher, side=SIDE, leaks=True))
+        key = eventually(lambda: next(iter(sent.store.list("leaks/leaky")), None))
+
+        with sent.store.open_read(key) as report:
+            assert b"CloneMagickWand" in report.read()
+        assert "Renders of leaky leave " in worker_log.read_text()
+    finally:
+        sent.close()

@@ -1,0 +1,67 @@
+"""A job that leaks as native code does: it clones a wand and never destroys it. Or, the same job, clean.
+
+A worker serves it with `--include tests.services.faults.leaky`.
+"""
+
+import time
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks import app, renders
+from tasks.jobs import Job, State
+from tasks.messaging.publisher import Publisher
+from workers.runtime.context import bench
+from workers.runtime.job_run import Done, Running, attempt
+from workers.runtime.message_validation import MESSAGES
+from workers.runtime.request import FencedTask
+
+TASK = "render.leak"
+TENANT = "local"
+
+
+class LeakMessage(BaseModel):
+    """A picture of `side` x `side` pixels, 8 bytes each, is what is left behind if it `leaks`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    job: renders.JobId
+    side: int
+    leaks: bool
+
+
+MESSAGES[TASK] = LeakMessage
+
+
+@app.task(name=TASK, base=FencedTask)
+def leak(job: str, side: int, leaks: bool) -> None:
+    """One attempt, claimed from the ledger as every render is."""
+
+    def work(_running: Running) -> Done:
+        paint(side, leaks=leaks)
+        return Done("0" * 64)
+
+    now = time.time()
+    source, plan = f"sources/{TENANT}/{job}", {"format": "leaky" if leaks else "clean"}
+    attempt(bench(), Job(job, TENANT, State.QUEUED, source, "", {}, now, now, plan=plan), work)
+
+
+def paint(side: int, *, leaks: bool) -> None:
+    """Draw, clone, change, shrink, encode; the clone is destroyed or not."""
+    from wand.api import library
+    from wand.image import Image
+
+    with Image(width=side, height=side, background="white") as picture:
+        clone = library.CloneMagickWand(picture.wand)
+        picture.evaluate("multiply", 0.5)  # the two share their pixels until one is changed
+        picture.sample(64, 64)
+        picture.make_blob("png")
+        if not leaks:
+            library.DestroyMagickWand(clone)
+
+
+def publish(publisher: Publisher, *, side: int, leaks: bool) -> str:
+    """Ask for one; answers its job's id."""
+    job = str(uuid4())
+    publisher.publish(TASK, job, LeakMessage(job=job, side=side, leaks=leaks).model_dump())
+    return job

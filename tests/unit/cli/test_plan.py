@@ -1,0 +1,63 @@
+"""`bulkhead plan`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import app as bulkhead
+from cli.errors import BadInput
+from examples.pump_station.drawing import draw, save
+from tasks.settings import settings
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("drawing") / "station.dxf"
+    save(draw(), path)
+    return path
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(bulkhead.app, ["plan", *arguments])
+
+
+def test_given_a_drawing_then_its_cost_is_told(drawing: Path) -> None:
+    result = invoke(str(drawing))
+    assert result.exit_code == 0
+    assert "format   dxf (image/vnd.dxf)" in result.output
+    assert "layers   26" in result.output
+    assert "memory   about " in result.output
+
+
+def test_given_a_drawing_when_json_is_asked_for_then_a_machine_can_read_it(drawing: Path) -> None:
+    planned = json.loads(invoke(str(drawing), "--json").output)
+    assert planned["format"] == "dxf"
+    assert planned["layers"] == 26
+    assert planned["fence_bytes"] == settings().fence_bytes
+    assert planned["fits"] is True
+
+
+def test_given_a_preview_beyond_the_fence_then_the_plan_is_told_and_refused(drawing: Path) -> None:
+    result = invoke(str(drawing), "--json", "--width", "16383")
+    assert json.loads(result.output)["fits"] is False
+    assert isinstance(result.exception, BadInput)
+    assert result.exception.exit_code == 2
+    assert "ask for a smaller width" in result.exception.message
+
+
+def test_given_a_file_of_no_known_format_then_it_is_refused_with_what_to_send(tmp_path: Path) -> None:
+    path = tmp_path / "drawing.dxf"
+    path.write_text("Dear Sir, please find the drawing attached.")
+    result = invoke(str(path))
+    assert isinstance(result.exception, BadInput)
+    assert result.exception.message.startswith("The file is called .dxf, but its content is not a blueprint")
+    assert "Send DXF, SVG, PDF" in result.exception.message
+
+
+def test_given_no_such_file_then_usage_is_refused(tmp_path: Path) -> None:
+    result = invoke(str(tmp_path / "none.dxf"))
+    assert result.exit_code == 2
+    assert "does not exist" in result.output

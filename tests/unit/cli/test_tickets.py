@@ -1,0 +1,96 @@
+"""What `bulkhead tickets` says."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cli import app as bulkhead
+from cli.commands.tickets import NO_NODE, _tell, lines, matrix, what_is_wrong
+from cli.errors import JobFailed
+from workers.tickets.rotation import View
+from workers.tickets.rotator import Report
+from workers.tickets.verify import Check
+
+ROOT = Path(bulkhead.__file__).parents[1]
+
+OLD, MIDDLE, NEW, NEWEST = ("a1" * 16, "b2" * 16, "c3" * 16, "d4" * 16)
+FINE = View((MIDDLE, NEW, NEWEST), 80, 42, 371.2, running=True, token=9, holder="jump:1:2", seen=42)
+BEHIND = replace(FINE, names=(OLD, MIDDLE, NEW), generation=41, running=False)
+
+
+def test_given_nodes_then_each_has_a_line_with_names_of_keys_and_why_one_does_not_answer() -> None:
+    report = Report(views={"edge2": BEHIND, "edge1": FINE}, unreachable={"edge3": "Connection refused"})
+
+    assert list(lines(report)) == [
+        "NODE             GENERATION BEHIND      AGE  ENCRYPTS NEXT     HAPROXY",
+        "edge1                    42      0    371 s  c3c3c3c3 d4d4d4d4 runs",
+        "edge2                    41      1    371 s  b2b2b2b2 c3c3c3c3 is down",
+        "edge3                     -      -        -  Connection refused",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("report", "wrong"),
+    [
+        (Report(views={"a": FINE, "b": FINE}), ""),
+        (Report(), NO_NODE),
+        (
+            Report(views={"a": FINE}, unreachable={"c": "x"}, failed={"b": "y"}),
+            "No sound answer from b, c. Mend them, or take them out: bulkhead tickets retire NODE",
+        ),
+        (
+            Report(views={"a": FINE, "b": BEHIND}),
+            "Not all nodes have the same ring. Bring it to them: bulkhead tickets rotate",
+        ),
+        (
+            Report(views={"a": replace(FINE, age=7201.0)}),
+            "No key came for 7201 s. Do the clock, the broker and the worker of `tickets` run?",
+        ),
+    ],
+)
+def test_given_what_is_wrong_then_it_says_what_to_do(report: Report, wrong: str) -> None:
+    assert what_is_wrong(report, 3600) == wrong
+
+
+def test_given_a_run_that_is_refused_then_it_says_why_and_of_no_generation(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(JobFailed, match=r"^Wait 297 s\.$"):
+        _tell(Report(result="too-soon", why="Wait 297 s."), as_json=False)
+
+    assert capsys.readouterr().out == ""
+
+
+def test_given_handshakes_then_there_is_a_table_of_each_version_and_a_sum() -> None:
+    checks = [
+        Check("edge1", "edge1", "1.2", resumed=True),
+        Check("edge1", "edge2", "1.2", resumed=False),
+        Check("edge2", "edge1", "1.2", resumed=False, error="edge2: refused"),
+        Check("edge2", "edge2", "1.2", resumed=False, error="edge2: refused"),
+    ]
+
+    assert list(matrix(checks)) == [
+        "TLS 1.2                 edge1        edge2",
+        "edge1                 resumed          NEW",
+        "edge2                   error        error",
+        "edge2: refused",
+        "1 of 4 resumed",
+    ]
+
+
+@pytest.mark.parametrize("command", [["rotate"], ["verify"], ["status"]])
+def test_given_no_fleet_then_the_error_says_how_to_begin(command: list[str], tmp_path: Path) -> None:
+    environment = {**os.environ, "BULKHEAD_VAR": str(tmp_path), "BULKHEAD_LEDGER_URL": f"sqlite:///{tmp_path}/l.db"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "tickets", *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+    )
+
+    assert done.stderr == f"{NO_NODE}\n"
+    assert done.returncode == (1 if command == ["status"] else 2)

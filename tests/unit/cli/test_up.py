@@ -1,0 +1,120 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from cli.commands import up as module
+from cli.commands.up import AlreadyRunning, PortTaken, check_broker, only_instance, screen, serve, staff
+from cli.embedded.programs import web_url
+from cli.errors import ServiceMissing
+from tasks.settings import Settings, settings
+
+
+def test_given_a_running_instance_when_another_one_starts_then_the_error_says_how_to_stop_it(tmp_path: Path) -> None:
+    with only_instance(tmp_path), pytest.raises(AlreadyRunning) as refusal, only_instance(tmp_path):
+        pass
+
+    assert str(refusal.value) == (
+        f"bulkhead up is running already in {tmp_path} (process {os.getpid()}). "
+        f"Stop it with `kill {os.getpid()}`, or set BULKHEAD_VAR to another directory."
+    )
+
+
+def test_given_an_instance_that_ended_when_another_one_starts_then_it_may(tmp_path: Path) -> None:
+    with only_instance(tmp_path):
+        pass
+    with only_instance(tmp_path):
+        assert (tmp_path / "up.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_given_two_cores_then_each_worker_takes_from_one_lane_and_the_large_one_is_there_where_configured() -> None:
+    crew = {"render1": "render", "render2": "render", "tiles1": "render.tiles"}
+
+    assert staff(Settings(), 2, 1) == crew
+    assert staff(Settings(large_fence_bytes=2 << 30), 2, 1) == {**crew, "large1": "render.large"}
+
+
+def test_given_lines_of_the_users_in_the_environment_file_then_up_heeds_them_like_all_that_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bulkhead.env").write_text(f"BULKHEAD_LARGE_FENCE_BYTES={2 << 30}\nBULKHEAD_PORT=8081\n")
+    monkeypatch.setenv("BULKHEAD_VAR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", "")
+    monkeypatch.setattr(module, "prepare_services", lambda _var, **_asked: [])
+    served: list[tuple[int, list[str]]] = []
+    monkeypatch.setattr(module, "serve", lambda _stages, chosen, _var, crew: served.append((chosen.port, [*crew])))
+    settings.cache_clear()
+
+    module.up(workers=1)
+
+    settings.cache_clear()
+    assert served == [(8081, ["render1", "tiles1", "large1"])]
+
+
+@pytest.mark.parametrize(("password", "kept"), [("of-ours", False), ("of-theirs", True)])
+def test_given_a_run_without_redis_after_one_with_it_then_its_url_is_forgotten_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str, kept: bool
+) -> None:
+    line = f"BULKHEAD_REDIS_URL=redis://:{password}@127.0.0.1:1/0\n"
+    (tmp_path / "bulkhead.env").write_text(f"{line}BULKHEAD_PORT=8081\n")
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis" / "credentials").write_text("password=of-ours\n")
+    monkeypatch.setenv("BULKHEAD_BROKER_URL", "amqp://127.0.0.1")
+    monkeypatch.setenv("BULKHEAD_SECRET", "s")
+    monkeypatch.setattr(module, "check_broker", lambda _url: None)
+
+    module.prepare_services(tmp_path, redis=False)
+
+    assert (tmp_path / "bulkhead.env").read_text() == f"{line * kept}BULKHEAD_PORT=8081\n"
+
+
+def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(PortTaken) as refusal:
+            serve([], Settings(port=port), tmp_path, staff(Settings(), 1, 1))
+
+    assert str(refusal.value) == (
+        f"Cannot listen on 127.0.0.1, port {port}: it is taken. Choose another one with --port."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_given_a_broker_of_the_users_that_is_down_then_the_error_says_so_and_shows_no_password() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    with pytest.raises(ServiceMissing) as failure:
+        check_broker(f"amqp://bulkhead:hush-hush@127.0.0.1:{port}//")
+
+    assert str(failure.value) == (
+        "RabbitMQ does not answer at BULKHEAD_BROKER_URL ([Errno 111] Connection refused). "
+        "Start it or correct the URL; unset it to have a private RabbitMQ."
+    )
+
+
+def test_given_a_ledger_with_a_password_then_the_screen_does_not_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "mysql+pymysql://bulkhead:hush-hush@db/bulkhead"
+    monkeypatch.setenv("BULKHEAD_LEDGER_URL", url)
+
+    shown = screen(Settings(), tmp_path, ["render1"], private_broker=True)
+
+    assert "ledger   yours (BULKHEAD_LEDGER_URL)" in shown
+    assert "hush-hush" not in shown
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),  # noqa: S104 - an address to reach, not to listen on
+        ("::", "http://[::1]:80"),
+        ("fd00::1", "http://[fd00::1]:80"),
+        ("cad.example", "http://cad.example:80"),
+    ],
+)
+def test_given_an_address_to_listen_on_then_the_url_is_one_that_a_client_can_reach(host: str, url: str) -> None:
+    assert web_url(host, 80) == url

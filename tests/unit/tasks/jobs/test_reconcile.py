@@ -1,0 +1,159 @@
+"""What ledger and store do not agree on, and what is done about it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tasks.jobs import Granted, Job, Ledger, State
+from tasks.jobs.reconcile import Differences, compare, mend
+from tasks.renders import RenderOptions, artifact_key, artifact_prefix, source_key
+from tasks.storage import MANIFEST, Store
+
+NOW = 1_800_000_000.0
+SECRET = "a secret of the test"
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def add(ledger: Ledger, store: Store, **fields: Any) -> Job:
+    """A job with its drawing."""
+    job_id = str(uuid4())
+    job = Job(job_id, "acme", State.QUEUED, source_key("acme", job_id), "", {}, created_at=NOW, updated_at=NOW)
+    job = replace(job, **fields)
+    ledger.jobs.accept(job)
+    store.put(job.source, b"a drawing")
+    return job
+
+
+def put_outputs(store: Store, artifact: str, *names: str) -> str:
+    """Outputs in the store; answers their prefix."""
+    prefix = artifact_prefix("acme", artifact)
+    for name in names or ("preview.webp", "tiles_files/0/0_0.webp", MANIFEST):
+        store.put(f"{prefix}/{name}", b"{}")
+    return prefix
+
+
+def objects(store: Store) -> set[str]:
+    return {*store.list("sources"), *store.list("artifacts")}
+
+
+def test_given_jobs_of_every_kind_with_all_they_have_then_ledger_and_store_agree(ledger: Ledger, store: Store) -> None:
+    add(ledger, store, state=State.SUCCEEDED, artifact="a" * 64)
+    put_outputs(store, "a" * 64)
+    add(ledger, store)
+    add(ledger, store, state=State.FAILED)
+    add(ledger, store, state=State.SUCCEEDED)  # its outputs were too old
+    store.put("sources/acme/library/pump.dxf", b"kept by its owner")
+
+    assert not compare(ledger, store, SECRET)
+
+
+def test_given_outputs_of_no_job_whole_or_not_then_they_are_found_and_removed(ledger: Ledger, store: Store) -> None:
+    whole, torn = put_outputs(store, "a" * 64), put_outputs(store, "b" * 64, "preview.webp")
+
+    found = compare(ledger, store, SECRET)
+
+    assert found == Differences(outputs=(whole, torn))
+    mend(ledger, store, found, NOW)
+    assert objects(store) == set()
+
+
+def test_given_outputs_that_a_worker_is_about_to_name_then_they_are_left_alone(ledger: Ledger, store: Store) -> None:
+    job = add(ledger, store, digest="d" * 64)
+    claim = ledger.attempts.claim(job, holder="host:1:1", now=NOW, lease=30)
+    assert isinstance(claim, Granted)
+    put_outputs(store, artifact_key(SECRET, "acme", "d" * 64, RenderOptions()), "preview.webp")
+
+    assert not compare(ledger, store, SECRET)
+
+
+def test_given_drawings_of_no_job_then_they_are_found_unless_another_job_uses_them(
+    ledger: Ledger, store: Store
+) -> None:
+    left, used = source_key("acme", str(uuid4())), source_key("acme", str(uuid4()))
+    store.put(left, b"a drawing")
+    add(ledger, store, source=used)
+
+    found = compare(ledger, store, SECRET)
+
+    assert found == Differences(sources=(left,))
+    mend(ledger, store, found, NOW)
+    assert objects(store) == {used}
+
+
+def test_given_jobs_whose_outputs_are_gone_then_those_with_a_drawing_are_rendered_again_by_upkeep(
+    ledger: Ledger, store: Store
+) -> None:
+    again = add(ledger, store, state=State.SUCCEEDED, artifact="a" * 64, finished_at=NOW, publications=1)
+    lost = add(ledger, store, state=State.SUCCEEDED, artifact="b" * 64)
+    store.delete(lost.source)
+
+    found = compare(ledger, store, SECRET)
+
+    assert found == Differences(rendered_again=(again.id,), lost=(lost.id,))
+    mend(ledger, store, found, NOW + 1)
+    mended = ledger.jobs.find(again.id)
+    assert mended is not None
+    assert (mended.state, mended.artifact, mended.finished_at) == (State.ACCEPTED, None, None)
+    assert [job.id for job in ledger.jobs.overdue(NOW + 99, patience=60, waiting=0)] == [again.id]
+    assert compare(ledger, store, SECRET) == Differences(lost=(lost.id,))
+
+
+def test_only_what_two_looks_agree_on_is_mended() -> None:
+    first = Differences(("a", "b"), ("c",), ("d",), ())
+
+    assert first.both(Differences(("b", "x"), (), ("d",), ("e",))) == Differences(("b",), (), ("d",), ())
+
+
+def test_given_many_differences_at_both_looks_then_the_later_ones_are_gone_through_once() -> None:
+    walks: list[object] = []
+
+    class Walked(tuple[str, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[str]:
+            walks.append(self)
+            return super().__iter__()
+
+    Differences(("a", "b", "c")).both(Differences(Walked(("a", "b", "c"))))
+
+    assert len(walks) == 1
+
+
+@pytest.mark.usefixtures("ledger")
+def test_the_command_tells_the_differences_to_people_and_programs_and_changes_nothing_unasked(
+    store: Store, tmp_path: Path
+) -> None:
+    environment = {
+        **os.environ,
+        "BULKHEAD_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.db",
+        "BULKHEAD_STORE_URL": str(tmp_path / "store"),
+        "BULKHEAD_SECRET": SECRET,
+        "BULKHEAD_VAR": str(tmp_path / "var"),
+    }
+
+    def reconcile(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "cli", "reconcile", *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+    agreed = reconcile()
+    assert (agreed.returncode, agreed.stdout) == (0, "Ledger and store agree.\n"), agreed.stderr
+    prefix = put_outputs(store, "a" * 64)
+    differing = reconcile()
+    assert (differing.returncode, differing.stdout) == (
+        1,
+        f"{prefix}: outputs of no job, to remove\nMend it with `bulkhead reconcile --mend`.\n",
+    )
+    told = reconcile("--json")
+    assert (told.returncode, json.loads(told.stdout)) == (
+        1,
+        {"outputs": [prefix], "sources": [], "rendered_again": [], "lost": [], "mended": False},
+    )
+    assert objects(store)

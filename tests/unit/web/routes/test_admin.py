@@ -1,0 +1,67 @@
+"""Leaks, ticket keys and heartbeats, as an operator looks at them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.jobs import Granted
+from tasks.jobs.leak_detection import WARM_UP
+from tests.unit.web.support import TestClient, png, post
+from web.dependencies import Services
+
+LOST = 1 << 20  # bytes that each job leaves behind
+
+
+def render_and_lose(client: TestClient, house: Services, number: int) -> None:
+    """Let a job succeed whose child then holds a megabyte more."""
+    job = house.ledger.jobs.find(post(client, png(salt=bytes([number]))).json()["id"])
+    assert job is not None
+    claim = house.ledger.attempts.claim(job, holder="host:1:x", now=1000.0 + number, lease=30)
+    assert isinstance(claim, Granted)
+    held = {"engine": "3", "pixel_bytes": number * LOST, "heap_bytes": number * LOST, "open_files": 12}
+    house.ledger.attempts.succeed(job.id, 1, now=1001.0 + number, artifact="a" * 64, facts=held)
+
+
+def test_given_renders_that_lose_memory_when_leaks_are_read_then_it_is_told_how_much(
+    client: TestClient, house: Services
+) -> None:
+    assert client.get("/operations/leaks").json() == {"findings": []}
+    for number in range(WARM_UP + 5):
+        render_and_lose(client, house, number)
+
+    (found,) = client.get("/operations/leaks").json()["findings"]
+
+    assert (found["format"], found["engine"], found["sureness"], found["gauge"]) == ("png", "3", "suspected", "pixels")
+    assert found["bytes"] == LOST
+
+
+def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are_told(
+    client: TestClient, house: Services
+) -> None:
+    before = client.get("/operations/tickets").json()
+    token = house.ledger.rotations.claim("host", now=house.clock(), lease=60, least=0)
+    during = client.get("/operations/tickets").json()
+    assert house.ledger.rotations.settle(token, generation=7, rotated_at=1234.0, result="rotated")
+    after = client.get("/operations/tickets").json()
+
+    assert (before["generation"], before["rotated_at"], before["rotating"]) == (0, None, False)
+    assert during["rotating"]
+    assert after == {
+        "generation": 7,
+        "rotated_at": 1234.0,
+        "interval": house.settings.tickets_interval,
+        "result": "rotated",
+        "rotating": False,
+    }
+
+
+def test_given_no_redis_when_heartbeats_are_read_then_it_is_said_what_to_set(client: TestClient) -> None:
+    answer = client.get("/operations/heartbeats")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "no-sensors")
+    assert "BULKHEAD_REDIS_URL" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("part", ["leaks", "tickets", "heartbeats"])
+def test_given_an_unknown_token_when_operations_are_read_then_401(client: TestClient, part: str) -> None:
+    assert client.get(f"/operations/{part}", headers={"authorization": "Bearer nobody"}).status_code == 401

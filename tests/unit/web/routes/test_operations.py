@@ -1,0 +1,122 @@
+"""The operator's view, and another try for a dead render."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tasks.jobs import Granted, State
+from tasks.messaging.connections import BrokerUnavailable
+from tasks.messaging.inspect_workers import Fence, Worker
+from tests.unit.web.support import Clock, FakeBroker, FakeLetters, TestClient, post
+from web.app import create_app
+from web.dependencies import Services
+from web.worker_stats_cache import KEPT, Roll
+
+
+def die(house: Services, job_id: str) -> None:
+    """Let every attempt die."""
+    while True:
+        job = house.ledger.jobs.find(job_id)
+        assert job is not None
+        if job.state is State.DEAD:
+            return
+        claim = house.ledger.attempts.claim(job, holder="host:1:x", now=house.clock(), lease=30)
+        assert isinstance(claim, Granted)
+        house.ledger.attempts.died(
+            job_id,
+            host="host",
+            pid=1,
+            cause="out-of-memory",
+            causal=True,
+            story="It took too much.",
+            now=house.clock(),
+        )
+
+
+def test_given_a_dead_render_when_replayed_then_it_is_queued_again_and_its_letter_is_gone(
+    client: TestClient, house: Services, broker: FakeBroker, letters: FakeLetters
+) -> None:
+    job_id = post(client).json()["id"]
+    die(house, job_id)
+    answer = client.post(f"/renders/{job_id}/replay")
+
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    assert [message["job"] for message in broker.messages] == [job_id, job_id]
+    assert letters.dropped == [job_id]
+    assert client.get(f"/renders/{job_id}").json()["error"] is None
+
+
+def test_given_a_render_that_lives_or_is_anothers_when_replayed_then_it_is_refused(
+    client: TestClient, rival: TestClient
+) -> None:
+    job_id = post(client).json()["id"]
+    answer = client.post(f"/renders/{job_id}/replay")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not-settled")
+    assert "This render is queued" in answer.json()["detail"]
+    assert rival.post(f"/renders/{job_id}/replay").status_code == 404
+
+
+def test_given_workers_that_answer_when_operations_are_read_then_they_are_there_with_lanes_and_jobs(
+    house: Services,
+) -> None:
+    worker = Worker("render1@host", 12, [34], 5, 60.0, Fence(1 << 20, 2 << 20, 4 << 20), recycled=3, died=1)
+    app = create_app(services=replace(house, roll=Roll(lambda: [worker])))
+    with TestClient(app, headers={"authorization": "Bearer token-of-acme-0001"}) as client:
+        post(client)
+        found = client.get("/operations").json()
+
+    assert found["jobs"]["queued"] == 1
+    assert found["waiting"]["render"] == 0
+    assert found["workers"] == [
+        {
+            "name": "render1@host",
+            "pid": 12,
+            "children": [34],
+            "done": 5,
+            "uptime": 60.0,
+            "fence": {"current": 1 << 20, "peak": 2 << 20, "limit": 4 << 20},
+            "recycled": 3,
+            "died": 1,
+        }
+    ]
+    assert client.get("/operations", headers={"authorization": "Bearer nobody-knows-it"}).status_code == 401
+
+
+def test_given_a_broker_that_is_away_when_operations_are_read_then_the_ledger_still_speaks(
+    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_queue: str) -> int:
+        raise BrokerUnavailable("refused")
+
+    monkeypatch.setattr(house.gate, "_count", away)
+    found = client.get("/operations").json()
+    assert (found["waiting"], found["workers"], found["jobs"]["dead"]) == ({}, [], 0)
+
+
+def test_given_many_who_look_when_workers_are_called_then_once_every_few_seconds() -> None:
+    calls: list[float] = []
+    clock = Clock()
+
+    def call() -> list[Worker]:
+        calls.append(clock())
+        if len(calls) == 2:
+            raise ConnectionRefusedError("the broker is away")
+        return [Worker("render1@host", 1, [], 0, 1.0)]
+
+    async def run(work: Callable[[], list[Worker]]) -> list[Worker]:
+        return work()
+
+    async def look() -> None:
+        roll = Roll(call, clock)
+        found = await asyncio.gather(*(roll.workers(run) for _ in range(50)))
+        assert [len(each) for each in found] == [1] * 50
+        clock.now += KEPT
+        assert await roll.workers(run) == []
+
+    asyncio.run(look())
+    assert len(calls) == 2

@@ -1,0 +1,437 @@
+"""POST /renders: accepted only when durable, refused with a reason, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from tasks.jobs import Job, LedgerUnavailable, State
+from tasks.messaging.connections import BrokerUnavailable, QueueFull
+from tasks.renders import RenderOptions, artifact_key
+from tasks.storage import StoreError, StoreFull
+from tests.unit.web.support import Clock, FakeBroker, TestClient, files, lying_png, png, post
+from web.dependencies import Services
+
+Finish = Callable[..., Job]
+
+
+def jobs(house: Services) -> list[Job]:
+    return house.ledger.jobs.page("acme").jobs
+
+
+def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorded_and_published(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    answer = post(client, width="640", background="dark")
+
+    assert answer.status_code == 202
+    body = answer.json()
+    assert body["state"] == "queued"
+    assert answer.headers["location"] == body["links"]["self"] == f"/renders/{body['id']}"
+    assert answer.headers["retry-after"] == "1"
+    assert files(house) == [f"sources/acme/{body['id']}"]
+    with house.store.open_read(files(house)[0]) as source:
+        assert source.read() == png()
+    job = house.ledger.jobs.find(body["id"], "acme")
+    assert job is not None
+    assert (job.state, job.filename, job.size) == (State.QUEUED, "plan.png", len(png()))
+    assert job.plan is not None
+    assert job.plan["format"] == "png"
+    [message] = broker.messages
+    assert message == {
+        "version": 1,
+        "job": body["id"],
+        "tenant": "acme",
+        "source": f"sources/acme/{body['id']}",
+        "filename": "plan.png",
+        "options": RenderOptions(width=640, background="dark").model_dump(),
+        "traceparent": None,
+        "webhook": None,
+    }
+
+
+def test_given_a_drawing_in_the_store_when_named_in_json_then_it_is_rendered(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    house.store.put("sources/acme/pumps/station.png", png())
+
+    answer = client.post("/renders", json={"source": "sources/acme/pumps/station.png", "options": {"width": 99}})
+
+    assert answer.status_code == 202
+    assert broker.messages[0]["source"] == "sources/acme/pumps/station.png"
+    assert broker.messages[0]["options"]["width"] == 99
+
+
+@pytest.mark.parametrize("source", ["sources/acme/none", "sources/rival/drawing"])
+def test_given_a_source_that_is_not_there_or_foreign_when_named_then_404(
+    client: TestClient, house: Services, source: str
+) -> None:
+    house.store.put("sources/rival/drawing", png())
+    answer = client.post("/renders", json={"source": source})
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-file")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b"{", 400, "Invalid JSON"),
+        (b'"text"', 422, "should be an object"),
+        (b"{}", 422, "body.source: Field required"),
+        (b'{"source": "/etc/passwd"}', 422, "body.source"),
+        (b'{"source": "sources/acme/../rival/x"}', 422, "body.source"),
+        (b'{"source": "sources/acme/x", "colour": 1}', 422, "body.colour: Extra inputs are not permitted"),
+        (b'{"source": "sources/acme/x", "options": {"width": "9"}}', 422, "body.options.width"),
+        (b'{"source": "sources/acme/x", "options": {"width": 10.5}}', 422, "body.options.width"),
+        (b" " * 70_000, 413, "larger than 65536 bytes"),
+    ],
+)
+def test_given_json_that_is_wrong_when_posted_then_the_fault_is_named(
+    client: TestClient, body: bytes, status: int, says: str
+) -> None:
+    answer = client.post("/renders", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert says in answer.json()["detail"]
+
+
+def test_given_a_preset_when_posted_then_its_options_hold_beside_those_given(
+    client: TestClient, broker: FakeBroker
+) -> None:
+    assert post(client, preset="poster", width="640").status_code == 202
+    body = {"source": broker.messages[0]["source"], "preset": "poster", "options": {"background": "light"}}
+    assert client.post("/renders", json=body).status_code == 202
+
+    wanted = [(message["options"]["width"], message["options"]["background"]) for message in broker.messages]
+    assert wanted == [(640, "dark"), (900, "light")]
+
+
+@pytest.mark.parametrize(("preset", "says"), [("postr", "Known: broken, poster"), ("broken", "colour")])
+def test_given_a_preset_that_is_not_there_or_wrong_when_posted_then_422_says_so(
+    client: TestClient, house: Services, preset: str, says: str
+) -> None:
+    answer = post(client, preset=preset)
+
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+    assert files(house) == []
+
+
+def test_given_an_unknown_option_when_posted_then_422_names_it_and_nothing_is_left(
+    client: TestClient, house: Services, tmp_path: Path
+) -> None:
+    answer = post(client, colour="red", width="wide")
+
+    assert answer.status_code == 422
+    assert {part["location"] for part in answer.json()["errors"]} == {"options.colour", "options.width"}
+    assert files(house) == []
+    assert list((tmp_path / "store" / ".tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("drawing", "code"), [(b"", "empty"), (b"neither fish nor fowl", "unknown-format"), (png()[:20], "truncated")]
+)
+def test_given_a_file_that_is_no_drawing_when_posted_then_422_says_why_and_nothing_is_left(
+    client: TestClient, house: Services, broker: FakeBroker, drawing: bytes, code: str
+) -> None:
+    answer = post(client, drawing)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert (jobs(house), files(house), broker.messages) == ([], [], [])
+
+
+def test_given_a_drawing_beyond_the_fence_when_posted_then_413_carries_the_estimate(
+    client: TestClient, house: Services
+) -> None:
+    answer = post(client, lying_png(60_000))
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (413, "too-large")
+    assert problem["plan"]["peak_bytes"] > house.settings.fence_bytes
+    assert "MiB" in problem["detail"]
+    assert jobs(house) == []
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_given_a_drawing_over_the_limit_when_posted_then_413_and_nothing_is_left(
+    client: TestClient, tmp_path: Path, declared: bool
+) -> None:
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="blueprint"; filename="a"\r\n\r\n' + bytes(2 << 20) + b"\r\n--x--"
+    )
+    body: Any = form if declared else io.BytesIO(form)
+    answer = client.post("/renders", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "upload-too-large")
+    assert "1,048,576 bytes" in answer.json()["detail"]
+    assert list((tmp_path / "store" / ".tmp").iterdir()) == []
+
+
+def test_given_another_media_type_when_posted_then_415_names_those_that_are_taken(client: TestClient) -> None:
+    answer = client.post("/renders", content=b"x", headers={"content-type": "text/plain"})
+    assert answer.status_code == 415
+    assert "multipart/form-data" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "reason"),
+    [
+        (BrokerUnavailable("refused"), 503, "broker-unavailable", "broker-unavailable"),
+        (QueueFull(), 429, "queue-full", "queue-full"),
+    ],
+)
+def test_given_a_broker_that_does_not_confirm_when_posted_then_the_job_is_taken_back(
+    client: TestClient, house: Services, broker: FakeBroker, error: Exception, status: int, code: str, reason: str
+) -> None:
+    broker.error = error
+    answer = post(client, headers={"idempotency-key": "k"})
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert int(answer.headers["retry-after"]) > 0
+    [job] = jobs(house)
+    assert job.state is State.CANCELLED
+    assert job.error is not None
+    assert job.error["code"] == reason
+    assert files(house) == []
+
+    broker.error = None
+    house.gate._broken_at = float("-inf")
+    assert post(client, headers={"idempotency-key": "k"}).status_code == 202
+
+
+def test_given_a_broker_that_failed_a_moment_ago_when_posted_then_503_at_once_until_it_is_looked_at_again(
+    client: TestClient, house: Services, broker: FakeBroker, gate_clock: Clock
+) -> None:
+    broker.error = BrokerUnavailable()
+    post(client)
+    broker.error = None
+
+    assert post(client).status_code == 503
+    assert len(jobs(house)) == 1
+    gate_clock.now += 1.1
+    assert post(client).status_code == 202
+
+
+def test_given_an_unconfirmed_job_that_a_worker_finished_nevertheless_when_taken_back_then_202(
+    client: TestClient, broker: FakeBroker, finish: Finish
+) -> None:
+    def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:  # noqa: ARG001
+        finish(job_id)
+        raise BrokerUnavailable
+
+    broker.publish = publish  # type: ignore[method-assign]
+    answer = post(client)
+
+    assert answer.status_code == 202
+    assert client.get(answer.headers["location"]).json()["state"] == "succeeded"
+
+
+def test_given_a_ledger_that_is_away_when_posted_then_503_and_the_source_is_removed(
+    client: TestClient, house: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: object, **_kwargs: object) -> None:
+        raise LedgerUnavailable(OperationalError("insert", {}, Exception("gone away")))
+
+    monkeypatch.setattr(type(house.ledger.jobs), "accept", away)
+    answer = post(client)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "ledger-unavailable")
+    assert answer.headers["retry-after"] == "2"
+    assert "gone away" not in answer.text
+    assert (files(house), broker.messages) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"), [(StoreFull(), 507, "store-full"), (StoreError("away"), 503, "store-unavailable")]
+)
+def test_given_a_store_that_fails_when_posted_then_the_answer_says_so(
+    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
+) -> None:
+    def fails(*_args: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tasks.storage.staging.Writer.commit", fails)
+    answer = post(client, headers={"idempotency-key": "k"})
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert jobs(house) == []
+    monkeypatch.undo()
+    assert post(client, headers={"idempotency-key": "k"}).status_code == 202
+
+
+def test_given_a_full_queue_when_posted_then_429_before_the_body_is_stored(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    broker.depth = house.settings.queue_limit
+    answer = post(client)
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "queue-full")
+    assert 1 <= int(answer.headers["retry-after"]) <= 300
+    assert jobs(house) == []
+
+
+def test_given_the_same_drawing_when_posted_again_then_it_has_succeeded_at_once_within_the_tenant_only(
+    client: TestClient, rival: TestClient, house: Services, broker: FakeBroker, finish: Finish
+) -> None:
+    first = post(client).json()
+    digest = house.ledger.jobs.find(first["id"]).digest  # type: ignore[union-attr]
+    assert digest is not None
+    finish(first["id"], artifact_key("a secret of the test", "acme", digest, RenderOptions()))
+
+    again = post(client).json()
+
+    assert again["state"] == "succeeded"
+    assert len(broker.messages) == 1
+    assert client.get(again["links"]["preview"]).content == b"RIFF preview"
+    assert post(client, width="77").json()["state"] == "queued"
+    assert post(rival).json()["state"] == "queued"
+
+
+def test_given_a_traceparent_when_posted_then_it_travels_with_the_job_unless_it_is_invalid(
+    client: TestClient, broker: FakeBroker
+) -> None:
+    good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    for header in (good, good.upper(), "00-" + "0" * 32 + "-00f067aa0ba902b7-01", "ff" + good[2:], "nonsense"):
+        post(client, headers={"traceparent": header})
+    assert [message["traceparent"] for message in broker.messages] == [good, None, None, None, None]
+
+
+def test_given_prefer_wait_when_the_job_ends_in_time_then_200_with_everything_else_202(
+    client: TestClient, broker: FakeBroker, finish: Finish
+) -> None:
+    taken = broker.publish
+
+    def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:
+        taken(task, job_id, message, queue=queue)
+        finish(job_id)
+
+    broker.publish = publish  # type: ignore[method-assign]
+    done = post(client, headers={"prefer": "respond-async, wait=5"})
+    broker.publish = taken  # type: ignore[method-assign]
+    late = post(client, png(salt=b"other"), headers={"prefer": "wait=0"})
+
+    assert done.status_code == 200
+    assert done.headers["preference-applied"] == "wait=5"
+    assert done.json()["attempts"][0]["outcome"] == "succeeded"
+    assert late.status_code == 202
+    assert late.headers["preference-applied"] == "wait=0"
+
+
+def test_given_a_ledger_that_goes_away_while_the_client_waits_then_202_for_the_job_is_accepted(
+    client: TestClient, house: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: object, **_kwargs: object) -> None:
+        raise LedgerUnavailable(OperationalError("select", {}, Exception("gone away")))
+
+    monkeypatch.setattr(type(house.ledger.jobs), "find", away)
+    answer = post(client, headers={"prefer": "wait=5"})
+
+    assert len(broker.messages) == 1
+    assert (answer.status_code, answer.json()["id"]) == (202, broker.messages[0]["job"])
+
+
+def test_given_a_hostile_filename_when_posted_then_it_is_kept_harmless(client: TestClient, broker: FakeBroker) -> None:
+    name = "../../etc/\u202epass\x01wd.png"
+    head = f'--x\r\nContent-Disposition: form-data; name="blueprint"; filename="{name}"\r\n\r\n'
+    form = head.encode() + png() + b"\r\n--x--"
+    answer = client.post("/renders", content=form, headers={"content-type": "multipart/form-data; boundary=x"})
+
+    assert answer.status_code == 202
+    assert broker.messages[0]["filename"] == "passwd.png"
+    json.dumps(broker.messages)
+
+
+def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client: TestClient, house: Services) -> None:
+    busy = replace(house, threads=Busy())  # type: ignore[arg-type]
+    client.app.state.services = busy  # type: ignore[attr-defined]
+    answer = post(client)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert answer.headers["retry-after"] == "2"
+    assert jobs(house) == []
+
+
+@pytest.mark.timeout(20)
+def test_given_everybody_looks_on_when_posted_then_nobody_waits_for_them(client: TestClient, house: Services) -> None:
+    client.app.state.services = replace(house, lookers=Taken())  # type: ignore[arg-type, attr-defined]
+    assert post(client).status_code == 202
+
+
+class Taken:
+    """A limiter that lets nobody through."""
+
+    async def __aenter__(self) -> None:
+        await asyncio.sleep(3600)
+
+    async def __aexit__(self, *_error: object) -> None:
+        pass
+
+
+class Busy:
+    """A limiter in front of which very many calls wait."""
+
+    def statistics(self) -> Any:
+        return SimpleNamespace(tasks_waiting=10_000)
+
+
+def test_given_renders_with_and_without_tiles_when_posted_then_each_goes_to_its_lane(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    post(client)
+    post(client, png(salt=b"other"), tiles="true")
+
+    assert broker.queues == ["render", "render.tiles"]
+    assert sorted(job.queue for job in jobs(house)) == ["render", "render.tiles"]
+
+
+def test_given_a_full_lane_for_tiles_when_posted_then_tiles_are_refused_without_a_trace_and_previews_are_not(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    broker.depths["render.tiles"] = 100
+
+    refused = post(client, tiles="true")
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "queue-full")
+    assert int(refused.headers["retry-after"]) > 0
+    assert "waiting in 'render.tiles' already" in refused.json()["detail"]
+    assert (jobs(house), files(house)) == ([], [])
+    assert post(client).status_code == 202
+
+
+def test_given_a_large_lane_when_a_drawing_needs_it_then_it_goes_there_instead_of_being_refused(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    assert post(client, lying_png(12_000)).status_code == 413
+
+    object.__setattr__(house, "settings", house.settings.model_copy(update={"large_fence_bytes": 1 << 33}))
+
+    assert post(client, lying_png(12_000)).status_code == 202
+    assert broker.queues == ["render.large"]
+
+
+def test_given_a_store_with_less_room_than_its_reserve_when_posted_then_507_says_what_to_do_and_nothing_is_left(
+    client: TestClient, house: Services, finish: Finish
+) -> None:
+    done = post(client).json()["id"]
+    finish(done, artifact_key("a secret of the test", "acme", sha256(png()).hexdigest(), RenderOptions()))
+    object.__setattr__(house, "settings", house.settings.model_copy(update={"store_reserve": 1 << 60}))
+    before = files(house)
+
+    refused = post(client, png(salt=b"other"))
+
+    assert (refused.status_code, refused.json()["code"]) == (507, "store-full")
+    assert refused.json()["detail"].endswith(
+        "MiB left and keeps 1,099,511,627,776 MiB for renders under way. "
+        "Remove renders that are not needed any more, or have its disk enlarged."
+    )
+    assert files(house) == before
+    assert post(client).json()["state"] == "succeeded"  # it takes no room

@@ -1,0 +1,86 @@
+"""Renders that ask for a webhook: kept with the job, or refused at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.settings import Settings
+from tests.unit.web.support import FakeBroker, TestClient, files, post
+from web.dependencies import Services
+
+URL = "https://portal.example.com/hook?x=1"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Webhooks are allowed to one host, and the tenant acme has a secret."""
+    hooks: dict[str, Any] = {
+        "webhook_hosts": ("portal.example.com",),
+        "webhook_secrets": {"acme": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+    }
+    return settings.model_copy(update=hooks)
+
+
+def test_given_an_allowed_webhook_then_it_travels_with_the_job_and_is_due_at_its_end(
+    client: TestClient, house: Services, broker: FakeBroker
+) -> None:
+    job_id = post(client, webhook=URL).json()["id"]
+
+    job = house.ledger.jobs.find(job_id)
+    assert job is not None
+    assert (job.webhook, job.webhook_due) == (URL, True)
+    assert broker.messages[0]["webhook"] == URL
+    assert house.ledger.jobs.webhooks_due() == []  # it has not ended
+
+    client.delete(f"/renders/{job_id}")
+
+    assert [due.id for due in house.ledger.jobs.webhooks_due()] == [job_id]
+
+
+def test_given_a_render_of_a_stored_drawing_then_its_webhook_is_kept_too(client: TestClient, house: Services) -> None:
+    post(client)
+    asked = {"source": files(house)[0], "webhook": URL, "options": {"width": 99}}
+
+    job = house.ledger.jobs.find(client.post("/renders", json=asked).json()["id"])
+
+    assert job is not None
+    assert job.webhook == URL
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://evil.example.net/", "This server sends no webhooks to that host (BULKHEAD_WEBHOOK_HOSTS)."),
+        (
+            "ftp://portal.example.com/",
+            "The webhook must be the address of a host by name: https://portal.example.com/path.",
+        ),
+        ("https://u@portal.example.com/", "The webhook must be the address of a host by name"),
+    ],
+)
+def test_given_a_webhook_that_would_never_be_sent_then_it_is_refused_and_nothing_is_left(
+    url: str, said: str, client: TestClient, house: Services
+) -> None:
+    answer = post(client, webhook=url)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "webhook-refused")
+    assert answer.json()["detail"].startswith(said)
+    assert files(house) == []
+
+
+def test_given_a_tenant_without_a_secret_then_its_webhooks_are_refused(rival: TestClient) -> None:
+    answer = post(rival, webhook=URL)
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "No secret signs the webhooks of the tenant rival (BULKHEAD_WEBHOOK_SECRETS)."
+
+
+def test_given_the_same_key_with_another_webhook_then_it_is_another_request(client: TestClient) -> None:
+    key = {"idempotency-key": "key-1"}
+
+    first, again, other = (post(client, headers=key, webhook=url) for url in (URL, URL, f"{URL}&y"))
+
+    assert first.json()["id"] == again.json()["id"]
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")

@@ -1,0 +1,43 @@
+"""Who may read a render's outputs: its tenant, and who holds a signed link."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import BaseModel, Field
+
+from tasks.jobs import Job
+from web.access.authentication import bearer, stranger, tenant
+from web.access.signed_links import DIGITS, is_good
+from web.dependencies import Services
+from web.job_views import find_rendered, remembered
+
+LINK = ("until", "signature")  # what is in the query of a signed link
+
+Number = Annotated[int, Field(ge=0, le=99_999)]
+
+
+class Address(BaseModel):
+    """What varies in the address of an output."""
+
+    render: UUID = Field(description="Id of the render.")
+    number: Number = Field(0, description="Index of a layer.")
+    level: Number = Field(0, description="Level of a tile.")
+    column: Number = Field(0, description="Column of a tile.")
+    row: Number = Field(0, description="Row of a tile.")
+    until: int | None = Field(None, ge=0, le=10**11, description="From a signed link.")
+    signature: str | None = Field(None, max_length=DIGITS, description="From a signed link.")
+
+
+async def open_job(request: Request, house: Services, address: Address) -> Job:
+    """The job whose outputs this request may read, by signed link or by token. Raises 401 and 404 problems."""
+    credentials = await bearer(request)
+    job_id, until, signature = str(address.render), address.until, address.signature
+    if until is None or signature is None or credentials:
+        return await find_rendered(house, await tenant(request, house, credentials), job_id)
+    job = await remembered(house, job_id)
+    if job is None or not is_good(house.settings, job, until, signature, house.clock()):
+        raise stranger("This link is too old, or not as it was made: ask for the render again to have a new one.")
+    return job

@@ -1,0 +1,15 @@
+"""Alembic's entry: runs the migrations on the connection that `tasks.database.migrate` brings."""
+
+from alembic import context
+
+from workers.heartbeats.schema import metadata
+from workers.heartbeats.tables import BOOK
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=BOOK.version_table,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,187 @@
+"""RabbitMQ's stream protocol: whole chunks at a time, the fast way in."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import rstream.connection
+from rstream.client import Client
+from rstream.constants import OffsetType
+from rstream.exceptions import ServerError
+from rstream.schema import Deliver, MetadataUpdate, OffsetSpec
+
+from tasks.messaging.connections import BROKER_ERRORS
+from workers.heartbeats.sources import Batch, SourceLost, frames
+from workers.heartbeats.sources.records import Bodies
+
+T = TypeVar("T")
+
+PORT = 5552
+FRAME_MAX = 1024 * 1024
+HEARTBEAT = 20  # seconds
+CREDIT = 50  # chunks that the broker may send ahead
+SUBSCRIPTION = 1
+
+# Seconds without a record after which the broker is asked whether it is still there: a connection may die in silence.
+PROBE_INTERVAL = 30.0
+
+# Chunks that the broker stored within so many milliseconds are one batch, of at most so many records.
+TOGETHER = 100
+LARGEST = 5_000
+
+# Whatever can go wrong between us and a broker.
+ERRORS = (OSError, ServerError, rstream.connection.ConnectionClosed, TimeoutError, ValueError)
+
+
+class StreamSource:
+    """The stream `name` at `url`: `rabbitmq-stream://user:password@host:port/vhost`.
+
+    `declare` makes the stream, by AMQP, if nobody has yet; raises one of BROKER_ERRORS. The event loop runs only while
+    something is asked.
+    """
+
+    def __init__(self, url: str, name: str, declare: Callable[[], None] = lambda: None) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "localhost", parts.port or PORT
+        self._user, self._password = unquote(parts.username or "guest"), unquote(parts.password or "guest")
+        self._vhost = unquote(parts.path.removeprefix("/")) or "/"
+        self._name = name
+        self._declare = declare
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: Client | None = None
+        self._frames: asyncio.Queue[Deliver | None] = asyncio.Queue()  # None: the connection is gone
+        self._taken: deque[Deliver | None] = deque()
+        self._heard_at = 0.0
+        self._body_of = Bodies()
+
+    def open(self, offsets: Mapping[int, int]) -> None:
+        self.close()
+        frames.install()
+        self._loop = asyncio.new_event_loop()
+        try:
+            self._declare()
+            self._run(self._open(offsets.get(0)))
+        except BROKER_ERRORS as error:
+            self.close()
+            raise SourceLost(f"RabbitMQ does not answer: {type(error).__name__} {error}.") from error
+        except SourceLost:
+            self.close()
+            raise
+        self._heard_at = time.monotonic()
+
+    def take(self, timeout: float) -> Batch | None:
+        if not self._taken:
+            self._taken.extend(self._run(self._next(timeout)))
+        now = time.monotonic()
+        if self._taken:
+            self._heard_at = now
+            return self._batch()
+        if now - self._heard_at > PROBE_INTERVAL:
+            self._run(self._connected().query_leader_and_replicas(self._name))
+            self._heard_at = now
+        return None
+
+    def _batch(self) -> Batch:
+        """The next chunk, and those that were stored right after it."""
+        first = frame = self._taken.popleft()
+        if first is None or frame is None:
+            raise SourceLost(f"RabbitMQ's stream {self._name} cannot be read: the connection or the stream is gone.")
+        records = frames.records_of(first)
+        while self._taken and len(records) < LARGEST:
+            following = self._taken[0]
+            if following is None or not follows(frame, following) or following.timestamp - first.timestamp > TOGETHER:
+                break
+            frame = following
+            records += frames.records_of(frame)
+            self._taken.popleft()
+        return Batch([*map(self._body_of, records)], last_of(frame), frame.timestamp / 1000)
+
+    def close(self) -> None:
+        if self._loop is None:
+            return
+        if self._client is not None:
+            self._loop.run_until_complete(_end(self._client))
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+        self._loop = self._client = None
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            work.close()
+            raise SourceLost("The stream is not open.")
+        try:
+            return self._loop.run_until_complete(work)
+        except ERRORS as error:
+            raise SourceLost(
+                f"RabbitMQ's stream {self._name} cannot be read: {type(error).__name__} {error}."
+            ) from error
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            raise SourceLost("The stream is not open.")
+        return self._client
+
+    async def _open(self, offset: int | None) -> None:
+        self._taken.clear()
+        client = await self._connect(self._host, self._port)
+        leader, replicas = await client.query_leader_and_replicas(self._name)
+        addresses = [(broker.host, broker.port) for broker in (*replicas, leader)]
+        if (self._host, self._port) not in addresses:
+            await _end(client)
+            client = await self._connect(*addresses[0])
+        client.add_handler(Deliver, self._lost, name=str(SUBSCRIPTION))  # never called: chunks go to the queue
+        client.add_handler(MetadataUpdate, self._lost)
+        kind = OffsetType.FIRST if offset is None else OffsetType.OFFSET
+        await client.subscribe(self._name, SUBSCRIPTION, OffsetSpec.from_params(kind, offset), CREDIT)
+
+    async def _connect(self, host: str, port: int) -> Client:
+        client = self._client = Client(
+            host,
+            port,
+            frame_max=FRAME_MAX,
+            heartbeat=HEARTBEAT,
+            connection_name="bulkhead-coalescer",
+            connection_closed_handler=self._lost,
+        )
+        self._frames = client._frames[SUBSCRIPTION]  # where it puts chunks: a task to take them from there is no use
+        client.add_stream(self._name)  # or nobody is told when the connection ends
+        await client.start()
+        await client.authenticate(self._vhost, self._user, self._password)
+        return client
+
+    async def _next(self, seconds: float) -> list[Deliver | None]:
+        """All chunks that are here; one at least, unless none comes within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                frames = [await self._frames.get()]
+        except TimeoutError:
+            return []
+        while not self._frames.empty():
+            frames.append(self._frames.get_nowait())
+        if frames[-1] is not None:
+            await self._connected().credit(SUBSCRIPTION, len(frames))
+        return frames
+
+    async def _lost(self, _news: object) -> None:
+        self._frames.put_nowait(None)
+
+
+def last_of(frame: Deliver) -> int:
+    """Offset of a chunk's last record."""
+    return frame.chunk_first_offset + frame.num_records - 1
+
+
+def follows(frame: Deliver, following: Deliver) -> bool:
+    """Whether no record lies between: the broker's own leave holes."""
+    return following.chunk_first_offset == last_of(frame) + 1
+
+
+async def _end(client: Client) -> None:
+    with suppress(*ERRORS):
+        await client.close()

@@ -1,0 +1,35 @@
+"""The tables of heartbeats as a set that is migrated alone: they may lie in another database than the ledger."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tasks.database.engine import Database, LedgerUnavailable
+from tasks.database.migrate import Book, check_migrated, migrate
+
+BOOK = Book(Path(__file__).parent / "migrations", "heartbeats_version")
+
+
+def make_tables(urls: Sequence[str]) -> None:
+    """Create or upgrade the tables through the first node that answers; a cluster's others follow by themselves.
+
+    Raises LedgerUnavailable if none answers.
+    """
+    _with_first(urls, lambda database: migrate(database, BOOK))
+
+
+def check_tables(urls: Sequence[str]) -> None:
+    """Raises LedgerOutdated unless the tables are those of this version, LedgerUnavailable if no node answers."""
+    _with_first(urls, lambda database: check_migrated(database, BOOK))
+
+
+def _with_first(urls: Sequence[str], work: Callable[[Database], None]) -> None:
+    for number, url in enumerate(urls, 1):
+        database = Database(url)
+        try:
+            return work(database)
+        except LedgerUnavailable:
+            if number == len(urls):
+                raise
+        finally:
+            database.close()
+    return None

@@ -1,0 +1,120 @@
+"""What a render made: the manifest, deterministic byte for byte. Times and peaks are run facts and not in here."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tasks.renders import RenderOptions
+from workers.render.text import readable, shortened
+
+# Words that the drawing chose, or that quote it.
+Words = Annotated[str, AfterValidator(shortened)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceFacts(_Part):
+    """The blueprint that was drawn."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    format: str = Field(description="dxf, svg, pdf, png, jpeg, tiff or webp.")
+    bytes: int = Field(ge=0)
+    width: int | None = Field(None, description="Pixels of a raster, or of an SVG or PDF page at its own size.")
+    height: int | None = None
+    pages: int = Field(1, ge=1)
+    extents: tuple[float, float, float, float] | None = Field(
+        None, description="What the preview shows, in drawing units: left, bottom, right, top."
+    )
+    units: str | None = Field(None, description="Name of the drawing unit.")
+    layouts: tuple[Words, ...] = Field((), description="Layouts of a DXF, its model space first.")
+
+
+class OutputFile(_Part):
+    """A file beside the manifest."""
+
+    file: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Preview(OutputFile):
+    """All visible layers on their background, drawn in one pass."""
+
+    width: int
+    height: int
+
+
+class TileLevel(_Part):
+    """One level of a Deep Zoom pyramid. `sha256` is over the SHA-256 digests of its tiles, row by row."""
+
+    level: int = Field(ge=0)
+    columns: int
+    rows: int
+    distinct: int = Field(description="Different tiles: blank ones are alike.")
+    bytes: int = Field(ge=0, description="Of all tiles together.")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class TileSet(OutputFile):
+    """A Deep Zoom pyramid: the descriptor `file`, and `<its stem>_files/{level}/{column}_{row}.webp` beside it."""
+
+    width: int
+    height: int
+    tile: int = Field(description="Side of a tile in pixels; tiles do not overlap.")
+    levels: list[TileLevel]
+
+
+class Layer(_Part):
+    """A layer, drawn alone on transparency and cropped to `extent`.
+
+    It has no file where there is nothing to see, or where tiles of another layer were asked for.
+    """
+
+    index: int = Field(ge=0)
+    name: Words
+    colour: str | None = Field(None, description="Colour of the layer as #rrggbb.")
+    visible: bool = Field(description="On and thawed.")
+    plots: bool = Field(default=True, description="Marked for plotting.")
+    empty: bool = Field(description="Nothing of it can be seen.")
+    extent: tuple[int, int, int, int] | None = Field(None, description="x, y, width, height in preview pixels.")
+    file: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    tiles: TileSet | None = None
+    error: str | None = Field(None, description="Why the layer could not be drawn; the others were.")
+
+
+class Warning(_Part):  # noqa: A001 - the manifest's own word
+    """Something that is drawn otherwise than its author meant."""
+
+    code: str
+    message: Words
+    layer: Words | None = None
+
+
+class Manifest(_Part):
+    """Everything that a viewer needs to show a render."""
+
+    version: Literal[1] = 1
+    engine: str
+    source: SourceFacts
+    options: RenderOptions
+    preview: Preview
+    layers: list[Layer]
+    draw_order_matters: bool = Field(
+        default=False, description="Layers laid on each other in this order look otherwise than the preview."
+    )
+    tiles: TileSet | None = Field(None, description="Everything at full size, where that was asked for.")
+    warnings: list[Warning]
+
+    def text(self) -> str:
+        """The manifest as JSON with sorted keys, ending in a newline."""
+        return readable(json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False)) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the manifest to `path` as UTF-8."""
+        path.write_text(self.text(), encoding="utf-8")

@@ -1,0 +1,81 @@
+"""DWG through an external converter, then as DXF. Costs the converter's own memory, bounded by the fence, and a DXF of
+about eight times the bytes on disk while it is read."""
+
+import resource
+import shlex
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tasks.plan import Plan
+from tasks.renders import RenderOptions
+from tasks.settings import settings
+from tasks.utils.parent_death import lifeline
+from workers.render.errors import BlueprintError, EngineError
+from workers.render.progress import Progress
+from workers.render.sources import dxf
+from workers.render.vector.spill_buffer import FOLDER
+
+# A drawing of 50 MB takes dwg2dxf some twenty seconds.
+SECONDS = 120
+
+ADVICE = "Save it as DXF (command DXFOUT) and send that."
+
+
+def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> dxf.DxfSource:
+    """Convert and open.
+
+    Raises `BlueprintError` (`broken-dwg`, and what DXF raises), `EngineError` where the program cannot be started.
+    """
+    progress.at("open")
+    with TemporaryDirectory(dir=FOLDER) as folder:
+        source, target = Path(folder, "drawing.dwg"), Path(folder, "drawing.dxf")
+        source.symlink_to(path.resolve())
+        _convert(settings().dwg_converter, source, target, settings().fence_bytes, progress)
+        return dxf.open_source(plan, target, options, progress)
+
+
+def command(template: str, source: Path, target: Path) -> list[str]:
+    """The converter's words; {source} and {target} become paths, whatever those hold. No shell reads them."""
+    places = {"{source}": str(source), "{target}": str(target)}
+    words = shlex.split(template)
+    return [places.get(word, word) for word in words]
+
+
+def _convert(template: str, source: Path, target: Path, memory: int, progress: Progress) -> None:
+    end_with_parent = lifeline()
+
+    def confine() -> None:
+        end_with_parent()
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+    words = command(template, source, target)
+    try:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=source.parent,
+            preexec_fn=confine,  # noqa: PLW1509 - two system calls, nothing that could wait for a lock
+        )
+    except OSError as error:
+        raise EngineError(f"The DWG converter cannot be started ({error}). See BULKHEAD_DWG_CONVERTER.") from error
+    try:
+        _wait(process, progress)
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode or not target.exists():
+        raise BlueprintError("broken-dwg", f"The DWG could not be converted (exit code {process.returncode}). {ADVICE}")
+
+
+def _wait(process: "subprocess.Popen[bytes]", progress: Progress) -> None:
+    for _ in range(2 * SECONDS):
+        try:
+            process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            progress.beat()
+        else:
+            return
+    raise BlueprintError("broken-dwg", f"The DWG could not be converted within {SECONDS} s. {ADVICE}")

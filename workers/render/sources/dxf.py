@@ -1,0 +1,285 @@
+"""DXF through ezdxf: read, drawn once into a display list, painted by cairo.
+
+Small drawings are read whole (about forty bytes of memory for each byte of text), large ones entity by entity; either
+way the document is dropped before anything is painted. Each painting costs 4 bytes a pixel of its box.
+"""
+
+import contextlib
+import math
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from ezdxf import units
+from ezdxf.addons import acadctb
+from ezdxf.addons.drawing.config import BackgroundPolicy, Configuration, ImagePolicy
+from ezdxf.addons.drawing.properties import LayerProperties, RenderContext, layer_key
+from ezdxf.document import Drawing
+from ezdxf.entities.layer import Layer
+from ezdxf.enums import InsertUnits
+from ezdxf.layouts.layout import Layout
+from ezdxf.lldxf.const import DXF12
+
+from tasks.plan import Plan
+from tasks.renders import RenderOptions
+from workers.render.compose import BACKGROUNDS
+from workers.render.errors import BlueprintError
+from workers.render.manifest import Warning  # noqa: A004 - the manifest's own word
+from workers.render.native import short_lived
+from workers.render.progress import Progress
+from workers.render.raster import Box, Piece, Pixels, lay
+from workers.render.sources import DEEP, Canvas, Geometry, SourceLayer
+from workers.render.vector.backend import RecordingBackend
+from workers.render.vector.canvas import paint
+from workers.render.vector.context import BlueprintContext
+from workers.render.vector.display import DisplayList, Extents, View
+from workers.render.vector.frontend import BlueprintFrontend
+from workers.render.vector.notes import notes
+from workers.render.vector.order import order_matters
+from workers.render.vector.reader.document import Opened, open_drawing
+from workers.render.vector.text.font_matching import refresh_fonts
+from workers.render.vector.views import frame, place
+
+# Units that ezdxf does not convert, in millimetres. A US survey foot is 1200/3937 m.
+FOOT = 1_200_000 / 3937
+LENGTHS = {
+    InsertUnits.Microinches: 25.4e-6,
+    InsertUnits.Mils: 25.4e-3,
+    InsertUnits.USSurveyFeet: FOOT,
+    InsertUnits.USSurveyInch: FOOT / 12,
+    InsertUnits.USSurveyYard: FOOT * 3,
+    InsertUnits.USSurveyMile: FOOT * 5280,
+}
+SURVEY = {
+    InsertUnits.USSurveyFeet: "ft",
+    InsertUnits.USSurveyInch: "in",
+    InsertUnits.USSurveyYard: "yd",
+    InsertUnits.USSurveyMile: "mi",
+}
+
+# A flag of a layout (DXF reference, LAYOUT, group code 70); R12 files have it in their header.
+PSLTSCALE = 1
+
+
+@dataclass(frozen=True)
+class DxfSource:
+    """A drawing recorded as a display list, and how it lies on the preview's pixels."""
+
+    display: DisplayList
+    view: View
+    geometry: Geometry
+    layers: Sequence[SourceLayer]
+    warnings: Sequence[Warning]
+    progress: Progress
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.view.size
+
+    def preview(self) -> Piece:
+        """All visible layers in one pass, in draw order."""
+        return paint(self.display, self.view, (0, 0, *self.size), told=self.progress.beat)
+
+    def layer(self, index: int) -> Piece:
+        """One layer in one pass over its own marks."""
+        box = self.layers[index].box or (0, 0, 1, 1)
+        return paint(self.display, self.view, box, (index,), told=self.progress.beat)
+
+    @cached_property
+    def draw_order_matters(self) -> bool:
+        """Whether layers laid on each other in their own order look otherwise than the drawing does."""
+        return order_matters(self.display, self.view, self.progress.beat)
+
+    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Canvas:
+        """The drawing at any scale. Lines keep their width, as on a screen that zooms in."""
+        del scratch
+        chosen = None if index is None else (index,)
+
+        def draw(size: tuple[int, int], box: Box) -> Pixels:
+            scale = self.view.scale * max(size) / max(self.size)
+            piece = paint(self.display, replace(self.view, scale=scale, size=size), box, chosen)
+            return piece.plain if background is None else lay(piece.plain, background)
+
+        return Canvas((DEEP * self.size[0], DEEP * self.size[1]), draw)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is left of a document once it is drawn."""
+
+    display: DisplayList
+    extents: Extents
+    millimetres: float
+    units: str | None
+    layouts: tuple[str, ...]
+    layers: Sequence[SourceLayer]
+    warnings: Sequence[Warning]
+
+
+def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> DxfSource:
+    """Read and draw a layout.
+
+    Raises `BlueprintError` (`broken-dxf`, `no-such-layout`, `no-such-layer`, `nothing-to-draw`, `too-large`).
+    """
+    progress.at("open")
+    with short_lived():
+        record = _record(path, options, progress)
+    shown = frame(record.extents, options)
+    view = place(shown, options, record.millimetres)
+    boxes = record.display.boxes(view)
+    layers = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(record.layers)]
+    geometry = Geometry(extents=view.shown, units=record.units, layouts=record.layouts)
+    return DxfSource(record.display, view, geometry, layers, record.warnings, progress)
+
+
+def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
+    opened = open_drawing(path)
+    document = opened.document
+    layout = _layout(document, options.layout)
+    shown = frozenset(layer_key(name) for name in options.layer_names)
+    progress.at("draw")
+    refresh_fonts()
+    context = BlueprintContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
+    context.linetype_scale = _scale(context.linetype_scale)
+    if shown:
+        context.set_layer_properties_override(lambda layers: _show(layers, shown))
+    numbers = {layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)}
+    backend = RecordingBackend(numbers, options.line_weight)
+    frontend = _draw(opened, layout, context, backend, options, shown, progress)
+    backend.display.close()
+    _check_named(options, document, backend.names)
+    extents = backend.display.extents()
+    if extents is None:
+        others = ", ".join(name for name in document.layout_names_in_taborder() if name != layout.name)
+        raise BlueprintError(
+            "nothing-to-draw",
+            f"Layout {layout.name} shows nothing. Switch layers on, or ask for another layout ({others}).",
+        )
+    layers = [_describe(layer, context) for layer in document.layers]
+    layers += [SourceLayer(name, None) for name in backend.names]
+    unit = _unit(document)
+    return _Record(
+        backend.display,
+        extents,
+        _millimetres(document, layout),
+        SURVEY.get(unit) or units.decode(unit),
+        tuple(document.layout_names_in_taborder()),
+        layers,
+        opened.warnings + notes(opened, layout, frontend, backend),
+    )
+
+
+def _layout(document: Drawing, name: str) -> Layout:
+    for candidate in document.layouts:
+        if candidate.name.lower() == (name.lower() or "model"):
+            return candidate
+    names = ", ".join(document.layout_names_in_taborder())
+    raise BlueprintError("no-such-layout", f"There is no layout {name!r}. Ask for one of: {names}.")
+
+
+def _check_named(options: RenderOptions, document: Drawing, unlisted: Sequence[str]) -> None:
+    """Refuse a layer that is neither in the drawing's table nor among those that its entities name besides."""
+    listed = [layer.dxf.name for layer in document.layers]
+    found = {layer_key(name) for name in (*listed, *unlisted)}
+    for name in options.layer_names:
+        if layer_key(name) not in found:
+            known = ", ".join(sorted(listed))
+            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Ask for some of: {known}.")
+
+
+def _show(layers: Sequence[LayerProperties], shown: frozenset[str]) -> None:
+    for layer in layers:
+        layer.is_visible = layer_key(layer.layer) in shown
+
+
+def _millimetres(document: Drawing, layout: Layout) -> float:
+    """Length of a drawing unit; a millimetre where the drawing does not say."""
+    if layout.is_modelspace:
+        unit = _unit(document)
+        if unit in LENGTHS:
+            return LENGTHS[unit]
+        return units.conversion_factor(unit, InsertUnits.Millimeters) if unit else 1.0
+    return 25.4 if layout.dxf.get("plot_paper_units", 1) == 0 else 1.0
+
+
+def _unit(document: Drawing) -> InsertUnits:
+    try:
+        return InsertUnits(document.units)
+    except ValueError:  # a number that stands for no unit
+        return InsertUnits.Unitless
+
+
+def _paper_dashes(document: Drawing, layout: Layout) -> bool:
+    """Whether dashes are as long in all viewports of a layout, whatever their scales (AutoCAD's PSLTSCALE)."""
+    if document.dxfversion == DXF12:
+        return bool(document.header.get("$PSLTSCALE", 1))
+    return bool(layout.dxf.layout_flags & PSLTSCALE)
+
+
+def _scale(value: object) -> float:
+    """What a header says of line types; 1 where it is damaged."""
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else 1.0
+
+
+def _describe(layer: Layer, context: RenderContext) -> SourceLayer:
+    resolved = context.layers[layer_key(layer.dxf.name)]
+    colour = resolved.get_entity_color_from_layer(context.current_layout_properties.default_color)
+    return SourceLayer(layer.dxf.name, None, colour[:7], resolved.is_visible, bool(layer.dxf.plot))
+
+
+def _draw(
+    opened: Opened,
+    layout: Layout,
+    context: RenderContext,
+    backend: RecordingBackend,
+    options: RenderOptions,
+    shown: frozenset[str],
+    progress: Progress,
+) -> BlueprintFrontend:
+    configuration = Configuration(
+        background_policy=BackgroundPolicy.CUSTOM,
+        custom_bg_color=BACKGROUNDS[options.background] or "#ffffff",
+        # Pictures beside a drawing are files that it names: they are never opened.
+        image_policy=ImagePolicy.MISSING,
+    )
+    frozen = frozenset(layer_key(layer.dxf.name) for layer in opened.document.layers if layer.is_frozen()) - shown
+    total = max(1, len(layout))
+    opened.told = lambda share: progress.at("draw", share)
+    frontend = BlueprintFrontend(
+        context,
+        backend,
+        configuration,
+        model=opened.model,
+        frozen=frozen,
+        shown=shown,
+        model_dashes=not _paper_dashes(opened.document, layout),
+        drawn=lambda count: progress.beat() if opened.streamed else progress.at("draw", count / total),
+    )
+    # ezdxf prints what it skips, and a library's output is not ours to use.
+    with contextlib.redirect_stdout(sys.stderr), _steady_random():
+        try:
+            if opened.streamed:
+                frontend.draw_stream(layout, opened.entities(layout))
+            else:
+                frontend.draw_layout(layout)
+            frontend.draw_endless()
+        except RecursionError as error:
+            raise BlueprintError(
+                "broken-dxf", "The DXF has blocks that contain themselves. Open it in a CAD program and run AUDIT."
+            ) from error
+    return frontend
+
+
+@contextlib.contextmanager
+def _steady_random() -> Iterator[None]:
+    """ezdxf shifts hatch lines by a random hair's breadth; the same drawing shall give the same bytes."""
+    state = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(state)

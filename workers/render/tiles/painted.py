@@ -1,0 +1,43 @@
+"""A pyramid of a drawing: every level is painted anew at its own resolution, so that it stays crisp.
+
+Memory is one strip of 4,096 x 512 pixels, 4 bytes each, and as much again while it is cut.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from workers.render.raster import Box, Pixels
+from workers.render.tiles.pyramid import TILE, Pyramid
+from workers.render.tiles.writer import TileWriter
+
+# Tiles that are painted in one go: each painting walks through the marks that touch it.
+STRIP = 8
+
+# Paints a box of a level: (level's width and height, box in its pixels) -> (height, width, channels).
+Paint: TypeAlias = Callable[[tuple[int, int], Box], Pixels]
+
+
+def paint_levels(paint: Paint, pyramid: Pyramid, writer: TileWriter) -> None:
+    """Paint every tile that `writer` does not have yet, strip by strip, the overview first."""
+    for level in range(pyramid.top + 1):
+        columns, rows = pyramid.grid(level)
+        for row in range(rows):
+            for first in range(0, columns, STRIP):
+                wanted = [
+                    column
+                    for column in range(first, min(first + STRIP, columns))
+                    if not writer.keep(level, column, row)
+                ]
+                if wanted:
+                    _strip(paint, pyramid, writer, (level, row), wanted)
+
+
+def _strip(paint: Paint, pyramid: Pyramid, writer: TileWriter, place: tuple[int, int], columns: list[int]) -> None:
+    level, row = place
+    width, height = pyramid.size(level)
+    left, top = columns[0] * TILE, row * TILE
+    right, bottom = min((columns[-1] + 1) * TILE, width), min(top + TILE, height)
+    pixels = paint((width, height), (left, top, right - left, bottom - top))
+    for column in columns:
+        start = column * TILE - left
+        writer.put(level, column, row, pixels[:, start : start + TILE])

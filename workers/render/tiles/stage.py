@@ -1,0 +1,78 @@
+"""The engine's last drawing stage: tiles of everything, and of each layer on request, or of one layer alone.
+
+When it begins, preview and layers lie in the directory complete, with a note of them: an attempt that comes after a
+kill finds the note and draws neither again.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tasks.renders import ENGINE_VERSION, EVERYTHING, RenderOptions
+from workers.render.compose import BACKGROUNDS
+from workers.render.errors import BlueprintError
+from workers.render.manifest import Layer, Manifest, SourceFacts, TileSet
+from workers.render.progress import Progress
+from workers.render.sources import Source
+from workers.render.tiles import write_tiles
+
+# Beside the other stages' weights, which come to about 100: tiles take four times as long as all before them.
+TILES_WEIGHT = 400
+
+NOTE = ".drawn.json"
+
+
+def resume(out: Path, source: SourceFacts, options: RenderOptions) -> Manifest | None:
+    """What an earlier attempt at the same picture noted in `out`; None where it did not get that far."""
+    try:
+        manifest = Manifest.model_validate_json((out / NOTE).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    same = (manifest.engine, manifest.source, manifest.options) == (ENGINE_VERSION, source, options)
+    return manifest if same else None
+
+
+def forget(out: Path) -> None:
+    """Take the note away once the manifest is written."""
+    (out / NOTE).unlink(missing_ok=True)
+
+
+def add_tiles(source: Source, manifest: Manifest, out: Path, progress: Progress) -> Manifest:
+    """Note `manifest`, cut all tiles into `out`, and return the manifest with them."""
+    fresh = out / f"{NOTE}.part"
+    manifest.write(fresh)
+    fresh.replace(out / NOTE)
+    options = manifest.options
+    shown = [layer for layer in manifest.layers if layer.file and layer.sha256 != manifest.preview.sha256]
+    sets = 1 + len(shown) * (options.layer_tiles and options.only_layer == EVERYTHING)
+    background = BACKGROUNDS[options.background]
+
+    def tiles(name: str, number: int, layer: Layer | None = None) -> TileSet:
+        label = layer.name if layer else ""
+        deep = source.deep(background, out) if layer is None else source.deep(None, out, layer.index)
+        return write_tiles(deep, out, name, lambda share: progress.at("tiles", (number + share) / sets, label))
+
+    if options.only_layer != EVERYTHING:
+        return _one(manifest, options.only_layer, tiles)
+    everything = tiles("tiles", 0)
+    layers = manifest.layers
+    if options.layer_tiles:
+        cut = {layer.index: tiles(f"layers/{layer.index:03d}", number, layer) for number, layer in enumerate(shown, 1)}
+        # A layer that looks like the whole needs no tiles of its own.
+        layers = [
+            layer.model_copy(update={"tiles": cut.get(layer.index, everything)}) if layer.file else layer
+            for layer in layers
+        ]
+    return manifest.model_copy(update={"tiles": everything, "layers": layers})
+
+
+def _one(manifest: Manifest, index: int, tiles: Callable[[str, int, Layer], TileSet]) -> Manifest:
+    """The manifest with tiles of one layer. Raises BlueprintError (`no-such-layer`)."""
+    layer = next((layer for layer in manifest.layers if layer.index == index and layer.file), None)
+    if layer is None:
+        raise BlueprintError(
+            "no-such-layer", f"There is nothing to see of layer {index}. Ask for one that has a file in the manifest."
+        )
+    cut = layer.model_copy(update={"tiles": tiles(f"layers/{index:03d}", 0, layer)})
+    return manifest.model_copy(update={"layers": [cut if each is layer else each for each in manifest.layers]})

@@ -1,0 +1,87 @@
+"""A pyramid from the bottom up in one pass over the picture: rows come in, tiles of every level go out.
+
+Memory is one row of tiles at every level: twice `width x 512 x channels` bytes, and a quarter of that again while it
+is shrunk. A level's row of tiles is cut as soon as it is full; its half-sized image then goes to the level above.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from workers.render.raster import Pixels
+from workers.render.tiles.pyramid import TILE, Pyramid
+from workers.render.tiles.writer import TileWriter
+
+# Columns that are halved at once: Pillow has 4 bytes for every pixel of colour, whatever it is given.
+BLOCK = 4096
+
+
+def cut(rows: Iterable[Pixels], pyramid: Pyramid, channels: int, writer: TileWriter) -> None:
+    """Feed the whole picture, from top to bottom in pieces (n, width, channels) of any height, to `writer`."""
+    levels = [_Row(pyramid.size(level)[0], channels) for level in range(pyramid.top + 1)]
+    builder = _Builder(levels, writer)
+    for piece in rows:
+        builder.push(pyramid.top, piece)
+    for level in range(pyramid.top, -1, -1):
+        builder.flush(level)
+
+
+class _Row:
+    """The row of tiles that a level is filling."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        self.pixels = np.empty((TILE, width, channels), np.uint8)
+        self.filled = 0
+        self.number = 0
+
+
+class _Builder:
+    def __init__(self, levels: list[_Row], writer: TileWriter) -> None:
+        self._levels = levels
+        self._writer = writer
+
+    def push(self, level: int, pixels: Pixels) -> None:
+        """Add rows to a level, passing on every row of tiles that gets full."""
+        row = self._levels[level]
+        while len(pixels):
+            taken = pixels[: TILE - row.filled]
+            row.pixels[row.filled : row.filled + len(taken)] = taken
+            row.filled += len(taken)
+            pixels = pixels[len(taken) :]
+            if row.filled == TILE:
+                self.flush(level)
+
+    def flush(self, level: int) -> None:
+        """Cut what a level holds, and give its half to the level above."""
+        row = self._levels[level]
+        if not row.filled:
+            return
+        pixels = row.pixels[: row.filled]
+        for column, left in enumerate(range(0, pixels.shape[1], TILE)):
+            if not self._writer.keep(level, column, row.number):
+                self._writer.put(level, column, row.number, pixels[:, left : left + TILE])
+        if level:
+            self.push(level - 1, halve(pixels))
+        row.number += 1
+        row.filled = 0
+
+
+def halve(pixels: Pixels) -> Pixels:
+    """Mean of every 2 x 2 pixels (at an odd edge, of those there are); colours weigh as much as they can be seen."""
+    height, width, channels = pixels.shape
+    half = np.empty((-(-height // 2), -(-width // 2), channels), np.uint8)
+    for left in range(0, width, BLOCK):
+        block = np.ascontiguousarray(pixels[:, left : left + BLOCK])
+        half[:, left // 2 : (left + BLOCK) // 2] = _halve(block)
+    return half
+
+
+def _halve(pixels: Pixels) -> Pixels:
+    channels = pixels.shape[2]
+    if channels == 1:
+        return np.asarray(Image.fromarray(pixels[..., 0]).reduce(2))[..., np.newaxis]
+    picture = Image.fromarray(pixels)
+    if channels == 4:
+        return np.asarray(picture.convert("RGBa").reduce(2).convert("RGBA"))
+    return np.asarray(picture.reduce(2))

@@ -1,0 +1,183 @@
+"""Write the tiles of one pyramid: encoded on threads, each file appearing whole, blank ones encoded once.
+
+A tile that lies there already is kept: so a second attempt at the same picture goes on where the first was killed.
+Blank tiles of one colour are hard links to one file; a store that knows no links holds them as small equal objects.
+"""
+
+import errno
+import hashlib
+import os
+import threading
+from array import array
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from workers.render.manifest import TileLevel, TileSet
+from workers.render.raster import Pixels
+from workers.render.tiles.encode import blank, encode, whole
+from workers.render.tiles.pyramid import FORMAT, TILE, Pyramid
+
+# libwebp lets go of the interpreter: one thread a core of the worker, beside the one that reads and shrinks.
+THREADS = 2
+
+# Tiles under way: enough that no thread waits, few enough that their pixels (1 MB each at most) do not matter.
+PENDING = 8
+
+# The file has names enough, or the file system knows only one a file.
+_NO_LINK = frozenset({errno.EMLINK, errno.EPERM, errno.ENOTSUP})
+
+_DIGEST = hashlib.sha256().digest_size
+
+
+class TileWriter:
+    """Takes tiles in any order; a context manager that waits for the last one.
+
+        with TileWriter(out, "tiles", pyramid, told) as writer:
+            writer.put(level, column, row, pixels)
+        tiles = writer.tileset()
+
+    Files are `<name>_files/{level}/{column}_{row}.webp` in `folder`. `told` hears the share of tiles that are written,
+    from the thread that puts. `drawn` counts the tiles that were not there before.
+    """
+
+    def __init__(self, folder: Path, name: str, pyramid: Pyramid, told: Callable[[float], None]) -> None:
+        self.drawn = 0
+        self._folder, self._name, self._pyramid, self._told = folder, name, pyramid, told
+        self._levels = [
+            _Level(folder / f"{name}_files" / str(level), pyramid.grid(level)) for level in range(pyramid.top + 1)
+        ]
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tile")
+        self._room = threading.Semaphore(PENDING)
+        self._blank = threading.Lock()
+        self._blanks: dict[tuple[bytes, int, int], tuple[Path, bytes]] = {}
+        self._failure: BaseException | None = None
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        for level in self._levels:
+            level.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            self._check()
+
+    def keep(self, level: int, column: int, row: int) -> bool:
+        """Whether an earlier attempt has written this tile; it counts as put then."""
+        try:
+            data = self._levels[level].path(column, row).read_bytes()
+        except FileNotFoundError:
+            return False
+        if not whole(data):
+            return False
+        self._levels[level].record(column, row, data)
+        self._advance()
+        return True
+
+    def put(self, level: int, column: int, row: int, pixels: Pixels) -> None:
+        """Encode and write a tile soon; waits while `PENDING` are under way. `pixels` is copied."""
+        self._check()
+        self._room.acquire()
+        self.drawn += 1
+        self._pool.submit(self._write, self._levels[level], column, row, pixels.copy()).add_done_callback(self._ended)
+        self._advance()
+
+    def tileset(self) -> TileSet:
+        """What the manifest says; call it after the block. Writes the descriptor, last of all files."""
+        path = self._folder / f"{self._name}.dzi"
+        text = self._pyramid.descriptor().encode()
+        path.write_bytes(text)
+        return TileSet(
+            file=f"{self._name}.dzi",
+            bytes=len(text),
+            sha256=hashlib.sha256(text).hexdigest(),
+            width=self._pyramid.width,
+            height=self._pyramid.height,
+            tile=TILE,
+            levels=[level.facts(number) for number, level in enumerate(self._levels)],
+        )
+
+    def _write(self, level: "_Level", column: int, row: int, pixels: Pixels) -> None:
+        path = level.path(column, row)
+        value = blank(pixels)
+        if value is None:
+            data = encode(pixels)
+            _write(path, data)
+        else:
+            data = self._write_blank(path, (value, *pixels.shape[:2]), pixels)
+        level.record(column, row, data)
+
+    def _write_blank(self, path: Path, key: tuple[bytes, int, int], pixels: Pixels) -> bytes:
+        with self._blank:
+            if key in self._blanks:
+                first, data = self._blanks[key]
+                _write(path, data, first)
+            else:
+                data = encode(pixels)
+                _write(path, data)
+                self._blanks[key] = path, data
+        return data
+
+    def _ended(self, future: "Future[None]") -> None:
+        self._room.release()
+        if not future.cancelled() and future.exception() is not None:
+            self._failure = self._failure or future.exception()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _advance(self) -> None:
+        self._count += 1
+        self._told(self._count / self._pyramid.tiles)
+
+
+class _Level:
+    """Where the tiles of a level lie, and what was written: 36 bytes of memory a tile."""
+
+    def __init__(self, folder: Path, grid: tuple[int, int]) -> None:
+        self.folder = folder
+        self._columns, self._rows = grid
+        self._digests = bytearray(_DIGEST * self._columns * self._rows)
+        self._sizes = array("I", bytes(4 * self._columns * self._rows))
+
+    def path(self, column: int, row: int) -> Path:
+        return self.folder / f"{column}_{row}.{FORMAT}"
+
+    def record(self, column: int, row: int, data: bytes) -> None:
+        place = row * self._columns + column
+        self._sizes[place] = len(data)
+        self._digests[_DIGEST * place : _DIGEST * (place + 1)] = hashlib.sha256(data).digest()
+
+    def facts(self, number: int) -> TileLevel:
+        distinct = {bytes(self._digests[at : at + _DIGEST]) for at in range(0, len(self._digests), _DIGEST)}
+        return TileLevel(
+            level=number,
+            columns=self._columns,
+            rows=self._rows,
+            distinct=len(distinct),
+            bytes=sum(self._sizes),
+            sha256=hashlib.sha256(self._digests).hexdigest(),
+        )
+
+
+def _write(path: Path, data: bytes, same: Path | None = None) -> None:
+    """Make `data` appear at `path` whole; as another name of the file `same` where the file system can."""
+    fresh = path.with_suffix(".part")
+    fresh.unlink(missing_ok=True)
+    try:
+        if same is None:
+            fresh.write_bytes(data)
+        else:
+            os.link(same, fresh)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        fresh.write_bytes(data)
+    fresh.replace(path)

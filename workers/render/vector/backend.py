@@ -1,0 +1,181 @@
+"""An ezdxf backend that records into a display list."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from ezdxf.addons.drawing.backend import BackendInterface, BkPath2d, BkPoints2d, ImageData
+from ezdxf.addons.drawing.config import Configuration
+from ezdxf.addons.drawing.properties import BackendProperties, Properties, layer_key
+from ezdxf.addons.drawing.type_hints import Color
+from ezdxf.entities.dxfgfx import DXFGraphic
+from ezdxf.math import Vec2
+
+from workers.render.vector.display import DisplayList, Style
+from workers.render.vector.paths import LINE, MOVE, Rows, polyline
+
+# Line weights are millimetres on paper; the preview is paper at CSS's 96 pixels an inch.
+PIXELS_PER_MM = 96 / 25.4
+
+# A weight of 0 means "as thin as the device can": thinner than this, soft edges fade a line away.
+MIN_LINE_PIXELS = 0.7
+
+# Beyond this a double holds no fraction of a unit any more, and one stray point would shrink the drawing to nothing.
+MAX_COORDINATE = 1e15
+
+_SEGMENT = bytes([MOVE, LINE])
+_START = bytes([MOVE])
+
+
+class RecordingBackend(BackendInterface):
+    """Records what the frontend draws.
+
+    `layers` maps a layer's key to its index and grows where a drawing names a layer that its table lacks; `names`
+    are the names of those, in order. `line_weight` is the percentage that lines are widened to.
+    `bad_coordinates` counts what was left out because it was not a finite number.
+    """
+
+    def __init__(self, layers: dict[str, int], line_weight: int = 100) -> None:
+        self.display = DisplayList()
+        self._pixels_per_mm = PIXELS_PER_MM * line_weight / 100
+        self.names: list[str] = []
+        self.bad_coordinates = 0
+        self._layers = layers
+        self._spellings: dict[str, int] = {}
+        self._strokes: dict[tuple[str, float], Style] = {}
+        self._fills: dict[str, Style] = {}
+
+    @contextmanager
+    def recording(self) -> Iterator[DisplayList]:
+        """Record into a list of its own meanwhile, which is closed afterwards."""
+        outer, self.display = self.display, DisplayList()
+        try:
+            yield self.display
+            self.display.close()
+        finally:
+            self.display = outer
+
+    def draw_line(self, start: Vec2, end: Vec2, properties: BackendProperties) -> None:
+        """Record a straight line."""
+        if self._line(start, end):
+            self._stroke(properties)
+
+    def draw_point(self, pos: Vec2, properties: BackendProperties) -> None:
+        """Record a dot: a line of no length with round ends."""
+        if self._line(pos, pos):
+            self._stroke(properties)
+
+    def draw_solid_lines(self, lines: Iterable[tuple[Vec2, Vec2]], properties: BackendProperties) -> None:
+        """Record many lines of one style."""
+        drawn = [self._line(start, end) for start, end in lines]
+        if any(drawn):
+            self._stroke(properties)
+
+    def draw_path(self, path: BkPath2d, properties: BackendProperties) -> None:
+        """Record an outline."""
+        if self._paths([path]):
+            self._stroke(properties)
+
+    def draw_filled_paths(self, paths: Iterable[BkPath2d], properties: BackendProperties) -> None:
+        """Record an area with its holes."""
+        if self._paths(paths):
+            self._fill(properties)
+
+    def draw_filled_polygon(self, points: BkPoints2d, properties: BackendProperties) -> None:
+        """Record an area of straight edges."""
+        vertices = points.np_vertices()
+        if len(vertices) > 1 and self._finite(vertices):
+            self._append(polyline(len(vertices)), vertices)
+            self._fill(properties)
+
+    def draw_image(self, image_data: ImageData, properties: BackendProperties) -> None:
+        """Never called: pictures beside a drawing are not read (`ImagePolicy.MISSING`)."""
+
+    def set_background(self, color: Color) -> None:
+        """Nothing to do: layers are drawn on transparency."""
+
+    def configure(self, config: Configuration) -> None:
+        """Nothing to do: widths are resolved here."""
+
+    def enter_entity(self, entity: DXFGraphic, properties: Properties) -> None:
+        """Nothing to do."""
+
+    def exit_entity(self, entity: DXFGraphic) -> None:
+        """Nothing to do."""
+
+    def clear(self) -> None:
+        """Forget what was recorded."""
+        self.display = DisplayList()
+
+    def finalize(self) -> None:
+        """Nothing to do."""
+
+    def _line(self, start: Vec2, end: Vec2) -> bool:
+        x0, y0, x1, y1 = start.x, start.y, end.x, end.y
+        if (
+            abs(x0) < MAX_COORDINATE
+            and abs(y0) < MAX_COORDINATE
+            and abs(x1) < MAX_COORDINATE
+            and abs(y1) < MAX_COORDINATE
+        ):
+            x, y = self._origin(x0, y0)
+            self.display.points.extend((x0 - x, y0 - y, x1 - x, y1 - y))
+            self.display.commands.frombytes(_SEGMENT)
+            return True
+        self.bad_coordinates += 1
+        return False
+
+    def _paths(self, parts: Iterable[BkPath2d]) -> bool:
+        drawn = False
+        for part in parts:
+            vertices = part.np_vertices()
+            if len(part) and self._finite(vertices):
+                self._append(_START + part._commands.tobytes(), vertices)  # its public copy is a list of numbers
+                drawn = True
+        return drawn
+
+    def _finite(self, vertices: Rows) -> bool:
+        if (np.abs(vertices) < MAX_COORDINATE).all():
+            return True
+        self.bad_coordinates += 1
+        return False
+
+    def _origin(self, x: float, y: float) -> tuple[float, float]:
+        if self.display.origin is None:
+            self.display.origin = (x, y)
+        return self.display.origin
+
+    def _append(self, commands: bytes, vertices: Rows) -> None:
+        origin = self._origin(float(vertices[0, 0]), float(vertices[0, 1]))
+        self.display.commands.frombytes(commands)
+        self.display.points.frombytes((vertices - origin).astype(np.float32).tobytes())
+
+    def _stroke(self, properties: BackendProperties) -> None:
+        key = properties.color, properties.lineweight
+        style = self._strokes.get(key)
+        if style is None:
+            width = max(properties.lineweight * self._pixels_per_mm, MIN_LINE_PIXELS)
+            style = self._strokes[key] = _style(properties.color, width)
+        self.display.mark(self._layer(properties.layer), style)
+
+    def _fill(self, properties: BackendProperties) -> None:
+        style = self._fills.get(properties.color)
+        if style is None:
+            style = self._fills[properties.color] = _style(properties.color, 0.0)
+        self.display.mark(self._layer(properties.layer), style)
+
+    def _layer(self, name: str) -> int:
+        number = self._spellings.get(name)
+        if number is None:
+            key = layer_key(name)
+            if key not in self._layers:
+                self._layers[key] = len(self._layers)
+                self.names.append(name)
+            number = self._spellings[name] = self._layers[key]
+        return number
+
+
+def _style(colour: str, width: float) -> Style:
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    alpha = int(colour[7:9], 16) / 255 if len(colour) > 7 else 1.0
+    return Style(red, green, blue, alpha, width)

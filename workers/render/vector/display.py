@@ -1,0 +1,280 @@
+"""The display list: everything a drawing shows, in draw order, recorded once.
+
+Costs 9 bytes a line point, up to 27 a curve, and 12 a mark; beyond `shelf.KEEP_BYTES` on disk, not in memory.
+"""
+
+from array import array
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from workers.render.errors import BlueprintError
+from workers.render.raster import Box
+from workers.render.vector.paths import POINTS_OF, Commands, Points, Rows
+from workers.render.vector.spill_buffer import Shelf
+
+# Strokes of one style are painted as one path up to this many commands: long enough that calls do not matter, short
+# enough that cairo does not keep hundreds of crossing edges in its head at once.
+MAX_STROKE = 128
+
+# Points of a drawing, nested blocks and all: a gigabyte on disk, and minutes to paint.
+MAX_POINTS = 100_000_000
+
+# Points of a part: 2 MB recorded, and up to 16 times that while it is painted.
+PART_POINTS = 1 << 17
+
+
+class Style(NamedTuple):
+    """How a mark is painted: colour 0 to 1, `width` in pixels; a `width` of 0 fills by the even-odd rule."""
+
+    red: float
+    green: float
+    blue: float
+    alpha: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Extents:
+    """A rectangle in drawing units, y upwards."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+@dataclass(frozen=True)
+class View:
+    """How drawing units become pixels: `left`, `top` is the corner of the first one, `scale` is pixels a unit."""
+
+    left: float
+    top: float
+    scale: float
+    size: tuple[int, int]
+
+    @property
+    def shown(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top in drawing units."""
+        width, height = self.size
+        return self.left, self.top - height / self.scale, self.left + width / self.scale, self.top
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some marks in a row. `points` (n, 2) are counted from the display list's origin; `ends` is the command after
+    each mark."""
+
+    commands: Commands
+    points: Points
+    layers: npt.NDArray[np.int32]
+    styles: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int32]
+
+    @cached_property
+    def corners(self) -> tuple[Points, Points]:
+        """Lowest and highest coordinates of each mark."""
+        starts = np.cumsum(POINTS_OF[self.commands])[self.ends - 1]
+        starts = np.concatenate(([0], starts[:-1]))
+        return np.minimum.reduceat(self.points, starts), np.maximum.reduceat(self.points, starts)
+
+    def joined(self, strokes: npt.NDArray[np.bool_]) -> "Part":
+        """Neighbouring marks of one style as one, where `strokes` says that the style is one of lines."""
+        alike = (self.styles[1:] == self.styles[:-1]) & strokes[self.styles[1:]]
+        alike &= self.ends[1:] // MAX_STROKE == self.ends[:-1] // MAX_STROKE
+        last = np.append(~alike, True)
+        return Part(self.commands, self.points, self.layers[last], self.styles[last], self.ends[last])
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "Part":
+        """The marks that are `chosen`."""
+        if chosen.all():
+            return self
+        lengths = np.diff(self.ends, prepend=0)
+        commands = np.repeat(chosen, lengths)
+        points = np.repeat(commands, POINTS_OF[self.commands])
+        ends = np.cumsum(lengths[chosen]).astype(np.int32)
+        return Part(self.commands[commands], self.points[points], self.layers[chosen], self.styles[chosen], ends)
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """What is known of a part without looking at it: the corners of each layer in it."""
+
+    number: int
+    corners: dict[int, tuple[Points, Points]]
+
+    @property
+    def low(self) -> Points:
+        lowest: Points = np.array([low for low, _ in self.corners.values()]).min(axis=0)
+        return lowest
+
+    @property
+    def high(self) -> Points:
+        highest: Points = np.array([high for _, high in self.corners.values()]).max(axis=0)
+        return highest
+
+
+class DisplayList:
+    """Append to `commands` and `points`, then call `mark` to say whose they are; `close` ends recording.
+
+    Points are counted from `origin`, which is one of them: small floats then hold a drawing far from (0, 0).
+    """
+
+    def __init__(self) -> None:
+        self.commands = array("B")
+        self.points = array("f")
+        self.origin: tuple[float, float] | None = None
+        self.styles: list[Style] = []
+        self._numbers: dict[Style, int] = {}
+        self._layers = array("i")
+        self._marked = array("i")
+        self._ends = array("i")
+        self._summaries: list[_Summary] = []
+        self._shelf = Shelf()
+        self._reach: dict[int, float] = {}
+        self._total = 0
+
+    def mark(self, layer: int, style: Style) -> None:
+        """Give what was appended since the last mark to `layer`, painted in `style`."""
+        if len(self.points) >= 2 * PART_POINTS:
+            self._put(self._ends[-1] if self._ends else 0)
+        self._layers.append(layer)
+        self._marked.append(self._number(style))
+        self._ends.append(len(self.commands))
+        self._reach[layer] = max(self._reach.get(layer, 0.0), style.width / 2 + 1)
+
+    def stamp(self, part: Part, points: Rows, styles: list[Style]) -> None:
+        """Append the marks of another list's `part`, painted in that one's `styles`, at `points` (n, 2)."""
+        if self.origin is None:
+            self.origin = (float(points[0, 0]), float(points[0, 1]))
+        if len(self.points) >= 2 * PART_POINTS:
+            self._put(self._ends[-1] if self._ends else 0)
+        start = len(self.commands)
+        self.commands.frombytes(part.commands.tobytes())
+        self.points.frombytes((points - self.origin).astype(np.float32).tobytes())
+        numbers = [self._number(style) for style in styles]
+        marked = [numbers[number] for number in part.styles.tolist()]
+        layers = part.layers.tolist()
+        self._layers.extend(layers)
+        self._marked.extend(marked)
+        self._ends.extend((part.ends + start).tolist())
+        for layer, number in set(zip(layers, marked, strict=True)):
+            self._reach[layer] = max(self._reach.get(layer, 0.0), self.styles[number].width / 2 + 1)
+
+    def close(self) -> None:
+        """Put away what is left."""
+        self._put(len(self.commands))
+
+    @property
+    def layers(self) -> set[int]:
+        """Layers that have marks."""
+        return {layer for summary in self._summaries for layer in summary.corners}
+
+    def extents(self) -> Extents | None:
+        """What the points cover, control points of curves included; None where there are none."""
+        if not self._summaries or self.origin is None:
+            return None
+        left, bottom = np.min([summary.low for summary in self._summaries], axis=0) + np.array(self.origin)
+        right, top = np.max([summary.high for summary in self._summaries], axis=0) + np.array(self.origin)
+        return Extents(float(left), float(bottom), float(right), float(top))
+
+    def boxes(self, view: View) -> dict[int, Box]:
+        """Pixels that each layer's ink may touch, cut to the view."""
+        found: dict[int, list[Rows]] = {}
+        for summary in self._summaries:
+            for layer, corners in summary.corners.items():
+                across = self.pixels(np.array(corners, np.float32), view)
+                found.setdefault(layer, []).append(across)
+        boxes = {}
+        for layer, pairs in found.items():
+            every = np.concatenate(pairs)
+            reach = self._reach[layer]  # half the line, and a pixel for its soft edge
+            box = _box(every.min(axis=0) - reach, every.max(axis=0) + reach, view.size)
+            if box:
+                boxes[layer] = box
+        return boxes
+
+    def pixels(self, points: Points, view: View) -> Rows:
+        """Points of the list as pixels of `view`, y downwards. Costs 16 bytes a point."""
+        x, y = self.origin or (0.0, 0.0)
+        scale = np.array((view.scale, -view.scale))
+        placed: Rows = points * scale + np.array((x - view.left, y - view.top)) * scale
+        return placed
+
+    def parts(self, view: View, box: Box, layers: Collection[int] | None = None) -> Iterator[Part]:
+        """Marks that touch `box`, of some layers or of all, in draw order, in parts of bounded size."""
+        reach = max(self._reach.values(), default=0.0) / view.scale
+        x, y = self.origin or (0.0, 0.0)
+        left, top = view.left - x + box[0] / view.scale, view.top - y - box[1] / view.scale
+        right, bottom = left + box[2] / view.scale + reach, top - box[3] / view.scale - reach
+        low, high = np.array((left - reach, bottom)), np.array((right, top + reach))
+        # What is translucent shows how often it was painted.
+        strokes = np.array([style.width > 0 and style.alpha == 1 for style in self.styles], bool)
+        for summary in self._summaries:
+            wanted = summary.corners.keys() if layers is None else summary.corners.keys() & layers
+            if not any(_meet(*summary.corners[layer], low, high) for layer in wanted):
+                continue
+            part = Part(*self._shelf.get(summary.number))
+            if len(wanted) < len(summary.corners):
+                part = part.only(np.isin(part.layers, list(wanted)))
+            # Joined before anything is left out, so that a tile looks the same however many are painted at once.
+            part = part.joined(strokes)
+            if (summary.low < low).any() or (summary.high > high).any():
+                lowest, highest = part.corners
+                part = part.only(np.logical_and((highest >= low).all(axis=1), (lowest <= high).all(axis=1)))
+            if len(part.ends):
+                yield part
+
+    @property
+    def whole(self) -> Iterator[Part]:
+        """All that was recorded, in draw order."""
+        for summary in self._summaries:
+            yield Part(*self._shelf.get(summary.number))
+
+    def _number(self, style: Style) -> int:
+        number = self._numbers.get(style)
+        if number is None:
+            number = self._numbers[style] = len(self.styles)
+            self.styles.append(style)
+        return number
+
+    def _put(self, count: int) -> None:
+        """Put away the first `count` commands: all that is marked."""
+        if not self._ends:
+            return
+        commands = np.array(self.commands[:count], np.uint8)
+        numbers = 2 * int(POINTS_OF[commands].sum())
+        part = Part(
+            commands,
+            np.array(self.points[:numbers], np.float32).reshape(-1, 2),
+            *(np.array(field, np.int32) for field in (self._layers, self._marked, self._ends)),
+        )
+        low, high = part.corners
+        corners = {}
+        for layer in sorted(set(self._layers)):
+            own = part.layers == layer
+            corners[layer] = low[own].min(axis=0), high[own].max(axis=0)
+        number = self._shelf.put(part.commands, part.points, part.layers, part.styles, part.ends)
+        self._summaries.append(_Summary(number, corners))
+        self._total += numbers // 2
+        if self._total > MAX_POINTS:
+            raise BlueprintError(
+                "too-large", f"The drawing has more than {MAX_POINTS:,} points once its blocks are drawn. Split it."
+            )
+        del self.commands[:count], self.points[:numbers]
+        for field in (self._layers, self._marked, self._ends):
+            del field[:]
+
+
+def _meet(low: Points, high: Points, others_low: Rows, others_high: Rows) -> bool:
+    return bool((high >= others_low).all() and (low <= others_high).all())
+
+
+def _box(low: Rows, high: Rows, size: tuple[int, int]) -> Box | None:
+    left, top = (int(value) for value in np.maximum(np.floor(low), 0))
+    right, bottom = (int(value) for value in np.minimum(np.ceil(high), size))
+    return (left, top, right - left, bottom - top) if left < right and top < bottom else None

@@ -1,0 +1,42 @@
+"""Formatted paragraphs (MTEXT), laid out by the fonts that they are drawn in; ezdxf measures some in others."""
+
+from ezdxf.addons.drawing.mtext_complex import ComplexMTextRenderer
+from ezdxf.addons.drawing.pipeline import AbstractPipeline
+from ezdxf.addons.drawing.properties import Properties, RenderContext
+from ezdxf.entities.mtext import MText
+from ezdxf.fonts.fonts import AbstractFont
+from ezdxf.tools.text import MTextContext
+from ezdxf.tools.text_layout import LayoutAlignment, Text
+
+from workers.render.vector.text.glyphs import Lettering
+
+
+class Paragraphs(ComplexMTextRenderer):
+    """ezdxf's renderer, with words and blanks as wide as `lettering` draws them."""
+
+    def __init__(
+        self, context: RenderContext, pipeline: AbstractPipeline, properties: Properties, lettering: Lettering
+    ) -> None:
+        super().__init__(context, pipeline, properties)
+        self._lettering = lettering
+
+    def draw(self, mtext: MText) -> None:
+        """Lay out and draw a paragraph."""
+        layout = self.layout_engine(mtext)
+        layout.place(align=LayoutAlignment(mtext.dxf.attachment_point))
+        layout.render(mtext.ucs().matrix)
+
+    def get_font(self, ctx: MTextContext) -> AbstractFont:
+        """The font at a cap height of one drawing unit."""
+        return self._lettering.get_font(ctx.font_face)
+
+    def space_width(self, ctx: MTextContext) -> float:
+        """Width of a blank in drawing units."""
+        return float(self.get_font(ctx).space_width() * ctx.cap_height * ctx.width_factor)
+
+    def word(self, text: str, ctx: MTextContext) -> Text:
+        """A piece of text without blanks."""
+        cell = super().word(text, ctx)
+        assert isinstance(cell, Text)  # noqa: S101 - tested, should a later ezdxf make something else of words
+        width = self._lettering.get_text_line_width(text, ctx.font_face, ctx.cap_height) * ctx.width_factor
+        return Text(width, cell.total_height, cell.valign, cell.stroke, cell.renderer)

@@ -1,0 +1,48 @@
+"""From a drawing's extents and the options to the view that is painted."""
+
+from tasks.renders import PERMYRIAD, RenderOptions
+from workers.render.sizes import check_pixels
+from workers.render.vector.display import Extents, View
+
+# A drawing that is one straight line still gets a picture of some height.
+MIN_SIDE = 16
+
+# Drawing units; keeps the scale finite where all points are one.
+MIN_EXTENT = 1e-9
+
+# Of the longer side, around the drawing: extents are those of points, and lines have width.
+MARGIN = 0.01
+
+MM_PER_INCH = 25.4
+
+
+def frame(extents: Extents, options: RenderOptions) -> Extents:
+    """The rectangle that is shown: the drawing with its margin, or the region of that which was asked for."""
+    margin = MARGIN * max(extents.right - extents.left, extents.top - extents.bottom)
+    left, top = extents.left - margin, extents.top + margin
+    across, down = extents.right + margin - left, top - (extents.bottom - margin)
+    first, upper, last, lower = options.window
+    return Extents(
+        left + across * first / PERMYRIAD,
+        top - down * lower / PERMYRIAD,
+        left + across * last / PERMYRIAD,
+        top - down * upper / PERMYRIAD,
+    )
+
+
+def place(shown: Extents, options: RenderOptions, millimetres: float) -> View:
+    """Fit what is shown into the pixels asked for: `width` on the longer side, or `dpi` at 1:`scale` on paper.
+
+    `millimetres` is the length of a drawing unit. Raises `BlueprintError` (`too-large`).
+    """
+    across, up = shown.right - shown.left, shown.top - shown.bottom
+    if options.dpi:
+        scale = millimetres / MM_PER_INCH * options.dpi / options.scale
+    else:
+        scale = options.width / max(across, up, MIN_EXTENT)
+    size = max(MIN_SIDE, round(across * scale)), max(MIN_SIDE, round(up * scale))
+    check_pixels(*size)
+    # Rounding and the least side leave some slack: half of it goes to either side.
+    left = (shown.left + shown.right - size[0] / scale) / 2
+    top = (shown.bottom + shown.top + size[1] / scale) / 2
+    return View(left, top, scale, size)

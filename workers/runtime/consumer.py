@@ -1,0 +1,126 @@
+"""Celery's consumer with a guard before it (named in the setting `worker_consumer`)."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from celery.utils.log import get_logger
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu import Connection, Message
+
+from tasks.messaging.compatibility import read_any_properties
+from tasks.messaging.connections import BROKER_ERRORS, NotPublished
+from tasks.messaging.dead_letters import DeadLetters
+from tasks.messaging.topology import DEAD_QUEUES
+from tasks.settings import settings
+from workers.runtime.message_validation import refusal
+from workers.runtime.watchdog import Watchdog
+
+logger = get_logger(__name__)
+
+# Seconds that events of tasks are gathered before they are sent. One message for each turn of Celery's loop, as it
+# would be, takes a third of the parent's time under many short tasks.
+EVENT_DELAY = 0.2
+
+
+class Consumer(CeleryConsumer):
+    """Lets in what `guard.refusal` finds no fault with, and sends everything else to the dead letters."""
+
+    class Blueprint(CeleryConsumer.Blueprint):
+        """Celery's steps without delayed delivery: it makes dozens of exchanges, and no message of ours has an eta."""
+
+        default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._dead_letters = DeadLetters(self.app, settings().publish_timeout)
+        self._flush_due = False
+        self._watchdog = Watchdog()
+
+    def on_ready(self) -> None:
+        """Messages come from now on."""
+        super().on_ready()
+        self._watchdog.ready(self.hub)
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """The connection, established. However long the broker is away, systemd hears that we are not."""
+        ensure = conn.ensure_connection
+
+        def ensure_and_tell(errback: Callable[..., None], retries: int, callback: Callable[[], None]) -> Connection:
+            def each_second() -> None:
+                self._watchdog.waiting()
+                callback()
+
+            connected: Connection = ensure(errback, retries, callback=each_second)  # type: ignore[no-untyped-call]
+            return connected
+
+        conn.ensure_connection = ensure_and_tell  # type: ignore[method-assign]
+        connected: Connection = super().ensure_connected(conn)
+        return connected
+
+    def connect(self) -> Connection:
+        """The connection that messages come through, as they are; where dead letters go is there from the start."""
+        read_any_properties()
+        connection: Connection = super().connect()
+        for queue in DEAD_QUEUES:
+            queue(connection.default_channel).declare()
+        connection.default_channel.auto_decode = False  # type: ignore[attr-defined]  # it is py-amqp's
+        return connection
+
+    def connection_for_write(self, url: str | None = None, heartbeat: int | None = None) -> Connection:
+        """The connection that events go through: no confirm is waited for, which would halve the worker's pace."""
+        unconfirmed = {"confirm_publish": False}
+        connection: Connection = self.ensure_connected(
+            self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=unconfirmed)
+        )
+        return connection
+
+    def on_send_event_buffered(self) -> None:
+        """Events wait to be sent."""
+        if self.hub and not self._flush_due:
+            self._flush_due = True
+            self.hub.call_later(EVENT_DELAY, self._flush_events)
+
+    def _flush_events(self) -> None:
+        self._flush_due = False
+        super()._flush_events()
+
+    def stop(self) -> None:
+        """Send what was gathered, and stop."""
+        self._watchdog.stopping()
+        with suppress(*BROKER_ERRORS):
+            self._flush_events()
+        super().stop()
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
+        """The function that Celery calls with every message of a task queue."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_message(message: Message) -> None:
+            reason = refusal(
+                message.headers,
+                message.body or b"",
+                content_type=message.content_type,
+                content_encoding=message.content_encoding,
+                routing_key=message.delivery_info["routing_key"],
+            )
+            if reason is None:
+                handle(message)
+            else:
+                self._refuse(message, reason)
+
+        return on_message
+
+    def _refuse(self, message: Message, reason: str) -> None:
+        queue = message.delivery_info["routing_key"]
+        logger.error("Refused a message on queue %r: %s.", queue, reason)
+        if not self._dead_letters.takes(queue):
+            message.reject_log_error(logger, self.connection_errors)
+            return
+        try:
+            self._dead_letters.bury(message, queue, reason)
+        except NotPublished as error:
+            logger.warning("Its dead letter goes without the reason: %s", error)
+            message.reject_log_error(logger, self.connection_errors)
+        else:
+            message.ack_log_error(logger, self.connection_errors)

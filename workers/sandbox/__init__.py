@@ -1,0 +1,1 @@
+"""Where native code runs: processes with limits, and what they use."""
