@@ -28,7 +28,7 @@ app.conf.task_ignore_result = True
 app.conf.worker_prefetch_multiplier = 10 * FLUSH_EVERY
 app.conf.worker_enable_remote_control = False
 
-window = Window(seconds=3600, limit=1_000_000, memory=200_000, future=1e9, machines={}, clock=time.monotonic)
+window = Window(seconds=3600, machines_per_plant=1_000_000, max_cached=200_000, max_clock_skew=1e9, machine_counts={}, clock=time.monotonic)
 begun = 0.0
 
 
@@ -42,7 +42,7 @@ def fold(bodies: list[str]) -> None:
     for body in bodies:
         message = parse(body.encode())
         if strange := window.fold(message.plant, message.beats, now):
-            window.learn({message.plant: [beat.machine for beat in strange]}, ())
+            window.add_known({message.plant: [beat.machine for beat in strange]}, ())
             window.fold(message.plant, strange, now)
     if window.counted == int(os.environ[BEATS]):
         Path(os.environ[RESULT]).write_text(str(time.perf_counter() - begun))

@@ -15,9 +15,9 @@ from celery import Celery
 
 from tasks.messaging.topology import HEARTBEATS
 from workers.heartbeats.coalescer import Coalescer
-from workers.heartbeats.latest_readings import Unwatched
+from workers.heartbeats.latest_readings import NullLatestReadings
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.sink import Flush, Flushed
+from workers.heartbeats.sink import Flush, FlushResult
 from workers.heartbeats.sources import Batch, Position, Source
 from workers.heartbeats.sources.amqp import AmqpSource
 from workers.heartbeats.sources.stream import StreamSource
@@ -42,9 +42,9 @@ class Nowhere:
     def recall(self, asked: Mapping[str, Collection[str]]) -> list[Machine]:  # noqa: ARG002
         return []
 
-    def flush(self, flush: Flush) -> Flushed:
+    def flush(self, flush: Flush) -> FlushResult:
         self.machines = len(flush.machines)
-        return Flushed(0.0, 0, 0)
+        return FlushResult(0.0, 0, 0)
 
 
 class Timed:
@@ -56,7 +56,7 @@ class Timed:
         self.begun = self.begun_cpu = 0.0
 
     def take(self, timeout: float) -> Batch | None:
-        batch = self._source.take(timeout)
+        batch = self._source.poll(timeout)
         if batch and not self.begun:
             self.begun, self.begun_cpu = time.perf_counter(), time.process_time()
         return batch
@@ -71,13 +71,13 @@ def main(kind: str, url: str, beats: int, core: int) -> None:
     clock: Callable[[], float] = time.monotonic
 
     def new_window(machines: dict[str, int]) -> Window:
-        window = Window(seconds=60, limit=1_000_000, memory=200_000, future=1e9, machines=machines, clock=clock)
+        window = Window(seconds=60, machines_per_plant=1_000_000, max_cached=200_000, max_clock_skew=1e9, machine_counts=machines, clock=clock)
         windows.append(window)
         return window
 
     sink = Nowhere()
     stopping: Callable[[], bool] = lambda: bool(windows) and windows[0].counted >= beats  # noqa: E731
-    Coalescer(source, sink, Unwatched(), new_window, stopping=stopping, lease=30).run()
+    Coalescer(source, sink, NullLatestReadings(), new_window, is_stopping=stopping, lease=30).run()
     print(
         json.dumps(
             {

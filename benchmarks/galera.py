@@ -29,9 +29,9 @@ from cli.embedded.programs import coalescer_program
 from cli.embedded.supervisor import Supervisor
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, publish, stored
-from workers.heartbeats.nodes import Nodes
+from workers.heartbeats.nodes import DatabaseNodes
 from workers.heartbeats.status import read_status
-from workers.heartbeats.tables import make_tables
+from workers.heartbeats.tables import migrate_tables
 
 CLIENTS = 12
 BATCH = 100  # beats of one message
@@ -122,11 +122,11 @@ def calm(galera: Galera, bodies: Sequence[bytes], home: Path) -> int:
 
 
 def wait_for_end(galera: Galera, record: int) -> int:
-    nodes, retries, deadline = Nodes(galera.urls), 0, time.monotonic() + PATIENCE
+    nodes, retries, deadline = DatabaseNodes(galera.urls), 0, time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         status = read_status(nodes, "heartbeats")
-        retries += status.retries or 0
-        if status.records == {0: record}:
+        retries += status.flush_retries or 0
+        if status.last_offsets == {0: record}:
             return retries
         time.sleep(0.5)
     raise TimeoutError(f"record {record} was not written within {PATIENCE} s")
@@ -153,7 +153,7 @@ def main() -> None:
             with Meter(galera) as direct:
                 errors = storm(galera, beats)
             tell(f"direct: {direct.conflicts} conflicts, {errors} writes failed, {direct.seconds:.1f} s")
-            make_tables(galera.urls)
+            migrate_tables(galera.urls)
             with Meter(galera) as ours:
                 retries = calm(galera, bodies, home)
             wanted, found = expected(bodies), stored(galera.urls[0])

@@ -43,10 +43,10 @@ from tasks.messaging.topology import EXCHANGE, HEARTBEATS
 from tests.services.galera import Galera
 from tests.services.mariadb import MariaDb
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import Nodes
+from workers.heartbeats.nodes import DatabaseNodes
 from workers.heartbeats.sink import Flush, TableSink
 from workers.heartbeats.sources import Position
-from workers.heartbeats.tables import make_tables
+from workers.heartbeats.tables import migrate_tables
 
 FEW, MANY = 4_500, 100_000
 ROUNDS = 3
@@ -171,15 +171,15 @@ def celery_rate(node: Node, home: Path, task: str, folder: str) -> int:
 
 def flush_seconds(urls: list[str]) -> float:
     """Seconds that the best of some flushes of 100,000 machines takes, each of which changes every row."""
-    make_tables(urls)
-    sink = TableSink(Nodes(urls), HEARTBEATS, "benchmark")
-    sink.claim(time.time(), 600)
+    migrate_tables(urls)
+    sink = TableSink(DatabaseNodes(urls), HEARTBEATS, "benchmark")
+    sink.acquire_lease(time.time(), 600)
     machines = {beat.machine: Machine("ulm", beat.machine) for beat in beats(MANY, MANY)}
     position: dict[int, Position] = {}
     seconds = []
     for number in range(ROUNDS):
         for beat in beats(MANY, MANY):
-            machines[beat.machine].take(msgspec.structs.replace(beat, seq=number, seen_at=beat.seen_at + number))
+            machines[beat.machine].fold(msgspec.structs.replace(beat, seq=number, seen_at=beat.seen_at + number))
         after = {0: Position(number, number)}
         seconds.append(sink.flush(Flush(list(machines.values()), position, after, MANY, 60, 0)).seconds)
         position = after

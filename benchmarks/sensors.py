@@ -28,7 +28,7 @@ import redis
 from benchmarks._services import report, running_redis, scratch, tell
 from tasks.heartbeats import Beat
 from tasks.sensors import plant_key, sensor_key
-from workers.heartbeats.latest_readings import FIELDS, RedisLive
+from workers.heartbeats.latest_readings import FIELDS, RedisLatestReadings
 from workers.heartbeats.machine import Machine
 
 PLANT = "ulm"
@@ -121,7 +121,7 @@ def measure(name: str, where: str, write: Write, seconds: int) -> dict[str, floa
     """Write at the rate, with readers; how long a tick's readings took to be there, and what the readers saw."""
     machines = [Machine(PLANT, f"press-{number:05}") for number in range(MACHINES)]
     for machine in machines:
-        machine.take(Beat(machine.machine, 0, time.time(), "running", 1480.5, 61.2, 2.1))
+        machine.fold(Beat(machine.machine, 0, time.time(), "running", 1480.5, 61.2, 2.1))
     write(machines)
     seen: dict[str, Latencies] = {}
     took: Latencies = []
@@ -133,7 +133,7 @@ def measure(name: str, where: str, write: Write, seconds: int) -> dict[str, floa
             time.sleep(max(0.0, due - time.perf_counter()))
             some = machines[tick % TICKS * size :][:size]
             for machine in some:
-                machine.take(Beat(machine.machine, tick + 1, time.time(), "running", 1480.5 + tick, 61.2, 2.1))
+                machine.fold(Beat(machine.machine, tick + 1, time.time(), "running", 1480.5 + tick, 61.2, 2.1))
             write(some)
             took.append(time.perf_counter() - due)  # ticks that wait for the one before wait here, too
             written += len(some)
@@ -156,11 +156,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bulkhead-sensors-") as folder:
         result |= measure("files", folder, lambda some: write_files(Path(folder), some), asked.seconds)
     with scratch() as home, running_redis(home) as url:
-        live = RedisLive(url, KEEP)
+        live = RedisLatestReadings(url, KEEP)
 
         def write(some: list[Machine]) -> None:
-            live.show(dict.fromkeys(some, time.time()))
-            live.settle()
+            live.publish(dict.fromkeys(some, time.time()))
+            live.flush()
 
         result |= measure("redis", url, write, asked.seconds)
         live.close()

@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks._services import report, tell
 from tests.services.fleet import Fleet, FleetNode, keygen, running_fleet
 from tests.services.jumphost import JumpHost
-from workers.tickets.rotation import Wish
+from workers.tickets.rotation import RotationRequest
 
 
 def p95(seconds: list[float]) -> float:
@@ -54,7 +54,7 @@ def catch_up(host: JumpHost, node: FleetNode, missed: int) -> float:
         host.run()
     node.reachable()
     began = time.monotonic()
-    assert host.run(Wish()).result == "caught-up"
+    assert host.run(RotationRequest()).result == "caught-up"
     return time.monotonic() - began
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     with running_fleet() as fleet:
         host = JumpHost(fleet)
         began = time.monotonic()
-        host.run(Wish())
+        host.run(RotationRequest())
         result: dict[str, Any] = {"nodes": len(fleet.nodes), "cold_s": round(time.monotonic() - began, 3)}
         result |= rotations(host, asked.rotations)
         result |= {f"catch_up_{missed}_s": round(catch_up(host, fleet[1], missed), 3) for missed in (1, 2, 5, 10)}

@@ -115,19 +115,19 @@ def heartbeats(chosen: Settings) -> Finding:
     """Can a node of the machines' database be written to, with this version's tables?"""
     from tasks.database.migrate import LedgerOutdated
     from tasks.jobs import LedgerUnavailable
-    from workers.heartbeats.nodes import Nodes, NoNode
+    from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
     from workers.heartbeats.sources.choice import source_name
     from workers.heartbeats.status import read_status
     from workers.heartbeats.tables import check_tables
 
     try:
         check_tables(chosen.heartbeats_nodes())
-        status = read_status(Nodes(chosen.heartbeats_nodes()), source_name(chosen))
+        status = read_status(DatabaseNodes(chosen.heartbeats_nodes()), source_name(chosen))
     except LedgerOutdated as error:
         return Finding.ill("heartbeats", str(error).partition(".")[0] + ".", "Run `bulkhead migrate`.")
-    except (LedgerUnavailable, NoNode) as error:
+    except (LedgerUnavailable, NoWritableNode) as error:
         return Finding.ill("heartbeats", error, "Start the database or correct BULKHEAD_HEARTBEATS_URLS.")
-    at_work = f"{status.holder} coalesces" if status.holder else "no coalescer is at work"
+    at_work = f"{status.lease_owner} coalesces" if status.lease_owner else "no coalescer is at work"
     return Finding.well("heartbeats", f"{status.machines:,} machines are known; {at_work}.")
 
 

@@ -8,11 +8,11 @@ import typer
 
 from cli.errors import BadInput, ServiceMissing
 from tasks.settings import settings
-from workers.heartbeats.nodes import Nodes, NoNode
-from workers.heartbeats.sources import told
+from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.sources import describe
 from workers.heartbeats.sources.choice import source_name
-from workers.heartbeats.status import AtWork, Status, read_status
-from workers.heartbeats.status import reset as start_over
+from workers.heartbeats.status import LeaseHeld, CoalescerStatus, read_status
+from workers.heartbeats.status import reset_offsets as start_over
 
 heartbeats = typer.Typer(help="See how heartbeats are coalesced; start over.", no_args_is_help=True)
 
@@ -22,10 +22,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON on s
     """Tell who is at work, up to where the stream is in the table, and how the last flush went."""
     try:
         found = read_status(_nodes(), source_name(settings()))
-    except NoNode as error:
+    except NoWritableNode as error:
         raise ServiceMissing(str(error)) from error
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "rate": found.rate}))
+        typer.echo(json.dumps({**asdict(found), "rate": found.beats_per_second}))
         return
     for line in lines(found):
         typer.echo(line)
@@ -41,30 +41,30 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
         typer.confirm("Forget up to where the stream was read?", abort=True)
     try:
         start_over(_nodes(), source_name(settings()))
-    except AtWork as error:
+    except LeaseHeld as error:
         raise BadInput(str(error)) from error
-    except NoNode as error:
+    except NoWritableNode as error:
         raise ServiceMissing(str(error)) from error
     typer.echo("The next coalescer begins with the oldest record of the stream.")
 
 
-def lines(found: Status) -> list[str]:
+def lines(found: CoalescerStatus) -> list[str]:
     """The status in words."""
     said = [
-        f"coalescer   {found.holder or 'none is at work'}",
+        f"coalescer   {found.lease_owner or 'none is at work'}",
         f"machines    {found.machines:,} in {found.plants} plants",
     ]
-    if not found.records or found.written is None:
+    if not found.last_offsets or found.flush_age_seconds is None:
         return [*said, "position    nothing is written yet"]
     said.append(
-        f"position    {told(found.records.values())}, written {found.written:.1f} s ago, {found.behind or 0:.1f} s late"
+        f"position    {describe(found.last_offsets.values())}, written {found.flush_age_seconds:.1f} s ago, {found.lag_seconds or 0:.1f} s late"
     )
     said.append(
-        f"last flush  {found.rows:,} machines, {found.beats:,} beats ({found.rate or 0:,.0f} a second) of "
-        f"{found.window:.1f} s, in {found.took:.2f} s with {found.retries} retries"
+        f"last flush  {found.flush_rows:,} machines, {found.flush_beats:,} beats ({found.beats_per_second or 0:,.0f} a second) of "
+        f"{found.window_seconds:.1f} s, in {found.flush_seconds:.2f} s with {found.flush_retries} retries"
     )
     return said
 
 
-def _nodes() -> Nodes:
-    return Nodes(settings().heartbeats_nodes())
+def _nodes() -> DatabaseNodes:
+    return DatabaseNodes(settings().heartbeats_nodes())

@@ -13,13 +13,13 @@ def migrate() -> None:
     """
     from tasks.database.migrate import migrate as upgrade
     from tasks.jobs import LedgerUnavailable, open_ledger
-    from workers.heartbeats.tables import make_tables
+    from workers.heartbeats.tables import migrate_tables
 
     here = settings()
     database = open_ledger(here).database
     try:
         upgrade(database)
-        make_tables(here.heartbeats_nodes())
+        migrate_tables(here.heartbeats_nodes())
     except LedgerUnavailable as error:
         raise ServiceMissing(str(error)) from error
     finally:

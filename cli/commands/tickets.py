@@ -18,13 +18,13 @@ from cli.errors import BadInput, JobFailed, ServiceMissing
 from tasks.jobs import open_ledger
 from tasks.jobs.rotations import Busy
 from tasks.settings import settings
-from workers.tickets.controller import Office
-from workers.tickets.inventory import BadRoster, Roster
-from workers.tickets.node.harden import seal
-from workers.tickets.rotation import Wish, fleet, lacking, spread
-from workers.tickets.rotator import Fenced, Report
-from workers.tickets.verify import Check, resume_matrix
-from workers.tickets.watch import ALARM, Watch
+from workers.tickets.controller import FleetController
+from workers.tickets.inventory import InvalidInventory, Inventory
+from workers.tickets.node.harden import harden_process
+from workers.tickets.rotation import RotationRequest, fleet_keyring, missing_keys, spread
+from workers.tickets.rotator import StaleToken, RunReport
+from workers.tickets.verify import ResumptionCheck, check_resumption
+from workers.tickets.watch import ALARM_INTERVALS, FleetMonitor
 
 tickets = typer.Typer(help="Rotate the keys of TLS tickets over a fleet of HAProxy nodes.", no_args_is_help=True)
 
@@ -45,7 +45,7 @@ T = TypeVar("T")
 @tickets.command()
 def status(as_json: AsJson = False) -> None:
     """Tell what every node has. Exit code 1 if one does not answer, is behind, or no key came for two intervals."""
-    report = _run(lambda office: office.look())
+    report = _run(lambda office: office.status())
     if as_json:
         typer.echo(json.dumps(_facts(report)))
     else:
@@ -73,9 +73,9 @@ def rotate(
     if due:
         least = max(least, (1 - SLACK) * chosen.tickets_interval)
     with _explained():
-        if not Roster.load(chosen.var).nodes:
+        if not Inventory.load(chosen.var).nodes:
             raise BadInput(NO_NODE)
-    report = _run(lambda office: office.run(Wish(None, least_age=least, replace=replace)))
+    report = _run(lambda office: office.run(RotationRequest(None, min_age=least, replace=replace)))
     if due and report.result == "too-soon":
         report.result = "nothing"
     _tell(report, as_json)
@@ -90,12 +90,12 @@ def join(
     """Take a node into the fleet and bring it the fleet's ring. Whatever it had before is forgotten."""
     var = settings().var
     try:
-        roster = Roster.load(var).joined(node, address)
+        roster = Inventory.load(var).with_node(node, address)
     except ValidationError as error:
         raise BadInput(f"{node} at {address}: {error.errors()[0]['msg']}. Try: edge1 10.0.0.1:443") from error
-    if node not in Roster.load(var).nodes:
+    if node not in Inventory.load(var).nodes:
         _answering(node, _run(lambda office: office.forget(node)))
-    report = _run(lambda office: office.run(Wish()), roster)
+    report = _run(lambda office: office.run(RotationRequest()), roster)
     _answering(node, report)
     roster.save(var)
     _tell(report, as_json)
@@ -105,12 +105,12 @@ def join(
 def retire(node: NodeName) -> None:
     """Take a node out of the fleet; it takes a ring of its own, if it answers."""
     var = settings().var
-    roster = Roster.load(var)
+    roster = Inventory.load(var)
     if node not in roster.nodes:
         raise BadInput(f"{node} is not in the fleet. `bulkhead tickets status` shows who is.")
-    roster.retired(node).save(var)
+    roster.without_node(node).save(var)
     report = _run(lambda office: office.forget(node))
-    if node in report.views:
+    if node in report.statuses:
         typer.echo(f"{node} is out and has forgotten the fleet's keys.")
         return
     why = report.unreachable.get(node) or report.failed.get(node)
@@ -128,10 +128,10 @@ def verify(
     Exit code 1 unless all did.
     """
     with _explained():
-        nodes = Roster.load(settings().var).nodes
+        nodes = Inventory.load(settings().var).nodes
     if not nodes:
         raise BadInput(NO_NODE)
-    checks = resume_matrix(nodes, server_name=server_name, timeout=settings().tickets_timeout)
+    checks = check_resumption(nodes, server_name=server_name, timeout=settings().tickets_timeout)
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks]))
     else:
@@ -148,7 +148,7 @@ def watch() -> None:
     from workers.tickets.metrics import TicketMetrics
 
     chosen = settings()
-    seal()
+    harden_process()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     metrics = TicketMetrics(time.time)
     if chosen.tickets_metrics_port:
@@ -156,7 +156,7 @@ def watch() -> None:
     ledger = open_ledger(chosen)
     try:
         with _explained(), suppress(KeyboardInterrupt):
-            asyncio.run(Watch(chosen, ledger.rotations, metrics, time.monotonic).run())
+            asyncio.run(FleetMonitor(chosen, ledger.rotations, metrics, time.monotonic).run())
     finally:
         ledger.database.close()
 
@@ -164,28 +164,28 @@ def watch() -> None:
 @tickets.command()
 def program(target: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")]) -> None:
     """Write the program of a node: one file, which needs nothing but Python 3.11."""
-    from workers.tickets.node_archive import program as make
+    from workers.tickets.node_archive import build_archive as make
 
     target.write_bytes(make())
     os.chmod(target, 0o755)  # noqa: PTH101, S103 -- a program, which holds no secret
     typer.echo(f"{target}: install it on every node, as the forced command of the key of this host.")
 
 
-def lines(report: Report) -> Iterator[str]:
+def lines(report: RunReport) -> Iterator[str]:
     """Every node in a line."""
-    ring = fleet(report.views)
+    ring = fleet_keyring(report.statuses)
     yield f"{'NODE':<16} {'GENERATION':>10} {'BEHIND':>6} {'AGE':>8}  {'ENCRYPTS':<8} {'NEXT':<8} HAPROXY"
-    for node, view in sorted(report.views.items()):
-        age = "?" if view.age is None else f"{view.age:.0f} s"
-        behind = lacking(view, ring) if ring else 0
-        keys = f"{view.names[1][:SHOWN]:<8} {view.names[2][:SHOWN]:<8}"
-        running = "runs" if view.running else "is down"
+    for node, view in sorted(report.statuses.items()):
+        age = "?" if view.key_age is None else f"{view.key_age:.0f} s"
+        behind = missing_keys(view, ring) if ring else 0
+        keys = f"{view.key_names[1][:SHOWN]:<8} {view.key_names[2][:SHOWN]:<8}"
+        running = "runs" if view.haproxy_running else "is down"
         yield f"{node:<16} {view.generation:>10} {behind:>6} {age:>8}  {keys} {running}"
     for node, why in sorted({**report.unreachable, **report.failed}.items()):
         yield f"{node:<16} {'-':>10} {'-':>6} {'-':>8}  {why}"
 
 
-def matrix(checks: list[Check]) -> Iterator[str]:
+def matrix(checks: list[ResumptionCheck]) -> Iterator[str]:
     """From whom (rows) to whom (columns) sessions went on."""
     nodes = list(dict.fromkeys(check.source for check in checks))
     for version in dict.fromkeys(check.version for check in checks):
@@ -197,55 +197,55 @@ def matrix(checks: list[Check]) -> Iterator[str]:
     yield f"{sum(check.resumed for check in checks)} of {len(checks)} resumed"
 
 
-def what_is_wrong(report: Report, interval: float) -> str:
+def what_is_wrong(report: RunReport, interval: float) -> str:
     """What an operator must look at, in a sentence; empty if all is well."""
     if absent := sorted({**report.unreachable, **report.failed}):
         return f"No sound answer from {', '.join(absent)}. Mend them, or take them out: bulkhead tickets retire NODE"
-    if not report.views:
+    if not report.statuses:
         return NO_NODE
-    if spread(report.views) or fleet(report.views) is None:
+    if spread(report.statuses) or fleet_keyring(report.statuses) is None:
         return "Not all nodes have the same ring. Bring it to them: bulkhead tickets rotate"
-    ages = [view.age for view in report.views.values() if view.age is not None]
-    if ages and min(ages) > ALARM * interval:
+    ages = [view.key_age for view in report.statuses.values() if view.key_age is not None]
+    if ages and min(ages) > ALARM_INTERVALS * interval:
         return f"No key came for {min(ages):.0f} s. Do the clock, the broker and the worker of `tickets` run?"
     return ""
 
 
-def _word(check: Check) -> str:
+def _word(check: ResumptionCheck) -> str:
     return "error" if check.error else "resumed" if check.resumed else "NEW"
 
 
-def _answering(node: str, report: Report) -> None:
-    if node not in report.views or node in report.failed:
-        why = report.failed.get(node) or report.unreachable.get(node) or report.why
+def _answering(node: str, report: RunReport) -> None:
+    if node not in report.statuses or node in report.failed:
+        why = report.failed.get(node) or report.unreachable.get(node) or report.reason
         raise ServiceMissing(f"{node} is not ready: {why}. What a node needs is told in docs/tickets.md.")
 
 
-def _tell(report: Report, as_json: bool) -> None:
+def _tell(report: RunReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_facts(report)))
-    elif not report.refused:
+    elif not report.is_refused:
         said = {"rotated": "Rotated.", "caught-up": "Caught up.", "nothing": "Nothing to do."}.get(report.result, "")
         typer.echo(f"{said} Generation {report.generation}, {report.seconds:.2f} s.".strip())
     for node, why in {**report.unreachable, **report.failed}.items():
         typer.echo(f"{node} was left behind, and is caught up when it answers: {why}", err=True)
     if report.result == "unreachable":
-        raise ServiceMissing(report.why)
-    if report.refused:
-        raise JobFailed(report.why)
+        raise ServiceMissing(report.reason)
+    if report.is_refused:
+        raise JobFailed(report.reason)
 
 
-def _facts(report: Report) -> dict[str, Any]:
-    return {**asdict(report), "spread": spread(report.views)}
+def _facts(report: RunReport) -> dict[str, Any]:
+    return {**asdict(report), "spread": spread(report.statuses)}
 
 
-def _run(work: Callable[[Office], Coroutine[Any, Any, T]], roster: Roster | None = None) -> T:
-    seal()
+def _run(work: Callable[[FleetController], Coroutine[Any, Any, T]], roster: Inventory | None = None) -> T:
+    harden_process()
     chosen = settings()
     ledger = open_ledger(chosen)
     try:
         with _explained():
-            office = Office(chosen, ledger.rotations, roster)
+            office = FleetController(chosen, ledger.rotations, roster)
             return asyncio.run(work(office))
     finally:
         ledger.database.close()
@@ -255,7 +255,7 @@ def _run(work: Callable[[Office], Coroutine[Any, Any, T]], roster: Roster | None
 def _explained() -> Iterator[None]:
     try:
         yield
-    except (Busy, Fenced) as error:
+    except (Busy, StaleToken) as error:
         raise JobFailed(str(error)) from error
-    except BadRoster as error:
+    except InvalidInventory as error:
         raise BadInput(str(error)) from error

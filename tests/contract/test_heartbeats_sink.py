@@ -12,11 +12,11 @@ from tasks.heartbeats import Beat
 from tests.services.heartbeats import stored
 from workers.heartbeats import sink as module
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import Nodes, NoNode
-from workers.heartbeats.sink import Fenced, Flush, Flushed, Refused, TableSink
+from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.sink import LeaseLost, Flush, FlushResult, WriteRejected, TableSink
 from workers.heartbeats.sources import Position
-from workers.heartbeats.status import AtWork, read_status, reset
-from workers.heartbeats.tables import make_tables
+from workers.heartbeats.status import LeaseHeld, read_status, reset_offsets
+from workers.heartbeats.tables import migrate_tables
 
 MakeSink = Callable[..., TableSink]
 
@@ -27,26 +27,26 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     made = f"sqlite:///{tmp_path}/machines.db"
     if request.param == "mariadb":
         made = request.getfixturevalue("mariadb").fresh_database()
-    make_tables([made])
+    migrate_tables([made])
     return made
 
 
 def sink_of(url: str, holder: str = "me", kind: type[TableSink] = TableSink, **options: Any) -> TableSink:
     """A sink that has the lease."""
-    made = kind(Nodes([url]), "heartbeats", holder, **{"wait": lambda _seconds: None, **options})
-    assert made.claim(1000.0, lease=30.0)
+    made = kind(DatabaseNodes([url]), "heartbeats", holder, **{"wait": lambda _seconds: None, **options})
+    assert made.acquire_lease(1000.0, lease=30.0)
     return made
 
 
 def machine(name: str, *values: float, plant: str = "ulm") -> Machine:
     made = Machine(plant, name)
     for seq, value in enumerate(values):
-        made.take(Beat(name, seq, float(seq), "running", rpm=value))
+        made.fold(Beat(name, seq, float(seq), "running", rpm=value))
     return made
 
 
 def flush(before: Position | None, after: Position, *machines: Machine) -> Flush:
-    return Flush(machines, {0: before} if before else {}, {0: after}, beats=7, window=1.0, recorded_at=999.0)
+    return Flush(machines, {0: before} if before else {}, {0: after}, beats=7, window_seconds=1.0, received_at=999.0)
 
 
 FIRST, SECOND, OTHER = Position(10, 111), Position(20, 222), Position(20, 333)
@@ -60,8 +60,8 @@ def test_given_machines_when_flushed_then_rows_and_position_are_there_and_come_b
     sink.flush(flush(None, FIRST, *many, machine("silent", plant="bern")))
 
     assert sink.positions() == {0: FIRST}
-    assert sink.counts() == {"ulm": 4_100, "bern": 1}
-    recalled = sink.recall({"ulm": {each.machine for each in many}, "bern": {"silent", "unknown"}})
+    assert sink.machine_counts() == {"ulm": 4_100, "bern": 1}
+    recalled = sink.load({"ulm": {each.machine for each in many}, "bern": {"silent", "unknown"}})
     assert len(recalled) == 4_101
     by_name = {each.machine: each for each in recalled}
     for each in (many[0], many[4_099]):
@@ -69,7 +69,7 @@ def test_given_machines_when_flushed_then_rows_and_position_are_there_and_come_b
             assert getattr(by_name[each.machine], field) == getattr(each, field), field
     sink.flush(flush(FIRST, SECOND, machine("m00000", 5.0)))
     assert stored(url)["ulm", "m00000"]["rpm_sum"] == 5.0
-    assert sink.counts()["ulm"] == 4_100
+    assert sink.machine_counts()["ulm"] == 4_100
 
 
 def test_given_a_column_of_somebody_elses_when_a_machine_is_written_again_then_it_keeps_its_value(url: str) -> None:
@@ -91,17 +91,17 @@ def test_given_a_column_of_somebody_elses_when_a_machine_is_written_again_then_i
 def test_given_a_second_writer_then_only_the_one_with_the_lease_writes_and_the_other_is_fenced(url: str) -> None:
     first = sink_of(url, "first")
     first.flush(flush(None, FIRST, machine("a", 1.0)))
-    second = TableSink(Nodes([url]), "heartbeats", "second")
-    assert not second.claim(1010.0, lease=30.0)
+    second = TableSink(DatabaseNodes([url]), "heartbeats", "second")
+    assert not second.acquire_lease(1010.0, lease=30.0)
 
-    assert second.claim(1e12, lease=30.0)
+    assert second.acquire_lease(1e12, lease=30.0)
 
-    with pytest.raises(Fenced, match=r"^Another consumer has written meanwhile, or has the lease"):
+    with pytest.raises(LeaseLost, match=r"^Another consumer has written meanwhile, or has the lease"):
         first.flush(flush(FIRST, SECOND, machine("a", 9.0)))
     assert stored(url)["ulm", "a"]["rpm_sum"] == 1.0
-    assert not first.claim(1010.0, lease=30.0)
-    second.release()
-    assert first.claim(1010.0, lease=30.0)
+    assert not first.acquire_lease(1010.0, lease=30.0)
+    second.release_lease()
+    assert first.acquire_lease(1010.0, lease=30.0)
 
 
 def test_given_a_position_that_is_not_the_stored_one_then_nothing_is_written(url: str) -> None:
@@ -109,7 +109,7 @@ def test_given_a_position_that_is_not_the_stored_one_then_nothing_is_written(url
     sink.flush(flush(None, FIRST, machine("a", 1.0)))
 
     for before in (None, SECOND, Position(FIRST.offset, 999)):
-        with pytest.raises(Fenced):
+        with pytest.raises(LeaseLost):
             sink.flush(flush(before, OTHER, machine("a", 9.0)))
     assert stored(url)["ulm", "a"]["rpm_sum"] == 1.0
 
@@ -161,7 +161,7 @@ def test_given_rows_that_the_database_refuses_then_the_others_are_written_with_t
 
     flushed = sink.flush(flush(None, FIRST, *many[:20], machine("bad1", 1.0), *many[20:], machine("bad2", 1.0)))
 
-    assert (flushed.refused, flushed.retries) == (2, 0)
+    assert (flushed.rejected_rows, flushed.retries) == (2, 0)
     assert len(stored(url)) == 50
     assert sink.positions() == {0: FIRST}
     assert [record.getMessage().partition(" of plant")[0] for record in caplog.records] == [
@@ -173,9 +173,9 @@ def test_given_rows_that_the_database_refuses_then_the_others_are_written_with_t
 def test_given_more_bad_rows_than_may_be_then_it_stops_and_nothing_is_written(url: str) -> None:
     refuse(url, "bad")
     sink = sink_of(url)
-    many = [machine(f"bad{number:05}", 1.0) for number in range(module.MOST_REFUSED + 1)]
+    many = [machine(f"bad{number:05}", 1.0) for number in range(module.MAX_REJECTED_ROWS + 1)]
 
-    with pytest.raises(Refused, match="nothing was written"):
+    with pytest.raises(WriteRejected, match="nothing was written"):
         sink.flush(flush(None, FIRST, machine("good", 1.0), *many))
 
     assert stored(url) == {}
@@ -199,7 +199,7 @@ def test_given_a_database_that_loses_a_race_then_it_is_tried_again_with_growing_
 
     sink = sink_of(url, kind=LosesThrice, wait=pauses.append)
 
-    flushed: Flushed = sink.flush(flush(None, FIRST, machine("a", 1.0)))
+    flushed: FlushResult = sink.flush(flush(None, FIRST, machine("a", 1.0)))
 
     # The three attempts were rolled back, so the last one still finds the position where it was.
     assert flushed.retries in (3, 4)
@@ -208,16 +208,16 @@ def test_given_a_database_that_loses_a_race_then_it_is_tried_again_with_growing_
 
 
 def test_given_no_node_when_told_to_give_up_then_it_is_said_what_to_check() -> None:
-    sink = TableSink(Nodes(["mysql+pymysql://nobody@127.0.0.1:1/x"]), "heartbeats", "me", giving_up=lambda: True)
-    with pytest.raises(NoNode, match="Check BULKHEAD_HEARTBEATS_URLS"):
+    sink = TableSink(DatabaseNodes(["mysql+pymysql://nobody@127.0.0.1:1/x"]), "heartbeats", "me", should_give_up=lambda: True)
+    with pytest.raises(NoWritableNode, match="Check BULKHEAD_HEARTBEATS_URLS"):
         sink.positions()
 
 
 def test_given_a_first_node_that_is_away_then_the_next_one_is_taken(url: str) -> None:
     if url.startswith("sqlite"):
         pytest.skip("a file has no nodes")
-    make_tables(["mysql+pymysql://nobody@127.0.0.1:1/x", url])
-    nodes = Nodes(["mysql+pymysql://nobody@127.0.0.1:1/x", url])
+    migrate_tables(["mysql+pymysql://nobody@127.0.0.1:1/x", url])
+    nodes = DatabaseNodes(["mysql+pymysql://nobody@127.0.0.1:1/x", url])
     with nodes.connect() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
@@ -229,27 +229,27 @@ def test_given_a_node_that_is_read_only_then_it_is_left_alone_until_it_is_not(ur
     with engine.connect() as operator:
         operator.exec_driver_sql("SET GLOBAL read_only=ON")
         try:
-            with pytest.raises(NoNode, match=r"\(it is read-only\)$"), Nodes([url]).connect():
+            with pytest.raises(NoWritableNode, match=r"\(it is read-only\)$"), DatabaseNodes([url]).connect():
                 pass
         finally:
             operator.exec_driver_sql("SET GLOBAL read_only=OFF")
     engine.dispose()
 
-    with Nodes([url]).connect() as connection:
+    with DatabaseNodes([url]).connect() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
 
 def test_given_a_flush_then_the_status_tells_of_it_and_reset_forgets_the_position(url: str) -> None:
-    nodes = Nodes([url])
-    assert read_status(nodes, "heartbeats").records == {}
-    reset(nodes, "heartbeats")
+    nodes = DatabaseNodes([url])
+    assert read_status(nodes, "heartbeats").last_offsets == {}
+    reset_offsets(nodes, "heartbeats")
     sink = sink_of(url, clock=lambda: 1e12)
     sink.flush(flush(None, FIRST, machine("a", 1.0)))
 
     status = read_status(nodes, "heartbeats")
-    assert (status.holder, status.records, status.rows, status.beats, status.rate) == ("me", {0: 10}, 1, 7, 7.0)
-    with pytest.raises(AtWork, match=r"^The coalescer me is at work\. Stop it, and its stand-bys, first\.$"):
-        reset(nodes, "heartbeats")
-    sink.release()
-    reset(nodes, "heartbeats")
+    assert (status.lease_owner, status.last_offsets, status.flush_rows, status.flush_beats, status.beats_per_second) == ("me", {0: 10}, 1, 7, 7.0)
+    with pytest.raises(LeaseHeld, match=r"^The coalescer me is at work\. Stop it, and its stand-bys, first\.$"):
+        reset_offsets(nodes, "heartbeats")
+    sink.release_lease()
+    reset_offsets(nodes, "heartbeats")
     assert sink.positions() == {}

@@ -13,9 +13,9 @@ from tests.conftest import Broker
 from tests.integration.jobs.renders import celery_app
 from tests.services.heartbeats import Plant, publish
 from tests.services.kafka import Kafka
-from workers.heartbeats.sources import Batch, Position, PositionLost, Resume, Source, SourceLost
+from workers.heartbeats.sources import Batch, Position, PositionLost, ResumeCheck, Source, SourceLost
 from workers.heartbeats.sources.amqp import AmqpSource
-from workers.heartbeats.sources.kafka import KafkaSource, Unusable
+from workers.heartbeats.sources.kafka import KafkaSource, InvalidSource
 from workers.heartbeats.sources.stream import StreamSource
 
 pytestmark = pytest.mark.service
@@ -86,13 +86,13 @@ def source(place: Place) -> Iterator[Source]:
     made.close()
 
 
-def read(source: Source, count: int, resume: Resume | None = None) -> list[Batch]:
+def read(source: Source, count: int, resume: ResumeCheck | None = None) -> list[Batch]:
     """Batches until there are so many records, those before the positions left out."""
     batches: list[Batch] = []
     for _ in range(500):
-        batch = source.take(0.2)
+        batch = source.poll(0.2)
         if batch is not None and resume is not None:
-            batch = resume.admit(batch)
+            batch = resume.filter(batch)
         if batch is not None and batch.bodies:
             batches.append(batch)
         if sum(len(each.bodies) for each in batches) >= count:
@@ -126,9 +126,9 @@ def test_given_records_when_opened_at_the_oldest_then_all_come_in_order_with_off
         assert of_plant(bodies(batches), plant) == of_plant(sent, plant)
     for partition in positions(batches):
         own = [batch for batch in batches if batch.partition == partition]
-        assert own[0].first == 0
-        assert [batch.first for batch in own[1:]] == [batch.last + 1 for batch in own[:-1]]
-    assert source.take(0.1) is None
+        assert own[0].first_offset == 0
+        assert [batch.first_offset for batch in own[1:]] == [batch.last_offset + 1 for batch in own[:-1]]
+    assert source.poll(0.1) is None
 
 
 def test_given_positions_when_opened_there_then_reading_goes_on_after_them(place: Place, source: Source) -> None:
@@ -136,7 +136,7 @@ def test_given_positions_when_opened_there_then_reading_goes_on_after_them(place
     source.open({})
     first = read(source, 10)
     source.close()
-    resume = Resume(positions(first))
+    resume = ResumeCheck(positions(first))
 
     source.open(resume.offsets)
 
@@ -151,7 +151,7 @@ def test_given_a_stream_made_anew_when_opened_at_the_position_then_that_is_notic
 ) -> None:
     sent = place.publish(Plant().messages(20))
     source.open({})
-    resume = Resume(positions(read(source, len(sent))))
+    resume = ResumeCheck(positions(read(source, len(sent))))
     source.close()
     place.forget()
     place.publish(Plant(seed=2).messages(30))
@@ -184,7 +184,7 @@ def test_given_a_broker_that_is_away_when_opened_then_that_is_said() -> None:
         with pytest.raises(SourceLost, match=r"(?i)refused|transport failure"):
             away.open({})
         with pytest.raises(SourceLost, match="not open"):
-            away.take(0.1)
+            away.poll(0.1)
 
 
 def test_given_a_topic_that_ends_before_the_position_then_that_is_said_at_once() -> None:
@@ -211,7 +211,7 @@ def test_given_a_topic_that_ends_before_the_position_then_that_is_said_at_once()
     ],
 )
 def test_given_a_setting_that_cannot_be_when_opened_then_it_is_named(query: str, said: str) -> None:
-    with pytest.raises(Unusable, match=rf"^BULKHEAD_HEARTBEATS_SOURCE {said}"):
+    with pytest.raises(InvalidSource, match=rf"^BULKHEAD_HEARTBEATS_SOURCE {said}"):
         KafkaSource(f"kafka://127.0.0.1:1/x?{query}").open({})
 
 

@@ -17,8 +17,8 @@ from cli.embedded.ports import LOOPBACK, is_listening, kept_ports
 from cli.embedded.process import Process, Program, find_program
 from workers.tickets.keyring import Key, Keyring
 from workers.tickets.node.haproxy import HAProxy
-from workers.tickets.node_archive import program
-from workers.tickets.ssh import Way
+from workers.tickets.node_archive import build_archive
+from workers.tickets.ssh import SshOptions
 
 INSTEAD = "leave the tests of ticket keys out"
 MEMORY = Path("/dev/shm")  # a tmpfs, as keys demand
@@ -123,9 +123,9 @@ class FleetNode:
 
     def forget(self) -> None:
         """Take another ring of its own."""
-        ring = Keyring.make(80, os.urandom)
+        ring = Keyring.generate(80, os.urandom)
         self.ring_file.write_text("".join(f"{line}\n" for line in ring.encode()))
-        HAProxy(self.socket, self.ring_file).bring(ring)
+        HAProxy(self.socket, self.ring_file).sync(ring)
 
     def die(self) -> None:
         """Lose power: processes and the tmpfs are gone, the disk stays."""
@@ -186,7 +186,7 @@ class Fleet:
             find_program(name, package, INSTEAD)
         names = [f"edge{number}" for number in range(1, count + 1)]
         ports = kept_ports(home / "ports.json", [*names, *(f"{name}-ssh" for name in names)])
-        (home / "bulkhead-tickets-node").write_bytes(program())
+        (home / "bulkhead-tickets-node").write_bytes(build_archive())
         certificate(home / "edge.pem")
         keygen(home / "id")
         self.public_key = (home / "id.pub").read_text().strip()
@@ -204,9 +204,9 @@ class Fleet:
             f" IdentityFile {self.home}/id\n IdentitiesOnly yes\n UserKnownHostsFile {self.known_hosts}\n"
         )
 
-    def way(self, *, persist: int = 60, timeout: float = 5) -> Way:
+    def way(self, *, persist: int = 60, timeout: float = 5) -> SshOptions:
         """How the rotator reaches the nodes."""
-        return Way(self.ssh_config, timeout, self.home / "ssh", persist)
+        return SshOptions(self.ssh_config, timeout, self.home / "ssh", persist)
 
     def __getitem__(self, number: int) -> FleetNode:
         return self.nodes[number]

@@ -14,13 +14,13 @@ from tasks.settings import Settings
 from tests.services.fleet import Fleet
 from tests.services.platform import ROOT
 from workers.tickets.audit import FILE
-from workers.tickets.controller import SOCKETS, Office
-from workers.tickets.inventory import Roster
-from workers.tickets.rotation import Wish
-from workers.tickets.rotator import Report
-from workers.tickets.verify import Check, resume_matrix
+from workers.tickets.controller import SSH_SOCKETS, FleetController
+from workers.tickets.inventory import Inventory
+from workers.tickets.rotation import RotationRequest
+from workers.tickets.rotator import RunReport
+from workers.tickets.verify import ResumptionCheck, check_resumption
 
-ONCE_MORE = Wish(None)
+ONCE_MORE = RotationRequest(None)
 
 
 class JumpHost:
@@ -40,22 +40,22 @@ class JumpHost:
         else:
             (self.var / "ledger.db").write_text("no database at all\n" * 100)
         self.addresses = {node.name: node.address for node in fleet.nodes}
-        Roster(nodes=self.addresses).save(self.var)
+        Inventory(nodes=self.addresses).save(self.var)
         shared = fleet.home / "ssh"  # a connection takes longer to make than all else in a test
         shared.mkdir(mode=0o700, exist_ok=True)
-        (self.var / SOCKETS).symlink_to(shared)
+        (self.var / SSH_SOCKETS).symlink_to(shared)
 
-    def office(self) -> Office:
+    def office(self) -> FleetController:
         """The rotator's office, in this process."""
-        return Office(self.settings, self.ledger.rotations)
+        return FleetController(self.settings, self.ledger.rotations)
 
-    def run(self, wish: Wish = ONCE_MORE) -> Report:
+    def run(self, wish: RotationRequest = ONCE_MORE) -> RunReport:
         """One run in this process."""
         return asyncio.run(self.office().run(wish))
 
-    def matrix(self) -> list[Check]:
+    def matrix(self) -> list[ResumptionCheck]:
         """Every handshake between all nodes that are in the roster."""
-        return resume_matrix(Roster.load(self.var).nodes)
+        return check_resumption(Inventory.load(self.var).nodes)
 
     def resumed(self) -> str:
         """How many sessions went on: `50 of 50`."""

@@ -13,8 +13,8 @@ from tests.conftest import without
 from tests.services.fleet import INSTEAD, certificate
 from tests.services.platform import ROOT
 from tests.services.private_systemd import PrivateSystemd, private_systemd
-from workers.tickets.node.server import LENGTH
-from workers.tickets.verify import context_of, handshake
+from workers.tickets.node.server import FRAME_LENGTH
+from workers.tickets.verify import tls_context, handshake
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
@@ -46,7 +46,7 @@ class Node:
 
     def resumes(self) -> bool:
         """Whether a session goes on."""
-        context = context_of("1.3")
+        context = tls_context("1.3")
         session, _ = handshake(context, self.address, None, None, 5)
         return handshake(context, self.address, session, None, 5)[1]
 
@@ -96,7 +96,7 @@ def test_given_an_empty_tmpfs_when_the_node_boots_then_it_serves_again(node: Nod
 
 def test_given_the_forced_command_then_its_user_reaches_ring_record_and_haproxy_and_nothing_else(node: Node) -> None:
     frame = json.dumps({"op": "look"}).encode()
-    sent = "".join(f"\\{byte:03o}" for byte in LENGTH.pack(len(frame)) + frame)
+    sent = "".join(f"\\{byte:03o}" for byte in FRAME_LENGTH.pack(len(frame)) + frame)
     command = f"printf '{sent}' | runuser -u bulkhead-tickets -- {PROGRAM} serve | tail -c +5"
 
     view = json.loads(node.systemd.run("sh", "-c", command))["view"]

@@ -17,7 +17,7 @@ from tasks.sensors import COALESCED, PLANTS, Coalesced, plant_key, sensor_key
 from workers.heartbeats.machine import Machine
 
 TIMEOUT = 2.0  # seconds for an answer of Redis
-BATCH = 500  # machines that one script writes, so that other clients of Redis wait a few milliseconds at most
+BATCH_MACHINES = 500  # machines that one script writes, so that other clients of Redis wait a few milliseconds at most
 FIELDS = ("seen_at", "seq", "status", "rpm", "temperature_c", "vibration_mm_s", "received_at")
 
 # Writes hashes with their expiry, in one step, unless the hash is newer already. KEYS: the plant's set, then hashes.
@@ -51,57 +51,57 @@ logger = logging.getLogger(__name__)
 Values = tuple[Any, ...]  # of FIELDS
 
 
-class Live(Protocol):
+class LatestReadings(Protocol):
     """Where people look."""
 
-    def show(self, changes: Mapping[Machine, float]) -> None:
+    def publish(self, changes: Mapping[Machine, float]) -> None:
         """Show machines with news, and when these came. Returns at once."""
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Wait until everything is shown, as long as Redis takes news: what is in the table should be seen, too."""
 
-    def wrote(self, last: Coalesced) -> None:
+    def publish_flush(self, last: Coalesced) -> None:
         """Show how the last flush went. Returns at once."""
 
     def close(self) -> None:
         """Show what is left, if that is possible now."""
 
 
-class Unwatched:
+class NullLatestReadings:
     """For a plant without Redis: nobody looks."""
 
-    def show(self, changes: Mapping[Machine, float]) -> None:
+    def publish(self, changes: Mapping[Machine, float]) -> None:
         pass
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         pass
 
-    def wrote(self, last: Coalesced) -> None:
+    def publish_flush(self, last: Coalesced) -> None:
         pass
 
     def close(self) -> None:
         pass
 
 
-class RedisLive:
+class RedisLatestReadings:
     """Redis at `url`. A hash is kept for `keep` seconds after its machine was last heard."""
 
-    def __init__(self, url: str, keep: int) -> None:
+    def __init__(self, url: str, ttl: int) -> None:
         self._client = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
         self._script = self._client.register_script(SCRIPT)
-        self._keep = keep
-        self._news: dict[str, dict[str, Values]] = {}
-        self._last: Coalesced | None = None
+        self._ttl = ttl
+        self._pending: dict[str, dict[str, Values]] = {}
+        self._last_flush: Coalesced | None = None
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._settled = threading.Event()
-        self._settled.set()
+        self._flushed = threading.Event()
+        self._flushed.set()
         self._stopping = False
-        self._away = False
+        self._is_redis_down = False
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._thread.start()
 
-    def show(self, changes: Mapping[Machine, float]) -> None:
+    def publish(self, changes: Mapping[Machine, float]) -> None:
         news: defaultdict[str, dict[str, Values]] = defaultdict(dict)
         for machine, at in changes.items():
             news[machine.plant][machine.machine] = (
@@ -115,15 +115,15 @@ class RedisLive:
             )
         with self._lock:
             for plant, machines in news.items():
-                self._news.setdefault(plant, {}).update(machines)
-            self._settled.clear()
+                self._pending.setdefault(plant, {}).update(machines)
+            self._flushed.clear()
         self._wake.set()
 
-    def settle(self) -> None:
-        self._settled.wait(TIMEOUT)
+    def flush(self) -> None:
+        self._flushed.wait(TIMEOUT)
 
-    def wrote(self, last: Coalesced) -> None:
-        self._last = last
+    def publish_flush(self, last: Coalesced) -> None:
+        self._last_flush = last
         self._wake.set()
 
     def close(self) -> None:
@@ -140,49 +140,49 @@ class RedisLive:
 
     def _write_all(self) -> None:
         with self._lock:
-            news, self._news = self._news, {}
+            news, self._pending = self._pending, {}
         try:
             for plant, machines in list(news.items()):
                 self._write(plant, machines)
                 del news[plant]
-            self._tell()
+            self._write_flush()
         except redis.RedisError as error:
-            if not self._away:
+            if not self._is_redis_down:
                 logger.warning("Live readings wait for Redis: %s", error)
-            self._away = True
+            self._is_redis_down = True
             with self._lock:
                 for plant, machines in news.items():
-                    self._news[plant] = {**machines, **self._news.get(plant, {})}
+                    self._pending[plant] = {**machines, **self._pending.get(plant, {})}
         else:
-            if self._away:
+            if self._is_redis_down:
                 logger.info("Live readings go on.")
-            self._away = False
+            self._is_redis_down = False
         with self._lock:
-            if self._away or not self._news:
-                self._settled.set()
+            if self._is_redis_down or not self._pending:
+                self._flushed.set()
 
     def _write(self, plant: str, machines: Mapping[str, Values]) -> None:
         everything = list(machines.items())
-        for start in range(0, len(everything), BATCH):
-            some = everything[start : start + BATCH]
+        for start in range(0, len(everything), BATCH_MACHINES):
+            some = everything[start : start + BATCH_MACHINES]
             keys = [plant_key(plant), *(sensor_key(plant, name) for name, _ in some)]
-            arguments: list[Any] = [self._keep, len(FIELDS), *FIELDS]
+            arguments: list[Any] = [self._ttl, len(FIELDS), *FIELDS]
             for name, values in some:
                 arguments.append(name)
                 arguments += ["" if value is None else value for value in values]
             written = self._script(keys, arguments)
-            news = [_reading(plant, *some[number - 1]) for number in written]
+            news = [_reading_fields(plant, *some[number - 1]) for number in written]
             if news:
                 self._client.publish(plant_key(plant), msgspec.json.encode(news))
         heard = max(values[-1] for values in machines.values())
         self._client.zadd(PLANTS, {plant: heard}, gt=True)
-        self._client.zremrangebyscore(PLANTS, "-inf", heard - self._keep)
+        self._client.zremrangebyscore(PLANTS, "-inf", heard - self._ttl)
 
-    def _tell(self) -> None:
-        if last := self._last:
-            self._client.set(COALESCED, last.model_dump_json(), ex=self._keep)
-            self._last = None
+    def _write_flush(self) -> None:
+        if last := self._last_flush:
+            self._client.set(COALESCED, last.model_dump_json(), ex=self._ttl)
+            self._last_flush = None
 
 
-def _reading(plant: str, machine: str, values: Values) -> dict[str, Any]:
+def _reading_fields(plant: str, machine: str, values: Values) -> dict[str, Any]:
     return {"plant": plant, "machine": machine, **dict(zip(FIELDS, values, strict=True))}

@@ -9,15 +9,15 @@ from tasks.heartbeats import Beat
 
 # Sequence numbers below the highest that are still told apart, one bit each (as RFC 4303, 3.4.3, does against replays):
 # a beat may come this much late and is counted, once. 62 bits and the highest fill a signed BIGINT.
-LATE = 62
-MASK = (1 << (LATE + 1)) - 1
+REPLAY_WINDOW = 62
+REPLAY_MASK = (1 << (REPLAY_WINDOW + 1)) - 1
 
 
 # All values of one reading: how many, their sum, the least and the greatest. A plain tuple: a named one takes thrice
 # the time to make, and three are made for every beat.
 Totals = tuple[int, float, float, float]
 
-NONE: Totals = (0, 0.0, inf, -inf)
+EMPTY_TOTALS: Totals = (0, 0.0, inf, -inf)
 
 
 class Machine:
@@ -50,18 +50,18 @@ class Machine:
         self.seq = -1
         self.seen_mask = 0
         self.beats = 0
-        self.rpm_totals = NONE
-        self.temperature_c_totals = NONE
-        self.vibration_mm_s_totals = NONE
+        self.rpm_totals = EMPTY_TOTALS
+        self.temperature_c_totals = EMPTY_TOTALS
+        self.vibration_mm_s_totals = EMPTY_TOTALS
 
-    def take(self, beat: Beat) -> bool:
+    def fold(self, beat: Beat) -> bool:
         """Fold `beat` in. False if it was counted before, or is too late for that to be known."""
         newer = beat.seen_at > self.seen_at or (beat.seen_at == self.seen_at and beat.seq > self.seq)
         ahead = beat.seq - self.seq
         if ahead > 0:
-            self.seen_mask = ((self.seen_mask << ahead) | 1) & MASK if ahead <= LATE else 1
+            self.seen_mask = ((self.seen_mask << ahead) | 1) & REPLAY_MASK if ahead <= REPLAY_WINDOW else 1
             self.seq = beat.seq
-        elif ahead >= -LATE and not self.seen_mask >> -ahead & 1:  # late
+        elif ahead >= -REPLAY_WINDOW and not self.seen_mask >> -ahead & 1:  # late
             self.seen_mask |= 1 << -ahead
         elif newer:  # the machine counts from the beginning again, after a restart: no beat is newer than itself
             self.seen_mask = 1
@@ -76,11 +76,11 @@ class Machine:
             self.vibration_mm_s = beat.vibration_mm_s
         self.beats += 1
         if beat.rpm is not None:
-            self.rpm_totals = added(self.rpm_totals, beat.rpm)
+            self.rpm_totals = add_value(self.rpm_totals, beat.rpm)
         if beat.temperature_c is not None:
-            self.temperature_c_totals = added(self.temperature_c_totals, beat.temperature_c)
+            self.temperature_c_totals = add_value(self.temperature_c_totals, beat.temperature_c)
         if beat.vibration_mm_s is not None:
-            self.vibration_mm_s_totals = added(self.vibration_mm_s_totals, beat.vibration_mm_s)
+            self.vibration_mm_s_totals = add_value(self.vibration_mm_s_totals, beat.vibration_mm_s)
         return True
 
     def copy(self) -> "Machine":
@@ -100,7 +100,7 @@ class Machine:
         return other
 
 
-def added(totals: Totals, value: float) -> Totals:
+def add_value(totals: Totals, value: float) -> Totals:
     """`totals` with one more value."""
     count, total, low, high = totals
     # min() and max() would take twice the time of all the rest.

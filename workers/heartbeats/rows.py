@@ -12,21 +12,21 @@ from workers.heartbeats.schema import machines
 
 # Rows of one statement. At most 520 bytes each, so that it stays near 1 MB: max_allowed_packet may be as small as that,
 # and a statement of all rows would be 30 MB.
-CHUNK = 2_000
+CHUNK_ROWS = 2_000
 
 COLUMNS = ", ".join(column.name for column in machines.columns)
-INTO = f"INSERT INTO machines ({COLUMNS}) VALUES "  # noqa: S608 - names of our own
-MARKS = ", ".join("?" for _ in machines.columns)
-STATE = [column.name for column in machines.columns if not column.primary_key]
+INSERT_SQL = f"INSERT INTO machines ({COLUMNS}) VALUES "  # noqa: S608 - names of our own
+PLACEHOLDERS = ", ".join("?" for _ in machines.columns)
+UPDATED_COLUMNS = [column.name for column in machines.columns if not column.primary_key]
 
 # Updated in place: REPLACE would delete each row first, and with it what somebody else may keep in a column of its own.
-_MARIADB = " ON DUPLICATE KEY UPDATE " + ", ".join(f"{name}=VALUES({name})" for name in STATE)
-_SQLITE = " ON CONFLICT (plant, machine) DO UPDATE SET " + ", ".join(f"{name}=excluded.{name}" for name in STATE)
+_MARIADB_UPSERT = " ON DUPLICATE KEY UPDATE " + ", ".join(f"{name}=VALUES({name})" for name in UPDATED_COLUMNS)
+_SQLITE_UPSERT = " ON CONFLICT (plant, machine) DO UPDATE SET " + ", ".join(f"{name}=excluded.{name}" for name in UPDATED_COLUMNS)
 
 Row = tuple[Any, ...]
 
 
-def row_of(machine: Machine) -> Row:
+def to_row(machine: Machine) -> Row:
     """The values of the table's columns; the least and greatest of nothing are infinite."""
     return (
         machine.plant,
@@ -45,7 +45,7 @@ def row_of(machine: Machine) -> Row:
     )
 
 
-def machine_of(row: Sequence[Any]) -> Machine:
+def from_row(row: Sequence[Any]) -> Machine:
     """The machine that a row describes."""
     machine = Machine(row[0], row[1])
     machine.seen_at, machine.status = row[2], row[3]
@@ -57,16 +57,16 @@ def machine_of(row: Sequence[Any]) -> Machine:
     return machine
 
 
-def write(connection: Connection, rows: Sequence[Row]) -> None:
+def upsert(connection: Connection, rows: Sequence[Row]) -> None:
     """Insert rows or update those that are there, a chunk at most."""
     if connection.dialect.name == "sqlite":
         finite = [tuple(None if isinstance(v, float) and isinf(v) else v for v in row) for row in rows]
-        connection.exec_driver_sql(f"{INTO}({MARKS}){_SQLITE}", finite)
+        connection.exec_driver_sql(f"{INSERT_SQL}({PLACEHOLDERS}){_SQLITE_UPSERT}", finite)
     else:
-        connection.exec_driver_sql((INTO + literal(rows) + _MARIADB).replace("%", "%%"))
+        connection.exec_driver_sql((INSERT_SQL + sql_values(rows) + _MARIADB_UPSERT).replace("%", "%%"))
 
 
-def literal(rows: Sequence[Row]) -> str:
+def sql_values(rows: Sequence[Row]) -> str:
     """Rows as SQL: `("ulm","press-07",1.5,null), (…)`.
 
     JSON writes numbers, null and harmless strings as MariaDB reads them, and msgspec does it in a tenth of the time
@@ -81,11 +81,11 @@ def literal(rows: Sequence[Row]) -> str:
 def read(connection: Connection, plant: str, names: Iterable[str]) -> Iterator[Machine]:
     """Those of the machines that the table knows."""
     wanted = sorted(names)
-    for start in range(0, len(wanted), CHUNK):
-        some = wanted[start : start + CHUNK]
+    for start in range(0, len(wanted), CHUNK_ROWS):
+        some = wanted[start : start + CHUNK_ROWS]
         query = select(machines).where(machines.c.plant == plant, machines.c.machine.in_(some))
         for row in connection.execute(query):
-            yield machine_of(row)
+            yield from_row(row)
 
 
 def _totals(values: Sequence[Any]) -> Totals:

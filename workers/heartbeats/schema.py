@@ -37,7 +37,7 @@ machines = Table(
 )
 
 # One row a source: who may write, and how the last flush went.
-positions = Table(
+heartbeat_sources = Table(
     "heartbeat_positions",
     metadata,
     Column("source", String(63), primary_key=True),
@@ -54,7 +54,7 @@ positions = Table(
 )
 
 # Up to where the records of each partition of a source are in `machines`.
-offsets = Table(
+heartbeat_offsets = Table(
     "heartbeat_offsets",
     metadata,
     Column("source", String(63), primary_key=True),

@@ -16,30 +16,30 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workers.heartbeats import rows
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import Nodes, NoNode, is_transient
-from workers.heartbeats.schema import machines, offsets, positions
+from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode, is_transient
+from workers.heartbeats.schema import machines, heartbeat_offsets, heartbeat_sources
 from workers.heartbeats.sources import Position, Positions
 
 # Seconds between two tries: doubled each time, and anything between none and all of it.
-FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 5.0
+MIN_RETRY_DELAY = 0.05
+MAX_RETRY_DELAY = 5.0
 
 # Rows of one flush that the database may refuse. More of them are no bad rows but a bad table.
-MOST_REFUSED = 10
+MAX_REJECTED_ROWS = 10
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
-class Fenced(Exception):
+class LeaseLost(Exception):
     """Another consumer has written meanwhile, or has the lease. This one must stop."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
-class Refused(Exception):
+class WriteRejected(Exception):
     """The database refuses the rows, or the tables are wrong; nothing was written. `bulkhead migrate` makes them."""
 
     def __init__(self, reason: object) -> None:
@@ -53,38 +53,38 @@ class Flush(NamedTuple):
     before: Positions
     after: Positions
     beats: int
-    window: float  # seconds
-    recorded_at: float  # when the broker took the last record
+    window_seconds: float  # seconds
+    received_at: float  # when the broker took the last record
 
 
 @dataclass(frozen=True, slots=True)
-class Flushed:
+class FlushResult:
     """How a flush went."""
 
     seconds: float
     retries: int
-    refused: int
+    rejected_rows: int
 
 
 class Sink(Protocol):
     """Where machines are kept."""
 
-    def claim(self, now: float, lease: float) -> bool:
+    def acquire_lease(self, now: float, lease: float) -> bool:
         """Be the one who may write, for so many seconds. False while somebody else is."""
 
-    def release(self) -> None:
+    def release_lease(self) -> None:
         """Let the next one write."""
 
     def positions(self) -> dict[int, Position]:
         """Up to where records of each partition have been written."""
 
-    def counts(self) -> dict[str, int]:
+    def machine_counts(self) -> dict[str, int]:
         """Machines by plant."""
 
-    def recall(self, asked: Mapping[str, Collection[str]]) -> list[Machine]:
+    def load(self, names: Mapping[str, Collection[str]]) -> list[Machine]:
         """Those of the machines that are kept."""
 
-    def flush(self, flush: Flush) -> Flushed:
+    def flush(self, flush: Flush) -> FlushResult:
         """Write. Tries until it is done; raises Fenced or Refused, or NoNode once `giving_up` says so."""
 
 
@@ -93,57 +93,57 @@ class TableSink:
 
     def __init__(
         self,
-        nodes: Nodes,
+        nodes: DatabaseNodes,
         source: str,
-        holder: str,
+        lease_owner: str,
         *,
-        giving_up: Callable[[], bool] = lambda: False,
+        should_give_up: Callable[[], bool] = lambda: False,
         wait: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._nodes = nodes
-        self._holder = holder
+        self._lease_owner = lease_owner
         self._source = source
-        self._row = positions.c.source == source
-        self._mine = and_(self._row, positions.c.holder == holder)
-        self._giving_up = giving_up
+        self._row = heartbeat_sources.c.source == source
+        self._owned_row = and_(self._row, heartbeat_sources.c.holder == lease_owner)
+        self._should_give_up = should_give_up
         self._wait = wait
         self._clock = clock
         self._lease = 0.0
 
-    def claim(self, now: float, lease: float) -> bool:
+    def acquire_lease(self, now: float, lease: float) -> bool:
         self._lease = lease
-        free = or_(positions.c.holder.is_(None), positions.c.holder == self._holder, positions.c.lease_until < now)
-        taking = update(positions).where(self._row, free).values(holder=self._holder, lease_until=now + lease)
+        free = or_(heartbeat_sources.c.holder.is_(None), heartbeat_sources.c.holder == self._lease_owner, heartbeat_sources.c.lease_until < now)
+        taking = update(heartbeat_sources).where(self._row, free).values(holder=self._lease_owner, lease_until=now + lease)
 
         def claimed(connection: Connection) -> bool:
-            present = connection.execute(select(positions.c.source).where(self._row)).first()
+            present = connection.execute(select(heartbeat_sources.c.source).where(self._row)).first()
             if present is None:
-                connection.execute(insert(positions).values(source=self._source, lease_until=0.0))
+                connection.execute(insert(heartbeat_sources).values(source=self._source, lease_until=0.0))
             return connection.execute(taking).rowcount == 1
 
-        return self._patiently(claimed)
+        return self._with_retries(claimed)
 
-    def release(self) -> None:
+    def release_lease(self) -> None:
         with self._nodes.connect() as connection, connection.begin():
-            connection.execute(update(positions).where(self._mine).values(holder=None, lease_until=0.0))
+            connection.execute(update(heartbeat_sources).where(self._owned_row).values(holder=None, lease_until=0.0))
 
     def positions(self) -> dict[int, Position]:
-        return self._patiently(self._positions)
+        return self._with_retries(self._positions)
 
-    def counts(self) -> dict[str, int]:
+    def machine_counts(self) -> dict[str, int]:
         query = select(machines.c.plant, func.count()).group_by(machines.c.plant)
-        return dict(self._patiently(lambda connection: [(plant, n) for plant, n in connection.execute(query)]))
+        return dict(self._with_retries(lambda connection: [(plant, n) for plant, n in connection.execute(query)]))
 
-    def recall(self, asked: Mapping[str, Collection[str]]) -> list[Machine]:
+    def load(self, names: Mapping[str, Collection[str]]) -> list[Machine]:
         def found(connection: Connection) -> list[Machine]:
-            return [machine for plant, names in asked.items() for machine in rows.read(connection, plant, names)]
+            return [machine for plant, names in names.items() for machine in rows.read(connection, plant, names)]
 
-        return self._patiently(found)
+        return self._with_retries(found)
 
-    def flush(self, flush: Flush) -> Flushed:
+    def flush(self, flush: Flush) -> FlushResult:
         begun = time.perf_counter()
-        values = [rows.row_of(machine) for machine in flush.machines]
+        values = [rows.to_row(machine) for machine in flush.machines]
         retries = 0
 
         def write(connection: Connection) -> int:
@@ -152,8 +152,8 @@ class TableSink:
             took = time.perf_counter() - begun
             return self._write(connection, flush, values, seconds=took, retries=retries - 1)
 
-        refused = self._patiently(write)
-        return Flushed(time.perf_counter() - begun, retries - 1, refused)
+        refused = self._with_retries(write)
+        return FlushResult(time.perf_counter() - begun, retries - 1, refused)
 
     def _write(
         self, connection: Connection, flush: Flush, values: Sequence[rows.Row], *, seconds: float, retries: int
@@ -161,19 +161,19 @@ class TableSink:
         """Number of refused rows."""
         now = self._clock()
         # Whoever writes changes this row first: from here on nobody else does, and what is read next is the latest.
-        locked = update(positions).where(self._mine).values(lease_until=now + self._lease)
+        locked = update(heartbeat_sources).where(self._owned_row).values(lease_until=now + self._lease)
         if connection.execute(locked).rowcount != 1:
-            raise Fenced
+            raise LeaseLost
         stored = self._positions(connection)
         if stored == flush.after:
             return 0  # written before; only the word of it was lost
         if stored != flush.before:
-            raise Fenced
-        self._move(connection, flush)
+            raise LeaseLost
+        self._advance_offsets(connection, flush)
         refused: list[tuple[rows.Row, DBAPIError]] = []
         begun = time.perf_counter()
-        for start in range(0, len(values), rows.CHUNK):
-            _write_good(connection, values[start : start + rows.CHUNK], refused)
+        for start in range(0, len(values), rows.CHUNK_ROWS):
+            _write_bisecting(connection, values[start : start + rows.CHUNK_ROWS], refused)
         for row, error in refused:
             logger.error("The database refuses machine %s of plant %s: %s", row[1], row[0], error.orig)
         facts: dict[str, Any] = {
@@ -182,31 +182,31 @@ class TableSink:
             "flush_rows": len(values) - len(refused),
             "flush_beats": flush.beats,
             "flush_retries": retries,
-            "window_seconds": flush.window,
-            "recorded_at": flush.recorded_at,
+            "window_seconds": flush.window_seconds,
+            "recorded_at": flush.received_at,
         }
-        connection.execute(update(positions).where(self._row).values(facts))
+        connection.execute(update(heartbeat_sources).where(self._row).values(facts))
         return len(refused)
 
     def _positions(self, connection: Connection) -> dict[int, Position]:
-        query = select(offsets.c.part, offsets.c.last_offset, offsets.c.last_mark)
-        found = connection.execute(query.where(offsets.c.source == self._source))
+        query = select(heartbeat_offsets.c.part, heartbeat_offsets.c.last_offset, heartbeat_offsets.c.last_mark)
+        found = connection.execute(query.where(heartbeat_offsets.c.source == self._source))
         return {part: Position(offset, mark) for part, offset, mark in found}
 
-    def _move(self, connection: Connection, flush: Flush) -> None:
+    def _advance_offsets(self, connection: Connection, flush: Flush) -> None:
         """Bring the partitions that were read to their new positions."""
         moved = {part: new for part, new in flush.after.items() if new != flush.before.get(part)}
-        old = [_values(part, new) for part, new in moved.items() if part in flush.before]
-        new = [_values(part, new) for part, new in moved.items() if part not in flush.before]
-        there = and_(offsets.c.source == self._source, offsets.c.part == bindparam("of"))
+        old = [_offset_params(part, new) for part, new in moved.items() if part in flush.before]
+        new = [_offset_params(part, new) for part, new in moved.items() if part not in flush.before]
+        there = and_(heartbeat_offsets.c.source == self._source, heartbeat_offsets.c.part == bindparam("of"))
         values: dict[str, Any] = {"last_offset": bindparam("to"), "last_mark": bindparam("mark")}
         if old:
-            connection.execute(update(offsets).where(there).values(values), old)
+            connection.execute(update(heartbeat_offsets).where(there).values(values), old)
         if new:
             values |= {"source": self._source, "part": bindparam("of")}
-            connection.execute(insert(offsets).values(values), new)
+            connection.execute(insert(heartbeat_offsets).values(values), new)
 
-    def _patiently(self, work: Callable[[Connection], T]) -> T:
+    def _with_retries(self, work: Callable[[Connection], T]) -> T:
         """The answer of `work`, in a transaction of its own, tried again as long as trying may help."""
         tries = 0
         while True:
@@ -217,34 +217,34 @@ class TableSink:
                 reason: Exception = error  # somebody else inserted the row at the same time
             except DBAPIError as error:
                 if not is_transient(error):
-                    raise Refused(error.orig) from error
+                    raise WriteRejected(error.orig) from error
                 reason = error
-            except NoNode as error:
+            except NoWritableNode as error:
                 reason = error
-            if self._giving_up():
-                raise NoNode(reason) from reason
+            if self._should_give_up():
+                raise NoWritableNode(reason) from reason
             tries += 1
-            pause = min(FIRST_PAUSE * 2.0**tries, LONGEST_PAUSE) * random.random()
+            pause = min(MIN_RETRY_DELAY * 2.0**tries, MAX_RETRY_DELAY) * random.random()
             logger.warning("The table of machines is tried again in %.2f s: %s", pause, reason)
             self._wait(pause)
 
 
-def _values(part: int, position: Position) -> dict[str, int]:
-    return {"of": part, "to": position.offset, "mark": position.mark}
+def _offset_params(part: int, position: Position) -> dict[str, int]:
+    return {"of": part, "to": position.offset, "mark": position.checksum}
 
 
-def _write_good(connection: Connection, values: Sequence[rows.Row], refused: list[tuple[rows.Row, DBAPIError]]) -> None:
+def _write_bisecting(connection: Connection, values: Sequence[rows.Row], refused: list[tuple[rows.Row, DBAPIError]]) -> None:
     """Write the rows that the database takes; the others are found by halves and added to `refused`."""
     try:
-        rows.write(connection, values)
+        rows.upsert(connection, values)
     except DBAPIError as error:
         if is_transient(error):
             raise
         if len(values) > 1:
             half = len(values) // 2
-            _write_good(connection, values[:half], refused)
-            _write_good(connection, values[half:], refused)
+            _write_bisecting(connection, values[:half], refused)
+            _write_bisecting(connection, values[half:], refused)
             return
         refused.append((values[0], error))
-        if len(refused) > MOST_REFUSED:
-            raise Refused(error.orig) from error
+        if len(refused) > MAX_REJECTED_ROWS:
+            raise WriteRejected(error.orig) from error

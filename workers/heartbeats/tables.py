@@ -6,20 +6,20 @@ from pathlib import Path
 from tasks.database.engine import Database, LedgerUnavailable
 from tasks.database.migrate import Book, check_migrated, migrate
 
-BOOK = Book(Path(__file__).parent / "migrations", "heartbeats_version")
+MIGRATIONS = Book(Path(__file__).parent / "migrations", "heartbeats_version")
 
 
-def make_tables(urls: Sequence[str]) -> None:
+def migrate_tables(urls: Sequence[str]) -> None:
     """Create or upgrade the tables through the first node that answers; a cluster's others follow by themselves.
 
     Raises LedgerUnavailable if none answers.
     """
-    _with_first(urls, lambda database: migrate(database, BOOK))
+    _with_first(urls, lambda database: migrate(database, MIGRATIONS))
 
 
 def check_tables(urls: Sequence[str]) -> None:
     """Raises LedgerOutdated unless the tables are those of this version, LedgerUnavailable if no node answers."""
-    _with_first(urls, lambda database: check_migrated(database, BOOK))
+    _with_first(urls, lambda database: check_migrated(database, MIGRATIONS))
 
 
 def _with_first(urls: Sequence[str], work: Callable[[Database], None]) -> None:

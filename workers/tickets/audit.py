@@ -6,29 +6,29 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from workers.tickets.rotation import View
+from workers.tickets.rotation import NodeStatus
 
 FILE = Path("tickets/audit.jsonl")
 
 
-class Audit:
+class AuditLog:
     """Appends one line of JSON an event to a file below `var`; each is one write, whole or not there."""
 
-    def __init__(self, var: Path, holder: str) -> None:
+    def __init__(self, var: Path, owner: str) -> None:
         self._path = var / FILE
-        self._holder = holder
+        self._owner = owner
 
-    def event(self, event: str, node: str, token: int, view: View) -> None:
+    def record_change(self, event: str, node: str, token: int, status: NodeStatus) -> None:
         """A node's ring changed: rotated, caught-up, forgotten."""
-        self._append(event=event, node=node, token=token, generation=view.generation, keys=view.names)
+        self._append(event=event, node=node, token=token, generation=status.generation, keys=status.key_names)
 
-    def result(self, result: str, generation: int, token: int, unreachable: Mapping[str, str]) -> None:
+    def record_run(self, result: str, generation: int, token: int, unreachable: Mapping[str, str]) -> None:
         """A run ended."""
         self._append(event="run", result=result, token=token, generation=generation, unreachable=sorted(unreachable))
 
     def _append(self, **fields: object) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        line = json.dumps({"at": round(time.time(), 3), "holder": self._holder, **fields}) + "\n"
+        line = json.dumps({"at": round(time.time(), 3), "holder": self._owner, **fields}) + "\n"
         handle = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
             os.write(handle, line.encode())

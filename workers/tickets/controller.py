@@ -14,94 +14,94 @@ from tasks.jobs import LedgerUnavailable
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
 from workers.runtime.lease_owner import is_gone, me
-from workers.tickets.audit import Audit
-from workers.tickets.inventory import Roster
-from workers.tickets.rotation import View, Wish, fleet
-from workers.tickets.rotator import Fenced, Report, Rotator
-from workers.tickets.ssh import Connection, Way
+from workers.tickets.audit import AuditLog
+from workers.tickets.inventory import Inventory
+from workers.tickets.rotation import NodeStatus, RotationRequest, fleet_keyring
+from workers.tickets.rotator import StaleToken, RunReport, Rotator
+from workers.tickets.ssh import NodeConnection, SshOptions
 
 logger = logging.getLogger(__name__)
 
-SOCKETS = Path("tickets/ssh")
+SSH_SOCKETS = Path("tickets/ssh")
 
 
-class Office:
+class FleetController:
     """Runs over the fleet of these settings, one after the other. `rotations` is the ledger's book."""
 
-    def __init__(self, settings: Settings, rotations: Rotations, roster: Roster | None = None) -> None:
+    def __init__(self, settings: Settings, rotations: Rotations, inventory: Inventory | None = None) -> None:
         self._settings = settings
         self._rotations = rotations
-        self._holder = me()
-        self.roster = roster or Roster.load(settings.var)
+        self._owner = me()
+        self.inventory = inventory or Inventory.load(settings.var)
 
-    async def look(self) -> Report:
+    async def status(self) -> RunReport:
         """What every node is like."""
         async with self.rotator() as rotator:
-            return await rotator.look()
+            return await rotator.status()
 
-    async def run(self, wish: Wish, *, least: int = 0) -> Report:
+    async def run(self, request: RotationRequest, *, min_token: int = 0) -> RunReport:
         """Do what is wished, with a token greater than `least`. Raises Fenced, Busy."""
         async with self.rotator() as rotator:
-            return await self.run_with(rotator, wish, least=least)
+            return await self.run_with(rotator, request, min_token=min_token)
 
-    async def run_with(self, rotator: Rotator, wish: Wish, *, least: int = 0) -> Report:
+    async def run_with(self, rotator: Rotator, request: RotationRequest, *, min_token: int = 0) -> RunReport:
         """The same with a rotator that is there."""
-        tokens = _Tokens(self._rotations, self._holder, self._settings.tickets_lease, least)
+        tokens = _TokenIssuer(self._rotations, self._owner, self._settings.tickets_lease, min_token)
         try:
-            report = await rotator.run(wish, tokens)
-        except Fenced as error:
-            tokens.settle("fenced")
+            report = await rotator.run(request, tokens)
+        except StaleToken as error:
+            tokens.record_result("fenced")
             raise error
-        tokens.settle(report.result, report)
+        tokens.record_result(report.result, report)
         return report
 
-    async def forget(self, node: str) -> Report:
+    async def forget(self, node: str) -> RunReport:
         """Let a node take a ring of its own, whether or not it is in the roster. Raises Fenced, Busy."""
-        async with self.rotator(Roster(nodes={node: "-:0"})) as rotator:
-            tokens = _Tokens(self._rotations, self._holder, self._settings.tickets_lease, 0)
+        async with self.rotator(Inventory(nodes={node: "-:0"})) as rotator:
+            tokens = _TokenIssuer(self._rotations, self._owner, self._settings.tickets_lease, 0)
             report = await rotator.forget(node, tokens)
-            tokens.settle("forgotten")
+            tokens.record_result("forgotten")
             return report
 
     def is_current(self) -> bool:
         """Whether the roster is still the one of the file. Raises BadRoster."""
-        return self.roster == Roster.load(self._settings.var)
+        return self.inventory == Inventory.load(self._settings.var)
 
     @asynccontextmanager
-    async def rotator(self, roster: Roster | None = None) -> AsyncIterator[Rotator]:
+    async def rotator(self, inventory: Inventory | None = None) -> AsyncIterator[Rotator]:
         """A rotator with connections, which are made when they are needed."""
         chosen = self._settings
-        way = Way(chosen.tickets_ssh_config, chosen.tickets_timeout, chosen.var / SOCKETS, chosen.tickets_persist)
-        connections = {node: Connection(node, way) for node in (roster or self.roster).nodes}
+        way = SshOptions(chosen.tickets_ssh_config, chosen.tickets_timeout, chosen.var / SSH_SOCKETS, chosen.tickets_persist)
+        connections = {node: NodeConnection(node, way) for node in (inventory or self.inventory).nodes}
         try:
-            yield Rotator(connections, Audit(chosen.var, self._holder), self._holder)
+            yield Rotator(connections, AuditLog(chosen.var, self._owner), self._owner)
         finally:
             await asyncio.gather(*(connection.close() for connection in connections.values()))
 
 
-class _Tokens:
+class _TokenIssuer:
     """Asked for a fencing token: the ledger's, or one more than the nodes' where it does not answer."""
 
-    def __init__(self, rotations: Rotations, holder: str, lease: float, least: int) -> None:
-        self._rotations, self._holder, self._lease, self._least = rotations, holder, lease, least
+    def __init__(self, rotations: Rotations, owner: str, lease: float, min_token: int) -> None:
+        self._rotations, self._owner, self._lease, self._min_token = rotations, owner, lease, min_token
         self._token: int | None = None
 
-    def __call__(self, least: int) -> int:
-        least = max(least, self._least)
+    def __call__(self, min_token: int) -> int:
+        min_token = max(min_token, self._min_token)
         lease = {"now": time.time(), "lease": self._lease}
         try:
-            self._token = self._rotations.claim(self._holder, **lease, least=least, is_gone=is_gone)
+            self._token = self._rotations.claim(self._owner, **lease, least=min_token, is_gone=is_gone)
         except LedgerUnavailable as error:
             logger.warning("Rotating without the ledger, by the tokens that nodes keep: %s", error)
-            return least + 1
+            return min_token + 1
         return self._token
 
-    def settle(self, result: str, report: Report | None = None) -> None:
+    def record_result(self, result: str, report: RunReport | None = None) -> None:
         """Tell the ledger what became of it, if it gave the token."""
         if self._token is None:
             return
-        views = report.views if report else {}
-        ring = fleet(views)
+        views = report.statuses if report else {}
+        ring = fleet_keyring(views)
         generation = ring.generation if ring else 0
         try:
             rotated_at = _rotated_at(views, generation)
@@ -110,7 +110,7 @@ class _Tokens:
             logger.warning("The ledger does not know of this rotation yet: %s", error)
 
 
-def _rotated_at(views: Mapping[str, View], generation: int) -> float | None:
+def _rotated_at(views: Mapping[str, NodeStatus], generation: int) -> float | None:
     """When the ring came to the first of its nodes."""
-    ages = [view.age for view in views.values() if view.generation == generation > 0 and view.age is not None]
+    ages = [view.key_age for view in views.values() if view.generation == generation > 0 and view.key_age is not None]
     return time.time() - max(ages) if ages else None

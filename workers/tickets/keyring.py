@@ -10,14 +10,14 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-KEYS = 3
+KEY_COUNT = 3
 NAME_BYTES = 16
-SIZES = (48, 80)
+KEY_SIZES = (48, 80)
 
-Random = Callable[[int], bytes]
+RandomBytes = Callable[[int], bytes]
 
 
-class BadKey(ValueError):
+class InvalidKey(ValueError):
     """This is no ticket key, or no ring."""
 
 
@@ -28,8 +28,8 @@ class Key:
     value: bytes
 
     def __post_init__(self) -> None:
-        if len(self.value) not in SIZES:
-            raise BadKey(f"A ticket key has 48 or 80 bytes, not {len(self.value)}.")
+        if len(self.value) not in KEY_SIZES:
+            raise InvalidKey(f"A ticket key has 48 or 80 bytes, not {len(self.value)}.")
 
     def __repr__(self) -> str:
         return f"<key {self.name}>"
@@ -40,7 +40,7 @@ class Key:
         return self.value[:NAME_BYTES].hex()
 
     @classmethod
-    def make(cls, size: int, random: Random) -> "Key":
+    def generate(cls, size: int, random: RandomBytes) -> "Key":
         """A new key of so many bytes. `random` must be fit for secrets: os.urandom."""
         return cls(random(size))
 
@@ -50,7 +50,7 @@ class Key:
         try:
             return cls(binascii.a2b_base64(text.encode(), strict_mode=True))
         except ValueError:
-            raise BadKey("A ticket key is 48 or 80 bytes in base64, on one line.") from None
+            raise InvalidKey("A ticket key is 48 or 80 bytes in base64, on one line.") from None
 
     def encode(self) -> str:
         """Base64 on one line."""
@@ -64,15 +64,15 @@ class Keyring:
     keys: tuple[Key, ...]
 
     def __post_init__(self) -> None:
-        if len(self.keys) != KEYS or len({len(key.value) for key in self.keys}) != 1:
-            raise BadKey("A ring has three keys of one size.")
-        if len(set(self.names)) != KEYS:
-            raise BadKey("A ring has three different keys; one of these was pushed twice.")
+        if len(self.keys) != KEY_COUNT or len({len(key.value) for key in self.keys}) != 1:
+            raise InvalidKey("A ring has three keys of one size.")
+        if len(set(self.names)) != KEY_COUNT:
+            raise InvalidKey("A ring has three different keys; one of these was pushed twice.")
 
     @classmethod
-    def make(cls, size: int, random: Random) -> "Keyring":
+    def generate(cls, size: int, random: RandomBytes) -> "Keyring":
         """Three new keys."""
-        return cls(tuple(Key.make(size, random) for _ in range(KEYS)))
+        return cls(tuple(Key.generate(size, random) for _ in range(KEY_COUNT)))
 
     @classmethod
     def decode(cls, lines: Sequence[str]) -> "Keyring":
@@ -93,18 +93,18 @@ class Keyring:
         """Bytes of a key."""
         return len(self.keys[0].value)
 
-    def pushed(self, *keys: Key) -> "Keyring":
+    def push(self, *keys: Key) -> "Keyring":
         """What HAProxy makes of pushes: each becomes the next one and drops the oldest. Raises BadKey."""
-        return Keyring((*self.keys, *keys)[-KEYS:])
+        return Keyring((*self.keys, *keys)[-KEY_COUNT:])
 
-    def last(self, count: int) -> tuple[Key, ...]:
+    def newest(self, count: int) -> tuple[Key, ...]:
         """The newest `count` keys (0 to 3), the oldest of them first."""
-        return self.keys[KEYS - count :]
+        return self.keys[KEY_COUNT - count :]
 
 
-def missed(names: Sequence[str], wanted: Sequence[str]) -> int:
+def missing_key_count(names: Sequence[str], wanted: Sequence[str]) -> int:
     """How many of the newest keys of `wanted` must be pushed, in order, onto a ring to make it equal: 0 to 3.
 
     A ring that has nothing to do with `wanted`, or is ahead of it, needs all three.
     """
-    return next(count for count in range(KEYS + 1) if tuple(names[count:]) == tuple(wanted[: KEYS - count]))
+    return next(count for count in range(KEY_COUNT + 1) if tuple(names[count:]) == tuple(wanted[: KEY_COUNT - count]))

@@ -13,8 +13,8 @@ from tasks.observability.metrics import (
     TICKETS_SPREAD,
     TICKETS_UP,
 )
-from workers.tickets.rotation import fleet, lacking, spread
-from workers.tickets.rotator import Report
+from workers.tickets.rotation import fleet_keyring, missing_keys, spread
+from workers.tickets.rotator import RunReport
 
 
 class TicketMetrics:
@@ -35,22 +35,22 @@ class TicketMetrics:
         """At `/metrics` on loopback. Raises OSError where the port is taken."""
         start_http_server(port, "127.0.0.1", self.registry)
 
-    def looked(self, report: Report) -> None:
+    def observe_status(self, report: RunReport) -> None:
         """What every node is like."""
-        ring = fleet(report.views)
+        ring = fleet_keyring(report.statuses)
         for gauge in (self._up, self._generation, self._behind, self._age):
             gauge.clear()
         for node in (*report.unreachable, *report.failed):
             self._up.labels(node).set(0)
-        for node, view in report.views.items():
+        for node, view in report.statuses.items():
             self._up.labels(node).set(1)
             self._generation.labels(node).set(view.generation)
-            self._behind.labels(node).set(lacking(view, ring) if ring else 0)
-            if view.age is not None:
-                self._age.labels(node).set(view.age)
-        self._spread.set(spread(report.views))
+            self._behind.labels(node).set(missing_keys(view, ring) if ring else 0)
+            if view.key_age is not None:
+                self._age.labels(node).set(view.key_age)
+        self._spread.set(spread(report.statuses))
 
-    def ran(self, result: str) -> None:
+    def observe_run(self, result: str) -> None:
         """What became of a run."""
         self._result.clear()
         self._result.labels(result).set(1)

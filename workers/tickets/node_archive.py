@@ -9,10 +9,10 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 SHEBANG = b"#!/usr/bin/python3 -IS\n"  # nothing of the caller's environment, no site-packages
 MODULES = ("__init__", "keyring", "node/__init__", "node/harden", "node/haproxy", "node/state", "node/server")
 MAIN = "import sys\n\nfrom workers.tickets.node.server import main\n\nsys.exit(main())\n"
-LONG_AGO = (1980, 1, 1, 0, 0, 0)
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def program() -> bytes:
+def build_archive() -> bytes:
     """The bytes of the executable file."""
     here = resources.files(import_module("workers.tickets"))
     texts = {"__main__.py": MAIN, "workers/__init__.py": ""}
@@ -21,5 +21,5 @@ def program() -> bytes:
     archive = BytesIO()
     with ZipFile(archive, "w") as out:
         for path, text in texts.items():
-            out.writestr(ZipInfo(path, LONG_AGO), text, compress_type=ZIP_DEFLATED)
+            out.writestr(ZipInfo(path, ZIP_EPOCH), text, compress_type=ZIP_DEFLATED)
     return SHEBANG + archive.getvalue()

@@ -10,29 +10,29 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workers.tickets.keyring import KEYS, missed
+from workers.tickets.keyring import KEY_COUNT, missing_key_count
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class NodeStatus:
     """What a node says of itself. `generation` 0 is a ring of its own, `age` for how many seconds it has been there."""
 
-    names: tuple[str, ...]
-    size: int
+    key_names: tuple[str, ...]
+    key_size: int
     generation: int
-    age: float | None
-    running: bool
+    key_age: float | None
+    haproxy_running: bool
     token: int
-    holder: str
-    seen: int
+    owner: str
+    newest_generation: int
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class FleetKeyring:
     """The ring that counts: its generation, its names, and the nodes that have it."""
 
     generation: int
-    names: tuple[str, ...]
+    key_names: tuple[str, ...]
     nodes: tuple[str, ...]
 
 
@@ -42,7 +42,7 @@ class CatchUp:
 
     source: str
     generation: int
-    lacking: Mapping[str, int]
+    missing: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ class Refuse:
     """Nothing is pushed. `why` says what to do."""
 
     code: str
-    why: str
+    reason: str
 
 
 Step = CatchUp | Rotate | Done | Refuse
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RotationRequest:
     """How far to go. `generation`: rotate until it is reached (None: once more; 0: only catch up).
 
     `least_age`: seconds that the ring must have been there, so that no ticket is lost that may still come. `replace`:
@@ -80,70 +80,70 @@ class Wish:
     """
 
     generation: int | None = 0
-    least_age: float = 0.0
+    min_age: float = 0.0
     replace: bool = False
 
 
-def fleet(views: Mapping[str, View]) -> Fleet | None:
+def fleet_keyring(statuses: Mapping[str, NodeStatus]) -> FleetKeyring | None:
     """The ring that counts; None where every node has one of its own."""
-    newest = max((view.generation for view in views.values()), default=0)
+    newest = max((view.generation for view in statuses.values()), default=0)
     if newest == 0:
         return None
-    having = {node: view.names for node, view in views.items() if view.generation == newest}
+    having = {node: view.key_names for node, view in statuses.items() if view.generation == newest}
     names, _count = Counter(having.values()).most_common(1)[0]
-    return Fleet(newest, names, tuple(node for node, its in having.items() if its == names))
+    return FleetKeyring(newest, names, tuple(node for node, its in having.items() if its == names))
 
 
-def lacking(view: View, ring: Fleet) -> int:
+def missing_keys(status: NodeStatus, keyring: FleetKeyring) -> int:
     """How many keys a node must be pushed: 0 to 3. One that does not know its generation is told by a push, too."""
-    return missed(view.names, ring.names) or int(view.generation != ring.generation)
+    return missing_key_count(status.key_names, keyring.key_names) or int(status.generation != keyring.generation)
 
 
-def spread(views: Mapping[str, View]) -> int:
+def spread(statuses: Mapping[str, NodeStatus]) -> int:
     """How many rotations the most backward node is behind, 0 to 3 (3: its tickets mean nothing to others)."""
-    ring = fleet(views)
+    ring = fleet_keyring(statuses)
     if ring is None:
-        return 0 if len({view.names for view in views.values()}) <= 1 else 3
-    return max(missed(view.names, ring.names) for view in views.values())
+        return 0 if len({view.key_names for view in statuses.values()}) <= 1 else 3
+    return max(missing_key_count(view.key_names, ring.key_names) for view in statuses.values())
 
 
-def decide(views: Mapping[str, View], failed: Mapping[str, str], wish: Wish, *, nodes: int) -> Step:
+def decide(statuses: Mapping[str, NodeStatus], failed: Mapping[str, str], request: RotationRequest, *, fleet_size: int) -> Step:
     """The next step for a fleet of so many `nodes`.
 
     `views` are of those that answer, `failed` says which of these did not do what they were told, and why.
     """
-    if not views:
+    if not statuses:
         return Refuse("unreachable", "No node answers. Look at the network, at sshd, and at this host's SSH key.")
-    ring = fleet(views)
-    if ring and not wish.replace:
-        behind = {node: count for node, view in views.items() if (count := lacking(view, ring))}
+    ring = fleet_keyring(statuses)
+    if ring and not request.replace:
+        behind = {node: count for node, view in statuses.items() if (count := missing_keys(view, ring))}
         due = {node: count for node, count in behind.items() if node not in failed}
         sources = [node for node in ring.nodes if node not in failed]
         if due and sources:
             return CatchUp(sources[0], ring.generation, due)
         if behind:
-            return _refuse_for(behind, failed)
-        if not _is_due(ring.generation, wish):
+            return _refuse_behind(behind, failed)
+        if not _is_due(ring.generation, request):
             return Done(ring.generation)
-        if (age := _age(views, ring)) < wish.least_age:
-            return _refuse_soon(age, wish.least_age)
+        if (age := _key_age(statuses, ring)) < request.min_age:
+            return _refuse_too_soon(age, request.min_age)
     if failed:
-        return _refuse_for(dict.fromkeys(failed, KEYS), failed)
-    if 2 * len(views) < nodes:
-        return _refuse_few(len(views), nodes)
-    newest = max(view.seen for view in views.values())
-    return Rotate(max(newest + 1, wish.generation or 0), 1 if ring and not wish.replace else KEYS)
+        return _refuse_behind(dict.fromkeys(failed, KEY_COUNT), failed)
+    if 2 * len(statuses) < fleet_size:
+        return _refuse_no_quorum(len(statuses), fleet_size)
+    newest = max(view.newest_generation for view in statuses.values())
+    return Rotate(max(newest + 1, request.generation or 0), 1 if ring and not request.replace else KEY_COUNT)
 
 
-def _is_due(generation: int, wish: Wish) -> bool:
-    return wish.generation is None or generation < wish.generation
+def _is_due(generation: int, request: RotationRequest) -> bool:
+    return request.generation is None or generation < request.generation
 
 
-def _age(views: Mapping[str, View], ring: Fleet) -> float:
-    return min((age for node in ring.nodes if (age := views[node].age) is not None), default=0.0)
+def _key_age(statuses: Mapping[str, NodeStatus], keyring: FleetKeyring) -> float:
+    return min((age for node in keyring.nodes if (age := statuses[node].key_age) is not None), default=0.0)
 
 
-def _refuse_for(behind: Mapping[str, int], failed: Mapping[str, str]) -> Refuse:
+def _refuse_behind(behind: Mapping[str, int], failed: Mapping[str, str]) -> Refuse:
     node = max(behind, key=lambda each: behind[each])
     why = failed.get(node) or "No node gives its keys away."
     return Refuse(
@@ -153,17 +153,17 @@ def _refuse_for(behind: Mapping[str, int], failed: Mapping[str, str]) -> Refuse:
     )
 
 
-def _refuse_soon(age: float, least: float) -> Refuse:
+def _refuse_too_soon(age: float, min_age: float) -> Refuse:
     return Refuse(
         "too-soon",
         f"The last key came {age:.0f} s ago; another one now would end tickets that are still good. Wait "
-        f"{least - age:.0f} s, or say --force.",
+        f"{min_age - age:.0f} s, or say --force.",
     )
 
 
-def _refuse_few(answering: int, nodes: int) -> Refuse:
+def _refuse_no_quorum(answering: int, fleet_size: int) -> Refuse:
     return Refuse(
         "too-few",
-        f"Only {answering} of {nodes} nodes answer: perhaps this host is cut off. Mend the network, or take dead nodes "
+        f"Only {answering} of {fleet_size} nodes answer: perhaps this host is cut off. Mend the network, or take dead nodes "
         f"out: bulkhead tickets retire NODE",
     )

@@ -9,10 +9,10 @@ from tasks import app, tickets
 from tasks.jobs import LedgerUnavailable
 from tasks.jobs.rotations import Busy
 from workers.runtime.context import bench
-from workers.tickets.controller import Office
-from workers.tickets.node.harden import seal
-from workers.tickets.rotation import Wish
-from workers.tickets.rotator import Fenced
+from workers.tickets.controller import FleetController
+from workers.tickets.node.harden import harden_process
+from workers.tickets.rotation import RotationRequest
+from workers.tickets.rotator import StaleToken
 
 logger = get_logger(__name__)
 
@@ -21,7 +21,7 @@ logger = get_logger(__name__)
 def rotate(**fields: Any) -> None:
     """Bring the fleet to the generation of the message. Whatever fails is asked for again by the next look."""
     message = tickets.RotateMessage.model_validate(fields)
-    seal()
+    harden_process()
     tools = bench()
     try:
         if tools.ledger.rotations.find().generation >= message.generation:
@@ -29,12 +29,12 @@ def rotate(**fields: Any) -> None:
             return
     except LedgerUnavailable as error:
         logger.warning("Asking the nodes alone: %s", error)
-    wish = Wish(message.generation, least_age=tools.settings.tickets_lifetime)
+    wish = RotationRequest(message.generation, min_age=tools.settings.tickets_lifetime)
     try:
-        report = asyncio.run(Office(tools.settings, tools.ledger.rotations).run(wish, least=message.token))
-    except (Busy, Fenced) as error:
+        report = asyncio.run(FleetController(tools.settings, tools.ledger.rotations).run(wish, min_token=message.token))
+    except (Busy, StaleToken) as error:
         logger.warning("Not rotated. %s", error)
         return
-    logger.info("Generation %d: %s in %.2f s. %s", report.generation, report.result, report.seconds, report.why)
+    logger.info("Generation %d: %s in %.2f s. %s", report.generation, report.result, report.seconds, report.reason)
     for node, why in {**report.unreachable, **report.failed}.items():
         logger.warning("%s was left behind: %s", node, why)

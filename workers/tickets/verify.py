@@ -9,14 +9,14 @@ from dataclasses import dataclass
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 # Handshakes at once.
-WORKERS = 8
+MAX_HANDSHAKES = 8
 
 # In TLS 1.3 tickets come after the handshake, so something must be read; any answer will do.
 REQUEST = b"HEAD / HTTP/1.1\r\nHost: ticket-check\r\nConnection: close\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ResumptionCheck:
     """Whether a ticket of `source` was taken by `target`; `error` says why there is no answer."""
 
     source: str
@@ -26,34 +26,34 @@ class Check:
     error: str = ""
 
 
-def resume_matrix(addresses: Mapping[str, str], *, server_name: str | None = None, timeout: float = 5) -> list[Check]:
+def check_resumption(addresses: Mapping[str, str], *, server_name: str | None = None, timeout: float = 5) -> list[ResumptionCheck]:
     """Every pair of nodes (`host:port` by name), each with itself too, in TLS 1.2 and 1.3. `timeout` in seconds.
 
     Certificates are not looked at: a ticket is taken or not whoever shows it.
     """
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(MAX_HANDSHAKES) as pool:
         begun = [(source, version) for version in VERSIONS for source in addresses]
         rows = pool.map(lambda each: list(_row(each[0], each[1], addresses, server_name, timeout)), begun)
         return [check for row in rows for check in row]
 
 
-def _row(source: str, version: str, addresses: Mapping[str, str], name: str | None, timeout: float) -> Iterable[Check]:
-    context = context_of(version)
+def _row(source: str, version: str, addresses: Mapping[str, str], name: str | None, timeout: float) -> Iterable[ResumptionCheck]:
+    context = tls_context(version)
     try:
         session, _resumed = handshake(context, addresses[source], None, name, timeout)
     except OSError as error:
         for target in addresses:
-            yield Check(source, target, version, resumed=False, error=f"{source}: {error}")
+            yield ResumptionCheck(source, target, version, resumed=False, error=f"{source}: {error}")
         return
     for target, address in addresses.items():
         try:
             _session, resumed = handshake(context, address, session, name, timeout)
-            yield Check(source, target, version, resumed)
+            yield ResumptionCheck(source, target, version, resumed)
         except OSError as error:
-            yield Check(source, target, version, resumed=False, error=f"{target}: {error}")
+            yield ResumptionCheck(source, target, version, resumed=False, error=f"{target}: {error}")
 
 
-def context_of(version: str) -> ssl.SSLContext:
+def tls_context(version: str) -> ssl.SSLContext:
     """A client of this TLS version alone. A session goes on only in the context that it began in."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -14,12 +14,12 @@ from tasks.webhooks import is_allowed
 Address = IPv4Address | IPv6Address
 
 # Name and port -> what socket.getaddrinfo answers. Raises OSError.
-Resolve = Callable[[str, int], Iterable[str]]
+Resolver = Callable[[str, int], Iterable[str]]
 
-PORTS = {"https": 443, "http": 80}
+DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-class Refused(Exception):
+class DeliveryForbidden(Exception):
     """A webhook must not go there, and never will unless a setting changes. The text says which."""
 
 
@@ -33,29 +33,29 @@ class Destination(NamedTuple):
     target: str
 
 
-def resolve(host: str, port: int) -> list[str]:
+def resolve_host(host: str, port: int) -> list[str]:
     """Every address of a name. Raises OSError."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-def destination(url: str, settings: Settings, resolve: Resolve = resolve) -> Destination:
+def resolve_destination(url: str, settings: Settings, resolve: Resolver = resolve_host) -> Destination:
     """The destination of a URL that fits `WebhookUrl`. Raises Refused, and OSError for a name that has no address."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if not is_allowed(url, settings.webhook_hosts):
-        raise Refused(f"the host {host} is not among BULKHEAD_WEBHOOK_HOSTS")
+        raise DeliveryForbidden(f"the host {host} is not among BULKHEAD_WEBHOOK_HOSTS")
     try:
-        port = parts.port or PORTS[parts.scheme]
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
         addresses = list(resolve(host, port))
     except ValueError as error:
-        raise Refused(f"the URL has no host and port that one could connect to: {error}") from error
+        raise DeliveryForbidden(f"the URL has no host and port that one could connect to: {error}") from error
     for text in addresses:
         address = ip_address(text)
         within = any(address in network for network in settings.webhook_networks)
         if not within and not is_public(address):
-            raise Refused(f"{host} leads to {address}, which is not public: allow it by BULKHEAD_WEBHOOK_NETWORKS")
+            raise DeliveryForbidden(f"{host} leads to {address}, which is not public: allow it by BULKHEAD_WEBHOOK_NETWORKS")
         if not within and parts.scheme != "https":
-            raise Refused("webhooks to the public network go by https only")
+            raise DeliveryForbidden("webhooks to the public network go by https only")
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     return Destination(parts.scheme, host, port, addresses[0], target)
 

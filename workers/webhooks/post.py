@@ -10,11 +10,11 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from workers.webhooks.destination import Destination
 
 
-class NotTaken(Exception):
+class DeliveryFailed(Exception):
     """Nobody took the webhook this time; the text says why."""
 
 
-class _Pinned(HTTPConnection):
+class _PinnedConnection(HTTPConnection):
     """Connects to the address, whatever the name leads to by now."""
 
     def __init__(self, destination: Destination, timeout: float) -> None:
@@ -25,7 +25,7 @@ class _Pinned(HTTPConnection):
         self.sock = socket.create_connection(self._address, self.timeout)
 
 
-class _PinnedTls(HTTPSConnection):
+class _PinnedTlsConnection(HTTPSConnection):
     """The same; the certificate must be the name's."""
 
     def __init__(self, destination: Destination, timeout: float, context: ssl.SSLContext) -> None:
@@ -53,25 +53,25 @@ def post(
     """
     connection: HTTPConnection
     if destination.scheme == "https":
-        connection = _PinnedTls(destination, timeout, context or ssl.create_default_context())
+        connection = _PinnedTlsConnection(destination, timeout, context or ssl.create_default_context())
     else:
-        connection = _Pinned(destination, timeout)
+        connection = _PinnedConnection(destination, timeout)
     try:
-        with _ended_after(timeout, connection):
+        with _total_timeout(timeout, connection):
             connection.request("POST", destination.target, body, dict(headers))
             status = connection.getresponse().status
     except (OSError, HTTPException, ValueError) as error:
         said = str(error) or type(error).__name__
-        raise NotTaken(f"{destination.host} did not answer as it should: {said}") from error
+        raise DeliveryFailed(f"{destination.host} did not answer as it should: {said}") from error
     finally:
         connection.close()
     if not 200 <= status < 300:
         redirected = ", and redirects are not followed" if 300 <= status < 400 else ""
-        raise NotTaken(f"{destination.host} answered {status}{redirected}")
+        raise DeliveryFailed(f"{destination.host} answered {status}{redirected}")
 
 
 @contextmanager
-def _ended_after(timeout: float, connection: HTTPConnection) -> Iterator[None]:
+def _total_timeout(timeout: float, connection: HTTPConnection) -> Iterator[None]:
     """Shut the connection down when its time is over: a socket's own time-out begins anew with every byte."""
 
     def end() -> None:

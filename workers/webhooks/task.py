@@ -12,8 +12,8 @@ from tasks import app, webhooks
 from tasks.jobs.webhook_outbox import WebhookPublisher
 from tasks.messaging.publisher import NotPublished
 from tasks.settings import Settings, settings
-from workers.webhooks.destination import Refused, destination
-from workers.webhooks.post import NotTaken, post
+from workers.webhooks.destination import DeliveryForbidden, resolve_destination
+from workers.webhooks.post import DeliveryFailed, post
 
 logger = get_logger(__name__)
 
@@ -24,21 +24,21 @@ def deliver(**fields: Any) -> None:
     message = webhooks.WebhookMessage.model_validate(fields)
     chosen = settings()
     try:
-        where = destination(message.url, chosen)
-        post(where, message.body.encode(), signed(message, chosen, time.time()), chosen.webhook_timeout)
-    except Refused as error:
-        _move(chosen, message, str(error), None)
-    except (NotTaken, OSError) as error:
-        _move(chosen, message, str(error), pause(message.tries, chosen))
+        where = resolve_destination(message.url, chosen)
+        post(where, message.body.encode(), signed_headers(message, chosen, time.time()), chosen.webhook_timeout)
+    except DeliveryForbidden as error:
+        _reschedule(chosen, message, str(error), None)
+    except (DeliveryFailed, OSError) as error:
+        _reschedule(chosen, message, str(error), retry_delay(message.tries, chosen))
     else:
         logger.info("Webhook %s was taken.", message.id)
 
 
-def signed(message: webhooks.WebhookMessage, settings: Settings, now: float) -> dict[str, str]:
+def signed_headers(message: webhooks.WebhookMessage, settings: Settings, now: float) -> dict[str, str]:
     """Headers of a webhook that is sent `now`, seconds since 1970. Raises Refused where there is no secret."""
     secrets = settings.webhook_secrets.get(message.tenant, "").split()
     if not secrets:
-        raise Refused(f"the tenant {message.tenant} has no secret in BULKHEAD_WEBHOOK_SECRETS")
+        raise DeliveryForbidden(f"the tenant {message.tenant} has no secret in BULKHEAD_WEBHOOK_SECRETS")
     moment = datetime.fromtimestamp(int(now), UTC)
     headers = {
         "content-type": "application/json",
@@ -50,12 +50,12 @@ def signed(message: webhooks.WebhookMessage, settings: Settings, now: float) -> 
     return headers | ({"traceparent": message.traceparent} if message.traceparent else {})
 
 
-def pause(tries: int, settings: Settings) -> float | None:
+def retry_delay(tries: int, settings: Settings) -> float | None:
     """Seconds until a webhook that was sent in vain, and `tries` times before, is sent again; None: never."""
     return settings.webhook_pauses[tries] if tries < len(settings.webhook_pauses) else None
 
 
-def _move(settings: Settings, message: webhooks.WebhookMessage, reason: str, seconds: float | None) -> None:
+def _reschedule(settings: Settings, message: webhooks.WebhookMessage, reason: str, seconds: float | None) -> None:
     """Put the webhook where it waits, or to the dead letters. If that is not confirmed, it stays where it is."""
     publisher = WebhookPublisher(app, settings.publish_timeout)
     try:

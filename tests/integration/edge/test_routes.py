@@ -321,7 +321,7 @@ def test_given_the_user_of_the_nodes_program_then_its_socket_is_his_alone_and_by
     site.node("rotated", CERTIFICATE=str(certificate), TICKET_KEYS=str(ticket_keys), **user)
     haproxy, before = HAProxy(runtime, ticket_keys), Keyring.decode(ticket_keys.read_text().split())
 
-    haproxy.bring(after := before.pushed(Key.make(before.size, os.urandom)))
+    haproxy.sync(after := before.push(Key.generate(before.size, os.urandom)))
 
     assert haproxy.keys() == after.keys
     assert (runtime.owner(), runtime.stat().st_mode & 0o777) == ("www-data", 0o600)

@@ -16,10 +16,10 @@ from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, stored
 from workers.heartbeats import nodes as module
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import Nodes
+from workers.heartbeats.nodes import DatabaseNodes
 from workers.heartbeats.sink import Flush, TableSink
 from workers.heartbeats.sources import Position
-from workers.heartbeats.tables import make_tables
+from workers.heartbeats.tables import migrate_tables
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
 
@@ -55,10 +55,10 @@ def test_given_a_node_killed_in_the_middle_of_a_flush_then_the_next_one_has_ever
     galera: Galera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "REST", 0.0)
-    make_tables(galera.urls)
+    migrate_tables(galera.urls)
     KillsItsNode.cluster = galera
-    sink = KillsItsNode(Nodes(galera.urls), "heartbeats", "me")
-    assert sink.claim(1000.0, lease=1e9)
+    sink = KillsItsNode(DatabaseNodes(galera.urls), "heartbeats", "me")
+    assert sink.acquire_lease(1000.0, lease=1e9)
     bodies = list(Plant(machines=200).messages(150))
     machines: dict[str, Machine] = {}
     position: dict[int, Position] = {}
@@ -66,7 +66,7 @@ def test_given_a_node_killed_in_the_middle_of_a_flush_then_the_next_one_has_ever
     for part in range(3):
         for body in bodies[part::3]:
             for beat in parse(body).beats:
-                machines.setdefault(beat.machine, Machine("ulm", beat.machine)).take(beat)
+                machines.setdefault(beat.machine, Machine("ulm", beat.machine)).fold(beat)
         after = {0: Position(part, part)}
         retries += sink.flush(Flush(list(machines.values()), position, after, 0, 1.0, 0.0)).retries
         position = after
@@ -77,7 +77,7 @@ def test_given_a_node_killed_in_the_middle_of_a_flush_then_the_next_one_has_ever
 
     galera.nodes[0].rejoin()
     assert stored(galera.urls[0]) == wanted
-    with Nodes(galera.urls).connect() as connection:
+    with DatabaseNodes(galera.urls).connect() as connection:
         assert connection.exec_driver_sql("SELECT @@wsrep_node_name, @@wsrep_sync_wait").one() == ("node0", 3)
     sink.flush(Flush(list(machines.values()), position, {0: Position(9, 9)}, 0, 1.0, 0.0))
     assert [node.status("wsrep_local_cert_failures") for node in galera.nodes] == ["0", "0", "0"]

@@ -25,14 +25,14 @@ from tests.services.heartbeats import Plant, expected, publish, stored
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
-from workers.heartbeats.sources.kafka import OURS
-from workers.heartbeats.tables import make_tables
+from workers.heartbeats.sources.kafka import FIXED_CONFIG
+from workers.heartbeats.tables import migrate_tables
 
 pytestmark = pytest.mark.service
 
 LEASE = 1.0  # seconds, the least there may be
 
-GROUP = str(OURS["group.id"])
+GROUP = str(FIXED_CONFIG["group.id"])
 
 Start = Callable[..., Process]
 
@@ -41,7 +41,7 @@ Start = Callable[..., Process]
 def table(mariadb: MariaDb) -> str:
     """URL of a MariaDB with the tables of heartbeats."""
     url = mariadb.fresh_database()
-    make_tables([url])
+    migrate_tables([url])
     return url
 
 

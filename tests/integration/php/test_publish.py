@@ -262,7 +262,7 @@ def stream(broker: Broker) -> list[bytes]:
     bodies: list[bytes] = []
     try:
         while len(bodies) < 2:
-            batch = source.take(5)
+            batch = source.poll(5)
             assert batch
             bodies += batch.bodies
     finally:

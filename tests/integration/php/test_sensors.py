@@ -11,7 +11,7 @@ from cli.embedded.process import NotInstalled
 from tasks.sensors import PLANTS, plant_key, sensor_key
 from tests.conftest import without
 from tests.services.edge import php
-from workers.heartbeats.latest_readings import FIELDS, RedisLive
+from workers.heartbeats.latest_readings import FIELDS, RedisLatestReadings
 from workers.heartbeats.machine import Machine
 
 pytestmark = pytest.mark.service
@@ -71,8 +71,8 @@ def test_given_a_beat_that_php_sets_then_it_lies_where_the_platform_looks_and_is
 def test_given_what_the_coalescer_wrote_then_php_reads_it(redis_url: str) -> None:
     machine = Machine(PLANT, "press-1")
     machine.seen_at, machine.seq, machine.status, machine.rpm = 1.7e9 + 0.1, 3, "fault", 1480.25
-    live = RedisLive(redis_url, 60)
-    live.show({machine: 1.7e9 + 1})
+    live = RedisLatestReadings(redis_url, 60)
+    live.publish({machine: 1.7e9 + 1})
     live.close()
 
     one, everything, nothing = call(redis_url, ("get", "press-1"), ("all", None), ("get", "press-2"))

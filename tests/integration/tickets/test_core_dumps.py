@@ -15,7 +15,7 @@ from tests.integration.jobs.renders import eventually
 from tests.services.fleet import Fleet
 from tests.services.jumphost import JumpHost
 from tests.services.platform import ROOT
-from workers.tickets.node.server import LENGTH
+from workers.tickets.node.server import FRAME_LENGTH
 
 pytestmark = pytest.mark.service
 
@@ -68,7 +68,7 @@ def test_given_a_nodes_program_that_aborts_then_it_leaves_no_core(fleet: Fleet, 
     program = [f"{fleet.home}/bulkhead-tickets-node", "serve", *fleet[0].options.split()]
     frame = json.dumps({"op": "look"}).encode()
 
-    assert not leaves_a_core(["/usr/bin/python3", "-IS", *program], folder, say=LENGTH.pack(len(frame)) + frame)
+    assert not leaves_a_core(["/usr/bin/python3", "-IS", *program], folder, say=FRAME_LENGTH.pack(len(frame)) + frame)
 
     assert list(folder.iterdir()) == []
 

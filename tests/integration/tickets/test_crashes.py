@@ -10,7 +10,7 @@ from tests.services.faults.doomed_rotator import POINTS
 from tests.services.fleet import Fleet
 from tests.services.jumphost import JumpHost
 from tests.services.platform import ROOT
-from workers.tickets.rotation import Wish
+from workers.tickets.rotation import RotationRequest
 
 pytestmark = pytest.mark.service
 
@@ -21,7 +21,7 @@ DOOMED = ["-m", "tests.services.faults.doomed_rotator"]
 def host(fleet: Fleet) -> JumpHost:
     """A jump host that has brought its first ring to the fleet."""
     host = JumpHost(fleet)
-    host.run(Wish())
+    host.run(RotationRequest())
     return host
 
 
@@ -51,7 +51,7 @@ def test_given_a_rotator_that_is_killed_at_any_step_then_no_two_nodes_are_far_ap
     assert len(rings) <= 2
     if not point.endswith("read"):
         assert all(before[1] in ring for ring in rings), "tickets that were good are known everywhere"
-    report = host.run(Wish())
+    report = host.run(RotationRequest())
     assert report.result in ("nothing", "caught-up"), report
     converged(fleet)
     assert host.resumed() == "50 of 50"
@@ -71,7 +71,7 @@ def test_given_a_nodes_program_that_is_killed_at_any_step_then_the_next_run_mend
 
     assert (report.result, set(report.unreachable)) == ("rotated", {"edge2"})
     assert mark.exists()
-    report = host.run(Wish())
+    report = host.run(RotationRequest())
     assert report.result in ("nothing", "caught-up"), report
     converged(fleet)
     assert host.resumed() == "50 of 50"
@@ -81,7 +81,7 @@ def test_given_two_rotators_at_once_then_the_one_with_the_smaller_token_is_fence
     fleet: Fleet,
 ) -> None:
     host = JumpHost(fleet, ledger=False)  # whose lease would let only one begin
-    host.run(Wish())
+    host.run(RotationRequest())
     before = fleet[0].names()
     gate = host.var / "go"
     first = host.start([*DOOMED, "after claim", "5", str(gate)])
@@ -140,7 +140,7 @@ def test_given_a_node_whose_haproxy_takes_no_key_then_nothing_is_rotated_until_i
         deaf.kill()
         deaf.communicate()
     assert report.result == "behind"
-    assert report.why.startswith("edge5 is not brought up to date")
+    assert report.reason.startswith("edge5 is not brought up to date")
     converged(fleet)
     fleet[4].authorize(fleet.public_key)
     assert host.run().result == "rotated"

@@ -8,8 +8,8 @@ import pytest
 from tests.integration.jobs.renders import eventually
 from tests.services.fleet import Fleet
 from tests.services.jumphost import JumpHost
-from workers.tickets.inventory import Roster
-from workers.tickets.rotation import Wish
+from workers.tickets.inventory import Inventory
+from workers.tickets.rotation import RotationRequest
 
 pytestmark = pytest.mark.service
 
@@ -20,7 +20,7 @@ ROTATIONS = 20
 def host(fleet: Fleet) -> JumpHost:
     """A jump host that has brought its first ring to the fleet."""
     host = JumpHost(fleet)
-    assert host.run(Wish()).result == "rotated"
+    assert host.run(RotationRequest()).result == "rotated"
     return host
 
 
@@ -50,7 +50,7 @@ def test_given_a_node_that_missed_rotations_when_it_is_back_then_it_is_caught_up
     assert len(fleet.rings()) == 2
     fleet[2].reachable()
 
-    report = host.run(Wish())
+    report = host.run(RotationRequest())
 
     assert (report.result, report.generation) == ("caught-up", 1 + rotations)
     assert len(fleet.rings()) == 1
@@ -80,7 +80,7 @@ def test_given_a_node_that_lost_power_then_it_serves_at_once_with_a_ring_of_its_
     assert not checks["edge1", "edge2"].resumed
     assert not any(check.error for check in checks.values())
     assert json.loads(fleet[0].record.read_text())["token"] == token
-    assert host.run(Wish()).result == "caught-up"
+    assert host.run(RotationRequest()).result == "caught-up"
     assert host.resumed() == "50 of 50"
 
 
@@ -106,7 +106,7 @@ def test_given_a_watch_when_a_node_boots_then_its_sessions_go_on_everywhere_with
 
 def test_given_commands_when_nodes_join_and_retire_then_each_has_the_ring_that_it_should(fleet: Fleet) -> None:
     host = JumpHost(fleet)
-    Roster().save(host.var)
+    Inventory().save(host.var)
     for node in fleet.nodes[:2]:
         code, out, errors = host.command("join", node.name, node.address)
         assert (code, errors) == (0, ""), out
@@ -119,7 +119,7 @@ def test_given_commands_when_nodes_join_and_retire_then_each_has_the_ring_that_i
     code, out, errors = host.command("retire", "edge1")
     assert (code, out) == (0, "edge1 is out and has forgotten the fleet's keys.\n")
     assert not set(fleet[0].names()) & set(fleet[1].names())
-    assert Roster.load(host.var).nodes == {"edge2": fleet[1].address}
+    assert Inventory.load(host.var).nodes == {"edge2": fleet[1].address}
 
     before = fleet[1].names()
     code, out, errors = host.command("rotate", "--replace", "--json")
@@ -135,11 +135,11 @@ def test_given_commands_when_nodes_join_and_retire_then_each_has_the_ring_that_i
 
 def test_given_a_node_that_is_not_ready_then_it_does_not_join(fleet: Fleet) -> None:
     host = JumpHost(fleet)
-    Roster().save(host.var)
+    Inventory().save(host.var)
     fleet[0].unreachable()
 
     code, _out, errors = host.command("join", "edge1", fleet[0].address)
 
     assert code == 3
     assert errors.startswith("edge1 is not ready: ssh: connect to host 127.0.0.1")
-    assert Roster.load(host.var).nodes == {}
+    assert Inventory.load(host.var).nodes == {}

@@ -25,8 +25,8 @@ from tests.services.jumphost import JumpHost
 from tests.services.platform import ROOT, Platform
 from workers.tickets.audit import FILE
 from workers.tickets.keyring import Key
-from workers.tickets.rotation import Wish
-from workers.tickets.verify import VERSIONS, context_of, handshake
+from workers.tickets.rotation import RotationRequest
+from workers.tickets.verify import VERSIONS, tls_context, handshake
 
 pytestmark = pytest.mark.service
 
@@ -42,7 +42,7 @@ RATE = 200
 def host(fleet: Fleet) -> JumpHost:
     """A jump host that has brought its first ring to the fleet."""
     host = JumpHost(fleet)
-    host.run(Wish())
+    host.run(RotationRequest())
     return host
 
 
@@ -88,7 +88,7 @@ def test_given_200_handshakes_a_second_then_no_session_is_lost_that_goes_on_with
     results: list[str] = []
     choose = random.Random(1)
     waiting: list[tuple[float, int, float, str, object]] = []
-    contexts = {version: context_of(version) for version in VERSIONS}
+    contexts = {version: tls_context(version) for version in VERSIONS}
     lost, resumed, began = 0, 0, time.monotonic()
 
     def rotate() -> None:

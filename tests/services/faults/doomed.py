@@ -14,7 +14,7 @@ from workers.heartbeats import __main__ as entry
 from workers.heartbeats import latest_readings, sink
 from workers.heartbeats.latest_readings import Values
 from workers.heartbeats.rows import Row
-from workers.heartbeats.sink import Flush, Flushed
+from workers.heartbeats.sink import Flush, FlushResult
 from workers.heartbeats.sources import choice
 from workers.heartbeats.sources.stream import StreamSource
 
@@ -34,7 +34,7 @@ class DoomedSink(sink.TableSink):
     point = ""
     flushes = 0
 
-    def flush(self, flush: Flush) -> Flushed:
+    def flush(self, flush: Flush) -> FlushResult:
         self.flushes += 1
         flushed = super().flush(flush)
         if self.point == "after commit" and self.flushes == 2:
@@ -58,7 +58,7 @@ class DoomedSource(StreamSource):
         die()
 
 
-class DoomedLive(latest_readings.RedisLive):
+class DoomedLive(latest_readings.RedisLatestReadings):
     """Dies after readings are written, before the news of them."""
 
     def _write(self, plant: str, machines: Mapping[str, Values]) -> None:

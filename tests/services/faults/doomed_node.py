@@ -17,7 +17,7 @@ def main(point: str, program: str, *arguments: str) -> int:
     sys.path.insert(0, program)
     from workers.tickets.node import server
     from workers.tickets.node.haproxy import HAProxy
-    from workers.tickets.node.state import State
+    from workers.tickets.node.state import NodeState
 
     def after(kind: type, name: str) -> None:
         whole = getattr(kind, name)
@@ -33,10 +33,10 @@ def main(point: str, program: str, *arguments: str) -> int:
         setattr(kind, name, doomed)
 
     spots: dict[str, tuple[type, str]] = {
-        "dated": (State, "date"),
-        "written": (State, "restore"),
+        "dated": (NodeState, "date"),
+        "written": (NodeState, "restore"),
         "pushed": (HAProxy, "_push"),
-        "answered": (server.Node, "push"),
+        "answered": (server.TicketNode, "push"),
     }
     after(*spots[point])
     sys.argv = [program, *arguments]

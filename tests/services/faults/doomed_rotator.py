@@ -15,16 +15,16 @@ from typing import Any
 
 from tasks.jobs import open_ledger
 from tasks.settings import settings
-from workers.tickets.controller import Office
-from workers.tickets.rotation import Wish
-from workers.tickets.rotator import Fenced
-from workers.tickets.ssh import Connection
+from workers.tickets.controller import FleetController
+from workers.tickets.rotation import RotationRequest
+from workers.tickets.rotator import StaleToken
+from workers.tickets.ssh import NodeConnection
 
 OPERATIONS = ("look", "claim", "read", "push")
 POINTS = tuple(f"{when} {op}" for op in OPERATIONS for when in ("before", "after"))
 
 
-class DoomedConnection(Connection):
+class DoomedConnection(NodeConnection):
     """Counts what is asked of all nodes together."""
 
     point, count = "", 0
@@ -32,7 +32,7 @@ class DoomedConnection(Connection):
 
     async def ask(self, op: str, **fields: object) -> dict[str, Any]:
         self._at(f"before {op}")
-        answer = await super().ask(op, **fields)
+        answer = await super().request(op, **fields)
         self._at(f"after {op}")
         return answer
 
@@ -64,8 +64,8 @@ def main(point: str, count: str, *file: str) -> int:
     chosen = settings()
     ledger = open_ledger(chosen)
     try:
-        report = asyncio.run(Office(chosen, ledger.rotations).run(Wish(None)))
-    except Fenced as fenced:
+        report = asyncio.run(FleetController(chosen, ledger.rotations).run(RotationRequest(None)))
+    except StaleToken as fenced:
         print(fenced)
         return 1
     print(report.result)

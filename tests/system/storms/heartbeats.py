@@ -42,9 +42,9 @@ from tests.services.heartbeats import stored
 from tests.services.mariadb import MariaDb
 from tests.services.platform import ROOT
 from tests.system.storms.oracle import Storm
-from workers.heartbeats.nodes import Nodes, NoNode
+from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.status import read_status
-from workers.heartbeats.tables import make_tables
+from workers.heartbeats.tables import migrate_tables
 
 MACHINES = 4_500
 DATABASES = ("mariadb", "galera")
@@ -186,7 +186,7 @@ def _house(
     database: Callable[[], Process],
     revive: Callable[[], None],
 ) -> House:
-    make_tables(urls)
+    migrate_tables(urls)
     settings = {
         "PYTHONPATH": str(ROOT),
         "BULKHEAD_BROKER_URL": node.url,
@@ -330,12 +330,12 @@ def was_fenced(process: Process) -> bool:
 
 def wait_for_end(house: House, seconds: float = PATIENCE) -> bool:
     """Whether the table came to the end of the stream: nothing new was written for some windows."""
-    nodes, deadline = Nodes(house.urls), time.monotonic() + seconds
+    nodes, deadline = DatabaseNodes(house.urls), time.monotonic() + seconds
     last: tuple[dict[int, int], float] = ({}, time.monotonic())
     while time.monotonic() < deadline:
         try:
-            records = dict(read_status(nodes, "heartbeats").records)
-        except NoNode:
+            records = dict(read_status(nodes, "heartbeats").last_offsets)
+        except NoWritableNode:
             records = {}
         if records != last[0]:
             last = (records, time.monotonic())

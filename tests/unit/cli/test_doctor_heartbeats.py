@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cli.commands.doctor import heartbeats
 from tasks.settings import Settings
-from workers.heartbeats.tables import make_tables
+from workers.heartbeats.tables import migrate_tables
 
 
 def settings_of(url: str) -> Settings:
@@ -15,7 +15,7 @@ def test_given_no_tables_then_it_says_to_migrate_and_with_them_all_is_well(tmp_p
     url = f"sqlite:///{tmp_path}/machines.db"
 
     missing = heartbeats(settings_of(url))
-    make_tables([url])
+    migrate_tables([url])
     there = heartbeats(settings_of(url))
 
     assert (missing.ok, missing.mend) == (False, "Run `bulkhead migrate`.")

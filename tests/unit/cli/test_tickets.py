@@ -11,19 +11,19 @@ import pytest
 from cli import app as bulkhead
 from cli.commands.tickets import NO_NODE, _tell, lines, matrix, what_is_wrong
 from cli.errors import JobFailed
-from workers.tickets.rotation import View
-from workers.tickets.rotator import Report
-from workers.tickets.verify import Check
+from workers.tickets.rotation import NodeStatus
+from workers.tickets.rotator import RunReport
+from workers.tickets.verify import ResumptionCheck
 
 ROOT = Path(bulkhead.__file__).parents[1]
 
 OLD, MIDDLE, NEW, NEWEST = ("a1" * 16, "b2" * 16, "c3" * 16, "d4" * 16)
-FINE = View((MIDDLE, NEW, NEWEST), 80, 42, 371.2, running=True, token=9, holder="jump:1:2", seen=42)
+FINE = NodeStatus((MIDDLE, NEW, NEWEST), 80, 42, 371.2, haproxy_running=True, token=9, owner="jump:1:2", newest_generation=42)
 BEHIND = replace(FINE, names=(OLD, MIDDLE, NEW), generation=41, running=False)
 
 
 def test_given_nodes_then_each_has_a_line_with_names_of_keys_and_why_one_does_not_answer() -> None:
-    report = Report(views={"edge2": BEHIND, "edge1": FINE}, unreachable={"edge3": "Connection refused"})
+    report = RunReport(statuses={"edge2": BEHIND, "edge1": FINE}, unreachable={"edge3": "Connection refused"})
 
     assert list(lines(report)) == [
         "NODE             GENERATION BEHIND      AGE  ENCRYPTS NEXT     HAPROXY",
@@ -36,39 +36,39 @@ def test_given_nodes_then_each_has_a_line_with_names_of_keys_and_why_one_does_no
 @pytest.mark.parametrize(
     ("report", "wrong"),
     [
-        (Report(views={"a": FINE, "b": FINE}), ""),
-        (Report(), NO_NODE),
+        (RunReport(statuses={"a": FINE, "b": FINE}), ""),
+        (RunReport(), NO_NODE),
         (
-            Report(views={"a": FINE}, unreachable={"c": "x"}, failed={"b": "y"}),
+            RunReport(statuses={"a": FINE}, unreachable={"c": "x"}, failed={"b": "y"}),
             "No sound answer from b, c. Mend them, or take them out: bulkhead tickets retire NODE",
         ),
         (
-            Report(views={"a": FINE, "b": BEHIND}),
+            RunReport(statuses={"a": FINE, "b": BEHIND}),
             "Not all nodes have the same ring. Bring it to them: bulkhead tickets rotate",
         ),
         (
-            Report(views={"a": replace(FINE, age=7201.0)}),
+            RunReport(statuses={"a": replace(FINE, age=7201.0)}),
             "No key came for 7201 s. Do the clock, the broker and the worker of `tickets` run?",
         ),
     ],
 )
-def test_given_what_is_wrong_then_it_says_what_to_do(report: Report, wrong: str) -> None:
+def test_given_what_is_wrong_then_it_says_what_to_do(report: RunReport, wrong: str) -> None:
     assert what_is_wrong(report, 3600) == wrong
 
 
 def test_given_a_run_that_is_refused_then_it_says_why_and_of_no_generation(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(JobFailed, match=r"^Wait 297 s\.$"):
-        _tell(Report(result="too-soon", why="Wait 297 s."), as_json=False)
+        _tell(RunReport(result="too-soon", reason="Wait 297 s."), as_json=False)
 
     assert capsys.readouterr().out == ""
 
 
 def test_given_handshakes_then_there_is_a_table_of_each_version_and_a_sum() -> None:
     checks = [
-        Check("edge1", "edge1", "1.2", resumed=True),
-        Check("edge1", "edge2", "1.2", resumed=False),
-        Check("edge2", "edge1", "1.2", resumed=False, error="edge2: refused"),
-        Check("edge2", "edge2", "1.2", resumed=False, error="edge2: refused"),
+        ResumptionCheck("edge1", "edge1", "1.2", resumed=True),
+        ResumptionCheck("edge1", "edge2", "1.2", resumed=False),
+        ResumptionCheck("edge2", "edge1", "1.2", resumed=False, error="edge2: refused"),
+        ResumptionCheck("edge2", "edge2", "1.2", resumed=False, error="edge2: refused"),
     ]
 
     assert list(matrix(checks)) == [

@@ -3,12 +3,12 @@
 from alembic import context
 
 from workers.heartbeats.schema import metadata
-from workers.heartbeats.tables import BOOK
+from workers.heartbeats.tables import MIGRATIONS
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table=BOOK.version_table,
+    version_table=MIGRATIONS.version_table,
     transaction_per_migration=True,
 )
 with context.begin_transaction():

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
-RESET = "Run `bulkhead heartbeats reset` to go on with what the stream has; beats are still counted once."
+RESET_HINT = "Run `bulkhead heartbeats reset` to go on with what the stream has; beats are still counted once."
 
 
 class SourceLost(Exception):
@@ -24,7 +24,7 @@ class Position(NamedTuple):
     """The last record that was read: its offset, and the CRC-32 of its body, by which another stream is told."""
 
     offset: int
-    mark: int
+    checksum: int
 
 
 Positions = Mapping[int, Position]  # by partition; one that was never read is not there
@@ -35,19 +35,19 @@ class Batch(NamedTuple):
     since 1970)."""
 
     bodies: list[bytes]
-    last: int
-    at: float
+    last_offset: int
+    received_at: float
     partition: int = 0
 
     @property
-    def first(self) -> int:
+    def first_offset(self) -> int:
         """Offset of the first record."""
-        return self.last - len(self.bodies) + 1
+        return self.last_offset - len(self.bodies) + 1
 
     @property
     def position(self) -> Position:
         """Where reading is after this batch."""
-        return Position(self.last, mark(self.bodies[-1]))
+        return Position(self.last_offset, checksum(self.bodies[-1]))
 
 
 class Source(Protocol):
@@ -56,7 +56,7 @@ class Source(Protocol):
     def open(self, offsets: Mapping[int, int]) -> None:
         """Connect, and begin each partition at its offset, or with its oldest record. Raises SourceLost."""
 
-    def take(self, timeout: float) -> Batch | None:
+    def poll(self, timeout: float) -> Batch | None:
         """The next records; None if there are none for so many seconds. Raises SourceLost, and PositionLost where the
         broker itself says that an offset is not there."""
 
@@ -64,7 +64,7 @@ class Source(Protocol):
         """Disconnect. It may be opened again."""
 
 
-class Resume:
+class ResumeCheck:
     """Checks that the first records after opening a source at `positions` are what they must be."""
 
     def __init__(self, positions: Positions) -> None:
@@ -76,45 +76,45 @@ class Resume:
         return {partition: position.offset for partition, position in self._pending.items()}
 
     @property
-    def pending(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether one of those records has yet to be seen."""
         return bool(self._pending)
 
-    def admit(self, batch: Batch) -> Batch:
+    def filter(self, batch: Batch) -> Batch:
         """What is new in `batch`, maybe nothing. Raises PositionLost."""
         if batch.partition not in self._pending:
             return batch
         offset, known = self._pending[batch.partition]
-        if batch.first > offset:
+        if batch.first_offset > offset:
             raise PositionLost(
-                f"Records {offset + 1} to {batch.first - 1} of the stream were removed before they were read: it keeps "
-                f"a bounded number of bytes. {RESET}"
+                f"Records {offset + 1} to {batch.first_offset - 1} of the stream were removed before they were read: it keeps "
+                f"a bounded number of bytes. {RESET_HINT}"
             )
-        if batch.last < offset:
+        if batch.last_offset < offset:
             return batch._replace(bodies=[])
-        index = offset - batch.first
-        if mark(batch.bodies[index]) != known:
-            raise PositionLost(f"Record {offset} is not the one that was read: the stream was made anew. {RESET}")
+        index = offset - batch.first_offset
+        if checksum(batch.bodies[index]) != known:
+            raise PositionLost(f"Record {offset} is not the one that was read: the stream was made anew. {RESET_HINT}")
         del self._pending[batch.partition]
         return batch._replace(bodies=batch.bodies[index + 1 :])
 
-    def nothing_came(self) -> PositionLost:
+    def missing_record_error(self) -> PositionLost:
         """Why nothing comes although a record is known to be there."""
-        return no_such_record(next(iter(self.offsets.values())))
+        return missing_record_error(next(iter(self.offsets.values())))
 
 
-def no_such_record(offset: int) -> PositionLost:
+def missing_record_error(offset: int) -> PositionLost:
     """The record read last is gone, and none came after it."""
-    return PositionLost(f"Record {offset} does not exist: the stream was made anew, or lost its end. {RESET}")
+    return PositionLost(f"Record {offset} does not exist: the stream was made anew, or lost its end. {RESET_HINT}")
 
 
-def told(offsets: Collection[int]) -> str:
+def describe(offsets: Collection[int]) -> str:
     """Offsets of all partitions in words, short however many there are."""
     if len(offsets) == 1:
         return f"record {max(offsets):,}"
     return f"records {min(offsets):,} to {max(offsets):,} of {len(offsets)} partitions"
 
 
-def mark(body: bytes) -> int:
+def checksum(body: bytes) -> int:
     """What is remembered of a record."""
     return zlib.crc32(body)

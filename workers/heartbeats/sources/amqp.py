@@ -20,7 +20,7 @@ CONNECT_TIMEOUT = 5.0  # seconds
 PREFETCH = 5_000
 
 # Records of one batch at most.
-LARGEST = 1_000
+MAX_BATCH = 1_000
 
 # Bytes asked of the socket at a time, some ten messages. py-amqp asks nine times for each message.
 READ_SIZE = 4096
@@ -31,15 +31,15 @@ class AmqpSource:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._line: Line | None = None
+        self._connection: Line | None = None
         self._waiting: list[Message] = []
 
     def open(self, offsets: Mapping[int, int]) -> None:
         self.close()
         try:
-            line = self._line = connect(self._app, CONNECT_TIMEOUT)
+            line = self._connection = connect(self._app, CONNECT_TIMEOUT)
             declare_stream(line.connection)
-            read_ahead(line.connection.connection.transport)
+            enlarge_reads(line.connection.connection.transport)
             channel = line.connection.default_channel
             channel.basic_qos(0, PREFETCH, False)  # noqa: FBT003 - py-amqp takes it so
             arguments = {"x-stream-offset": offsets.get(0, "first")}
@@ -47,24 +47,24 @@ class AmqpSource:
                 HEARTBEATS, callback=self._waiting.append, arguments=arguments
             )
         except BROKER_ERRORS as error:
-            raise _lost(error) from error
+            raise _source_lost(error) from error
 
-    def take(self, timeout: float) -> Batch | None:
-        if self._line is None:
+    def poll(self, timeout: float) -> Batch | None:
+        if self._connection is None:
             raise SourceLost("The stream is not open.")
         deadline = time.monotonic() + timeout
         try:
-            line = self._line.connection.connection  # py-amqp's
+            line = self._connection.connection.connection  # py-amqp's
             with suppress(TimeoutError), line.transport.having_timeout(timeout):
-                while len(self._waiting) < LARGEST and time.monotonic() < deadline:
+                while len(self._waiting) < MAX_BATCH and time.monotonic() < deadline:
                     line.drain_events()
-            self._line.connection.heartbeat_check()
+            self._connection.connection.heartbeat_check()
             return self._batch() if self._waiting else None
         except BROKER_ERRORS as error:
-            raise _lost(error) from error
+            raise _source_lost(error) from error
 
     def close(self) -> None:
-        line, self._line = self._line, None
+        line, self._connection = self._connection, None
         self._waiting = []
         if line is not None:
             line.drop()
@@ -81,7 +81,7 @@ class AmqpSource:
         return Batch([_body(message) for message in taken], first + size - 1, time.time())
 
 
-def read_ahead(transport: TCPTransport | SSLTransport) -> None:
+def enlarge_reads(transport: TCPTransport | SSLTransport) -> None:
     """Let a connection read more than it needs at once; by TLS it does already."""
     if isinstance(transport, TCPTransport):
         receive = transport.sock.recv
@@ -97,5 +97,5 @@ def _body(message: Message) -> bytes:
     return body.encode() if isinstance(body, str) else bytes(body)
 
 
-def _lost(error: BaseException) -> SourceLost:
+def _source_lost(error: BaseException) -> SourceLost:
     return SourceLost(f"RabbitMQ cannot be read: {type(error).__name__} {error}.")

@@ -13,7 +13,7 @@ from rstream.schema import Deliver, Frame
 # Key, version, subscription, magic and chunk type, entries, records, timestamp (ms), epoch, first offset, CRC, lengths
 # of data and trailer, reserved.
 HEADER = Struct(">HHBbbHIqQQIIII")
-DELIVER = 8
+DELIVER_KEY = 8
 SUB_BATCH = 0x80  # set in the first byte of an entry that holds several records, maybe compressed
 
 # rstream reads its socket by 256 bytes, a thousand times for one chunk.
@@ -22,7 +22,7 @@ READ_SIZE = 64 * 1024
 
 def decode(data: bytes | bytearray) -> Frame:
     """Any frame; the records of one are left to `records_of`. Raises ValueError."""
-    if int.from_bytes(data[:2], "big") != DELIVER:
+    if int.from_bytes(data[:2], "big") != DELIVER_KEY:
         return decode_frame(bytes(data))
     _, version, *fields = HEADER.unpack_from(data)
     if version != 1:
@@ -30,7 +30,7 @@ def decode(data: bytes | bytearray) -> Frame:
     return Deliver(*fields, bytes(data[HEADER.size :]))  # type: ignore[call-arg] # it checks length and CRC
 
 
-def records_of(frame: Deliver) -> list[bytes]:
+def extract_records(frame: Deliver) -> list[bytes]:
     """The records of a frame."""
     data, at, records = frame.data, 0, []
     for _ in range(frame.num_entries):
@@ -42,7 +42,7 @@ def records_of(frame: Deliver) -> list[bytes]:
     return records
 
 
-def install() -> None:
+def patch_rstream() -> None:
     """Let rstream's connections read and decode so."""
     rstream.connection.CHUNK_SIZE = READ_SIZE
     vars(rstream.connection)["decode_frame"] = decode

@@ -10,21 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from workers.heartbeats.sources import Batch, SourceLost, no_such_record
+from workers.heartbeats.sources import Batch, SourceLost, missing_record_error
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message
 
-ANSWER_TIMEOUT = 5.0  # seconds in which a broker must tell what partitions there are
+METADATA_TIMEOUT = 5.0  # seconds in which a broker must tell what partitions there are
 
 # Records of one look at most.
-LARGEST = 10_000
+MAX_MESSAGES = 10_000
 
 # Seconds between two looks for partitions that were added.
 PARTITIONS_INTERVAL = 30.0
 
 # What a URL may not change: it is why nothing is lost.
-OURS: dict[str, Any] = {
+FIXED_CONFIG: dict[str, Any] = {
     "group.id": "bulkhead-coalescer",  # librdkafka wants a name; no group is joined
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -34,7 +34,7 @@ OURS: dict[str, Any] = {
 }
 
 
-class Unusable(Exception):
+class InvalidSource(Exception):
     """BULKHEAD_HEARTBEATS_SOURCE must be corrected before anything can be read."""
 
 
@@ -48,52 +48,52 @@ class KafkaSource:
         try:
             from confluent_kafka import KafkaException
         except ImportError as error:
-            raise Unusable("BULKHEAD_HEARTBEATS_SOURCE needs the extra: pip install 'bulkhead[kafka]'.") from error
+            raise InvalidSource("BULKHEAD_HEARTBEATS_SOURCE needs the extra: pip install 'bulkhead[kafka]'.") from error
         self._errors = KafkaException
-        self._topic = topic_of(url)
+        self._topic = topic_name(url)
         parts = urlsplit(url)
         own = dict(parse_qsl(parts.query))
-        if refused := sorted(own.keys() & OURS.keys()):
-            raise Unusable(f"BULKHEAD_HEARTBEATS_SOURCE must not set {', '.join(refused)}.")
-        self._settings = {**own, **OURS, "bootstrap.servers": parts.netloc, "error_cb": self._heard_error}
+        if refused := sorted(own.keys() & FIXED_CONFIG.keys()):
+            raise InvalidSource(f"BULKHEAD_HEARTBEATS_SOURCE must not set {', '.join(refused)}.")
+        self._config = {**own, **FIXED_CONFIG, "bootstrap.servers": parts.netloc, "error_cb": self._on_error}
         self._consumer: Consumer | None = None
         self._partitions: frozenset[int] = frozenset()
         self._offsets: dict[int, int] = {}
-        self._looked_at = 0.0
-        self._down: KafkaError | None = None
+        self._partitions_checked_at = 0.0
+        self._down_error: KafkaError | None = None
         self._waiting: deque[Batch] = deque()
 
     def open(self, offsets: Mapping[int, int]) -> None:
         from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
         self.close()
-        self._down = None
+        self._down_error = None
         self._offsets = dict(offsets)
         try:
-            self._consumer = self._made(Consumer)
-            self._partitions = self._look(self._consumer)
+            self._consumer = self._create_consumer(Consumer)
+            self._partitions = self._list_partitions(self._consumer)
             if gone := sorted(offsets.keys() - self._partitions):
-                raise no_such_record(offsets[gone[0]])
+                raise missing_record_error(offsets[gone[0]])
             self._consumer.assign(
                 [TopicPartition(self._topic, each, offsets.get(each, OFFSET_BEGINNING)) for each in self._partitions]
             )
         except self._errors as error:
             self.close()
-            raise self._lost(error) from error
+            raise self._source_lost(error) from error
 
-    def take(self, timeout: float) -> Batch | None:
+    def poll(self, timeout: float) -> Batch | None:
         if self._consumer is None:
             raise SourceLost(f"Kafka's topic {self._topic} is not open.")
         if not self._waiting:
             try:
                 self._check_partitions(self._consumer)
-                self._waiting.extend(batches(self._good(self._consumer.consume(LARGEST, timeout))))
+                self._waiting.extend(to_batches(self._checked(self._consumer.consume(MAX_MESSAGES, timeout))))
             except self._errors as error:
-                raise self._lost(error) from error
+                raise self._source_lost(error) from error
         if self._waiting:
             return self._waiting.popleft()
-        if self._down is not None:
-            raise self._lost(self._down)
+        if self._down_error is not None:
+            raise self._source_lost(self._down_error)
         return None
 
     def close(self) -> None:
@@ -102,27 +102,27 @@ class KafkaSource:
         if consumer is not None:
             consumer.close()
 
-    def _made(self, kind: type["Consumer"]) -> "Consumer":
+    def _create_consumer(self, kind: type["Consumer"]) -> "Consumer":
         try:
-            return kind(self._settings)
+            return kind(self._config)
         except self._errors as error:  # a setting that librdkafka does not know
-            raise Unusable(f"BULKHEAD_HEARTBEATS_SOURCE cannot be used: {error}.") from error
+            raise InvalidSource(f"BULKHEAD_HEARTBEATS_SOURCE cannot be used: {error}.") from error
 
-    def _look(self, consumer: "Consumer") -> frozenset[int]:
+    def _list_partitions(self, consumer: "Consumer") -> frozenset[int]:
         """The partitions that there are."""
-        self._looked_at = time.monotonic()
-        topic = consumer.list_topics(self._topic, timeout=ANSWER_TIMEOUT).topics[self._topic]
+        self._partitions_checked_at = time.monotonic()
+        topic = consumer.list_topics(self._topic, timeout=METADATA_TIMEOUT).topics[self._topic]
         if topic.error is not None:
-            raise self._lost(topic.error)
+            raise self._source_lost(topic.error)
         return frozenset(topic.partitions)
 
     def _check_partitions(self, consumer: "Consumer") -> None:
-        if time.monotonic() - self._looked_at < PARTITIONS_INTERVAL:
+        if time.monotonic() - self._partitions_checked_at < PARTITIONS_INTERVAL:
             return
-        if self._look(consumer) != self._partitions:
+        if self._list_partitions(consumer) != self._partitions:
             raise SourceLost(f"Kafka's topic {self._topic} has other partitions now; it is read anew.")
 
-    def _good(self, messages: Iterable["Message"]) -> Iterator["Message"]:
+    def _checked(self, messages: Iterable["Message"]) -> Iterator["Message"]:
         """The messages, unless one is an error."""
         from confluent_kafka import KafkaError
 
@@ -131,25 +131,25 @@ class KafkaSource:
             if error is None:
                 yield message
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                raise no_such_record(self._offsets.get(message.partition() or 0, 0))
+                raise missing_record_error(self._offsets.get(message.partition() or 0, 0))
             else:
-                raise self._lost(error)
+                raise self._source_lost(error)
 
-    def _heard_error(self, error: "KafkaError") -> None:
+    def _on_error(self, error: "KafkaError") -> None:
         """Note that no broker is left; librdkafka mends everything smaller by itself."""
         if error.code() == error._ALL_BROKERS_DOWN:
-            self._down = error
+            self._down_error = error
 
-    def _lost(self, error: object) -> SourceLost:
+    def _source_lost(self, error: object) -> SourceLost:
         return SourceLost(f"Kafka's topic {self._topic} cannot be read: {error}.")
 
 
-def topic_of(url: str) -> str:
+def topic_name(url: str) -> str:
     """The topic that a URL names."""
     return urlsplit(url).path.removeprefix("/")
 
 
-def batches(messages: Iterable["Message"]) -> Iterator[Batch]:
+def to_batches(messages: Iterable["Message"]) -> Iterator[Batch]:
     """Messages that follow each other in their partition, together: transactions and compaction leave holes."""
     bodies: list[bytes] = []
     partition = last = -1

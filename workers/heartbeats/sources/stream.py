@@ -16,7 +16,7 @@ from rstream.schema import Deliver, MetadataUpdate, OffsetSpec
 
 from tasks.messaging.connections import BROKER_ERRORS
 from workers.heartbeats.sources import Batch, SourceLost, frames
-from workers.heartbeats.sources.records import Bodies
+from workers.heartbeats.sources.records import BodyExtractor
 
 T = TypeVar("T")
 
@@ -30,11 +30,11 @@ SUBSCRIPTION = 1
 PROBE_INTERVAL = 30.0
 
 # Chunks that the broker stored within so many milliseconds are one batch, of at most so many records.
-TOGETHER = 100
-LARGEST = 5_000
+MERGE_WITHIN_MS = 100
+MAX_BATCH = 5_000
 
 # Whatever can go wrong between us and a broker.
-ERRORS = (OSError, ServerError, rstream.connection.ConnectionClosed, TimeoutError, ValueError)
+STREAM_ERRORS = (OSError, ServerError, rstream.connection.ConnectionClosed, TimeoutError, ValueError)
 
 
 class StreamSource:
@@ -54,13 +54,13 @@ class StreamSource:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Client | None = None
         self._frames: asyncio.Queue[Deliver | None] = asyncio.Queue()  # None: the connection is gone
-        self._taken: deque[Deliver | None] = deque()
-        self._heard_at = 0.0
-        self._body_of = Bodies()
+        self._pending: deque[Deliver | None] = deque()
+        self._active_at = 0.0
+        self._body_of = BodyExtractor()
 
     def open(self, offsets: Mapping[int, int]) -> None:
         self.close()
-        frames.install()
+        frames.patch_rstream()
         self._loop = asyncio.new_event_loop()
         try:
             self._declare()
@@ -71,40 +71,40 @@ class StreamSource:
         except SourceLost:
             self.close()
             raise
-        self._heard_at = time.monotonic()
+        self._active_at = time.monotonic()
 
-    def take(self, timeout: float) -> Batch | None:
-        if not self._taken:
-            self._taken.extend(self._run(self._next(timeout)))
+    def poll(self, timeout: float) -> Batch | None:
+        if not self._pending:
+            self._pending.extend(self._run(self._next(timeout)))
         now = time.monotonic()
-        if self._taken:
-            self._heard_at = now
+        if self._pending:
+            self._active_at = now
             return self._batch()
-        if now - self._heard_at > PROBE_INTERVAL:
+        if now - self._active_at > PROBE_INTERVAL:
             self._run(self._connected().query_leader_and_replicas(self._name))
-            self._heard_at = now
+            self._active_at = now
         return None
 
     def _batch(self) -> Batch:
         """The next chunk, and those that were stored right after it."""
-        first = frame = self._taken.popleft()
+        first = frame = self._pending.popleft()
         if first is None or frame is None:
             raise SourceLost(f"RabbitMQ's stream {self._name} cannot be read: the connection or the stream is gone.")
-        records = frames.records_of(first)
-        while self._taken and len(records) < LARGEST:
-            following = self._taken[0]
-            if following is None or not follows(frame, following) or following.timestamp - first.timestamp > TOGETHER:
+        records = frames.extract_records(first)
+        while self._pending and len(records) < MAX_BATCH:
+            following = self._pending[0]
+            if following is None or not follows(frame, following) or following.timestamp - first.timestamp > MERGE_WITHIN_MS:
                 break
             frame = following
-            records += frames.records_of(frame)
-            self._taken.popleft()
-        return Batch([*map(self._body_of, records)], last_of(frame), frame.timestamp / 1000)
+            records += frames.extract_records(frame)
+            self._pending.popleft()
+        return Batch([*map(self._body_of, records)], last_offset(frame), frame.timestamp / 1000)
 
     def close(self) -> None:
         if self._loop is None:
             return
         if self._client is not None:
-            self._loop.run_until_complete(_end(self._client))
+            self._loop.run_until_complete(_close_client(self._client))
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
@@ -117,7 +117,7 @@ class StreamSource:
             raise SourceLost("The stream is not open.")
         try:
             return self._loop.run_until_complete(work)
-        except ERRORS as error:
+        except STREAM_ERRORS as error:
             raise SourceLost(
                 f"RabbitMQ's stream {self._name} cannot be read: {type(error).__name__} {error}."
             ) from error
@@ -128,15 +128,15 @@ class StreamSource:
         return self._client
 
     async def _open(self, offset: int | None) -> None:
-        self._taken.clear()
+        self._pending.clear()
         client = await self._connect(self._host, self._port)
         leader, replicas = await client.query_leader_and_replicas(self._name)
         addresses = [(broker.host, broker.port) for broker in (*replicas, leader)]
         if (self._host, self._port) not in addresses:
-            await _end(client)
+            await _close_client(client)
             client = await self._connect(*addresses[0])
-        client.add_handler(Deliver, self._lost, name=str(SUBSCRIPTION))  # never called: chunks go to the queue
-        client.add_handler(MetadataUpdate, self._lost)
+        client.add_handler(Deliver, self._on_lost, name=str(SUBSCRIPTION))  # never called: chunks go to the queue
+        client.add_handler(MetadataUpdate, self._on_lost)
         kind = OffsetType.FIRST if offset is None else OffsetType.OFFSET
         await client.subscribe(self._name, SUBSCRIPTION, OffsetSpec.from_params(kind, offset), CREDIT)
 
@@ -147,7 +147,7 @@ class StreamSource:
             frame_max=FRAME_MAX,
             heartbeat=HEARTBEAT,
             connection_name="bulkhead-coalescer",
-            connection_closed_handler=self._lost,
+            connection_closed_handler=self._on_lost,
         )
         self._frames = client._frames[SUBSCRIPTION]  # where it puts chunks: a task to take them from there is no use
         client.add_stream(self._name)  # or nobody is told when the connection ends
@@ -168,20 +168,20 @@ class StreamSource:
             await self._connected().credit(SUBSCRIPTION, len(frames))
         return frames
 
-    async def _lost(self, _news: object) -> None:
+    async def _on_lost(self, _news: object) -> None:
         self._frames.put_nowait(None)
 
 
-def last_of(frame: Deliver) -> int:
+def last_offset(frame: Deliver) -> int:
     """Offset of a chunk's last record."""
     return frame.chunk_first_offset + frame.num_records - 1
 
 
 def follows(frame: Deliver, following: Deliver) -> bool:
     """Whether no record lies between: the broker's own leave holes."""
-    return following.chunk_first_offset == last_of(frame) + 1
+    return following.chunk_first_offset == last_offset(frame) + 1
 
 
-async def _end(client: Client) -> None:
-    with suppress(*ERRORS):
+async def _close_client(client: Client) -> None:
+    with suppress(*STREAM_ERRORS):
         await client.close()

@@ -7,10 +7,10 @@ longer than the ring's. So whoever pushes looks first, and reads back.
 import socket
 from pathlib import Path
 
-from workers.tickets.keyring import KEYS, Key, Keyring, missed
+from workers.tickets.keyring import KEY_COUNT, Key, Keyring, missing_key_count
 
 # Seconds. HAProxy answers within a millisecond.
-TIMEOUT = 2.0
+SOCKET_TIMEOUT = 2.0
 
 
 class HAProxyError(Exception):
@@ -20,20 +20,20 @@ class HAProxyError(Exception):
 class HAProxy:
     """A running HAProxy, or one that is about to start; its ring goes by the name of the file on its bind line."""
 
-    def __init__(self, path: Path, ring: Path) -> None:
-        self._path, self._ring = path, ring
+    def __init__(self, path: Path, keyring_file: Path) -> None:
+        self._path, self._keyring_file = path, keyring_file
 
     def keys(self) -> tuple[Key, ...] | None:
         """The three keys in use, the oldest first; None if HAProxy does not run. Raises HAProxyError, OSError."""
-        answer = self._say(f"show tls-keys {self._ring}")
+        answer = self._execute(f"show tls-keys {self._keyring_file}")
         if answer is None:
             return None
         keys = tuple(Key.decode(line.split()[1]) for line in answer.splitlines() if line[:1].isdigit())
-        if len(keys) != KEYS:
-            raise HAProxyError(f"HAProxy shows no ring of the name {self._ring}. Is that the file on its bind line?")
+        if len(keys) != KEY_COUNT:
+            raise HAProxyError(f"HAProxy shows no ring of the name {self._keyring_file}. Is that the file on its bind line?")
         return keys
 
-    def bring(self, wanted: Keyring) -> None:
+    def sync(self, wanted: Keyring) -> None:
         """Push what the ring lacks to be `wanted`, in order, and read back. Raises HAProxyError, OSError.
 
         Nothing to do where HAProxy does not run: it reads the file when it starts.
@@ -43,18 +43,18 @@ class HAProxy:
             return
         if (size := len(running[0].value)) != wanted.size:
             raise HAProxyError(f"HAProxy started with keys of {size} bytes, which only a reload changes.")
-        for key in wanted.last(missed([key.name for key in running], wanted.names)):
+        for key in wanted.newest(missing_key_count([key.name for key in running], wanted.names)):
             self._push(key)
         if self.keys() != wanted.keys:
             raise HAProxyError("HAProxy has another ring than it was given. Who else uses its socket?")
 
     def _push(self, key: Key) -> None:
-        if "updated" not in (self._say(f"set ssl tls-key {self._ring} {key.encode()}") or ""):
+        if "updated" not in (self._execute(f"set ssl tls-key {self._keyring_file} {key.encode()}") or ""):
             raise HAProxyError("HAProxy did not take a key. Is its socket of level admin?")
 
-    def _say(self, command: str) -> str | None:
+    def _execute(self, command: str) -> str | None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(TIMEOUT)
+            line.settimeout(SOCKET_TIMEOUT)
             try:
                 line.connect(str(self._path))
             except (FileNotFoundError, ConnectionRefusedError):

@@ -7,7 +7,7 @@ import resource
 _PR_SET_DUMPABLE = 4
 
 
-def seal() -> None:
+def harden_process() -> None:
     """Files for the owner only, no core, nobody looks inside. A core that is piped to a program heeds no limit, so the
     kernel is told as well. Against swap: MemorySwapMax=0 in the unit.
     """

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks._consumer import Nowhere
 from workers.heartbeats.coalescer import Coalescer
-from workers.heartbeats.latest_readings import Unwatched
-from workers.heartbeats.sink import Flush, Flushed
+from workers.heartbeats.latest_readings import NullLatestReadings
+from workers.heartbeats.sink import Flush, FlushResult
 from workers.heartbeats.sources import Batch, SourceLost
 from workers.heartbeats.window import Window
 
@@ -41,7 +41,7 @@ class Away:
 class Empty(Nowhere):
     """A sink that nothing may be written to."""
 
-    def flush(self, flush: Flush) -> Flushed:
+    def flush(self, flush: Flush) -> FlushResult:
         raise NotImplementedError
 
 
@@ -58,10 +58,10 @@ def test_given_a_broker_that_is_away_then_nothing_of_a_connection_that_failed_st
     source = Away()
 
     def new_window(machines: dict[str, int]) -> Window:
-        return Window(seconds=60, limit=1, memory=1, future=0, machines=machines, clock=lambda: 0.0)
+        return Window(seconds=60, machines_per_plant=1, max_cached=1, max_clock_skew=0, machine_counts=machines, clock=lambda: 0.0)
 
     Coalescer(
-        source, Empty(), Unwatched(), new_window, stopping=lambda: len(source.made) > 3, lease=30, wait=lambda _: None
+        source, Empty(), NullLatestReadings(), new_window, is_stopping=lambda: len(source.made) > 3, lease=30, wait=lambda _: None
     ).run()
 
     assert [connection() for connection in source.made[:-1]] == [None, None, None]

@@ -6,7 +6,7 @@ import pytest
 from rstream.encoding import decode_frame
 from rstream.schema import Deliver, Heartbeat
 
-from workers.heartbeats.sources.frames import DELIVER, HEADER, decode, records_of
+from workers.heartbeats.sources.frames import DELIVER_KEY, HEADER, decode, extract_records
 from workers.heartbeats.sources.stream import follows
 
 RECORDS = [b"one", b"", b"three" * 100]
@@ -15,7 +15,7 @@ RECORDS = [b"one", b"", b"three" * 100]
 def frame(data: bytes, entries: int, *, crc: int | None = None, version: int = 1) -> bytes:
     """The bytes of a frame: one chunk that begins at record 40."""
     checksum = zlib.crc32(data) if crc is None else crc
-    return HEADER.pack(DELIVER, version, 1, 0x50, 0, entries, entries, 1_000, 7, 40, checksum, len(data), 0, 0) + data
+    return HEADER.pack(DELIVER_KEY, version, 1, 0x50, 0, entries, entries, 1_000, 7, 40, checksum, len(data), 0, 0) + data
 
 
 def entries(records: list[bytes]) -> bytes:
@@ -29,7 +29,7 @@ def test_given_a_chunk_then_it_is_what_rstream_makes_of_it() -> None:
 
     assert isinstance(decoded, Deliver)
     assert decoded == decode_frame(raw)
-    assert records_of(decoded) == decoded.get_messages() == RECORDS
+    assert extract_records(decoded) == decoded.get_messages() == RECORDS
     assert (decoded.chunk_first_offset, decoded.timestamp) == (40, 1_000)
 
 

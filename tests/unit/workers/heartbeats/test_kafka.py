@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from tasks.settings import Settings
 from workers.heartbeats.sources import Batch
 from workers.heartbeats.sources.choice import source_name
-from workers.heartbeats.sources.kafka import batches
+from workers.heartbeats.sources.kafka import to_batches
 
 
 class Record:
@@ -24,18 +24,18 @@ class Record:
 def test_given_records_of_partitions_with_holes_then_each_batch_has_one_partition_and_no_hole() -> None:
     records: list[Any] = [Record(0, 5, b"a"), Record(0, 6, b"b"), Record(0, 8, b"c"), Record(1, 9, b"d")]
 
-    assert list(batches(records)) == [
+    assert list(to_batches(records)) == [
         Batch([b"a", b"b"], 6, 6.0, 0),
         Batch([b"c"], 8, 8.0, 0),
         Batch([b"d"], 9, 9.0, 1),
     ]
-    assert list(batches([])) == []
+    assert list(to_batches([])) == []
 
 
 def test_given_a_record_without_a_value_then_its_body_is_empty_and_will_be_refused() -> None:
     record: Any = Record(0, 0, None)
 
-    assert next(batches([record])).bodies == [b""]
+    assert next(to_batches([record])).bodies == [b""]
 
 
 def test_given_a_topic_then_its_positions_are_kept_apart_from_the_streams() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.heartbeats import Beat
-from workers.heartbeats.machine import LATE, Machine
+from workers.heartbeats.machine import REPLAY_WINDOW, Machine
 
 
 def beat(seq: int, seen_at: float | None = None, **readings: Any) -> Beat:
@@ -25,7 +25,7 @@ def beat(seq: int, seen_at: float | None = None, **readings: Any) -> Beat:
 def made_of(*beats: Beat) -> Machine:
     machine = Machine("ulm", "press")
     for each in beats:
-        machine.take(each)
+        machine.fold(each)
     return machine
 
 
@@ -42,7 +42,7 @@ def test_given_beats_then_the_latest_readings_and_the_totals_of_all_are_kept() -
 def test_given_a_beat_again_then_it_is_counted_once() -> None:
     machine = made_of(beat(7, rpm=1.0))
 
-    assert not machine.take(beat(7, rpm=1.0))
+    assert not machine.fold(beat(7, rpm=1.0))
     assert (machine.beats, machine.rpm_totals) == (1, (1, 1.0, 1.0, 1.0))
 
 
@@ -50,7 +50,7 @@ def test_given_beats_out_of_order_then_the_latest_by_its_own_time_wins_and_all_c
     machine = made_of(beat(1, rpm=1.0), beat(3, rpm=3.0), beat(2, rpm=2.0))
 
     assert (machine.beats, machine.seq, machine.rpm) == (3, 3, 3.0)
-    assert not machine.take(beat(2, rpm=2.0))
+    assert not machine.fold(beat(2, rpm=2.0))
 
 
 def test_given_a_clock_that_steps_back_then_beats_count_and_the_latest_time_is_shown_until_it_has_caught_up() -> None:
@@ -58,7 +58,7 @@ def test_given_a_clock_that_steps_back_then_beats_count_and_the_latest_time_is_s
 
     assert (machine.beats, machine.seq, machine.seen_at, machine.rpm) == (3, 3, 1000.0, 1.0)
     assert machine.rpm_totals == (3, 6.0, 1.0, 3.0)
-    machine.take(beat(4, 1000.5, rpm=4.0))
+    machine.fold(beat(4, 1000.5, rpm=4.0))
     assert (machine.seen_at, machine.rpm) == (1000.5, 4.0)
 
 
@@ -66,7 +66,7 @@ def test_given_a_clock_that_stepped_ahead_then_the_latest_is_the_one_from_ahead_
     machine = made_of(beat(1, 1000.0, rpm=1.0), beat(2, 1200.0, rpm=2.0), beat(3, 1002.0, rpm=3.0))
 
     assert (machine.beats, machine.rpm) == (3, 2.0)
-    machine.take(beat(4, 1200.5, rpm=4.0))
+    machine.fold(beat(4, 1200.5, rpm=4.0))
     assert machine.rpm == 4.0
 
 
@@ -77,10 +77,10 @@ def test_given_two_beats_of_the_same_time_then_the_later_number_wins_whichever_c
 
 
 def test_given_a_beat_so_late_that_it_may_have_been_counted_then_it_is_not() -> None:
-    machine = made_of(beat(0), beat(LATE + 1))
+    machine = made_of(beat(0), beat(REPLAY_WINDOW + 1))
 
-    assert not machine.take(beat(0))
-    assert machine.take(beat(1))
+    assert not machine.fold(beat(0))
+    assert machine.fold(beat(1))
     assert machine.beats == 3
 
 
@@ -93,10 +93,10 @@ def test_given_a_machine_that_counts_from_the_beginning_again_then_its_new_beats
 def test_given_a_machine_that_restarts_soon_after_its_first_beats_then_its_new_beats_count() -> None:
     machine = made_of(*(beat(seq, 50.0 + seq, status="running") for seq in range(40)))
 
-    assert all(machine.take(beat(seq, 100.0 + seq, status="fault")) for seq in range(3))
+    assert all(machine.fold(beat(seq, 100.0 + seq, status="fault")) for seq in range(3))
 
     assert (machine.beats, machine.seq, machine.seen_at, machine.status) == (43, 2, 102.0, "fault")
-    assert not machine.take(beat(2, 102.0, status="fault"))
+    assert not machine.fold(beat(2, 102.0, status="fault"))
 
 
 def test_given_any_order_and_repetition_within_reach_then_count_and_extremes_are_the_same() -> None:
@@ -117,7 +117,7 @@ def test_given_a_copy_when_one_goes_on_then_the_other_stays() -> None:
     machine = made_of(beat(1, rpm=1.0))
     copy = machine.copy()
 
-    machine.take(beat(2, rpm=2.0))
+    machine.fold(beat(2, rpm=2.0))
 
     assert (copy.beats, copy.rpm, copy.rpm_totals) == (1, 1.0, (1, 1.0, 1.0, 1.0))
     assert all(hasattr(copy, name) for name in Machine.__slots__)

@@ -3,14 +3,14 @@
 import pytest
 from rstream import AMQPMessage, Properties
 
-from workers.heartbeats.sources.records import Bodies
+from workers.heartbeats.sources.records import BodyExtractor
 
 BODY = b'{"plant": "ulm"}'
 
 
 def body_of(record: bytes) -> bytes:
     """What is found without having seen any other record."""
-    return Bodies()(record)
+    return BodyExtractor()(record)
 
 
 def test_given_a_plain_record_then_its_data_is_the_body() -> None:
@@ -65,7 +65,7 @@ def test_given_records_that_begin_alike_or_not_then_bodies_are_the_same_as_one_b
         plain[0][:-1],
         plain[3] + b"x",
     ]
-    bodies = Bodies()
+    bodies = BodyExtractor()
 
     for record in [*plain, *named, *strange, *plain, *strange, *reversed(named), plain[0], *strange]:
         assert bodies(record) == body_of(record)

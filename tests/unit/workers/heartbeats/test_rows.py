@@ -5,18 +5,18 @@ from math import inf
 import pytest
 
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.rows import literal, machine_of, row_of
+from workers.heartbeats.rows import sql_values, from_row, to_row
 from workers.heartbeats.schema import machines
 
 
 def test_given_a_machine_then_its_row_has_a_value_for_every_column_and_makes_it_again() -> None:
     machine = Machine("ulm", "press-07")
     machine.rpm_totals = (2, 3.5, 1.0, 2.5)
-    row = row_of(machine)
+    row = to_row(machine)
 
     assert len(row) == len(machines.columns)
-    assert row_of(machine_of(row)) == row
-    assert machine_of([None if value in (inf, -inf) else value for value in row]).temperature_c_totals == (
+    assert to_row(from_row(row)) == row
+    assert from_row([None if value in (inf, -inf) else value for value in row]).temperature_c_totals == (
         0,
         0.0,
         inf,
@@ -25,10 +25,10 @@ def test_given_a_machine_then_its_row_has_a_value_for_every_column_and_makes_it_
 
 
 def test_given_rows_then_they_are_written_as_mariadb_reads_them() -> None:
-    assert literal([("ulm", "a", 1.5, None), ("ulm", "b", -inf, 3)]) == '("ulm","a",1.5,null),("ulm","b",null,3)'
+    assert sql_values([("ulm", "a", 1.5, None), ("ulm", "b", -inf, 3)]) == '("ulm","a",1.5,null),("ulm","b",null,3)'
 
 
 @pytest.mark.parametrize("name", ['x"),("y', "back\\slash", "],[", '"'])
 def test_given_a_string_that_could_be_read_as_sql_then_nothing_is_written(name: str) -> None:
     with pytest.raises(ValueError, match="a name or a status holds quotes or brackets"):
-        literal([("ulm", name, 1.5)])
+        sql_values([("ulm", name, 1.5)])

@@ -38,7 +38,7 @@ def fold(here: Window, *machines: str, plant: str = "ulm", known: tuple[Machine,
     """Fold as the coalescer does, with a table that knows the machines `known`."""
     some = beats(*machines, **changes)
     if strange := here.fold(plant, some, 1000.0):
-        here.learn({plant: dict.fromkeys(beat.machine for beat in strange)}, known)
+        here.add_known({plant: dict.fromkeys(beat.machine for beat in strange)}, known)
         here.fold(plant, strange, 1000.0)
 
 
@@ -72,25 +72,25 @@ def test_given_a_closed_window_when_beats_go_on_then_it_does_not_change(clock: C
 def test_given_a_clock_then_a_window_is_due_once_its_seconds_are_over(clock: Clock) -> None:
     here = window(clock)
     clock.now += 59.9
-    assert not here.due()
+    assert not here.is_due()
     clock.now += 0.1
-    assert here.due()
+    assert here.is_due()
     here.close()
-    assert not here.due()
+    assert not here.is_due()
 
 
 def test_given_as_many_machines_as_fit_the_memory_then_a_window_is_due_at_once(clock: Clock) -> None:
     here = window(clock, memory=3)
     fold(here, "a", "b")
-    assert not here.due()
+    assert not here.is_due()
     fold(here, "c")
-    assert here.due()
+    assert here.is_due()
 
 
 def test_given_a_machine_that_the_table_knows_then_its_totals_go_on(clock: Clock) -> None:
     stored = Machine("ulm", "a")
     for beat in beats("a", "a"):
-        stored.take(beat)
+        stored.fold(beat)
     here = window(clock, machines={"ulm": 1})
 
     fold(here, "a", seq=2, known=(stored,))
@@ -118,14 +118,14 @@ def test_given_a_full_plant_then_another_machine_is_turned_away_and_counted(cloc
     fold(here, "b", "b", seq=2)
 
     assert names(here.close()) == ["a"]
-    assert here.refused["stranger"] == 3
+    assert here.rejected["stranger"] == 3
     fold(here, "x", plant="bern")
     assert names(here.close()) == ["x"]
 
 
 def test_given_more_newcomers_than_there_is_room_then_those_that_came_first_are_let_in(clock: Clock) -> None:
     here = window(clock, limit=2)
-    here.learn({"ulm": ["z", "b", "a"]}, [])
+    here.add_known({"ulm": ["z", "b", "a"]}, [])
     here.fold("ulm", beats("a", "b", "z"), 1000.0)
 
     assert sorted(names(here.close())) == ["b", "z"]
@@ -158,7 +158,7 @@ def test_given_a_flood_of_names_then_those_remembered_are_bounded(
     for number in range(12):
         fold(here, f"m{number}")
 
-    assert here.refused["stranger"] == 11
+    assert here.rejected["stranger"] == 11
     assert len(here.fold("ulm", beats("m1"), 1000.0)) == 1
 
 
@@ -175,7 +175,7 @@ def test_given_a_beat_from_the_future_then_it_is_left_out_and_counted(clock: Clo
     fold(here, "a", seq=2, seen_at=1300.1)
 
     assert here.close()[0].seq == 1
-    assert here.refused["future"] == 1
+    assert here.rejected["future"] == 1
 
 
 def test_given_a_new_machine_whose_clock_is_ahead_then_it_is_no_machine_yet(clock: Clock) -> None:
@@ -183,7 +183,7 @@ def test_given_a_new_machine_whose_clock_is_ahead_then_it_is_no_machine_yet(cloc
     fold(here, "ahead", seen_at=1300.1)
 
     assert here.close() == []
-    assert here.refused["future"] == 1
+    assert here.rejected["future"] == 1
     fold(here, "b")
     assert names(here.close()) == ["b"]
 
@@ -191,11 +191,11 @@ def test_given_a_new_machine_whose_clock_is_ahead_then_it_is_no_machine_yet(cloc
 def test_given_beats_then_the_news_are_told_once(clock: Clock) -> None:
     here = window(clock)
     fold(here, "a", "b")
-    assert sorted(machine.machine for machine in here.changes()) == ["a", "b"]
+    assert sorted(machine.machine for machine in here.drain_changes()) == ["a", "b"]
     here.close()
     fold(here, "a", seq=2)
     fold(here, "a", seq=2)
 
-    assert [(machine.machine, machine.seq, at) for machine, at in here.changes().items()] == [("a", 2, 1000.0)]
-    assert here.changes() == {}
-    assert here.refused["repeated"] == 1
+    assert [(machine.machine, machine.seq, at) for machine, at in here.drain_changes().items()] == [("a", 2, 1000.0)]
+    assert here.drain_changes() == {}
+    assert here.rejected["repeated"] == 1

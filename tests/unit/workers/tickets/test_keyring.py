@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.tickets.keyring import KEYS, SIZES, BadKey, Key, Keyring, missed
+from workers.tickets.keyring import KEY_COUNT, KEY_SIZES, InvalidKey, Key, Keyring, missing_key_count
 
 keys = st.binary(min_size=80, max_size=80).map(Key)
 names_of_rings = st.lists(st.sampled_from("abcde"), min_size=3, max_size=3)
 
 
-@given(st.sampled_from(SIZES).flatmap(lambda size: st.binary(min_size=size, max_size=size)))
+@given(st.sampled_from(KEY_SIZES).flatmap(lambda size: st.binary(min_size=size, max_size=size)))
 def test_given_any_key_then_it_survives_base64_and_shows_its_first_16_bytes_only(value: bytes) -> None:
     key = Key(value)
 
@@ -24,22 +24,22 @@ def test_given_any_key_then_it_survives_base64_and_shows_its_first_16_bytes_only
 
 @pytest.mark.parametrize("size", [0, 16, 47, 49, 79, 81, 160])
 def test_given_another_size_then_it_is_no_key(size: int) -> None:
-    with pytest.raises(BadKey, match=f"A ticket key has 48 or 80 bytes, not {size}"):
+    with pytest.raises(InvalidKey, match=f"A ticket key has 48 or 80 bytes, not {size}"):
         Key(bytes(size))
 
 
 @pytest.mark.parametrize("text", ["", "?", "AAAA\nAAAA", "A" * 64 + "!", "ä" * 107, "A" * 65])
 def test_given_text_that_is_no_key_then_the_error_shows_nothing_of_it(text: str) -> None:
-    with pytest.raises(BadKey) as caught:
+    with pytest.raises(InvalidKey) as caught:
         Key.decode(text)
     assert str(caught.value) == "A ticket key is 48 or 80 bytes in base64, on one line."
 
 
 @given(st.lists(keys, min_size=10, max_size=40, unique_by=lambda key: key.name))
 def test_given_rotations_then_each_key_is_next_then_encrypts_then_decrypts_then_is_gone(made: list[Key]) -> None:
-    ring = Keyring(tuple(made[:KEYS]))
-    for number in range(KEYS, len(made)):
-        ring = ring.pushed(made[number])
+    ring = Keyring(tuple(made[:KEY_COUNT]))
+    for number in range(KEY_COUNT, len(made)):
+        ring = ring.push(made[number])
         assert ring.keys == tuple(made[number - 2 : number + 1])
         assert Keyring.decode(ring.encode()) == ring
 
@@ -50,27 +50,27 @@ def test_given_a_ring_that_missed_rotations_then_pushing_what_it_missed_makes_it
 ) -> None:
     ring, wanted = Keyring(tuple(made[9 - behind : 12 - behind])), Keyring(tuple(made[9:]))
 
-    count = missed(ring.names, wanted.names)
+    count = missing_key_count(ring.names, wanted.names)
 
-    assert count == min(behind, KEYS)
-    assert ring.pushed(*wanted.last(count)) == wanted
+    assert count == min(behind, KEY_COUNT)
+    assert ring.push(*wanted.newest(count)) == wanted
 
 
 @given(names_of_rings, names_of_rings)
 def test_given_any_two_rings_then_what_is_missed_is_enough_and_nothing_less_would_do(
     names: list[str], wanted: list[str]
 ) -> None:
-    count = missed(names, wanted)
+    count = missing_key_count(names, wanted)
 
-    pushes = [(names + wanted[KEYS - each :])[-KEYS:] == wanted for each in range(KEYS + 1)]
+    pushes = [(names + wanted[KEY_COUNT - each :])[-KEY_COUNT:] == wanted for each in range(KEY_COUNT + 1)]
     assert pushes.index(True) == count
 
 
 def test_given_keys_that_make_no_ring_then_it_says_why() -> None:
-    first, second, third = Keyring.make(80, os.urandom).keys
-    with pytest.raises(BadKey, match="three keys of one size"):
+    first, second, third = Keyring.generate(80, os.urandom).keys
+    with pytest.raises(InvalidKey, match="three keys of one size"):
         Keyring((first, second))
-    with pytest.raises(BadKey, match="three keys of one size"):
-        Keyring((first, second, Key.make(48, os.urandom)))
-    with pytest.raises(BadKey, match="pushed twice"):
+    with pytest.raises(InvalidKey, match="three keys of one size"):
+        Keyring((first, second, Key.generate(48, os.urandom)))
+    with pytest.raises(InvalidKey, match="pushed twice"):
         Keyring((first, third, third))

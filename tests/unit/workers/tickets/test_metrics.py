@@ -5,10 +5,10 @@ from dataclasses import replace
 from prometheus_client import generate_latest
 
 from workers.tickets.metrics import TicketMetrics
-from workers.tickets.rotation import View
-from workers.tickets.rotator import Report
+from workers.tickets.rotation import NodeStatus
+from workers.tickets.rotator import RunReport
 
-FINE = View(("b", "c", "d"), 80, 42, 371.0, running=True, token=9, holder="jump", seen=42)
+FINE = NodeStatus(("b", "c", "d"), 80, 42, 371.0, haproxy_running=True, token=9, owner="jump", newest_generation=42)
 
 
 def told(metrics: TicketMetrics) -> set[str]:
@@ -19,8 +19,8 @@ def test_given_a_look_and_a_run_then_every_node_is_told_by_generation_age_and_ho
     metrics = TicketMetrics(lambda: 1000.0)
     behind = replace(FINE, names=("a", "b", "c"), generation=41)
 
-    metrics.looked(Report(views={"edge1": FINE, "edge2": behind}, unreachable={"edge3": "refused"}))
-    metrics.ran("caught-up")
+    metrics.observe_status(RunReport(statuses={"edge1": FINE, "edge2": behind}, unreachable={"edge3": "refused"}))
+    metrics.observe_run("caught-up")
 
     assert told(metrics) >= {
         'bulkhead_tickets_up{node="edge1"} 1.0',
@@ -37,8 +37,8 @@ def test_given_a_look_and_a_run_then_every_node_is_told_by_generation_age_and_ho
 
 def test_given_a_node_that_is_gone_then_it_is_told_no_more() -> None:
     metrics = TicketMetrics(lambda: 1000.0)
-    metrics.looked(Report(views={"edge1": FINE, "edge2": FINE}))
+    metrics.observe_status(RunReport(statuses={"edge1": FINE, "edge2": FINE}))
 
-    metrics.looked(Report(views={"edge1": FINE}))
+    metrics.observe_status(RunReport(statuses={"edge1": FINE}))
 
     assert not any("edge2" in line for line in told(metrics))

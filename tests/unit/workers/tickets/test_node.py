@@ -15,9 +15,9 @@ import pytest
 
 from workers.tickets.keyring import Key
 from workers.tickets.node.haproxy import HAProxy
-from workers.tickets.node.server import LARGEST_FRAME, LENGTH, Node, serve
-from workers.tickets.node.state import State
-from workers.tickets.node_archive import program
+from workers.tickets.node.server import MAX_FRAME, FRAME_LENGTH, TicketNode, serve
+from workers.tickets.node.state import NodeState
+from workers.tickets.node_archive import build_archive
 
 MEMORY = Path("/dev/shm")
 
@@ -44,32 +44,32 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def state(memory: Path, tmp_path: Path, clock: Clock) -> State:
-    return State(memory / "ring", tmp_path / "record.json", clock)
+def state(memory: Path, tmp_path: Path, clock: Clock) -> NodeState:
+    return NodeState(memory / "ring", tmp_path / "record.json", clock)
 
 
 @pytest.fixture
-def node(state: State, memory: Path) -> Node:
-    node = Node(state, HAProxy(memory / "nobody.sock", memory / "ring"))
+def node(state: NodeState, memory: Path) -> TicketNode:
+    node = TicketNode(state, HAProxy(memory / "nobody.sock", memory / "ring"))
     node.bootstrap()
     return node
 
 
-def ask(node: Node, op: str, token: int = 1, holder: str = "jump", **fields: Any) -> dict[str, Any]:
-    return node.answer({"op": op, "token": token, "holder": holder, **fields})
+def ask(node: TicketNode, op: str, token: int = 1, holder: str = "jump", **fields: Any) -> dict[str, Any]:
+    return node.handle({"op": op, "token": token, "holder": holder, **fields})
 
 
-def push(node: Node, keys: list[Key], generation: int, token: int = 1, **fields: Any) -> dict[str, Any]:
-    expect = node.answer({"op": "look"})["view"]["names"][-1]
+def push(node: TicketNode, keys: list[Key], generation: int, token: int = 1, **fields: Any) -> dict[str, Any]:
+    expect = node.handle({"op": "look"})["view"]["names"][-1]
     lines = [key.encode() for key in keys]
     return ask(node, "push", token, **{"expect": expect, "keys": lines, "generation": generation, **fields})
 
 
 def keys(count: int = 1, size: int = 80) -> list[Key]:
-    return [Key.make(size, os.urandom) for _ in range(count)]
+    return [Key.generate(size, os.urandom) for _ in range(count)]
 
 
-def test_given_a_new_node_then_it_has_a_ring_of_its_own_that_only_it_may_read(node: Node, memory: Path) -> None:
+def test_given_a_new_node_then_it_has_a_ring_of_its_own_that_only_it_may_read(node: TicketNode, memory: Path) -> None:
     view = ask(node, "look")["view"]
 
     assert (view["generation"], view["token"], view["running"], view["size"]) == (0, 0, False, 80)
@@ -78,7 +78,7 @@ def test_given_a_new_node_then_it_has_a_ring_of_its_own_that_only_it_may_read(no
     assert ask(node, "look")["view"]["names"] == view["names"]
 
 
-def test_given_a_claim_then_keys_are_pushed_in_order_and_dated(node: Node, clock: Clock) -> None:
+def test_given_a_claim_then_keys_are_pushed_in_order_and_dated(node: TicketNode, clock: Clock) -> None:
     ask(node, "claim")
     first, second = keys(2)
 
@@ -93,7 +93,7 @@ def test_given_a_claim_then_keys_are_pushed_in_order_and_dated(node: Node, clock
     assert ask(node, "read")["keys"][1:] == [first.encode(), second.encode()]
 
 
-def test_given_a_clock_that_is_set_back_then_the_rings_age_counts_from_then_on(node: Node, clock: Clock) -> None:
+def test_given_a_clock_that_is_set_back_then_the_rings_age_counts_from_then_on(node: TicketNode, clock: Clock) -> None:
     ask(node, "claim")
     push(node, keys(), 7)
     clock.now -= 600  # it was wrong when the key came
@@ -104,7 +104,7 @@ def test_given_a_clock_that_is_set_back_then_the_rings_age_counts_from_then_on(n
     assert (view["age"], view["generation"]) == (60, 7)
 
 
-def test_given_the_same_push_again_then_nothing_happens(node: Node) -> None:
+def test_given_the_same_push_again_then_nothing_happens(node: TicketNode) -> None:
     ask(node, "claim")
     (key,) = keys()
     before = push(node, [key], 7)["view"]
@@ -114,7 +114,7 @@ def test_given_the_same_push_again_then_nothing_happens(node: Node) -> None:
     assert (again["ok"], again["view"]) == (True, before)
 
 
-def test_given_a_push_for_another_ring_then_it_is_refused(node: Node) -> None:
+def test_given_a_push_for_another_ring_then_it_is_refused(node: TicketNode) -> None:
     ask(node, "claim")
     said = push(node, keys(), 7, expect="00" * 16)
 
@@ -122,7 +122,7 @@ def test_given_a_push_for_another_ring_then_it_is_refused(node: Node) -> None:
 
 
 @pytest.mark.parametrize("op", ["read", "push", "forget"])
-def test_given_no_claim_or_an_older_one_then_nothing_is_given_or_changed(node: Node, op: str) -> None:
+def test_given_no_claim_or_an_older_one_then_nothing_is_given_or_changed(node: TicketNode, op: str) -> None:
     fields = {"keys": [keys()[0].encode()], "generation": 1, "expect": ""} if op == "push" else {}
     before = ask(node, "look")["view"]["names"]
     ask(node, "claim", 5, "new")
@@ -133,7 +133,7 @@ def test_given_no_claim_or_an_older_one_then_nothing_is_given_or_changed(node: N
     assert ask(node, "look")["view"]["names"] == before
 
 
-def test_given_claims_then_the_greater_token_wins_and_of_equal_ones_the_greater_holder(node: Node) -> None:
+def test_given_claims_then_the_greater_token_wins_and_of_equal_ones_the_greater_holder(node: TicketNode) -> None:
     assert ask(node, "claim", 5, "b")["ok"]
     assert ask(node, "claim", 5, "b")["ok"]
     assert ask(node, "claim", 5, "a")["code"] == "fenced"
@@ -143,7 +143,7 @@ def test_given_claims_then_the_greater_token_wins_and_of_equal_ones_the_greater_
 
 
 def test_given_a_reboot_then_the_token_is_remembered_and_the_ring_is_the_nodes_own(
-    node: Node, memory: Path, state: State
+    node: TicketNode, memory: Path, state: NodeState
 ) -> None:
     ask(node, "claim", 5)
     push(node, keys(3), 41, 5)
@@ -153,10 +153,10 @@ def test_given_a_reboot_then_the_token_is_remembered_and_the_ring_is_the_nodes_o
 
     view = ask(node, "look")["view"]
     assert (view["generation"], view["seen"], view["token"]) == (0, 41, 5)
-    assert state.record().holder == "jump"
+    assert state.load_record().owner == "jump"
 
 
-def test_given_a_lost_record_then_a_push_of_what_is_there_tells_the_generation(node: Node, tmp_path: Path) -> None:
+def test_given_a_lost_record_then_a_push_of_what_is_there_tells_the_generation(node: TicketNode, tmp_path: Path) -> None:
     ask(node, "claim")
     ring = keys(3)
     push(node, ring, 41)
@@ -170,7 +170,7 @@ def test_given_a_lost_record_then_a_push_of_what_is_there_tells_the_generation(n
     assert said["view"]["names"] == tuple(key.name for key in ring)
 
 
-def test_given_keys_of_another_size_then_they_are_refused_with_what_to_do(node: Node) -> None:
+def test_given_keys_of_another_size_then_they_are_refused_with_what_to_do(node: TicketNode) -> None:
     ask(node, "claim")
 
     said = push(node, keys(3, size=48), 1)
@@ -183,7 +183,7 @@ def test_given_a_ring_file_on_a_disk_then_it_is_not_written(tmp_path: Path, cloc
     if not str(Path(tempfile.gettempdir()).resolve()).startswith("/tmp"):
         pytest.skip("The tests' own directory is no disk.")
     ring = Path("/usr/bin/ring")
-    node = Node(State(ring, tmp_path / "record.json", clock), HAProxy(tmp_path / "nobody.sock", ring))
+    node = TicketNode(NodeState(ring, tmp_path / "record.json", clock), HAProxy(tmp_path / "nobody.sock", ring))
 
     with pytest.raises(Exception, match=r"Keys lie on a tmpfs only, such as /run\."):
         node.bootstrap()
@@ -203,14 +203,14 @@ def test_given_a_ring_file_on_a_disk_then_it_is_not_written(tmp_path: Path, cloc
         ({"op": "claim", "token": 1, "holder": "x" * 256}, "A token is a positive number, a holder a name."),
     ],
 )
-def test_given_a_frame_that_is_none_then_it_is_refused(node: Node, frame: dict[str, Any], detail: str) -> None:
-    said = node.answer(frame)
+def test_given_a_frame_that_is_none_then_it_is_refused(node: TicketNode, frame: dict[str, Any], detail: str) -> None:
+    said = node.handle(frame)
 
     assert (said["ok"], said["detail"]) == (False, detail)
 
 
 @pytest.mark.parametrize("pushed", [[], [1], ["AAAA"], ["x"] * 4])
-def test_given_what_are_no_keys_then_the_error_shows_nothing_of_them(node: Node, pushed: list[object]) -> None:
+def test_given_what_are_no_keys_then_the_error_shows_nothing_of_them(node: TicketNode, pushed: list[object]) -> None:
     ask(node, "claim")
 
     said = ask(node, "push", keys=pushed, generation=1, expect="")
@@ -223,45 +223,45 @@ def test_given_what_are_no_keys_then_the_error_shows_nothing_of_them(node: Node,
     )
 
 
-def test_given_several_frames_then_each_is_answered_and_the_end_is_the_end(node: Node) -> None:
+def test_given_several_frames_then_each_is_answered_and_the_end_is_the_end(node: TicketNode) -> None:
     frame = json.dumps({"op": "look"}).encode()
     sink = BytesIO()
 
-    assert serve(node, BytesIO(2 * (LENGTH.pack(len(frame)) + frame)), sink) == 0
+    assert serve(node, BytesIO(2 * (FRAME_LENGTH.pack(len(frame)) + frame)), sink) == 0
 
     said = sink.getvalue()
-    (size,) = LENGTH.unpack(said[: LENGTH.size])
-    assert len(said) == 2 * (LENGTH.size + size)
-    assert json.loads(said[LENGTH.size : LENGTH.size + size])["ok"]
+    (size,) = FRAME_LENGTH.unpack(said[: FRAME_LENGTH.size])
+    assert len(said) == 2 * (FRAME_LENGTH.size + size)
+    assert json.loads(said[FRAME_LENGTH.size : FRAME_LENGTH.size + size])["ok"]
 
 
 @pytest.mark.parametrize(
     "sent",
-    [b"\0", LENGTH.pack(LARGEST_FRAME + 1), LENGTH.pack(2**32 - 1), LENGTH.pack(9) + b"{", LENGTH.pack(2) + b"[]"],
+    [b"\0", FRAME_LENGTH.pack(MAX_FRAME + 1), FRAME_LENGTH.pack(2**32 - 1), FRAME_LENGTH.pack(9) + b"{", FRAME_LENGTH.pack(2) + b"[]"],
 )
 def test_given_bytes_that_are_no_frame_then_the_program_ends(
-    node: Node, sent: bytes, capsys: pytest.CaptureFixture[str]
+    node: TicketNode, sent: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert serve(node, BytesIO(sent), BytesIO()) == 2
     assert capsys.readouterr().err == "This is no frame of a rotator's.\n"
 
 
 def test_given_no_rotation_for_long_then_there_is_an_alarm_and_much_later_a_ring_of_its_own(
-    node: Node, clock: Clock
+    node: TicketNode, clock: Clock
 ) -> None:
     ask(node, "claim")
     push(node, keys(3), 41)
     before = ask(node, "look")["view"]["names"]
-    assert node.deadman(120, 1000) == ""
+    assert node.check_key_age(120, 1000) == ""
 
     clock.now += 121
     said = "No ticket key came for 121 s. Does the rotator work, and reach this node?"
-    assert node.deadman(120, 1000) == said
-    assert node.deadman(120, 0) == said
+    assert node.check_key_age(120, 1000) == said
+    assert node.check_key_age(120, 0) == said
     assert ask(node, "look")["view"]["names"] == before
 
     clock.now += 1000
-    assert node.deadman(120, 1000).endswith("This node took a ring of its own, for no key may live so long.")
+    assert node.check_key_age(120, 1000).endswith("This node took a ring of its own, for no key may live so long.")
     view = ask(node, "look")["view"]
     assert not set(view["names"]) & set(before)
     assert (view["generation"], view["seen"]) == (0, 41)
@@ -271,7 +271,7 @@ def test_the_program_is_one_small_file_that_is_always_the_same_and_needs_the_sta
     tmp_path: Path, memory: Path
 ) -> None:
     file = tmp_path / "program"
-    file.write_bytes(program())
+    file.write_bytes(build_archive())
     places = ["--ring", f"{memory}/ring", "--record", f"{tmp_path}/record.json", "--haproxy", f"{memory}/nobody"]
 
     done = subprocess.run(
@@ -280,5 +280,5 @@ def test_the_program_is_one_small_file_that_is_always_the_same_and_needs_the_sta
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "This node took a ring of its own. The rotator will bring the fleet's.\n"
-    assert program() == file.read_bytes()
-    assert len(program()) < 16 * 1024
+    assert build_archive() == file.read_bytes()
+    assert len(build_archive()) < 16 * 1024

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.settings import Settings
-from workers.webhooks.destination import Destination, Refused, destination, is_public
+from workers.webhooks.destination import Destination, DeliveryForbidden, resolve_destination, is_public
 
 HOST = "portal.example.com"
 URL = f"https://{HOST}/hooks?x=1"
@@ -24,13 +24,13 @@ def leads_to(*addresses: str) -> Callable[[str, int], list[str]]:
 
 
 def test_given_an_allowed_host_then_the_address_that_was_looked_at_is_the_one_to_connect_to() -> None:
-    found = destination(URL, settings(), leads_to("203.0.114.9", "2606:4700::1"))
+    found = resolve_destination(URL, settings(), leads_to("203.0.114.9", "2606:4700::1"))
 
     assert found == Destination("https", HOST, 443, "203.0.114.9", "/hooks?x=1")
 
 
 def test_given_no_path_and_a_port_then_both_are_right() -> None:
-    found = destination(f"https://{HOST}:8443", settings(), leads_to("203.0.114.9"))
+    found = resolve_destination(f"https://{HOST}:8443", settings(), leads_to("203.0.114.9"))
 
     assert (found.port, found.target) == (8443, "/")
 
@@ -39,8 +39,8 @@ def test_given_a_host_that_is_not_on_the_list_then_it_is_refused_before_its_name
     def never(_host: str, _port: int) -> list[str]:
         raise AssertionError
 
-    with pytest.raises(Refused, match=r"the host evil\.example\.net is not among BULKHEAD_WEBHOOK_HOSTS"):
-        destination("https://evil.example.net/", settings(), never)
+    with pytest.raises(DeliveryForbidden, match=r"the host evil\.example\.net is not among BULKHEAD_WEBHOOK_HOSTS"):
+        resolve_destination("https://evil.example.net/", settings(), never)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_given_a_host_that_is_not_on_the_list_then_it_is_refused_before_its_name
     ],
 )  # fmt: skip
 def test_given_a_name_that_leads_to_a_private_address_among_others_then_it_is_refused(address: str) -> None:
-    with pytest.raises(Refused, match="which is not public: allow it by BULKHEAD_WEBHOOK_NETWORKS"):
-        destination(URL, settings(), leads_to("203.0.114.9", address))
+    with pytest.raises(DeliveryForbidden, match="which is not public: allow it by BULKHEAD_WEBHOOK_NETWORKS"):
+        resolve_destination(URL, settings(), leads_to("203.0.114.9", address))
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "203.0.114.9", "2606:4700::1", "::ffff:1.1.1.1"])
@@ -64,11 +64,11 @@ def test_public_addresses_are_public(address: str) -> None:
 def test_given_a_private_network_that_is_named_then_it_is_reached_and_by_http_too() -> None:
     inside = settings(webhook_networks="10.1.2.0/24")
 
-    assert destination(f"http://{HOST}/", inside, leads_to("10.1.2.3")).port == 80
-    with pytest.raises(Refused, match=r"10\.1\.3\.3, which is not public"):
-        destination(f"http://{HOST}/", inside, leads_to("10.1.3.3"))
-    with pytest.raises(Refused, match="webhooks to the public network go by https only"):
-        destination(f"http://{HOST}/", inside, leads_to("1.1.1.1"))
+    assert resolve_destination(f"http://{HOST}/", inside, leads_to("10.1.2.3")).port == 80
+    with pytest.raises(DeliveryForbidden, match=r"10\.1\.3\.3, which is not public"):
+        resolve_destination(f"http://{HOST}/", inside, leads_to("10.1.3.3"))
+    with pytest.raises(DeliveryForbidden, match="webhooks to the public network go by https only"):
+        resolve_destination(f"http://{HOST}/", inside, leads_to("1.1.1.1"))
 
 
 def test_given_a_name_without_an_address_then_it_is_worth_another_try() -> None:
@@ -76,15 +76,15 @@ def test_given_a_name_without_an_address_then_it_is_worth_another_try() -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
     with pytest.raises(OSError, match="Name or service not known"):
-        destination(URL, settings(), nothing)
+        resolve_destination(URL, settings(), nothing)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64])
 def test_given_a_name_that_can_be_none_then_it_is_refused(host: str) -> None:
-    with pytest.raises(Refused, match="no host and port that one could connect to"):
-        destination(f"https://{host}/", settings(webhook_hosts=host))
+    with pytest.raises(DeliveryForbidden, match="no host and port that one could connect to"):
+        resolve_destination(f"https://{host}/", settings(webhook_hosts=host))
 
 
 def test_given_a_port_that_is_none_then_it_is_refused() -> None:
-    with pytest.raises(Refused, match="no host and port that one could connect to"):
-        destination(f"https://{HOST}:99999/", settings(), leads_to("1.1.1.1"))
+    with pytest.raises(DeliveryForbidden, match="no host and port that one could connect to"):
+        resolve_destination(f"https://{HOST}:99999/", settings(), leads_to("1.1.1.1"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from workers.webhooks.destination import Destination
-from workers.webhooks.post import NotTaken, post
+from workers.webhooks.post import DeliveryFailed, post
 
 TIMEOUT = 0.5
 GRACE = 1.0
@@ -73,14 +73,14 @@ def test_given_a_receiver_that_answers_2xx_then_it_is_taken_and_the_host_is_name
     ],
 )
 def test_given_any_other_answer_then_it_is_not_taken(answer: bytes, said: str) -> None:
-    with receiver(says(answer)) as where, pytest.raises(NotTaken) as caught:
+    with receiver(says(answer)) as where, pytest.raises(DeliveryFailed) as caught:
         post(where, b"{}", {}, TIMEOUT)
 
     assert said in str(caught.value)
 
 
 def test_given_nobody_who_listens_then_it_is_not_taken() -> None:
-    with pytest.raises(NotTaken, match="Connection refused"):
+    with pytest.raises(DeliveryFailed, match="Connection refused"):
         post(Destination("http", "portal.invalid", 1, "127.0.0.1", "/"), b"{}", {}, TIMEOUT)
 
 
@@ -95,7 +95,7 @@ def drip(connection: socket.socket) -> None:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_given_a_receiver_that_answers_drop_by_drop_then_the_time_is_over_all_the_same(scheme: str) -> None:
     started = time.monotonic()
-    with receiver(drip) as where, pytest.raises(NotTaken):
+    with receiver(drip) as where, pytest.raises(DeliveryFailed):
         post(where._replace(scheme=scheme), b"{}", {}, TIMEOUT)
     assert time.monotonic() - started < TIMEOUT + GRACE
 
@@ -111,6 +111,6 @@ def test_given_a_slow_line_and_a_handshake_that_does_not_end_then_the_time_is_ov
 
     monkeypatch.setattr(socket, "create_connection", slowly)
     started = time.monotonic()
-    with receiver(lambda connection: connection.recv(1 << 20) and connection.recv(1)) as where, pytest.raises(NotTaken):
+    with receiver(lambda connection: connection.recv(1 << 20) and connection.recv(1)) as where, pytest.raises(DeliveryFailed):
         post(where._replace(scheme="https"), b"{}", {}, GRACE)
     assert time.monotonic() - started < 1.5 * GRACE

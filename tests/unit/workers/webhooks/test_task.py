@@ -9,8 +9,8 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from tasks.settings import Settings
 from tasks.webhooks import WebhookMessage
-from workers.webhooks.destination import Refused
-from workers.webhooks.task import pause, signed
+from workers.webhooks.destination import DeliveryForbidden
+from workers.webhooks.task import retry_delay, signed_headers
 
 OLD, NEW = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MESSAGE = WebhookMessage(
@@ -28,7 +28,7 @@ def settings(**fields: Any) -> Settings:
 
 @pytest.mark.parametrize("secret", [OLD, NEW])
 def test_given_a_receiver_with_either_secret_then_the_signature_is_verified(secret: str) -> None:
-    headers = signed(MESSAGE, settings(), time.time())
+    headers = signed_headers(MESSAGE, settings(), time.time())
 
     assert Webhook(secret).verify(MESSAGE.body.encode(), headers)["type"] == "render.succeeded"
     assert headers["webhook-id"] == MESSAGE.id
@@ -36,7 +36,7 @@ def test_given_a_receiver_with_either_secret_then_the_signature_is_verified(secr
 
 
 def test_given_another_body_or_secret_then_it_is_not_verified() -> None:
-    headers = signed(MESSAGE, settings(), time.time())
+    headers = signed_headers(MESSAGE, settings(), time.time())
 
     with pytest.raises(WebhookVerificationError):
         Webhook(OLD).verify(MESSAGE.body.encode() + b" ", headers)
@@ -45,11 +45,11 @@ def test_given_another_body_or_secret_then_it_is_not_verified() -> None:
 
 
 def test_given_a_tenant_without_a_secret_then_nothing_is_sent() -> None:
-    with pytest.raises(Refused, match="the tenant acme has no secret in BULKHEAD_WEBHOOK_SECRETS"):
-        signed(MESSAGE, settings(webhook_secrets={}), time.time())
+    with pytest.raises(DeliveryForbidden, match="the tenant acme has no secret in BULKHEAD_WEBHOOK_SECRETS"):
+        signed_headers(MESSAGE, settings(webhook_secrets={}), time.time())
 
 
 def test_pauses_grow_and_end() -> None:
     chosen = settings(webhook_pauses="5 30")
 
-    assert [pause(tries, chosen) for tries in range(3)] == [5, 30, None]
+    assert [retry_delay(tries, chosen) for tries in range(3)] == [5, 30, None]
