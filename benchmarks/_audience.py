@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 OUTPUTS = ("manifest.json", "preview.webp", "layers/2.webp", "tiles.dzi", "tiles_files/9/0_0.webp")
 
 
-class Audience:
+class ViewerLoad:
     """What came back."""
 
     def __init__(self, url: str) -> None:
@@ -25,29 +25,29 @@ class Audience:
         self.open = 0
         self.events = 0
         self.answers = 0
-        self.faults: list[str] = []
-        self.settled = asyncio.Semaphore(0)
+        self.errors: list[str] = []
+        self.connected = asyncio.Semaphore(0)
 
-    async def listen(self, job: str) -> None:
+    async def follow_events(self, job: str) -> None:
         """Hold one event stream, counting its events and comments."""
         reader, writer = await asyncio.open_connection(self.host, self.port)
         writer.write(self._request(f"/renders/{job}/events", keep=False))
         status = (await reader.readuntil(b"\r\n\r\n"))[9:12].decode()
-        self.settled.release()
+        self.connected.release()
         if status != "200":
-            self.faults.append(status)
+            self.errors.append(status)
             return
         self.open += 1
         try:
             while await reader.readuntil(b"\n\n"):
                 self.events += 1
         except asyncio.IncompleteReadError:
-            self.faults.append("ended")
+            self.errors.append("ended")
         finally:
             self.open -= 1
             writer.close()
 
-    async def view(self, job: str) -> None:
+    async def fetch_outputs(self, job: str) -> None:
         """Ask for one output a second over a kept connection, at moments of this viewer's own.
 
         They are kept whatever an answer takes: who asked a second after the last answer would, after one slow moment of
@@ -64,7 +64,7 @@ class Audience:
             await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
             self.answers += 1
             if (status := head[9:12].decode()) != "200":
-                self.faults.append(status)
+                self.errors.append(status)
 
     def _request(self, path: str, *, keep: bool) -> bytes:
         connection = "keep-alive" if keep else "close"
@@ -74,11 +74,11 @@ class Audience:
 async def main(url: str, viewers: int) -> None:
     """Look on until the standard input ends."""
     jobs, drawing = json.loads(sys.stdin.readline()), json.loads(sys.stdin.readline())
-    audience = Audience(url)
-    tasks = [asyncio.create_task(audience.listen(job)) for job in jobs]
-    tasks += [asyncio.create_task(audience.view(drawing)) for _ in range(viewers)]
+    audience = ViewerLoad(url)
+    tasks = [asyncio.create_task(audience.follow_events(job)) for job in jobs]
+    tasks += [asyncio.create_task(audience.fetch_outputs(drawing)) for _ in range(viewers)]
     for _job in jobs:
-        await audience.settled.acquire()
+        await audience.connected.acquire()
     began, used = time.monotonic(), time.process_time()
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -89,7 +89,7 @@ async def main(url: str, viewers: int) -> None:
                 "streams": audience.open,
                 "events": audience.events,
                 "answers_per_second": round(audience.answers / seconds, 1),
-                "faults": audience.faults[:10],
+                "faults": audience.errors[:10],
                 "cpu": round((time.process_time() - used) / seconds, 3),
             }
         ),

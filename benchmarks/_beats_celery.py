@@ -28,16 +28,23 @@ app.conf.task_ignore_result = True
 app.conf.worker_prefetch_multiplier = 10 * FLUSH_EVERY
 app.conf.worker_enable_remote_control = False
 
-window = Window(seconds=3600, machines_per_plant=1_000_000, max_cached=200_000, max_clock_skew=1e9, machine_counts={}, clock=time.monotonic)
-begun = 0.0
+window = Window(
+    seconds=3600,
+    machines_per_plant=1_000_000,
+    max_cached=200_000,
+    max_clock_skew=1e9,
+    machine_counts={},
+    clock=time.monotonic,
+)
+started_at = 0.0
 
 
 def fold(bodies: list[str]) -> None:
     """Check and fold messages of one beat each."""
-    global begun
-    if not begun:
+    global started_at
+    if not started_at:
         os.sched_setaffinity(0, {int(os.environ[CORE])})
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
     now = time.time()
     for body in bodies:
         message = parse(body.encode())
@@ -45,7 +52,7 @@ def fold(bodies: list[str]) -> None:
             window.add_known({message.plant: [beat.machine for beat in strange]}, ())
             window.fold(message.plant, strange, now)
     if window.counted == int(os.environ[BEATS]):
-        Path(os.environ[RESULT]).write_text(str(time.perf_counter() - begun))
+        Path(os.environ[RESULT]).write_text(str(time.perf_counter() - started_at))
 
 
 @app.task(name="one")

@@ -23,13 +23,13 @@ WIDTH = 64
 BOUNDARY = "benchmark-boundary"
 
 # More connections than this, and the server is given up: what is due then counts as `unsent`.
-MOST_CONNECTIONS = 400
+MAX_CONNECTIONS = 400
 
 # A connection that was idle for this many seconds is left: the server closes it soon, perhaps under the next request.
-STALE = 3.0
+MAX_IDLE = 3.0
 
 # Seconds to wait for the last answers.
-GRACE = 60.0
+DRAIN_TIMEOUT = 60.0
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Load:
     head: bytes
     before: bytes
     after: bytes
-    counts_from: float = 0.0  # a request due earlier is part of the warm-up
+    measure_from: float = 0.0  # a request due earlier is part of the warm-up
     idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
     open: int = 0
     connections: int = 0
@@ -51,7 +51,7 @@ class Load:
 
     async def send(self, number: int, due: float) -> None:
         """One request: the drawing with this number, due at that time of the loop's clock."""
-        if not self.idle and self.open >= MOST_CONNECTIONS:
+        if not self.idle and self.open >= MAX_CONNECTIONS:
             self.rejected["unsent"] += 1
             return
         try:
@@ -60,13 +60,13 @@ class Load:
             writer.write(self.before)
             writer.write(number.to_bytes(8, "big"))
             writer.write(self.after)
-            status, body = await _answer(reader)
+            status, body = await _read_response(reader)
         except (OSError, asyncio.IncompleteReadError) as error:
             self.rejected[type(error).__name__] += 1
             self.open -= 1
             return
         now = asyncio.get_running_loop().time()
-        if due >= self.counts_from:
+        if due >= self.measure_from:
             self.latencies.append(now - due)
         self.idle.append((now, reader, writer))
         if status == 202:
@@ -76,7 +76,7 @@ class Load:
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The connection that was idle for the shortest time, or another one."""
-        stale = asyncio.get_running_loop().time() - STALE
+        stale = asyncio.get_running_loop().time() - MAX_IDLE
         while self.idle:
             since, reader, writer = self.idle.pop()
             if since > stale:
@@ -88,7 +88,7 @@ class Load:
         return await asyncio.open_connection(self.host, self.port)
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def _read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
     return int(head[9:12]), await reader.readexactly(length)
@@ -96,11 +96,11 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 async def run(url: str, rate: float, warm_up: float, seconds: float) -> dict[str, object]:
     """Send `rate` requests a second for `warm_up` and then `seconds` more, and wait for their answers."""
-    load = _prepared(url)
+    load = _prepare_load(url)
     loop = asyncio.get_running_loop()
     base = time.time_ns()  # so that no drawing was sent by an earlier run
     began = loop.time() + 0.2
-    load.counts_from = began + warm_up
+    load.measure_from = began + warm_up
     used = time.process_time()
     requests = []
     for number in range(round(rate * (warm_up + seconds))):
@@ -108,7 +108,7 @@ async def run(url: str, rate: float, warm_up: float, seconds: float) -> dict[str
         if (early := due - loop.time()) > 0:
             await asyncio.sleep(early)
         requests.append(asyncio.create_task(load.send(base + number, due)))
-    await asyncio.wait(requests, timeout=GRACE)
+    await asyncio.wait(requests, timeout=DRAIN_TIMEOUT)
     for request in requests:
         if request.cancel():
             load.rejected["unanswered"] += 1
@@ -123,7 +123,7 @@ async def run(url: str, rate: float, warm_up: float, seconds: float) -> dict[str
     }
 
 
-def _prepared(url: str) -> Load:
+def _prepare_load(url: str) -> Load:
     parts = urlsplit(url)
     header, drawing = bytes(tiff_header(SIDE)), tiff(0, SIDE)
     form = (

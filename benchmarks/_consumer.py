@@ -24,22 +24,22 @@ from workers.heartbeats.sources.stream import StreamSource
 from workers.heartbeats.window import Window
 
 
-class Nowhere:
+class NullSink:
     """A sink that forgets."""
 
-    def claim(self, now: float, lease: float) -> bool:  # noqa: ARG002
+    def acquire_lease(self, now: float, lease: float) -> bool:  # noqa: ARG002
         return True
 
-    def release(self) -> None:
+    def release_lease(self) -> None:
         pass
 
     def positions(self) -> dict[int, Position]:
         return {}
 
-    def counts(self) -> dict[str, int]:
+    def machine_counts(self) -> dict[str, int]:
         return {}
 
-    def recall(self, asked: Mapping[str, Collection[str]]) -> list[Machine]:  # noqa: ARG002
+    def load(self, names: Mapping[str, Collection[str]]) -> list[Machine]:  # noqa: ARG002
         return []
 
     def flush(self, flush: Flush) -> FlushResult:
@@ -47,18 +47,18 @@ class Nowhere:
         return FlushResult(0.0, 0, 0)
 
 
-class Timed:
+class TimedSource:
     """A source that notes when its first records came."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self.open, self.close = source.open, source.close
-        self.begun = self.begun_cpu = 0.0
+        self.started_at = self.cpu_at_start = 0.0
 
-    def take(self, timeout: float) -> Batch | None:
+    def poll(self, timeout: float) -> Batch | None:
         batch = self._source.poll(timeout)
-        if batch and not self.begun:
-            self.begun, self.begun_cpu = time.perf_counter(), time.process_time()
+        if batch and not self.started_at:
+            self.started_at, self.cpu_at_start = time.perf_counter(), time.process_time()
         return batch
 
 
@@ -66,23 +66,30 @@ def main(kind: str, url: str, beats: int, core: int) -> None:
     """Read and tell."""
     os.sched_setaffinity(0, {core})
     gc.disable()  # as the coalescer does
-    source = Timed(StreamSource(url, HEARTBEATS) if kind == "stream" else AmqpSource(Celery(broker=url)))
+    source = TimedSource(StreamSource(url, HEARTBEATS) if kind == "stream" else AmqpSource(Celery(broker=url)))
     windows: list[Window] = []
     clock: Callable[[], float] = time.monotonic
 
     def new_window(machines: dict[str, int]) -> Window:
-        window = Window(seconds=60, machines_per_plant=1_000_000, max_cached=200_000, max_clock_skew=1e9, machine_counts=machines, clock=clock)
+        window = Window(
+            seconds=60,
+            machines_per_plant=1_000_000,
+            max_cached=200_000,
+            max_clock_skew=1e9,
+            machine_counts=machines,
+            clock=clock,
+        )
         windows.append(window)
         return window
 
-    sink = Nowhere()
+    sink = NullSink()
     stopping: Callable[[], bool] = lambda: bool(windows) and windows[0].counted >= beats  # noqa: E731
     Coalescer(source, sink, NullLatestReadings(), new_window, is_stopping=stopping, lease=30).run()
     print(
         json.dumps(
             {
-                "seconds": time.perf_counter() - source.begun,
-                "cpu": time.process_time() - source.begun_cpu,
+                "seconds": time.perf_counter() - source.started_at,
+                "cpu": time.process_time() - source.cpu_at_start,
                 "rss_mb": psutil.Process().memory_info().rss / 1e6,
                 "machines": sink.machines,
             }

@@ -13,8 +13,8 @@ from celery.signals import worker_before_create_process, worker_init, worker_pro
 
 # How a worker learns where to write, and what the drill is.
 PIPE = "BENCHMARK_PIPE"
-SEEN = "BENCHMARK_SEEN"
-HELD = 300 * 1024**2
+SEEN_DIRECTORY = "BENCHMARK_SEEN"
+HELD_BYTES = 300 * 1024**2
 
 # As many as native libraries start: a process is gone when the last of its threads is.
 THREADS = 4
@@ -23,48 +23,48 @@ _forked_at = 0.0
 
 
 @worker_before_create_process.connect
-def remember(**_signal: object) -> None:
+def record_fork_time(**_signal: object) -> None:
     """In the parent, just before a fork."""
     global _forked_at
     _forked_at = time.monotonic()
 
 
 @worker_init.connect
-def connect_last(**_signal: object) -> None:
+def connect_ready_signal(**_signal: object) -> None:
     """In the parent, which has loaded its tasks: what they connected comes first."""
-    worker_process_init.connect(tell_ready)
+    worker_process_init.connect(report_ready)
 
 
-def tell_ready(**_signal: object) -> None:
+def report_ready(**_signal: object) -> None:
     """In the child: it is about to ask for work."""
-    say(f"ready {time.monotonic() - _forked_at:.6f}")
+    write_event(f"ready {time.monotonic() - _forked_at:.6f}")
 
 
 def hold(name: str) -> None:
     """The first time, hold memory until somebody ends it; the second time, do nothing."""
-    say(f"begun {name}")
-    marker = Path(os.environ[SEEN]) / name
+    write_event(f"begun {name}")
+    marker = Path(os.environ[SEEN_DIRECTORY]) / name
     if marker.exists():
         return
     marker.touch()
-    held = bytearray(HELD)
+    held = bytearray(HELD_BYTES)
     held[::4096] = b"x" * len(held[::4096])
     for _ in range(THREADS):
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-    say("holding")
+    write_event("holding")
     time.sleep(60)
 
 
 def nap(seconds: float) -> None:
     """A job that takes so long."""
-    say("begun nap")
+    write_event("begun nap")
     time.sleep(seconds)
-    say("ended nap")
+    write_event("ended nap")
 
 
-def say(word: str) -> None:
+def write_event(event: str) -> None:
     """Write a line, whole."""
-    os.write(_pipe(), f"{time.monotonic():.6f} {os.getpid()} {word}\n".encode())
+    os.write(_pipe(), f"{time.monotonic():.6f} {os.getpid()} {event}\n".encode())
 
 
 @cache

@@ -8,10 +8,10 @@ from benchmarks._hold import hold, nap
 from tasks import app, renders
 from tasks.jobs import Job, State
 from tasks.messaging.publisher import Publisher
-from workers.runtime.context import bench
-from workers.runtime.job_run import Done, Running, attempt
-from workers.runtime.message_validation import MESSAGES
-from workers.runtime.request import FencedTask
+from workers.runtime.context import worker_context
+from workers.runtime.job_run import JobRun, Result, run_job
+from workers.runtime.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.request import JobTask
 
 TASK = "render.hold"
 
@@ -29,19 +29,19 @@ class HoldMessage(BaseModel):
     seconds: float = 0
 
 
-MESSAGES[TASK] = HoldMessage
+MESSAGE_SCHEMAS[TASK] = HoldMessage
 
 
-@app.task(name=TASK, base=FencedTask)
-def held(job: str, seconds: float) -> None:
+@app.task(name=TASK, base=JobTask)
+def hold_task(job: str, seconds: float) -> None:
     """One attempt."""
     now = time.time()
 
-    def work(_running: Running) -> Done:
+    def work(_running: JobRun) -> Result:
         nap(seconds) if seconds else hold(job)
-        return Done("0" * 64)
+        return Result("0" * 64)
 
-    attempt(bench(), Job(job, "local", State.QUEUED, f"sources/local/{job}", "", {}, now, now), work)
+    run_job(worker_context(), Job(job, "local", State.QUEUED, f"sources/local/{job}", "", {}, now, now), work)
 
 
 def publish(job: str, seconds: float = 0) -> None:

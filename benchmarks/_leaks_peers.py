@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks._services import ROOT
-from leaks.verdict import Kind
+from leaks.verdict import VerdictKind
 from tests.leaks.corpus import CASES
 
 # Classes that a peer can be asked for at all: memory that stays.
-MEMORY = {Kind.LEAK, Kind.SPILL, Kind.PYTHON}
+MEMORY = {VerdictKind.LEAK, VerdictKind.SPILL, VerdictKind.PYTHON}
 
 # Jobs that these tools cannot run: they call the job and do not expect it to raise.
 _SKIPPED = {"raises"}
@@ -35,7 +35,7 @@ def test_job():
         job()
 """
 
-_WAYS = {
+_TOOLS = {
     "psleak": (_PSLEAK, ["-m", "unittest"]),
     "pytest-memray": (
         _MEMRAY,
@@ -46,26 +46,26 @@ _WAYS = {
 # psleak skips its test without these.
 _ENVIRONMENT = {"psleak": {"PYTHONMALLOC": "malloc", "PYTHONUNBUFFERED": "1"}, "pytest-memray": {}}
 
-LIMIT = 120
+TIMEOUT = 120
 
 
-def peers(tell: Callable[[str], None]) -> dict[str, dict[str, int]]:
+def run_tools(report: Callable[[str], None]) -> dict[str, dict[str, int]]:
     """Hits, misses and false alarms of each."""
     counts = {}
-    for peer, (text, argv) in _WAYS.items():
+    for peer, (text, argv) in _TOOLS.items():
         hits = misses = alarms = 0
         for case in CASES:
             if case.name not in _SKIPPED:
-                accused = _accuses(text.format(name=case.name), argv, _ENVIRONMENT[peer])
+                accused = _reports_leak(text.format(name=case.name), argv, _ENVIRONMENT[peer])
                 hits += accused and case.kind in MEMORY
                 misses += not accused and case.kind in MEMORY
-                alarms += accused and case.kind in {Kind.CLEAN, Kind.GROWTH}
+                alarms += accused and case.kind in {VerdictKind.CLEAN, VerdictKind.GROWTH}
         counts[peer] = {"hits": hits, "misses": misses, "false_alarms": alarms}
-        tell(f"{peer}: {counts[peer]}")
+        report(f"{peer}: {counts[peer]}")
     return counts
 
 
-def _accuses(text: str, argv: list[str], more: dict[str, str]) -> bool:
+def _reports_leak(text: str, argv: list[str], more: dict[str, str]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "test_job.py")
         file.write_text(text)
@@ -77,7 +77,7 @@ def _accuses(text: str, argv: list[str], more: dict[str, str]) -> bool:
                 cwd=folder,
                 env=environment,
                 capture_output=True,
-                timeout=LIMIT,
+                timeout=TIMEOUT,
                 check=False,
             )
         except subprocess.TimeoutExpired:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks._services import ROOT
-from leaks.instruments import instrument, survivors
+from leaks.instruments import load_instrument, survivors
 from leaks.run import Run
-from leaks.tagger import build
+from leaks.tagger import build_library
 from leaks.target import Subject
 
 TARGET = "benchmarks._leaks_jobs:work"
@@ -29,29 +29,29 @@ for number in range(int(sys.argv[1])):
 os._exit(0)
 """
 
-Way = Callable[[int], object]
+Workload = Callable[[int], object]
 
 
-def overheads(home: Path, rounds: int, tell: Callable[[str], None]) -> dict[str, list[float]]:
+def measure_overheads(home: Path, rounds: int, report: Callable[[str], None]) -> dict[str, list[float]]:
     """Ratios to the same job alone, one a round."""
-    preload = {"LD_PRELOAD": str(build(home))}
+    preload = {"LD_PRELOAD": str(build_library(home))}
 
     def run(jobs: int) -> Run:
         return Run(Subject(TARGET, {}), jobs, home, home)
 
-    ways: dict[str, Way] = {
-        "gauge": lambda jobs: instrument("gauge")(run(jobs)),
-        "survivors": lambda jobs: run(jobs).child("tagger", survivors.NAME, environment=preload),
-        "survivors_stacks": lambda jobs: run(jobs).child("stacks", survivors.NAME, environment=preload),
+    ways: dict[str, Workload] = {
+        "gauge": lambda jobs: load_instrument("gauge")(run(jobs)),
+        "survivors": lambda jobs: run(jobs).run_child("tagger", survivors.NAME, environment=preload),
+        "survivors_stacks": lambda jobs: run(jobs).run_child("stacks", survivors.NAME, environment=preload),
         "memray": lambda jobs: _without_capture(home, run(jobs)),
     }
     ratios: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
-        alone = _cost(_alone)
+        alone = _cpu_seconds_per_job(_alone)
         for name, way in ways.items():
-            ratios[name].append(_cost(way) / alone)
+            ratios[name].append(_cpu_seconds_per_job(way) / alone)
         last = {name: round(each[-1], 3) for name, each in ratios.items()}
-        tell(f"round {number + 1}: {1000 * alone:.1f} ms alone; {last}")
+        report(f"round {number + 1}: {1000 * alone:.1f} ms alone; {last}")
     return ratios
 
 
@@ -63,16 +63,16 @@ def _alone(jobs: int) -> None:
 
 def _without_capture(home: Path, run: Run) -> None:
     (home / "memray.memray").unlink(missing_ok=True)
-    run.child("memray", "memray")
+    run.run_child("memray", "memray")
 
 
-def _cost(way: Way) -> float:
+def _cpu_seconds_per_job(workload: Workload) -> float:
     """Seconds of processor time that one more job takes."""
-    return (_spent(way, LONG) - _spent(way, SHORT)) / (LONG - SHORT)
+    return (_cpu_seconds(workload, LONG) - _cpu_seconds(workload, SHORT)) / (LONG - SHORT)
 
 
-def _spent(way: Way, jobs: int) -> float:
+def _cpu_seconds(workload: Workload, jobs: int) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    way(jobs)
+    workload(jobs)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

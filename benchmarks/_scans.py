@@ -24,7 +24,7 @@ INK, PAPER = (28, 46, 120), (244, 238, 222)
 Bits = npt.NDArray[np.uint8]
 
 
-def sheet(width: int = A0[0], height: int = A0[1]) -> Bits:
+def draw_sheet(width: int = A0[0], height: int = A0[1]) -> Bits:
     """Line work, 1 is ink: frame, rooms with hatches, text and dimensions, symbols with centre lines; and specks.
 
     Costs a byte a pixel and a second or two. The same size gives the same sheet.
@@ -45,12 +45,12 @@ def sheet(width: int = A0[0], height: int = A0[1]) -> Bits:
     return bits
 
 
-def bilevel(bits: Bits, path: Path) -> None:
+def write_bilevel(bits: Bits, path: Path) -> None:
     """Write a G4 TIFF of one strip, as scanners do. Raises pyvips.Error."""
     _grey(bits).tiffsave(str(path), compression="ccittfax4", bitdepth=1, tile_height=len(bits))
 
 
-def huge(bits: Bits, path: Path) -> None:
+def write_huge(bits: Bits, path: Path) -> None:
     """Write the sheet repeated to 7 gigapixels, as G4 of one strip. Takes about a minute; needs libtiff's tiffcp."""
     width, height = HUGE
     many = path.with_suffix(".strips.tif")
@@ -61,7 +61,7 @@ def huge(bits: Bits, path: Path) -> None:
     many.unlink()
 
 
-def colour(bits: Bits, tiff: Path, png: Path) -> None:
+def write_colour(bits: Bits, tiff: Path, png: Path) -> None:
     """Write the sheet in colour, 30,000 x 20,000 RGB: a TIFF that is not packed, and a PNG."""
     width, height = COLOUR
     across, down = -(-width // bits.shape[1]), -(-height // bits.shape[0])

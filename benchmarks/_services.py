@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.embedded.node import prepare_node
+from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.redis import prepare_redis
 from cli.embedded.supervisor import Supervisor
 from tests.services.platform import Platform
@@ -17,12 +17,12 @@ from tests.services.platform import Platform
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def tell(line: str) -> None:
+def print_progress(line: str) -> None:
     """Say something to the person who watches; standard output belongs to the result."""
     print(line, file=sys.stderr, flush=True)
 
 
-def report(result: dict[str, Any]) -> None:
+def print_result(result: dict[str, Any]) -> None:
     """Print the result: one JSON object on the last line."""
     print(json.dumps(result), flush=True)
 
@@ -37,8 +37,8 @@ def scratch() -> Iterator[Path]:
 @contextmanager
 def running_broker(home: Path) -> Iterator[str]:
     """A RabbitMQ node below `home`; yields its URL."""
-    node = prepare_node(home / "rabbitmq")
-    with Supervisor(node.stages, home / "log", tell=tell):
+    node = prepare_rabbitmq(home / "rabbitmq")
+    with Supervisor(node.stages, home / "log", report=print_progress):
         yield node.url
 
 
@@ -46,7 +46,7 @@ def running_broker(home: Path) -> Iterator[str]:
 def running_redis(home: Path) -> Iterator[str]:
     """A Redis below `home`; yields its URL."""
     server = prepare_redis(home / "redis")
-    with Supervisor([[server.program]], home / "log", tell=tell):
+    with Supervisor([[server.program]], home / "log", report=print_progress):
         yield server.url
 
 

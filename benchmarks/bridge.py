@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 from kombu import Connection
 
-from benchmarks._services import report, running_broker, running_redis, scratch, tell
+from benchmarks._services import print_progress, print_result, running_broker, running_redis, scratch
 from tasks.messaging.topology import RENDER, work_queue
 from tests.services.edge import php
 from tests.services.edge.fpm import Fpm, running_fpm
@@ -44,17 +44,17 @@ def percentiles(name: str, seconds: list[float]) -> dict[str, float]:
     """Median and the time that 99 of 100 stay below, in milliseconds."""
     cuts = statistics.quantiles(seconds, n=100)
     result = {f"{name}p50_ms": round(cuts[49] * 1000, 2), f"{name}p99_ms": round(cuts[98] * 1000, 2)}
-    tell(str(result))
+    print_progress(str(result))
     return result
 
 
-def warm(library: str, url: str, count: int) -> list[float]:
+def measure_warm_connection(library: str, url: str, count: int) -> list[float]:
     """Seconds of each message on a warm connection."""
     answered: list[float] = php.run("bench.php", library, url, str(count + WARM_UP), timeout=120)[0]
     return answered[WARM_UP:]
 
 
-def by_request(fpm: Fpm, library: str) -> list[float]:
+def measure_requests(fpm: Fpm, library: str) -> list[float]:
     """Seconds of connect, publish, confirm and close in each of many FPM requests."""
     seconds = []
     for number in range(REQUESTS + WARM_UP):
@@ -70,7 +70,7 @@ def has_extension() -> bool:
     return done.stdout == b"1"
 
 
-def upload(fpm: Fpm, home: Path) -> dict[str, float]:
+def measure_upload(fpm: Fpm, home: Path) -> dict[str, float]:
     """A drawing of 200 MB through the example endpoint."""
     mark = uuid.uuid4().hex
     head = f'--{mark}\r\nContent-Disposition: form-data; name="blueprint"; filename="scan.tiff"\r\n\r\n'.encode()
@@ -98,7 +98,7 @@ def upload(fpm: Fpm, home: Path) -> dict[str, float]:
     }
 
 
-def sensors(url: str) -> dict[str, float]:
+def measure_sensor_writes(url: str) -> dict[str, float]:
     """Writes a second of sixteen PHP processes, and torn values that readers saw meanwhile."""
     writers = [php.start("sensors.php", "write", url, "ulm", str(MACHINES), str(SECONDS)) for _ in range(WRITERS)]
     readers = [php.start("sensors.php", "read", url, "ulm", str(SECONDS)) for _ in range(READERS)]
@@ -124,12 +124,12 @@ def main() -> None:
         environment = {"BULKHEAD_BROKER_URL": url, "BULKHEAD_STORE_URL": str(home / "store"), "BULKHEAD_TENANT": "acme"}
         with running_fpm(home / "fpm", environment, upload_limit="1G", post_limit="1G") as fpm:
             for library, name in libraries.items():
-                result |= percentiles(name, warm(library, url, asked.messages))
-                result |= percentiles(f"{name}fpm_", by_request(fpm, library))
-            result |= upload(fpm, home / "fpm")
+                result |= percentiles(name, measure_warm_connection(library, url, asked.messages))
+                result |= percentiles(f"{name}fpm_", measure_requests(fpm, library))
+            result |= measure_upload(fpm, home / "fpm")
         with running_redis(home) as redis_url:
-            result |= sensors(redis_url)
-    report({**result, "load": round(os.getloadavg()[0], 1)})
+            result |= measure_sensor_writes(redis_url)
+    print_result({**result, "load": round(os.getloadavg()[0], 1)})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tasks.jobs.capacity import Work, crew_for
+from tasks.jobs.capacity import ServiceTime, size_workers
 
 # Workers that are busy on average.
 LOADS = (2, 10, 100, 1_000, 8_500)
@@ -25,26 +25,26 @@ WARM_UP = 0.2  # part of the renders that come while the house fills
 RENDERS = 500_000
 
 
-def alike(_chance: random.Random) -> float:
+def constant_time(_chance: random.Random) -> float:
     """Every render takes its second."""
     return 1.0
 
 
-def spread(chance: random.Random) -> float:
+def lognormal_time(chance: random.Random) -> float:
     """Log-normal, as measured renders are: most are quick, few take long. Variance 1.5 times the square of the mean."""
     variance = math.log(1 + 1.5)
     return chance.lognormvariate(-variance / 2, math.sqrt(variance))
 
 
-def two_kinds(chance: random.Random) -> float:
+def bimodal_time(chance: random.Random) -> float:
     """95 of 100 take 0.5 s and the others 10.5 s: tiles among previews, had they no lane of their own."""
     return 10.5 if chance.random() < 0.05 else 0.5
 
 
 SPREADS: dict[str, tuple[Callable[[random.Random], float], float]] = {
-    "alike": (alike, 0.0),
-    "spread": (spread, 1.5),
-    "two_kinds": (two_kinds, 4.75),
+    "alike": (constant_time, 0.0),
+    "spread": (lognormal_time, 1.5),
+    "two_kinds": (bimodal_time, 4.75),
 }
 
 
@@ -67,14 +67,14 @@ def main() -> None:
     rows = []
     for name, (seconds, scv) in SPREADS.items():
         for rate in LOADS:
-            crew = crew_for(Work(1.0, scv), rate, WAIT)
+            crew = size_workers(ServiceTime(1.0, scv), rate, WAIT)
             rows.append(
                 {
                     "spread": name,
                     "rate": rate,
                     "workers": crew.workers,
-                    "busy": round(crew.busy, 3),
-                    "computed_p99_s": round(crew.wait, 2),
+                    "busy": round(crew.utilization, 3),
+                    "computed_p99_s": round(crew.max_wait, 2),
                     "simulated_p99_s": round(simulate(crew.workers, rate, seconds, chance), 2),
                 }
             )

@@ -22,8 +22,8 @@ from typing import Any
 import pymysql
 from sqlalchemy import make_url
 
-from benchmarks._services import ROOT, report, scratch, tell
-from cli.embedded.node import prepare_node
+from benchmarks._services import ROOT, print_progress, print_result, scratch
+from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
 from cli.embedded.programs import coalescer_program
 from cli.embedded.supervisor import Supervisor
@@ -35,9 +35,9 @@ from workers.heartbeats.tables import migrate_tables
 
 CLIENTS = 12
 BATCH = 100  # beats of one message
-PATIENCE = 120  # seconds for the coalescer to be done
+TIMEOUT = 120  # seconds for the coalescer to be done
 
-COUNTED = ("wsrep_local_cert_failures", "wsrep_local_bf_aborts")
+CONFLICT_COUNTERS = ("wsrep_local_cert_failures", "wsrep_local_bf_aborts")
 
 DIRECT = (
     "CREATE TABLE direct (machine VARCHAR(64) PRIMARY KEY, seq BIGINT, seen_at DOUBLE, status VARCHAR(16), rpm DOUBLE)"
@@ -66,11 +66,11 @@ class Meter:
 
     def _read(self) -> tuple[float, int, list[int]]:
         nodes = self._galera.nodes
-        conflicts = sum(int(node.status(name)) for node in nodes for name in COUNTED)
+        conflicts = sum(int(node.status(name)) for node in nodes for name in CONFLICT_COUNTERS)
         return time.perf_counter(), conflicts, [int(node.status("wsrep_flow_control_paused_ns")) for node in nodes]
 
 
-def storm(galera: Galera, beats: Sequence[dict[str, Any]]) -> int:
+def write_directly(galera: Galera, beats: Sequence[dict[str, Any]]) -> int:
     """Write every beat as a row of its own, from clients spread over the nodes. Returns how many writes failed."""
     errors: list[Exception] = []
 
@@ -100,15 +100,15 @@ def storm(galera: Galera, beats: Sequence[dict[str, Any]]) -> int:
     return len(errors)
 
 
-def calm(galera: Galera, bodies: Sequence[bytes], home: Path) -> int:
+def write_through_coalescer(galera: Galera, bodies: Sequence[bytes], home: Path) -> int:
     """Send every beat through broker and coalescer. Returns how many flushes had to be tried again."""
-    node = prepare_node(home / "rabbitmq")
-    with Supervisor(node.stages, home / "log", tell=tell):
+    node = prepare_rabbitmq(home / "rabbitmq")
+    with Supervisor(node.stages, home / "log", report=print_progress):
         environment = {
             "PYTHONPATH": str(ROOT),
             "BULKHEAD_BROKER_URL": node.url,
             "BULKHEAD_STREAM_URL": node.stream_url,
-            "BULKHEAD_HEARTBEATS_URLS": " ".join(galera.urls),
+            "BULKHEAD_HEARTBEATS_DATABASE_URLS": " ".join(galera.urls),
             "BULKHEAD_HEARTBEATS_WINDOW": "1",
         }
         coalescer = Process(coalescer_program("coalescer", environment, ROOT), home / "log")
@@ -122,14 +122,14 @@ def calm(galera: Galera, bodies: Sequence[bytes], home: Path) -> int:
 
 
 def wait_for_end(galera: Galera, record: int) -> int:
-    nodes, retries, deadline = DatabaseNodes(galera.urls), 0, time.monotonic() + PATIENCE
+    nodes, retries, deadline = DatabaseNodes(galera.urls), 0, time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         status = read_status(nodes, "heartbeats")
         retries += status.flush_retries or 0
         if status.last_offsets == {0: record}:
             return retries
         time.sleep(0.5)
-    raise TimeoutError(f"record {record} was not written within {PATIENCE} s")
+    raise TimeoutError(f"record {record} was not written within {TIMEOUT} s")
 
 
 def main() -> None:
@@ -144,23 +144,23 @@ def main() -> None:
     try:
         galera = Galera(cluster)
         with galera.running(), scratch() as home:
-            tell("three nodes are synced")
+            print_progress("three nodes are synced")
             url = make_url(galera.urls[0])
             with pymysql.connect(
                 host=url.host, port=url.port or 0, user=url.username, password=url.password or "", database=url.database
             ) as connection:
                 connection.cursor().execute(DIRECT)
             with Meter(galera) as direct:
-                errors = storm(galera, beats)
-            tell(f"direct: {direct.conflicts} conflicts, {errors} writes failed, {direct.seconds:.1f} s")
+                errors = write_directly(galera, beats)
+            print_progress(f"direct: {direct.conflicts} conflicts, {errors} writes failed, {direct.seconds:.1f} s")
             migrate_tables(galera.urls)
             with Meter(galera) as ours:
-                retries = calm(galera, bodies, home)
+                retries = write_through_coalescer(galera, bodies, home)
             wanted, found = expected(bodies), stored(galera.urls[0])
     finally:
         shutil.rmtree(cluster, ignore_errors=True)
     counted = sum(row["beats"] for row in found.values())
-    report(
+    print_result(
         {
             "beats": len(beats),
             "machines": asked.machines,

@@ -34,8 +34,8 @@ from kombu import Connection
 from kombu import Producer as AmqpProducer
 from rstream import AMQPMessage, Producer
 
-from benchmarks._services import ROOT, report, scratch, tell
-from cli.embedded.node import Node, prepare_node
+from benchmarks._services import ROOT, print_progress, print_result, scratch
+from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.process import Process, Program
 from cli.embedded.supervisor import Supervisor
 from tasks.heartbeats import Beat, Heartbeats, declare_stream
@@ -59,7 +59,7 @@ NATIVE_BATCH = 500
 
 # Beats for Celery, which needs a millisecond to publish one.
 PEER_BEATS = 10_000
-PEER_PATIENCE = 90  # seconds
+PEER_TIMEOUT = 90  # seconds
 
 
 def beats(machines: int, count: int) -> Iterator[Beat]:
@@ -79,7 +79,7 @@ def beats(machines: int, count: int) -> Iterator[Beat]:
         )
 
 
-def fill(node: Node, machines: int, count: int, size: int) -> None:
+def fill(node: RabbitmqNode, machines: int, count: int, size: int) -> None:
     """A new stream of so many beats, in messages of `size`."""
     with Connection(node.url) as connection, connection.channel() as channel:
         channel.queue_delete(HEARTBEATS)
@@ -97,7 +97,7 @@ def fill(node: Node, machines: int, count: int, size: int) -> None:
             )
 
 
-def fill_natively(node: Node, machines: int, count: int) -> None:
+def fill_by_stream_protocol(node: RabbitmqNode, machines: int, count: int) -> None:
     """The same, of single beats published by the stream protocol, so that the broker stores hundreds together.
 
     One publisher by AMQP makes chunks of three; then the broker, which reads them one by one, is slower than we are.
@@ -118,7 +118,7 @@ def fill_natively(node: Node, machines: int, count: int) -> None:
     asyncio.run(publish())
 
 
-def consume(kind: str, node: Node, count: int) -> dict[str, Any]:
+def consume(kind: str, node: RabbitmqNode, count: int) -> dict[str, Any]:
     """What a consumer of its own process tells of reading the stream."""
     url = node.stream_url if kind == "stream" else node.url
     command = [sys.executable, "-m", "benchmarks._consumer", kind, url, str(count), str(CORES[-1])]
@@ -128,22 +128,22 @@ def consume(kind: str, node: Node, count: int) -> dict[str, Any]:
     return told
 
 
-def rates(name: str, told: dict[str, Any], count: int) -> dict[str, int]:
+def rates(name: str, measured: dict[str, Any], count: int) -> dict[str, int]:
     """Beats a second, by the clock and by processor time."""
     result = {
-        f"{name}_per_second": round(count / told["seconds"]),
-        f"{name}_per_cpu_second": round(count / told["cpu"]),
+        f"{name}_per_second": round(count / measured["seconds"]),
+        f"{name}_per_cpu_second": round(count / measured["cpu"]),
     }
-    tell(str(result))
+    print_progress(str(result))
     return result
 
 
-def best(kind: str, node: Node, count: int) -> dict[str, Any]:
+def best_of_rounds(kind: str, node: RabbitmqNode, count: int) -> dict[str, Any]:
     """The fastest of a few rounds: what else the machine does only ever slows one down."""
     return min((consume(kind, node, count) for _ in range(ROUNDS)), key=lambda told: told["seconds"])
 
 
-def celery_rate(node: Node, home: Path, task: str, folder: str) -> int:
+def celery_rate(node: RabbitmqNode, home: Path, task: str, folder: str) -> int:
     """Beats a second that a worker of Celery folds with that task."""
     result = home / f"{task}.seconds"
     path = os.pathsep.join(filter(None, [folder, str(ROOT)]))
@@ -159,9 +159,9 @@ def celery_rate(node: Node, home: Path, task: str, folder: str) -> int:
     worker = Process(program, home / "log")
     worker.start()
     try:
-        deadline = time.monotonic() + PEER_PATIENCE
+        deadline = time.monotonic() + PEER_TIMEOUT
         while not (result.exists() and result.read_text()):
-            if time.monotonic() > deadline or worker.ended():
+            if time.monotonic() > deadline or worker.describe_exit():
                 raise TimeoutError(f"Celery's worker did not fold every beat: {worker.log.read_text()[-2000:]}")
             time.sleep(0.1)
     finally:
@@ -206,17 +206,17 @@ def main() -> None:
     os.sched_setaffinity(0, CORES[:-1] or CORES)
     result: dict[str, Any] = {}
     with scratch() as home:
-        node = prepare_node(home / "rabbitmq")
-        with Supervisor(node.stages, home / "log", tell=tell):
-            fill_natively(node, FEW, singles)
-            result |= rates("single", best("stream", node, singles), singles)
+        node = prepare_rabbitmq(home / "rabbitmq")
+        with Supervisor(node.stages, home / "log", report=print_progress):
+            fill_by_stream_protocol(node, FEW, singles)
+            result |= rates("single", best_of_rounds("stream", node, singles), singles)
             fill(node, FEW, singles, 1)
-            result |= rates("single_small_chunks", best("stream", node, singles), singles)
-            result |= rates("amqp", best("amqp", node, singles), singles)
+            result |= rates("single_small_chunks", best_of_rounds("stream", node, singles), singles)
+            result |= rates("amqp", best_of_rounds("amqp", node, singles), singles)
             fill(node, FEW, batched, 100)
-            result |= rates("batch", best("stream", node, batched), batched)
+            result |= rates("batch", best_of_rounds("stream", node, batched), batched)
             fill(node, MANY, batched, 100)
-            told = best("stream", node, batched)
+            told = best_of_rounds("stream", node, batched)
             result |= rates("batch_100k", told, batched)
             result["rss_mb"] = round(told["rss_mb"])
             result["task_per_beat_per_second"] = celery_rate(node, home, "one", "")
@@ -227,12 +227,12 @@ def main() -> None:
         server = MariaDb(folder)
         with server.running():
             result["flush_100k_s"] = round(flush_seconds([server.fresh_database()]), 2)
-    tell(str(result))
+    print_progress(str(result))
     with database_folder() as folder:
         cluster = Galera(folder)
         with cluster.running():
             result["flush_100k_galera_s"] = round(flush_seconds(cluster.urls), 2)
-    report({**result, "load": round(os.getloadavg()[0], 1)})
+    print_result({**result, "load": round(os.getloadavg()[0], 1)})
 
 
 if __name__ == "__main__":

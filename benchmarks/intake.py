@@ -2,7 +2,7 @@
 
     python -m benchmarks.intake
 
-Starts a RabbitMQ, the web tier, upkeep and two render workers of its own. A client process of its own sends distinct
+Starts a RabbitMQ, the web tier, maintenance and two render workers of its own. A client process of its own sends distinct
 drawings of one megabyte at a steady rate over kept connections, whether or not the answers keep pace; each latency is
 counted from the moment its request was due, once a warm-up is over: a server's first requests open its connections to
 broker and ledger. The workers render meanwhile, and what is left afterwards. The last line of
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks._services import ROOT, report, running_broker, running_platform, scratch, tell
+from benchmarks._services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
 from tasks.jobs import FINAL, State, open_ledger
 from tests.services.platform import Platform
 
@@ -29,8 +29,8 @@ WORKERS = 2
 QUEUE_LIMIT = "1000000"
 
 # Seconds that the backlog may take to be rendered afterwards, and between two looks at it.
-PATIENCE = 900.0
-LOOK = 2.0
+TIMEOUT = 900.0
+POLL_INTERVAL = 2.0
 
 
 def main() -> None:
@@ -43,16 +43,16 @@ def main() -> None:
     asked = parser.parse_args()
     with scratch() as home, running_broker(home) as url, running_platform(home, url) as platform:
         platform.start_web(queue_limit=QUEUE_LIMIT)
-        platform.start_upkeep()
+        platform.start_maintenance()
         for number in range(asked.workers):
             platform.start_worker(f"render{number + 1}")
-        load = sent(platform.url, asked.rate, asked.warm_up, asked.seconds, home)
-        tell(f"{len(load['jobs'])} jobs accepted; waiting for the last of them")
-        rendered, lost = settle(platform, load["jobs"])
-    report(summary(load, asked.seconds) | {"lost": lost, "rendered_meanwhile": rendered})
+        load = run_client(platform.url, asked.rate, asked.warm_up, asked.seconds, home)
+        print_progress(f"{len(load['jobs'])} jobs accepted; waiting for the last of them")
+        rendered, lost = wait_for_jobs(platform, load["jobs"])
+    print_result(summarize(load, asked.seconds) | {"lost": lost, "rendered_meanwhile": rendered})
 
 
-def sent(url: str, rate: float, warm_up: float, seconds: float, home: Path) -> dict[str, Any]:
+def run_client(url: str, rate: float, warm_up: float, seconds: float, home: Path) -> dict[str, Any]:
     """What the client saw: `latencies` in seconds, `jobs` accepted, `rejected` by status, `cpu` seconds."""
     command = [sys.executable, "-m", "benchmarks._client", url, str(rate), str(warm_up), str(seconds)]
     client = subprocess.run(
@@ -65,24 +65,24 @@ def sent(url: str, rate: float, warm_up: float, seconds: float, home: Path) -> d
     return seen
 
 
-def settle(platform: Platform, jobs: list[str]) -> tuple[int, int]:
+def wait_for_jobs(platform: Platform, jobs: list[str]) -> tuple[int, int]:
     """Wait for the jobs to be settled. Returns how many were so at the end of the load, and how many were lost."""
     ledger = open_ledger(platform.settings)
-    deadline = time.monotonic() + PATIENCE
-    at_first = ledger.jobs.counts()[State.SUCCEEDED]
+    deadline = time.monotonic() + TIMEOUT
+    at_first = ledger.jobs.count_by_state()[State.SUCCEEDED]
     while time.monotonic() < deadline:
-        counts = ledger.jobs.counts()
+        counts = ledger.jobs.count_by_state()
         left = sum(count for state, count in counts.items() if state not in FINAL)
         if not left:
             break
-        tell(f"{left} jobs are left")
-        time.sleep(LOOK)
+        print_progress(f"{left} jobs are left")
+        time.sleep(POLL_INTERVAL)
     kept = sum((job := ledger.jobs.find(name)) is not None and job.state is State.SUCCEEDED for name in jobs)
     ledger.database.close()
     return at_first, len(jobs) - kept
 
 
-def summary(load: dict[str, Any], seconds: float) -> dict[str, Any]:
+def summarize(load: dict[str, Any], seconds: float) -> dict[str, Any]:
     """The client's figures."""
     latencies = load["latencies"]
     cuts = statistics.quantiles(latencies, n=100) if len(latencies) > 1 else [0.0] * 99

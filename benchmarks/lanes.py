@@ -22,7 +22,7 @@ from kombu import Connection
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks._services import report, running_broker, running_platform, scratch, tell
+from benchmarks._services import print_progress, print_result, running_broker, running_platform, scratch
 from tasks.messaging.topology import RENDER, TILES
 from tasks.renders import RenderOptions
 from tests.integration.jobs.renders import Renders
@@ -40,19 +40,19 @@ SHARED_SHEETS = 4
 LEASE = 1
 
 # Seconds within which any job here ends.
-PATIENCE = 600.0
+TIMEOUT = 600.0
 
 
-def preview(sent: Renders) -> float:
+def time_preview(sent: Renders) -> float:
     """Milliseconds from the acceptance of a preview to its end."""
     message = sent.make(PREVIEW_LINES)
     sent.accept(message)
     started = time.time()
     sent.publish(message)
-    return 1000 * ((sent.finished(message.job, timeout=PATIENCE).finished_at or 0) - started)
+    return 1000 * ((sent.finished(message.job, timeout=TIMEOUT).finished_at or 0) - started)
 
 
-def sheets(sent: Renders, count: int, queue: str) -> list[str]:
+def submit_sheets(sent: Renders, count: int, queue: str) -> list[str]:
     """Have so many sheets cut; answers their jobs' ids. All are of one drawing, but of different widths."""
     drawing = sent.make(SHEET_LINES)
     jobs = [str(uuid.uuid4()) for _ in range(count)]
@@ -64,7 +64,7 @@ def sheets(sent: Renders, count: int, queue: str) -> list[str]:
     return jobs
 
 
-def forget(sent: Renders, jobs: list[str], queue: str) -> int:
+def cancel_jobs(sent: Renders, jobs: list[str], queue: str) -> int:
     """Cancel what is left of these jobs; answers how many."""
     with Connection(sent.platform.broker_url) as connection, connection.channel() as channel:
         channel.queue_purge(queue)
@@ -77,55 +77,55 @@ def forget(sent: Renders, jobs: list[str], queue: str) -> int:
 
 def measure(sent: Renders, previews: int, backlog: int) -> dict[str, float]:
     """Milliseconds of previews beside an idle tile worker, and beside one with a backlog of so many sheets."""
-    idle = percentiles([preview(sent) for _ in range(previews)])
-    jobs = sheets(sent, backlog, TILES)
-    sent.child_at(jobs[0], timeout=PATIENCE)
-    behind = percentiles([preview(sent) for _ in range(previews)])
-    left = forget(sent, jobs, TILES)
+    idle = percentiles([time_preview(sent) for _ in range(previews)])
+    jobs = submit_sheets(sent, backlog, TILES)
+    sent.child_at(jobs[0], timeout=TIMEOUT)
+    behind = percentiles([time_preview(sent) for _ in range(previews)])
+    left = cancel_jobs(sent, jobs, TILES)
     found = {f"idle_{name}": value for name, value in idle.items()}
     found |= {f"backlog_{name}": value for name, value in behind.items()}
     return {**found, "p99_ratio": behind["p99_ms"] / idle["p99_ms"], "sheets_left": left}
 
 
-def lanes(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str, float]:
+def measure_separate_queues(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str, float]:
     """Figures of a lane each."""
     with running_platform(home, broker_url) as platform:
-        sent = start(platform, (RENDER, TILES))
-        (job,) = sheets(sent, 1, TILES)
-        one = sent.finished(job, timeout=PATIENCE)
+        sent = start_workers(platform, (RENDER, TILES))
+        (job,) = submit_sheets(sent, 1, TILES)
+        one = sent.finished(job, timeout=TIMEOUT)
         if one.error:
             raise RuntimeError(f"a sheet failed: {one.error}")
         seconds = (one.finished_at or 0) - sent.history(job)[0].started_at
         backlog = ceil(60 * asked.minutes / seconds)
-        tell(f"a sheet takes {seconds:.1f} s: {backlog} of them are the backlog")
+        print_progress(f"a sheet takes {seconds:.1f} s: {backlog} of them are the backlog")
         rounds = []
         for _ in range(asked.rounds):
             rounds.append(measure(sent, asked.previews, backlog))
-            tell(str(rounds[-1]))
+            print_progress(str(rounds[-1]))
         sent.close()
     found = {name: median(figures[name] for figures in rounds) for name in rounds[0]}
     return {**found, "sheet_seconds": seconds, "backlog_sheets": backlog}
 
 
-def shared(home: Path, broker_url: str) -> dict[str, float]:
+def measure_shared_queue(home: Path, broker_url: str) -> dict[str, float]:
     """What a preview takes behind a few sheets, both workers at one queue."""
     delete_queues(broker_url)
     with running_platform(home, broker_url) as platform:
-        sent = start(platform, (RENDER, RENDER))
-        jobs = sheets(sent, SHARED_SHEETS, RENDER)
-        took = preview(sent)
-        forget(sent, jobs, RENDER)
+        sent = start_workers(platform, (RENDER, RENDER))
+        jobs = submit_sheets(sent, SHARED_SHEETS, RENDER)
+        took = time_preview(sent)
+        cancel_jobs(sent, jobs, RENDER)
         sent.close()
     return {"shared_sheets": SHARED_SHEETS, "shared_ms": took}
 
 
-def start(platform: Platform, queues: tuple[str, str]) -> Renders:
+def start_workers(platform: Platform, queues: tuple[str, str]) -> Renders:
     """Two workers, each with its queue, warm."""
     sent = Renders(platform)
     for number, queue in enumerate(queues, 1):
         platform.start_worker(f"worker{number}", queue=queue, lease_seconds=str(LEASE))
     for _ in range(4):
-        preview(sent)
+        time_preview(sent)
     return sent
 
 
@@ -144,9 +144,9 @@ def main() -> None:
     asked = parser.parse_args()
     load = os.getloadavg()[0]
     with scratch() as home, running_broker(home) as broker_url:
-        figures = lanes(home / "lanes", broker_url, asked)
-        figures |= shared(home / "shared", broker_url)
-    report({**{name: round(value, 2) for name, value in figures.items()}, "load": round(load, 1)})
+        figures = measure_separate_queues(home / "lanes", broker_url, asked)
+        figures |= measure_shared_queue(home / "shared", broker_url)
+    print_result({**{name: round(value, 2) for name, value in figures.items()}, "load": round(load, 1)})
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks._leaks_peers import peers
-from benchmarks._leaks_time import overheads
-from benchmarks._services import report, scratch, tell
+from benchmarks._leaks_peers import run_tools
+from benchmarks._leaks_time import measure_overheads
+from benchmarks._services import print_progress, print_result, scratch
 from leaks.hunt import hunt
 from leaks.target import Subject
 
@@ -34,13 +34,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of timing (3)")
     arguments = parser.parse_args()
     with scratch() as home:
-        table = {name: {jobs: smallest(name, jobs, home) for jobs in JOBS} for name in INSTRUMENTS}
-        tell(f"smallest leaks: {table}")
-        hunts, alarms = accusations(arguments.clean, home)
-        times = overheads(home, arguments.rounds, tell)
-        others = peers(tell)
+        table = {name: {jobs: smallest_detectable_leak(name, jobs, home) for jobs in JOBS} for name in INSTRUMENTS}
+        print_progress(f"smallest leaks: {table}")
+        hunts, alarms = count_false_alarms(arguments.clean, home)
+        times = measure_overheads(home, arguments.rounds, print_progress)
+        others = run_tools(print_progress)
     found = [table[name][50] for name in INSTRUMENTS]
-    report(
+    print_result(
         {
             "table": table,
             "smallest_leak_bytes": None if None in found else max(size or 0 for size in found),
@@ -52,27 +52,27 @@ def main() -> None:
     )
 
 
-def smallest(name: str, jobs: int, home: Path) -> int | None:
+def smallest_detectable_leak(name: str, jobs: int, home: Path) -> int | None:
     """The smallest leak, in bytes a job, that is found each time; none if even the largest is missed."""
     for size in SIZES:
         subject = Subject(f"benchmarks._leaks_jobs:leak_{size}", {})
-        if all(is_fault(subject, name, jobs, home) for _ in range(TRIES)):
+        if all(finds_leak(subject, name, jobs, home) for _ in range(TRIES)):
             return size
     return None
 
 
-def accusations(count: int, home: Path) -> tuple[dict[str, int], dict[str, int]]:
+def count_false_alarms(count: int, home: Path) -> tuple[dict[str, int], dict[str, int]]:
     """Hunts of clean jobs, and those that called one faulty, by instrument."""
     hunts, alarms = dict.fromkeys(INSTRUMENTS, count), dict.fromkeys(INSTRUMENTS, 0)
     for number in range(count):
         for name in INSTRUMENTS:
-            alarms[name] += is_fault(Subject(CLEAN[number % len(CLEAN)], {}), name, 30, home)
+            alarms[name] += finds_leak(Subject(CLEAN[number % len(CLEAN)], {}), name, 30, home)
         if number % 50 == 49:
-            tell(f"{number + 1} clean hunts with each: {alarms} false alarms")
+            print_progress(f"{number + 1} clean hunts with each: {alarms} false alarms")
     return hunts, alarms
 
 
-def is_fault(subject: Subject, name: str, jobs: int, home: Path) -> bool:
+def finds_leak(subject: Subject, name: str, jobs: int, home: Path) -> bool:
     """Whether a hunt finds something to mend."""
     with tempfile.TemporaryDirectory(dir=home) as out:
         return hunt(subject, name, jobs=jobs, out=Path(out), cache=home).verdict.kind.is_fault

@@ -16,23 +16,23 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks._services import report, running_broker, running_platform, scratch, tell
+from benchmarks._services import print_progress, print_result, running_broker, running_platform, scratch
 from tests.services.platform import Platform
-from workers.sandbox.leaf_cgroup import cell
+from workers.sandbox.leaf_cgroup import leaf_cgroup
 
 MIB = 1024**2
 
 # Pixels: 188 x 188 of 8 bytes are 283 kB.
 SIDE = 188
-FENCE = 128 * MIB
-GROWTH = 32 * MIB
+MEMORY_LIMIT = 128 * MIB
+GROWTH_LIMIT = 32 * MIB
 
 # Only growth shall replace a child, and nobody shall give way to others.
-SETTINGS = {"growth_per_child": str(GROWTH), "jobs_per_child": "1000000", "child_niceness": "0"}
+SETTINGS = {"max_child_memory_growth": str(GROWTH_LIMIT), "max_jobs_per_child": "1000000", "child_niceness": "0"}
 
 ROUNDS = 2
 WARM_UP = 5
-PATIENCE = 1800.0
+TIMEOUT = 1800.0
 
 
 def run(platform: Platform, name: str, jobs: int, *, leaks: bool) -> dict[str, float]:
@@ -43,23 +43,23 @@ def run(platform: Platform, name: str, jobs: int, *, leaks: bool) -> dict[str, f
     from tests.services.faults import leaky
 
     ledger, publisher = open_ledger(platform.settings), Publisher(app, 5.0)
-    with cell(FENCE) as fence:
+    with leaf_cgroup(MEMORY_LIMIT) as fence:
         if fence is None:
             raise SystemExit("No memory cgroup can be made here. Run it as root, or in a delegated cgroup.")
         worker = platform.start_worker(name, "--include", leaky.__name__, "--loglevel", "WARNING", **SETTINGS)
         for process in (psutil.Process(worker.pid), *psutil.Process(worker.pid).children()):
-            fence.admit(process.pid)
+            fence.add(process.pid)
         ids = [leaky.publish(publisher, side=SIDE, leaks=leaks) for _ in range(jobs + WARM_UP)]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not all((job := ledger.jobs.find(each)) and job.state is State.SUCCEEDED for each in ids[-3:]):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{jobs} jobs were not done within {PATIENCE:g} s: see the log of {name}")
+                raise TimeoutError(f"{jobs} jobs were not done within {TIMEOUT:g} s: see the log of {name}")
             time.sleep(0.1)
         attempts = sorted(
             (one for each in ids for one in ledger.attempts.history(each)), key=lambda one: one.started_at
         )
         worker.stop()
-        peak = _peak(fence.path)
+        peak = _peak_bytes(fence.path)
         kills = fence.oom_kills()
     counted = attempts[WARM_UP:]
     ended = max(one.ended_at or 0 for one in counted)
@@ -67,12 +67,12 @@ def run(platform: Platform, name: str, jobs: int, *, leaks: bool) -> dict[str, f
         "per_second": (len(counted) - 1) / (ended - counted[0].started_at),
         "kills": kills,
         "lost": len(attempts) - len(ids),
-        "children": len({one.holder for one in attempts}),
+        "children": len({one.lease_owner for one in attempts}),
         "peak": peak,
     }
 
 
-def _peak(cgroup: Path) -> int:
+def _peak_bytes(cgroup: Path) -> int:
     for name in ("memory.peak", "memory.max_usage_in_bytes"):
         if (cgroup / name).exists():
             return int((cgroup / name).read_text())
@@ -90,9 +90,9 @@ def main() -> None:
         for number in range(ROUNDS):
             for leaks in (True, False) if number % 2 else (False, True):
                 found[leaks].append(run(platform, f"{'leaky' if leaks else 'clean'}{number}", jobs, leaks=leaks))
-                tell(f"round {number + 1}, {'leaky' if leaks else 'clean'}: {found[leaks][-1]}")
+                print_progress(f"round {number + 1}, {'leaky' if leaks else 'clean'}: {found[leaks][-1]}")
     leaky, clean = (statistics.median(one["per_second"] for one in found[leaks]) for leaks in (True, False))
-    report(
+    print_result(
         {
             "jobs": jobs * ROUNDS,
             "leaky_per_second": round(leaky, 1),

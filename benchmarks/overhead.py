@@ -10,12 +10,20 @@ Starts a RabbitMQ and a Redis of its own; about three minutes. The last line of 
 import argparse
 import os
 
-from benchmarks._services import ROOT, report, running_broker, running_platform, running_redis, scratch, tell
+from benchmarks._services import (
+    ROOT,
+    print_progress,
+    print_result,
+    running_broker,
+    running_platform,
+    running_redis,
+    scratch,
+)
 from benchmarks.peers import BROKER_URL, REDIS_URL
 
 # What the other queues do not do, and would be measured in its stead: give way to every other process on the machine,
 # and replace the child now and then.
-LIKE_OTHERS = {"BULKHEAD_CHILD_NICENESS": "0", "BULKHEAD_JOBS_PER_CHILD": "1000000"}
+COMPARABLE_SETTINGS = {"BULKHEAD_CHILD_NICENESS": "0", "BULKHEAD_MAX_JOBS_PER_CHILD": "1000000"}
 
 
 def main() -> None:
@@ -29,16 +37,16 @@ def main() -> None:
         running_redis(home) as redis_url,
         running_platform(home, broker_url) as platform,
     ):
-        environment = {"PYTHONPATH": str(ROOT), **LIKE_OTHERS, **platform.environment}
+        environment = {"PYTHONPATH": str(ROOT), **COMPARABLE_SETTINGS, **platform.environment}
         environment |= {BROKER_URL: broker_url, REDIS_URL: redis_url}
         os.environ.update(environment)
         # They read the settings, which are known only now.
-        from benchmarks.peers.throughput import throughput
-        from benchmarks.peers.worker_time import worker_time
+        from benchmarks.peers.throughput import measure_throughput
+        from benchmarks.peers.worker_time import measure_worker_time
 
-        rates = throughput(home, rounds, environment, tell)
-        times = worker_time(platform, home, tell)
-    report(
+        rates = measure_throughput(home, rounds, environment, print_progress)
+        times = measure_worker_time(platform, home, print_progress)
+    print_result(
         {
             **{f"{name}_per_second": round(rate) for name, rate in rates.items()},
             "ratio": round(rates["noop"] / rates["celery"], 2),

@@ -20,7 +20,7 @@ from statistics import median
 import httpx
 
 from benchmarks import _drawings as drawings
-from benchmarks._services import report, running_broker, scratch, tell
+from benchmarks._services import print_progress, print_result, running_broker, scratch
 from tests.integration.jobs.renders import Renders, drawing
 from tests.services.platform import Platform
 from tests.services.units import Units, running_units, with_option
@@ -34,7 +34,7 @@ PREVIEW_LINES = 200
 LEASE = 3
 
 # Seconds until a unit that shall thrash does: it fills its fence, writes its file, and is slow at both.
-AT_WORK = 15.0
+SETTLING_TIME = 15.0
 
 
 def submit(units: Units, name: str, content: bytes) -> str:
@@ -45,7 +45,7 @@ def submit(units: Units, name: str, content: bytes) -> str:
     return str(answer.json()["id"])
 
 
-def preview(units: Units, sent: Renders) -> float:
+def time_preview(units: Units, sent: Renders) -> float:
     """Milliseconds from the request for a preview to its end."""
     content = drawing(PREVIEW_LINES, seed=time.time_ns())
     started = time.time()
@@ -55,16 +55,16 @@ def preview(units: Units, sent: Renders) -> float:
     return 1000 * ((job.finished_at or 0) - started)
 
 
-def beside(units: Units, sent: Renders, kind: str, previews: int) -> dict[str, float]:
+def measure_beside(units: Units, sent: Renders, kind: str, previews: int) -> dict[str, float]:
     """Percentiles of previews while the other unit does that, and its major faults a second."""
     held = submit(units, "busy.svg", svg_saying(drawings.svg(time.time_ns() % 2**31), kind, 30))
     sent.child_at(held)
-    time.sleep(AT_WORK)
+    time.sleep(SETTLING_TIME)
     faults, began = major_faults(units), time.monotonic()
-    times = sorted(preview(units, sent) for _ in range(previews))
+    times = sorted(time_preview(units, sent) for _ in range(previews))
     rate = (major_faults(units) - faults) / (time.monotonic() - began)
     if sent.find(held).attempt != 1:
-        raise RuntimeError(f"the busy unit did not last: {[one.story for one in sent.history(held)]}")
+        raise RuntimeError(f"the busy unit did not last: {[one.explanation for one in sent.history(held)]}")
     sent.ledger.jobs.cancel(held, time.time(), error={"code": "cancelled", "detail": "Measured."})
     time.sleep(LEASE)
     return {"p50": times[len(times) // 2], "p99": times[round(0.99 * (len(times) - 1))], "faults": rate}
@@ -86,23 +86,23 @@ def run(units: Units, previews: int, rounds: int) -> dict[str, float]:
     """Figures of all rounds; what comes first takes turns."""
     sent = Renders(units.platform)
     for _ in range(6):
-        preview(units, sent)
+        time_preview(units, sent)
     parts: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     for number in range(rounds):
         for kind in KINDS if number % 2 else reversed(KINDS):
-            parts[kind].append(beside(units, sent, kind, previews))
-            tell(f"round {number + 1}, beside one that would {kind}: {parts[kind][-1]}")
+            parts[kind].append(measure_beside(units, sent, kind, previews))
+            print_progress(f"round {number + 1}, beside one that would {kind}: {parts[kind][-1]}")
     sent.close()
     found = {
         f"{kind}_{name}_ms": median(part[name] for part in parts[kind]) for kind in KINDS for name in ("p50", "p99")
     }
-    found["p99_growth_percent"] = growth(parts[WORK], parts[THRASH])
-    found["p99_growth_from_rest_percent"] = growth(parts[REST], parts[THRASH])
+    found["p99_growth_percent"] = median_growth(parts[WORK], parts[THRASH])
+    found["p99_growth_from_rest_percent"] = median_growth(parts[REST], parts[THRASH])
     found["faults_per_second"] = median(part["faults"] for part in parts[THRASH])
     return {name: round(value, 1) for name, value in found.items()}
 
 
-def growth(before: list[dict[str, float]], after: list[dict[str, float]]) -> float:
+def median_growth(before: list[dict[str, float]], after: list[dict[str, float]]) -> float:
     """By how many per cent p99 grew, the median of the rounds."""
     return median(100 * (two["p99"] / one["p99"] - 1) for one, two in zip(before, after, strict=True))
 
@@ -115,11 +115,11 @@ def main() -> None:
     asked = parser.parse_args()
     load = os.getloadavg()[0]
     with scratch() as home, running_broker(home) as broker_url:
-        result = measured(home, broker_url, asked)
-    report({**result, "previews": asked.previews, "rounds": asked.rounds, "load": round(load, 1)})
+        result = run_units(home, broker_url, asked)
+    print_result({**result, "previews": asked.previews, "rounds": asked.rounds, "load": round(load, 1)})
 
 
-def measured(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str, float]:
+def run_units(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str, float]:
     """Figures of two units over this broker."""
     platform = Platform(home / "platform", broker_url)
     settings = {"BULKHEAD_LEASE_SECONDS": str(LEASE)}

@@ -24,24 +24,24 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks._hold import PIPE, SEEN
-from benchmarks._services import ROOT, report, running_broker, running_platform, scratch, tell
+from benchmarks._hold import PIPE, SEEN_DIRECTORY
+from benchmarks._services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
 from benchmarks.peers import BROKER_URL
 from cli.embedded.process import Process, Program
 
 # Seconds: within which a child may be killed once it holds its memory, and how long any line is waited for.
-SPREAD = 0.05
-PATIENCE = 60.0
+MAX_KILL_DELAY = 0.05
+TIMEOUT = 60.0
 
 # A render's child gives way to every other process; stock Celery's does not, so neither may ours here.
-LIKE_STOCK = {"BULKHEAD_CHILD_NICENESS": "0"}
+COMPARABLE_SETTINGS = {"BULKHEAD_CHILD_NICENESS": "0"}
 
 # Naps to measure replaced children with: after every second one the child is replaced.
 NAPS = 80
 NAPS_PER_CHILD = 2
 
 
-class Words:
+class EventPipe:
     """What workers say through a pipe: (seconds, process, word)."""
 
     def __init__(self, path: Path) -> None:
@@ -50,20 +50,20 @@ class Words:
         self._pipe = os.open(path, os.O_RDWR)  # held open for writing, too: it never ends
         self._rest = b""
         self._said: list[tuple[float, int, str]] = []
-        self.ready: list[float] = []
+        self.ready_seconds: list[float] = []
 
-    def until(self, start: str) -> tuple[float, int, str]:
+    def wait_for(self, start: str) -> tuple[float, int, str]:
         """The next word that starts so. Raises TimeoutError."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             while self._said:
                 said = self._said.pop(0)
                 if said[2].startswith("ready "):
-                    self.ready.append(float(said[2].split()[1]))
+                    self.ready_seconds.append(float(said[2].split()[1]))
                 if said[2].startswith(start):
                     return said
             if not select.select([self._pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise TimeoutError(f"no worker said {start!r} within {PATIENCE:g} s: see its log")
+                raise TimeoutError(f"no worker said {start!r} within {TIMEOUT:g} s: see its log")
             *lines, self._rest = (self._rest + os.read(self._pipe, 65536)).split(b"\n")
             for line in lines:
                 moment, pid, word = line.decode().split(" ", 2)
@@ -76,15 +76,15 @@ class Words:
 
 
 @contextmanager
-def worker(home: Path, module: str, *options: str) -> Iterator[Words]:
+def running_worker(home: Path, module: str, *options: str) -> Iterator[EventPipe]:
     """A worker of `module`'s app; what it says."""
-    words = Words(home / "pipe")
+    words = EventPipe(home / "pipe")
     (home / "seen").mkdir(exist_ok=True)
     program = Program(
         name=module.rpartition(".")[2],
         command=(sys.executable, "-m", "celery", "-A", module, "worker", "-c", "1", "-l", "WARNING", *options),
-        ready=lambda: True,
-        environment={**os.environ, PIPE: str(words.path), SEEN: str(home / "seen")},
+        is_ready=lambda: True,
+        environment={**os.environ, PIPE: str(words.path), SEEN_DIRECTORY: str(home / "seen")},
         directory=home,
     )
     process = Process(program, home / "log")
@@ -96,29 +96,31 @@ def worker(home: Path, module: str, *options: str) -> Iterator[Words]:
         words.close()
 
 
-def recoveries(words: Words, publish: Callable[[str], None], kills: int) -> list[float]:
+def measure_recoveries(words: EventPipe, publish: Callable[[str], None], kills: int) -> list[float]:
     """Seconds from each kill to the next attempt at its job."""
     found = []
     for number in range(kills):
         job = str(uuid4())
         publish(job)
-        words.until(f"begun {job}")
-        _, pid, _ = words.until("holding")
-        time.sleep(random.uniform(0, SPREAD))
+        words.wait_for(f"begun {job}")
+        _, pid, _ = words.wait_for("holding")
+        time.sleep(random.uniform(0, MAX_KILL_DELAY))
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        began, _, _ = words.until(f"begun {job}")
+        began, _, _ = words.wait_for(f"begun {job}")
         found.append(began - killed)
         if (number + 1) % 50 == 0:
-            tell(f"  {number + 1} kills, median {1000 * statistics.median(found):.0f} ms, worst {max(found):.2f} s")
+            print_progress(
+                f"  {number + 1} kills, median {1000 * statistics.median(found):.0f} ms, worst {max(found):.2f} s"
+            )
     return found
 
 
-def replacement(words: Words, publish: Callable[[str], None]) -> float:
+def measure_replacement(words: EventPipe, publish: Callable[[str], None]) -> float:
     """Seconds that a replaced child adds between two jobs, the queue never empty."""
     for _ in range(NAPS):
         publish(str(uuid4()))
-    spans = [(words.until("begun nap"), words.until("ended nap")) for _ in range(NAPS)]
+    spans = [(words.wait_for("begun nap"), words.wait_for("ended nap")) for _ in range(NAPS)]
     same: list[float] = []
     replaced: list[float] = []
     for (_, ended), (begun, _) in pairwise(spans):
@@ -126,7 +128,7 @@ def replacement(words: Words, publish: Callable[[str], None]) -> float:
     return statistics.median(replaced) - statistics.median(same)
 
 
-def figures(found: list[float], prefix: str = "") -> dict[str, float]:
+def percentiles_ms(found: list[float], prefix: str = "") -> dict[str, float]:
     """p50, p99 and the worst, in milliseconds."""
     if len(found) < 2:
         return {}
@@ -142,31 +144,31 @@ def main() -> None:
     parser.add_argument("--stock-kills", type=int, default=300, help="kills of stock Celery's (300); 0 leaves it out")
     chosen = parser.parse_args()
     with scratch() as home, running_broker(home) as broker_url, running_platform(home, broker_url):
-        os.environ.update({BROKER_URL: broker_url, "PYTHONPATH": str(ROOT), **LIKE_STOCK})
+        os.environ.update({BROKER_URL: broker_url, "PYTHONPATH": str(ROOT), **COMPARABLE_SETTINGS})
         # They read the settings, which are known only now.
         from benchmarks import _hold_own, _hold_stock
         from tasks.settings import settings
 
         load = os.getloadavg()[0]
-        tell("ours ...")
-        with worker(home, _hold_own.__name__, "-Q", "render") as words:
-            ours = recoveries(words, _hold_own.publish, chosen.kills)
-            ready = statistics.median(words.ready)
-        os.environ["BULKHEAD_JOBS_PER_CHILD"] = str(NAPS_PER_CHILD)
-        with worker(home, _hold_own.__name__, "-Q", "render") as words:
-            replaced = replacement(words, _hold_own.publish_nap)
-        tell("stock Celery ...")
-        with worker(home, _hold_stock.__name__) as words:
-            stock = recoveries(words, _hold_stock.publish, chosen.stock_kills)
-    report(
+        print_progress("ours ...")
+        with running_worker(home, _hold_own.__name__, "-Q", "render") as words:
+            ours = measure_recoveries(words, _hold_own.publish, chosen.kills)
+            ready = statistics.median(words.ready_seconds)
+        os.environ["BULKHEAD_MAX_JOBS_PER_CHILD"] = str(NAPS_PER_CHILD)
+        with running_worker(home, _hold_own.__name__, "-Q", "render") as words:
+            replaced = measure_replacement(words, _hold_own.publish_nap)
+        print_progress("stock Celery ...")
+        with running_worker(home, _hold_stock.__name__) as words:
+            stock = measure_recoveries(words, _hold_stock.publish, chosen.stock_kills)
+    print_result(
         {
-            **figures(ours),
-            **figures(stock, "stock_"),
+            **percentiles_ms(ours),
+            **percentiles_ms(stock, "stock_"),
             "kills": len(ours),
             "stock_kills": len(stock),
             "child_ready_ms": round(1000 * ready, 1),
             "recycle_ms": round(1000 * replaced, 1),
-            "recycle_overhead_percent": round(100 * replaced / settings().jobs_per_child, 2),
+            "recycle_overhead_percent": round(100 * replaced / settings().max_jobs_per_child, 2),
             "load": round(load, 1),
         }
     )

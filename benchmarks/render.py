@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _scans as scans
-from benchmarks._services import ROOT, report, scratch, tell
-from workers.sandbox.leaf_cgroup import Cell, cell
+from benchmarks._services import ROOT, print_progress, print_result, scratch
+from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 
 PREVIEW = 2048
 TILE = 512
-FENCE = 512 * 1024**2
+MEMORY_LIMIT = 512 * 1024**2
 
 # Debian's own policy with more width, height and disk: as it comes it refuses a picture of this size.
 CONVERT_LIMITS = {
@@ -47,11 +47,11 @@ DEFAULT, SAME = ".webp", ".webp[lossless,effort=0]"
 class Renderer:
     """Our engine, warm in a process of its own; inside `fence` where one is given."""
 
-    def __init__(self, scan: Path, fence: Cell | None = None) -> None:
+    def __init__(self, scan: Path, cgroup: Cgroup | None = None) -> None:
         argv = [sys.executable, "-m", "benchmarks._renderer", str(scan)]
         self._process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if fence is not None:
-            fence.admit(self._process.pid)
+        if cgroup is not None:
+            cgroup.add(self._process.pid)
 
     def __call__(self, **options: object) -> dict[str, Any]:
         """Render once. Raises EOFError where the process died."""
@@ -75,9 +75,9 @@ class Renderer:
 
 
 @contextmanager
-def renderer(scan: Path, fence: Cell | None = None) -> Iterator[Renderer]:
+def running_renderer(scan: Path, cgroup: Cgroup | None = None) -> Iterator[Renderer]:
     """A renderer for the length of the block."""
-    ours = Renderer(scan, fence)
+    ours = Renderer(scan, cgroup)
     try:
         yield ours
     finally:
@@ -119,14 +119,14 @@ def dzsave(scan: Path, suffix: str) -> tuple[float, int]:
     return seconds, count
 
 
-def compare(home: Path, rounds: int) -> dict[str, Any]:
+def measure_a0(home: Path, rounds: int) -> dict[str, Any]:
     """The A0 scan: ours beside theirs, round by round."""
     load = os.getloadavg()[0]
     scan = home / "a0.tif"
-    scans.bilevel(scans.sheet(), scan)
-    tell(f"{scan.stat().st_size:,} bytes of G4")
+    scans.write_bilevel(scans.draw_sheet(), scan)
+    print_progress(f"{scan.stat().st_size:,} bytes of G4")
     times: dict[str, list[float]] = defaultdict(list)
-    with renderer(scan) as previews, renderer(scan) as tiles:
+    with running_renderer(scan) as previews, running_renderer(scan) as tiles:
         previews()
         tiles(tiles=True)
         for number in range(rounds):
@@ -139,8 +139,10 @@ def compare(home: Path, rounds: int) -> dict[str, Any]:
             times["dzsave"].append(seconds)
             seconds, same_bytes = dzsave(scan, SAME)
             times["dzsave_same"].append(seconds)
-            tell(f"round {number + 1}: " + ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in times.items()))
-    tell("convert ...")
+            print_progress(
+                f"round {number + 1}: " + ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in times.items())
+            )
+    print_progress("convert ...")
     times["convert"].append(convert(scan))
     median = {name: statistics.median(taken) for name, taken in times.items()}
     return {
@@ -157,20 +159,20 @@ def compare(home: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def largest(home: Path, rounds: int) -> dict[str, Any]:
+def measure_huge(home: Path, rounds: int) -> dict[str, Any]:
     """What is larger than memory, inside a memory cgroup of 512 MiB."""
     load = os.getloadavg()[0]
-    bits = scans.sheet()
+    bits = scans.draw_sheet()
     cases = {"g4_one_strip": home / "huge.tif", "rgb_tiff": home / "colour.tif", "rgb_png": home / "colour.png"}
-    tell("making scans ...")
-    scans.huge(bits, cases["g4_one_strip"])
-    scans.colour(bits, cases["rgb_tiff"], cases["rgb_png"])
-    return {name: fenced(scan, rounds) for name, scan in cases.items()} | {"load": round(load, 1)}
+    print_progress("making scans ...")
+    scans.write_huge(bits, cases["g4_one_strip"])
+    scans.write_colour(bits, cases["rgb_tiff"], cases["rgb_png"])
+    return {name: measure_in_cgroup(scan, rounds) for name, scan in cases.items()} | {"load": round(load, 1)}
 
 
-def fenced(scan: Path, rounds: int) -> dict[str, Any]:
+def measure_in_cgroup(scan: Path, rounds: int) -> dict[str, Any]:
     """Preview (a warm call, rounds interleaved with vipsthumbnail) and tiles of one scan."""
-    with cell(FENCE) as fence, renderer(scan, fence) as ours:
+    with leaf_cgroup(MEMORY_LIMIT) as fence, running_renderer(scan, fence) as ours:
         if fence is None:
             sys.exit("No memory cgroup can be made here. Run it as root, or in a delegated cgroup.")
         previews, thumbnails = [], []
@@ -187,7 +189,7 @@ def fenced(scan: Path, rounds: int) -> dict[str, Any]:
             "tiles_peak_mb": round(cut["peak_mb"]),
             "oom_kills": fence.oom_kills(),
         }
-        tell(f"{scan.name}: {result}")
+        print_progress(f"{scan.name}: {result}")
         return result
 
 
@@ -198,7 +200,7 @@ def main() -> None:
     parser.add_argument("--huge", action="store_true", help="what is larger than memory, inside a cgroup of 512 MiB")
     chosen = parser.parse_args()
     with scratch() as home:
-        report((largest if chosen.huge else compare)(home, chosen.rounds))
+        print_result((measure_huge if chosen.huge else measure_a0)(home, chosen.rounds))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import redis
 
-from benchmarks._services import report, running_redis, scratch, tell
+from benchmarks._services import print_progress, print_result, running_redis, scratch
 from tasks.heartbeats import Beat
 from tasks.sensors import plant_key, sensor_key
 from workers.heartbeats.latest_readings import FIELDS, RedisLatestReadings
@@ -34,14 +34,14 @@ from workers.heartbeats.machine import Machine
 PLANT = "ulm"
 MACHINES = 4_500
 TICKS = 10  # a second
-KEEP = 3600  # seconds
+TTL = 3600  # seconds
 SINGLE_READERS = 2
 
 Write = Callable[[list[Machine]], None]
 Latencies = list[float]  # seconds
 
 
-def file_of(folder: Path, machine: str) -> Path:
+def file_path(folder: Path, machine: str) -> Path:
     """A machine's readings."""
     return folder / f"{machine}.json"
 
@@ -52,11 +52,11 @@ def write_files(folder: Path, machines: list[Machine]) -> None:
         readings = {name: getattr(machine, name, time.time()) for name in FIELDS}
         temporary = folder / f".{machine.machine}"
         temporary.write_text(json.dumps(readings))
-        temporary.replace(file_of(folder, machine.machine))
+        temporary.replace(file_path(folder, machine.machine))
 
 
 def read_file(folder: Path, machine: str) -> object:
-    return json.loads(file_of(folder, machine).read_text())
+    return json.loads(file_path(folder, machine).read_text())
 
 
 def read_folder(folder: Path) -> object:
@@ -81,7 +81,7 @@ def read_plant(client: redis.Redis) -> object:
     return found
 
 
-def reader(where: str, whole: bool, stop: Event, answer: Connection) -> None:
+def read_repeatedly(where: str, whole: bool, stop: Event, answer: Connection) -> None:
     """A process that looks until told to stop, a hundred times a second at most, and tells how long each look took."""
     chance = random.Random(1)
     client = redis.Redis.from_url(where, decode_responses=True) if where.startswith("redis") else None
@@ -99,14 +99,14 @@ def reader(where: str, whole: bool, stop: Event, answer: Connection) -> None:
 
 
 @contextmanager
-def watched(where: str, seen: dict[str, Latencies]) -> Iterator[None]:
+def concurrent_readers(where: str, seen: dict[str, Latencies]) -> Iterator[None]:
     """Readers look meanwhile; what they saw is in `seen` afterwards."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     running = []
     for kind in (*["read"] * SINGLE_READERS, "plant"):
         mine, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=reader, args=(where, kind == "plant", stop, theirs))
+        process = context.Process(target=read_repeatedly, args=(where, kind == "plant", stop, theirs))
         process.start()
         running.append((kind, process, mine))
     time.sleep(2)  # until they are there
@@ -126,7 +126,7 @@ def measure(name: str, where: str, write: Write, seconds: int) -> dict[str, floa
     seen: dict[str, Latencies] = {}
     took: Latencies = []
     size, written = MACHINES // TICKS, 0
-    with watched(where, seen):
+    with concurrent_readers(where, seen):
         cpu, begun = time.process_time(), time.perf_counter()
         for tick in range(seconds * TICKS):
             due = begun + tick / TICKS
@@ -143,7 +143,7 @@ def measure(name: str, where: str, write: Write, seconds: int) -> dict[str, floa
     for kind, latencies in {"tick": took, **seen}.items():
         cuts = statistics.quantiles(latencies, n=100)
         result |= {f"{name}_{kind}_p50_ms": round(cuts[49] * 1e3, 2), f"{name}_{kind}_p99_ms": round(cuts[98] * 1e3, 2)}
-    tell(str(result))
+    print_progress(str(result))
     return result
 
 
@@ -156,7 +156,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bulkhead-sensors-") as folder:
         result |= measure("files", folder, lambda some: write_files(Path(folder), some), asked.seconds)
     with scratch() as home, running_redis(home) as url:
-        live = RedisLatestReadings(url, KEEP)
+        live = RedisLatestReadings(url, TTL)
 
         def write(some: list[Machine]) -> None:
             live.publish(dict.fromkeys(some, time.time()))
@@ -164,7 +164,7 @@ def main() -> None:
 
         result |= measure("redis", url, write, asked.seconds)
         live.close()
-    report({**result, "load": round(os.getloadavg()[0], 1)})
+    print_result({**result, "load": round(os.getloadavg()[0], 1)})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import subprocess
 import time
 from typing import Any
 
-from benchmarks._services import report, tell
+from benchmarks._services import print_progress, print_result
 from tests.services.fleet import Fleet, FleetNode, keygen, running_fleet
 from tests.services.jumphost import JumpHost
 from workers.tickets.rotation import RotationRequest
@@ -29,7 +29,7 @@ def p95(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=20, method="inclusive")[-1]
 
 
-def rotations(host: JumpHost, count: int) -> dict[str, Any]:
+def measure_rotations(host: JumpHost, count: int) -> dict[str, Any]:
     """So many rotations, each verified."""
     seconds, resumed, expected = [], 0, 0
     for number in range(count):
@@ -38,7 +38,7 @@ def rotations(host: JumpHost, count: int) -> dict[str, Any]:
         seconds.append(time.monotonic() - began)
         checks = host.matrix()
         resumed, expected = resumed + sum(check.resumed for check in checks), expected + len(checks)
-        tell(f"rotation {number + 1}: {seconds[-1]:.3f} s, {resumed} of {expected} resumed")
+        print_progress(f"rotation {number + 1}: {seconds[-1]:.3f} s, {resumed} of {expected} resumed")
     return {
         "rotation_p50_s": round(statistics.median(seconds), 3),
         "rotation_p95_s": round(p95(seconds), 3),
@@ -47,7 +47,7 @@ def rotations(host: JumpHost, count: int) -> dict[str, Any]:
     }
 
 
-def catch_up(host: JumpHost, node: FleetNode, missed: int) -> float:
+def measure_catch_up(host: JumpHost, node: FleetNode, missed: int) -> float:
     """Seconds of the run that brings a node up to date that missed so many rotations."""
     node.unreachable()
     for _ in range(missed):
@@ -58,7 +58,7 @@ def catch_up(host: JumpHost, node: FleetNode, missed: int) -> float:
     return time.monotonic() - began
 
 
-def one_liners(fleet: Fleet, count: int) -> list[float]:
+def measure_ssh_loop(fleet: Fleet, count: int) -> list[float]:
     """Seconds of each round of the loop."""
     keygen(fleet.home / "peer")
     configuration = fleet.home / "peer_config"
@@ -88,12 +88,14 @@ def main() -> None:
         began = time.monotonic()
         host.run(RotationRequest())
         result: dict[str, Any] = {"nodes": len(fleet.nodes), "cold_s": round(time.monotonic() - began, 3)}
-        result |= rotations(host, asked.rotations)
-        result |= {f"catch_up_{missed}_s": round(catch_up(host, fleet[1], missed), 3) for missed in (1, 2, 5, 10)}
-        loops = one_liners(fleet, max(2, asked.rotations // 2))
+        result |= measure_rotations(host, asked.rotations)
+        result |= {
+            f"catch_up_{missed}_s": round(measure_catch_up(host, fleet[1], missed), 3) for missed in (1, 2, 5, 10)
+        }
+        loops = measure_ssh_loop(fleet, max(2, asked.rotations // 2))
         result |= {"one_liner_loop_p50_s": round(statistics.median(loops), 3)}
         result |= {"one_liner_loop_p95_s": round(p95(loops), 3)}
-    report({**result, "load": round(os.getloadavg()[0], 1)})
+    print_result({**result, "load": round(os.getloadavg()[0], 1)})
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks._services import ROOT, report, running_broker, running_platform, scratch, tell
-from benchmarks.intake import QUEUE_LIMIT, sent, summary
+from benchmarks._services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
+from benchmarks.intake import QUEUE_LIMIT, run_client, summarize
 from tasks.messaging.topology import TILES
 from tasks.renders import RenderOptions
 from tests.integration.jobs.renders import Renders
@@ -47,21 +47,23 @@ def main() -> None:
     seen: list[dict[str, Any]] = []
     with scratch() as home, running_broker(home) as url, running_platform(home, url) as platform:
         platform.start_web(queue_limit=QUEUE_LIMIT)
-        drawing, waiting = prepared(platform, asked.streams)
+        drawing, waiting = prepare_jobs(platform, asked.streams)
 
         def load() -> dict[str, Any]:
-            return summary(sent(platform.url, asked.rate, WARM_UP, asked.seconds, home), asked.seconds)
+            return summarize(run_client(platform.url, asked.rate, WARM_UP, asked.seconds, home), asked.seconds)
 
         for number in range(asked.rounds):
             if number % 2:
                 alone.append(load())
-            with audience(platform, waiting, drawing, asked.viewers, seen):
+            with running_viewers(platform, waiting, drawing, asked.viewers, seen):
                 beside.append(load())
             if not number % 2:
                 alone.append(load())
-            tell(f"p99 {alone[-1]['p99_ms']} ms alone, {beside[-1]['p99_ms']} ms beside the audience; {seen[-1]}")
+            print_progress(
+                f"p99 {alone[-1]['p99_ms']} ms alone, {beside[-1]['p99_ms']} ms beside the audience; {seen[-1]}"
+            )
     ratios = [with_them["p99_ms"] / without["p99_ms"] for without, with_them in zip(alone, beside, strict=True)]
-    report(
+    print_result(
         {
             "p99_ratio": round(statistics.median(ratios), 2),
             "p99_ms": statistics.median(each["p99_ms"] for each in beside),
@@ -74,7 +76,7 @@ def main() -> None:
     )
 
 
-def prepared(platform: Platform, streams: int) -> tuple[str, list[str]]:
+def prepare_jobs(platform: Platform, streams: int) -> tuple[str, list[str]]:
     """A finished drawing with tiles, and jobs that nobody works at."""
     sender = Renders(platform)
     worker = platform.start_worker("tiles", queue=TILES)
@@ -91,7 +93,7 @@ def prepared(platform: Platform, streams: int) -> tuple[str, list[str]]:
 
 
 @contextmanager
-def audience(
+def running_viewers(
     platform: Platform, waiting: list[str], drawing: str, viewers: int, seen: list[dict[str, Any]]
 ) -> Iterator[None]:
     """People who look on meanwhile; what they saw is added to `seen`."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from cli.errors import Failure
+from cli.errors import CommandError
 
 
 class Entry(NamedTuple):
@@ -38,16 +38,16 @@ COMMANDS = {
 PLAIN = None
 
 
-class Commands(TyperGroup):
+class LazyGroup(TyperGroup):
     """Knows every command by its summary, and imports only the one that is called: help answers at once."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """The command that `args` name, loaded."""
         name, _stub, rest = super().resolve_command(ctx, args)
-        return name, load(name) if name else None, rest
+        return name, load_command(name) if name else None, rest
 
 
-def load(name: str) -> Any:
+def load_command(name: str) -> Any:
     """The command `name`, imported."""
     found = getattr(import_module(COMMANDS[name].module), name)
     if not isinstance(found, typer.Typer):
@@ -57,7 +57,7 @@ def load(name: str) -> Any:
     return typer.main.get_command(found)
 
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=PLAIN)
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=PLAIN)
 
 
 def _register(name: str, entry: Entry) -> None:
@@ -70,8 +70,8 @@ for _name, _entry in COMMANDS.items():
     _register(_name, _entry)
 
 
-def _version(asked: bool) -> None:
-    if not asked:
+def _print_version(requested: bool) -> None:
+    if not requested:
         return
     from importlib.metadata import version
 
@@ -90,7 +90,7 @@ def bulkhead(
         bool, typer.Option("--debug", envvar="BULKHEAD_DEBUG", help="Show tracebacks and what native code says.")
     ] = False,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Tell the version and leave.")
     ] = False,
 ) -> None:
     """Runs leaky native code as jobs that cannot sink the ship: blueprints in, layered WebP out."""
@@ -102,22 +102,22 @@ def main() -> None:
     """Run the command line. The one place where errors become sentences and exit codes."""
     # SIGINT as well: where a script started us in the background it is ignored, and Python would leave it at that.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit_on_signal)
     try:
         app(prog_name="bulkhead")
     except Exception as error:
         if os.environ.get("BULKHEAD_DEBUG"):
             raise
-        message, code = explain(error)
+        message, code = describe_error(error)
         typer.echo(message, err=True)
         sys.exit(code)
 
 
-def explain(error: Exception) -> tuple[str, int]:
+def describe_error(error: Exception) -> tuple[str, int]:
     """What to tell the user about `error`, and the exit code."""
     from pydantic import ValidationError
 
-    if isinstance(error, Failure):
+    if isinstance(error, CommandError):
         return error.message, error.exit_code
     if isinstance(error, ValidationError) and error.title == "Settings":
         problems = "; ".join(
@@ -133,6 +133,6 @@ def explain(error: Exception) -> tuple[str, int]:
     )
 
 
-def _leave(number: int, _frame: object) -> NoReturn:
+def _exit_on_signal(number: int, _frame: object) -> NoReturn:
     """Die of a signal in good order: what is under way is cleaned up."""
     sys.exit(128 + number)

@@ -1,7 +1,7 @@
 """Ways in which a command ends badly. `bulkhead.main` prints the sentence and leaves with the exit code."""
 
 
-class Failure(Exception):
+class CommandError(Exception):
     """A command that ends badly. The text is one sentence or two: what is wrong, and what to do next."""
 
     exit_code = 1
@@ -12,19 +12,19 @@ class Failure(Exception):
         self.code = code
 
 
-class JobFailed(Failure):
+class JobFailed(CommandError):
     """The job was tried and failed."""
 
     exit_code = 1
 
 
-class BadInput(Failure):
+class BadInput(CommandError):
     """What was asked for cannot be done."""
 
     exit_code = 2
 
 
-class ServiceMissing(Failure):
+class ServiceUnavailable(CommandError):
     """Something that the platform needs is not there."""
 
     exit_code = 3

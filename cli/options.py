@@ -6,7 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from cli.errors import BadInput
-from tasks.presets import UnknownPreset, expand
+from tasks.presets import UnknownPreset, expand_preset
 from tasks.renders import RenderOptions
 from tasks.settings import Settings
 
@@ -30,7 +30,7 @@ Format = Annotated[Literal["webp", "webp-lossless", "webp-lossy", "png"], typer.
 Preset = Annotated[str, typer.Option(metavar="NAME", help="Options of that name in BULKHEAD_PRESETS; flags win.")]
 
 
-def options_given(context: typer.Context, preset: str, chosen: Settings) -> RenderOptions:
+def options_from_context(context: typer.Context, preset: str, chosen: Settings) -> RenderOptions:
     """The preset's options and those that were typed. Raises BadInput."""
     typed = {
         name: context.params[name]
@@ -38,7 +38,7 @@ def options_given(context: typer.Context, preset: str, chosen: Settings) -> Rend
         if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
     }
     try:
-        return RenderOptions.model_validate(expand(chosen.presets, preset, typed))
+        return RenderOptions.model_validate(expand_preset(chosen.presets, preset, typed))
     except UnknownPreset as error:
         raise BadInput(str(error), "unknown-preset") from error
     except ValidationError as error:

@@ -13,36 +13,36 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 HERE = Path(__file__).resolve().parent
-MADE = "<!-- Made by docs/generate.py; change the models, then run `make docs`. -->"
+GENERATED_NOTICE = "<!-- Made by docs/generate.py; change the models, then run `make docs`. -->"
 LOCK = " \N{LOCK}"
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MIB = 1024 * 1024
 
 Schema = dict[str, Any]
 
 
-def pages() -> dict[str, str]:
+def build_pages() -> dict[str, str]:
     """Text of every generated file, by its path below docs/."""
     made = {"settings.md": settings_page(), "metrics.md": metrics_page(), "http.md": http_page()}
     for name, model in message_models().items():
-        schema = {"$schema": DIALECT, **model.model_json_schema()}
+        schema = {"$schema": SCHEMA_DIALECT, **model.model_json_schema()}
         made[f"schemas/{name}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     from tasks.heartbeats import json_schema
 
-    schema = {"$schema": DIALECT, **json_schema()}
+    schema = {"$schema": SCHEMA_DIALECT, **json_schema()}
     made["schemas/heartbeats.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return made
 
 
 def message_models() -> dict[str, type[BaseModel]]:
     """Every message and document that another language may write or read."""
-    from tasks.messaging.progress import Progress
+    from tasks.messaging.progress import ProgressMessage
     from tasks.renders import RenderMessage
     from tasks.tickets import RotateMessage
     from tasks.webhooks import WebhookMessage
     from workers.render import Manifest
 
-    models: dict[str, type[BaseModel]] = {"render": RenderMessage, "progress": Progress, "manifest": Manifest}
+    models: dict[str, type[BaseModel]] = {"render": RenderMessage, "progress": ProgressMessage, "manifest": Manifest}
     return {**models, "rotate": RotateMessage, "webhook": WebhookMessage}
 
 
@@ -51,7 +51,7 @@ def settings_page() -> str:
     from tasks.settings import ENVIRONMENT_FILE, Settings
 
     lines = [
-        MADE,
+        GENERATED_NOTICE,
         "# Settings",
         "",
         f"Every setting is an environment variable; the file `{ENVIRONMENT_FILE}` in BULKHEAD_VAR, which `bulkhead up`",
@@ -63,26 +63,31 @@ def settings_page() -> str:
     properties = Settings.model_json_schema()["properties"]
     for name, field in Settings.model_fields.items():
         default = _default(field.get_default(call_default_factory=True))
-        row = (f"`BULKHEAD_{name.upper()}`", _kind(_given(properties[name])), default, field.description or "")
+        row = (
+            f"`BULKHEAD_{name.upper()}`",
+            _type_text(_without_null(properties[name])),
+            default,
+            field.description or "",
+        )
         lines.append(_row(*row))
     return "\n".join(lines) + "\n"
 
 
 def metrics_page() -> str:
     """One row a metric."""
-    from tasks.observability.metrics import declared
+    from tasks.observability.metrics import all_metrics
 
     lines = [
-        MADE,
+        GENERATED_NOTICE,
         "# Metrics",
         "",
         "What Prometheus finds at `/metrics` of the web tier, for all its processes together; where a name begins with",
-        "`bulkhead_heartbeats`, at that of the coalescer (`BULKHEAD_COALESCER_METRICS_PORT`).",
+        "`bulkhead_heartbeats`, at that of the coalescer (`BULKHEAD_HEARTBEATS_METRICS_PORT`).",
         "",
         "| metric | kind | labels | what it tells |",
         "|---|---|---|---|",
     ]
-    for each in declared():
+    for each in all_metrics():
         labels = ", ".join(f"`{label}`" for label in each.labels)
         lines += [_row(f"`{each.name}`", each.kind, labels, each.help)]
     return "\n".join(lines) + "\n"
@@ -94,7 +99,7 @@ def http_page() -> str:
 
     spec = create_app().openapi()
     lines = [
-        MADE,
+        GENERATED_NOTICE,
         "# HTTP reference",
         "",
         "The same as OpenAPI is served at `/openapi.json`. Calls marked with a lock take `Authorization: Bearer TOKEN`",
@@ -105,14 +110,14 @@ def http_page() -> str:
     for path, methods in spec["paths"].items():
         for method in sorted(methods):
             if method != "head":
-                lines += _call(method, path, methods[method])
+                lines += _operation(method, path, methods[method])
     lines += ["## Models", ""]
     for name, schema in sorted(spec["components"]["schemas"].items()):
         lines += _model(name, schema)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _call(method: str, path: str, call: Schema) -> Iterator[str]:
+def _operation(method: str, path: str, call: Schema) -> Iterator[str]:
     yield f"## {method.upper()} {path}"
     yield ""
     yield f"{call.get('description', call['summary'])}{LOCK if call.get('security') else ''}"
@@ -121,10 +126,15 @@ def _call(method: str, path: str, call: Schema) -> Iterator[str]:
         yield "| parameter | in | takes | |"
         yield "|---|---|---|---|"
         for each in call["parameters"]:
-            yield _row(f"`{each['name']}`", each["in"], _kind(_given(each["schema"])), _about(each, each["schema"]))
+            yield _row(
+                f"`{each['name']}`",
+                each["in"],
+                _type_text(_without_null(each["schema"])),
+                _description(each, each["schema"]),
+            )
         yield ""
     for media_type, body in call.get("requestBody", {}).get("content", {}).items():
-        yield f"Body `{media_type}`: {_kind(body['schema'])}"
+        yield f"Body `{media_type}`: {_type_text(body['schema'])}"
         yield ""
         if "properties" in body["schema"]:
             yield from _properties(body["schema"])
@@ -147,7 +157,7 @@ def _call(method: str, path: str, call: Schema) -> Iterator[str]:
 
 
 def _body(media_type: str, schema: Schema) -> str:
-    return _kind(schema) if "$ref" in schema else f"`{media_type}`"
+    return _type_text(schema) if "$ref" in schema else f"`{media_type}`"
 
 
 def _model(name: str, schema: Schema) -> Iterator[str]:
@@ -158,7 +168,7 @@ def _model(name: str, schema: Schema) -> Iterator[str]:
     if "properties" in schema:
         yield from _properties(schema)
     elif "enum" in schema:
-        yield _kind(schema)
+        yield _type_text(schema)
         yield ""
 
 
@@ -167,30 +177,32 @@ def _properties(schema: Schema) -> Iterator[str]:
     yield "| field | takes | |"
     yield "|---|---|---|"
     for name, field in schema["properties"].items():
-        yield _row(f"`{name}`" + (" (required)" if name in required else ""), _kind(field), _about(field, field))
+        yield _row(
+            f"`{name}`" + (" (required)" if name in required else ""), _type_text(field), _description(field, field)
+        )
     yield ""
 
 
-def _about(described: Schema, schema: Schema) -> str:
+def _description(described: Schema, schema: Schema) -> str:
     """Description and default."""
     default = schema.get("default")
     words = described.get("description", "")
     return words if default in (None, "") else f"{words} Default: `{json.dumps(default)}`.".strip()
 
 
-def _given(schema: Schema) -> Schema:
+def _without_null(schema: Schema) -> Schema:
     """What may be given where nothing may be given too."""
     choices = [each for each in schema.get("anyOf", []) if each.get("type") != "null"]
     return choices[0] if len(choices) == 1 else schema
 
 
-def _kind(schema: Schema) -> str:
+def _type_text(schema: Schema) -> str:
     """What a JSON Schema takes, in words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
     if "anyOf" in schema:
-        return " or ".join(_kind(each) for each in schema["anyOf"])
+        return " or ".join(_type_text(each) for each in schema["anyOf"])
     if "const" in schema or "enum" in schema:
         values = schema.get("enum") or [schema["const"]]
         return ", ".join(f"`{value}`" for value in values)
@@ -198,7 +210,7 @@ def _kind(schema: Schema) -> str:
         return "file"
     kind = str(schema.get("type", "anything"))
     if kind == "array":
-        return f"list of {_kind(schema['items'])}"
+        return f"list of {_type_text(schema['items'])}"
     if kind == "string" and "format" in schema and schema["format"] != "password":
         return f"string ({schema['format']})"
     return kind + _bounds(schema)
@@ -238,8 +250,8 @@ def _row(*cells: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the pages; with --check only tell which ones differ. The exit code: 1 if any does."""
-    made = pages()
-    stale = [name for name, text in made.items() if not _holds(HERE / name, text)]
+    made = build_pages()
+    stale = [name for name, text in made.items() if not _is_current(HERE / name, text)]
     if "--check" in arguments:
         for name in stale:
             print(f"docs/{name} differs from the models. Run `make docs` and commit what it writes.", file=sys.stderr)
@@ -251,7 +263,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _holds(path: Path, text: str) -> bool:
+def _is_current(path: Path, text: str) -> bool:
     return path.exists() and path.read_text() == text
 
 

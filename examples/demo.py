@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cli.embedded.files import PRIVATE_DIRECTORY
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.programs import web_url
 from examples.pump_station.drawing import draw, save
 from tasks.settings import settings
@@ -43,15 +43,15 @@ def main() -> None:
     drawing = folder / DRAWING
     save(draw(), drawing)
     typer.echo(f"Drawn: {drawing} ({drawing.stat().st_size:,} bytes). Starting the platform:")
-    port = kept_ports(folder / "ports.json", ["web"])["web"]
-    with platform(port) as url:
+    port = assign_ports(folder / "ports.json", ["web"])["web"]
+    with running_platform(port) as url:
         started = time.monotonic()
         accepted = post(f"{url}/renders", drawing)
-        render = watch(url, accepted)
+        render = follow_job(url, accepted)
         if render["state"] != "succeeded":
             typer.secho(f"The job {render['state']}: {render['error']['detail']}", err=True, fg=typer.colors.RED)
             raise typer.Exit(JOB_FAILED)
-        layers = keep_outputs(url, render, folder)
+        layers = download_outputs(url, render, folder)
         took = time.monotonic() - started
     typer.secho(f"\nRendered through HTTP in {took:.1f} s.\n", bold=True, fg=typer.colors.GREEN)
     typer.echo(f"  preview   {folder}/preview.webp")
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 @contextmanager
-def platform(port: int) -> Iterator[str]:
+def running_platform(port: int) -> Iterator[str]:
     """A running `bulkhead up`; gives its address, and stops it again."""
     command = [sys.executable, "-m", "bulkhead", "up", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
@@ -109,7 +109,7 @@ def post(url: str, drawing: Path) -> dict[str, Any]:
     return accepted
 
 
-def watch(url: str, accepted: dict[str, Any]) -> dict[str, Any]:
+def follow_job(url: str, accepted: dict[str, Any]) -> dict[str, Any]:
     """Show a job's progress until its end; the job as it is then."""
     render: dict[str, Any] = accepted
     bar = Progress(
@@ -137,7 +137,7 @@ def parse_events(lines: Iterator[bytes]) -> Iterator[tuple[str, dict[str, Any]]]
             yield name, json.loads(value)
 
 
-def keep_outputs(url: str, render: dict[str, Any], folder: Path) -> int:
+def download_outputs(url: str, render: dict[str, Any], folder: Path) -> int:
     """Download manifest, preview and layers into `folder`; the number of layer files."""
     address = url + render["links"]["self"]
     with get(f"{address}/manifest.json") as response:

@@ -9,7 +9,7 @@ class BadTarget(HuntError):
     """What should be hunted does not exist or cannot be called."""
 
 
-class JobBroke(HuntError):
+class TargetFailed(HuntError):
     """A job raised, its process died, or time ran out."""
 
 

@@ -12,23 +12,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leaks.samples import LAG, Series, warm_up_of
+from leaks.samples import LAG, Series, warm_up_jobs
 from leaks.tagger import Tagger
 from leaks.target import Job
 
 # Frames of Python that tracemalloc keeps of each block, and places in its findings.
 PYTHON_FRAMES = 12
-PLACES = 20
+MAX_SITES = 20
 
 # memray's capture, beside the findings; and how often it is asked to note what lives (milliseconds), which is its clock
 # of births. It notes less often than that, so there is a pause before each job (seconds): a birth shall be noted before
 # the next job begins.
 CAPTURE = ".memray"
 MEMORY_INTERVAL = 1
-PAUSE = 0.03
+SNAPSHOT_DELAY = 0.03
 
 
-class Watch:
+class Observer:
     """Nobody looks on. Subclasses override what they need."""
 
     # Bytes on the heap, where the watch knows better than mallinfo2.
@@ -38,13 +38,13 @@ class Watch:
         self.jobs = jobs
         self.findings = findings
 
-    def enter(self, number: int) -> None:
+    def before_job(self, number: int) -> None:
         """Job `number` begins."""
 
-    def leave(self) -> None:
+    def after_job(self) -> None:
         """It is over; what follows is the observer."""
 
-    def warm(self) -> None:
+    def after_warm_up(self) -> None:
         """The last job of the warm-up is over."""
 
     def survivors(self, jobs: int) -> tuple[list[int], list[int]]:  # noqa: ARG002 -- for those that know
@@ -55,7 +55,7 @@ class Watch:
         """All jobs are done; `job` may be run once more."""
 
 
-class TaggerWatch(Watch):
+class TaggerObserver(Observer):
     """Counts survivors by job of birth."""
 
     def __init__(self, jobs: int, findings: Path) -> None:
@@ -68,35 +68,35 @@ class TaggerWatch(Watch):
     def _heap(self) -> int:
         return self.tagger.total(self._last)
 
-    def enter(self, number: int) -> None:
+    def before_job(self, number: int) -> None:
         self._last = number
-        self.tagger.enter(number)
+        self.tagger.set_job(number)
 
-    def leave(self) -> None:
-        self.tagger.enter(0)
+    def after_job(self) -> None:
+        self.tagger.set_job(0)
 
     def survivors(self, jobs: int) -> tuple[list[int], list[int]]:
         for number in range(1, jobs + 1):
             self._bytes[number - 1] = self.tagger.bytes(number)
             self._blocks[number - 1] = self.tagger.blocks(number)
-        return self._bytes.upto(jobs), self._blocks.upto(jobs)
+        return self._bytes.first(jobs), self._blocks.first(jobs)
 
 
-class StackWatch(TaggerWatch):
+class StackObserver(TaggerObserver):
     """Also keeps the stacks of what is born in the measured jobs, and dumps those that live at the end."""
 
     def __init__(self, jobs: int, findings: Path) -> None:
         super().__init__(jobs, findings)
-        self.tagger.record(warm_up_of(jobs) + 1, jobs - LAG)
+        self.tagger.record_stacks(warm_up_jobs(jobs) + 1, jobs - LAG)
 
     def finish(self, job: Job) -> None:  # noqa: ARG002
         self.tagger.dump(self.findings)
 
 
-class PythonWatch(Watch):
+class TracemallocObserver(Observer):
     """Where Python objects that stay were made, and which ones only the collector frees."""
 
-    def warm(self) -> None:
+    def after_warm_up(self) -> None:
         import tracemalloc
 
         tracemalloc.start(PYTHON_FRAMES)
@@ -106,7 +106,7 @@ class PythonWatch(Watch):
         import tracemalloc
 
         gc.collect()
-        grown = _snapshot().compare_to(self._before, "traceback")[:PLACES]
+        grown = _snapshot().compare_to(self._before, "traceback")[:MAX_SITES]
         tracemalloc.stop()
         places = [
             {
@@ -144,7 +144,7 @@ def _cycles(job: Job) -> dict[str, int]:
         gc.collect()
 
 
-class LsanWatch(Watch):
+class LsanObserver(Observer):
     """LeakSanitizer, preloaded: what is born in the warm-up is no leak; the report goes to its log_path."""
 
     def __init__(self, jobs: int, findings: Path) -> None:
@@ -152,7 +152,7 @@ class LsanWatch(Watch):
         self._library = ctypes.CDLL(None)
         self._call("disable")
 
-    def warm(self) -> None:
+    def after_warm_up(self) -> None:
         self._call("enable")
 
     def finish(self, job: Job) -> None:  # noqa: ARG002
@@ -162,7 +162,7 @@ class LsanWatch(Watch):
         getattr(self._library, f"__lsan_{name}")()
 
 
-class MemrayWatch(Watch):
+class MemrayObserver(Observer):
     """memray's tracker around the measured jobs; when each began goes to the findings, its capture beside them."""
 
     def __init__(self, jobs: int, findings: Path) -> None:
@@ -174,27 +174,27 @@ class MemrayWatch(Watch):
             findings.with_suffix(CAPTURE), native_traces=True, follow_fork=True, memory_interval_ms=MEMORY_INTERVAL
         )
 
-    def enter(self, number: int) -> None:
-        time.sleep(PAUSE)
+    def before_job(self, number: int) -> None:
+        time.sleep(SNAPSHOT_DELAY)
         self._began[number - 1] = time.time_ns() // 1_000_000
-        if number == warm_up_of(self.jobs) + 1:
+        if number == warm_up_jobs(self.jobs) + 1:
             self._tracker.__enter__()
 
     def finish(self, job: Job) -> None:  # noqa: ARG002
         self._tracker.__exit__(None, None, None)
-        self.findings.write_text(json.dumps(self._began.upto(self.jobs)))
+        self.findings.write_text(json.dumps(self._began.first(self.jobs)))
 
 
-_WATCHES: dict[str, type[Watch]] = {
-    "nobody": Watch,
-    "tagger": TaggerWatch,
-    "stacks": StackWatch,
-    "python": PythonWatch,
-    "lsan": LsanWatch,
-    "memray": MemrayWatch,
+_OBSERVERS: dict[str, type[Observer]] = {
+    "nobody": Observer,
+    "tagger": TaggerObserver,
+    "stacks": StackObserver,
+    "python": TracemallocObserver,
+    "lsan": LsanObserver,
+    "memray": MemrayObserver,
 }
 
 
-def watch_named(name: str, jobs: int, findings: Path) -> Watch:
+def create_observer(name: str, jobs: int, findings: Path) -> Observer:
     """The watch of that name, in the process that it watches; what it finds goes to `findings`."""
-    return _WATCHES[name](jobs, findings)
+    return _OBSERVERS[name](jobs, findings)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from workers.sandbox.process_stats import heap
+from workers.sandbox.process_stats import allocated_heap
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -26,31 +26,31 @@ class Probes:
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         self._magick: Callable[[int], int] | None = None
 
-    def heap(self) -> int:
+    def heap_bytes(self) -> int:
         """Bytes allocated and not freed, in all arenas and in mappings of malloc's own.
 
         Exact only without the thread cache, whose blocks count as allocated (GLIBC_TUNABLES, `instruments.gauge`).
         """
-        return heap()
+        return allocated_heap()
 
-    def resident(self) -> int:
+    def resident_bytes(self) -> int:
         """Bytes in memory."""
         return int(os.pread(self._statm, 100, 0).split()[1]) * PAGE
 
-    def descriptors(self) -> int:
+    def open_descriptors(self) -> int:
         """Open descriptors, without the one that counting takes."""
         return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 -- makes the least
 
-    def settle(self) -> None:
+    def collect_garbage(self) -> None:
         """Collect garbage, and drop CPython's cache of attributes, which keeps names that C code made for a look-up."""
         _clear_caches()
         gc.collect()
 
-    def python(self) -> int:
+    def python_blocks(self) -> int:
         """Blocks that CPython's allocators hold. Exact after `settle`."""
         return sys.getallocatedblocks()
 
-    def magick(self, kind: int) -> int:
+    def pixel_cache_bytes(self, kind: int) -> int:
         """Bytes of pixel caches of one kind: 0 until somebody loads ImageMagick."""
         if self._magick is None:
             api = sys.modules.get("wand.api")
@@ -61,6 +61,6 @@ class Probes:
 
     def trim(self) -> tuple[int, int]:
         """Give free memory back to the system; resident bytes before and after."""
-        before = self.resident()
+        before = self.resident_bytes()
         self._libc.malloc_trim(0)
-        return before, self.resident()
+        return before, self.resident_bytes()

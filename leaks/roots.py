@@ -18,12 +18,12 @@ class Frame:
 
     function: str
     file: str
-    where: str = ""
+    location: str = ""
 
     @property
     def label(self) -> str:
         """How reports call it: the function, else file and place."""
-        return self.function or f"{PurePath(self.file).name}+{self.where}"
+        return self.function or f"{PurePath(self.file).name}+{self.location}"
 
 
 Stack = tuple[Frame, ...]  # innermost first
@@ -34,8 +34,8 @@ class Root:
     """`function` was called by the job, and lost what it made; `born` allocated it. `bytes` and `blocks` are all that
     it keeps alive, in all measured jobs; `count` is how many such roots there are."""
 
-    function: str
-    born: str
+    lost_by: str
+    allocated_by: str
     bytes: int
     blocks: int
     count: int
@@ -43,7 +43,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AllocationSite:
     """A stack, and what was allocated there and lives on."""
 
     stack: Stack
@@ -66,32 +66,32 @@ class Survivors:
     """The graph of what survives: `points[i]` are the blocks that block i points to."""
 
     blocks: list[Block] = field(default_factory=list)
-    points: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    edges: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     stacks: dict[int, Stack] = field(default_factory=dict)
 
-    def places(self) -> list[Place]:
+    def sites(self) -> list[AllocationSite]:
         """By stack, the largest first."""
         sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         for block in self.blocks:
             sums[block.stack][0] += block.bytes
             sums[block.stack][1] += 1
-        places = [Place(self.stacks.get(stack, ()), *totals) for stack, totals in sums.items()]
+        places = [AllocationSite(self.stacks.get(stack, ()), *totals) for stack, totals in sums.items()]
         return sorted(places, key=lambda place: -place.bytes)
 
     def roots(self) -> list[Root]:
         """Roots of one kind together, those that keep the most alive first."""
         kinds: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
-        for root, held in self._held():
+        for root, held in self._reachable_by_root():
             kind = kinds[self.blocks[root].stack]
             kind[0] += sum(self.blocks[each].bytes for each in held)
             kind[1] += len(held)
             kind[2] += 1
-        roots = [root_of(self.stacks.get(stack, ()), *totals) for stack, totals in kinds.items()]
+        roots = [make_root(self.stacks.get(stack, ()), *totals) for stack, totals in kinds.items()]
         return sorted(roots, key=lambda root: -root.bytes)
 
-    def _held(self) -> Iterator[tuple[int, list[int]]]:
+    def _reachable_by_root(self) -> Iterator[tuple[int, list[int]]]:
         """Each root with all that it reaches and no earlier root does."""
-        pointed = {to for targets in self.points.values() for to in targets}
+        pointed = {to for targets in self.edges.values() for to in targets}
         by_birth = sorted(range(len(self.blocks)), key=lambda index: self.blocks[index].serial)
         seen: set[int] = set()
         # A ring has no root: its first-born stands for it.
@@ -105,13 +105,13 @@ class Survivors:
         while waiting:
             index = waiting.pop()
             yield index
-            for to in self.points.get(index, ()):
+            for to in self.edges.get(index, ()):
                 if to not in seen:
                     seen.add(to)
                     waiting.append(to)
 
 
-def parse(lines: Iterable[str]) -> Survivors:
+def parse_dump(lines: Iterable[str]) -> Survivors:
     """What the tagger dumped."""
     survivors = Survivors()
     frames: dict[int, list[Frame]] = defaultdict(list)
@@ -122,7 +122,7 @@ def parse(lines: Iterable[str]) -> Survivors:
             survivors.blocks.append(Block(serial, job, size, stack))
         elif kind == "E":
             origin, to = map(int, rest.split())
-            survivors.points[origin].append(to)
+            survivors.edges[origin].append(to)
         elif kind == "F":
             number, function, file, offset = rest.split("\t")
             frames[int(number)].append(Frame(function, file, f"0x{offset}"))
@@ -130,9 +130,9 @@ def parse(lines: Iterable[str]) -> Survivors:
     return survivors
 
 
-def root_of(stack: Stack, size: int, blocks: int, count: int) -> Root:
+def make_root(stack: Stack, size: int, blocks: int, count: int) -> Root:
     """A root from the stack that allocated it."""
-    return Root(called(stack), born(stack), size, blocks, count, stack)
+    return Root(called_function(stack), allocating_function(stack), size, blocks, count, stack)
 
 
 # Functions that allocate for others: not who asked.
@@ -151,7 +151,7 @@ _PYTHON = re.compile(rf"(^|/)(libffi|_ctypes|_cffi_backend)|{_INTERPRETER.patter
 _PYTHON_CALLS = re.compile(r"ffi_call|_?Py[A-Z]|_start$")
 
 
-def born(stack: Stack) -> str:
+def allocating_function(stack: Stack) -> str:
     """The function that asked for the memory."""
     if not stack:
         return "unknown"
@@ -160,7 +160,7 @@ def born(stack: Stack) -> str:
     return next((frame.label for frame in stack if not _ALLOCATORS.match(frame.function)), stack[-1].label)
 
 
-def called(stack: Stack) -> str:
+def called_function(stack: Stack) -> str:
     """The native function that Python called; the one that asked for the memory where there is none."""
     native: list[Frame] = []
     for frame in stack:
@@ -168,4 +168,4 @@ def called(stack: Stack) -> str:
             break
         native.append(frame)
     named = [frame for frame in native if frame.function and not _ALLOCATORS.match(frame.function)]
-    return named[-1].function if named else born(stack)
+    return named[-1].function if named else allocating_function(stack)

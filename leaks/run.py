@@ -11,19 +11,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from leaks.child import BAD_TARGET, DONE, Spec
-from leaks.errors import BadTarget, JobBroke
-from leaks.samples import Samples, warm_up_of
+from leaks.errors import BadTarget, TargetFailed
+from leaks.samples import Samples, warm_up_jobs
 from leaks.target import Subject
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Lines of the child's own words that an error quotes.
-TAIL = 5
+LOG_TAIL = 5
 
-Tell = Callable[[str, int, int], None]  # what is under way, jobs done, of how many
+ProgressCallback = Callable[[str, int, int], None]  # what is under way, jobs done, of how many
 
 
-def silent(_phase: str, _done: int, _jobs: int) -> None:
+def ignore_progress(_phase: str, _done: int, _jobs: int) -> None:
     """Tell nobody."""
 
 
@@ -38,16 +38,16 @@ class Run:
     jobs: int
     out: Path
     cache: Path
-    limit: float = 600
-    tell: Tell = silent
+    timeout: float = 600
+    on_progress: ProgressCallback = ignore_progress
 
-    def child(
+    def run_child(
         self,
-        watch: str,
+        observer: str,
         phase: str,
         *,
         jobs: int | None = None,
-        before: Sequence[str] = (),
+        command_prefix: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> Samples:
         """Run the jobs in a child. `before` is what comes before Python on its command line, a valgrind say.
@@ -55,9 +55,16 @@ class Run:
         Raises BadTarget, JobBroke.
         """
         jobs = jobs or self.jobs
-        spec = Spec(self.subject, jobs, warm_up_of(jobs), watch, str(self.path(watch, ".json")), str(self.path(watch)))
-        log = self.path(watch, ".log")
-        argv = [*before, sys.executable, "-P", "-m", "leaks.child", spec.json()]
+        spec = Spec(
+            self.subject,
+            jobs,
+            warm_up_jobs(jobs),
+            observer,
+            str(self.output_path(observer, ".json")),
+            str(self.output_path(observer)),
+        )
+        log = self.output_path(observer, ".log")
+        argv = [*command_prefix, sys.executable, "-P", "-m", "leaks.child", spec.to_json()]
         with (
             log.open("wb") as noise,
             TemporaryDirectory(prefix="bulkhead-hunt-", ignore_cleanup_errors=True) as scratch,
@@ -70,15 +77,15 @@ class Run:
                 env=_environment(environment or {}, scratch),
                 start_new_session=True,
             )
-            last, late = self._listen(process, phase, jobs)
-        _check(process.returncode, last, self.limit if late else None, log)
+            last, late = self._read_progress(process, phase, jobs)
+        _raise_for_status(process.returncode, last, self.timeout if late else None, log)
         return Samples.read(Path(spec.samples))
 
-    def path(self, name: str, suffix: str = ".txt") -> Path:
+    def output_path(self, name: str, suffix: str = ".txt") -> Path:
         """A file of this hunt."""
         return self.out / f"{name}{suffix}"
 
-    def _listen(self, process: subprocess.Popen[bytes], phase: str, jobs: int) -> tuple[str, bool]:
+    def _read_progress(self, process: subprocess.Popen[bytes], phase: str, jobs: int) -> tuple[str, bool]:
         """Hear the child out; its last words, and whether its time ran out."""
         late = threading.Event()
 
@@ -86,7 +93,7 @@ class Run:
             late.set()
             os.killpg(process.pid, signal.SIGKILL)
 
-        clock = threading.Timer(self.limit, end)
+        clock = threading.Timer(self.timeout, end)
         clock.start()
         last = ""
         assert process.stdout is not None  # noqa: S101 -- asked for above
@@ -94,7 +101,7 @@ class Run:
             for line in process.stdout:
                 last = line.decode(errors="replace").strip()
                 if last.isdecimal():
-                    self.tell(phase, int(last), jobs)
+                    self.on_progress(phase, int(last), jobs)
             process.wait()
         finally:
             clock.cancel()
@@ -113,17 +120,17 @@ def _environment(more: Mapping[str, str], scratch: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", **own, **more}
 
 
-def _check(status: int, last: str, limit: float | None, log: Path) -> None:
+def _raise_for_status(status: int, last: str, timeout: float | None, log: Path) -> None:
     """Raises what `status` means."""
     if status == DONE:
         return
     if status == BAD_TARGET and not last.isdecimal():
         raise BadTarget(last)
     after = f"after job {last}" if last.isdecimal() else "before its first job was over"
-    if limit is not None:
-        raise JobBroke(f"Time ran out {after}: {limit:.0f} s. Take fewer jobs, or a longer --limit.")
+    if timeout is not None:
+        raise TargetFailed(f"Time ran out {after}: {timeout:.0f} s. Take fewer jobs, or a longer --limit.")
     if status > 0 and last and not last.isdecimal():
-        raise JobBroke(f"A job raised {last}. If its error path is what you hunt, add --errors.")
-    tail = log.read_text(errors="replace").splitlines()[-TAIL:]
+        raise TargetFailed(f"A job raised {last}. If its error path is what you hunt, add --errors.")
+    tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
     died = signal.Signals(-status).name if status < 0 else f"exit code {status}"
-    raise JobBroke(" ".join([f"The hunted process died of {died} {after}.", *tail, f"All it said: {log}"]))
+    raise TargetFailed(" ".join([f"The hunted process died of {died} {after}.", *tail, f"All it said: {log}"]))

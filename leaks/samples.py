@@ -9,10 +9,10 @@ from pathlib import Path
 LAG = 3
 
 # The least that a verdict can stand on: warm-up, four quarters of three jobs, and the lag.
-FEWEST_JOBS = 20
+MIN_JOBS = 20
 
 
-def warm_up_of(jobs: int) -> int:
+def warm_up_jobs(jobs: int) -> int:
     """Jobs at the start that do not count: modules load, tables are built, caches fill."""
     return max(5, jobs // 5)
 
@@ -65,6 +65,6 @@ class Series:
     def __setitem__(self, index: int, number: int) -> None:
         self._numbers[index] = number
 
-    def upto(self, jobs: int) -> list[int]:
+    def first(self, jobs: int) -> list[int]:
         """The first `jobs` numbers."""
         return self._numbers[:jobs].tolist()

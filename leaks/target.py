@@ -47,7 +47,7 @@ def is_function(target: str) -> bool:
     return named and not Path(target).exists()
 
 
-def resolve(subject: Subject) -> Job:
+def resolve_job(subject: Subject) -> Job:
     """The job, in the process that runs it. Raises BadTarget."""
     first = _function(subject.target) if subject.is_function else _render(Path(subject.target), subject.options)
     if not subject.then:

@@ -15,7 +15,7 @@ Panel = dict[str, Any]
 Row = tuple[str, list[tuple[str, str, list[tuple[str, str]]]]]
 
 
-def quantile(share: float) -> str:
+def upload_latency_quantile(share: float) -> str:
     """The query for a quantile of the time that uploads wait for their answer."""
     uploads = 'bulkhead_http_request_seconds_bucket{method="POST", route="/renders"}[$__rate_interval]'
     return f"histogram_quantile({share}, sum by (le) (rate({uploads})))"
@@ -26,12 +26,12 @@ ROWS: list[Row] = [
         "Renders",
         [
             ("Jobs by state", "short", [("max by (state) (bulkhead_jobs)", "{{state}}")]),
-            ("Waiting for a worker", "short", [("max by (queue) (bulkhead_queue_waiting)", "{{queue}}")]),
+            ("Waiting for a worker", "short", [("max by (queue) (bulkhead_queue_messages_ready)", "{{queue}}")]),
             ("Deaths", "short", [('max(delta(bulkhead_jobs{state="dead"}[15m]))', "in 15 minutes")]),
             (
                 "Time to the answer of an upload",
                 "s",
-                [(quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)],
+                [(upload_latency_quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)],
             ),
             (
                 "Answers",
@@ -51,12 +51,12 @@ ROWS: list[Row] = [
             (
                 "Attempts that ended within five minutes",
                 "short",
-                [("max by (outcome, cause) (bulkhead_attempts_recent)", "{{outcome}} {{cause}}")],
+                [("max by (outcome, cause) (bulkhead_attempts_total)", "{{outcome}} {{cause}}")],
             ),
             (
                 "Peak of an attempt's memory",
                 "bytes",
-                [("max by (quantile) (bulkhead_attempt_peak_bytes)", "{{quantile}}")],
+                [("max by (quantile) (bulkhead_attempt_peak_memory_bytes)", "{{quantile}}")],
             ),
             (
                 "Processor time of an attempt",
@@ -66,9 +66,9 @@ ROWS: list[Row] = [
             (
                 "Memory left behind by an attempt",
                 "bytes",
-                [("max by (quantile) (bulkhead_attempt_grown_bytes)", "{{quantile}}")],
+                [("max by (quantile) (bulkhead_attempt_memory_growth_bytes)", "{{quantile}}")],
             ),
-            ("Open event streams", "short", [("sum(bulkhead_watchers)", "streams")]),
+            ("Open event streams", "short", [("sum(bulkhead_event_streams)", "streams")]),
         ],
     ),
     (
@@ -78,8 +78,8 @@ ROWS: list[Row] = [
                 "Heartbeats a second",
                 "short",
                 [
-                    ("sum(rate(bulkhead_heartbeats_beats_total[$__rate_interval]))", "in the table"),
-                    ("sum by (reason) (rate(bulkhead_heartbeats_left_out_total[$__rate_interval]))", "{{reason}}"),
+                    ("sum(rate(bulkhead_heartbeats_written_total[$__rate_interval]))", "in the table"),
+                    ("sum by (reason) (rate(bulkhead_heartbeats_rejected_total[$__rate_interval]))", "{{reason}}"),
                 ],
             ),
             ("Behind the stream", "s", [("max(bulkhead_heartbeats_lag_seconds)", "lag")]),
@@ -97,7 +97,7 @@ ROWS: list[Row] = [
                 "Trouble in the database",
                 "short",
                 [
-                    ("sum(increase(bulkhead_heartbeats_refused_rows_total[15m]))", "refused rows"),
+                    ("sum(increase(bulkhead_heartbeats_rejected_rows_total[15m]))", "refused rows"),
                     ("sum(increase(bulkhead_heartbeats_flush_retries_total[15m]))", "windows tried again"),
                 ],
             ),
@@ -107,14 +107,14 @@ ROWS: list[Row] = [
         "Ticket keys",
         [
             ("Generation", "short", [("max by (node) (bulkhead_tickets_generation)", "{{node}}")]),
-            ("Rotations apart", "short", [("max(bulkhead_tickets_spread)", "spread")]),
-            ("Age of the newest key", "s", [("max by (node) (bulkhead_tickets_age_seconds)", "{{node}}")]),
+            ("Rotations apart", "short", [("max(bulkhead_tickets_generation_spread)", "spread")]),
+            ("Age of the newest key", "s", [("max by (node) (bulkhead_tickets_key_age_seconds)", "{{node}}")]),
         ],
     ),
 ]
 
 
-def dashboard() -> dict[str, Any]:
+def build_dashboard() -> dict[str, Any]:
     """The whole dashboard, as Grafana imports it."""
     panels: list[Panel] = []
     top = 0
@@ -123,7 +123,7 @@ def dashboard() -> dict[str, Any]:
         top += 1
         for number, (name, unit, lines) in enumerate(charts):
             x, y = number % COLUMNS * WIDTH, top + number // COLUMNS * HEIGHT
-            panels.append(chart(name, unit, lines, {"x": x, "y": y, "w": WIDTH, "h": HEIGHT}))
+            panels.append(build_panel(name, unit, lines, {"x": x, "y": y, "w": WIDTH, "h": HEIGHT}))
         top += -(-len(charts) // COLUMNS) * HEIGHT
     for number, panel in enumerate(panels, 1):
         panel["id"] = number
@@ -139,7 +139,7 @@ def dashboard() -> dict[str, Any]:
     }
 
 
-def chart(title: str, unit: str, lines: list[tuple[str, str]], place: dict[str, int]) -> Panel:
+def build_panel(title: str, unit: str, lines: list[tuple[str, str]], place: dict[str, int]) -> Panel:
     """One chart over time."""
     return {
         "type": "timeseries",
@@ -154,11 +154,11 @@ def chart(title: str, unit: str, lines: list[tuple[str, str]], place: dict[str, 
     }
 
 
-def text() -> str:
+def dashboard_json() -> str:
     """The file."""
-    return json.dumps(dashboard(), indent=2) + "\n"
+    return json.dumps(build_dashboard(), indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text())
+    TARGET.write_text(dashboard_json())
     print(TARGET.relative_to(HERE.parent), file=sys.stderr)

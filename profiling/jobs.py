@@ -10,10 +10,10 @@ from pathlib import Path
 
 def main(target: str, jobs: str = "20") -> None:
     """Run the job so many times, then end without freeing anything that a job did not."""
-    from leaks.target import Subject, resolve
+    from leaks.target import Subject, resolve_job
 
     os.environ.pop("LD_PRELOAD", None)
-    job = resolve(Subject(target, {}))
+    job = resolve_job(Subject(target, {}))
     for _ in range(int(jobs)):
         job()
     sys.stdout.flush()

@@ -62,7 +62,7 @@ units() {
         put 644 "$unit" "$UNITS/$(basename "$unit")"
     done
     lane tiles render.tiles 512M
-    lane large render.large 2G # BULKHEAD_LARGE_FENCE_BYTES
+    lane large render.large 2G # BULKHEAD_LARGE_MEMORY_LIMIT
     for part in edge/*/*; do
         put 644 "$part" "$EDGE/${part#edge/}"
     done

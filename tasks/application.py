@@ -13,7 +13,7 @@ app.config_from_object("tasks.celeryconfig")
 
 
 @after_setup_logger.connect
-def dress(logger: logging.Logger, **_signal: Any) -> None:
+def configure_logging(logger: logging.Logger, **_signal: Any) -> None:
     """Give Celery's log lines the form of the settings; the text is Celery's own."""
     from tasks.settings import settings
 

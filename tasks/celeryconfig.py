@@ -46,7 +46,7 @@ worker_pool = "workers.runtime.pool:TaskPool"
 worker_concurrency = 1  # one leaky job, one fence
 worker_prefetch_multiplier = 1  # nobody's job waits behind a slow one
 worker_detect_quorum_queues = True
-worker_max_tasks_per_child = _settings.jobs_per_child
+worker_max_tasks_per_child = _settings.max_jobs_per_child
 # Seconds. A child gives way to all others, so it starts slowly on a busy machine: after Celery's 4 s it never would.
 worker_proc_alive_timeout = 120
 worker_cancel_long_running_tasks_on_connection_loss = False  # attempts are fenced: let it finish
@@ -57,12 +57,14 @@ worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
 beat_schedule = {
-    "sweep": {"task": maintenance.TASK, "schedule": schedule(run_every=_settings.upkeep_interval)},
+    "sweep": {"task": maintenance.SWEEP_TASK, "schedule": schedule(run_every=_settings.maintenance_interval)},
     "retain": {"task": maintenance.RETAIN_TASK, "schedule": schedule(run_every=maintenance.RETAIN_INTERVAL)},
     "tickets": {
-        "task": tickets.TURN_TASK,
-        "schedule": schedule(run_every=tickets.look_interval(_settings.tickets_interval)),
+        "task": tickets.REQUEST_TASK,
+        "schedule": schedule(run_every=tickets.check_interval(_settings.tickets_interval)),
     },
 }
 beat_scheduler = "workers.runtime.scheduler:Clock"
-beat_max_loop_interval = min(_settings.upkeep_interval, broker_heartbeat / 3)  # the clock's lock must be kept alive
+beat_max_loop_interval = min(
+    _settings.maintenance_interval, broker_heartbeat / 3
+)  # the clock's lock must be kept alive

@@ -15,7 +15,7 @@ from celery import Celery
 from kombu import Connection
 from msgspec import Meta, Struct
 
-from tasks.messaging.connections import Line, Lines
+from tasks.messaging.connections import ConnectionPool, PublisherConnection
 from tasks.messaging.topology import EXCHANGE, HEARTBEATS, heartbeats_stream
 
 MAX_BEATS = 1_000
@@ -24,30 +24,30 @@ MAX_BEATS = 1_000
 MAX_BODY = 512 * 1024
 
 # Bounds what sums of readings can become; no sensor of a machine measures more.
-MOST = 1e9
+MAX_READING = 1e9
 
 # Seconds since 1970, before the year 5138: a reading in milliseconds is refused, not stored.
-LATEST = 1e11
+MAX_TIMESTAMP = 1e11
 
 # The largest integer that every language's JSON keeps exact (RFC 8259, section 6).
 MAX_SEQ = 2**53 - 1
 
-PLANT = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-MACHINE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+PLANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+MACHINE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
-_plant = re.compile(PLANT)
-_machine = re.compile(MACHINE)
+_plant = re.compile(PLANT_PATTERN)
+_machine = re.compile(MACHINE_PATTERN)
 
-Name = Annotated[str, Meta(min_length=1, max_length=63, extra_json_schema={"pattern": PLANT})]
+PlantName = Annotated[str, Meta(min_length=1, max_length=63, extra_json_schema={"pattern": PLANT_PATTERN})]
 
 # A pattern would take as long as all the rest of decoding. `check_names` holds it, at the intake for every beat, in the
 # coalescer when a machine is met for the first time.
-MachineName = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": MACHINE})]
+MachineName = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": MACHINE_PATTERN})]
 
-Reading = Annotated[float, Meta(ge=-MOST, le=MOST)]
+Reading = Annotated[float, Meta(ge=-MAX_READING, le=MAX_READING)]
 
 
-class Malformed(ValueError):
+class MalformedHeartbeats(ValueError):
     """A message that is no message of heartbeats; the text says where it is wrong."""
 
 
@@ -58,7 +58,9 @@ class Beat(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     seq: Annotated[
         int, Meta(ge=0, le=MAX_SEQ, description="Number of the beat: the machine's own, one more with every beat.")
     ]
-    seen_at: Annotated[float, Meta(ge=0, le=LATEST, description="When, in seconds since 1970, by the machine's clock.")]
+    seen_at: Annotated[
+        float, Meta(ge=0, le=MAX_TIMESTAMP, description="When, in seconds since 1970, by the machine's clock.")
+    ]
     status: Literal["running", "idle", "stopped", "fault", "service"]
     rpm: Annotated[Reading | None, Meta(description="Revolutions a minute.")] = None
     temperature_c: Annotated[Reading | None, Meta(description="Degrees Celsius.")] = None
@@ -68,7 +70,7 @@ class Beat(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 class Heartbeats(Struct, frozen=True, forbid_unknown_fields=True):
     """One beat of a plant's machines, or a batch of them in the order in which they happened."""
 
-    plant: Annotated[Name, Meta(description="Whose machines these are.")]
+    plant: Annotated[PlantName, Meta(description="Whose machines these are.")]
     beats: Annotated[list[Beat], Meta(min_length=1, max_length=MAX_BEATS)]
     version: Annotated[Literal[1], Meta(description="Version of this message's schema.")] = 1
 
@@ -79,30 +81,32 @@ _decode = msgspec.json.Decoder(Heartbeats).decode
 def parse(body: bytes) -> Heartbeats:
     """The message in `body`. Raises Malformed; the names of machines are left to `is_machine`."""
     if len(body) > MAX_BODY:
-        raise Malformed(f"the message is longer than {MAX_BODY} bytes: send fewer beats at a time")
+        raise MalformedHeartbeats(f"the message is longer than {MAX_BODY} bytes: send fewer beats at a time")
     try:
         message = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(str(error)) from None
-    if not is_plant(message.plant):
-        raise Malformed(f"the plant's name must match {PLANT}")
+        raise MalformedHeartbeats(str(error)) from None
+    if not is_plant_name(message.plant):
+        raise MalformedHeartbeats(f"the plant's name must match {PLANT_PATTERN}")
     return message
 
 
 def check_names(message: Heartbeats) -> None:
     """Raises Malformed unless every machine has a name that may be one."""
     for number, beat in enumerate(message.beats):
-        if not is_machine(beat.machine):
-            raise Malformed(f"the machine's name must match {MACHINE} - at `$.beats[{number}].machine`")
+        if not is_machine_name(beat.machine):
+            raise MalformedHeartbeats(
+                f"the machine's name must match {MACHINE_PATTERN} - at `$.beats[{number}].machine`"
+            )
 
 
 @lru_cache(maxsize=1_000)
-def is_plant(name: str) -> bool:
+def is_plant_name(name: str) -> bool:
     """Whether a plant may be called so."""
     return _plant.fullmatch(name) is not None
 
 
-def is_machine(name: str) -> bool:
+def is_machine_name(name: str) -> bool:
     """Whether a machine may be called so."""
     return _machine.fullmatch(name) is not None
 
@@ -116,12 +120,12 @@ class HeartbeatPublisher:
     """Publishes messages with confirms. Safe to share between threads; `timeout` is the seconds a call may take."""
 
     def __init__(self, app: Celery, timeout: float) -> None:
-        self._lines = Lines(app, timeout)
+        self._pool = ConnectionPool(app, timeout)
 
     def publish(self, body: bytes) -> None:
         """Append one message, checked before, to the stream. Raises BrokerUnavailable or QueueFull."""
 
-        def send(line: Line, timeout: float) -> None:
+        def send(line: PublisherConnection, timeout: float) -> None:
             line.producer.publish(
                 body,
                 exchange=EXCHANGE,
@@ -135,11 +139,11 @@ class HeartbeatPublisher:
                 confirm_timeout=timeout,
             )
 
-        self._lines.run(send)
+        self._pool.run(send)
 
     def close(self) -> None:
         """Close every idle connection."""
-        self._lines.close()
+        self._pool.close()
 
 
 def declare_stream(connection: Connection) -> None:

@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-TASK = "upkeep.sweep"
-RETAIN_TASK = "upkeep.retain"
+SWEEP_TASK = "maintenance.sweep"
+RETAIN_TASK = "maintenance.retain"
 
 # Seconds between two rounds of retention, whose settings count in days.
 RETAIN_INTERVAL = 3600.0
 
 
-class SweepMessage(BaseModel):
+class MaintenanceMessage(BaseModel):
     """Neither a sweep nor a round of retention takes a parameter."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

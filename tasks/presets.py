@@ -10,14 +10,14 @@ class UnknownPreset(LookupError):
     """There is no preset of that name; the message lists those there are."""
 
 
-def expand(presets: Presets, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def expand_preset(presets: Presets, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of the preset `name`, and what is `given` beside it, which wins. An empty name is no preset.
 
     Raises `UnknownPreset`.
     """
     if not name:
-        return dict(given)
+        return dict(options)
     if name not in presets:
         known = ", ".join(sorted(presets)) or "none are set in BULKHEAD_PRESETS"
         raise UnknownPreset(f"There is no preset {name!r}. Known: {known}.")
-    return {**presets[name], **given}
+    return {**presets[name], **options}

@@ -29,10 +29,10 @@ MAX_WIDTH = 16_383
 MAX_FILENAME = 255
 
 # In place of a layer's index.
-EVERYTHING = -1
+ALL_LAYERS = -1
 
 # Parts of a side that a region is given in, and the least that it may show: cairo's coordinates end at 2^23 pixels.
-PERMYRIAD = 10_000
+REGION_SCALE = 10_000
 MIN_REGION = 100
 
 Region = tuple[int, int, int, int]
@@ -69,8 +69,8 @@ class RenderOptions(BaseModel):
     tiles: bool = Field(default=False, description="Also cut Deep Zoom tiles, down to the source's own pixels.")
     layer_tiles: bool = Field(default=False, description="With `tiles`: for every layer as well.")
     tile_layer: int = Field(
-        EVERYTHING,
-        ge=EVERYTHING,
+        ALL_LAYERS,
+        ge=ALL_LAYERS,
         le=99_999,
         description="With `tiles`: cut those of this layer alone, by its index in the manifest; -1 is everything.",
     )
@@ -92,9 +92,9 @@ class RenderOptions(BaseModel):
     @classmethod
     def _check_region(cls, value: str) -> str:
         left, top, right, bottom = _region(value)
-        if min(right - left, bottom - top) < MIN_REGION or max(right, bottom) > PERMYRIAD:
+        if min(right - left, bottom - top) < MIN_REGION or max(right, bottom) > REGION_SCALE:
             raise ValueError(
-                f"give left,top,right,bottom from 0 to {PERMYRIAD}, at least {MIN_REGION} apart, such as 0,0,5000,5000"
+                f"give left,top,right,bottom from 0 to {REGION_SCALE}, at least {MIN_REGION} apart, such as 0,0,5000,5000"
             )
         return value
 
@@ -104,19 +104,19 @@ class RenderOptions(BaseModel):
         return tuple(name for part in self.layers.split(",") if (name := part.strip()))
 
     @property
-    def only_layer(self) -> int:
+    def single_layer(self) -> int:
         """Index of the one layer that tiles are cut of; EVERYTHING where it is not one alone."""
-        return self.tile_layer if self.tiles else EVERYTHING
+        return self.tile_layer if self.tiles else ALL_LAYERS
 
     @property
-    def window(self) -> Region:
+    def region_bounds(self) -> Region:
         """`region` as left, top, right and bottom, in ten-thousandths."""
         return _region(self.region)
 
 
 def _region(text: str) -> Region:
     if not text:
-        return 0, 0, PERMYRIAD, PERMYRIAD
+        return 0, 0, REGION_SCALE, REGION_SCALE
     left, top, right, bottom = (int(part) for part in text.split(","))
     return left, top, right, bottom
 
@@ -143,7 +143,7 @@ class RenderMessage(BaseModel):
             raise ValueError("the source does not belong to the tenant")
 
 
-def canonical(options: RenderOptions) -> str:
+def canonical_options(options: RenderOptions) -> str:
     """Options as JSON that every language writes alike: sorted keys, no spaces, raw UTF-8, defaults included."""
     return json.dumps(options.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -154,7 +154,7 @@ def artifact_key(secret: str, tenant: str, digest: str, options: RenderOptions) 
     `digest` is the source's SHA-256 in hex. Keyed with the platform's secret, so that knowing a drawing does not
     tell where another tenant's rendering of it lies.
     """
-    parts = json.dumps([tenant, digest, canonical(options), ENGINE_VERSION], ensure_ascii=False)
+    parts = json.dumps([tenant, digest, canonical_options(options), ENGINE_VERSION], ensure_ascii=False)
     return hmac.new(secret.encode(), parts.encode(), hashlib.sha256).hexdigest()
 
 
@@ -168,7 +168,7 @@ def source_key(tenant: str, job: str) -> str:
     return f"sources/{tenant}/{job}"
 
 
-def message_of(job: "Job") -> RenderMessage:
+def render_message(job: "Job") -> RenderMessage:
     """The message that asks for a job of the ledger once more."""
     return RenderMessage(
         job=job.id,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-State = Literal["alive", "stale", "lost"]
+SensorState = Literal["alive", "stale", "lost"]
 
 
 class Sensor(BaseModel):
@@ -30,21 +30,21 @@ class Sensor(BaseModel):
     vibration_mm_s: float | None = Field(None, description="Velocity, RMS, in millimetres a second.")
 
 
-class Coalesced(BaseModel):
+class LastFlush(BaseModel):
     """The last window of heartbeats that was written to the table."""
 
     model_config = ConfigDict(frozen=True)
 
     flushed_at: float = Field(description="When it was written, in seconds since 1970.")
     recorded_at: float = Field(description="When the broker took its last beat, in seconds since 1970.")
-    window: float = Field(description="Its length in seconds.")
-    seconds: float = Field(description="What the writing took.")
+    window_seconds: float = Field(description="Its length in seconds.")
+    flush_seconds: float = Field(description="What the writing took.")
     machines: int = Field(description="Rows written.")
     beats: int = Field(description="Beats in it.")
 
 
-PLANTS = "plants"
-COALESCED = "coalescer"
+PLANTS_KEY = "plants"
+LAST_FLUSH_KEY = "coalescer"
 
 
 def sensor_key(plant: str, machine: str) -> str:
@@ -57,8 +57,8 @@ def plant_key(plant: str) -> str:
     return f"sensors:{plant}"
 
 
-def state_of(silence: float, *, interval: float, stale_after: float, lost_after: float) -> State:
+def sensor_state(age: float, *, interval: float, stale_after: float, lost_after: float) -> SensorState:
     """What a silence of so many seconds says, given the machine's interval and after how many of them."""
-    if silence > lost_after * interval:
+    if age > lost_after * interval:
         return "lost"
-    return "stale" if silence > stale_after * interval else "alive"
+    return "stale" if age > stale_after * interval else "alive"

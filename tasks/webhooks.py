@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 TASK = "webhooks.deliver"
 
 # Bytes of what is told: ids, a file name, an error in a sentence.
-MAX_BODY = 16 * 1024
+MAX_BODY_BYTES = 16 * 1024
 
 # Ids of webhooks are made of their job's in this namespace: the same end has the same id, however often it is told.
-NAMESPACE = UUID("6f3fb1f0-5a0c-4b52-9a73-0d3f4d2d6c58")
+WEBHOOK_ID_NAMESPACE = UUID("6f3fb1f0-5a0c-4b52-9a73-0d3f4d2d6c58")
 
 # A host by name, a port and a path. No user, no fragment, nothing that two parsers could read differently.
 WebhookUrl = Annotated[
@@ -48,12 +48,12 @@ class WebhookMessage(BaseModel):
     )
     tenant: Tenant = Field(description="Whose secret signs it.")
     url: WebhookUrl = Field(description="Where it goes.")
-    body: str = Field(max_length=MAX_BODY, description="What is sent, as it is signed.")
-    tries: int = Field(0, ge=0, le=1000, description="How often it was sent in vain.")
+    body: str = Field(max_length=MAX_BODY_BYTES, description="What is sent, as it is signed.")
+    failed_attempts: int = Field(0, ge=0, le=1000, description="How often it was sent in vain.")
     traceparent: Annotated[str, StringConstraints(max_length=55)] | None = Field(None, description="W3C trace context.")
 
 
-def message_of(job: "Job") -> WebhookMessage:
+def webhook_message(job: "Job") -> WebhookMessage:
     """The webhook that tells the end of a settled job which names one."""
     assert job.webhook is not None  # noqa: S101 -- whoever calls has looked
     finished = job.finished_at or job.updated_at
@@ -63,7 +63,7 @@ def message_of(job: "Job") -> WebhookMessage:
         "data": {"id": job.id, "state": job.state, "filename": job.filename, "error": job.error},
     }
     return WebhookMessage(
-        id=str(uuid5(NAMESPACE, f"{job.id} {job.state} {finished!r}")),
+        id=str(uuid5(WEBHOOK_ID_NAMESPACE, f"{job.id} {job.state} {finished!r}")),
         tenant=job.tenant,
         url=job.webhook,
         body=json.dumps(event, ensure_ascii=False, separators=(",", ":")),
@@ -71,7 +71,7 @@ def message_of(job: "Job") -> WebhookMessage:
     )
 
 
-def is_allowed(url: str, hosts: Sequence[str]) -> bool:
+def is_host_allowed(url: str, hosts: Sequence[str]) -> bool:
     """Whether the URL's host is on the list, by its name: `example.com`, or `*.example.com` for all below."""
     host = (urlsplit(url).hostname or "").removesuffix(".").lower()
     return any(host.endswith(name[1:]) if name.startswith("*.") else host == name for name in map(str.lower, hosts))

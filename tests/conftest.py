@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from cli.embedded.node import Node, prepare_node
+from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.process import NotInstalled, Process
 from cli.embedded.redis import prepare_redis
 from cli.embedded.supervisor import Supervisor
@@ -23,11 +23,11 @@ FAILED = pytest.StashKey[bool]()
 class Broker:
     """The session's RabbitMQ node. A test may kill its process and start it again."""
 
-    def __init__(self, node: Node, supervisor: Supervisor) -> None:
+    def __init__(self, node: RabbitmqNode, supervisor: Supervisor) -> None:
         self.url = node.url
         self.stream_url = node.stream_url
         self.process: Process = supervisor.process("rabbitmq")
-        self._data = node.data
+        self._data = node.data_directory
         self._unharmed = self.process.pid
 
     def forget(self) -> None:
@@ -36,7 +36,7 @@ class Broker:
         A node that was killed is made anew: whoever deletes quorum queues while they recover takes RabbitMQ 3.10's
         supervisor of dead letters down, and with it every queue that comes after.
         """
-        if self.process.ended() or self.process.pid != self._unharmed:
+        if self.process.describe_exit() or self.process.pid != self._unharmed:
             self.process.kill()
             shutil.rmtree(self._data)
             self.process.start()
@@ -75,7 +75,7 @@ def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]
     """One private RabbitMQ node for all tests."""
     home = tmp_path_factory.mktemp("broker")
     try:
-        node = prepare_node(home / "rabbitmq")
+        node = prepare_rabbitmq(home / "rabbitmq")
     except NotInstalled as error:
         without(error)
     with Supervisor(node.stages, home / "log") as supervisor:
@@ -106,7 +106,7 @@ def session_mariadb() -> Iterator[MariaDb]:
 @pytest.fixture
 def mariadb(session_mariadb: MariaDb) -> MariaDb:
     """A running MariaDB: `fresh_database()` gives the URL of an empty one, `process` may be killed."""
-    if session_mariadb.process.ended():
+    if session_mariadb.process.describe_exit():
         session_mariadb.process.start()
     session_mariadb.process.wait_ready()
     return session_mariadb

@@ -6,18 +6,18 @@ import os
 
 import uvicorn
 
-from tasks.observability.logs import configuration
+from tasks.observability.logs import logging_config
 from tasks.settings import settings
 from web.counters import shared_directory
 
-COUNTERS = "metrics"  # below BULKHEAD_VAR
-GOOD_BYE = 5  # seconds that open requests, event streams among them, have to end
+METRICS_DIRECTORY = "metrics"  # below BULKHEAD_VAR
+SHUTDOWN_TIMEOUT = 5  # seconds that open requests, event streams among them, have to end
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     here = settings()
-    with shared_directory(here.var / COUNTERS) as shared:
+    with shared_directory(here.var / METRICS_DIRECTORY) as shared:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)  # read by prometheus_client when a process imports it
         uvicorn.run(
             "web.process:create",
@@ -26,9 +26,9 @@ def main() -> None:
             port=here.port,
             workers=here.web_processes,
             access_log=False,
-            log_config=configuration(here.log_format),
+            log_config=logging_config(here.log_format),
             server_header=False,
-            timeout_graceful_shutdown=GOOD_BYE,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
         )
 
 

@@ -12,15 +12,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from tasks import app as celery
-from tasks.messaging.progress import Progress
+from tasks.messaging.progress import ProgressMessage
 from tasks.settings import Settings
 from tasks.settings import settings as own_settings
 from tasks.utils.sd_notify import notify
 from web import problems
 from web.dependencies import Services, open_services
-from web.metrics import MeasuredRequests
-from web.progress.job_poller import keep_looking
-from web.progress.listener import Listener
+from web.metrics import RequestMetricsMiddleware
+from web.progress.job_poller import poll_jobs
+from web.progress.listener import ProgressListener
 from web.routes import admin, events, health, heartbeats, operations, outputs, renders, sensors, viewer
 from web.submit.uploads import RenderRequest
 
@@ -42,13 +42,13 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             app.state.services = house
             loop = asyncio.get_running_loop()
 
-            def hear(progress: Progress) -> None:
-                loop.call_soon_threadsafe(house.watchers.tell, progress)
+            def hear(progress: ProgressMessage) -> None:
+                loop.call_soon_threadsafe(house.progress_hub.publish, progress)
 
-            listener = Listener(celery, hear)
+            listener = ProgressListener(celery, hear)
             listener.start()
             stack.callback(listener.stop)
-            stack.callback(asyncio.create_task(keep_looking(house)).cancel)
+            stack.callback(asyncio.create_task(poll_jobs(house)).cancel)
             gc.collect()
             gc.freeze()  # or each full collection goes through all that was imported, and every request waits 50 ms
             notify("READY=1")  # the socket listens already; of several processes the first one counts
@@ -60,13 +60,13 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.router.routes += routes  # before all others, for nothing else is asked for so often
     for router in routers:
         app.include_router(router)
-    problems.install(app, [*routes, *(route for router in routers for route in router.routes)])
-    app.add_middleware(MeasuredRequests)
-    app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    problems.install_handlers(app, [*routes, *(route for router in routers for route in router.routes)])
+    app.add_middleware(RequestMetricsMiddleware)
+    app.openapi = lambda: build_openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def described(app: FastAPI) -> dict[str, Any]:
+def build_openapi(app: FastAPI) -> dict[str, Any]:
     """OpenAPI as it truly is: every error is a problem, also those of validation."""
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
@@ -77,7 +77,7 @@ def described(app: FastAPI) -> dict[str, Any]:
             own = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(own.pop("$defs"))
             schemas[model.__name__] = own
-        schemas.update(heartbeats.schemas())
-        schema["paths"] = dict(sorted((schema["paths"] | outputs.described()).items()))
+        schemas.update(heartbeats.openapi_schemas())
+        schema["paths"] = dict(sorted((schema["paths"] | outputs.openapi_paths()).items()))
         app.openapi_schema = schema
     return app.openapi_schema

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PATTERN = r"^[0-9]{1,12}\.[0-9]{1,9}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+CURSOR_PATTERN = r"^[0-9]{1,12}\.[0-9]{1,9}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 def encode_cursor(position: tuple[float, str]) -> str:

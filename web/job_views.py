@@ -11,14 +11,14 @@ from fastapi import Path
 from pydantic import BaseModel, Field
 
 from tasks.jobs import FINAL, Attempt, Job, Outcome, State
-from tasks.messaging.progress import Progress as ProgressMessage
-from tasks.renders import EVERYTHING
-from web.access.signed_links import query
+from tasks.messaging.progress import ProgressMessage as ProgressMessage
+from tasks.renders import ALL_LAYERS
+from web.access.signed_links import signed_query
 from web.dependencies import Services
 from web.problems import Problem
-from web.progress.hub import last_word
+from web.progress.hub import wait_for_final_event
 
-POLL = 1.0  # seconds between two looks into the ledger while a client waits, in case a message was lost
+POLL_INTERVAL = 1.0  # seconds between two looks into the ledger while a client waits, in case a message was lost
 
 RenderId = Annotated[UUID, Path(description="Id of the render.")]
 
@@ -39,7 +39,7 @@ class AttemptView(BaseModel):
     started_at: datetime
     ended_at: datetime | None
     cause: str | None = Field(description="Why it ended early, in a word.")
-    story: str | None = Field(
+    explanation: str | None = Field(
         description="Why it ended early, in a sentence: `Attempt 2 was killed by the kernel at 505 MB while encoding "
         "layer PIPES (planned 120 MB).`"
     )
@@ -51,14 +51,14 @@ class AttemptView(BaseModel):
     )
 
 
-class Fault(BaseModel):
+class JobError(BaseModel):
     """Why the job did not succeed."""
 
     code: str
     detail: str
 
 
-class Accepted(BaseModel):
+class AcceptedRender(BaseModel):
     """A job in short."""
 
     id: str = Field(json_schema_extra={"format": "uuid"})
@@ -66,7 +66,7 @@ class Accepted(BaseModel):
     links: dict[str, str] = Field(description="Where to go from here: `self`, `events`, and the outputs once there.")
 
 
-class Summary(Accepted):
+class RenderSummary(AcceptedRender):
     """A job in a list."""
 
     filename: str
@@ -74,16 +74,16 @@ class Summary(Accepted):
     updated_at: datetime
     finished_at: datetime | None
     size: int | None = Field(description="Bytes of the drawing.")
-    error: Fault | None
+    error: JobError | None
 
 
-class Render(Summary):
+class Render(RenderSummary):
     """All that is known about a job."""
 
     source: str = Field(description="Key of the drawing in the store; name it to render it again otherwise.")
     digest: str | None = Field(description="SHA-256 of the drawing, in hex.")
     options: dict[str, Any]
-    lane: str = Field(description="The queue that it goes through: `render`, `render.tiles` or `render.large`.")
+    queue: str = Field(description="The queue that it goes through: `render`, `render.tiles` or `render.large`.")
     plan: dict[str, Any] | None = Field(description="What it was expected to cost, from the drawing's header.")
     progress: Progress
     attempts: list[AttemptView]
@@ -96,49 +96,49 @@ class Render(Summary):
 class RenderPage(BaseModel):
     """Jobs, newest first."""
 
-    renders: list[Summary]
+    renders: list[RenderSummary]
     next: str | None = Field(description="Address of the next page, null at the end.")
 
 
-def links_of(house: Services, job: Job) -> dict[str, str]:
+def render_links(house: Services, job: Job) -> dict[str, str]:
     own = f"/renders/{job.id}"
     links = {"self": own, "events": f"{own}/events"}
     if job.state is State.SUCCEEDED:
         kind = "png" if job.options.get("format") == "png" else "webp"
-        signed = query(house.settings, job, house.clock())
+        signed = signed_query(house.settings, job, house.clock())
         links |= {"manifest": f"{own}/manifest.json{signed}", "preview": f"{own}/preview.{kind}{signed}"}
-        if job.options.get("tiles") and job.options.get("tile_layer", EVERYTHING) == EVERYTHING:
+        if job.options.get("tiles") and job.options.get("tile_layer", ALL_LAYERS) == ALL_LAYERS:
             links["tiles"] = f"{own}/tiles.dzi{signed}"
     return links
 
 
-def accepted(house: Services, job: Job) -> Accepted:
-    return Accepted(id=job.id, state=job.state, links=links_of(house, job))
+def accepted_view(house: Services, job: Job) -> AcceptedRender:
+    return AcceptedRender(id=job.id, state=job.state, links=render_links(house, job))
 
 
-def summary(house: Services, job: Job) -> Summary:
-    return Summary(**common(house, job))
+def summary_view(house: Services, job: Job) -> RenderSummary:
+    return RenderSummary(**common_fields(house, job))
 
 
-def render(house: Services, job: Job, attempts: Sequence[Attempt]) -> Render:
+def render_view(house: Services, job: Job, attempts: Sequence[Attempt]) -> Render:
     """What the ledger says."""
     done = 100 if job.state is State.SUCCEEDED else 0
     return Render(
-        **common(house, job),
+        **common_fields(house, job),
         source=job.source,
         digest=job.digest,
         options=job.options,
-        lane=job.queue,
+        queue=job.queue,
         plan=job.plan,
         progress=Progress(percent=done, stage="", layer=""),
         attempts=[
             AttemptView(
                 number=attempt.number,
                 outcome=attempt.outcome,
-                started_at=moment(attempt.started_at),
-                ended_at=moment(attempt.ended_at) if attempt.ended_at is not None else None,
+                started_at=to_datetime(attempt.started_at),
+                ended_at=to_datetime(attempt.ended_at) if attempt.ended_at is not None else None,
                 cause=attempt.cause,
-                story=attempt.story,
+                explanation=attempt.explanation,
                 facts=attempt.facts,
             )
             for attempt in attempts
@@ -146,79 +146,81 @@ def render(house: Services, job: Job, attempts: Sequence[Attempt]) -> Render:
     )
 
 
-def with_progress(view: Render, told: ProgressMessage | None) -> Render:
+def with_progress(view: Render, message: ProgressMessage | None) -> Render:
     """The view with the workers' last word; that about a former attempt does not count."""
-    if told is None or view.state is not State.RUNNING or told.attempt != view.attempt():
+    if message is None or view.state is not State.RUNNING or message.attempt != view.attempt():
         return view
-    return view.model_copy(update={"progress": Progress(percent=told.percent, stage=told.stage, layer=told.layer)})
+    return view.model_copy(
+        update={"progress": Progress(percent=message.percent, stage=message.stage, layer=message.layer)}
+    )
 
 
-def common(house: Services, job: Job) -> dict[str, Any]:
+def common_fields(house: Services, job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state,
-        "links": links_of(house, job),
+        "links": render_links(house, job),
         "filename": job.filename,
-        "created_at": moment(job.created_at),
-        "updated_at": moment(job.updated_at),
-        "finished_at": moment(job.finished_at) if job.finished_at is not None else None,
+        "created_at": to_datetime(job.created_at),
+        "updated_at": to_datetime(job.updated_at),
+        "finished_at": to_datetime(job.finished_at) if job.finished_at is not None else None,
         "size": job.size,
-        "error": Fault(code=job.error["code"], detail=job.error["detail"]) if job.error else None,
+        "error": JobError(code=job.error["code"], detail=job.error["detail"]) if job.error else None,
     }
 
 
-def moment(seconds: float) -> datetime:
+def to_datetime(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-async def find(house: Services, tenant: str, job_id: str) -> Job:
+async def find_job(house: Services, tenant: str, job_id: str) -> Job:
     """The tenant's job. Raises a 404 problem, also for the job of another one."""
-    job = await house.look(house.ledger.jobs.find, job_id, tenant)
+    job = await house.run_read(house.ledger.jobs.find, job_id, tenant)
     if job is None:
-        raise missing()
+        raise render_not_found()
     return job
 
 
-def missing() -> Problem:
+def render_not_found() -> Problem:
     return Problem(404, "no-such-render", "There is no such render; GET /renders lists those there are.")
 
 
-async def find_rendered(house: Services, tenant: str, job_id: str) -> Job:
+async def find_rendered_job(house: Services, tenant: str, job_id: str) -> Job:
     """As `find`, where a job that has succeeded is remembered for some seconds: a viewer asks for tiles by the hundred.
 
     So the outputs of a render may be had for as long after its removal, if their files are another job's, too.
     """
-    job = await remembered(house, job_id)
+    job = await find_cached_job(house, job_id)
     if job is None or job.tenant != tenant:
-        raise missing()
+        raise render_not_found()
     return job
 
 
-async def remembered(house: Services, job_id: str) -> Job | None:
+async def find_cached_job(house: Services, job_id: str) -> Job | None:
     """The job, of whatever tenant; whoever asks has to look whose it is."""
-    known: Job | None = house.rendered.get(job_id)
+    known: Job | None = house.rendered_jobs.get(job_id)
     if known is not None:
         return known
-    job = await house.look(house.ledger.jobs.find, job_id)
+    job = await house.run_read(house.ledger.jobs.find, job_id)
     if job is not None and job.state is State.SUCCEEDED:
-        house.rendered[job_id] = job
+        house.rendered_jobs[job_id] = job
     return job
 
 
-async def look_up(house: Services, tenant: str, job_id: str) -> Render:
+async def load_render(house: Services, tenant: str, job_id: str) -> Render:
     """Everything about the tenant's job. Raises a 404 problem."""
-    job = await find(house, tenant, job_id)
-    attempts = await house.look(house.ledger.attempts.history, job_id)
-    return with_progress(render(house, job, attempts), house.watchers.latest(job_id))
+    job = await find_job(house, tenant, job_id)
+    attempts = await house.run_read(house.ledger.attempts.history, job_id)
+    return with_progress(render_view(house, job, attempts), house.progress_hub.latest(job_id))
 
 
-async def wait_for_end(house: Services, tenant: str, job_id: str, seconds: float) -> Job:
+async def wait_until_finished(house: Services, tenant: str, job_id: str, seconds: float) -> Job:
     """The job when it is settled, or as it is after so many seconds."""
     deadline = house.clock() + seconds
-    with house.watchers.watch(job_id) as words:
+    with house.progress_hub.subscribe(job_id) as words:
         while True:
-            job = await find(house, tenant, job_id)
+            job = await find_job(house, tenant, job_id)
             remaining = deadline - house.clock()
             if job.state in FINAL or remaining <= 0:
                 return job
-            await last_word(words, min(POLL, remaining))
+            await wait_for_final_event(words, min(POLL_INTERVAL, remaining))

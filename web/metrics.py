@@ -13,17 +13,17 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tasks.jobs import Ended
+from tasks.jobs import RecentAttempts
 from tasks.observability.metrics import (
+    EVENT_STREAMS,
+    HTTP_REQUEST_DURATION,
     HTTP_REQUESTS,
-    HTTP_SECONDS,
     JOBS,
-    QUEUE_WAITING,
+    QUEUE_MESSAGES_READY,
     SUBMISSIONS,
-    UPLOADED,
-    WATCHERS,
+    UPLOADED_BYTES,
 )
-from web.attempts import families
+from web.attempts import attempt_metrics
 
 
 class Metrics:
@@ -32,20 +32,20 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = HTTP_REQUESTS.open(self.registry)
-        self.seconds = HTTP_SECONDS.open(self.registry)
+        self.seconds = HTTP_REQUEST_DURATION.open(self.registry)
         self.submissions = SUBMISSIONS.open(self.registry)
-        self.uploaded = UPLOADED.open(self.registry)
-        self.watching = WATCHERS.open(self.registry)
+        self.uploaded_bytes = UPLOADED_BYTES.open(self.registry)
+        self.event_streams = EVENT_STREAMS.open(self.registry)
 
-    def exposition(self, jobs: Mapping[str, int], waiting: Mapping[str, int], ended: Ended | None) -> bytes:
+    def exposition(self, jobs: Mapping[str, int], waiting: Mapping[str, int], ended: RecentAttempts | None) -> bytes:
         """Everything in Prometheus' text format: of all processes that share a directory, if they do.
 
         `jobs` in the ledger by state, messages `waiting` for a worker by lane, and attempts that `ended` within
         `tasks.observability.metrics.RECENT` are looked up for each answer; what is empty is left out.
         """
-        return generate_latest(self._counted()) + generate_latest(_Looked(jobs, waiting, ended))
+        return generate_latest(self._process_registry()) + generate_latest(_CurrentValues(jobs, waiting, ended))
 
-    def _counted(self) -> CollectorRegistry:
+    def _process_registry(self) -> CollectorRegistry:
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return self.registry
         shared = CollectorRegistry()
@@ -54,23 +54,23 @@ class Metrics:
 
 
 @dataclass(frozen=True)
-class _Looked(Collector):
+class _CurrentValues(Collector):
     """Gauges of this moment, which no process keeps."""
 
     jobs: Mapping[str, int]
     waiting: Mapping[str, int]
-    ended: Ended | None
+    ended: RecentAttempts | None
 
     def collect(self) -> Iterator[Metric]:
         if self.jobs:
-            yield JOBS.looked_up({(state,): count for state, count in self.jobs.items()})
+            yield JOBS.snapshot({(state,): count for state, count in self.jobs.items()})
         if self.waiting:
-            yield QUEUE_WAITING.looked_up({(queue,): count for queue, count in self.waiting.items()})
+            yield QUEUE_MESSAGES_READY.snapshot({(queue,): count for queue, count in self.waiting.items()})
         if self.ended:
-            yield from families(self.ended)
+            yield from attempt_metrics(self.ended)
 
 
-class MeasuredRequests:
+class RequestMetricsMiddleware:
     """ASGI middleware that counts and times requests by route."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -23,13 +23,13 @@ from tasks.messaging.connections import BrokerUnavailable
 from tasks.storage import NotFound, StoreError, StoreFull
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_SOON = 2  # seconds; a service that is away is asked again about then
-MAX_INVALID = 20  # faults named in one answer
+RETRY_AFTER = 2  # seconds; a service that is away is asked again about then
+MAX_ERRORS = 20  # faults named in one answer
 
 logger = logging.getLogger(__name__)
 
 
-class InvalidPart(BaseModel):
+class InvalidField(BaseModel):
     """One fault in a request."""
 
     location: str = Field(description="Where it is, as `query.limit` or `options.width`.")
@@ -46,7 +46,7 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str = Field(description="What happened and what to do next.")
     code: str = Field(description="The last part of `type`.")
-    errors: list[InvalidPart] = Field(default_factory=list, description="The faults of an invalid request.")
+    errors: list[InvalidField] = Field(default_factory=list, description="The faults of an invalid request.")
     plan: dict[str, Any] | None = Field(None, description="What a refused blueprint would have cost.")
 
 
@@ -77,17 +77,17 @@ class Problem(Exception):
         return JSONResponse(body, self.status, headers, MEDIA_TYPE)
 
 
-def invalid(errors: Sequence[Mapping[str, Any]], *, where: str = "", status: int = 422) -> Problem:
+def invalid_request(errors: Sequence[Mapping[str, Any]], *, where: str = "", status: int = 422) -> Problem:
     """The problem of a request whose parts pydantic refused."""
     parts = [
-        InvalidPart(location=".".join([*filter(None, [where]), *map(str, error["loc"])]), detail=error["msg"])
-        for error in errors[:MAX_INVALID]
+        InvalidField(location=".".join([*filter(None, [where]), *map(str, error["loc"])]), detail=error["msg"])
+        for error in errors[:MAX_ERRORS]
     ]
     said = "; ".join(f"{part.location}: {part.detail}" for part in parts[:3])
     return Problem(status, "invalid-request", f"Correct the request and send it again: {said}.", errors=parts)
 
 
-def unavailable(code: str, detail: str, retry_after: int = RETRY_SOON) -> Problem:
+def unavailable(code: str, detail: str, retry_after: int = RETRY_AFTER) -> Problem:
     """The problem of a service that is away; nothing was accepted."""
     return Problem(503, code, detail, headers={"retry-after": str(retry_after)})
 
@@ -98,11 +98,11 @@ def translate(error: Exception) -> Problem:
         case Problem():
             return error
         case RequestValidationError():
-            return invalid(error.errors())
+            return invalid_request(error.errors())
         case HTTPException():
-            return of_routing(error)
+            return from_http_exception(error)
         case StoreError():
-            return of_store(error)
+            return from_store_error(error)
         case LedgerUnavailable():
             return unavailable("ledger-unavailable", "The ledger does not answer: nothing was accepted, try again.")
         case BrokerUnavailable():
@@ -113,7 +113,7 @@ def translate(error: Exception) -> Problem:
             return Problem(500, "internal-error", "Something went wrong here; the server's log says what.")
 
 
-def of_routing(error: HTTPException) -> Problem:
+def from_http_exception(error: HTTPException) -> Problem:
     match error.status_code:
         case 404:
             detail = "There is nothing at this address; /openapi.json lists what there is."
@@ -125,7 +125,7 @@ def of_routing(error: HTTPException) -> Problem:
             return Problem(status, "http-error", str(error.detail), headers=error.headers)
 
 
-def of_store(error: StoreError) -> Problem:
+def from_store_error(error: StoreError) -> Problem:
     match error:
         case NotFound():
             return Problem(404, "no-such-file", "There is no such file.")
@@ -146,13 +146,13 @@ EXPECTED = (
 )
 
 
-def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+def install_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Make `app` answer every error with a problem; of `routes` the Allow header of a 405 is made."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = translate(error)
         if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            problem.headers["allow"] = ", ".join(sorted(methods_at(request, routes)))
+            problem.headers["allow"] = ", ".join(sorted(allowed_methods(request, routes)))
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.warning("%s: %s", problem.code, error)
         return problem.response()
@@ -161,13 +161,13 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def methods_at(request: Request, routes: Sequence[BaseRoute]) -> set[str]:
+def allowed_methods(request: Request, routes: Sequence[BaseRoute]) -> set[str]:
     """Every method that the address of this request takes; the router itself knows the first route's only."""
     here = [route for route in routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
     return set().union(*(route.methods or () for route in here))
 
 
-def declare(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that may answer with these problems."""
     retry = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": {"type": "integer"}}}
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}

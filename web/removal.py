@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tasks.jobs import Job
-from tasks.jobs.removal import forget
+from tasks.jobs.removal import remove_job
 from web.dependencies import Services
 
 CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}
 
 
-def take_away(house: Services, job: Job) -> bool:
+def cancel_or_remove(house: Services, job: Job) -> bool:
     """True: the job is now cancelled. False: it was settled, and is gone with its source and artifacts.
 
     Files that another job refers to are kept.
@@ -18,5 +18,5 @@ def take_away(house: Services, job: Job) -> bool:
     if jobs.cancel(job.id, house.clock(), error=CANCELLED):
         return True
     settled = jobs.find(job.id) or job  # it may have succeeded since it was looked up
-    forget(house.ledger, house.store, settled)
+    remove_job(house.ledger, house.store, settled)
     return False

@@ -10,8 +10,8 @@ from tasks import app
 from tasks.messaging.publisher import Publisher
 from tasks.messaging.topology import RENDER, work_queue
 from tasks.settings import settings
-from workers.runtime.message_validation import MESSAGES
-from workers.runtime.request import FencedTask
+from workers.runtime.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.request import JobTask
 
 TASK = "render.noop"
 
@@ -22,10 +22,10 @@ class NoopMessage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-MESSAGES[TASK] = NoopMessage
+MESSAGE_SCHEMAS[TASK] = NoopMessage
 
 
-@app.task(name=TASK, base=FencedTask)
+@app.task(name=TASK, base=JobTask)
 def noop() -> None:
     """Do nothing."""
     tick()

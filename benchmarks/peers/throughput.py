@@ -15,7 +15,7 @@ from cli.embedded.process import Process, Program
 MODULES = ("own", "stock", "with_dramatiq", "with_huey", "with_rq")
 
 # Seconds: how long a worker may take to its first no-op, how long it warms up, and how long it is measured.
-START = 60.0
+START_TIMEOUT = 60.0
 WARM_UP = 0.7
 WINDOW = 3.0
 
@@ -23,8 +23,8 @@ WINDOW = 3.0
 FILL = 6000
 
 
-def throughput(
-    home: Path, rounds: int, environment: Mapping[str, str], tell: Callable[[str], None]
+def measure_throughput(
+    home: Path, rounds: int, environment: Mapping[str, str], report: Callable[[str], None]
 ) -> dict[str, float]:
     """No-ops a second by peer: medians of so many rounds, in which the peers take turns."""
     peers: list[Peer] = [importlib.import_module(f"benchmarks.peers.{name}").PEER for name in MODULES]
@@ -33,7 +33,7 @@ def throughput(
         for peer in peers[number % len(peers) :] + peers[: number % len(peers)]:
             rate = _measure(peer, home, environment)
             rates[peer.name].append(rate)
-            tell(f"round {number + 1}: {peer.name} {rate:,.0f}/s")
+            report(f"round {number + 1}: {peer.name} {rate:,.0f}/s")
     return {name: statistics.median(found) for name, found in rates.items()}
 
 
@@ -45,14 +45,14 @@ def _measure(peer: Peer, home: Path, environment: Mapping[str, str]) -> float:
     program = Program(
         name=peer.name,
         command=(sys.executable, *peer.command),
-        ready=lambda: True,
+        is_ready=lambda: True,
         environment={**environment, TICKS: str(pipe)},
         directory=home,
     )
     worker = Process(program, home / "log")
     worker.start()
     try:
-        return _rate(_ticks(reader))
+        return _rate(_read_ticks(reader))
     finally:
         worker.kill()
         os.close(reader)
@@ -60,10 +60,10 @@ def _measure(peer: Peer, home: Path, environment: Mapping[str, str]) -> float:
         peer.clear()
 
 
-def _ticks(reader: int) -> list[tuple[float, int]]:
+def _read_ticks(reader: int) -> list[tuple[float, int]]:
     """When how many no-ops had been run, until all are or the window is over."""
     seen: list[tuple[float, int]] = []
-    count, deadline = 0, time.monotonic() + START
+    count, deadline = 0, time.monotonic() + START_TIMEOUT
     while count < FILL and time.monotonic() < deadline:
         if not select.select([reader], [], [], 0.05)[0]:
             continue
@@ -82,6 +82,6 @@ def _ticks(reader: int) -> list[tuple[float, int]]:
 def _rate(seen: list[tuple[float, int]]) -> float:
     """No-ops a second after the warm-up."""
     if not seen:
-        raise RuntimeError(f"The worker ran no no-op within {START:g} s: see its log.")
+        raise RuntimeError(f"The worker ran no no-op within {START_TIMEOUT:g} s: see its log.")
     begin = next((tick for tick in seen if tick[0] - seen[0][0] >= WARM_UP), seen[len(seen) // 2])
     return (seen[-1][1] - begin[1]) / (seen[-1][0] - begin[0])

@@ -14,7 +14,7 @@ from tasks import app
 from tasks.jobs import Job, Ledger, Outcome, State, open_ledger
 from tasks.messaging.publisher import Publisher
 from tasks.plan import plan
-from tasks.renders import TASK, RenderOptions, message_of, source_key
+from tasks.renders import TASK, RenderOptions, render_message, source_key
 from tasks.settings import settings
 from tasks.storage import open_store
 from tests.services.platform import Platform
@@ -22,36 +22,36 @@ from tests.services.platform import Platform
 TENANT = "local"
 
 # Jobs in a turn, and turns. The first job of a turn waits for a worker that has been idle: it is not counted.
-TURN = 12
+JOBS_PER_TURN = 12
 TURNS = 6
 
 # The first drawings load the engine's libraries.
 WARM_UP = 4
 
 # Seconds that a turn may take.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
-def worker_time(platform: Platform, home: Path, tell: Callable[[str], None]) -> dict[str, float]:
+def measure_worker_time(platform: Platform, home: Path, report: Callable[[str], None]) -> dict[str, float]:
     """Medians in milliseconds: `bare_ms` of the engine, `attempt_ms` from claim to settlement, `job_ms` from one job
     to the next with the queue never empty, and `overhead_ms`, which is what a job takes beyond the bare engine.
     """
-    publish = Jobs(open_ledger(settings()))
+    publish = JobSubmitter(open_ledger(settings()))
     platform.start_worker("render1")
     with bare_engine(home) as bare:
-        for path in drawings(home, range(WARM_UP)):
-            bare_seconds(bare, path)
-        publish.run(drawings(home, range(WARM_UP)))
+        for path in write_drawings(home, range(WARM_UP)):
+            time_bare_render(bare, path)
+        publish.run(write_drawings(home, range(WARM_UP)))
         engine: list[float] = []
         attempts: list[float] = []
         cycles: list[float] = []
         for turn in range(TURNS):
-            numbers = range(1000 * (turn + 1), 1000 * (turn + 1) + TURN)
-            engine += [bare_seconds(bare, path) for path in drawings(home, numbers)]
-            spans = publish.run(drawings(home, numbers))
+            numbers = range(1000 * (turn + 1), 1000 * (turn + 1) + JOBS_PER_TURN)
+            engine += [time_bare_render(bare, path) for path in write_drawings(home, numbers)]
+            spans = publish.run(write_drawings(home, numbers))
             attempts += [ended - started for started, ended in spans[1:]]
             cycles += [after - before for (before, _), (after, _) in pairwise(spans)][1:]
-            tell(f"turn {turn + 1}: {_ms(engine)} ms bare, {_ms(cycles)} ms a job")
+            report(f"turn {turn + 1}: {_ms(engine)} ms bare, {_ms(cycles)} ms a job")
     return {
         "bare_ms": _ms(engine),
         "attempt_ms": _ms(attempts),
@@ -60,7 +60,7 @@ def worker_time(platform: Platform, home: Path, tell: Callable[[str], None]) -> 
     }
 
 
-class Jobs:
+class JobSubmitter:
     """Asks for renders as the intake does, and reads from the ledger when each was begun and ended."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -70,18 +70,18 @@ class Jobs:
 
     def run(self, paths: Sequence[Path]) -> list[tuple[float, float]]:
         """Start and end of every job's attempt in seconds, in the order of their starts."""
-        jobs = [self._accepted(path) for path in paths]
+        jobs = [self._accept(path) for path in paths]
         for job in jobs:
-            self._publisher.publish(TASK, job.id, message_of(job).model_dump(mode="json"))
-            self._ledger.jobs.published(job.id, time.time())
-        deadline = time.monotonic() + PATIENCE
+            self._publisher.publish(TASK, job.id, render_message(job).model_dump(mode="json"))
+            self._ledger.jobs.mark_published(job.id, time.time())
+        deadline = time.monotonic() + TIMEOUT
         while any((found := self._ledger.jobs.find(job.id)) and found.state is not State.SUCCEEDED for job in jobs):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{len(jobs)} jobs were not done within {PATIENCE:g} s.")
+                raise RuntimeError(f"{len(jobs)} jobs were not done within {TIMEOUT:g} s.")
             time.sleep(0.2)
         return sorted(self._span(job.id) for job in jobs)
 
-    def _accepted(self, path: Path) -> Job:
+    def _accept(self, path: Path) -> Job:
         now, name = time.time(), str(uuid4())
         source = source_key(TENANT, name)
         digest = self._store.put(source, path.read_bytes())
@@ -117,7 +117,7 @@ def bare_engine(home: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def bare_seconds(bare: "subprocess.Popen[str]", path: Path) -> float:
+def time_bare_render(bare: "subprocess.Popen[str]", path: Path) -> float:
     """Seconds that the bare engine takes to render a drawing."""
     assert bare.stdin is not None
     assert bare.stdout is not None
@@ -125,7 +125,7 @@ def bare_seconds(bare: "subprocess.Popen[str]", path: Path) -> float:
     return float(bare.stdout.readline())
 
 
-def drawings(home: Path, numbers: range) -> list[Path]:
+def write_drawings(home: Path, numbers: range) -> list[Path]:
     """Files of the drawings with these numbers."""
     paths = [home / f"{number}.dxf" for number in numbers]
     for number, path in zip(numbers, paths, strict=True):

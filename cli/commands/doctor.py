@@ -11,7 +11,7 @@ from tasks.settings import Settings, settings
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One thing looked at. `mend` says what to do when it is not ok."""
 
     name: str
@@ -20,12 +20,12 @@ class Finding:
     mend: str = ""
 
     @classmethod
-    def well(cls, name: str, detail: str) -> Self:
+    def passed(cls, name: str, detail: str) -> Self:
         """Nothing to mend."""
         return cls(name, ok=True, detail=detail)
 
     @classmethod
-    def ill(cls, name: str, detail: object, mend: str) -> Self:
+    def failed(cls, name: str, detail: object, mend: str) -> Self:
         """Something to mend."""
         return cls(name, ok=False, detail=str(detail), mend=mend)
 
@@ -40,80 +40,80 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
-            _print(finding)
+            _print_result(finding)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(3)
 
 
-def _print(finding: Finding) -> None:
+def _print_result(finding: CheckResult) -> None:
     colour = typer.colors.GREEN if finding.ok else typer.colors.RED
     typer.echo(f"{typer.style('ok  ' if finding.ok else 'FAIL', fg=colour)}  {finding.name:<12} {finding.detail}")
     if not finding.ok:
         typer.echo(f"      {'':<12} -> {finding.mend}")
 
 
-def broker(chosen: Settings) -> Finding:
+def check_broker(chosen: Settings) -> CheckResult:
     """Can a message be published and will it be confirmed?"""
     from tasks import app
     from tasks.messaging import topology
-    from tasks.messaging.publisher import NotPublished, Publisher
+    from tasks.messaging.publisher import Publisher, PublishError
 
     publisher = Publisher(app, chosen.publish_timeout)
     try:
-        waiting = sum(publisher.waiting(lane) for lane in topology.LANES)
-    except NotPublished as error:
-        return Finding.ill("broker", error, "Start RabbitMQ (`bulkhead up`) or correct BULKHEAD_BROKER_URL.")
+        waiting = sum(publisher.queue_depth(lane) for lane in topology.RENDER_QUEUES)
+    except PublishError as error:
+        return CheckResult.failed("broker", error, "Start RabbitMQ (`bulkhead up`) or correct BULKHEAD_BROKER_URL.")
     finally:
         publisher.close()
-    return Finding.well("broker", f"RabbitMQ answers; {waiting} renders wait.")
+    return CheckResult.passed("broker", f"RabbitMQ answers; {waiting} renders wait.")
 
 
-def ledger(chosen: Settings) -> Finding:
+def check_ledger(chosen: Settings) -> CheckResult:
     """Does the database answer, with this version's tables?"""
-    from tasks.database.migrate import LedgerOutdated, check_migrated
+    from tasks.database.migrate import SchemaOutdated, check_migrated
     from tasks.jobs import LedgerUnavailable, open_ledger
 
     book = open_ledger(chosen)
     try:
         check_migrated(book.database)
-        jobs = sum(book.jobs.counts().values())
-    except LedgerOutdated as error:
-        return Finding.ill("ledger", error, "Run `bulkhead migrate`.")
+        jobs = sum(book.jobs.count_by_state().values())
+    except SchemaOutdated as error:
+        return CheckResult.failed("ledger", error, "Run `bulkhead migrate`.")
     except LedgerUnavailable as error:
-        return Finding.ill("ledger", error, "Start the database or correct BULKHEAD_LEDGER_URL.")
+        return CheckResult.failed("ledger", error, "Start the database or correct BULKHEAD_LEDGER_URL.")
     finally:
         book.database.close()
-    return Finding.well("ledger", f"{book.database.engine.dialect.name} answers; {jobs} jobs.")
+    return CheckResult.passed("ledger", f"{book.database.engine.dialect.name} answers; {jobs} jobs.")
 
 
-def store(chosen: Settings) -> Finding:
+def check_store(chosen: Settings) -> CheckResult:
     """Can sources and outputs be written?"""
     from tasks.storage import StoreError, open_store
 
     try:
         open_store(chosen.store_url).check()
     except StoreError as error:
-        return Finding.ill("store", error, "Make the directory writable or correct BULKHEAD_STORE_URL.")
-    return Finding.well("store", f"{chosen.store_url} can be written.")
+        return CheckResult.failed("store", error, "Make the directory writable or correct BULKHEAD_STORE_URL.")
+    return CheckResult.passed("store", f"{chosen.store_url} can be written.")
 
 
-def redis(chosen: Settings) -> Finding:
+def check_redis(chosen: Settings) -> CheckResult:
     """Does Redis answer, if it is used?"""
     if chosen.redis_url is None:
-        return Finding.well("redis", "Not used: BULKHEAD_REDIS_URL is not set.")
+        return CheckResult.passed("redis", "Not used: BULKHEAD_REDIS_URL is not set.")
     from redis import Redis, RedisError
 
     try:
         with Redis.from_url(chosen.redis_url.get_secret_value(), socket_timeout=2) as client:
             client.ping()
     except (RedisError, ValueError) as error:
-        return Finding.ill("redis", error, "Start Redis or correct BULKHEAD_REDIS_URL.")
-    return Finding.well("redis", "Redis answers.")
+        return CheckResult.failed("redis", error, "Start Redis or correct BULKHEAD_REDIS_URL.")
+    return CheckResult.passed("redis", "Redis answers.")
 
 
-def heartbeats(chosen: Settings) -> Finding:
+def check_heartbeats(chosen: Settings) -> CheckResult:
     """Can a node of the machines' database be written to, with this version's tables?"""
-    from tasks.database.migrate import LedgerOutdated
+    from tasks.database.migrate import SchemaOutdated
     from tasks.jobs import LedgerUnavailable
     from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
     from workers.heartbeats.sources.choice import source_name
@@ -121,17 +121,19 @@ def heartbeats(chosen: Settings) -> Finding:
     from workers.heartbeats.tables import check_tables
 
     try:
-        check_tables(chosen.heartbeats_nodes())
-        status = read_status(DatabaseNodes(chosen.heartbeats_nodes()), source_name(chosen))
-    except LedgerOutdated as error:
-        return Finding.ill("heartbeats", str(error).partition(".")[0] + ".", "Run `bulkhead migrate`.")
+        check_tables(chosen.heartbeats_database_nodes())
+        status = read_status(DatabaseNodes(chosen.heartbeats_database_nodes()), source_name(chosen))
+    except SchemaOutdated as error:
+        return CheckResult.failed("heartbeats", str(error).partition(".")[0] + ".", "Run `bulkhead migrate`.")
     except (LedgerUnavailable, NoWritableNode) as error:
-        return Finding.ill("heartbeats", error, "Start the database or correct BULKHEAD_HEARTBEATS_URLS.")
+        return CheckResult.failed(
+            "heartbeats", error, "Start the database or correct BULKHEAD_HEARTBEATS_DATABASE_URLS."
+        )
     at_work = f"{status.lease_owner} coalesces" if status.lease_owner else "no coalescer is at work"
-    return Finding.well("heartbeats", f"{status.machines:,} machines are known; {at_work}.")
+    return CheckResult.passed("heartbeats", f"{status.machines:,} machines are known; {at_work}.")
 
 
-def imagemagick(_chosen: Settings) -> Finding:
+def check_imagemagick(_chosen: Settings) -> CheckResult:
     """Is MagickWand there, under our policy, with the coders that we need and no program to call?"""
     from workers.render import EngineError
     from workers.render.native import prepare
@@ -139,28 +141,38 @@ def imagemagick(_chosen: Settings) -> Finding:
     try:
         prepare()
     except EngineError as error:
-        return Finding.ill("imagemagick", error, "apt-get install libmagickwand-6.q16-6")
+        return CheckResult.failed("imagemagick", error, "apt-get install libmagickwand-6.q16-6")
     from wand.version import MAGICK_VERSION, formats
 
     if not formats("WEBP"):
         detail, mend = "It cannot write WebP.", "Install an ImageMagick that has the WebP delegate library."
-        return Finding.ill("imagemagick", detail, mend)
-    return Finding.well("imagemagick", f"{MAGICK_VERSION.split(' http')[0]}, under our own policy, with WebP.")
+        return CheckResult.failed("imagemagick", detail, mend)
+    return CheckResult.passed("imagemagick", f"{MAGICK_VERSION.split(' http')[0]}, under our own policy, with WebP.")
 
 
-def fence(chosen: Settings) -> Finding:
+def check_memory_limit(chosen: Settings) -> CheckResult:
     """Is there a memory limit around this process, and does it fit the setting?"""
     from workers.sandbox.cgroup import memory_limit
 
     limit = memory_limit()
-    wanted = chosen.fence_bytes
+    wanted = chosen.memory_limit
     if limit is None:
         detail = "No memory limit around this shell; workers under systemd have their own (MemoryMax)."
-        return Finding.well("fence", detail)
+        return CheckResult.passed("fence", detail)
     if limit < wanted:
-        detail = f"The cgroup allows {limit:,} bytes, BULKHEAD_FENCE_BYTES says {wanted:,}."
-        return Finding.ill("fence", detail, "Lower BULKHEAD_FENCE_BYTES to the cgroup's limit, or raise the limit.")
-    return Finding.well("fence", f"The cgroup allows {limit:,} bytes; a render may take {wanted:,}.")
+        detail = f"The cgroup allows {limit:,} bytes, BULKHEAD_MEMORY_LIMIT says {wanted:,}."
+        return CheckResult.failed(
+            "fence", detail, "Lower BULKHEAD_MEMORY_LIMIT to the cgroup's limit, or raise the limit."
+        )
+    return CheckResult.passed("fence", f"The cgroup allows {limit:,} bytes; a render may take {wanted:,}.")
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (broker, ledger, store, redis, heartbeats, imagemagick, fence)
+CHECKS: tuple[Callable[[Settings], CheckResult], ...] = (
+    check_broker,
+    check_ledger,
+    check_store,
+    check_redis,
+    check_heartbeats,
+    check_imagemagick,
+    check_memory_limit,
+)

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import BadInput, ServiceMissing
+from cli.errors import BadInput, ServiceUnavailable
 from tasks.settings import settings
 from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.sources import describe
 from workers.heartbeats.sources.choice import source_name
-from workers.heartbeats.status import LeaseHeld, CoalescerStatus, read_status
+from workers.heartbeats.status import CoalescerStatus, LeaseHeld, read_status
 from workers.heartbeats.status import reset_offsets as start_over
 
 heartbeats = typer.Typer(help="See how heartbeats are coalesced; start over.", no_args_is_help=True)
@@ -21,13 +21,13 @@ heartbeats = typer.Typer(help="See how heartbeats are coalesced; start over.", n
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False) -> None:
     """Tell who is at work, up to where the stream is in the table, and how the last flush went."""
     try:
-        found = read_status(_nodes(), source_name(settings()))
+        found = read_status(_database_nodes(), source_name(settings()))
     except NoWritableNode as error:
-        raise ServiceMissing(str(error)) from error
+        raise ServiceUnavailable(str(error)) from error
     if as_json:
         typer.echo(json.dumps({**asdict(found), "rate": found.beats_per_second}))
         return
-    for line in lines(found):
+    for line in format_status(found):
         typer.echo(line)
 
 
@@ -40,15 +40,15 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
     if not yes:
         typer.confirm("Forget up to where the stream was read?", abort=True)
     try:
-        start_over(_nodes(), source_name(settings()))
+        start_over(_database_nodes(), source_name(settings()))
     except LeaseHeld as error:
         raise BadInput(str(error)) from error
     except NoWritableNode as error:
-        raise ServiceMissing(str(error)) from error
+        raise ServiceUnavailable(str(error)) from error
     typer.echo("The next coalescer begins with the oldest record of the stream.")
 
 
-def lines(found: CoalescerStatus) -> list[str]:
+def format_status(found: CoalescerStatus) -> list[str]:
     """The status in words."""
     said = [
         f"coalescer   {found.lease_owner or 'none is at work'}",
@@ -66,5 +66,5 @@ def lines(found: CoalescerStatus) -> list[str]:
     return said
 
 
-def _nodes() -> DatabaseNodes:
-    return DatabaseNodes(settings().heartbeats_nodes())
+def _database_nodes() -> DatabaseNodes:
+    return DatabaseNodes(settings().heartbeats_database_nodes())

@@ -10,24 +10,24 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.errors import BadInput, Failure, JobFailed, ServiceMissing
+from cli.errors import BadInput, CommandError, JobFailed, ServiceUnavailable
 from leaks.errors import BadTarget, HuntError, ToolMissing
 from leaks.report import Report
-from leaks.run import Tell
-from tasks.jobs.leak_detection import LATEST, REPORTS, Finding, Sureness, judge, leftovers
-from tasks.settings import VAR, settings
+from leaks.run import ProgressCallback
+from tasks.jobs.leak_detection import MAX_JOBS, REPORTS_PREFIX, Confidence, Finding, find_leaks, residues
+from tasks.settings import DEFAULT_VAR, settings
 
 leaks = typer.Typer(help="Hunt what jobs leave behind, and see what renders left.", no_args_is_help=True)
 
 Instrument = Literal["auto", "gauge", "survivors", "lsan", "memray", "memcheck", "massif", "footprint"]
 
-JOBS = 50
-MOST_JOBS = 60_000
+DEFAULT_JOBS = 50
+MAX_HUNT_JOBS = 60_000
 
 # Roots that are printed; the report has them all.
-SHOWN = 3
+MAX_ROOTS_SHOWN = 3
 
-CACHE = "leaks"
+CACHE_DIRECTORY = "leaks"
 
 _ROW = "{:<9}{:<8}{:<11}{:<9}{:>6}{:>9}{:>15}{:>13}"
 
@@ -41,7 +41,7 @@ def _leaks() -> None:
 def hunt(
     target: Annotated[str, typer.Argument(metavar="FILE|MODULE:FUNCTION", help="A blueprint, or a job to call.")],
     instrument: Annotated[Instrument, typer.Option(help="What to hunt with.")] = "auto",
-    jobs: Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="How often the job runs.")] = JOBS,
+    jobs: Annotated[int, typer.Option(min=1, max=MAX_JOBS, help="How often the job runs.")] = DEFAULT_JOBS,
     out: Annotated[Path, typer.Option(file_okay=False, help="Directory for the reports.")] = Path("hunt"),
     width: Annotated[int, typer.Option(min=0, max=16_383, help="Of the render; 0: a small one.")] = 0,
     then: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="Called by each job after its render.")] = "",
@@ -62,28 +62,28 @@ def hunt(
     from leaks.target import Subject
 
     subject = Subject(target, {"width": width} if width else {}, then, errors)
-    cache = Path(os.environ.get("BULKHEAD_VAR") or VAR) / CACHE
+    cache = Path(os.environ.get("BULKHEAD_VAR") or DEFAULT_VAR) / CACHE_DIRECTORY
     try:
         with _progress_bar() as tell:
-            report = run(subject, instrument, jobs=jobs, out=out, cache=cache, limit=limit, tell=tell)
+            report = run(subject, instrument, jobs=jobs, out=out, cache=cache, timeout=limit, on_progress=tell)
     except HuntError as error:
         if as_json:
             typer.echo(json.dumps({"error": {"detail": str(error)}}))
-        raise _failure(error) from error
+        raise _as_command_error(error) from error
     write_html(report, out / "report.html")
     write_json(report, out / "report.json")
     write_junit(report, out / "junit.xml")
     if as_json:
         typer.echo(json.dumps(as_dict(report)))
     else:
-        _print(report, out)
+        _print_report(report, out)
     if report.verdict.kind.is_fault:
         raise typer.Exit(1)
 
 
 @leaks.command()
 def status(
-    jobs: Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="How many of the last jobs to look at.")] = LATEST,
+    jobs: Annotated[int, typer.Option(min=1, max=MAX_JOBS, help="How many of the last jobs to look at.")] = MAX_JOBS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Tell what the last renders left behind in their workers, by kind of drawing and engine version.
@@ -92,23 +92,23 @@ def status(
 
     Example: bulkhead leaks status --json
     """
-    from tasks.jobs import LedgerUnavailable, lately, open_ledger
+    from tasks.jobs import LedgerUnavailable, latest_attempts, open_ledger
     from tasks.storage import StoreError, open_store
 
     chosen = settings()
     ledger = open_ledger(chosen)
     try:
-        findings = judge(leftovers(lately(ledger.database, jobs)))
-        reports = list(open_store(chosen.store_url).list(REPORTS))
+        findings = find_leaks(residues(latest_attempts(ledger.database, jobs)))
+        reports = list(open_store(chosen.store_url).list(REPORTS_PREFIX))
     except (LedgerUnavailable, StoreError) as error:
-        raise ServiceMissing(str(error)) from error
+        raise ServiceUnavailable(str(error)) from error
     finally:
         ledger.database.close()
     if as_json:
         typer.echo(json.dumps({"findings": [asdict(one) for one in findings], "reports": reports}))
     else:
         _print_status(findings, reports)
-    if any(one.sureness is Sureness.CERTAIN for one in findings):
+    if any(one.confidence is Confidence.CERTAIN for one in findings):
         raise typer.Exit(1)
 
 
@@ -118,33 +118,33 @@ def _print_status(findings: list[Finding], reports: list[str]) -> None:
         return
     typer.echo(_ROW.format("drawing", "engine", "leak", "seen by", "jobs", "leaving", "bytes a job", "files a job"))
     for one in findings:
-        gauge = one.gauge if one.is_suspect else ""
-        numbers = (one.jobs, one.leaving, f"{one.bytes:,}", f"{one.files:.2f}")
-        typer.echo(_ROW.format(one.format, one.engine, one.sureness, gauge, *numbers))
+        gauge = one.resource if one.is_suspected else ""
+        numbers = (one.jobs, one.leaking_jobs, f"{one.leaked_bytes:,}", f"{one.leaked_files:.2f}")
+        typer.echo(_ROW.format(one.format, one.engine, one.confidence, gauge, *numbers))
     for report in reports:
         typer.echo(f"  {report}: what a job did not free, in the store")
 
 
-def _failure(error: HuntError) -> Failure:
-    kind = {BadTarget: BadInput, ToolMissing: ServiceMissing}.get(type(error), JobFailed)
+def _as_command_error(error: HuntError) -> CommandError:
+    kind = {BadTarget: BadInput, ToolMissing: ServiceUnavailable}.get(type(error), JobFailed)
     return kind(str(error))
 
 
-def _print(report: Report, out: Path) -> None:
+def _print_report(report: Report, out: Path) -> None:
     verdict = report.verdict
     colour = typer.colors.RED if verdict.kind.is_fault else typer.colors.GREEN
-    typer.echo(f"{typer.style(verdict.kind.upper(), fg=colour, bold=True)}  {report.subject}: {verdict.why}")
-    for root in report.roots[:SHOWN]:
-        born = "" if root.born == root.function else f", allocated by {root.born}"
+    typer.echo(f"{typer.style(verdict.kind.upper(), fg=colour, bold=True)}  {report.subject}: {verdict.explanation}")
+    for root in report.roots[:MAX_ROOTS_SHOWN]:
+        born = "" if root.allocated_by == root.lost_by else f", allocated by {root.allocated_by}"
         each = f"{root.bytes / (verdict.measured or 1):,.0f} bytes a job"
         if root.blocks:  # massif counts none
             each += f" in {root.blocks:,} blocks of {root.count:,} roots"
-        typer.echo(f"  lost by {root.function}{born}: {each}")
+        typer.echo(f"  lost by {root.lost_by}{born}: {each}")
     typer.echo(f"  {report.instrument}, {report.jobs} jobs, {report.seconds:.1f} s; {out / 'report.html'}")
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Tell]:
+def _progress_bar() -> Iterator[ProgressCallback]:
     """Show on standard error which job runs, if somebody watches."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

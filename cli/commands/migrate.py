@@ -2,7 +2,7 @@
 
 import typer
 
-from cli.errors import ServiceMissing
+from cli.errors import ServiceUnavailable
 from tasks.settings import settings
 
 
@@ -19,9 +19,9 @@ def migrate() -> None:
     database = open_ledger(here).database
     try:
         upgrade(database)
-        migrate_tables(here.heartbeats_nodes())
+        migrate_tables(here.heartbeats_database_nodes())
     except LedgerUnavailable as error:
-        raise ServiceMissing(str(error)) from error
+        raise ServiceUnavailable(str(error)) from error
     finally:
         database.close()
     typer.echo("All tables are up to date.")

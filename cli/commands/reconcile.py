@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import ServiceMissing
-from tasks.jobs.reconcile import PAUSE, Differences, compare, mend
+from cli.errors import ServiceUnavailable
+from tasks.jobs.reconcile import RECHECK_DELAY, Differences, compare, repair
 from tasks.settings import settings
 
 
@@ -33,27 +33,30 @@ def reconcile(
         try:
             found = compare(ledger, store, secret)
             if mended and found:
-                time.sleep(PAUSE)
-                found = found.both(compare(ledger, store, secret))
-                mend(ledger, store, found, time.time())
+                time.sleep(RECHECK_DELAY)
+                found = found.intersection(compare(ledger, store, secret))
+                repair(ledger, store, found, time.time())
         finally:
             ledger.database.close()
     except (LedgerUnavailable, StoreError) as error:
-        raise ServiceMissing(str(error)) from error
-    typer.echo(json.dumps({**asdict(found), "mended": mended}) if as_json else report(found, mended=mended))
-    if found.lost or (found and not mended):
+        raise ServiceUnavailable(str(error)) from error
+    typer.echo(json.dumps({**asdict(found), "mended": mended}) if as_json else format_differences(found, mended=mended))
+    if found.unrecoverable or (found and not mended):
         raise typer.Exit(1)
 
 
-def report(found: Differences, *, mended: bool) -> str:
+def format_differences(found: Differences, *, mended: bool) -> str:
     """The differences in words."""
     if not found:
         return "Ledger and store agree."
     removed, again = ("removed", "rendered again") if mended else ("to remove", "to render again")
     lines = [
-        *(f"{prefix}: outputs of no job, {removed}" for prefix in found.outputs),
-        *(f"{key}: drawing of no job, {removed}" for key in found.sources),
-        *(f"{job}: its outputs are gone, {again}" for job in found.rendered_again),
-        *(f"{job}: its outputs and its drawing are gone; restore them or remove the job" for job in found.lost),
+        *(f"{prefix}: outputs of no job, {removed}" for prefix in found.orphaned_outputs),
+        *(f"{key}: drawing of no job, {removed}" for key in found.orphaned_sources),
+        *(f"{job}: its outputs are gone, {again}" for job in found.rerenderable),
+        *(
+            f"{job}: its outputs and its drawing are gone; restore them or remove the job"
+            for job in found.unrecoverable
+        ),
     ]
     return "\n".join([*lines, *([] if mended else ["Mend it with `bulkhead reconcile --mend`."])])

@@ -15,28 +15,28 @@ import typer
 
 from cli import options
 from cli.commands.plan import AsJson, Blueprint, Width
-from cli.errors import BadInput, Failure, JobFailed, ServiceMissing
+from cli.errors import BadInput, CommandError, JobFailed, ServiceUnavailable
 from cli.numbers import mebibytes
-from tasks.plan import Plan, PlanError, check
+from tasks.plan import Plan, PlanError, check_memory_limit
 from tasks.plan import plan as estimate
 from tasks.renders import RenderOptions
 from tasks.settings import Settings, settings
 from tasks.storage import MANIFEST
 from workers.crash.causes import Cause
-from workers.sandbox.child import Ending, Fence, Report, run
+from workers.sandbox.child import ExitInfo, Limits, Report, run
 
 # What a render writes: a directory that holds nothing else may be replaced by the next one.
-OUTPUTS = frozenset({MANIFEST, "preview.webp", "preview.png", "layers", "tiles.dzi", "tiles_files"})
+OUTPUT_NAMES = frozenset({MANIFEST, "preview.webp", "preview.png", "layers", "tiles.dzi", "tiles_files"})
 
 # Exit codes with which the child reports why it left (workers/render/__main__.py).
 CANNOT_RENDER = 3
 
 ADVICE = {
-    Cause.OUT_OF_MEMORY: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_FENCE_BYTES.",
+    Cause.OUT_OF_MEMORY: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_MEMORY_LIMIT.",
     Cause.TIME_LIMIT: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_RENDER_TIME_LIMIT.",
     Cause.CRASH: "Export the drawing again and retry; with --debug you see what the native code said.",
     Cause.KILLED: "The drawing is not to blame: run it again.",
-    Cause.WAITED: "The drawing is not to blame: run it again.",
+    Cause.LEDGER_UNAVAILABLE: "The drawing is not to blame: run it again.",
     Cause.ERROR: "Run it again with --debug to see where.",
 }
 
@@ -76,30 +76,30 @@ def render(
     """
     chosen = settings()
     try:
-        wanted = options.options_given(context, preset, chosen)
+        wanted = options.options_from_context(context, preset, chosen)
         planned = _plan(file, wanted, chosen)
-        with _place(out) as folder:
-            ending = _draw(file, folder, wanted, chosen)
-    except Failure as failure:
+        with _atomic_output_directory(out) as folder:
+            ending = _run_render(file, folder, wanted, chosen)
+    except CommandError as failure:
         if as_json:
             typer.echo(json.dumps({"error": {"code": failure.code, "detail": failure.message}}))
         raise
-    _tell(out, planned, ending, as_json=as_json)
+    _print_result(out, planned, ending, as_json=as_json)
 
 
 def _plan(file: Path, wanted: RenderOptions, chosen: Settings) -> Plan:
     try:
         planned = estimate(file, file.name, width=wanted.width, tiles=wanted.tiles, page=wanted.page)
-        check(planned, chosen.fence_bytes)
+        check_memory_limit(planned, chosen.memory_limit)
     except PlanError as error:
         raise BadInput(error.message, error.code) from error
     return planned
 
 
 @contextmanager
-def _place(out: Path) -> Iterator[Path]:
+def _atomic_output_directory(out: Path) -> Iterator[Path]:
     """An empty directory that takes the place of `out` once the block has succeeded, whole or not at all."""
-    if out.exists() and {entry.name for entry in out.iterdir()} - OUTPUTS:
+    if out.exists() and {entry.name for entry in out.iterdir()} - OUTPUT_NAMES:
         raise BadInput(f"{out} holds other things than a render. Choose another directory for --out.", "out-taken")
     target = out.resolve()
     if target == Path.cwd():
@@ -116,7 +116,7 @@ def _place(out: Path) -> Iterator[Path]:
         fresh.rename(target)
 
 
-def _draw(file: Path, folder: Path, wanted: RenderOptions, chosen: Settings) -> Ending:
+def _run_render(file: Path, folder: Path, wanted: RenderOptions, chosen: Settings) -> ExitInfo:
     """Run the child to its end. Raises Failure with its story if that is not a good one."""
     debug = bool(os.environ.get("BULKHEAD_DEBUG"))
     # -P and our own root: a package that happens to be called `workers` in the current directory is not the engine.
@@ -133,28 +133,30 @@ def _draw(file: Path, folder: Path, wanted: RenderOptions, chosen: Settings) -> 
 
         ending = run(
             argv,
-            Fence(memory=chosen.fence_bytes, seconds=chosen.render_time_limit),
+            Limits(memory=chosen.memory_limit, time_limit=chosen.render_time_limit),
             hear,
             environment={**os.environ, "PYTHONPATH": root},
-            quiet=not debug,
+            discard_stderr=not debug,
         )
     if ending.death is None:
         return ending
     if ending.status > 0 and "message" in last:
-        kind = ServiceMissing if ending.status == CANNOT_RENDER else JobFailed
+        kind = ServiceUnavailable if ending.status == CANNOT_RENDER else JobFailed
         advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal" else ""
         raise kind(f"{last['message']}{advice}", last["code"])
-    raise JobFailed(f"{story(ending, last, chosen.fence_bytes)} {ADVICE[ending.death.cause]}", ending.death.cause)
+    raise JobFailed(
+        f"{explain_death(ending, last, chosen.memory_limit)} {ADVICE[ending.death.cause]}", ending.death.cause
+    )
 
 
-def story(ending: Ending, last: Report, fence: int) -> str:
+def explain_death(ending: ExitInfo, last: Report, memory_limit: int) -> str:
     """How the child died, in two sentences: what ended it; where it was, when, and how large."""
     assert ending.death is not None  # noqa: S101 -- only deaths have stories
     stage = f"in stage {last['stage']}" if last.get("stage") else "starting"
     layer = f", layer {last['layer']}" if last.get("layer") else ""
     return (
-        f"The render ended after {ending.seconds:.1f} s. {ending.death.story} It was {stage}{layer}, "
-        f"{last.get('percent', 0)} % done, with {mebibytes(ending.resident)} resident of {mebibytes(fence)} allowed."
+        f"The render ended after {ending.seconds:.1f} s. {ending.death.explanation} It was {stage}{layer}, "
+        f"{last.get('percent', 0)} % done, with {mebibytes(ending.resident)} resident of {mebibytes(memory_limit)} allowed."
     )
 
 
@@ -177,7 +179,7 @@ def _progress_bar() -> Iterator[Callable[[Report], None]]:
         yield show
 
 
-def _tell(out: Path, planned: Plan, ending: Ending, *, as_json: bool) -> None:
+def _print_result(out: Path, planned: Plan, ending: ExitInfo, *, as_json: bool) -> None:
     manifest = json.loads((out / MANIFEST).read_text())
     drawn = [layer for layer in manifest["layers"] if not layer["empty"]]
     if as_json:

@@ -14,15 +14,15 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import ValidationError
 
-from cli.errors import BadInput, JobFailed, ServiceMissing
+from cli.errors import BadInput, JobFailed, ServiceUnavailable
 from tasks.jobs import open_ledger
-from tasks.jobs.rotations import Busy
+from tasks.jobs.rotations import RotationInProgress
 from tasks.settings import settings
 from workers.tickets.controller import FleetController
 from workers.tickets.inventory import InvalidInventory, Inventory
 from workers.tickets.node.harden import harden_process
 from workers.tickets.rotation import RotationRequest, fleet_keyring, missing_keys, spread
-from workers.tickets.rotator import StaleToken, RunReport
+from workers.tickets.rotator import RunReport, StaleToken
 from workers.tickets.verify import ResumptionCheck, check_resumption
 from workers.tickets.watch import ALARM_INTERVALS, FleetMonitor
 
@@ -32,12 +32,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 NodeName = Annotated[str, typer.Argument(metavar="NODE", help="The node, as ssh knows it.")]
 
 # Characters of a key's name that are shown: enough to tell keys apart.
-SHOWN = 8
+KEY_NAME_LENGTH = 8
 
 # A ring that is this much younger than an interval counts as due: a timer and the ring's age do not tick alike.
-SLACK = 0.1
+INTERVAL_TOLERANCE = 0.1
 
-NO_NODE = "There is no node. Take one in: bulkhead tickets join NODE HOST:PORT"
+NO_NODES = "There is no node. Take one in: bulkhead tickets join NODE HOST:PORT"
 
 T = TypeVar("T")
 
@@ -45,13 +45,13 @@ T = TypeVar("T")
 @tickets.command()
 def status(as_json: AsJson = False) -> None:
     """Tell what every node has. Exit code 1 if one does not answer, is behind, or no key came for two intervals."""
-    report = _run(lambda office: office.status())
+    report = _run_controller(lambda office: office.status())
     if as_json:
-        typer.echo(json.dumps(_facts(report)))
+        typer.echo(json.dumps(_report_as_dict(report)))
     else:
-        for line in lines(report):
+        for line in format_report(report):
             typer.echo(line)
-    if wrong := what_is_wrong(report, settings().tickets_interval):
+    if wrong := find_problem(report, settings().tickets_interval):
         raise JobFailed(wrong)
 
 
@@ -71,14 +71,14 @@ def rotate(
     chosen = settings()
     least = 0.0 if force or replace else chosen.tickets_lifetime
     if due:
-        least = max(least, (1 - SLACK) * chosen.tickets_interval)
-    with _explained():
+        least = max(least, (1 - INTERVAL_TOLERANCE) * chosen.tickets_interval)
+    with _translate_errors():
         if not Inventory.load(chosen.var).nodes:
-            raise BadInput(NO_NODE)
-    report = _run(lambda office: office.run(RotationRequest(None, min_age=least, replace=replace)))
+            raise BadInput(NO_NODES)
+    report = _run_controller(lambda office: office.run(RotationRequest(None, min_age=least, replace=replace)))
     if due and report.result == "too-soon":
         report.result = "nothing"
-    _tell(report, as_json)
+    _print_report(report, as_json)
 
 
 @tickets.command()
@@ -94,11 +94,11 @@ def join(
     except ValidationError as error:
         raise BadInput(f"{node} at {address}: {error.errors()[0]['msg']}. Try: edge1 10.0.0.1:443") from error
     if node not in Inventory.load(var).nodes:
-        _answering(node, _run(lambda office: office.forget(node)))
-    report = _run(lambda office: office.run(RotationRequest()), roster)
-    _answering(node, report)
+        _require_answer(node, _run_controller(lambda office: office.forget(node)))
+    report = _run_controller(lambda office: office.run(RotationRequest()), roster)
+    _require_answer(node, report)
     roster.save(var)
-    _tell(report, as_json)
+    _print_report(report, as_json)
 
 
 @tickets.command()
@@ -109,7 +109,7 @@ def retire(node: NodeName) -> None:
     if node not in roster.nodes:
         raise BadInput(f"{node} is not in the fleet. `bulkhead tickets status` shows who is.")
     roster.without_node(node).save(var)
-    report = _run(lambda office: office.forget(node))
+    report = _run_controller(lambda office: office.forget(node))
     if node in report.statuses:
         typer.echo(f"{node} is out and has forgotten the fleet's keys.")
         return
@@ -127,15 +127,15 @@ def verify(
 
     Exit code 1 unless all did.
     """
-    with _explained():
+    with _translate_errors():
         nodes = Inventory.load(settings().var).nodes
     if not nodes:
-        raise BadInput(NO_NODE)
+        raise BadInput(NO_NODES)
     checks = check_resumption(nodes, server_name=server_name, timeout=settings().tickets_timeout)
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks]))
     else:
-        for line in matrix(checks):
+        for line in format_resumption_matrix(checks):
             typer.echo(line)
     resumed = sum(check.resumed for check in checks)
     if resumed < len(checks):
@@ -155,7 +155,7 @@ def watch() -> None:
         metrics.serve(chosen.tickets_metrics_port)
     ledger = open_ledger(chosen)
     try:
-        with _explained(), suppress(KeyboardInterrupt):
+        with _translate_errors(), suppress(KeyboardInterrupt):
             asyncio.run(FleetMonitor(chosen, ledger.rotations, metrics, time.monotonic).run())
     finally:
         ledger.database.close()
@@ -171,38 +171,38 @@ def program(target: Annotated[Path, typer.Argument(metavar="FILE", help="Where t
     typer.echo(f"{target}: install it on every node, as the forced command of the key of this host.")
 
 
-def lines(report: RunReport) -> Iterator[str]:
+def format_report(report: RunReport) -> Iterator[str]:
     """Every node in a line."""
     ring = fleet_keyring(report.statuses)
     yield f"{'NODE':<16} {'GENERATION':>10} {'BEHIND':>6} {'AGE':>8}  {'ENCRYPTS':<8} {'NEXT':<8} HAPROXY"
     for node, view in sorted(report.statuses.items()):
         age = "?" if view.key_age is None else f"{view.key_age:.0f} s"
         behind = missing_keys(view, ring) if ring else 0
-        keys = f"{view.key_names[1][:SHOWN]:<8} {view.key_names[2][:SHOWN]:<8}"
+        keys = f"{view.key_names[1][:KEY_NAME_LENGTH]:<8} {view.key_names[2][:KEY_NAME_LENGTH]:<8}"
         running = "runs" if view.haproxy_running else "is down"
         yield f"{node:<16} {view.generation:>10} {behind:>6} {age:>8}  {keys} {running}"
     for node, why in sorted({**report.unreachable, **report.failed}.items()):
         yield f"{node:<16} {'-':>10} {'-':>6} {'-':>8}  {why}"
 
 
-def matrix(checks: list[ResumptionCheck]) -> Iterator[str]:
+def format_resumption_matrix(checks: list[ResumptionCheck]) -> Iterator[str]:
     """From whom (rows) to whom (columns) sessions went on."""
     nodes = list(dict.fromkeys(check.source for check in checks))
     for version in dict.fromkeys(check.version for check in checks):
         yield f"{'TLS ' + version:<16} {' '.join(f'{node[:12]:>12}' for node in nodes)}"
         for source in nodes:
             row = [check for check in checks if (check.version, check.source) == (version, source)]
-            yield f"{source:<16} {' '.join(f'{_word(check):>12}' for check in row)}"
+            yield f"{source:<16} {' '.join(f'{_format_check(check):>12}' for check in row)}"
     yield from dict.fromkeys(check.error for check in checks if check.error)
     yield f"{sum(check.resumed for check in checks)} of {len(checks)} resumed"
 
 
-def what_is_wrong(report: RunReport, interval: float) -> str:
+def find_problem(report: RunReport, interval: float) -> str:
     """What an operator must look at, in a sentence; empty if all is well."""
     if absent := sorted({**report.unreachable, **report.failed}):
         return f"No sound answer from {', '.join(absent)}. Mend them, or take them out: bulkhead tickets retire NODE"
     if not report.statuses:
-        return NO_NODE
+        return NO_NODES
     if spread(report.statuses) or fleet_keyring(report.statuses) is None:
         return "Not all nodes have the same ring. Bring it to them: bulkhead tickets rotate"
     ages = [view.key_age for view in report.statuses.values() if view.key_age is not None]
@@ -211,51 +211,53 @@ def what_is_wrong(report: RunReport, interval: float) -> str:
     return ""
 
 
-def _word(check: ResumptionCheck) -> str:
+def _format_check(check: ResumptionCheck) -> str:
     return "error" if check.error else "resumed" if check.resumed else "NEW"
 
 
-def _answering(node: str, report: RunReport) -> None:
+def _require_answer(node: str, report: RunReport) -> None:
     if node not in report.statuses or node in report.failed:
         why = report.failed.get(node) or report.unreachable.get(node) or report.reason
-        raise ServiceMissing(f"{node} is not ready: {why}. What a node needs is told in docs/tickets.md.")
+        raise ServiceUnavailable(f"{node} is not ready: {why}. What a node needs is told in docs/tickets.md.")
 
 
-def _tell(report: RunReport, as_json: bool) -> None:
+def _print_report(report: RunReport, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_facts(report)))
+        typer.echo(json.dumps(_report_as_dict(report)))
     elif not report.is_refused:
         said = {"rotated": "Rotated.", "caught-up": "Caught up.", "nothing": "Nothing to do."}.get(report.result, "")
         typer.echo(f"{said} Generation {report.generation}, {report.seconds:.2f} s.".strip())
     for node, why in {**report.unreachable, **report.failed}.items():
         typer.echo(f"{node} was left behind, and is caught up when it answers: {why}", err=True)
     if report.result == "unreachable":
-        raise ServiceMissing(report.reason)
+        raise ServiceUnavailable(report.reason)
     if report.is_refused:
         raise JobFailed(report.reason)
 
 
-def _facts(report: RunReport) -> dict[str, Any]:
+def _report_as_dict(report: RunReport) -> dict[str, Any]:
     return {**asdict(report), "spread": spread(report.statuses)}
 
 
-def _run(work: Callable[[FleetController], Coroutine[Any, Any, T]], roster: Inventory | None = None) -> T:
+def _run_controller(
+    operation: Callable[[FleetController], Coroutine[Any, Any, T]], inventory: Inventory | None = None
+) -> T:
     harden_process()
     chosen = settings()
     ledger = open_ledger(chosen)
     try:
-        with _explained():
-            office = FleetController(chosen, ledger.rotations, roster)
-            return asyncio.run(work(office))
+        with _translate_errors():
+            office = FleetController(chosen, ledger.rotations, inventory)
+            return asyncio.run(operation(office))
     finally:
         ledger.database.close()
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
-    except (Busy, StaleToken) as error:
+    except (RotationInProgress, StaleToken) as error:
         raise JobFailed(str(error)) from error
     except InvalidInventory as error:
         raise BadInput(str(error)) from error

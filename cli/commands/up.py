@@ -15,25 +15,25 @@ from amqp import AMQPError
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from cli.embedded.environment import merge, read
+from cli.embedded.environment import read_environment_file, update_environment_file
 from cli.embedded.files import PRIVATE_DIRECTORY
-from cli.embedded.leftovers import end_leftovers
-from cli.embedded.node import prepare_node
+from cli.embedded.leftovers import kill_orphans
+from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.ports import PortsExhausted, is_free
 from cli.embedded.process import NotInstalled, StartFailed
-from cli.embedded.programs import beat_program, coalescer_program, web_program, web_url, worker_program
+from cli.embedded.programs import coalescer_program, scheduler_program, web_program, web_url, worker_program
 from cli.embedded.redis import is_private, prepare_redis
 from cli.embedded.supervisor import Stage, Supervisor
-from cli.errors import BadInput, ServiceMissing
+from cli.errors import BadInput, ServiceUnavailable
 from tasks.database.migrate import migrate as upgrade
 from tasks.jobs import LedgerUnavailable, open_ledger
-from tasks.messaging.topology import LARGE, RENDER, TILES, UPKEEP, WEBHOOKS
+from tasks.messaging.topology import LARGE, MAINTENANCE, RENDER, TILES, WEBHOOKS
 from tasks.settings import ENVIRONMENT_FILE, Settings, settings
 from workers.heartbeats.tables import migrate_tables
 
 # Workers for previews by default: one a core, and no more than this, since each may take a whole fence of memory. The
 # one for tiles comes on top: while there are none to cut it costs nothing, and the cores belong to the previews.
-MOST_WORKERS = 4
+MAX_DEFAULT_WORKERS = 4
 
 # Seconds that a RabbitMQ of the user's has to answer.
 BROKER_TIMEOUT = 5
@@ -63,18 +63,20 @@ def up(
     var = Settings().var.resolve()
     var.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     try:
-        with only_instance(var):
-            end_leftovers(var / "log")
-            clear_temporary(var / "tmp")
+        with hold_instance_lock(var):
+            kill_orphans(var / "log")
+            reset_temporary_directory(var / "tmp")
             stages = prepare_services(var, redis=redis)
             chosen = settings()  # now that the environment file is written: everybody reads what else stands in it
-            crew = staff(chosen, workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS), tile_workers)
-            serve(stages, chosen, var, crew)
+            crew = assign_queues(
+                chosen, workers or min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS), tile_workers
+            )
+            run_platform(stages, chosen, var, crew)
     except (NotInstalled, PortsExhausted, StartFailed, LedgerUnavailable) as error:
-        raise ServiceMissing(str(error)) from error
+        raise ServiceUnavailable(str(error)) from error
 
 
-def clear_temporary(folder: Path) -> None:
+def reset_temporary_directory(folder: Path) -> None:
     """Make it the empty temporary directory of all that is started from now on.
 
     What processes that are killed leave in it goes with the next start.
@@ -102,7 +104,7 @@ class PortTaken(BadInput):
 
 
 @contextmanager
-def only_instance(var: Path) -> Iterator[None]:
+def hold_instance_lock(var: Path) -> Iterator[None]:
     """Hold the directory's lock. Raises AlreadyRunning."""
     with (var / "up.lock").open("a+") as lock:
         try:
@@ -123,7 +125,7 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
     if own := os.environ.get("BULKHEAD_BROKER_URL"):
         check_broker(own)
     else:
-        node = prepare_node(var / "rabbitmq")
+        node = prepare_rabbitmq(var / "rabbitmq")
         stages += node.stages
         values["BULKHEAD_BROKER_URL"] = node.url
         values["BULKHEAD_STREAM_URL"] = node.stream_url
@@ -132,11 +134,11 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
         stages.append([server.program])
         values["BULKHEAD_REDIS_URL"] = server.url
     file = var / ENVIRONMENT_FILE
-    before = read(file)
+    before = read_environment_file(file)
     if "BULKHEAD_SECRET" not in os.environ:
         values["BULKHEAD_SECRET"] = before.get("BULKHEAD_SECRET") or secrets.token_hex(32)
     stopped = not redis and is_private(before.get("BULKHEAD_REDIS_URL", ""), var / "redis")
-    merge(file, values | ({"BULKHEAD_REDIS_URL": None} if stopped else {}))
+    update_environment_file(file, values | ({"BULKHEAD_REDIS_URL": None} if stopped else {}))
     os.environ.update(values)
     return stages
 
@@ -147,60 +149,60 @@ def check_broker(url: str) -> None:
         with Connection(url, connect_timeout=BROKER_TIMEOUT) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0)
     except (OperationalError, AMQPError) as error:
-        raise ServiceMissing(
+        raise ServiceUnavailable(
             f"RabbitMQ does not answer at BULKHEAD_BROKER_URL ({error}). "
             "Start it or correct the URL; unset it to have a private RabbitMQ."
         ) from error
 
 
-def staff(chosen: Settings, previews: int, tiles: int) -> dict[str, str]:
+def assign_queues(chosen: Settings, previews: int, tiles: int) -> dict[str, str]:
     """The render workers: their names, and the one lane that each takes from (`tasks.jobs.routing` says why one)."""
-    large = 1 if chosen.large_fence_bytes else 0
+    large = 1 if chosen.large_memory_limit else 0
     counts = (("render", RENDER, previews), ("tiles", TILES, tiles), ("large", LARGE, large))
     return {f"{name}{number}": lane for name, lane, count in counts for number in range(1, count + 1)}
 
 
-def serve(services: list[Stage], chosen: Settings, var: Path, workers: dict[str, str]) -> None:
+def run_platform(services: list[Stage], chosen: Settings, var: Path, workers: dict[str, str]) -> None:
     """Start services, workers and web tier, show where they are, and look after them until a signal comes.
 
     The web tier is last: what it takes finds somebody to do it, and queues that have settled.
     """
     if not is_free(chosen.port, chosen.host):
         raise PortTaken(chosen.host, chosen.port)
-    migrate(chosen)
+    migrate_all(chosen)
     broker = chosen.broker_url.get_secret_value()
     here = Path.cwd()
     crew = [worker_program(name, lane, broker, {}, here) for name, lane in workers.items()]
-    crew += [worker_program("upkeep", UPKEEP, broker, {}, here), beat_program(var / "beat", {}, here)]
+    crew += [worker_program("maintenance", MAINTENANCE, broker, {}, here), scheduler_program(var / "beat", {}, here)]
     crew.append(coalescer_program("coalescer", {}, here))
     if chosen.webhook_hosts:
         crew.append(worker_program("webhooks", WEBHOOKS, broker, {}, here))
     web = web_program(chosen.host, chosen.port, {}, here)
-    supervisor = Supervisor([*services, crew, [web]], var / "log", tell=tell)
+    supervisor = Supervisor([*services, crew, [web]], var / "log", report=print_progress)
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda _number, _frame: supervisor.ask_to_stop())
+        signal.signal(number, lambda _number, _frame: supervisor.request_stop())
     with supervisor:
-        if not supervisor.stopping:
-            typer.echo(screen(chosen, var, list(workers), private_broker=bool(services)))
-        supervisor.watch()
+        if not supervisor.is_stopping:
+            typer.echo(format_summary(chosen, var, list(workers), private_broker=bool(services)))
+        supervisor.run_until_stopped()
 
 
-def migrate(chosen: Settings) -> None:
+def migrate_all(chosen: Settings) -> None:
     """Bring the tables of ledger and heartbeats up to date."""
     database = open_ledger(chosen).database
     try:
         upgrade(database)
-        migrate_tables(chosen.heartbeats_nodes())
+        migrate_tables(chosen.heartbeats_database_nodes())
     finally:
         database.close()
 
 
-def tell(line: str) -> None:
+def print_progress(line: str) -> None:
     """One line about what happens."""
     typer.secho(f"  {line}", err=True, fg=typer.colors.BRIGHT_BLACK)
 
 
-def screen(chosen: Settings, var: Path, workers: list[str], *, private_broker: bool) -> str:
+def format_summary(chosen: Settings, var: Path, workers: list[str], *, private_broker: bool) -> str:
     """What runs, where, and what to do next."""
     url = web_url(chosen.host, chosen.port)
     ledger = "yours (BULKHEAD_LEDGER_URL)" if "ledger_url" in chosen.model_fields_set else f"SQLite, {var}/ledger.db"

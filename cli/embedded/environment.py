@@ -8,7 +8,7 @@ from cli.embedded.files import write_private
 HEADER = "# Written by `bulkhead up`. Lines that you add are kept.\n"
 
 
-def merge(path: Path, values: Mapping[str, str | None]) -> None:
+def update_environment_file(path: Path, values: Mapping[str, str | None]) -> None:
     """Set `values` in the environment file `path` (made if missing, mode 0600); other lines stay as they are.
 
     The line of a value that is None goes.
@@ -20,7 +20,7 @@ def merge(path: Path, values: Mapping[str, str | None]) -> None:
     write_private(path, "".join([*kept, *(f"{key}={value}\n" for key, value in values.items() if value is not None)]))
 
 
-def read(path: Path) -> dict[str, str]:
+def read_environment_file(path: Path) -> dict[str, str]:
     """The variables in the environment file `path`; none where there is no such file."""
     if not path.exists():
         return {}

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import psutil
 
-from cli.embedded.process import MARK, mark_of
+from cli.embedded.process import SUPERVISOR_VARIABLE, supervisor_id
 
 # Seconds that a killed process may take to disappear.
 KILL_TIMEOUT = 5
 
 
-def end_leftovers(logs: Path) -> list[int]:
+def kill_orphans(logs: Path) -> list[int]:
     """Kill every process that the supervisor whose logs are in `logs` left behind. Returns their ids."""
-    mark = mark_of(logs)
-    left = [process for process in psutil.process_iter() if _mark_of(process) == mark]
+    mark = supervisor_id(logs)
+    left = [process for process in psutil.process_iter() if _supervisor_id_of(process) == mark]
     for process in left:
         with suppress(psutil.NoSuchProcess):  # one ends with the other
             process.kill()
@@ -22,8 +22,8 @@ def end_leftovers(logs: Path) -> list[int]:
     return [process.pid for process in left]
 
 
-def _mark_of(process: psutil.Process) -> str | None:
+def _supervisor_id_of(process: psutil.Process) -> str | None:
     try:
-        return process.environ().get(MARK)
+        return process.environ().get(SUPERVISOR_VARIABLE)
     except psutil.Error:
         return None

@@ -10,22 +10,22 @@ from pathlib import Path
 
 from amqp import AMQPError, Connection
 
-from cli.embedded.environment import read
-from cli.embedded.files import private_directory, write_private
-from cli.embedded.ports import LOOPBACK, is_listening, kept_ports
+from cli.embedded.environment import read_environment_file
+from cli.embedded.files import make_private_directory, write_private
+from cli.embedded.ports import LOOPBACK, assign_ports, is_listening
 from cli.embedded.process import Program, find_program
 
 # The wrapper in /usr/sbin refuses everyone but root and rabbitmq; the script it wraps does not.
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 PACKAGE = "rabbitmq-server"
-INSTEAD = "set BULKHEAD_BROKER_URL to a RabbitMQ of yours"
+ALTERNATIVE = "set BULKHEAD_BROKER_URL to a RabbitMQ of yours"
 
 USER = "bulkhead"
 
 # At `localhost` because the database belongs to the node's name: another host name would orphan it.
 NODE_NAME = "bulkhead@localhost"
 
-DATA = "data"
+DATA_DIRECTORY = "data"
 
 PORTS = ("amqp", "stream", "distribution", "epmd")
 
@@ -50,25 +50,25 @@ log.console.level = notice
 
 
 @dataclass(frozen=True)
-class Node:
+class RabbitmqNode:
     """A prepared node: where it listens and what runs it, epmd first."""
 
     url: str
     stream_url: str  # of the stream protocol
     stages: tuple[tuple[Program, ...], ...]
-    data: Path  # what it remembers; without it, it starts anew
+    data_directory: Path  # what it remembers; without it, it starts anew
 
 
-def prepare_node(home: Path) -> Node:
+def prepare_rabbitmq(home: Path) -> RabbitmqNode:
     """Write the node's configuration below `home` (made if missing) and describe its processes.
 
     Ports, password and messages are those of the last time where there was one. Raises NotInstalled, PortsExhausted.
     """
-    server = find_program(SERVER, PACKAGE, INSTEAD)
-    mapper = find_program("epmd", "erlang-base", INSTEAD)
-    home = private_directory(home)
-    ports = kept_ports(home / "ports.json", PORTS)
-    password = _kept_password(home)
+    server = find_program(SERVER, PACKAGE, ALTERNATIVE)
+    mapper = find_program("epmd", "erlang-base", ALTERNATIVE)
+    home = make_private_directory(home)
+    ports = assign_ports(home / "ports.json", PORTS)
+    password = _load_or_create_password(home)
     write_private(
         home / "rabbitmq.conf", CONFIGURATION.format(user=USER, password=password, loopback=LOOPBACK, **ports)
     )
@@ -76,24 +76,24 @@ def prepare_node(home: Path) -> Node:
     epmd = Program(
         name="epmd",
         command=(mapper, "-address", LOOPBACK, "-port", str(ports["epmd"])),
-        ready=lambda: is_listening(ports["epmd"]),
+        is_ready=lambda: is_listening(ports["epmd"]),
     )
     rabbitmq = Program(
         name="rabbitmq",
         command=(server,),
-        ready=lambda: _accepts_login(ports["amqp"], password),
+        is_ready=lambda: _accepts_login(ports["amqp"], password),
         environment=_environment(home, ports),
         directory=home,
     )
-    return Node(
+    return RabbitmqNode(
         url=f"amqp://{USER}:{password}@{LOOPBACK}:{ports['amqp']}//",
         stream_url=f"rabbitmq-stream://{USER}:{password}@{LOOPBACK}:{ports['stream']}/",
         stages=((epmd,), (rabbitmq,)),
-        data=home / DATA,
+        data_directory=home / DATA_DIRECTORY,
     )
 
 
-def _kept_password(home: Path) -> str:
+def _load_or_create_password(home: Path) -> str:
     """The node's password, made on first use; likewise the cookie that other Erlang nodes would need."""
     cookie = home / ".erlang.cookie"
     if not cookie.exists():
@@ -101,7 +101,7 @@ def _kept_password(home: Path) -> str:
     file = home / "credentials"
     if not file.exists():
         write_private(file, f"password={secrets.token_hex(20)}\n")
-    return read(file)["password"]
+    return read_environment_file(file)["password"]
 
 
 def _environment(home: Path, ports: dict[str, int]) -> dict[str, str]:
@@ -115,7 +115,7 @@ def _environment(home: Path, ports: dict[str, int]) -> dict[str, str]:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "ERL_EPMD_ADDRESS": LOOPBACK,
         "ERL_EPMD_PORT": str(ports["epmd"]),
-        "RABBITMQ_MNESIA_BASE": str(home / DATA),
+        "RABBITMQ_MNESIA_BASE": str(home / DATA_DIRECTORY),
         "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_PID_FILE": str(home / "node.pid"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),

@@ -46,19 +46,19 @@ def is_listening(port: int, host: str = LOOPBACK) -> bool:
         return False
 
 
-def kept_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
+def assign_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
     """A free port for each name: the one that `file` remembers, or another one where that is taken by now."""
     remembered = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     ports: dict[str, int] = {}
     for name in names:
         port = remembered.get(name)
-        ports[name] = port if port and is_free(port) else _another(taken={*remembered.values(), *ports.values()})
+        ports[name] = port if port and is_free(port) else _find_free_port(taken={*remembered.values(), *ports.values()})
     if ports != remembered:
         write_private(file, json.dumps(ports, indent=2))
     return ports
 
 
-def _another(taken: set[int]) -> int:
+def _find_free_port(taken: set[int]) -> int:
     for port in random.sample(PORT_RANGE, k=min(TRIES, len(PORT_RANGE))):
         if port not in taken and is_free(port):
             return port

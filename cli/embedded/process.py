@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # Seconds between two looks at a process that is starting or stopping.
-PATIENCE = 0.05
+POLL_INTERVAL = 0.05
 
 # A log that is longer than this many bytes is put aside when its process starts (one old log is kept).
 LOG_LIMIT = 10 * 1024 * 1024
@@ -23,10 +23,10 @@ LOG_LIMIT = 10 * 1024 * 1024
 # Lines of a log shown when its process cannot start.
 LOG_TAIL = 15
 
-MARK = "BULKHEAD_SUPERVISED_BY"
+SUPERVISOR_VARIABLE = "BULKHEAD_SUPERVISED_BY"
 
 
-def mark_of(logs: Path) -> str:
+def supervisor_id(logs: Path) -> str:
     """What marks the processes of the supervisor whose logs are in `logs`."""
     return str(logs.resolve())
 
@@ -34,27 +34,27 @@ def mark_of(logs: Path) -> str:
 class NotInstalled(RuntimeError):
     """A program that the private platform needs is missing."""
 
-    def __init__(self, program: str, package: str, instead: str) -> None:
+    def __init__(self, program: str, package: str, alternative: str) -> None:
         super().__init__(
-            f"{program} is not installed. Run `make packages`, or `apt-get install {package}`, or {instead}."
+            f"{program} is not installed. Run `make packages`, or `apt-get install {package}`, or {alternative}."
         )
 
 
-def find_program(program: str, package: str, instead: str) -> str:
+def find_program(program: str, package: str, alternative: str) -> str:
     """Absolute path of `program` (a name or a path). Raises NotInstalled."""
     path = shutil.which(program)
     if path is None:
-        raise NotInstalled(Path(program).name, package, instead)
+        raise NotInstalled(Path(program).name, package, alternative)
     return path
 
 
 class StartFailed(RuntimeError):
     """A process ended, or did not answer in time, while it was starting."""
 
-    def __init__(self, name: str, why: str, log: Path) -> None:
+    def __init__(self, name: str, reason: str, log: Path) -> None:
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]
         super().__init__(
-            "\n".join([f"{name} did not start: {why}. The end of {log}:", *(f"  {line}" for line in tail)])
+            "\n".join([f"{name} did not start: {reason}. The end of {log}:", *(f"  {line}" for line in tail)])
         )
 
 
@@ -68,7 +68,7 @@ class Program:
 
     name: str
     command: tuple[str, ...]
-    ready: Callable[[], bool]
+    is_ready: Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=dict)  # on top of ours; holds secrets, unlike `command`
     directory: Path | None = None
     start_timeout: float = 60
@@ -82,7 +82,7 @@ class Process:
         self.program = program
         self.log = logs / f"{program.name}.log"
         self._child: subprocess.Popen[bytes] | None = None
-        self._asked_to_stop = False
+        self._stop_requested = False
 
     @property
     def name(self) -> str:
@@ -92,7 +92,7 @@ class Process:
     @property
     def pid(self) -> int:
         """Process id, also of its group and session. Raises RuntimeError before the first start."""
-        return self._started().pid
+        return self._require_started().pid
 
     def start(self) -> None:
         """Start the program, its output going to its log. It is not ready yet."""
@@ -106,28 +106,28 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.program.directory,
-                env={**os.environ, **self.program.environment, MARK: mark_of(self.log.parent)},
+                env={**os.environ, **self.program.environment, SUPERVISOR_VARIABLE: supervisor_id(self.log.parent)},
                 start_new_session=True,
             )
-        self._asked_to_stop = False
+        self._stop_requested = False
 
     def wait_ready(self, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Block until the program works. Raises StartFailed, or Cancelled as soon as `cancelled()`."""
         deadline = time.monotonic() + self.program.start_timeout
         while True:
-            if (ended := self.ended()) is not None:
+            if (ended := self.describe_exit()) is not None:
                 raise StartFailed(self.name, ended, self.log)
-            if self.program.ready():
+            if self.program.is_ready():
                 return
             if cancelled():
                 raise Cancelled(self.name)
             if time.monotonic() > deadline:
                 raise StartFailed(self.name, f"it was not ready within {self.program.start_timeout:g} s", self.log)
-            time.sleep(PATIENCE)
+            time.sleep(POLL_INTERVAL)
 
-    def ended(self) -> str | None:
+    def describe_exit(self) -> str | None:
         """How the process ended, in words; None while it runs."""
-        child = self._started()
+        child = self._require_started()
         if child.returncode is None:
             if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 return None
@@ -136,27 +136,27 @@ class Process:
             return f"it was killed by {signal.Signals(-child.returncode).name}"
         return f"it ended with exit code {child.returncode}"
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Send SIGTERM to the process, once: many a program takes a second one for impatience."""
-        if self.ended() is None and not self._asked_to_stop:
+        if self.describe_exit() is None and not self._stop_requested:
             os.kill(self.pid, signal.SIGTERM)
-            self._asked_to_stop = True
+            self._stop_requested = True
 
     def stop(self) -> None:
         """End the process: SIGTERM, then SIGKILL to all of its group once `stop_timeout` has passed."""
-        self.ask_to_stop()
+        self.request_stop()
         deadline = time.monotonic() + self.program.stop_timeout
-        while self.ended() is None and time.monotonic() < deadline:
-            time.sleep(PATIENCE)
+        while self.describe_exit() is None and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL)
         self.kill()
 
     def kill(self) -> None:
         """End the process and all of its group with SIGKILL, at once."""
-        child = self._started()
+        child = self._require_started()
         if child.returncode is None:
             self._kill_group_and_reap(child)
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _require_started(self) -> subprocess.Popen[bytes]:
         if self._child is None:
             raise RuntimeError(f"{self.name} was never started")
         return self._child

@@ -1,4 +1,4 @@
-"""The platform's own processes: web tier, render workers, upkeep. How they are started and when they are ready."""
+"""The platform's own processes: web tier, render workers, maintenance. How they are started and when they are ready."""
 
 import socket
 import sys
@@ -36,7 +36,7 @@ def web_program(host: str, port: int, environment: Mapping[str, str], directory:
     return Program(
         name="web",
         command=(sys.executable, "-m", "web"),
-        ready=lambda: _is_healthy(f"{web_url(host, port)}/healthz"),
+        is_ready=lambda: _is_healthy(f"{web_url(host, port)}/healthz"),
         environment={**environment, "BULKHEAD_HOST": host, "BULKHEAD_PORT": str(port)},
         directory=directory,
     )
@@ -53,15 +53,15 @@ def worker_program(
     return Program(
         name=name,
         command=(sys.executable, "-m", "celery", *arguments),
-        ready=lambda: _answers_ping(broker_url, node),
+        is_ready=lambda: _answers_ping(broker_url, node),
         environment=environment,
         directory=directory,
         stop_timeout=WORKER_STOP_TIMEOUT,
     )
 
 
-def beat_program(schedule: Path, environment: Mapping[str, str], directory: Path) -> Program:
-    """Celery's clock, which sends what is due to the upkeep queue; `schedule` is the file it remembers times in.
+def scheduler_program(schedule: Path, environment: Mapping[str, str], directory: Path) -> Program:
+    """Celery's clock, which sends what is due to the maintenance queue; `schedule` is the file it remembers times in.
 
     A program of its own because a worker's embedded clock (`-B`) would outlive a worker that is killed.
     """
@@ -69,7 +69,7 @@ def beat_program(schedule: Path, environment: Mapping[str, str], directory: Path
     return Program(
         name="beat",
         command=(sys.executable, "-m", "celery", *arguments),
-        ready=lambda: True,
+        is_ready=lambda: True,
         environment=environment,
         directory=directory,
     )
@@ -80,7 +80,7 @@ def coalescer_program(name: str, environment: Mapping[str, str], directory: Path
     return Program(
         name=name,
         command=(sys.executable, "-m", "workers.heartbeats"),
-        ready=lambda: True,
+        is_ready=lambda: True,
         environment=environment,
         directory=directory,
         stop_timeout=COALESCER_STOP_TIMEOUT,

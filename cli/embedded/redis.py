@@ -6,13 +6,13 @@ from pathlib import Path
 
 import redis
 
-from cli.embedded.environment import read
-from cli.embedded.files import private_directory, write_private
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.environment import read_environment_file
+from cli.embedded.files import make_private_directory, write_private
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import Program, find_program
 
 PACKAGE = "redis-server"
-INSTEAD = "set BULKHEAD_REDIS_URL to a Redis of yours"
+ALTERNATIVE = "set BULKHEAD_REDIS_URL to a Redis of yours"
 
 # Readings are the latest of each sensor, written again within seconds: a snapshot a minute is plenty.
 CONFIGURATION = """\
@@ -39,27 +39,29 @@ def prepare_redis(home: Path) -> RedisServer:
 
     Port, password and data are those of the last time where there was one. Raises NotInstalled, PortsExhausted.
     """
-    server = find_program("redis-server", PACKAGE, INSTEAD)
-    home = private_directory(home)
-    port = kept_ports(home / "ports.json", ["redis"])["redis"]
+    server = find_program("redis-server", PACKAGE, ALTERNATIVE)
+    home = make_private_directory(home)
+    port = assign_ports(home / "ports.json", ["redis"])["redis"]
     credentials = home / "credentials"
     if not credentials.exists():
         write_private(credentials, f"password={secrets.token_hex(20)}\n")
-    password = read(credentials)["password"]
+    password = read_environment_file(credentials)["password"]
     configuration = home / "redis.conf"
     write_private(configuration, CONFIGURATION.format(loopback=LOOPBACK, port=port, password=password, home=home))
     url = f"redis://:{password}@{LOOPBACK}:{port}/0"
-    program = Program(name="redis", command=(server, str(configuration)), ready=lambda: _answers(url), directory=home)
+    program = Program(
+        name="redis", command=(server, str(configuration)), is_ready=lambda: _answers_ping(url), directory=home
+    )
     return RedisServer(url, program)
 
 
 def is_private(url: str, home: Path) -> bool:
     """Whether `url` is that of the Redis which was prepared below `home`."""
-    password = read(home / "credentials").get("password")
+    password = read_environment_file(home / "credentials").get("password")
     return password is not None and f":{password}@" in url
 
 
-def _answers(url: str) -> bool:
+def _answers_ping(url: str) -> bool:
     try:
         with redis.Redis.from_url(url, socket_timeout=2) as client:
             return bool(client.ping())

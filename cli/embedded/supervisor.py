@@ -13,9 +13,9 @@ from cli.embedded.process import Cancelled, Process, Program
 _LOG = logging.getLogger(__name__)
 
 # Seconds before a crashed program is started again: doubled with every crash in a row, forgotten after a quiet time.
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-QUIET_TIME = 60.0
+INITIAL_BACKOFF = 0.5
+MAX_BACKOFF = 30.0
+BACKOFF_RESET_AFTER = 60.0
 
 # Seconds between two looks at the processes.
 WATCH_INTERVAL = 0.2
@@ -24,13 +24,13 @@ WATCH_INTERVAL = 0.2
 Stage = Sequence[Program]
 
 
-def pause_after(crashes: int) -> float:
+def restart_delay(crashes: int) -> float:
     """Seconds to wait before the restart that follows the `crashes`th crash in a row (1 is the first)."""
-    return min(FIRST_PAUSE * 2.0 ** (crashes - 1), LONGEST_PAUSE)
+    return min(INITIAL_BACKOFF * 2.0 ** (crashes - 1), MAX_BACKOFF)
 
 
 @dataclass(slots=True)
-class Post:
+class SupervisedProcess:
     """A program's place: its process and how it has fared. Times are of the supervisor's clock."""
 
     process: Process
@@ -54,14 +54,14 @@ class Supervisor:
         stages: Sequence[Stage],
         logs: Path,
         *,
-        tell: Callable[[str], None] = _LOG.info,
+        report: Callable[[str], None] = _LOG.info,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stages = [[Post(Process(program, logs)) for program in stage] for stage in stages]
-        self._started: list[list[Post]] = []
-        self._tell = tell
+        self._stages = [[SupervisedProcess(Process(program, logs)) for program in stage] for stage in stages]
+        self._started: list[list[SupervisedProcess]] = []
+        self._report = report
         self._clock = clock
-        self._stopping = False
+        self._is_stopping = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -77,9 +77,9 @@ class Supervisor:
         return {post.process.name: post.process for stage in self._stages for post in stage}[name]
 
     @property
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether it was asked to stop."""
-        return self._stopping
+        return self._is_stopping
 
     def start(self) -> None:
         """Start every stage, each once the one before it is ready. Raises StartFailed with nothing left running.
@@ -96,56 +96,56 @@ class Supervisor:
             self.stop()
             raise
 
-    def watch(self) -> None:
+    def run_until_stopped(self) -> None:
         """Restart what crashes, until asked to stop."""
-        while not self._stopping:
-            self.look_after_all()
+        while not self._is_stopping:
+            self.check_all()
             time.sleep(WATCH_INTERVAL)
 
-    def look_after_all(self) -> None:
+    def check_all(self) -> None:
         """One look at every process: note who has crashed, start again whose pause is over."""
         for stage in self._started:
             for post in stage:
-                self._look_after(post)
+                self._check(post)
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Let `watch` return soon. Safe in a signal handler."""
-        self._stopping = True
+        self._is_stopping = True
 
     def stop(self) -> None:
         """Stop every stage in reverse order; nothing is left running afterwards."""
         if self._started:
-            self._tell("stopping")
+            self._report("stopping")
         while self._started:
             stage = self._started.pop()
             for post in stage:
-                post.process.ask_to_stop()
+                post.process.request_stop()
             for post in stage:
                 post.process.stop()
-                self._tell(f"{post.process.name} is stopped")
+                self._report(f"{post.process.name} is stopped")
 
-    def _start_stage(self, stage: list[Post]) -> None:
-        launched: list[Post] = []
+    def _start_stage(self, stage: list[SupervisedProcess]) -> None:
+        launched: list[SupervisedProcess] = []
         self._started.append(launched)
         for post in stage:
             self._launch(post)
             launched.append(post)
         for post in launched:
-            post.process.wait_ready(lambda: self._stopping)
-            self._tell(f"{post.process.name} is ready after {self._clock() - post.started_at:.1f} s")
+            post.process.wait_ready(lambda: self._is_stopping)
+            self._report(f"{post.process.name} is ready after {self._clock() - post.started_at:.1f} s")
 
-    def _launch(self, post: Post) -> None:
+    def _launch(self, post: SupervisedProcess) -> None:
         post.process.start()
         post.started_at = self._clock()
         post.restart_at = None
 
-    def _look_after(self, post: Post) -> None:
+    def _check(self, post: SupervisedProcess) -> None:
         now = self._clock()
         if post.restart_at is not None:
             if now >= post.restart_at:
                 self._launch(post)
-        elif (ended := post.process.ended()) is not None:
-            post.crashes = 1 if now - post.started_at > QUIET_TIME else post.crashes + 1
-            pause = pause_after(post.crashes)
+        elif (ended := post.process.describe_exit()) is not None:
+            post.crashes = 1 if now - post.started_at > BACKOFF_RESET_AFTER else post.crashes + 1
+            pause = restart_delay(post.crashes)
             post.restart_at = now + pause
-            self._tell(f"{post.process.name}: {ended}. Starting it again in {pause:g} s; see {post.process.log}")
+            self._report(f"{post.process.name}: {ended}. Starting it again in {pause:g} s; see {post.process.log}")

@@ -34,7 +34,7 @@ def scan(doc: Drawing, folder: Path, stem: str) -> list[Path]:
     sheet = _raster(svg, BILEVEL_DPI) > THRESHOLD
     pitch = BILEVEL_DPI / 25.4  # libvips counts pixels a millimetre
     sheet.tiffsave(str(bilevel), compression="ccittfax4", bitdepth=1, xres=pitch, yres=pitch, resunit="inch")
-    _worn(_raster(svg, GREY_DPI)).pngsave(str(grey), compression=9, filter="none", keep="none")
+    _degrade(_raster(svg, GREY_DPI)).pngsave(str(grey), compression=9, filter="none", keep="none")
     return [bilevel, grey]
 
 
@@ -57,7 +57,7 @@ def _raster(svg: bytes, dpi: int) -> Any:
     return picture.flatten(background=255).colourspace("b-w")[0].copy_memory()
 
 
-def _worn(sheet: Any) -> Any:
+def _degrade(sheet: Any) -> Any:
     """What an old copier makes of a clean sheet."""
     import pyvips
 

@@ -9,7 +9,7 @@ from leaks.run import Run
 NAMES = ("gauge", "survivors", "lsan", "memray", "memcheck", "massif", "footprint")
 
 
-def instrument(name: str) -> Callable[[Run], Report]:
+def load_instrument(name: str) -> Callable[[Run], Report]:
     """The instrument of that name."""
     found: Callable[[Run], Report] = import_module(f"leaks.instruments.{name}").hunt
     return found

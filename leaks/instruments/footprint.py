@@ -12,9 +12,9 @@ NAME = "footprint"
 
 # Growth of the peak that counts, in bytes: heaps and mappings grow by many pages at once. Of clean jobs it was up to
 # 381 kB.
-LEAST = 1024**2
+MIN_GROWTH = 1024**2
 
 
 def hunt(run: Run) -> Report:
     """As massif does, for pages."""
-    return massif.hunt(run, NAME, ("--pages-as-heap=yes",), LEAST)
+    return massif.hunt(run, NAME, ("--pages-as-heap=yes",), MIN_GROWTH)

@@ -8,12 +8,12 @@ from leaks.report import Report
 from leaks.run import Run
 from leaks.verdict import judge
 
-EXACT = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+WITHOUT_THREAD_CACHE = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 
-BLIND = "It names no function, and sees neither which job a block is from nor memory mapped outside malloc."
+LIMITATIONS = "It names no function, and sees neither which job a block is from nor memory mapped outside malloc."
 
 
 def hunt(run: Run) -> Report:
     """Gauges after each job, and a verdict."""
-    samples = run.child("nobody", "gauge", environment=EXACT)
-    return Report(run.subject.name, "gauge", judge(samples), run.jobs, samples, blind=BLIND)
+    samples = run.run_child("nobody", "gauge", environment=WITHOUT_THREAD_CACHE)
+    return Report(run.subject.name, "gauge", judge(samples), run.jobs, samples, limitations=LIMITATIONS)

@@ -10,58 +10,60 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from leaks.instruments.valgrind import ENVIRONMENT, valgrind
+from leaks.instruments.valgrind import ENVIRONMENT, valgrind_command
 from leaks.report import Report
-from leaks.roots import Frame, Place, Stack, root_of
+from leaks.roots import AllocationSite, Frame, Stack, make_root
 from leaks.run import Run
-from leaks.verdict import Kind, Verdict
+from leaks.verdict import Verdict, VerdictKind
 
 NAME = "massif"
 
-BLIND = "It knows stacks but neither jobs nor owners: it charges who allocated, not who lost it."
+LIMITATIONS = "It knows stacks but neither jobs nor owners: it charges who allocated, not who lost it."
 
 FLAGS = ("--peak-inaccuracy=0.0", "--threshold=0.01", "--depth=30", "--max-snapshots=100")
 
 # Growth of the peak that counts, in bytes, however many jobs there are: the highest moment of one more job may lie that
 # much above those before it. Of clean jobs it was up to 42 kB.
-LEAST = 128 * 1024
+MIN_GROWTH = 128 * 1024
 
 # Part of that growth that a stack must have to be listed.
-LISTED = 0.01
+MIN_SITE_SHARE = 0.01
 
 _LINE = re.compile(r"^( *)n(\d+): (\d+) (?:0x([0-9A-F]+): (.*)|(.*))$")
 _PLACE = re.compile(r"^(.*?) \((?:in )?([^()]*)\)$")
 
 
-def hunt(run: Run, name: str = NAME, flags: tuple[str, ...] = (), least: int = LEAST) -> Report:
+def hunt(run: Run, name: str = NAME, flags: tuple[str, ...] = (), min_growth: int = MIN_GROWTH) -> Report:
     """Jobs under massif, twice. Raises ToolMissing."""
     outputs: list[list[str]] = []
     files: list[Path] = []
     for jobs in (run.jobs, 2 * run.jobs):
-        file = run.path(f"{name}.{jobs}", ".out")
-        before = [*valgrind("massif"), *FLAGS, *flags, f"--massif-out-file={file}"]
-        run.child("nobody", f"{name}, {jobs} jobs", jobs=jobs, before=before, environment=ENVIRONMENT)
+        file = run.output_path(f"{name}.{jobs}", ".out")
+        before = [*valgrind_command("massif"), *FLAGS, *flags, f"--massif-out-file={file}"]
+        run.run_child("nobody", f"{name}, {jobs} jobs", jobs=jobs, command_prefix=before, environment=ENVIRONMENT)
         outputs.append(file.read_text(errors="replace").splitlines())
-        files += [file, *_printed(file)]
+        files += [file, *_run_ms_print(file)]
     few, many = outputs
-    grown = highest(many) - highest(few)
-    if grown < least:
-        verdict = Verdict(Kind.CLEAN, "peak", f"{2 * run.jobs} jobs peak as {run.jobs} do.", measured=run.jobs)
-        return Report(run.subject.name, name, verdict, run.jobs, files=files, blind=BLIND)
+    grown = peak_bytes(many) - peak_bytes(few)
+    if grown < min_growth:
+        verdict = Verdict(VerdictKind.CLEAN, "peak", f"{2 * run.jobs} jobs peak as {run.jobs} do.", measured=run.jobs)
+        return Report(run.subject.name, name, verdict, run.jobs, files=files, limitations=LIMITATIONS)
     why = f"{2 * run.jobs} jobs peak {grown:,} bytes above {run.jobs}: {grown / run.jobs:,.0f} a job."
-    verdict = Verdict(Kind.LEAK, "peak", why, grown / run.jobs, measured=run.jobs)
-    report = Report(run.subject.name, name, verdict, run.jobs, files=files, blind=BLIND)
-    report.places = sorted(_grown(peak(few), peak(many), LISTED * grown), key=lambda place: -place.bytes)
-    report.roots = [root_of(place.stack, place.bytes, place.blocks, place.blocks) for place in report.places]
+    verdict = Verdict(VerdictKind.LEAK, "peak", why, grown / run.jobs, measured=run.jobs)
+    report = Report(run.subject.name, name, verdict, run.jobs, files=files, limitations=LIMITATIONS)
+    report.sites = sorted(
+        _grown(peak_snapshot(few), peak_snapshot(many), MIN_SITE_SHARE * grown), key=lambda place: -place.bytes
+    )
+    report.roots = [make_root(place.stack, place.bytes, place.blocks, place.blocks) for place in report.sites]
     return report
 
 
-def highest(lines: list[str]) -> int:
+def peak_bytes(lines: list[str]) -> int:
     """Bytes at the highest moment that massif saw."""
     return max(int(line.partition("=")[2]) for line in lines if line.startswith("mem_heap_B="))
 
 
-def peak(lines: list[str]) -> dict[Stack, int]:
+def peak_snapshot(lines: list[str]) -> dict[Stack, int]:
     """Bytes by stack in the largest detailed snapshot of massif's output."""
     best: list[str] = []
     size = -1
@@ -96,14 +98,14 @@ def _frame(address: str, text: str) -> Frame:
     return Frame("" if function == "???" else function, file, f"0x{address}")
 
 
-def _grown(before: dict[Stack, int], after: dict[Stack, int], least: float) -> Iterator[Place]:
+def _grown(before: dict[Stack, int], after: dict[Stack, int], min_bytes: float) -> Iterator[AllocationSite]:
     for stack, size in after.items():
         grown = size - before.get(stack, 0)
-        if grown >= least:
-            yield Place(stack, grown, 0)
+        if grown >= min_bytes:
+            yield AllocationSite(stack, grown, 0)
 
 
-def _printed(file: Path) -> Iterator[Path]:
+def _run_ms_print(file: Path) -> Iterator[Path]:
     """ms_print's own rendering, beside massif's file."""
     program = shutil.which("ms_print")
     if program is None:

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from leaks.instruments.reachability import Lost, report_lost
-from leaks.instruments.valgrind import ENVIRONMENT, SUPPRESSIONS, valgrind
+from leaks.instruments.reachability import LostBlocks, build_report
+from leaks.instruments.valgrind import ENVIRONMENT, SUPPRESSIONS, valgrind_command
 from leaks.report import Report
 from leaks.roots import Frame
 from leaks.run import Run
 
 NAME = "memcheck"
 
-BLIND = "It sees only what nothing points to any more. Jobs run twenty to sixty times slower."
+LIMITATIONS = "It sees only what nothing points to any more. Jobs run twenty to sixty times slower."
 
 # Undefined values are another hunt, and cost half the time.
 FLAGS = (
@@ -25,21 +25,21 @@ _KINDS = {"Leak_DefinitelyLost": True, "Leak_IndirectlyLost": False}
 
 def hunt(run: Run) -> Report:
     """Jobs under memcheck. Raises ToolMissing."""
-    xml = run.path(NAME, ".xml")
-    before = [*valgrind("memcheck"), *FLAGS, f"--xml-file={xml}"]
+    xml = run.output_path(NAME, ".xml")
+    before = [*valgrind_command("memcheck"), *FLAGS, f"--xml-file={xml}"]
     if (python := SUPPRESSIONS / "python.supp").exists():
         before += [f"--suppressions={python}", f"--suppressions={SUPPRESSIONS / 'imagemagick.supp'}"]
-    run.child("nobody", NAME, before=before, environment=ENVIRONMENT)
-    return report_lost(run, NAME, list(parse(xml)), [xml], BLIND)
+    run.run_child("nobody", NAME, command_prefix=before, environment=ENVIRONMENT)
+    return build_report(run, NAME, list(parse(xml)), [xml], LIMITATIONS)
 
 
-def parse(xml: Path) -> Iterator[Lost]:
+def parse(xml: Path) -> Iterator[LostBlocks]:
     """What memcheck's XML lists as lost."""
     for error in ET.parse(xml).getroot().iter("error"):  # noqa: S314 -- our own valgrind wrote it
         kind = error.findtext("kind", "")
         if kind in _KINDS:
             frames = error.find("stack")
-            yield Lost(
+            yield LostBlocks(
                 _KINDS[kind],
                 int(error.findtext("xwhat/leakedbytes", "0")),
                 int(error.findtext("xwhat/leakedblocks", "0")),

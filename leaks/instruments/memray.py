@@ -15,40 +15,40 @@ from typing import Any
 from leaks.errors import ToolMissing
 from leaks.observers import CAPTURE
 from leaks.report import Report
-from leaks.roots import Frame, Place, Stack, root_of
+from leaks.roots import AllocationSite, Frame, Stack, make_root
 from leaks.run import Run
 from leaks.samples import Samples
-from leaks.verdict import Kind, judge, measured
+from leaks.verdict import VerdictKind, judge, measured_jobs
 
 NAME = "memray"
 
 UNKNOWN = "<unknown>"
 
-BLIND = "It does not see malloc called through ctypes directly, and it charges who allocated, not who lost it."
+LIMITATIONS = "It does not see malloc called through ctypes directly, and it charges who allocated, not who lost it."
 
 
 def hunt(run: Run) -> Report:
     """Jobs under memray's tracker. Raises ToolMissing."""
     if importlib.util.find_spec("memray") is None:
         raise ToolMissing("memray", "nothing from Debian: pip install 'bulkhead[leaks]'")
-    capture = run.path(NAME).with_suffix(CAPTURE)
+    capture = run.output_path(NAME).with_suffix(CAPTURE)
     capture.unlink(missing_ok=True)
-    samples = run.child(NAME, NAME)
-    began = json.loads(run.path(NAME).read_text())
-    stacks = _count(samples, began, capture)
-    report = Report(run.subject.name, NAME, judge(samples), run.jobs, samples, files=[capture], blind=BLIND)
-    if report.verdict.kind is not Kind.CLEAN:
-        report.places = sorted((Place(s, *sums) for s, sums in stacks.items()), key=lambda place: -place.bytes)
-        report.roots = [root_of(place.stack, place.bytes, place.blocks, place.blocks) for place in report.places]
+    samples = run.run_child(NAME, NAME)
+    began = json.loads(run.output_path(NAME).read_text())
+    stacks = _count_survivors(samples, began, capture)
+    report = Report(run.subject.name, NAME, judge(samples), run.jobs, samples, files=[capture], limitations=LIMITATIONS)
+    if report.verdict.kind is not VerdictKind.CLEAN:
+        report.sites = sorted((AllocationSite(s, *sums) for s, sums in stacks.items()), key=lambda place: -place.bytes)
+        report.roots = [make_root(place.stack, place.bytes, place.blocks, place.blocks) for place in report.sites]
     return report
 
 
-def _count(samples: Samples, began: list[int], capture: Path) -> dict[Stack, list[int]]:
+def _count_survivors(samples: Samples, began: list[int], capture: Path) -> dict[Stack, list[int]]:
     """Survivors by job of birth into `samples`; by stack as the answer: bytes, blocks."""
     import memray
 
     samples.kept_bytes, samples.kept_blocks = [0] * samples.jobs, [0] * samples.jobs
-    counted = measured(samples)
+    counted = measured_jobs(samples)
     stacks: dict[Stack, list[int]] = defaultdict(lambda: [0, 0])
     with memray.FileReader(capture) as reader:
         times = [snapshot.time for snapshot in reader.get_memory_snapshots()]

@@ -11,7 +11,7 @@ ENVIRONMENT = {"PYTHONMALLOC": "malloc"}
 SUPPRESSIONS = ROOT / "profiling" / "suppressions"
 
 
-def valgrind(tool: str) -> list[str]:
+def valgrind_command(tool: str) -> list[str]:
     """The beginning of a command line. Raises ToolMissing."""
     program = shutil.which("valgrind")
     if program is None:

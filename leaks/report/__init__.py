@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leaks.roots import Place, Root
+from leaks.roots import AllocationSite, Root
 from leaks.samples import Samples
 from leaks.verdict import Verdict
 
@@ -21,7 +21,7 @@ class Report:
     jobs: int
     samples: Samples | None = None
     roots: list[Root] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
+    sites: list[AllocationSite] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
-    blind: str = ""
+    limitations: str = ""
     seconds: float = 0

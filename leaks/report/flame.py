@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from html import escape
 from zlib import crc32
 
-from leaks.report.plot import human
-from leaks.roots import Place
+from leaks.report.plot import format_bytes
+from leaks.roots import AllocationSite
 
 WIDTH = 1100
-ROW = 19
+ROW_HEIGHT = 19
 
 # Narrower boxes (pixels) are left out, and a letter needs about this much room.
-NARROWEST = 0.6
-LETTER = 6.4
+MIN_BOX_WIDTH = 0.6
+CHARACTER_WIDTH = 6.4
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Node:
     blocks: int = 0
     callees: dict[str, "Node"] = field(default_factory=dict)
 
-    def add(self, place: Place) -> None:
+    def add(self, place: AllocationSite) -> None:
         """Count a place under each of its callers."""
         self.bytes += place.bytes
         self.blocks += place.blocks
@@ -41,7 +41,7 @@ class Node:
         return 1 + max((callee.depth() for callee in self.callees.values()), default=0)
 
 
-def tree(places: Sequence[Place]) -> Node:
+def build_tree(places: Sequence[AllocationSite]) -> Node:
     """All places in one tree, without the callers at the bottom that all of them share."""
     top = Node("all that stays")
     for place in places:
@@ -52,29 +52,31 @@ def tree(places: Sequence[Place]) -> Node:
     return Node(top.label, "", node.bytes, node.blocks, node.callees)
 
 
-def flame(places: Sequence[Place]) -> str:
+def render_flame_graph(places: Sequence[AllocationSite]) -> str:
     """The graph, callers above, allocations below; empty without places."""
-    top = tree(places)
+    top = build_tree(places)
     if not top.bytes:
         return ""
-    height = top.depth() * ROW + 2
+    height = top.depth() * ROW_HEIGHT + 2
     boxes = "\n".join(_boxes(top, 0.0, 0, WIDTH / top.bytes))
     return f'<svg class="flame" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Flame graph">\n{boxes}\n</svg>'
 
 
 def _boxes(node: Node, x: float, row: int, pixels: float) -> Iterator[str]:
     width = node.bytes * pixels
-    if width < NARROWEST:
+    if width < MIN_BOX_WIDTH:
         return
-    title = escape(f"{node.label}: {node.bytes:,} bytes ({human(node.bytes)}) in {node.blocks:,} blocks. {node.file}")
+    title = escape(
+        f"{node.label}: {node.bytes:,} bytes ({format_bytes(node.bytes)}) in {node.blocks:,} blocks. {node.file}"
+    )
     hue = crc32(node.file.encode()) % 360
-    y = row * ROW
-    yield f'<g><title>{title}</title><rect x="{x:.1f}" y="{y}" width="{max(width - 0.6, 0.4):.1f}" height="{ROW - 1}" '
+    y = row * ROW_HEIGHT
+    yield f'<g><title>{title}</title><rect x="{x:.1f}" y="{y}" width="{max(width - 0.6, 0.4):.1f}" height="{ROW_HEIGHT - 1}" '
     yield f'fill="hsl({hue} 60% 72%)"/>'
-    letters = int((width - 8) / LETTER)
+    letters = int((width - 8) / CHARACTER_WIDTH)
     if letters >= 3:
         label = node.label if len(node.label) <= letters else f"{node.label[: letters - 1]}…"
-        yield f'<text x="{x + 4:.1f}" y="{y + ROW - 6}">{escape(label)}</text>'
+        yield f'<text x="{x + 4:.1f}" y="{y + ROW_HEIGHT - 6}">{escape(label)}</text>'
     yield "</g>"
     for callee in sorted(node.callees.values(), key=lambda each: -each.bytes):
         yield from _boxes(callee, x, row + 1, pixels)

@@ -5,19 +5,19 @@ from html import escape
 from pathlib import Path
 
 from leaks.report import Report
-from leaks.report.flame import flame
-from leaks.report.machine import MOST
-from leaks.report.plot import human, plot
-from leaks.verdict import Kind
+from leaks.report.flame import render_flame_graph
+from leaks.report.machine import MAX_ENTRIES
+from leaks.report.plot import format_bytes, render_plot
+from leaks.verdict import VerdictKind
 
 # What each verdict means, for somebody who reads it for the first time.
-MEANING = {
-    Kind.CLEAN: "Nothing stays behind.",
-    Kind.LEAK: "Heap memory is lost, again and again.",
-    Kind.SPILL: "Pixel caches or files stay behind outside the heap, where the resident set does not show them.",
-    Kind.PYTHON: "Python objects hold it: a list that grows, or cycles that wait for the collector.",
-    Kind.FRAGMENTATION: "Nothing is lost, but free memory lies between blocks in use and does not go back.",
-    Kind.GROWTH: "Memory grew and stopped growing: a cache that is full now.",
+VERDICT_MEANINGS = {
+    VerdictKind.CLEAN: "Nothing stays behind.",
+    VerdictKind.LEAK: "Heap memory is lost, again and again.",
+    VerdictKind.SPILL: "Pixel caches or files stay behind outside the heap, where the resident set does not show them.",
+    VerdictKind.PYTHON: "Python objects hold it: a list that grows, or cycles that wait for the collector.",
+    VerdictKind.FRAGMENTATION: "Nothing is lost, but free memory lies between blocks in use and does not go back.",
+    VerdictKind.GROWTH: "Memory grew and stopped growing: a cache that is full now.",
 }
 
 _STYLE = """
@@ -59,10 +59,10 @@ def _body(report: Report) -> Iterator[str]:
     verdict = report.verdict
     look = "fault" if verdict.kind.is_fault else "fine"
     yield f'<h1><span class="verdict {look}">{escape(verdict.kind)}</span> {escape(report.subject)}</h1>'
-    yield f"<p>{escape(verdict.why)} {MEANING[verdict.kind]}</p>"
+    yield f"<p>{escape(verdict.explanation)} {VERDICT_MEANINGS[verdict.kind]}</p>"
     yield (
         f'<p class="soft">Instrument: {report.instrument}. {report.jobs} jobs, {verdict.measured} of them measured, '
-        f"in {report.seconds:.1f} s. {escape(report.blind)}</p>"
+        f"in {report.seconds:.1f} s. {escape(report.limitations)}</p>"
     )
     if report.samples and report.samples.live:
         yield "<h2>Bytes against jobs</h2>"
@@ -72,11 +72,11 @@ def _body(report: Report) -> Iterator[str]:
             + (", bars: bytes that each job left for good" if report.samples.kept_bytes else "")
             + ".</p>"
         )
-        yield plot(report.samples)
+        yield render_plot(report.samples)
     if report.roots:
         yield "<h2>Who lost it</h2>"
         yield from _roots(report)
-    if graph := flame(report.places):
+    if graph := render_flame_graph(report.sites):
         yield "<h2>Where it was allocated</h2>"
         yield '<p class="soft">As wide as its bytes; callers above. Point at a box for numbers.</p>'
         yield graph
@@ -92,13 +92,13 @@ def _roots(report: Report) -> Iterator[str]:
         '<table><tr><th>Lost by<th>Allocated by<th class="number">Bytes a job<th class="number">Blocks a job'
         '<th class="number">Roots</tr>'
     )
-    for root in report.roots[:MOST]:
+    for root in report.roots[:MAX_ENTRIES]:
         frames = "".join(f"<code>{escape(frame.label)}</code>" for frame in root.stack)
         stack = f"<details><summary>stack</summary>{frames}</details>" if frames else ""
         each = root.bytes / measured
         yield (
-            f"<tr><td><code>{escape(root.function)}</code>{stack}<td><code>{escape(root.born)}</code>"
-            f'<td class="number" title="{human(each)}">{each:,.0f}<td class="number">{root.blocks / measured:,.1f}'
+            f"<tr><td><code>{escape(root.lost_by)}</code>{stack}<td><code>{escape(root.allocated_by)}</code>"
+            f'<td class="number" title="{format_bytes(each)}">{each:,.0f}<td class="number">{root.blocks / measured:,.1f}'
             f'<td class="number">{root.count:,}</tr>'
         )
     yield "</table>"

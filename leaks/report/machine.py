@@ -9,7 +9,7 @@ from leaks.report import Report
 from leaks.roots import Stack
 
 # Roots and places that are written out; a leak has one or two, a fragmented picture library hundreds of places.
-MOST = 50
+MAX_ENTRIES = 50
 
 
 def as_dict(report: Report) -> dict[str, Any]:
@@ -21,29 +21,29 @@ def as_dict(report: Report) -> dict[str, Any]:
         "instrument": report.instrument,
         "verdict": verdict.kind.value,
         "fault": verdict.kind.is_fault,
-        "decided_by": verdict.what,
-        "why": verdict.why,
+        "decided_by": verdict.decided_by,
+        "why": verdict.explanation,
         "per_job": round(verdict.per_job, 3),
-        "blocks_per_job": round(verdict.blocks, 3),
+        "blocks_per_job": round(verdict.blocks_per_job, 3),
         "jobs": report.jobs,
         "measured": verdict.measured,
-        "appeared_in": list(verdict.jobs),
+        "appeared_in": list(verdict.appeared_in),
         "roots": [
             {
-                "function": root.function,
-                "born": root.born,
+                "function": root.lost_by,
+                "born": root.allocated_by,
                 "bytes_per_job": round(root.bytes / measured, 3),
                 "blocks_per_job": round(root.blocks / measured, 3),
                 "count": root.count,
                 "stack": _labels(root.stack),
             }
-            for root in report.roots[:MOST]
+            for root in report.roots[:MAX_ENTRIES]
         ],
         "stacks": [
             {"bytes": place.bytes, "blocks": place.blocks, "stack": _labels(place.stack)}
-            for place in report.places[:MOST]
+            for place in report.sites[:MAX_ENTRIES]
         ],
-        "blind": report.blind,
+        "blind": report.limitations,
         "seconds": round(report.seconds, 2),
         "files": [str(file) for file in report.files],
     }
@@ -66,11 +66,11 @@ def write_junit(report: Report, path: Path) -> None:
     case += f' time="{report.seconds:.2f}">'
     if fault:
         roots = "\n".join(
-            f"{root.function}: {root.bytes:,} bytes in {root.blocks:,} blocks" for root in report.roots[:MOST]
+            f"{root.lost_by}: {root.bytes:,} bytes in {root.blocks:,} blocks" for root in report.roots[:MAX_ENTRIES]
         )
-        case += f"<failure type={quoteattr(verdict.kind)} message={quoteattr(verdict.why)}>{escape(roots)}</failure>"
+        case += f"<failure type={quoteattr(verdict.kind)} message={quoteattr(verdict.explanation)}>{escape(roots)}</failure>"
     else:
-        case += f"<system-out>{escape(verdict.why)}</system-out>"
+        case += f"<system-out>{escape(verdict.explanation)}</system-out>"
     path.write_text(
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<testsuite name="leaks" tests="1" failures="{int(fault)}" errors="0" time="{report.seconds:.2f}">'

@@ -9,12 +9,12 @@ WIDTH, HEIGHT = 960, 320
 LEFT, RIGHT, TOP, BOTTOM = 86, 86, 16, 44
 
 # Height of the strip of bars below the lines: survivors by job of birth.
-STRIP = 60
+BAR_STRIP_HEIGHT = 60
 
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 
-def human(count: float) -> str:
+def format_bytes(count: float) -> str:
     """Bytes as people read them: 277.4 KiB."""
     for size, unit in _UNITS:
         if abs(count) >= size:
@@ -22,10 +22,10 @@ def human(count: float) -> str:
     return f"{count:,.0f} B"
 
 
-def plot(samples: Samples) -> str:
+def render_plot(samples: Samples) -> str:
     """The plot. Left axis: heap; right axis: resident set; grey: warm-up; bars: what is never freed."""
     across = _Scale(1, max(samples.jobs, 2), LEFT, WIDTH - RIGHT)
-    floor = HEIGHT - BOTTOM - (STRIP if samples.kept_bytes else 0)
+    floor = HEIGHT - BOTTOM - (BAR_STRIP_HEIGHT if samples.kept_bytes else 0)
     live, resident = _axis(samples.live, floor), _axis(samples.resident, floor)
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Bytes against jobs">',
@@ -72,7 +72,7 @@ def _grid(scale: _Scale, kind: str, x: float, anchor: str) -> Iterator[str]:
         y = scale(number)
         if kind == "live":
             yield f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
-        yield f'<text class="{kind}" x="{x}" y="{y + 4:.1f}" text-anchor="{anchor}">{escape(human(number))}</text>'
+        yield f'<text class="{kind}" x="{x}" y="{y + 4:.1f}" text-anchor="{anchor}">{escape(format_bytes(number))}</text>'
 
 
 def _line(numbers: Sequence[int], across: _Scale, up: _Scale, kind: str) -> str:
@@ -89,7 +89,7 @@ def _bars(samples: Samples, across: _Scale) -> Iterator[str]:
     base = HEIGHT - BOTTOM
     for job, kept in enumerate(counted, samples.warm_up + 1):
         if kept:
-            height = max(1.5, kept / most * (STRIP - 14))
+            height = max(1.5, kept / most * (BAR_STRIP_HEIGHT - 14))
             yield (
                 f'<rect class="kept" x="{across(job) - width / 2:.1f}" y="{base - height:.1f}" width="{width:.1f}" '
                 f'height="{height:.1f}"><title>job {job}: {kept:,} bytes never freed</title></rect>'

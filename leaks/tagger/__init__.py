@@ -15,7 +15,7 @@ SOURCE = Path(__file__).with_name("tagger.c")
 _FLAGS = ("-std=gnu11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden")
 
 
-def build(folder: Path) -> Path:
+def build_library(folder: Path) -> Path:
     """The library in `folder`, compiled unless it is there already. Raises ToolMissing without a compiler."""
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
     library = folder.resolve() / f"tagger-{digest}.so"
@@ -45,11 +45,11 @@ class Tagger:
             getattr(library, f"tagger_{name}").restype = ctypes.c_int64
         self._library = library
 
-    def enter(self, job: int) -> None:
+    def set_job(self, job: int) -> None:
         """From now on blocks are born in `job`."""
         self._library.tagger_job(job)
 
-    def record(self, first: int, last: int) -> None:
+    def record_stacks(self, first: int, last: int) -> None:
         """Keep the stack of every block that is born in these jobs."""
         self._library.tagger_record(first, last)
 

@@ -20,14 +20,14 @@ POOL_OVERFLOW = 35
 
 # How long a writer waits for another one, in seconds. SQLite has one writer at a time.
 BUSY_TIMEOUT = 10.0
-BUSY_PAUSE = 0.002
+BUSY_RETRY_INTERVAL = 0.002
 CONNECT_TIMEOUT = 2
 POOL_TIMEOUT = 10
 IO_TIMEOUT = 10
 
 # MariaDB: deadlock, lock wait time-out. Nothing was written; the transaction may simply run again.
 RETRYABLE = frozenset({1213, 1205})
-TRIES = 5
+MAX_TRIES = 5
 
 
 class LedgerUnavailable(Exception):
@@ -44,9 +44,9 @@ class Database:
     `LedgerUnavailable`. Functions must therefore do nothing but SQL.
     """
 
-    def __init__(self, url: str | URL, *, hurried: bool = True) -> None:
+    def __init__(self, url: str | URL, *, with_timeout: bool = True) -> None:
         """If not `hurried`, an answer of MariaDB may take as long as it likes."""
-        self.engine = _engine(url, IO_TIMEOUT if hurried else None)
+        self.engine = _engine(url, IO_TIMEOUT if with_timeout else None)
         # SQLite lets writers wait by sleeping and looking again; threads of one process can be woken in turn instead.
         self._writers = threading.Lock() if self.engine.dialect.name == "sqlite" else None
 
@@ -62,7 +62,7 @@ class Database:
 
     def _run(self, work: Callable[[Connection], T], *, readonly: bool) -> T:
         turn: AbstractContextManager[object] = nullcontext() if readonly or not self._writers else self._writers
-        for attempt in range(TRIES):
+        for attempt in range(MAX_TRIES):
             try:
                 with turn, self.engine.connect() as connection:
                     options = connection.execution_options(bulkhead_readonly=readonly)
@@ -73,7 +73,7 @@ class Database:
             except PoolTimeout as error:
                 raise LedgerUnavailable("every connection is busy") from error
             except DBAPIError as error:
-                if not _lost_against_another(error) or attempt == TRIES - 1:
+                if not _is_deadlock(error) or attempt == MAX_TRIES - 1:
                     raise LedgerUnavailable(error.orig) from error
                 time.sleep(0.01 * 2**attempt)
         raise AssertionError("unreachable")
@@ -83,7 +83,7 @@ class Database:
         self.engine.dispose()
 
 
-def _lost_against_another(error: DBAPIError) -> bool:
+def _is_deadlock(error: DBAPIError) -> bool:
     code = error.orig.args[0] if error.orig and error.orig.args else None
     return code in RETRYABLE
 
@@ -131,13 +131,13 @@ def _begin_sqlite(connection: Connection) -> None:
     deadline = time.monotonic() + BUSY_TIMEOUT
     connection.exec_driver_sql("PRAGMA busy_timeout=0")
     try:
-        while not _begin_to_write(connection, last_try=time.monotonic() > deadline):
-            time.sleep(BUSY_PAUSE)
+        while not _try_begin_write(connection, last_try=time.monotonic() > deadline):
+            time.sleep(BUSY_RETRY_INTERVAL)
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT * 1000)}")
 
 
-def _begin_to_write(connection: Connection, *, last_try: bool) -> bool:
+def _try_begin_write(connection: Connection, *, last_try: bool) -> bool:
     """False if another one is writing; raises then if this was the last try."""
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -12,27 +12,27 @@ from tasks.database.engine import Database, LedgerUnavailable
 
 
 @dataclass(frozen=True)
-class Book:
+class MigrationSet:
     """Tables that are migrated together: the folder of their scripts, and the table that knows the version."""
 
     scripts: Path
     version_table: str
 
 
-LEDGER = Book(Path(__file__).parent / "migrations", "alembic_version")
+LEDGER_MIGRATIONS = MigrationSet(Path(__file__).parent / "migrations", "alembic_version")
 
 # Seconds that one process waits while another one migrates.
 LOCK_TIMEOUT = 60
 
 
-class LedgerOutdated(Exception):
+class SchemaOutdated(Exception):
     """The tables in the database are not those of this version. Run `bulkhead migrate`."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
-def migrate(database: Database, book: Book = LEDGER) -> None:
+def migrate(database: Database, migrations: MigrationSet = LEDGER_MIGRATIONS) -> None:
     """Create or upgrade the tables. Processes that try at the same time wait for each other.
 
     Raises LedgerUnavailable when the database does not answer.
@@ -41,11 +41,11 @@ def migrate(database: Database, book: Book = LEDGER) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(book.scripts).replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations.scripts).replace("%", "%%"))
     # An index over a large table takes minutes. Who gives up meanwhile leaves a table behind that is of no version.
-    unhurried = Database(database.engine.url, hurried=False)
+    unhurried = Database(database.engine.url, with_timeout=False)
     try:
-        with _connected(unhurried) as connection, _alone(connection):
+        with _connected(unhurried) as connection, _migration_lock(connection):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -53,17 +53,17 @@ def migrate(database: Database, book: Book = LEDGER) -> None:
         unhurried.close()
 
 
-def check_migrated(database: Database, book: Book = LEDGER) -> None:
+def check_migrated(database: Database, migrations: MigrationSet = LEDGER_MIGRATIONS) -> None:
     """Raises LedgerOutdated unless the tables are those of this version."""
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     with _connected(database) as connection:
         present = MigrationContext.configure(
-            connection, opts={"version_table": book.version_table}
+            connection, opts={"version_table": migrations.version_table}
         ).get_current_revision()
-    if present != ScriptDirectory(book.scripts).get_current_head():
-        raise LedgerOutdated
+    if present != ScriptDirectory(migrations.scripts).get_current_head():
+        raise SchemaOutdated
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def _connected(database: Database) -> Iterator[Connection]:
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
+def _migration_lock(connection: Connection) -> Iterator[None]:
     """Keep other migrations out: neither database makes DDL of two processes safe."""
     if connection.dialect.name == "sqlite":
         with Path(f"{connection.engine.url.database}.migration").open("w") as lock:

@@ -2,7 +2,7 @@
 
     ledger = open_ledger(settings())
     ledger.jobs.accept(job)
-    claim = ledger.attempts.claim(job, holder=holder, now=time.time(), lease=30)
+    claim = ledger.attempts.claim(job, lease_owner=holder, now=time.time(), lease=30)
 
 Importing this package loads SQLAlchemy's core (never its ORM) and opens nothing.
 """
@@ -11,9 +11,22 @@ from dataclasses import dataclass
 
 from tasks.database.engine import Database, LedgerUnavailable
 from tasks.jobs.attempts import Attempts
-from tasks.jobs.idempotency import Requests
-from tasks.jobs.model import FINAL, OPEN, Attempt, Claim, Granted, Held, Job, Moved, Outcome, Settled, State, Taken
-from tasks.jobs.recent import Ended, ended, lately
+from tasks.jobs.idempotency import IdempotencyKeys
+from tasks.jobs.model import (
+    FINAL,
+    OPEN,
+    Attempt,
+    Claim,
+    Claimed,
+    Finished,
+    IdConflict,
+    Job,
+    Leased,
+    Outcome,
+    Rerouted,
+    State,
+)
+from tasks.jobs.recent import RecentAttempts, latest_attempts, recent_attempts
 from tasks.jobs.repository import Jobs, Page
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
@@ -26,15 +39,15 @@ class Ledger:
     database: Database
     jobs: Jobs
     attempts: Attempts
-    requests: Requests
+    idempotency_keys: IdempotencyKeys
     rotations: Rotations
 
 
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger of these settings. Connects on first use."""
     database = Database(settings.ledger_url.get_secret_value())
-    attempts = Attempts(database, settings.max_deaths, large_lane=settings.large_fence_bytes is not None)
-    return Ledger(database, Jobs(database), attempts, Requests(database), Rotations(database))
+    attempts = Attempts(database, settings.max_crashes, has_large_queue=settings.large_memory_limit is not None)
+    return Ledger(database, Jobs(database), attempts, IdempotencyKeys(database), Rotations(database))
 
 
 __all__ = [
@@ -42,19 +55,19 @@ __all__ = [
     "OPEN",
     "Attempt",
     "Claim",
-    "Ended",
-    "Granted",
-    "Held",
+    "Claimed",
+    "Finished",
+    "IdConflict",
     "Job",
+    "Leased",
     "Ledger",
     "LedgerUnavailable",
-    "Moved",
     "Outcome",
     "Page",
-    "Settled",
+    "RecentAttempts",
+    "Rerouted",
     "State",
-    "Taken",
-    "ended",
-    "lately",
+    "latest_attempts",
     "open_ledger",
+    "recent_attempts",
 ]

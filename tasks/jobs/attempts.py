@@ -15,23 +15,23 @@ from tasks.database.engine import Database
 from tasks.database.schema import attempts, jobs
 from tasks.jobs import rows
 from tasks.jobs.model import (
-    DEAD_ALREADY,
     FINAL,
+    JOB_ALREADY_DEAD,
     OUT_OF_MEMORY,
     UNEXPLAINED,
     Attempt,
     Claim,
-    Granted,
-    Held,
+    Claimed,
+    Finished,
+    IdConflict,
     Job,
-    Moved,
+    Leased,
     Outcome,
-    Settled,
+    Rerouted,
     State,
-    Taken,
-    after_death,
-    after_memory_death,
     may_claim,
+    queue_after_out_of_memory,
+    state_after_crash,
 )
 from tasks.messaging.topology import LARGE
 
@@ -43,13 +43,19 @@ class Attempts:
     that was out of memory goes on there.
     """
 
-    def __init__(self, database: Database, max_deaths: int, *, large_lane: bool = False) -> None:
+    def __init__(self, database: Database, max_crashes: int, *, has_large_queue: bool = False) -> None:
         self._database = database
-        self._max_deaths = max_deaths
-        self._large_lane = large_lane
+        self._max_crashes = max_crashes
+        self._has_large_queue = has_large_queue
 
     def claim(
-        self, job: Job, *, holder: str, now: float, lease: float, is_gone: Callable[[str], bool] = lambda _holder: False
+        self,
+        job: Job,
+        *,
+        lease_owner: str,
+        now: float,
+        lease: float,
+        is_dead: Callable[[str], bool] = lambda _holder: False,
     ) -> Claim:
         """Begin the next attempt at the job, which is adopted if the ledger has never heard of it.
 
@@ -62,25 +68,27 @@ class Attempts:
         """
 
         def change(connection: Connection) -> Claim:
-            known = rows.locked(connection, job.id)
+            known = rows.lock_job(connection, job.id)
             if known is None:
                 connection.execute(insert(jobs).values(asdict(replace(job, state=State.QUEUED, updated_at=now))))
-                known = rows.locked(connection, job.id)
+                known = rows.lock_job(connection, job.id)
                 assert known is not None  # noqa: S101 -- inserted in this transaction
             if (known.tenant, known.source) != (job.tenant, job.source):
-                return Taken(known)
+                return IdConflict(known)
             if known.state in FINAL:
-                return Settled(known)
-            gone = known.holder is not None and (known.holder == holder or is_gone(known.holder))
-            if not may_claim(known, now, holder_is_gone=gone):
-                return Held(known)
+                return Finished(known)
+            gone = known.lease_owner is not None and (known.lease_owner == lease_owner or is_dead(known.lease_owner))
+            if not may_claim(known, now, owner_is_dead=gone):
+                return Leased(known)
             if known.state is State.RUNNING:
-                known = self._close(connection, known, UNEXPLAINED, "Its worker vanished.", now=now, causal=False)
+                known = self._end_crashed(
+                    connection, known, UNEXPLAINED, "Its worker vanished.", now=now, job_at_fault=False
+                )
                 if known.state in FINAL:
-                    return Settled(known)
+                    return Finished(known)
             if known.queue == LARGE != job.queue:
-                return Moved(known)
-            return Granted(rows.begin(connection, known, holder, now, lease))
+                return Rerouted(known)
+            return Claimed(rows.start_attempt(connection, known, lease_owner, now, lease))
 
         try:
             return self._database.write(change)
@@ -90,29 +98,31 @@ class Attempts:
     def renew(self, job_id: str, attempt: int, *, now: float, lease: float) -> bool:
         """Hold the job for another lease. False: the attempt was fenced out or the job was cancelled."""
         return self._database.write(
-            lambda connection: rows.amend(connection, job_id, attempt, lease_until=now + lease, updated_at=now)
+            lambda connection: rows.update_current(
+                connection, job_id, attempt, lease_expires_at=now + lease, updated_at=now
+            )
         )
 
-    def note_plan(self, job_id: str, attempt: int, *, digest: str, size: int, plan: dict[str, Any]) -> bool:
+    def record_plan(self, job_id: str, attempt: int, *, digest: str, size: int, plan: dict[str, Any]) -> bool:
         """Record what was read from the source's header."""
         return self._database.write(
-            lambda connection: rows.amend(connection, job_id, attempt, digest=digest, size=size, plan=plan)
+            lambda connection: rows.update_current(connection, job_id, attempt, digest=digest, size=size, plan=plan)
         )
 
     def succeed(
         self, job_id: str, attempt: int, *, now: float, artifact: str, facts: dict[str, Any] | None = None
     ) -> bool:
         """The artifacts are published. False if the attempt was fenced out."""
-        return self._settle(job_id, attempt, State.SUCCEEDED, Outcome.SUCCEEDED, now, artifact=artifact, facts=facts)
+        return self._finish(job_id, attempt, State.SUCCEEDED, Outcome.SUCCEEDED, now, artifact=artifact, facts=facts)
 
     def fail(
         self, job_id: str, attempt: int, *, now: float, error: dict[str, Any], facts: dict[str, Any] | None = None
     ) -> bool:
         """The source cannot be rendered, however often one tries. False if the attempt was fenced out."""
-        return self._settle(job_id, attempt, State.FAILED, Outcome.FAILED, now, error=error, facts=facts)
+        return self._finish(job_id, attempt, State.FAILED, Outcome.FAILED, now, error=error, facts=facts)
 
-    def release(
-        self, job_id: str, attempt: int, *, now: float, cause: str, story: str, queue: str | None = None
+    def requeue(
+        self, job_id: str, attempt: int, *, now: float, cause: str, explanation: str, queue: str | None = None
     ) -> bool:
         """Give the job back through no fault of its own: the store was away, it belongs in another `queue`.
 
@@ -120,24 +130,24 @@ class Attempts:
         """
 
         def change(connection: Connection) -> bool:
-            values = {"state": State.QUEUED, "holder": None, "lease_until": None, "published_at": None}
+            values = {"state": State.QUEUED, "lease_owner": None, "lease_expires_at": None, "published_at": None}
             elsewhere = {"queue": queue} if queue else {}
-            if not rows.amend(connection, job_id, attempt, updated_at=now, **values, **elsewhere):
+            if not rows.update_current(connection, job_id, attempt, updated_at=now, **values, **elsewhere):
                 return False
-            rows.end(connection, job_id, attempt, Outcome.RELEASED, now, cause=cause, story=story)
+            rows.end_attempt(connection, job_id, attempt, Outcome.REQUEUED, now, cause=cause, explanation=explanation)
             return True
 
         return self._database.write(change)
 
-    def died(
+    def record_crash(
         self,
         job_id: str,
         *,
         host: str,
         pid: int,
         cause: str,
-        causal: bool,
-        story: str,
+        job_at_fault: bool,
+        explanation: str,
         now: float,
         facts: dict[str, Any] | None = None,
     ) -> State | None:
@@ -149,10 +159,10 @@ class Attempts:
         """
 
         def change(connection: Connection) -> State | None:
-            job = rows.locked(connection, job_id)
+            job = rows.lock_job(connection, job_id)
             if job is None:
                 return None
-            ours = attempts.c.holder.startswith(f"{host}:{pid}:", autoescape=True)
+            ours = attempts.c.lease_owner.startswith(f"{host}:{pid}:", autoescape=True)
             pending = (attempts.c.outcome == Outcome.RUNNING) | (attempts.c.cause == UNEXPLAINED)
             number = connection.execute(
                 select(attempts.c.number)
@@ -163,11 +173,15 @@ class Attempts:
             if number is None:
                 return job.state
             if number == job.attempt and job.state is State.RUNNING:
-                return self._close(connection, job, cause, story, now=now, causal=causal, facts=facts).state
-            rows.end(connection, job_id, number, Outcome.DIED, now, cause=cause, story=story, facts=facts)
-            if not causal or job.state in FINAL:
+                return self._end_crashed(
+                    connection, job, cause, explanation, now=now, job_at_fault=job_at_fault, facts=facts
+                ).state
+            rows.end_attempt(
+                connection, job_id, number, Outcome.CRASHED, now, cause=cause, explanation=explanation, facts=facts
+            )
+            if not job_at_fault or job.state in FINAL:
                 return job.state
-            return self._count_late(connection, job, cause, story, number, now).state
+            return self._count_late_crash(connection, job, cause, explanation, number, now).state
 
         return self._database.write(change)
 
@@ -188,48 +202,56 @@ class Attempts:
         )
         return self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
-    def _close(
+    def _end_crashed(
         self,
         connection: Connection,
         job: Job,
         cause: str,
-        story: str,
+        explanation: str,
         *,
         now: float,
-        causal: bool,
+        job_at_fault: bool,
         facts: dict[str, Any] | None = None,
     ) -> Job:
         """End the current attempt of a running job by death, and decide what becomes of the job."""
-        counted = replace(job, deaths=job.deaths + causal, losses=job.losses + (not causal))
-        decided = self._decide(counted, cause, story, job.attempt, now)
+        counted = replace(job, crashes=job.crashes + job_at_fault, worker_losses=job.worker_losses + (not job_at_fault))
+        decided = self._after_crash(counted, cause, explanation, job.attempt, now)
         if decided.queue != job.queue:
-            story = f"{story} It goes on in {decided.queue}, inside a larger fence."
-        rows.end(connection, job.id, job.attempt, Outcome.DIED, now, cause=cause, story=story, facts=facts)
-        return rows.save(connection, decided)
+            explanation = f"{explanation} It goes on in {decided.queue}, inside a larger fence."
+        rows.end_attempt(
+            connection, job.id, job.attempt, Outcome.CRASHED, now, cause=cause, explanation=explanation, facts=facts
+        )
+        return rows.update_job(connection, decided)
 
-    def _count_late(self, connection: Connection, job: Job, cause: str, story: str, attempt: int, now: float) -> Job:
+    def _count_late_crash(
+        self, connection: Connection, job: Job, cause: str, explanation: str, attempt: int, now: float
+    ) -> Job:
         """Count a death that was taken for a loss when its attempt was closed. Whoever runs the job may go on with it,
         unless it is dead by this.
         """
-        counted = replace(job, deaths=job.deaths + 1, losses=max(0, job.losses - 1))
-        decided = self._decide(counted, cause, story, attempt, now)
+        counted = replace(job, crashes=job.crashes + 1, worker_losses=max(0, job.worker_losses - 1))
+        decided = self._after_crash(counted, cause, explanation, attempt, now)
         if job.state is not State.RUNNING:
-            return rows.save(connection, decided)
+            return rows.update_job(connection, decided)
         if decided.state is not State.DEAD:
-            return rows.save(connection, counted)
+            return rows.update_job(connection, counted)
         needless = f"The death of attempt {attempt}, of which word came late, was the last one allowed."
-        rows.end(connection, job.id, job.attempt, Outcome.CANCELLED, now, cause=DEAD_ALREADY, story=needless)
-        return rows.save(connection, decided)
+        rows.end_attempt(
+            connection, job.id, job.attempt, Outcome.CANCELLED, now, cause=JOB_ALREADY_DEAD, explanation=needless
+        )
+        return rows.update_job(connection, decided)
 
-    def _decide(self, job: Job, cause: str, story: str, attempt: int, now: float) -> Job:
+    def _after_crash(self, job: Job, cause: str, explanation: str, attempt: int, now: float) -> Job:
         """The job as it is after the death of `attempt`, which is counted already: it waits again, or is dead.
 
         One that waits in another lane counts as never published, so the next sweep publishes it there.
         """
         hopeless, queue = False, job.queue
         if cause == OUT_OF_MEMORY:
-            hopeless, queue = after_memory_death(deaths=job.deaths, queue=queue, large_lane=self._large_lane)
-        state = after_death(deaths=job.deaths, losses=job.losses, max_deaths=self._max_deaths)
+            hopeless, queue = queue_after_out_of_memory(
+                crashes=job.crashes, queue=queue, has_large_queue=self._has_large_queue
+            )
+        state = state_after_crash(crashes=job.crashes, worker_losses=job.worker_losses, max_crashes=self._max_crashes)
         dead = hopeless or state is State.DEAD
         late = attempt != job.attempt
         end = (
@@ -240,14 +262,14 @@ class Attempts:
             state=State.DEAD if dead else state,
             queue=job.queue if dead else queue,
             published_at=job.published_at if dead or queue == job.queue else None,
-            holder=None,
-            lease_until=None,
+            lease_owner=None,
+            lease_expires_at=None,
             updated_at=now,
             finished_at=now if dead else None,
-            error={"code": cause, "detail": f"{story} {end}"} if dead else None,
+            error={"code": cause, "detail": f"{explanation} {end}"} if dead else None,
         )
 
-    def _settle(
+    def _finish(
         self,
         job_id: str,
         attempt: int,
@@ -259,10 +281,16 @@ class Attempts:
         **values: Any,
     ) -> bool:
         def change(connection: Connection) -> bool:
-            settled = {"state": state, "finished_at": now, "updated_at": now, "holder": None, "lease_until": None}
-            if rows.amend(connection, job_id, attempt, **settled, **values):
-                rows.end(connection, job_id, attempt, outcome, now, facts=facts)
+            settled = {
+                "state": state,
+                "finished_at": now,
+                "updated_at": now,
+                "lease_owner": None,
+                "lease_expires_at": None,
+            }
+            if rows.update_current(connection, job_id, attempt, **settled, **values):
+                rows.end_attempt(connection, job_id, attempt, outcome, now, facts=facts)
                 return True
-            return rows.is_settled_by(connection, job_id, attempt, state)
+            return rows.is_finished_by(connection, job_id, attempt, state)
 
         return self._database.write(change)

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from statistics import fmean, pvariance
 
 # Part of the renders that may wait longer than was asked for.
-EXCEPTIONS = 0.01
+SLOW_SHARE = 0.01
 
 
 # Part of their time in which a crew should be busy at the most. The formula would let a thousand workers be busy for
 # 99.5 % of it, but no rate is known so well, hosts are drained for upgrades, and what piled up must go down again.
-MOST_BUSY = 0.85
+MAX_UTILIZATION = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ServiceTime:
     """How long renders take: `mean` seconds, and `scv`, the variance over the square of the mean (0: all alike)."""
 
     mean: float
@@ -29,40 +29,44 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Sizing:
     """So many workers, the part of their time in which they are busy, and the seconds that 99 of 100 renders wait at
     most."""
 
     workers: int
-    busy: float
-    wait: float
+    utilization: float
+    max_wait: float
 
 
-def work_of(seconds: Sequence[float]) -> Work:
+def estimate_service_time(seconds: Sequence[float]) -> ServiceTime:
     """What measured renders (at least one) say about those to come."""
     mean = fmean(seconds)
-    return Work(mean, pvariance(seconds, mean) / mean**2 if mean else 0.0)
+    return ServiceTime(mean, pvariance(seconds, mean) / mean**2 if mean else 0.0)
 
 
-def crew_for(work: Work, rate: float, wait: float) -> Crew:
+def size_workers(service_time: ServiceTime, rate: float, max_wait: float) -> Sizing:
     """The fewest workers with which 99 of 100 renders wait no longer than `wait` seconds, at `rate` renders a second,
     and which have time to spare."""
-    return next(crew for crew in _crews(work, rate) if crew.wait <= wait and crew.busy <= MOST_BUSY)
+    return next(
+        crew
+        for crew in _sizings(service_time, rate)
+        if crew.max_wait <= max_wait and crew.utilization <= MAX_UTILIZATION
+    )
 
 
-def crew_of(workers: int, work: Work, rate: float) -> Crew:
+def evaluate_workers(workers: int, service_time: ServiceTime, rate: float) -> Sizing:
     """What so many workers achieve. Raises ValueError if they are fewer than the renders need, so that all wait."""
-    for crew in _crews(work, rate):
+    for crew in _sizings(service_time, rate):
         if crew.workers == workers:
             return crew
         if crew.workers > workers:
             break
-    raise ValueError(f"{rate:g} renders a second of {work.mean:g} s keep more than {workers} workers busy")
+    raise ValueError(f"{rate:g} renders a second of {service_time.mean:g} s keep more than {workers} workers busy")
 
 
-def _crews(work: Work, rate: float) -> Iterator[Crew]:
+def _sizings(service_time: ServiceTime, rate: float) -> Iterator[Sizing]:
     """Crews that can keep up, smallest first."""
-    offered = rate * work.mean  # workers that are busy on average
+    offered = rate * service_time.mean  # workers that are busy on average
     blocked = 1.0  # Erlang's B, from no worker upwards: B(c) = a B(c-1) / (c + a B(c-1))
     workers = 0
     while True:
@@ -73,6 +77,8 @@ def _crews(work: Work, rate: float) -> Iterator[Crew]:
         busy = offered / workers
         waiting = blocked / (1 - busy * (1 - blocked))
         longest = 0.0
-        if waiting > EXCEPTIONS:
-            longest = math.log(waiting / EXCEPTIONS) * work.mean * (1 + work.scv) / 2 / (workers - offered)
-        yield Crew(workers, busy, longest)
+        if waiting > SLOW_SHARE:
+            longest = (
+                math.log(waiting / SLOW_SHARE) * service_time.mean * (1 + service_time.scv) / 2 / (workers - offered)
+            )
+        yield Sizing(workers, busy, longest)

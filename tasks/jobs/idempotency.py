@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tasks.database.engine import Database
-from tasks.database.schema import requests
+from tasks.database.schema import idempotency_keys
 
 # A request whose web process died in the middle frees its key after this time (seconds): longer than ledger and broker
 # are waited for. The drawing has been read before the key is reserved.
@@ -14,7 +14,7 @@ ABANDONED_AFTER = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class New:
+class Reserved:
     """The key is reserved for this request: say which job came of it, or free it."""
 
 
@@ -24,42 +24,48 @@ class InProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Completed:
     """A former request with this key asked for `job`; its content had this fingerprint."""
 
     job: str
     fingerprint: str
 
 
-class Requests:
+class IdempotencyKeys:
     """Every method is one transaction. Raises `LedgerUnavailable` when the database is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def reserve(self, tenant: str, key: str, now: float) -> New | InProgress | Done:
+    def reserve(self, tenant: str, key: str, now: float) -> Reserved | InProgress | Completed:
         """Reserve the key, or tell what became of it."""
-        ours = (requests.c.tenant == tenant) & (requests.c.idempotency_key == key)
-        abandoned = requests.c.job.is_(None) & (requests.c.created_at < now - ABANDONED_AFTER)
+        ours = (idempotency_keys.c.tenant == tenant) & (idempotency_keys.c.idempotency_key == key)
+        abandoned = idempotency_keys.c.job.is_(None) & (idempotency_keys.c.created_at < now - ABANDONED_AFTER)
 
-        def change(connection: Connection) -> New:
-            connection.execute(delete(requests).where(ours & abandoned))
-            connection.execute(insert(requests).values(tenant=tenant, idempotency_key=key, created_at=now))
-            return New()
+        def change(connection: Connection) -> Reserved:
+            connection.execute(delete(idempotency_keys).where(ours & abandoned))
+            connection.execute(insert(idempotency_keys).values(tenant=tenant, idempotency_key=key, created_at=now))
+            return Reserved()
 
         try:
             return self._database.write(change)
         except IntegrityError:
-            row = self._database.read(lambda connection: connection.execute(select(requests).where(ours)).one_or_none())
-        return Done(row.job, row.fingerprint) if row and row.job else InProgress()
+            row = self._database.read(
+                lambda connection: connection.execute(select(idempotency_keys).where(ours)).one_or_none()
+            )
+        return Completed(row.job, row.fingerprint) if row and row.job else InProgress()
 
-    def done(self, tenant: str, key: str, *, job: str, fingerprint: str) -> None:
+    def complete(self, tenant: str, key: str, *, job: str, fingerprint: str) -> None:
         """The request was kept: `job` is in the ledger and published. From now on the key asks for that job."""
-        ours = (requests.c.tenant == tenant) & (requests.c.idempotency_key == key)
-        kept = update(requests).where(ours, requests.c.job.is_(None)).values(job=job, fingerprint=fingerprint)
+        ours = (idempotency_keys.c.tenant == tenant) & (idempotency_keys.c.idempotency_key == key)
+        kept = (
+            update(idempotency_keys)
+            .where(ours, idempotency_keys.c.job.is_(None))
+            .values(job=job, fingerprint=fingerprint)
+        )
         self._database.write(lambda connection: connection.execute(kept))
 
-    def free(self, tenant: str, key: str) -> None:
+    def release(self, tenant: str, key: str) -> None:
         """The request came to nothing: the key may be used again."""
-        ours = (requests.c.tenant == tenant) & (requests.c.idempotency_key == key)
-        self._database.write(lambda connection: connection.execute(delete(requests).where(ours)))
+        ours = (idempotency_keys.c.tenant == tenant) & (idempotency_keys.c.idempotency_key == key)
+        self._database.write(lambda connection: connection.execute(delete(idempotency_keys).where(ours)))

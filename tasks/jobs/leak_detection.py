@@ -18,20 +18,20 @@ from tasks.jobs import Attempt
 
 # Of a child's life the first jobs fill caches, and of the last one nobody can tell what survives it.
 WARM_UP = 3
-LAG = 1
+UNJUDGED_TAIL = 1
 
 # Jobs without which nothing is certain, and jobs that left something without which nothing is even suspected.
-FEWEST_JOBS = 20
-FEWEST_LEAVING = 3
+MIN_JOBS = 20
+MIN_LEAKING_JOBS = 3
 
 # Jobs that are looked at: the last so many.
-LATEST = 1000
+MAX_JOBS = 1000
 
 # Folder of the store for reports on single jobs of suspected kinds: `leaks/<format>/<engine>/<job>.html`.
-REPORTS = "leaks"
+REPORTS_PREFIX = "leaks"
 
 
-class Sureness(StrEnum):
+class Confidence(StrEnum):
     """How sure it is that a kind of drawing leaks."""
 
     UNKNOWN = "unknown"
@@ -40,24 +40,24 @@ class Sureness(StrEnum):
     CERTAIN = "certain"
 
 
-_ORDER = list(Sureness)
+_ORDER = list(Confidence)
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Residue:
     """What `child` held after a job: bytes of pixels as ImageMagick counts them, bytes of heap, open files.
 
     A job that was `tracked` holds its observer, too.
     """
 
     child: str
-    began: float
+    started_at: float
     format: str
     engine: str
     pixels: int
     heap: int
     files: int
-    tracked: bool = False
+    profiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +69,29 @@ class Finding:
 
     format: str
     engine: str
-    sureness: Sureness
-    gauge: str
+    confidence: Confidence
+    resource: str
     jobs: int
-    leaving: int
-    bytes: int
-    files: float
+    leaking_jobs: int
+    leaked_bytes: int
+    leaked_files: float
 
     @property
-    def is_suspect(self) -> bool:
+    def is_suspected(self) -> bool:
         """Whether a leak is suspected or certain."""
-        return self.sureness in {Sureness.SUSPECTED, Sureness.CERTAIN}
+        return self.confidence in {Confidence.SUSPECTED, Confidence.CERTAIN}
 
     @property
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """For a log: what is known, and what to do."""
-        what = f"{self.files:,.2f} open files" if self.gauge == "files" else f"{self.bytes:,} bytes ({self.gauge})"
+        what = (
+            f"{self.leaked_files:,.2f} open files"
+            if self.resource == "files"
+            else f"{self.leaked_bytes:,} bytes ({self.resource})"
+        )
         return (
-            f"Renders of {self.format} leave {what} a job behind, as {self.leaving} of {self.jobs} jobs show. "
-            f"A leak is {self.sureness}: `bulkhead leaks hunt` with such a drawing names it."
+            f"Renders of {self.format} leave {what} a job behind, as {self.leaking_jobs} of {self.jobs} jobs show. "
+            f"A leak is {self.confidence}: `bulkhead leaks hunt` with such a drawing names it."
         )
 
 
@@ -95,7 +99,7 @@ class Finding:
 class _Rule:
     """What a job must leave at `least` to count, and which share of the jobs must, to be certain."""
 
-    least: int
+    minimum: int
     share: float
 
 
@@ -105,13 +109,13 @@ class _Rule:
 _RULES = {"pixels": _Rule(1, 0.05), "files": _Rule(1, 0.5), "heap": _Rule(256 * 1024, 0.5)}
 
 
-def leftovers(attempts: Iterable[tuple[str, Attempt]]) -> Iterator[Left]:
+def residues(attempts: Iterable[tuple[str, Attempt]]) -> Iterator[Residue]:
     """What attempts noted, each with its drawing's format; those without such notes are left out."""
     for kind, attempt in attempts:
         facts = attempt.facts or {}
         if "heap_bytes" in facts:
-            yield Left(
-                attempt.holder,
+            yield Residue(
+                attempt.lease_owner,
                 attempt.started_at,
                 kind or "unknown",
                 facts["engine"],
@@ -122,29 +126,29 @@ def leftovers(attempts: Iterable[tuple[str, Attempt]]) -> Iterator[Left]:
             )
 
 
-def judge(lefts: Iterable[Left]) -> list[Finding]:
+def find_leaks(residues: Iterable[Residue]) -> list[Finding]:
     """One finding for each format and engine version, the worst first."""
-    children: dict[str, list[Left]] = defaultdict(list)
+    children: dict[str, list[Residue]] = defaultdict(list)
     kinds: dict[tuple[str, str], list[dict[str, int]]] = {}
-    for left in lefts:
+    for left in residues:
         children[left.child].append(left)
         kinds.setdefault((left.format, left.engine), [])
     for jobs in children.values():
-        for left, stayed in _stayed(sorted(jobs, key=lambda left: left.began)):
+        for left, stayed in _retained(sorted(jobs, key=lambda left: left.started_at)):
             kinds[left.format, left.engine].append(stayed)
     findings = [_finding(*kind, stayed) for kind, stayed in kinds.items()]
-    return sorted(findings, key=lambda one: (-_ORDER.index(one.sureness), -one.bytes, one.format, one.engine))
+    return sorted(findings, key=lambda one: (-_ORDER.index(one.confidence), -one.leaked_bytes, one.format, one.engine))
 
 
-def _stayed(jobs: Sequence[Left]) -> Iterator[tuple[Left, dict[str, int]]]:
+def _retained(jobs: Sequence[Residue]) -> Iterator[tuple[Residue, dict[str, int]]]:
     """Of one child's jobs those that can be judged, with what stayed of each for good, by gauge."""
-    floors = {gauge: _floor([getattr(job, gauge) for job in jobs]) for gauge in _RULES}
-    for index in range(WARM_UP, len(jobs) - LAG):
-        if not jobs[index].tracked:
+    floors = {gauge: _running_minimum([getattr(job, gauge) for job in jobs]) for gauge in _RULES}
+    for index in range(WARM_UP, len(jobs) - UNJUDGED_TAIL):
+        if not jobs[index].profiled:
             yield jobs[index], {gauge: floor[index] - floor[index - 1] for gauge, floor in floors.items()}
 
 
-def _floor(levels: list[int]) -> list[int]:
+def _running_minimum(levels: list[int]) -> list[int]:
     """The lowest level from each job on."""
     floor = list(levels)
     for index in range(len(floor) - 2, -1, -1):
@@ -154,17 +158,17 @@ def _floor(levels: list[int]) -> list[int]:
 
 def _finding(kind: str, engine: str, stayed: Sequence[dict[str, int]]) -> Finding:
     jobs = len(stayed)
-    counts = {gauge: sum(one[gauge] >= rule.least for one in stayed) for gauge, rule in _RULES.items()}
-    sure = {gauge: _sureness(rule, counts[gauge], jobs) for gauge, rule in _RULES.items()}
+    counts = {gauge: sum(one[gauge] >= rule.minimum for one in stayed) for gauge, rule in _RULES.items()}
+    sure = {gauge: _confidence(rule, counts[gauge], jobs) for gauge, rule in _RULES.items()}
     gauge = max(_RULES, key=lambda name: _ORDER.index(sure[name]))
     pixels, heap, files = ([one[name] for one in stayed] or [0] for name in ("pixels", "heap", "files"))
     size = max(fmean(pixels), median(heap))  # pixels in memory lie on the heap, those on disk do not
     return Finding(kind, engine, sure[gauge], gauge, jobs, counts[gauge], round(size), round(fmean(files), 3))
 
 
-def _sureness(rule: _Rule, leaving: int, jobs: int) -> Sureness:
+def _confidence(rule: _Rule, leaking_jobs: int, jobs: int) -> Confidence:
     """What one gauge says."""
-    if leaving >= FEWEST_LEAVING and leaving >= jobs * rule.share / 2:
-        certain = jobs >= FEWEST_JOBS and leaving >= jobs * rule.share
-        return Sureness.CERTAIN if certain else Sureness.SUSPECTED
-    return Sureness.CLEAN if jobs >= FEWEST_JOBS else Sureness.UNKNOWN
+    if leaking_jobs >= MIN_LEAKING_JOBS and leaking_jobs >= jobs * rule.share / 2:
+        certain = jobs >= MIN_JOBS and leaking_jobs >= jobs * rule.share
+        return Confidence.CERTAIN if certain else Confidence.SUSPECTED
+    return Confidence.CLEAN if jobs >= MIN_JOBS else Confidence.UNKNOWN

@@ -35,8 +35,8 @@ class Outcome(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    DIED = "died"
-    RELEASED = "released"
+    CRASHED = "crashed"
+    REQUEUED = "requeued"
     CANCELLED = "cancelled"
 
 
@@ -44,18 +44,18 @@ class Outcome(StrEnum):
 UNEXPLAINED = "worker-lost"
 
 # An attempt that was under way when word of an earlier one's death, the last one allowed, came late.
-DEAD_ALREADY = "dead-already"
+JOB_ALREADY_DEAD = "job-already-dead"
 
 # The cause of death that a larger fence may help against.
 OUT_OF_MEMORY = "out-of-memory"
 
 # Deaths after which a job that was out of memory in the large lane, too, is not tried again: its own fault is proven,
 # and that lane is dear.
-PROVEN = 2
+MAX_LARGE_QUEUE_CRASHES = 2
 
 # A job that loses every worker through no fault that anybody can see must end, too: as often as the broker would
 # deliver its message. Attempts that were given back (the store was away) do not count.
-MAX_LOSSES = 20
+MAX_WORKER_LOSSES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,15 @@ class Job:
     error: dict[str, Any] | None = None
     traceparent: str | None = None
     attempt: int = 0
-    deaths: int = 0
-    losses: int = 0
-    holder: str | None = None
-    lease_until: float | None = None
+    crashes: int = 0
+    worker_losses: int = 0
+    lease_owner: str | None = None
+    lease_expires_at: float | None = None
     published_at: float | None = None
     publications: int = 0
     queue: str = RENDER
     webhook: str | None = None
-    webhook_due: bool = False
+    webhook_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,76 +95,76 @@ class Attempt:
 
     job: str
     number: int
-    holder: str
+    lease_owner: str
     started_at: float
     outcome: Outcome
     ended_at: float | None = None
     cause: str | None = None
-    story: str | None = None
+    explanation: str | None = None
     facts: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class Claimed:
     """The claim holds: work on `job`, whose `attempt` is the fencing number."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Leased:
     """Another worker holds a live lease on the job."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Finished:
     """There is nothing left to do."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IdConflict:
     """The id belongs to another job: of another tenant, or of another source."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """The job goes on in another lane: upkeep publishes it there."""
+class Rerouted:
+    """The job goes on in another lane: maintenance publishes it there."""
 
     job: Job
 
 
-Claim = Granted | Held | Settled | Taken | Moved
+Claim = Claimed | Leased | Finished | IdConflict | Rerouted
 
 
-def may_claim(job: Job, now: float, *, holder_is_gone: bool) -> bool:
+def may_claim(job: Job, now: float, *, owner_is_dead: bool) -> bool:
     """Whether a new attempt may begin: nobody holds the job, the lease ran out, or its holder is known to be gone."""
     if job.state is not State.RUNNING:
         return True
-    return holder_is_gone or job.lease_until is None or job.lease_until <= now
+    return owner_is_dead or job.lease_expires_at is None or job.lease_expires_at <= now
 
 
-def after_death(*, deaths: int, losses: int, max_deaths: int) -> State:
+def state_after_crash(*, crashes: int, worker_losses: int, max_crashes: int) -> State:
     """What becomes of a job whose attempt died: `deaths` of its own making, `losses` of others', this one included."""
-    return State.DEAD if deaths >= max_deaths or losses >= MAX_LOSSES else State.QUEUED
+    return State.DEAD if crashes >= max_crashes or worker_losses >= MAX_WORKER_LOSSES else State.QUEUED
 
 
-def after_memory_death(*, deaths: int, queue: str, large_lane: bool) -> tuple[bool, str]:
+def queue_after_out_of_memory(*, crashes: int, queue: str, has_large_queue: bool) -> tuple[bool, str]:
     """Whether a job that was out of memory is hopeless, and the queue it goes on in if it is not.
 
     `deaths` of its own making, this one included; `large_lane` tells whether there is one.
     """
     if queue == LARGE:
-        return deaths >= PROVEN, LARGE
-    return False, LARGE if large_lane else queue
+        return crashes >= MAX_LARGE_QUEUE_CRASHES, LARGE
+    return False, LARGE if has_large_queue else queue
 
 
-def is_overdue(job: Job, now: float, *, patience: float, waiting: int, reached: float | None) -> bool:
+def is_stale(job: Job, now: float, *, republish_after: float, queue_depth: int, consumed_until: float | None) -> bool:
     """Whether the job's message must be published again.
 
     A running job is overdue when its lease ran out and it was not published since. A job that nobody picked up is
@@ -176,11 +176,11 @@ def is_overdue(job: Job, now: float, *, patience: float, waiting: int, reached: 
     if job.state not in OPEN:
         return False
     if job.state is State.RUNNING:
-        if job.lease_until is None or job.lease_until > now:
+        if job.lease_expires_at is None or job.lease_expires_at > now:
             return False
-        if job.published_at is None or job.published_at <= job.lease_until:
+        if job.published_at is None or job.published_at <= job.lease_expires_at:
             return True
     if job.published_at is None:
-        return now - job.created_at > patience
-    passed = reached is not None and reached > job.published_at + patience
-    return (waiting == 0 or passed) and now - job.published_at > patience
+        return now - job.created_at > republish_after
+    passed = consumed_until is not None and consumed_until > job.published_at + republish_after
+    return (queue_depth == 0 or passed) and now - job.published_at > republish_after

@@ -12,14 +12,14 @@ from tasks.jobs.model import Attempt, Outcome, State
 
 
 @dataclass(frozen=True)
-class Ended:
+class RecentAttempts:
     """Attempts that ended: how many by outcome and cause (empty: none is known), and the facts of the latest."""
 
     counts: Mapping[tuple[Outcome, str], int]
     facts: list[dict[str, Any]]
 
 
-def ended(database: Database, since: float, limit: int) -> Ended:
+def recent_attempts(database: Database, since: float, limit: int) -> RecentAttempts:
     """What ended since then (seconds since the epoch), with the facts of at most `limit`. By an index.
 
     Raises `LedgerUnavailable`.
@@ -31,10 +31,10 @@ def ended(database: Database, since: float, limit: int) -> Ended:
         lambda connection: (connection.execute(counted).all(), connection.execute(latest).scalars().all())
     )
     by_end = {(Outcome(outcome), cause or ""): count for outcome, cause, count in counts}
-    return Ended(by_end, [each for each in facts if each])
+    return RecentAttempts(by_end, [each for each in facts if each])
 
 
-def lately(database: Database, limit: int) -> list[tuple[str, Attempt]]:
+def latest_attempts(database: Database, limit: int) -> list[tuple[str, Attempt]]:
     """The last attempts at the jobs that succeeded or failed last, each with its drawing's format (empty: unknown).
 
     At most `limit` of either, by an index; some milliseconds for a thousand. Raises `LedgerUnavailable`.

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from tasks.jobs import OPEN, Job, Ledger, State
-from tasks.jobs.removal import job_of_source
-from tasks.renders import artifact_key, artifact_prefix, message_of
+from tasks.jobs.removal import source_job_id
+from tasks.renders import artifact_key, artifact_prefix, render_message
 from tasks.storage import MANIFEST, Store
 
 # Jobs read at a time.
-PAGE = 500
+PAGE_SIZE = 500
 
 # Seconds between two looks, before anything is removed: longer than a request takes from its drawing in the store to
 # its job in the ledger, and than a worker takes from its outputs in the store to their name in the ledger.
-PAUSE = 30.0
+RECHECK_DELAY = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +27,18 @@ class Differences:
     whose outputs are gone: `rendered_again` have their drawing still, `lost` have not.
     """
 
-    outputs: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    rendered_again: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
+    orphaned_outputs: tuple[str, ...] = ()
+    orphaned_sources: tuple[str, ...] = ()
+    rerenderable: tuple[str, ...] = ()
+    unrecoverable: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return any((self.outputs, self.sources, self.rendered_again, self.lost))
+        return any((self.orphaned_outputs, self.orphaned_sources, self.rerenderable, self.unrecoverable))
 
-    def both(self, later: "Differences") -> "Differences":
+    def intersection(self, later: "Differences") -> "Differences":
         """What was there at both looks."""
         names = self.__dataclass_fields__
-        return Differences(*(_in_both(getattr(self, name), getattr(later, name)) for name in names))
+        return Differences(*(_intersection(getattr(self, name), getattr(later, name)) for name in names))
 
 
 def compare(ledger: Ledger, store: Store, secret: str) -> Differences:
@@ -47,7 +47,7 @@ def compare(ledger: Ledger, store: Store, secret: str) -> Differences:
     Raises LedgerUnavailable and StoreError.
     """
     whole, stored = _outputs(store)
-    known = {_prefix_under_way(job, secret) for job in _jobs(ledger, *OPEN)}
+    known = {_expected_prefix(job, secret) for job in _jobs(ledger, *OPEN)}
     missing = []
     for job in _jobs(ledger, State.SUCCEEDED):
         if job.artifact:
@@ -57,27 +57,27 @@ def compare(ledger: Ledger, store: Store, secret: str) -> Differences:
                 missing.append(job)
     kept = {job.id: store.exists(job.source) for job in missing}
     return Differences(
-        outputs=tuple(sorted(stored - known)),
-        sources=tuple(_unknown_sources(ledger, store)),
-        rendered_again=tuple(job.id for job in missing if kept[job.id]),
-        lost=tuple(job.id for job in missing if not kept[job.id]),
+        orphaned_outputs=tuple(sorted(stored - known)),
+        orphaned_sources=tuple(_orphaned_sources(ledger, store)),
+        rerenderable=tuple(job.id for job in missing if kept[job.id]),
+        unrecoverable=tuple(job.id for job in missing if not kept[job.id]),
     )
 
 
-def mend(ledger: Ledger, store: Store, found: Differences, now: float) -> None:
-    """Remove what nobody refers to, and have upkeep publish again what can be rendered again.
+def repair(ledger: Ledger, store: Store, differences: Differences, now: float) -> None:
+    """Remove what nobody refers to, and have maintenance publish again what can be rendered again.
 
     `found` should be what two looks agree on, PAUSE apart. Raises LedgerUnavailable and StoreError.
     """
-    for prefix in found.outputs:
+    for prefix in differences.orphaned_outputs:
         store.delete_tree(prefix)
-    for key in found.sources:
+    for key in differences.orphaned_sources:
         store.delete(key)
-    for job_id in found.rendered_again:
+    for job_id in differences.rerenderable:
         ledger.jobs.replay(job_id, now, frozenset({State.SUCCEEDED}))
 
 
-def _in_both(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+def _intersection(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
     known = set(second)
     return tuple(each for each in first if each in known)
 
@@ -93,18 +93,18 @@ def _outputs(store: Store) -> tuple[set[str], set[str]]:
     return whole, stored
 
 
-def _unknown_sources(ledger: Ledger, store: Store) -> Iterator[str]:
+def _orphaned_sources(ledger: Ledger, store: Store) -> Iterator[str]:
     """Drawings that the intake stored for a job that does not exist, and to which no other job refers."""
     for key in store.list("sources"):
-        job_id = job_of_source(key)
-        if job_id and ledger.jobs.find(job_id) is None and not ledger.jobs.source_in_use(key):
+        job_id = source_job_id(key)
+        if job_id and ledger.jobs.find(job_id) is None and not ledger.jobs.is_source_in_use(key):
             yield key
 
 
-def _prefix_under_way(job: Job, secret: str) -> str:
+def _expected_prefix(job: Job, secret: str) -> str:
     """Where the outputs of an open job will lie; nowhere yet before its drawing was read."""
     try:
-        options = message_of(job).options
+        options = render_message(job).options
     except ValidationError:  # accepted by another version
         return ""
     return artifact_prefix(job.tenant, artifact_key(secret, job.tenant, job.digest, options)) if job.digest else ""
@@ -113,7 +113,7 @@ def _prefix_under_way(job: Job, secret: str) -> str:
 def _jobs(ledger: Ledger, *states: State) -> Iterator[Job]:
     after = None
     while True:
-        page = ledger.jobs.page(states=states, after=after, limit=PAGE)
+        page = ledger.jobs.page(states=states, after=after, limit=PAGE_SIZE)
         yield from page.jobs
         if (after := page.next) is None:
             return

@@ -1,4 +1,4 @@
-"""Jobs, as publishers, operators and upkeep see them."""
+"""Jobs, as publishers, operators and maintenance see them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -8,14 +8,14 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_
 from sqlalchemy.exc import DataError, IntegrityError
 
 from tasks.database.engine import Database
-from tasks.database.schema import attempts, jobs, requests
-from tasks.jobs.model import FINAL, OPEN, REPLAYABLE, WAITING, Job, Outcome, State, is_overdue
+from tasks.database.schema import attempts, idempotency_keys, jobs
+from tasks.jobs.model import FINAL, OPEN, REPLAYABLE, WAITING, Job, Outcome, State, is_stale
 from tasks.messaging.topology import RENDER
-from tasks.renders import EVERYTHING
-from tasks.utils.group_commit import Together
+from tasks.renders import ALL_LAYERS
+from tasks.utils.group_commit import GroupCommit
 
 # How far back, in patiences, to look for what the workers took last.
-RECENTLY = 10
+LOOKBACK_FACTOR = 10
 
 # Compiled once: it runs on every request of the intake.
 _INSERT = insert(jobs)
@@ -37,13 +37,13 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._accepting = Together(self._insert, faults=(IntegrityError, DataError))
+        self._group_commit = GroupCommit(self._insert, item_errors=(IntegrityError, DataError))
 
     def accept(self, job: Job) -> None:
         """Record a new job. Raises as they are: IntegrityError, for one that is there already, and DataError."""
-        self._accepting.do(job)
+        self._group_commit.commit(job)
 
-    def published(self, job_id: str, now: float) -> None:
+    def mark_published(self, job_id: str, now: float) -> None:
         """The broker has confirmed the job's message. A worker may have claimed it before this is known."""
         waiting = (
             update(jobs)
@@ -73,7 +73,7 @@ class Jobs:
         limit: int = 50,
         search: str = "",
         states: Sequence[State] = (),
-        parts: bool = True,
+        include_tile_jobs: bool = True,
     ) -> Page:
         """Jobs, newest first. `search` is a part of the file name or the start of an id; without `parts` those that
         only cut tiles of one layer are left out."""
@@ -86,8 +86,8 @@ class Jobs:
             conditions.append(
                 or_(jobs.c.filename.icontains(search, autoescape=True), jobs.c.id.startswith(search, autoescape=True))
             )
-        if not parts:
-            conditions.append(func.coalesce(jobs.c.options["tile_layer"].as_integer(), EVERYTHING) == EVERYTHING)
+        if not include_tile_jobs:
+            conditions.append(func.coalesce(jobs.c.options["tile_layer"].as_integer(), ALL_LAYERS) == ALL_LAYERS)
         if after is not None:
             conditions.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*after))
         query = select(jobs).where(*conditions).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
@@ -95,7 +95,7 @@ class Jobs:
         found = _as_jobs(rows[:limit])
         return Page(found, (found[-1].created_at, found[-1].id) if len(rows) > limit else None)
 
-    def counts(self, tenant: str | None = None) -> dict[State, int]:
+    def count_by_state(self, tenant: str | None = None) -> dict[State, int]:
         """How many jobs are in each state."""
         query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
         if tenant is not None:
@@ -103,15 +103,15 @@ class Jobs:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return dict.fromkeys(State, 0) | {State(state): count for state, count in rows}
 
-    def open_of(self, tenant: str) -> int:
+    def count_open(self, tenant: str) -> int:
         """How many jobs of the tenant wait or run."""
         return self._count(jobs.c.tenant == tenant, jobs.c.state.in_(OPEN))
 
-    def waiting_of(self, tenant: str, queue: str) -> int:
+    def count_waiting(self, tenant: str, queue: str) -> int:
         """How many jobs of the tenant wait for a worker of the queue, in it or in the ledger."""
         return self._count(jobs.c.tenant == tenant, jobs.c.state.in_(WAITING), jobs.c.queue == queue)
 
-    def next_in_turn(self, queue: str, *, window: int, limit: int = 500) -> list[Job]:
+    def next_fair_batch(self, queue: str, *, max_queued: int, limit: int = 500) -> list[Job]:
         """Jobs that wait in the ledger and may go into the queue now: the oldest of every tenant first, then the second
         of every tenant, and so on, while no tenant has more than `window` in the queue."""
         inside = (
@@ -130,7 +130,7 @@ class Jobs:
             select(jobs)
             .join(held, held.c.id == jobs.c.id)
             .outerjoin(inside, inside.c.tenant == held.c.tenant)
-            .where(held.c.turn + func.coalesce(inside.c.count, 0) <= window)
+            .where(held.c.turn + func.coalesce(inside.c.count, 0) <= max_queued)
             .order_by(held.c.turn, jobs.c.created_at, jobs.c.id)
             .limit(limit)
         )
@@ -142,36 +142,38 @@ class Jobs:
         running = (attempts.c.job == job_id) & (attempts.c.outcome == Outcome.RUNNING)
 
         def change(connection: Connection) -> bool:
-            if not _change(connection, job_id, OPEN, holder=None, lease_until=None, **values):
+            if not _update_if(connection, job_id, OPEN, lease_owner=None, lease_expires_at=None, **values):
                 return False
             connection.execute(update(attempts).where(running).values(outcome=Outcome.CANCELLED, ended_at=now))
             return True
 
         return self._database.write(change)
 
-    def bury(self, job_id: str, now: float, *, error: dict[str, Any]) -> bool:
+    def mark_dead(self, job_id: str, now: float, *, error: dict[str, Any]) -> bool:
         """Mark a job dead whose message the broker gave up on."""
         values = {"state": State.DEAD, "error": error, "finished_at": now, "updated_at": now}
-        return self._database.write(lambda connection: _change(connection, job_id, WAITING, **values))
+        return self._database.write(lambda connection: _update_if(connection, job_id, WAITING, **values))
 
     def replay(self, job_id: str, now: float, states: frozenset[State] = REPLAYABLE) -> bool:
         """Make a job in one of `states` ready for another round, its deaths forgiven. Publish it afterwards, or leave
-        that to upkeep.
+        that to maintenance.
         """
-        forgiven = {"error": None, "artifact": None, "deaths": 0, "losses": 0, "finished_at": None}
+        forgiven = {"error": None, "artifact": None, "crashes": 0, "worker_losses": 0, "finished_at": None}
         unpublished = {"state": State.ACCEPTED, "published_at": None, "publications": 0, "updated_at": now}
-        told_again = {"webhook_due": jobs.c.webhook.is_not(None)}
+        told_again = {"webhook_pending": jobs.c.webhook.is_not(None)}
         values = forgiven | unpublished | told_again
-        return self._database.write(lambda connection: _change(connection, job_id, states, **values))
+        return self._database.write(lambda connection: _update_if(connection, job_id, states, **values))
 
-    def webhooks_due(self, limit: int = 500) -> list[Job]:
+    def pending_webhooks(self, limit: int = 500) -> list[Job]:
         """Settled jobs whose end is still to be told, oldest first."""
-        query = select(jobs).where(jobs.c.webhook_due, jobs.c.state.in_(FINAL)).order_by(jobs.c.updated_at).limit(limit)
+        query = (
+            select(jobs).where(jobs.c.webhook_pending, jobs.c.state.in_(FINAL)).order_by(jobs.c.updated_at).limit(limit)
+        )
         return self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
 
-    def webhook_told(self, job_id: str) -> None:
+    def mark_webhook_published(self, job_id: str) -> None:
         """The broker has confirmed the webhook of a settled job. One that was replayed meanwhile is told once more."""
-        self._database.write(lambda connection: _change(connection, job_id, FINAL, webhook_due=False))
+        self._database.write(lambda connection: _update_if(connection, job_id, FINAL, webhook_pending=False))
 
     def remove(self, job_id: str) -> bool:
         """Forget a settled job with its attempts. False if it is unknown or not settled."""
@@ -180,12 +182,12 @@ class Jobs:
             gone = connection.execute(delete(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(FINAL)))
             if gone.rowcount != 1:
                 return False
-            connection.execute(delete(requests).where(requests.c.job == job_id))
+            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.job == job_id))
             return True
 
         return self._database.write(change)
 
-    def settled(self, before: float, *, with_outputs: bool = False, limit: int = 500) -> list[Job]:
+    def finished_before(self, before: float, *, with_outputs: bool = False, limit: int = 500) -> list[Job]:
         """Jobs that were settled before that time, oldest first; of those `with_outputs` only if so asked."""
         query = select(jobs).where(jobs.c.state.in_(FINAL), jobs.c.updated_at < before)
         if with_outputs:
@@ -198,41 +200,48 @@ class Jobs:
         query = select(jobs).where(jobs.c.id.in_(job_ids))
         return self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
 
-    def places(self, job_ids: Sequence[str]) -> list[tuple[str, str, State, int]]:
+    def find_states(self, job_ids: Sequence[str]) -> list[tuple[str, str, State, int]]:
         """Id, tenant, state and attempt of those of the jobs that are known: little, for it is asked for many."""
         query = select(jobs.c.id, jobs.c.tenant, jobs.c.state, jobs.c.attempt).where(jobs.c.id.in_(job_ids))
         found = self._database.read(lambda connection: connection.execute(query).all())
         return [(row.id, row.tenant, State(row.state), row.attempt) for row in found]
 
-    def drop_artifact(self, job_id: str) -> bool:
+    def clear_artifact(self, job_id: str) -> bool:
         """Forget where the outputs of a settled job are: they are to be removed."""
-        return self._database.write(lambda connection: _change(connection, job_id, FINAL, artifact=None))
+        return self._database.write(lambda connection: _update_if(connection, job_id, FINAL, artifact=None))
 
-    def open_with_source(self, source: str) -> bool:
+    def has_open_job(self, source: str) -> bool:
         """Whether a job that is not settled refers to the source."""
         return self._exists(jobs.c.source == source, jobs.c.state.in_(OPEN))
 
-    def artifact_in_use(self, tenant: str, artifact: str) -> bool:
+    def is_artifact_in_use(self, tenant: str, artifact: str) -> bool:
         """Whether any job of the tenant still refers to the artifact."""
         return self._exists(jobs.c.tenant == tenant, jobs.c.artifact == artifact)
 
-    def source_in_use(self, source: str) -> bool:
+    def is_source_in_use(self, source: str) -> bool:
         """Whether any job still refers to the source."""
         return self._exists(jobs.c.source == source)
 
-    def overdue(
-        self, now: float, *, patience: float, waiting: int, queue: str = RENDER, limit: int = 500, in_turn: bool = False
+    def stale(
+        self,
+        now: float,
+        *,
+        republish_after: float,
+        queue_depth: int,
+        queue: str = RENDER,
+        limit: int = 500,
+        fair: bool = False,
     ) -> list[Job]:
         """Jobs of a queue whose message must be published again; `waiting` is the number of messages in the queue.
 
         Those that wait for their turn, if there is one, are not among them: see `next_in_turn`.
         """
-        reached = self._reached(queue, now - RECENTLY * patience)
-        held_no_more = (jobs.c.state == State.RUNNING) & (jobs.c.lease_until <= now)
-        latest = now if waiting == 0 else reached or 0.0
-        gone = jobs.c.published_at.is_(None) | (jobs.c.published_at < latest - patience)
+        reached = self._consumed_until(queue, now - LOOKBACK_FACTOR * republish_after)
+        held_no_more = (jobs.c.state == State.RUNNING) & (jobs.c.lease_expires_at <= now)
+        latest = now if queue_depth == 0 else reached or 0.0
+        gone = jobs.c.published_at.is_(None) | (jobs.c.published_at < latest - republish_after)
         candidates = held_no_more | (jobs.c.state.in_(WAITING) & gone)
-        if in_turn:
+        if fair:
             candidates &= jobs.c.state != State.ACCEPTED
         query = (
             select(jobs)
@@ -241,9 +250,13 @@ class Jobs:
             .limit(limit)
         )
         found = self._database.read(lambda connection: _as_jobs(connection.execute(query).all()))
-        return [job for job in found if is_overdue(job, now, patience=patience, waiting=waiting, reached=reached)]
+        return [
+            job
+            for job in found
+            if is_stale(job, now, republish_after=republish_after, queue_depth=queue_depth, consumed_until=reached)
+        ]
 
-    def _reached(self, queue: str, since: float) -> float | None:
+    def _consumed_until(self, queue: str, since: float) -> float | None:
         """When the newest message of a queue was published that a worker has taken lately. A job that was published
         twice does not tell which of its messages was taken."""
         taken = jobs.c.state.in_(FINAL | {State.RUNNING}) & (jobs.c.attempt > 0) & (jobs.c.publications == 1)
@@ -263,7 +276,7 @@ class Jobs:
         return self._database.read(lambda connection: connection.execute(query).first() is not None)
 
 
-def _change(connection: Connection, job_id: str, states: frozenset[State], **values: Any) -> bool:
+def _update_if(connection: Connection, job_id: str, states: frozenset[State], **values: Any) -> bool:
     statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states)).values(values)
     return connection.execute(statement).rowcount == 1
 

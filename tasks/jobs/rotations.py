@@ -22,20 +22,22 @@ class Rotation:
     """The row. Times are seconds since the epoch; `result` is that of the last run, in a word."""
 
     generation: int = 0
-    token: int = 0
+    fencing_token: int = 0
     rotated_at: float | None = None
-    asked_at: float | None = None
-    holder: str | None = None
-    lease_until: float | None = None
+    requested_at: float | None = None
+    lease_owner: str | None = None
+    lease_expires_at: float | None = None
     result: str = ""
 
 
-class Busy(Exception):
+class RotationInProgress(Exception):
     """Another rotation is under way."""
 
-    def __init__(self, holder: str, seconds: float) -> None:
-        super().__init__(f"{holder} is rotating. Try again; should it have died, its lease ends in {seconds:.0f} s.")
-        self.holder = holder
+    def __init__(self, lease_owner: str, seconds: float) -> None:
+        super().__init__(
+            f"{lease_owner} is rotating. Try again; should it have died, its lease ends in {seconds:.0f} s."
+        )
+        self.lease_owner = lease_owner
 
 
 class Rotations:
@@ -48,7 +50,7 @@ class Rotations:
         """How far it has come; an empty row before the first rotation."""
         return self._database.read(_row)
 
-    def due(self, now: float, *, interval: float, patience: float) -> Rotation | None:
+    def request_if_due(self, now: float, *, interval: float, retry_after: float) -> Rotation | None:
         """The row, if the next rotation is due and nobody was asked for it within `patience` seconds; noted as asked.
 
         Never before a first rotation, which is an operator's: most platforms have no fleet.
@@ -58,21 +60,21 @@ class Rotations:
             row = _locked(connection)
             if row is None or row.rotated_at is None or row.rotated_at + interval > now:
                 return None
-            if row.asked_at is not None and row.asked_at + patience > now:
+            if row.requested_at is not None and row.requested_at + retry_after > now:
                 return None
-            _set(connection, asked_at=now)
+            _set(connection, requested_at=now)
             return row
 
         return self._database.write(change)
 
     def claim(
         self,
-        holder: str,
+        lease_owner: str,
         *,
         now: float,
         lease: float,
-        least: int,
-        is_gone: Callable[[str], bool] = lambda _holder: False,
+        min_token: int,
+        is_dead: Callable[[str], bool] = lambda _holder: False,
     ) -> int:
         """Take the lease. A token greater than all before it, and than `least`, the greatest that nodes know.
 
@@ -84,11 +86,11 @@ class Rotations:
             if row is None:
                 connection.execute(insert(rotations).values(fleet=FLEET))
                 row = Rotation()
-            until = row.lease_until or 0.0
-            if row.holder not in (None, holder) and until > now and not is_gone(row.holder or ""):
-                raise Busy(row.holder or "", until - now)
-            token = max(row.token, least) + 1
-            _set(connection, token=token, holder=holder, lease_until=now + lease)
+            until = row.lease_expires_at or 0.0
+            if row.lease_owner not in (None, lease_owner) and until > now and not is_dead(row.lease_owner or ""):
+                raise RotationInProgress(row.lease_owner or "", until - now)
+            token = max(row.fencing_token, min_token) + 1
+            _set(connection, fencing_token=token, lease_owner=lease_owner, lease_expires_at=now + lease)
             return token
 
         try:
@@ -96,12 +98,12 @@ class Rotations:
         except IntegrityError:  # two came first at the same time
             return self._database.write(change)
 
-    def settle(self, token: int, *, generation: int, rotated_at: float | None, result: str) -> bool:
+    def finish(self, fencing_token: int, *, generation: int, rotated_at: float | None, result: str) -> bool:
         """Give the lease back and say what became of the run. False if a greater token was taken meanwhile."""
 
         def change(connection: Connection) -> bool:
             row = _locked(connection)
-            if row is None or row.token != token:
+            if row is None or row.fencing_token != fencing_token:
                 return False
             done = replace(row, generation=max(row.generation, generation), rotated_at=rotated_at or row.rotated_at)
             _set(
@@ -109,9 +111,9 @@ class Rotations:
                 generation=done.generation,
                 rotated_at=done.rotated_at,
                 result=result,
-                asked_at=None,
-                holder=None,
-                lease_until=None,
+                requested_at=None,
+                lease_owner=None,
+                lease_expires_at=None,
             )
             return True
 

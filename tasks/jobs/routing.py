@@ -13,18 +13,18 @@ from tasks.renders import RenderOptions
 from tasks.settings import Settings
 
 
-def lane(options: RenderOptions, peak_bytes: int, settings: Settings) -> str:
+def choose_queue(options: RenderOptions, peak_bytes: int, settings: Settings) -> str:
     """The queue for a render of these options whose plan says that it needs `peak_bytes` of memory."""
-    if settings.large_fence_bytes and peak_bytes > settings.fence_bytes:
+    if settings.large_memory_limit and peak_bytes > settings.memory_limit:
         return LARGE
     return TILES if options.tiles else RENDER
 
 
-def fence_of(queue: str, settings: Settings) -> int:
+def memory_limit_of(queue: str, settings: Settings) -> int:
     """Bytes of memory that a worker of this lane may take."""
-    return settings.large_fence_bytes or settings.fence_bytes if queue == LARGE else settings.fence_bytes
+    return settings.large_memory_limit or settings.memory_limit if queue == LARGE else settings.memory_limit
 
 
-def largest_fence(settings: Settings) -> int:
+def largest_memory_limit(settings: Settings) -> int:
     """Bytes of memory that a worker may take in any lane."""
-    return fence_of(LARGE, settings)
+    return memory_limit_of(LARGE, settings)

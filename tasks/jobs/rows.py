@@ -10,49 +10,60 @@ from tasks.jobs.model import Job, Outcome, State
 from tasks.jobs.repository import as_job
 
 
-def locked(connection: Connection, job_id: str) -> Job | None:
+def lock_job(connection: Connection, job_id: str) -> Job | None:
     """The job, locked until the transaction ends; None if it is unknown."""
     return as_job(connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none())
 
 
-def save(connection: Connection, job: Job) -> Job:
+def update_job(connection: Connection, job: Job) -> Job:
     """Write the job as it is now."""
     values = {key: value for key, value in asdict(job).items() if key != "id"}
     connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
     return job
 
 
-def begin(connection: Connection, job: Job, holder: str, now: float, lease: float) -> Job:
+def start_attempt(connection: Connection, job: Job, lease_owner: str, now: float, lease: float) -> Job:
     """Begin the next attempt at the job: its row, and the job as it is by then."""
     begun = replace(
-        job, state=State.RUNNING, attempt=job.attempt + 1, holder=holder, lease_until=now + lease, updated_at=now
+        job,
+        state=State.RUNNING,
+        attempt=job.attempt + 1,
+        lease_owner=lease_owner,
+        lease_expires_at=now + lease,
+        updated_at=now,
     )
     connection.execute(
         update(jobs)
         .where(jobs.c.id == job.id)
-        .values(state=begun.state, attempt=begun.attempt, holder=holder, lease_until=begun.lease_until, updated_at=now)
+        .values(
+            state=begun.state,
+            attempt=begun.attempt,
+            lease_owner=lease_owner,
+            lease_expires_at=begun.lease_expires_at,
+            updated_at=now,
+        )
     )
     connection.execute(
         insert(attempts).values(
-            job=job.id, number=begun.attempt, holder=holder, started_at=now, outcome=Outcome.RUNNING
+            job=job.id, number=begun.attempt, lease_owner=lease_owner, started_at=now, outcome=Outcome.RUNNING
         )
     )
     return begun
 
 
-def amend(connection: Connection, job_id: str, attempt: int, **values: Any) -> bool:
+def update_current(connection: Connection, job_id: str, attempt: int, **values: Any) -> bool:
     """Change a running job, if `attempt` is still its current one."""
     current = (jobs.c.id == job_id) & (jobs.c.attempt == attempt) & (jobs.c.state == State.RUNNING)
     return connection.execute(update(jobs).where(current).values(values)).rowcount == 1
 
 
-def is_settled_by(connection: Connection, job_id: str, attempt: int, state: State) -> bool:
+def is_finished_by(connection: Connection, job_id: str, attempt: int, state: State) -> bool:
     """Whether this very attempt said so before: its word was committed, but the answer was lost on the way."""
     same = (jobs.c.id == job_id) & (jobs.c.attempt == attempt) & (jobs.c.state == state)
     return connection.execute(select(jobs.c.id).where(same)).first() is not None
 
 
-def end(connection: Connection, job_id: str, attempt: int, outcome: Outcome, now: float, **values: Any) -> None:
+def end_attempt(connection: Connection, job_id: str, attempt: int, outcome: Outcome, now: float, **values: Any) -> None:
     """End an attempt."""
     connection.execute(
         update(attempts)

@@ -14,24 +14,24 @@ from amqp.exceptions import AMQPError
 from amqp.spec import Basic
 
 # A header of a message that must not be read any further; its value says why.
-UNREADABLE = "x-bulkhead-unreadable"
+UNREADABLE_HEADER = "x-bulkhead-unreadable"
 
-COMPRESSION = "compression"
+COMPRESSION_HEADER = "compression"
 
 
-def read_any_properties() -> None:
+def tolerate_malformed_properties() -> None:
     """Let connections of this process hand out every message, marked and its body as it is. May be called again."""
-    serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _read
+    serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _decode_properties
 
 
-def _read(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
+def _decode_properties(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
     try:
         properties, end = serialization.decode_properties_basic(buffer, offset)
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError, RecursionError, struct.error, AMQPError) as e:
-        return {"application_headers": {UNREADABLE: f"{type(e).__name__}: {e}"}}, len(buffer)
+        return {"application_headers": {UNREADABLE_HEADER: f"{type(e).__name__}: {e}"}}, len(buffer)
     if end > len(buffer):
-        return {"application_headers": {UNREADABLE: "a property is cut short"}}, len(buffer)
+        return {"application_headers": {UNREADABLE_HEADER: "a property is cut short"}}, len(buffer)
     headers = properties.get("application_headers", {})
-    if headers.pop(COMPRESSION, None) is not None:
-        headers[UNREADABLE] = "compressed bodies are not taken"
+    if headers.pop(COMPRESSION_HEADER, None) is not None:
+        headers[UNREADABLE_HEADER] = "compressed bodies are not taken"
     return properties, end

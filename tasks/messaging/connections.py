@@ -11,7 +11,7 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 
-from tasks.messaging.compatibility import read_any_properties
+from tasks.messaging.compatibility import tolerate_malformed_properties
 
 T = TypeVar("T")
 
@@ -19,25 +19,25 @@ T = TypeVar("T")
 BROKER_ERRORS = (AMQPError, KombuError, OSError)
 
 # Seconds; zero would mean "do not block" to a socket.
-LEAST_TIMEOUT = 0.05
+MIN_TIMEOUT = 0.05
 
 
-class NotPublished(Exception):
+class PublishError(Exception):
     """The broker did not confirm the message: it may or may not have been taken."""
 
     def __init__(self, reason: object = "") -> None:
         super().__init__(f"{self.__doc__} ({reason})" if reason else self.__doc__)
 
 
-class BrokerUnavailable(NotPublished):
+class BrokerUnavailable(PublishError):
     """The broker does not answer. Check BULKHEAD_BROKER_URL and the server, or run `bulkhead doctor`."""
 
 
-class QueueFull(NotPublished):
+class QueueFull(PublishError):
     """The broker refused the message: its queue is full, or not up yet after a restart. Try again later."""
 
 
-class Line(NamedTuple):
+class PublisherConnection(NamedTuple):
     """A producer and the connection that is its alone."""
 
     connection: Connection
@@ -54,13 +54,13 @@ class Line(NamedTuple):
             self.connection.collect(socket_timeout=0.1)
 
 
-def connect(app: Celery, timeout: float, **transport_options: Any) -> Line:
+def connect(app: Celery, timeout: float, **transport_options: Any) -> PublisherConnection:
     """A new line to the app's broker, any of them if there are several. Raises one of BROKER_ERRORS.
 
     `timeout` is in seconds, for the whole of connecting and afterwards for every single answer that a call waits for;
     `transport_options` come before the app's own.
     """
-    read_any_properties()
+    tolerate_malformed_properties()
     timeouts = {"read_timeout": timeout, "write_timeout": timeout}
     connection = app.connection_for_write(connect_timeout=timeout, transport_options={**timeouts, **transport_options})
     try:
@@ -71,14 +71,14 @@ def connect(app: Celery, timeout: float, **transport_options: Any) -> Line:
             timeout=timeout,
             reraise_as_library_errors=False,
         )
-        return Line(connection, app.amqp.Producer(connection, auto_declare=False))
+        return PublisherConnection(connection, app.amqp.Producer(connection, auto_declare=False))
     except BaseException:
         with suppress(*BROKER_ERRORS):
             connection.collect(socket_timeout=0.1)
         raise
 
 
-class Lines:
+class ConnectionPool:
     """Lines that threads share, each used by one call at a time.
 
     `timeout` is the number of seconds a call may take in all.
@@ -88,18 +88,18 @@ class Lines:
         self._app = app
         self._timeout = timeout
         self._clock = clock
-        self._idle: LifoQueue[Line] = LifoQueue()
+        self._idle: LifoQueue[PublisherConnection] = LifoQueue()
 
-    def run(self, work: Callable[[Line, float], T]) -> T:
+    def run(self, operation: Callable[[PublisherConnection, float], T]) -> T:
         """The answer of `work`, given a line and the seconds it has. Raises BrokerUnavailable or QueueFull.
 
         Work that fails on a line that was idle, and so may have been closed meanwhile, is done again on a new one.
         """
         deadline = self._clock() + self._timeout
         while True:
-            line, reused = self._borrow(deadline)
+            line, reused = self._acquire(deadline)
             try:
-                answer = work(line, self._remaining(deadline))
+                answer = operation(line, self._remaining(deadline))
             except (MessageNacked, *BROKER_ERRORS) as error:
                 # Never use it again: a confirm that comes late would be taken for the next message's.
                 line.drop()
@@ -120,7 +120,7 @@ class Lines:
             while True:
                 self._idle.get_nowait().close()
 
-    def _borrow(self, deadline: float) -> tuple[Line, bool]:
+    def _acquire(self, deadline: float) -> tuple[PublisherConnection, bool]:
         with suppress(Empty):
             return self._idle.get_nowait(), True
         try:
@@ -130,4 +130,4 @@ class Lines:
             raise BrokerUnavailable(error) from error
 
     def _remaining(self, deadline: float) -> float:
-        return max(LEAST_TIMEOUT, deadline - self._clock())
+        return max(MIN_TIMEOUT, deadline - self._clock())

@@ -10,7 +10,7 @@ from celery import Celery
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
+class CgroupMemory:
     """A worker's memory cgroup: bytes in use, the most that ever was, and the limit; None where nothing tells."""
 
     current: int | None = None
@@ -28,16 +28,16 @@ class Worker:
     name: str
     pid: int
     children: list[int]
-    done: int
+    completed_jobs: int
     uptime: float
-    fence: Fence = field(default_factory=Fence)
+    memory: CgroupMemory = field(default_factory=CgroupMemory)
     recycled: int = 0
-    died: int = 0
+    crashed: int = 0
 
 
-def crew(app: Celery, seconds: float) -> list[Worker]:
+def inspect_workers(app: Celery, timeout: float) -> list[Worker]:
     """All workers that answer within so many seconds, by name; it takes that long. Raises BROKER_ERRORS."""
-    answers: Mapping[str, Mapping[str, Any]] = app.control.inspect(timeout=seconds).stats() or {}
+    answers: Mapping[str, Mapping[str, Any]] = app.control.inspect(timeout=timeout).stats() or {}
     return sorted((_worker(name, answer) for name, answer in answers.items()), key=lambda worker: worker.name)
 
 
@@ -48,9 +48,9 @@ def _worker(name: str, answer: Mapping[str, Any]) -> Worker:
         name=name,
         pid=int(answer.get("pid", 0)),
         children=[int(pid) for pid in pool.get("processes") or []],
-        done=sum(map(int, (answer.get("total") or {}).values())),
+        completed_jobs=sum(map(int, (answer.get("total") or {}).values())),
         uptime=float(answer.get("uptime", 0)),
-        fence=Fence(fence.get("current"), fence.get("peak"), fence.get("limit")),
+        memory=CgroupMemory(fence.get("current"), fence.get("peak"), fence.get("limit")),
         recycled=int(left.get("recycled", 0)),
-        died=int(left.get("died", 0)),
+        crashed=int(left.get("died", 0)),
     )

@@ -7,15 +7,15 @@ from typing import Literal
 from celery import Celery
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.messaging.connections import BROKER_ERRORS, Line, connect
-from tasks.messaging.topology import EXCHANGE, progress_key
+from tasks.messaging.connections import BROKER_ERRORS, PublisherConnection, connect
+from tasks.messaging.topology import EXCHANGE, progress_routing_key
 
 # After a failure the broker is left alone for this long (seconds): progress must never slow a job down.
-REST_AFTER_FAILURE = 5.0
+BACKOFF = 5.0
 TIMEOUT = 0.5
 
 
-class Progress(BaseModel):
+class ProgressMessage(BaseModel):
     """How far a job is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,39 +30,39 @@ class Progress(BaseModel):
     layer: str = Field("", description="Layer at work, if any.")
 
 
-class ProgressTeller:
+class ProgressPublisher:
     """Tells progress over one connection, opened on first use and again after a rest when it fails."""
 
     def __init__(self, app: Celery, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._clock = clock
-        self._line: Line | None = None
-        self._resting_until = float("-inf")
+        self._connection: PublisherConnection | None = None
+        self._backoff_until = float("-inf")
 
-    def tell(self, progress: Progress) -> None:
+    def publish(self, progress: ProgressMessage) -> None:
         """Send it if that is possible right now; otherwise forget it."""
-        if self._clock() < self._resting_until:
+        if self._clock() < self._backoff_until:
             return
         try:
-            if self._line is None:
-                self._line = connect(self._app, TIMEOUT, confirm_publish=False, write_timeout=TIMEOUT)
-            self._line.producer.publish(
+            if self._connection is None:
+                self._connection = connect(self._app, TIMEOUT, confirm_publish=False, write_timeout=TIMEOUT)
+            self._connection.producer.publish(
                 progress.model_dump(mode="json"),
                 exchange=EXCHANGE,
                 declare=[EXCHANGE],
-                routing_key=progress_key(progress.tenant, progress.job),
+                routing_key=progress_routing_key(progress.tenant, progress.job),
                 serializer="json",
                 delivery_mode="transient",
                 timeout=TIMEOUT,
             )
         except BROKER_ERRORS:
-            self._resting_until = self._clock() + REST_AFTER_FAILURE
-            if self._line is not None:
-                self._line.drop()
-            self._line = None
+            self._backoff_until = self._clock() + BACKOFF
+            if self._connection is not None:
+                self._connection.drop()
+            self._connection = None
 
     def close(self) -> None:
         """Close the connection."""
-        line, self._line = self._line, None
+        line, self._connection = self._connection, None
         if line is not None:
             line.close()

@@ -9,10 +9,10 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
-from tasks.messaging.connections import BrokerUnavailable, Line, Lines, NotPublished, QueueFull
-from tasks.messaging.topology import DEAD_QUEUES, QUEUES, ROUTES, SERVED
+from tasks.messaging.connections import BrokerUnavailable, ConnectionPool, PublisherConnection, PublishError, QueueFull
+from tasks.messaging.topology import DEAD_QUEUES, QUEUES, ROUTES, TASK_QUEUES
 
-__all__ = ["BrokerUnavailable", "NotPublished", "Publisher", "QueueFull", "is_served", "queue_of"]
+__all__ = ["BrokerUnavailable", "PublishError", "Publisher", "QueueFull", "default_queue", "may_use_queue"]
 
 
 class Publisher:
@@ -24,17 +24,17 @@ class Publisher:
 
     def __init__(self, app: Celery, timeout: float) -> None:
         self._app = app
-        self._lines = Lines(app, timeout)
+        self._pool = ConnectionPool(app, timeout)
 
     def publish(self, task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:
         """Send `message` as the keyword arguments of `task`, through its usual queue unless told otherwise.
 
         Raises BrokerUnavailable or QueueFull.
         """
-        through = _queue(queue) if queue else queue_of(task)
+        through = _queue(queue) if queue else default_queue(task)
         entities = [through, *(dead for dead in DEAD_QUEUES if dead.routing_key == through.routing_key)]
 
-        def send(line: Line, timeout: float) -> None:
+        def send(line: PublisherConnection, timeout: float) -> None:
             self._app.send_task(
                 task,
                 kwargs=message,
@@ -50,32 +50,32 @@ class Publisher:
                 add_to_parent=False,
             )
 
-        self._lines.run(send)
+        self._pool.run(send)
 
-    def waiting(self, queue: str) -> int:
+    def queue_depth(self, queue: str) -> int:
         """How many messages wait in a queue. Raises BrokerUnavailable."""
         known = _queue(queue)
 
-        def count(line: Line, _timeout: float) -> int:
+        def count(line: PublisherConnection, _timeout: float) -> int:
             bound = known(line.producer.channel)
             bound.declare()
             return int(bound.queue_declare(passive=True).message_count)
 
-        return self._lines.run(count)
+        return self._pool.run(count)
 
     def close(self) -> None:
         """Close every idle connection."""
-        self._lines.close()
+        self._pool.close()
 
 
-def queue_of(task: str) -> Queue:
+def default_queue(task: str) -> Queue:
     """The queue a task usually travels through. Raises KeyError for a task of no route."""
     return _queue(ROUTES[_pattern(task)])
 
 
-def is_served(task: str, queue: str) -> bool:
+def may_use_queue(task: str, queue: str) -> bool:
     """Whether a task may come through a queue. Raises KeyError for a task of no route."""
-    return queue in SERVED[_pattern(task)]
+    return queue in TASK_QUEUES[_pattern(task)]
 
 
 def _pattern(task: str) -> str:

@@ -22,29 +22,29 @@ DEAD_EXCHANGE = Exchange("bulkhead.dead", type="topic", durable=True)
 DELIVERY_LIMIT = 20
 
 # Looking at a dead letter counts as a delivery. RabbitMQ 4 deletes a letter after 20 of them unless told otherwise.
-LOOK_LIMIT = 1_000_000
+PEEK_DELIVERY_LIMIT = 1_000_000
 
 RENDER = "render"
 TILES = "render.tiles"
 LARGE = "render.large"
-LANES = (RENDER, TILES, LARGE)
+RENDER_QUEUES = (RENDER, TILES, LARGE)
 
-UPKEEP = "upkeep"
+MAINTENANCE = "maintenance"
 WEBHOOKS = "webhooks"
 
 TICKETS = "tickets"
 
 # A sweep that no worker took within this time (ms) is stale: the next one does its work.
-UPKEEP_TTL = 60_000
+MAINTENANCE_TTL = 60_000
 
-PROGRESS_KEY = "progress"
+PROGRESS_ROUTING_PREFIX = "progress"
 
 HEARTBEATS = "heartbeats"
 
 # Bytes of heartbeats that are kept, so that the disk cannot fill: over an hour of 4,500 machines that beat each second,
 # 200 bytes a beat. Whoever reads must be back by then. The oldest segment goes as a whole.
-STREAM_BYTES = 4 * 1024**3
-SEGMENT_BYTES = 64 * 1024**2
+STREAM_MAX_BYTES = 4 * 1024**3
+STREAM_SEGMENT_BYTES = 64 * 1024**2
 
 
 def work_queue(name: str) -> Queue:
@@ -62,14 +62,14 @@ def work_queue(name: str) -> Queue:
 
 def dead_queue(name: str) -> Queue:
     """Where the dead letters of queue `name` wait for `bulkhead dead`."""
-    arguments = {"x-queue-type": "quorum", "x-delivery-limit": LOOK_LIMIT}
+    arguments = {"x-queue-type": "quorum", "x-delivery-limit": PEEK_DELIVERY_LIMIT}
     return Queue(f"{name}.dead", DEAD_EXCHANGE, routing_key=name, durable=True, queue_arguments=arguments)
 
 
-def waiting_queue(name: str, seconds: float) -> Queue:
+def retry_queue(name: str, delay: float) -> Queue:
     """Where letters of the work queue `name` wait so long before they come back: all of one length, so that none waits
     behind a longer one. The length is part of the name, for RabbitMQ refuses a queue declared differently."""
-    milliseconds = round(seconds * 1000)
+    milliseconds = round(delay * 1000)
     arguments = {
         "x-queue-type": "quorum",
         "x-message-ttl": milliseconds,
@@ -82,10 +82,10 @@ def waiting_queue(name: str, seconds: float) -> Queue:
     return Queue(own, EXCHANGE, routing_key=own, durable=True, queue_arguments=arguments)
 
 
-def upkeep_queue() -> Queue:
+def maintenance_queue() -> Queue:
     """Sweeps: short-lived and bounded, since a missed sweep is made good by the next one."""
-    arguments = {"x-message-ttl": UPKEEP_TTL, "x-max-length": 100, "x-queue-type": "classic"}
-    return Queue(UPKEEP, EXCHANGE, routing_key=UPKEEP, durable=True, queue_arguments=arguments)
+    arguments = {"x-message-ttl": MAINTENANCE_TTL, "x-max-length": 100, "x-queue-type": "classic"}
+    return Queue(MAINTENANCE, EXCHANGE, routing_key=MAINTENANCE, durable=True, queue_arguments=arguments)
 
 
 def progress_queue(name: str) -> Queue:
@@ -93,7 +93,7 @@ def progress_queue(name: str) -> Queue:
     return Queue(
         name,
         EXCHANGE,
-        routing_key=f"{PROGRESS_KEY}.#",
+        routing_key=f"{PROGRESS_ROUTING_PREFIX}.#",
         durable=False,
         exclusive=True,
         auto_delete=True,
@@ -101,25 +101,30 @@ def progress_queue(name: str) -> Queue:
     )
 
 
-def progress_key(tenant: str, job: str) -> str:
+def progress_routing_key(tenant: str, job: str) -> str:
     """Routing key under which a job's progress is told."""
-    return f"{PROGRESS_KEY}.{tenant}.{job}"
+    return f"{PROGRESS_ROUTING_PREFIX}.{tenant}.{job}"
 
 
 def heartbeats_stream() -> Queue:
     """A log of the newest heartbeats: reading it takes nothing out, and a reader keeps its own offset."""
     arguments = {
         "x-queue-type": "stream",
-        "x-max-length-bytes": STREAM_BYTES,
-        "x-stream-max-segment-size-bytes": SEGMENT_BYTES,
+        "x-max-length-bytes": STREAM_MAX_BYTES,
+        "x-stream-max-segment-size-bytes": STREAM_SEGMENT_BYTES,
     }
     return Queue(HEARTBEATS, EXCHANGE, routing_key=HEARTBEATS, durable=True, queue_arguments=arguments)
 
 
-WORK_QUEUES = tuple(work_queue(name) for name in (*LANES, TICKETS, WEBHOOKS))
+WORK_QUEUES = tuple(work_queue(name) for name in (*RENDER_QUEUES, TICKETS, WEBHOOKS))
 DEAD_QUEUES = tuple(dead_queue(queue.name) for queue in WORK_QUEUES)
-QUEUES = (*WORK_QUEUES, upkeep_queue())
+QUEUES = (*WORK_QUEUES, maintenance_queue())
 
 # Task name (or glob) -> the queues it may come through, the usual one first. A message on any other is refused.
-SERVED = {"render.*": LANES, "upkeep.*": (UPKEEP,), "tickets.*": (TICKETS,), "webhooks.*": (WEBHOOKS,)}
-ROUTES = {pattern: queues[0] for pattern, queues in SERVED.items()}
+TASK_QUEUES = {
+    "render.*": RENDER_QUEUES,
+    "maintenance.*": (MAINTENANCE,),
+    "tickets.*": (TICKETS,),
+    "webhooks.*": (WEBHOOKS,),
+}
+ROUTES = {pattern: queues[0] for pattern, queues in TASK_QUEUES.items()}

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 HEADER = "traceparent"
-DELAY = 500  # milliseconds that a span waits for others
-PATIENCE = 2.0  # seconds that a collector has to answer
+EXPORT_DELAY_MS = 500  # milliseconds that a span waits for others
+EXPORT_TIMEOUT = 2.0  # seconds that a collector has to answer
 
 
-class NoTracing(RuntimeError):
+class TracingNotInstalled(RuntimeError):
     """BULKHEAD_OTLP_URL is set, but OpenTelemetry is missing: pip install 'bulkhead[otel]'."""
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ def _provider(url: str, _process: int) -> TracerProvider:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        raise NoTracing from error
+        raise TracingNotInstalled from error
     provider = TracerProvider(resource=Resource.create({"service.name": "bulkhead"}))
-    exporter = OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces", timeout=PATIENCE)
-    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=DELAY))
+    exporter = OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces", timeout=EXPORT_TIMEOUT)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=EXPORT_DELAY_MS))
     return provider

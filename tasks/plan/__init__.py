@@ -2,7 +2,7 @@
 
     from tasks.plan import check, plan
     estimate = plan(Path("floorplan.dxf"))
-    check(estimate, fence_bytes=512 * 1024**2)
+    check(estimate, memory_limit=512 * 1024**2)
 
 The format is told from the bytes, never from the name. Each format's header is read by the module of its name.
 """
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tasks.plan import dwg, dxf, jpeg, pdf, png, svg, tiff, webp
-from tasks.plan.cost import estimate
+from tasks.plan.cost import estimate_cost
 from tasks.plan.model import Empty, Header, NoSuchPage, Plan, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported
-from tasks.plan.sniff import sniff
+from tasks.plan.sniff import detect_format
 
 __all__ = [
     "Empty",
@@ -26,21 +26,21 @@ __all__ = [
     "Truncated",
     "UnknownFormat",
     "Unsupported",
-    "check",
+    "check_memory_limit",
     "plan",
 ]
 
 DEFAULT_WIDTH = 2048
 
-_READERS: dict[str, tuple[str, Callable[[BinaryIO, int], Header]]] = {
-    "dxf": ("image/vnd.dxf", dxf.read),
-    "dwg": ("image/vnd.dwg", dwg.read),
-    "svg": ("image/svg+xml", svg.read),
-    "pdf": ("application/pdf", pdf.read),
-    "png": ("image/png", png.read),
-    "jpeg": ("image/jpeg", jpeg.read),
-    "tiff": ("image/tiff", tiff.read),
-    "webp": ("image/webp", webp.read),
+_HEADER_READERS: dict[str, tuple[str, Callable[[BinaryIO, int], Header]]] = {
+    "dxf": ("image/vnd.dxf", dxf.read_header),
+    "dwg": ("image/vnd.dwg", dwg.read_header),
+    "svg": ("image/svg+xml", svg.read_header),
+    "pdf": ("application/pdf", pdf.read_header),
+    "png": ("image/png", png.read_header),
+    "jpeg": ("image/jpeg", jpeg.read_header),
+    "tiff": ("image/tiff", tiff.read_header),
+    "webp": ("image/webp", webp.read_header),
 }
 
 
@@ -58,20 +58,20 @@ def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH, tiles: b
     if size == 0:
         raise Empty("The file is empty. Export the drawing again and check that the upload is complete.")
     with path.open("rb") as file:
-        kind = sniff(file, filename)
-        media_type, read = _READERS[kind]
+        kind = detect_format(file, filename)
+        media_type, read = _HEADER_READERS[kind]
         file.seek(0)
-        header = tiff.read(file, size, page) if kind == "tiff" else read(file, size)
-    peak, seconds = estimate(header, size, width, tiles=tiles)
+        header = tiff.read_header(file, size, page) if kind == "tiff" else read(file, size)
+    peak, seconds = estimate_cost(header, size, width, tiles=tiles)
     return Plan(kind, media_type, size, header.width, header.height, header.pages, header.layers, peak, seconds)
 
 
-def check(plan: Plan, fence_bytes: int) -> None:
-    """Raise `TooLarge` where `plan` predicts more memory than a fence of `fence_bytes` gives."""
-    if plan.peak_bytes > fence_bytes:
+def check_memory_limit(plan: Plan, memory_limit: int) -> None:
+    """Raise `TooLarge` where `plan` predicts more memory than a fence of `memory_limit` gives."""
+    if plan.peak_bytes > memory_limit:
         raise TooLarge(
             f"Rendering this {plan.format.upper()} needs about {_mebibytes(plan.peak_bytes)} of memory "
-            f"and a worker has {_mebibytes(fence_bytes)}. Split the drawing, ask for a smaller width, "
+            f"and a worker has {_mebibytes(memory_limit)}. Split the drawing, ask for a smaller width, "
             "or send it to a larger worker."
         )
 

@@ -10,31 +10,31 @@ SECONDS_PER_PIXEL = 50e-9
 LAYER_SHARE = 1 / 8
 
 # Start-up of a warm engine.
-SECONDS = 0.05
+STARTUP_SECONDS = 0.05
 
 HASH_SECONDS_PER_BYTE = 1e-9
 
 
 # Rows of a wide picture that libvips holds while it shrinks them, on all its threads together.
-SHRINKING_ROWS = 2560
+RESIZE_ROWS = 2560
 
 # Cutting tiles: a row of them at every level (twice the lowest one's 512 pixels) and its halves, and those on their
 # way through libwebp. The full picture is decoded once more; levels come to 4/3 of it.
 TILE_ROW_BYTES = 1536
-TILES_UNDER_WAY_BYTES = 80 * 1024**2
+TILES_IN_FLIGHT_BYTES = 80 * 1024**2
 SECONDS_PER_TILE_PIXEL = 12e-9  # a channel
 
 
-def estimate(header: Header, size: int, width: int, *, tiles: bool = False) -> tuple[int, float]:
+def estimate_cost(header: Header, size: int, width: int, *, tiles: bool = False) -> tuple[int, float]:
     """Peak bytes of the worker process and seconds of rendering `header` at `width` pixels on the longer side."""
     pixels = _preview_pixels(header, width)
     pictures = 1 + LAYER_SHARE * (header.layers or 1)
-    shrinking = min(SHRINKING_ROWS, header.height or 0) * header.channels * (header.width or 0)
+    shrinking = min(RESIZE_ROWS, header.height or 0) * header.channels * (header.width or 0)
     drawing = max(header.pixel_bytes * pixels, shrinking)
-    seconds = SECONDS + header.seconds + SECONDS_PER_PIXEL * pixels * pictures
+    seconds = STARTUP_SECONDS + header.seconds + SECONDS_PER_PIXEL * pixels * pictures
     if tiles:
         across = max(header.width or width, header.height or width)  # it may lie on its side
-        drawing = max(drawing, TILE_ROW_BYTES * header.channels * across + TILES_UNDER_WAY_BYTES)
+        drawing = max(drawing, TILE_ROW_BYTES * header.channels * across + TILES_IN_FLIGHT_BYTES)
         seconds += header.seconds + SECONDS_PER_TILE_PIXEL * header.channels * (header.width or width) * (
             header.height or width
         )

@@ -6,12 +6,12 @@ from tasks.plan import dxf
 from tasks.plan.model import Header, Unsupported
 
 # A DXF says the same in about this many times the bytes; some of it is tables and blocks, which stay in memory.
-DENSITY = 8
-KEPT = 2
-SECONDS_PER_BYTE = 0.5e-6  # of the converter
+DXF_EXPANSION = 8
+TABLES_EXPANSION = 2
+CONVERTER_SECONDS_PER_BYTE = 0.5e-6  # of the converter
 
 
-def read(_file: BinaryIO, size: int) -> Header:
+def read_header(_file: BinaryIO, size: int) -> Header:
     """What drawing the converted file will cost. Raises `Unsupported` where no converter is set."""
     from tasks.settings import settings
 
@@ -20,11 +20,11 @@ def read(_file: BinaryIO, size: int) -> Header:
             "This is a DWG drawing, which is not read directly. Save it as DXF (command DXFOUT) and send that, or set "
             "BULKHEAD_DWG_CONVERTER on the server."
         )
-    text = DENSITY * size
-    streamed = dxf.BYTES_PER_BYTE * KEPT * size + dxf.STREAM_BYTES
+    text = DXF_EXPANSION * size
+    streamed = dxf.DOCUMENT_BYTES_PER_BYTE * TABLES_EXPANSION * size + dxf.STREAM_BYTES
     return Header(
         layers=None,
-        working_bytes=min(dxf.BYTES_PER_BYTE * text, streamed),
-        seconds=1 + SECONDS_PER_BYTE * size + dxf.SECONDS_PER_BYTE * text,
+        working_bytes=min(dxf.DOCUMENT_BYTES_PER_BYTE * text, streamed),
+        seconds=1 + CONVERTER_SECONDS_PER_BYTE * size + dxf.SECONDS_PER_BYTE * text,
         pixel_bytes=dxf.BYTES_PER_PIXEL,
     )

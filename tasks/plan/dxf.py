@@ -8,22 +8,22 @@ import re
 from typing import BinaryIO
 
 from tasks.plan.model import Header, Truncated
-from tasks.plan.tail import tail
+from tasks.plan.tail import read_tail
 
 WINDOW = 4 * 1024 * 1024
 OVERLAP = 256  # longer than any section's head
 
 # Larger drawings are streamed. ezdxf's document of one that is not takes up to 160 MB beside the process.
-WHOLE_BYTES = 4 * 1024 * 1024
+MAX_IN_MEMORY_BYTES = 4 * 1024 * 1024
 
 # ezdxf's document beside the text; and reading plus drawing it, measured on drawings of 0.1 to 130 MB.
-BYTES_PER_BYTE = 40
+DOCUMENT_BYTES_PER_BYTE = 40
 SECONDS_PER_BYTE = 1.2e-6
 # What a streamed drawing takes: the display list before it is spilled, and the part being read or painted.
 STREAM_BYTES = 96 * 1024**2
 # Vectors are painted, handed on and forgotten: 8 bytes a pixel in ImageMagick + 14 in libwebp, and some slack.
 BYTES_PER_PIXEL = 26
-BINARY_DENSITY = 3  # a binary DXF says the same in about a third of the bytes
+BINARY_EXPANSION = 3  # a binary DXF says the same in about a third of the bytes
 
 MAGIC = b"AutoCAD Binary DXF"
 
@@ -43,15 +43,15 @@ _BINARY_END_R12 = re.compile(rb"\x00ENDSEC\x00")
 _R12_START = b"\r\n\x1a\x00\x00SECTION"
 
 
-def read(file: BinaryIO, size: int) -> Header:
+def read_header(file: BinaryIO, size: int) -> Header:
     """Layers, counted in the TABLES section; None where that lies beyond the window. Raises `Truncated` without EOF."""
     head = file.read(WINDOW)
     binary = head.startswith(MAGIC)
-    end = tail(file, size)
+    end = read_tail(file, size)
     if not (b"EOF\x00" in end if binary else _ASCII_EOF.search(end)):
         raise Truncated("The DXF ends before its EOF mark. Export it again and check that the upload is complete.")
-    text = size * (BINARY_DENSITY if binary else 1)
-    layers = len(_BINARY_LAYER.findall(head)) or None if binary else _layers(head)
+    text = size * (BINARY_EXPANSION if binary else 1)
+    layers = len(_BINARY_LAYER.findall(head)) or None if binary else _count_layers(head)
     return Header(
         layers=layers,
         working_bytes=_working_bytes(file, size, text, binary=binary),
@@ -60,7 +60,7 @@ def read(file: BinaryIO, size: int) -> Header:
     )
 
 
-def entities_span(file: BinaryIO, *, binary: bool = False) -> tuple[int, int] | None:
+def find_entities_span(file: BinaryIO, *, binary: bool = False) -> tuple[int, int] | None:
     """Where the content of the ENTITIES section begins and ends, in bytes; None without a whole one.
 
     An ASCII one ends before the newline that its ENDSEC follows. Reads the file up to there, 4 MiB at a time.
@@ -79,16 +79,16 @@ def entities_span(file: BinaryIO, *, binary: bool = False) -> tuple[int, int] | 
 
 
 def _working_bytes(file: BinaryIO, size: int, text: int, *, binary: bool) -> int:
-    whole = BYTES_PER_BYTE * text
-    if size <= WHOLE_BYTES:
+    whole = DOCUMENT_BYTES_PER_BYTE * text
+    if size <= MAX_IN_MEMORY_BYTES:
         return whole
-    span = entities_span(file, binary=binary)
+    span = find_entities_span(file, binary=binary)
     if span is None:
         return whole
     kept = size - (span[1] - span[0])
     if binary:  # all of it lies in memory as it is
-        return min(whole, BYTES_PER_BYTE * BINARY_DENSITY * kept + STREAM_BYTES + 2 * size)
-    return min(whole, BYTES_PER_BYTE * kept + STREAM_BYTES)
+        return min(whole, DOCUMENT_BYTES_PER_BYTE * BINARY_EXPANSION * kept + STREAM_BYTES + 2 * size)
+    return min(whole, DOCUMENT_BYTES_PER_BYTE * kept + STREAM_BYTES)
 
 
 def _find(file: BinaryIO, pattern: re.Pattern[bytes], start: int) -> tuple[int, int] | None:
@@ -104,7 +104,7 @@ def _find(file: BinaryIO, pattern: re.Pattern[bytes], start: int) -> tuple[int, 
     return None
 
 
-def _layers(head: bytes) -> int | None:
+def _count_layers(head: bytes) -> int | None:
     tables = _ASCII_TABLES.search(head)
     if tables is None:
         return None

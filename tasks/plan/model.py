@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-ACCEPTED = "DXF, SVG, PDF, PNG, JPEG, TIFF and WebP"
+ACCEPTED_FORMATS = "DXF, SVG, PDF, PNG, JPEG, TIFF and WebP"
 
 
 @dataclass(frozen=True)

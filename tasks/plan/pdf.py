@@ -4,7 +4,7 @@ import re
 from typing import BinaryIO
 
 from tasks.plan.model import Header, Truncated
-from tasks.plan.tail import tail
+from tasks.plan.tail import read_tail
 
 WINDOW = 1024 * 1024
 LINEARIZED_WINDOW = 2048  # its dictionary lies in the first 1024 bytes from the header (ISO 32000-1, F.3.3)
@@ -17,10 +17,10 @@ _COUNT = re.compile(rb"/Count\s+(\d{1,6})\b")
 _LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/N\s+(\d{1,6})\b")
 
 
-def read(file: BinaryIO, size: int) -> Header:
+def read_header(file: BinaryIO, size: int) -> Header:
     """Pages as the page tree's largest `/Count`, 1 where it is compressed. Raises `Truncated` without a trailer."""
     head = file.read(WINDOW)
-    end = tail(file, size, WINDOW)
+    end = read_tail(file, size, WINDOW)
     if b"startxref" not in end:
         raise Truncated("The PDF has no end. Upload it again, or print it to a new PDF.")
     counts = [int(found) for part in (head, end) for found in _COUNT.findall(part)]

@@ -4,7 +4,7 @@ import struct
 from typing import BinaryIO
 
 from tasks.plan.model import Header, Truncated, Unsupported
-from tasks.plan.tail import tail
+from tasks.plan.tail import read_tail
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ALPHA = frozenset({4, 6})
@@ -14,10 +14,10 @@ BAND_ROWS = 1024  # rows of the source that libvips holds on its way down the pi
 SECONDS_PER_PIXEL = 8e-9  # libspng and the shrink behind it
 
 
-def read(file: BinaryIO, size: int) -> Header:
+def read_header(file: BinaryIO, size: int) -> Header:
     """Geometry from IHDR. Raises `Truncated` without IEND, `Unsupported` for a header outside the specification."""
     head = file.read(33)
-    if len(head) < 33 or head[12:16] != b"IHDR" or b"IEND" not in tail(file, size):
+    if len(head) < 33 or head[12:16] != b"IHDR" or b"IEND" not in read_tail(file, size):
         raise Truncated("The PNG ends before its last chunk. Upload it again.")
     width, height, depth, colour, _compression, _filter, interlace = struct.unpack(">IIBBBBB", head[16:29])
     if not width or not height or colour not in _CHANNELS or depth not in {1, 2, 4, 8, 16}:

@@ -4,7 +4,7 @@ import re
 from pathlib import PurePath
 from typing import BinaryIO
 
-from tasks.plan.model import ACCEPTED, UnknownFormat, Unsupported
+from tasks.plan.model import ACCEPTED_FORMATS, UnknownFormat, Unsupported
 
 WINDOW = 4096
 
@@ -24,7 +24,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _PDF_WINDOW = 1024  # ISO 32000-1, implementation note 13: the header may stand anywhere in the first 1024 bytes
 
 
-def sniff(file: BinaryIO, filename: str = "") -> str:
+def detect_format(file: BinaryIO, filename: str = "") -> str:
     """Format of the blueprint, by its content.
 
     Raises `Unsupported` for what is recognised and cannot be drawn, `UnknownFormat` for the rest.
@@ -43,12 +43,12 @@ def sniff(file: BinaryIO, filename: str = "") -> str:
         return "dwg"
     if _XML.match(head) or head[:2] in _UTF16:
         return "svg"
-    raise _refusal(head, filename)
+    raise _unknown_format(head, filename)
 
 
-def _refusal(head: bytes, filename: str) -> UnknownFormat | Unsupported:
+def _unknown_format(head: bytes, filename: str) -> UnknownFormat | Unsupported:
     if head[:2] == b"\x1f\x8b" or head[:4] == b"PK\x03\x04":
-        return Unsupported(f"This is a compressed archive. Unpack it and send the drawing inside ({ACCEPTED}).")
+        return Unsupported(f"This is a compressed archive. Unpack it and send the drawing inside ({ACCEPTED_FORMATS}).")
     label = PurePath(filename).suffix.lower()
     named = f"The file is called {label}, but its content is not" if label else "The content is not"
-    return UnknownFormat(f"{named} a blueprint that can be drawn. Send {ACCEPTED}.")
+    return UnknownFormat(f"{named} a blueprint that can be drawn. Send {ACCEPTED_FORMATS}.")

@@ -7,7 +7,7 @@ from xml.parsers import expat
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 _GROUP = f"{NAMESPACE} g"
-_INKSCAPE = "http://www.inkscape.org/namespaces/inkscape"
+_INKSCAPE_NAMESPACE = "http://www.inkscape.org/namespaces/inkscape"
 
 # Groups that are told apart; a drawing with more of them is drawn as one.
 MAX_LAYERS = 256
@@ -15,23 +15,23 @@ MAX_LAYERS = 256
 BASE = "base"
 
 # What can be seen without being referred to (SVG 2, 3.3); anything else below the root is a definition or a note.
-_DRAWN = frozenset(
+_RENDERED_ELEMENTS = frozenset(
     f"{NAMESPACE} {name}"
     for name in (
         *("a", "circle", "ellipse", "foreignObject", "g", "image", "line", "path", "polygon", "polyline", "rect"),
         *("svg", "switch", "text", "use"),
     )
 )
-_NOT_SHOWN = re.compile(r"(?:^|;)\s*display\s*:\s*none\b")
+_DISPLAY_NONE = re.compile(r"(?:^|;)\s*display\s*:\s*none\b")
 
 
 @dataclass(frozen=True)
-class Child:
+class RootChild:
     """An element right below the root: `name` is its layer's, None where it has none."""
 
-    drawn: bool
+    rendered: bool
     name: str | None
-    marked: bool
+    is_inkscape_layer: bool
     hidden: bool
 
 
@@ -44,22 +44,22 @@ class SvgLayer:
     hidden: bool = False
 
 
-def child(element: str, attributes: dict[str, str]) -> Child:
+def describe_child(element: str, attributes: dict[str, str]) -> RootChild:
     """What an element below the root is; names carry their namespace, separated by a space."""
     group = element == _GROUP
-    marked = group and attributes.get(f"{_INKSCAPE} groupmode") == "layer"
-    name = attributes.get(f"{_INKSCAPE} label") or attributes.get("id") if marked else attributes.get("id")
-    hidden = attributes.get("display") == "none" or _NOT_SHOWN.search(attributes.get("style", "")) is not None
-    return Child(element in _DRAWN, name if group else None, marked, group and hidden)
+    marked = group and attributes.get(f"{_INKSCAPE_NAMESPACE} groupmode") == "layer"
+    name = attributes.get(f"{_INKSCAPE_NAMESPACE} label") or attributes.get("id") if marked else attributes.get("id")
+    hidden = attributes.get("display") == "none" or _DISPLAY_NONE.search(attributes.get("style", "")) is not None
+    return RootChild(element in _RENDERED_ELEMENTS, name if group else None, marked, group and hidden)
 
 
-def layers_of(children: Sequence[Child]) -> list[SvgLayer]:
+def group_layers(children: Sequence[RootChild]) -> list[SvgLayer]:
     """Layers in drawing order, what lies on none as `base`, `base 2` and so on; empty where there are none to tell.
 
     Groups that Inkscape marks count alone where there are any, else those with an id; one is not worth telling apart.
     """
-    marked = any(one.marked for one in children)
-    named = [one.name if one.marked or not marked else None for one in children]
+    marked = any(one.is_inkscape_layer for one in children)
+    named = [one.name if one.is_inkscape_layer or not marked else None for one in children]
     if not 2 <= sum(name is not None for name in named) <= MAX_LAYERS:
         return []
     layers: list[SvgLayer] = []
@@ -77,21 +77,21 @@ def layers_of(children: Sequence[Child]) -> list[SvgLayer]:
         if name is not None:
             end_run()
             layers.append(SvgLayer(name, (index,), one.hidden))
-        elif one.drawn:
+        elif one.rendered:
             rest.append(index)
     end_run()
     return layers
 
 
-def count(text: bytes) -> int | None:
+def count_layers(text: bytes) -> int | None:
     """How many layers a whole SVG has, 1 where it is drawn as one; None where it is not well-formed to its end."""
-    children: list[Child] = []
+    children: list[RootChild] = []
     depth = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         if depth == 1:
-            children.append(child(name, attributes))
+            children.append(describe_child(name, attributes))
         depth += 1
 
     def end(_name: str) -> None:
@@ -104,4 +104,4 @@ def count(text: bytes) -> int | None:
         parser.Parse(text, True)  # noqa: FBT003 - the parser takes no keyword
     except (expat.ExpatError, LookupError, ValueError):  # the others are about its encoding
         return None
-    return len(layers_of(children)) or 1
+    return len(group_layers(children)) or 1

@@ -6,7 +6,7 @@ from typing import BinaryIO
 WINDOW = 64 * 1024  # end markers may be followed by some rubbish
 
 
-def tail(file: BinaryIO, size: int, window: int = WINDOW) -> bytes:
+def read_tail(file: BinaryIO, size: int, window: int = WINDOW) -> bytes:
     """Last `window` bytes of `file`; moves its position to the end."""
     file.seek(max(0, size - window), os.SEEK_SET)
     return file.read(window)

@@ -15,19 +15,19 @@ BILEVEL_SECONDS_PER_PIXEL = 1.6e-9
 
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 277, 278, 322, 323
 _COMPRESSION, _PHOTOMETRIC, _PLANES = 259, 262, 284
-_NOT_PACKED = 1
-_DEFLATED = frozenset({8, 32946})
+_UNCOMPRESSED = 1
+_DEFLATE = frozenset({8, 32946})
 _JPEG = frozenset({6, 7})  # decoded strip by strip, as is a picture whose colours lie apart
-_SEPARATE = 2
+_PLANAR = 2
 _GREY = frozenset({0, 1})
 _WITH_ALPHA = frozenset({2, 4})
 _OFFSETS_AND_COUNTS = ((273, 279), (324, 325))  # of strips, of tiles
-_FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_STRUCT_CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 _Tags = dict[int, tuple[int, int, bytes]]  # type, count, value or offset
 
 
-def read(file: BinaryIO, size: int, page: int = 1) -> Header:
+def read_header(file: BinaryIO, size: int, page: int = 1) -> Header:
     """Geometry and decoding cost of a page, and how many there are.
 
     Raises `NoSuchPage`, `Truncated` or `Unsupported` (a directory that is not one).
@@ -40,11 +40,11 @@ def read(file: BinaryIO, size: int, page: int = 1) -> Header:
     return _header(reader, tags, len(pages))
 
 
-def deflated(file: BinaryIO, size: int, page: int) -> Iterator[tuple[int, int]]:
+def deflate_blocks(file: BinaryIO, size: int, page: int) -> Iterator[tuple[int, int]]:
     """Offset and bytes of each strip or tile of a page that is deflated; none of any other page."""
     reader, pages = _open(file, size)
     tags = reader.directory(pages[page - 1])
-    if reader.value(tags, _COMPRESSION, default=1) not in _DEFLATED:
+    if reader.value(tags, _COMPRESSION, default=1) not in _DEFLATE:
         return
     for offsets, counts in _OFFSETS_AND_COUNTS:
         if offsets in tags and counts in tags:
@@ -57,7 +57,7 @@ def _open(file: BinaryIO, size: int) -> tuple["_Reader", list[int]]:
     head = file.read(4)
     order = "<" if head[:2] == b"II" else ">"
     reader = _Reader(file, size, order, "QHHQ8sQ") if b"+" in head else _Reader(file, size, order, "HHHI4sI")
-    (first,) = reader.unpack(8 if b"+" in head else 4, reader.link)
+    (first,) = reader.unpack(8 if b"+" in head else 4, reader.link_format)
     return reader, reader.pages(first)
 
 
@@ -68,15 +68,15 @@ class _Reader:
     file: BinaryIO
     size: int
     order: str
-    form: str
+    formats: str
 
     @property
-    def link(self) -> str:
-        return self.form[-1]
+    def link_format(self) -> str:
+        return self.formats[-1]
 
     @property
-    def entry(self) -> str:
-        return self.form[1:-1]
+    def entry_format(self) -> str:
+        return self.formats[1:-1]
 
     def unpack(self, at: int, form: str) -> tuple[Any, ...]:
         length = struct.calcsize("=" + form)
@@ -87,17 +87,17 @@ class _Reader:
 
     def directory(self, at: int) -> _Tags:
         """Entries of the directory at byte `at`."""
-        entries, end = self._span(at)
-        step = struct.calcsize("=" + self.entry)
-        fields = [self.unpack(end - step * left, self.entry) for left in range(entries, 0, -1)]
+        entries, end = self._directory_bounds(at)
+        step = struct.calcsize("=" + self.entry_format)
+        fields = [self.unpack(end - step * left, self.entry_format) for left in range(entries, 0, -1)]
         return {tag: (kind, count, raw) for tag, kind, count, raw in fields}
 
     def pages(self, first: int) -> list[int]:
         """Bytes at which directories lie, in order; a chain that bites its tail ends there."""
-        seen, at = {first: None}, self._following(first)
+        seen, at = {first: None}, self._next_directory(first)
         while at and at not in seen and len(seen) < MAX_PAGES:
             seen[at] = None
-            at = self._following(at)
+            at = self._next_directory(at)
         return list(seen)
 
     def value(self, tags: _Tags, tag: int, index: int = 0, default: int = 0) -> int:
@@ -105,13 +105,13 @@ class _Reader:
         if tag not in tags:
             return default
         kind, count, raw = tags[tag]
-        form = _FORMATS.get(kind)
+        form = _STRUCT_CODES.get(kind)
         if form is None or not 0 <= index < count:
             raise Unsupported(f"TIFF tag {tag} is not valid. Open the picture in an editor and save it again.")
         step = struct.calcsize("=" + form)
         if count * step <= len(raw):
             return int(struct.unpack_from(self.order + form, raw, index * step)[0])
-        (at,) = struct.unpack(self.order + self.link, raw)
+        (at,) = struct.unpack(self.order + self.link_format, raw)
         return int(self.unpack(at + index * step, form)[0])
 
     def check_extent(self, tags: _Tags) -> None:
@@ -122,16 +122,16 @@ class _Reader:
                 if self.value(tags, offsets, last) + self.value(tags, counts, last) > self.size:
                     raise Truncated("The TIFF ends before its picture does. Upload it again.")
 
-    def _following(self, at: int) -> int:
+    def _next_directory(self, at: int) -> int:
         """Where the directory after the one at `at` lies (0: nowhere)."""
-        return int(self.unpack(self._span(at)[1], self.link)[0])
+        return int(self.unpack(self._directory_bounds(at)[1], self.link_format)[0])
 
-    def _span(self, at: int) -> tuple[int, int]:
+    def _directory_bounds(self, at: int) -> tuple[int, int]:
         """Number of entries of the directory at `at`, and the byte after them."""
-        (entries,) = self.unpack(at, self.form[0])
+        (entries,) = self.unpack(at, self.formats[0])
         if not 0 < entries <= MAX_ENTRIES:
             raise Unsupported("The TIFF directory is not valid. Open the picture in an editor and save it again.")
-        return entries, at + struct.calcsize("=" + self.form[0]) + entries * struct.calcsize("=" + self.entry)
+        return entries, at + struct.calcsize("=" + self.formats[0]) + entries * struct.calcsize("=" + self.entry_format)
 
 
 def _header(reader: _Reader, tags: _Tags, pages: int) -> Header:
@@ -140,7 +140,7 @@ def _header(reader: _Reader, tags: _Tags, pages: int) -> Header:
         raise Unsupported("The TIFF has no width or height. Open the picture in an editor and save it again.")
     samples, compression = reader.value(tags, _SAMPLES, default=1), reader.value(tags, _COMPRESSION, default=1)
     bits = reader.value(tags, _BITS, default=1) * samples
-    by_strip = compression in _JPEG or reader.value(tags, _PLANES, default=1) == _SEPARATE
+    by_strip = compression in _JPEG or reader.value(tags, _PLANES, default=1) == _PLANAR
     rows = min(reader.value(tags, _ROWS, default=height), height, height if by_strip else MAX_BAND_ROWS)
     row_bytes = max(width, reader.value(tags, _TILE_WIDTH)) * max(bits, 8) // 8
     band = row_bytes * max(rows, reader.value(tags, _TILE_HEIGHT))
@@ -151,7 +151,7 @@ def _header(reader: _Reader, tags: _Tags, pages: int) -> Header:
         width,
         height,
         pages,
-        working_bytes=2 * band + (packed if compression != _NOT_PACKED else 0),
+        working_bytes=2 * band + (packed if compression != _UNCOMPRESSED else 0),
         seconds=speed * width * height,
         channels=1 if grey else 4 if samples in _WITH_ALPHA else 3,
     )

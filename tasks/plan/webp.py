@@ -8,7 +8,7 @@ from tasks.plan.model import Header, Truncated, Unsupported
 SECONDS_PER_PIXEL = 15e-9
 
 
-def read(file: BinaryIO, size: int) -> Header:
+def read_header(file: BinaryIO, size: int) -> Header:
     """Canvas size. Raises `Truncated` where the container is longer than the file."""
     head = file.read(30)
     if len(head) < 30 or int.from_bytes(head[4:8], "little") + 8 > size:

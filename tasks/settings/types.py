@@ -8,19 +8,19 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 # How URLs of a broker and of a database begin.
-BROKERS = ("amqp://", "amqps://")
-DATABASES = ("sqlite:///", "mysql+pymysql://")
+BROKER_SCHEMES = ("amqp://", "amqps://")
+DATABASE_SCHEMES = ("sqlite:///", "mysql+pymysql://")
 
 # The topic is part of a column of 63 characters.
-KAFKA = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
+KAFKA_URL = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
 
 # One of those who may frame a page, as Content-Security-Policy names them. No other of its sources, and no end of it.
-FRAME = r"('self'|https?://[A-Za-z0-9.*-]+(:[0-9]{1,5})?)"
+FRAME_ANCESTOR = r"('self'|https?://[A-Za-z0-9.*-]+(:[0-9]{1,5})?)"
 
 Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 # Seconds, a week at most: whose receiver is down for longer asks for itself.
-Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]
+RetryDelay = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
 # Settings that are JSON objects, and what one looks like.
 JSON_EXAMPLES = {
@@ -30,13 +30,13 @@ JSON_EXAMPLES = {
     "presets": '{"poster": {"width": 8192}}',
 }
 
-MIN_TOKEN = 16
+MIN_TOKEN_LENGTH = 16
 
 # Bytes: the least that Standard Webhooks wants.
-MIN_SECRET = 24
+MIN_SECRET_BYTES = 24
 
 
-def read_json(value: object, example: str) -> object:
+def parse_json(value: object, example: str) -> object:
     """What a variable's text says; anything but text as it is. Raises ValueError, which shows an example."""
     if not isinstance(value, str):
         return value
@@ -46,9 +46,9 @@ def read_json(value: object, example: str) -> object:
         raise ValueError(f"write it as JSON: {example}") from None
 
 
-def is_secret(text: str) -> bool:
+def is_webhook_secret(text: str) -> bool:
     """Whether it is a secret of webhooks, long enough."""
     try:
-        return len(b64decode(text.removeprefix("whsec_"), validate=True)) >= MIN_SECRET
+        return len(b64decode(text.removeprefix("whsec_"), validate=True)) >= MIN_SECRET_BYTES
     except ValueError:
         return False

@@ -45,7 +45,7 @@ class Store(Protocol):
     def open_read(self, key: str) -> BinaryIO:
         """Open an object for reading; the caller closes it. Raises NotFound."""
 
-    def borrow(self, key: str) -> AbstractContextManager[Path]:
+    def as_file(self, key: str) -> AbstractContextManager[Path]:
         """A local file with the object's bytes, to read while the `with` block lasts. Raises NotFound."""
 
     def fetch(self, key: str, path: Path) -> None:
@@ -72,10 +72,10 @@ class Store(Protocol):
         Returns whether this one was the first.
         """
 
-    def free(self) -> int | None:
+    def free_bytes(self) -> int | None:
         """Bytes that can still be stored; None where that has no bound that one could ask for."""
 
-    def sweep(self, older_than: float) -> int:
+    def remove_abandoned(self, older_than: float) -> int:
         """Remove what killed writers left behind, older than so many seconds; returns how many."""
 
     def check(self) -> None:

@@ -34,14 +34,14 @@ class StoreFull(StoreError):
         super().__init__("The store has no space left: remove finished jobs or enlarge its disk.")
 
 
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})  # ELOOP: O_NOFOLLOW met a link
+NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NOT_FOUND_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})  # ELOOP: O_NOFOLLOW met a link
 
 
-def translate(error: OSError, key: str) -> StoreError:
+def translate_os_error(error: OSError, key: str) -> StoreError:
     """Name the StoreError for what the operating system said about `key`."""
-    if error.errno in NO_SPACE:
+    if error.errno in NO_SPACE_ERRNOS:
         return StoreFull()
-    if error.errno in NOT_THERE:
+    if error.errno in NOT_FOUND_ERRNOS:
         return NotFound(key)
     return StoreError(f"The store failed at '{key}': {error.strerror or error}.")

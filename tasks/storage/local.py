@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from tasks.storage.errors import NotFound, StoreError, translate
+from tasks.storage.errors import NotFound, StoreError, translate_os_error
 from tasks.storage.keys import check_key
-from tasks.storage.staging import CHUNK, Writer, copy
-from tasks.utils.group_commit import Together
+from tasks.storage.staging import CHUNK_BYTES, Writer, copy_stream
+from tasks.utils.group_commit import GroupCommit
 
-TEMPORARY = ".tmp"  # no key can name it: parts never start with a dot
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+TEMPORARY_DIRECTORY = ".tmp"  # no key can name it: parts never start with a dot
+DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LocalStore:
@@ -31,8 +31,8 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-        self._temporary = self._root / TEMPORARY
-        self._flushing = Together(flush_directories)
+        self._temporary = self._root / TEMPORARY_DIRECTORY
+        self._directory_sync = GroupCommit(fsync_directories)
         try:
             self._temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -50,7 +50,7 @@ class LocalStore:
 
     def put(self, key: str, data: bytes | BinaryIO) -> str:
         with self.writer(key) as writer:
-            writer.write(data) if isinstance(data, bytes) else copy(data, writer)
+            writer.write(data) if isinstance(data, bytes) else copy_stream(data, writer)
         return writer.digest
 
     def open_read(self, key: str) -> BinaryIO:
@@ -63,13 +63,13 @@ class LocalStore:
             raise NotFound(key) from error
 
     @contextmanager
-    def borrow(self, key: str) -> Iterator[Path]:
+    def as_file(self, key: str) -> Iterator[Path]:
         self.open_read(key).close()  # proves that it is there and that no link is on the way
         yield self._root / key
 
     def fetch(self, key: str, path: Path) -> None:
         with self.open_read(key) as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target, CHUNK)
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
 
     def exists(self, key: str) -> bool:
         try:
@@ -90,7 +90,7 @@ class LocalStore:
         grave = self._temporary / f"removing-{uuid4().hex}"  # no directory of its own: a full disk has no room for one
         with suppress(NotFound), self._parent(prefix) as (directory, name):
             os.rename(name, grave, src_dir_fd=directory)
-            remove(grave)
+            remove_path(grave)
 
     def list(self, prefix: str) -> Iterator[str]:
         with suppress(NotFound), self._parent(prefix) as (parent, top):
@@ -105,31 +105,31 @@ class LocalStore:
             return self._move_tree(directory, prefix)
         except OSError as error:
             if error.errno != errno.EXDEV:
-                raise translate(error, prefix) from error
+                raise translate_os_error(error, prefix) from error
         staged = self._new_directory()
         try:
             copy_tree(directory, staged)
             shutil.rmtree(directory)
             return self._move_tree(staged, prefix)
         except OSError as error:
-            raise translate(error, prefix) from error
+            raise translate_os_error(error, prefix) from error
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
-    def free(self) -> int | None:
+    def free_bytes(self) -> int | None:
         try:
             disk = os.statvfs(self._root)
         except OSError as error:
-            raise translate(error, TEMPORARY) from error
+            raise translate_os_error(error, TEMPORARY_DIRECTORY) from error
         return disk.f_bavail * disk.f_frsize
 
-    def sweep(self, older_than: float) -> int:
+    def remove_abandoned(self, older_than: float) -> int:
         oldest = time.time() - older_than
         swept = 0
         for entry in self._temporary.iterdir():
             with suppress(FileNotFoundError):
                 if entry.lstat().st_mtime < oldest:
-                    remove(entry)
+                    remove_path(entry)
                     swept += 1
         return swept
 
@@ -142,16 +142,16 @@ class LocalStore:
         try:
             return Path(tempfile.mkdtemp(dir=self._temporary))
         except OSError as error:
-            raise translate(error, TEMPORARY) from error
+            raise translate_os_error(error, TEMPORARY_DIRECTORY) from error
 
     def _move_file(self, path: Path, key: str) -> None:
         with self._parent(key, make=True) as (directory, name):
             os.replace(path, name, dst_dir_fd=directory)
-            self._flushing.do(directory)
+            self._directory_sync.commit(directory)
 
     def _move_tree(self, source: Path, prefix: str) -> bool:
         """Rename a tree into place; False, and the tree dropped, when another came first."""
-        flush_tree(source)
+        fsync_tree(source)
         with self._parent(prefix, make=True, raw=True) as (directory, name):
             try:
                 os.rename(source, name, dst_dir_fd=directory)
@@ -170,40 +170,40 @@ class LocalStore:
         *parts, name = check_key(key).split("/")
         directory = -1
         try:
-            directory = os.open(self._root, DIRECTORY & ~os.O_NOFOLLOW)  # the root itself may be a link
+            directory = os.open(self._root, DIRECTORY_FLAGS & ~os.O_NOFOLLOW)  # the root itself may be a link
             for part in parts:
-                above, directory = directory, descend(directory, part, make=make)
+                above, directory = directory, open_subdirectory(directory, part, make=make)
                 os.close(above)
             yield directory, name
         except OSError as error:
             if raw:
                 raise
-            raise translate(error, key) from error
+            raise translate_os_error(error, key) from error
         finally:
             if directory >= 0:
                 os.close(directory)
 
 
-def descend(directory: int, part: str, *, make: bool) -> int:
+def open_subdirectory(directory: int, part: str, *, make: bool) -> int:
     """Open a directory inside an open one; made durably first if need be."""
     try:
-        return os.open(part, DIRECTORY, dir_fd=directory)
+        return os.open(part, DIRECTORY_FLAGS, dir_fd=directory)
     except FileNotFoundError:
         if not make:
             raise
     with suppress(FileExistsError):
         os.mkdir(part, dir_fd=directory)
         os.fsync(directory)
-    return os.open(part, DIRECTORY, dir_fd=directory)
+    return os.open(part, DIRECTORY_FLAGS, dir_fd=directory)
 
 
-def flush_directories(descriptors: Iterable[int]) -> None:
+def fsync_directories(descriptors: Iterable[int]) -> None:
     """fsync open directories, each once however many of the descriptors are open on it."""
     for descriptor in {os.fstat(descriptor).st_ino: descriptor for descriptor in descriptors}.values():
         os.fsync(descriptor)
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Remove a file, a link or a tree."""
     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
@@ -214,7 +214,7 @@ def copy_tree(source: Path, target: Path) -> None:
         twin.mkdir() if path.is_dir() else shutil.copyfile(path, twin, follow_symlinks=False)
 
 
-def flush_tree(root: Path) -> None:
+def fsync_tree(root: Path) -> None:
     """fsync every file and directory below `root`: a rename alone survives a power cut, its contents may not."""
     for directory, _names, files in os.walk(root):
         for name in [*files, "."]:

@@ -18,13 +18,13 @@ from typing import BinaryIO, cast
 
 from tasks.storage.errors import NotFound, StoreError
 from tasks.storage.keys import MANIFEST, check_key
-from tasks.storage.staging import CHUNK, Writer, copy
+from tasks.storage.staging import CHUNK_BYTES, Writer, copy_stream
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
 REQUEST_TIMEOUT = timedelta(seconds=30)  # one part of an upload on a slow line
 RETRY_TIMEOUT = timedelta(seconds=5)  # then the caller hears of it: the web answers 503, a job is retried
-RETRIES = 3
-SPOOL = 8 << 20  # bytes of an object read that stay in memory; the rest goes to a temporary file
+MAX_RETRIES = 3
+SPOOL_BYTES = 8 << 20  # bytes of an object read that stay in memory; the rest goes to a temporary file
 
 
 class S3Store:
@@ -43,7 +43,7 @@ class S3Store:
             ) from error
         self._name = f"s3://{bucket}/{prefix}"
         self._obstore = obstore
-        with self._translated(self._name):
+        with self._translate_errors(self._name):
             self._bucket = Bucket(
                 bucket,
                 prefix=prefix or None,
@@ -52,7 +52,7 @@ class S3Store:
                     "timeout": REQUEST_TIMEOUT,
                     "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
                 },
-                retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
+                retry_config={"max_retries": MAX_RETRIES, "retry_timeout": RETRY_TIMEOUT},
             )
 
     def __repr__(self) -> str:
@@ -64,11 +64,11 @@ class S3Store:
 
     def put(self, key: str, data: bytes | BinaryIO) -> str:
         with self.writer(key) as writer:
-            writer.write(data) if isinstance(data, bytes) else copy(data, writer)
+            writer.write(data) if isinstance(data, bytes) else copy_stream(data, writer)
         return writer.digest
 
     def open_read(self, key: str) -> BinaryIO:
-        spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - the caller closes it
+        spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
         try:
             self._download(key, cast("BinaryIO", spool))
         except BaseException:
@@ -78,7 +78,7 @@ class S3Store:
         return cast("BinaryIO", spool)
 
     @contextmanager
-    def borrow(self, key: str) -> Iterator[Path]:
+    def as_file(self, key: str) -> Iterator[Path]:
         with tempfile.NamedTemporaryFile(prefix="borrowed-") as file:
             self._download(key, cast("BinaryIO", file))
             file.flush()
@@ -96,11 +96,11 @@ class S3Store:
         return True
 
     def size(self, key: str) -> int:
-        with self._translated(check_key(key)):
+        with self._translate_errors(check_key(key)):
             return self._obstore.head(self._bucket, key)["size"]
 
     def delete(self, key: str) -> None:
-        with suppress(NotFound), self._translated(check_key(key)):
+        with suppress(NotFound), self._translate_errors(check_key(key)):
             self._obstore.delete(self._bucket, key)
 
     def delete_tree(self, prefix: str) -> None:
@@ -108,11 +108,11 @@ class S3Store:
         self.delete(manifest)  # first, as it was put last: from here on nobody takes the tree for complete
         keys = list(self.list(prefix))
         if keys:
-            with self._translated(prefix):
+            with self._translate_errors(prefix):
                 self._obstore.delete(self._bucket, keys)
 
     def list(self, prefix: str) -> Iterator[str]:
-        with self._translated(check_key(prefix)):
+        with self._translate_errors(check_key(prefix)):
             for page in self._obstore.list(self._bucket, prefix):
                 yield from (entry["path"] for entry in page)
 
@@ -126,25 +126,25 @@ class S3Store:
         shutil.rmtree(directory)
         return first
 
-    def free(self) -> int | None:
+    def free_bytes(self) -> int | None:
         return None
 
-    def sweep(self, older_than: float) -> int:  # noqa: ARG002 - a bucket's lifecycle rule ends abandoned uploads
+    def remove_abandoned(self, older_than: float) -> int:  # noqa: ARG002 - a bucket's lifecycle rule ends abandoned uploads
         return 0
 
     def check(self) -> None:
         self.exists("readiness")
 
     def _upload(self, path: Path, key: str) -> None:
-        with self._translated(key):
+        with self._translate_errors(key):
             self._obstore.put(self._bucket, key, path)
 
     def _download(self, key: str, file: BinaryIO) -> None:
-        with self._translated(check_key(key)):
-            file.writelines(self._obstore.get(self._bucket, key).stream(CHUNK))
+        with self._translate_errors(check_key(key)):
+            file.writelines(self._obstore.get(self._bucket, key).stream(CHUNK_BYTES))
 
     @contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
+    def _translate_errors(self, key: str) -> Iterator[None]:
         """Name the StoreError for what the object store said about `key`."""
         try:
             yield

@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
 
-from tasks.storage.errors import translate
+from tasks.storage.errors import translate_os_error
 
-CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-CHUNK = 1 << 20  # bytes a copy moves at a time
+CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+CHUNK_BYTES = 1 << 20  # bytes a copy moves at a time
 
 
 class Writer:
@@ -54,7 +54,7 @@ class Writer:
                 rest = rest[file.write(rest) :]
         except OSError as error:
             self.discard()
-            raise translate(error, self.key) from error
+            raise translate_os_error(error, self.key) from error
 
     def commit(self) -> None:
         """Make the object durable and visible, at once and whole."""
@@ -66,7 +66,7 @@ class Writer:
             # new pages for a burst of drawings costs more time than to read one of them back.
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         except OSError as error:
-            raise translate(error, self.key) from error
+            raise translate_os_error(error, self.key) from error
         finally:
             self.discard()
 
@@ -80,9 +80,9 @@ class Writer:
     def _file(self) -> FileIO:
         if self._opened is None:
             try:
-                self._opened = FileIO(os.open(self._path, CREATE, 0o600), "wb")
+                self._opened = FileIO(os.open(self._path, CREATE_FLAGS, 0o600), "wb")
             except OSError as error:
-                raise translate(error, self.key) from error
+                raise translate_os_error(error, self.key) from error
         return self._opened
 
     def __enter__(self) -> Self:
@@ -97,7 +97,7 @@ class Writer:
             self.discard()
 
 
-def copy(source: BinaryIO, writer: Writer) -> None:
+def copy_stream(source: BinaryIO, writer: Writer) -> None:
     """Move a whole stream into `writer`, a chunk at a time."""
-    while chunk := source.read(CHUNK):
+    while chunk := source.read(CHUNK_BYTES):
         writer.write(chunk)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent() -> None:
+def die_with_parent() -> None:
     """Have the kernel kill this process as soon as the thread that started it has ended. Raises OSError."""
-    lifeline()()
+    parent_death_setter()()
 
 
-def lifeline() -> Callable[[], None]:
+def parent_death_setter() -> Callable[[], None]:
     """The same, to be called later: it is one call of the system, fit for a child between fork and exec."""
     libc = ctypes.CDLL(None, use_errno=True)
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from cli.embedded.process import NotInstalled
 from tasks.messaging.topology import TILES
-from tasks.sensors import PLANTS, plant_key, sensor_key
+from tasks.sensors import PLANTS_KEY, plant_key, sensor_key
 from tests.browser.floorplan import save_floorplan
 from tests.conftest import Broker, without
 from tests.services.platform import Platform
@@ -58,7 +58,7 @@ def site(session_broker: Broker, redis_url: str, tmp_path_factory: pytest.TempPa
     try:
         platform.start_worker(child_niceness="0")  # nothing waits behind these renders but the tests
         platform.start_worker("tiles1", queue=TILES, child_niceness="0")
-        platform.start_web(redis_url=redis_url, beat_interval=BEAT_INTERVAL)
+        platform.start_web(redis_url=redis_url, heartbeat_interval=BEAT_INTERVAL)
         yield platform
     finally:
         platform.stop()
@@ -98,7 +98,7 @@ def plant(redis_url: str) -> Callable[[int], str]:
                 reading = {"seq": 1, "seen_at": now, "received_at": now, "status": status, "rpm": 1450 + number % 7}
                 pipe.hset(sensor_key(PLANT, name), mapping=reading)
                 pipe.zadd(plant_key(PLANT), {name: now})
-            pipe.zadd(PLANTS, {PLANT: now})
+            pipe.zadd(PLANTS_KEY, {PLANT: now})
             pipe.execute()
         return PLANT
 

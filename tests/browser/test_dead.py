@@ -44,7 +44,7 @@ def dead_job(site: Platform, sent: Renders) -> str:
     sent.publish(message, queue=LARGE)
     dead = sent.finished(job)
     frail.stop()
-    assert (dead.state, dead.deaths) == (State.DEAD, 3), (dead, sent.history(job))
+    assert (dead.state, dead.crashes) == (State.DEAD, 3), (dead, sent.history(job))
     return job
 
 
@@ -56,7 +56,7 @@ def test_given_a_dead_job_when_its_page_is_opened_then_it_says_what_the_ledger_s
     told = subprocess.run(
         command, env=site.environment_with(), cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    stories = [attempt.story for attempt in sent.history(job)]
+    stories = [attempt.explanation for attempt in sent.history(job)]
     assert len(stories) == 3
     assert "crashed in native code with SIGSEGV" in (stories[0] or "")
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 from playwright.sync_api import Page, expect
 
-from tasks.sensors import COALESCED, PLANTS, Coalesced
+from tasks.sensors import LAST_FLUSH_KEY, PLANTS_KEY, LastFlush
 from tests.browser.conftest import Shot, settled
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
@@ -20,7 +20,7 @@ def test_given_a_platform_when_the_operator_looks_then_each_part_tells_how_it_do
     page: Page, redis_url: str, shot: Shot
 ) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        client.delete(COALESCED)
+        client.delete(LAST_FLUSH_KEY)
         settled(page, "/#/operator")
         workers = page.get_by_role("region", name="Workers")
         fence = workers.locator("tr", has_text="render1@").locator(".fence")
@@ -31,8 +31,10 @@ def test_given_a_platform_when_the_operator_looks_then_each_part_tells_how_it_do
         expect(page.get_by_role("region", name="Coalescer")).to_contain_text("Nothing here yet: no heartbeats")
 
         now = time.time()
-        last = Coalesced(flushed_at=now, recorded_at=now - 1.5, window=60, seconds=0.21, machines=4_500, beats=270_000)
-        client.set(COALESCED, last.model_dump_json(), ex=60)
+        last = LastFlush(
+            flushed_at=now, recorded_at=now - 1.5, window_seconds=60, flush_seconds=0.21, machines=4_500, beats=270_000
+        )
+        client.set(LAST_FLUSH_KEY, last.model_dump_json(), ex=60)
     settled(page, "/")
     settled(page, "/#/operator")
     coalescer = page.get_by_role("region", name="Coalescer")
@@ -45,7 +47,7 @@ def test_given_several_plants_when_the_floor_is_opened_then_each_is_a_link_to_it
     page: Page, redis_url: str, shot: Shot
 ) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        client.zadd(PLANTS, {"bern": time.time(), "graz": time.time()})
+        client.zadd(PLANTS_KEY, {"bern": time.time(), "graz": time.time()})
     settled(page, "/#/floor")
     shot(page, "plants")
     page.get_by_role("navigation", name="Plants").get_by_role("link", name="graz").click()

@@ -13,7 +13,7 @@ import pytest
 from ezdxf.filemanagement import readfile
 from playwright.sync_api import Browser, Page, Request, expect
 
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.programs import web_program, web_url
 from tests.browser.conftest import Shot, dataset, rendered, settled
 from tests.services.platform import Platform
@@ -137,7 +137,7 @@ def test_given_ten_thousand_machines_when_the_floor_is_shown_then_few_draw_calls
 def test_given_tokens_when_opened_then_one_is_asked_for_and_pictures_come_by_signed_links(
     browser: Browser, site: Platform, drawing: str
 ) -> None:
-    port = kept_ports(site.directory / "guarded.json", ["web"])["web"]
+    port = assign_ports(site.directory / "guarded.json", ["web"])["web"]
     tokens = {"BULKHEAD_TOKENS": json.dumps({"token-of-the-plant": "local"})}
     site.start(web_program(LOOPBACK, port, {**site.environment, **tokens}, site.directory))
     with browser.new_context(base_url=web_url(LOOPBACK, port)) as context:

@@ -41,7 +41,7 @@ def wordpress(session_broker: Broker, session_mariadb: MariaDb) -> Iterator[Word
         sites.append(WordPress(front, session_mariadb.fresh_database()))
 
     try:
-        with fronted(session_broker.url, lay, viewer_frames="'self'") as front:
+        with fronted(session_broker.url, lay, viewer_frame_ancestors="'self'") as front:
             front.platform.start_worker(child_niceness="0")
             sites[0].install()
             yield sites[0]

@@ -13,7 +13,7 @@ from tests.services.heartbeats import stored
 from workers.heartbeats import sink as module
 from workers.heartbeats.machine import Machine
 from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
-from workers.heartbeats.sink import LeaseLost, Flush, FlushResult, WriteRejected, TableSink
+from workers.heartbeats.sink import Flush, FlushResult, LeaseLost, TableSink, WriteRejected
 from workers.heartbeats.sources import Position
 from workers.heartbeats.status import LeaseHeld, read_status, reset_offsets
 from workers.heartbeats.tables import migrate_tables
@@ -208,8 +208,10 @@ def test_given_a_database_that_loses_a_race_then_it_is_tried_again_with_growing_
 
 
 def test_given_no_node_when_told_to_give_up_then_it_is_said_what_to_check() -> None:
-    sink = TableSink(DatabaseNodes(["mysql+pymysql://nobody@127.0.0.1:1/x"]), "heartbeats", "me", should_give_up=lambda: True)
-    with pytest.raises(NoWritableNode, match="Check BULKHEAD_HEARTBEATS_URLS"):
+    sink = TableSink(
+        DatabaseNodes(["mysql+pymysql://nobody@127.0.0.1:1/x"]), "heartbeats", "me", should_give_up=lambda: True
+    )
+    with pytest.raises(NoWritableNode, match="Check BULKHEAD_HEARTBEATS_DATABASE_URLS"):
         sink.positions()
 
 
@@ -247,7 +249,13 @@ def test_given_a_flush_then_the_status_tells_of_it_and_reset_forgets_the_positio
     sink.flush(flush(None, FIRST, machine("a", 1.0)))
 
     status = read_status(nodes, "heartbeats")
-    assert (status.lease_owner, status.last_offsets, status.flush_rows, status.flush_beats, status.beats_per_second) == ("me", {0: 10}, 1, 7, 7.0)
+    assert (
+        status.lease_owner,
+        status.last_offsets,
+        status.flush_rows,
+        status.flush_beats,
+        status.beats_per_second,
+    ) == ("me", {0: 10}, 1, 7, 7.0)
     with pytest.raises(LeaseHeld, match=r"^The coalescer me is at work\. Stop it, and its stand-bys, first\.$"):
         reset_offsets(nodes, "heartbeats")
     sink.release_lease()

@@ -15,7 +15,7 @@ from tests.services.heartbeats import Plant, publish
 from tests.services.kafka import Kafka
 from workers.heartbeats.sources import Batch, Position, PositionLost, ResumeCheck, Source, SourceLost
 from workers.heartbeats.sources.amqp import AmqpSource
-from workers.heartbeats.sources.kafka import KafkaSource, InvalidSource
+from workers.heartbeats.sources.kafka import InvalidSource, KafkaSource
 from workers.heartbeats.sources.stream import StreamSource
 
 pytestmark = pytest.mark.service

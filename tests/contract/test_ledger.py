@@ -21,29 +21,29 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from tasks.database import engine as database_module
 from tasks.database.engine import Database
-from tasks.database.migrate import LedgerOutdated, check_migrated, migrate
+from tasks.database.migrate import SchemaOutdated, check_migrated, migrate
 from tasks.database.schema import attempts as attempts_table
 from tasks.database.schema import jobs as jobs_table
 from tasks.database.schema import metadata
 from tasks.jobs import (
-    Ended,
-    Granted,
-    Held,
+    Claimed,
+    Finished,
+    IdConflict,
     Job,
+    Leased,
     Ledger,
     LedgerUnavailable,
-    Moved,
     Outcome,
-    Settled,
+    RecentAttempts,
+    Rerouted,
     State,
-    Taken,
-    ended,
-    lately,
+    latest_attempts,
     open_ledger,
+    recent_attempts,
 )
 from tasks.jobs.attempts import Attempts
-from tasks.jobs.idempotency import ABANDONED_AFTER, Done, InProgress, New
-from tasks.jobs.model import MAX_LOSSES
+from tasks.jobs.idempotency import ABANDONED_AFTER, Completed, InProgress, Reserved
+from tasks.jobs.model import MAX_WORKER_LOSSES
 from tasks.messaging.topology import LARGE, RENDER, TILES
 from tasks.settings import Settings
 from tests.services.mariadb import MariaDb
@@ -72,7 +72,7 @@ def open_at() -> Iterator[Callable[[str], Ledger]]:
     opened: list[Ledger] = []
 
     def open_one(url: str) -> Ledger:
-        ledger = open_ledger(Settings(ledger_url=url, max_deaths=MAX_DEATHS))
+        ledger = open_ledger(Settings(ledger_url=url, max_crashes=MAX_DEATHS))
         opened.append(ledger)
         return ledger
 
@@ -112,8 +112,8 @@ def accepted(ledger: Ledger, **fields: Any) -> Job:
 
 
 def granted(ledger: Ledger, job: Job, holder: str = BOB, now: float = T0, **more: Any) -> Job:
-    claim = ledger.attempts.claim(job, holder=holder, now=now, lease=LEASE, **more)
-    assert isinstance(claim, Granted)
+    claim = ledger.attempts.claim(job, lease_owner=holder, now=now, lease=LEASE, **more)
+    assert isinstance(claim, Claimed)
     return claim.job
 
 
@@ -125,8 +125,10 @@ def found(ledger: Ledger, job: Job) -> Job:
 
 def die(ledger: Ledger, job: Job, pid: int = 100, *, causal: bool = True, now: float = T0 + 1) -> State | None:
     story = "Native code crashed it with SIGSEGV." if causal else "It was killed from outside with SIGKILL."
-    cause = "crash" if causal else "killed"
-    return ledger.attempts.died(job.id, host=HOST, pid=pid, cause=cause, causal=causal, story=story, now=now)
+    cause = "native-crash" if causal else "killed"
+    return ledger.attempts.record_crash(
+        job.id, host=HOST, pid=pid, cause=cause, job_at_fault=causal, explanation=story, now=now
+    )
 
 
 def outcomes(ledger: Ledger, job: Job) -> list[Outcome]:
@@ -182,7 +184,7 @@ def test_given_a_confirmed_message_then_an_accepted_job_is_queued_and_a_running_
     granted(ledger, quick)
 
     for job in (slow, quick):
-        ledger.jobs.published(job.id, T0 + 2)
+        ledger.jobs.mark_published(job.id, T0 + 2)
 
     assert found(ledger, slow).state is State.QUEUED
     assert found(ledger, quick).state is State.RUNNING
@@ -252,7 +254,7 @@ def test_a_page_without_parts_leaves_out_jobs_that_cut_tiles_of_one_layer(ledger
     part = accepted(ledger, options={"tiles": True, "tile_layer": 0})
 
     assert {job.id for job in ledger.jobs.page("acme").jobs} == {*whole, part.id}
-    assert {job.id for job in ledger.jobs.page("acme", parts=False).jobs} == whole
+    assert {job.id for job in ledger.jobs.page("acme", include_tile_jobs=False).jobs} == whole
 
 
 def test_pages_and_counts_tell_states_apart(ledger: Ledger) -> None:
@@ -262,8 +264,8 @@ def test_pages_and_counts_tell_states_apart(ledger: Ledger) -> None:
     accepted(ledger, tenant="rival")
 
     assert [job.id for job in ledger.jobs.page("acme", states=[State.RUNNING]).jobs] == [running.id]
-    assert ledger.jobs.counts("acme") == {**dict.fromkeys(State, 0), State.RUNNING: 1, State.ACCEPTED: 1}
-    assert ledger.jobs.counts()[State.ACCEPTED] == 2
+    assert ledger.jobs.count_by_state("acme") == {**dict.fromkeys(State, 0), State.RUNNING: 1, State.ACCEPTED: 1}
+    assert ledger.jobs.count_by_state()[State.ACCEPTED] == 2
 
 
 # Claims
@@ -275,7 +277,12 @@ def test_given_an_accepted_job_when_it_is_claimed_then_attempt_1_runs_under_a_le
     claimed = granted(ledger, job, BOB)
 
     assert claimed == found(ledger, job)
-    assert (claimed.state, claimed.attempt, claimed.holder, claimed.lease_until) == (State.RUNNING, 1, BOB, T0 + LEASE)
+    assert (claimed.state, claimed.attempt, claimed.lease_owner, claimed.lease_expires_at) == (
+        State.RUNNING,
+        1,
+        BOB,
+        T0 + LEASE,
+    )
     assert outcomes(ledger, job) == [Outcome.RUNNING]
 
 
@@ -283,10 +290,10 @@ def test_given_a_live_lease_when_another_worker_claims_then_it_is_held(ledger: L
     job = accepted(ledger)
     granted(ledger, job, BOB)
 
-    claim = ledger.attempts.claim(job, holder=EVE, now=T0 + LEASE - 1, lease=LEASE)
+    claim = ledger.attempts.claim(job, lease_owner=EVE, now=T0 + LEASE - 1, lease=LEASE)
 
-    assert isinstance(claim, Held)
-    assert claim.job.holder == BOB
+    assert isinstance(claim, Leased)
+    assert claim.job.lease_owner == BOB
 
 
 def test_given_a_lease_that_ran_out_when_another_worker_claims_then_attempt_2_begins_and_attempt_1_is_unexplained(
@@ -297,9 +304,9 @@ def test_given_a_lease_that_ran_out_when_another_worker_claims_then_attempt_2_be
 
     claimed = granted(ledger, job, EVE, T0 + LEASE)
 
-    assert (claimed.attempt, claimed.holder) == (2, EVE)
+    assert (claimed.attempt, claimed.lease_owner) == (2, EVE)
     first, _second = ledger.attempts.history(job.id)
-    assert (first.outcome, first.cause, first.story) == (Outcome.DIED, "worker-lost", "Its worker vanished.")
+    assert (first.outcome, first.cause, first.explanation) == (Outcome.CRASHED, "worker-lost", "Its worker vanished.")
 
 
 def test_given_a_holder_known_to_be_gone_then_nobody_waits_for_its_lease(ledger: Ledger) -> None:
@@ -336,10 +343,10 @@ def test_given_an_id_of_another_job_when_it_is_claimed_then_it_is_taken(
     job = accepted(ledger)
 
     claim = ledger.attempts.claim(
-        replace(job, tenant=tenant, source=source or job.source), holder=EVE, now=T0, lease=LEASE
+        replace(job, tenant=tenant, source=source or job.source), lease_owner=EVE, now=T0, lease=LEASE
     )
 
-    assert isinstance(claim, Taken)
+    assert isinstance(claim, IdConflict)
     assert found(ledger, job) == job
 
 
@@ -348,11 +355,11 @@ def test_given_many_adopters_of_one_job_at_the_same_moment_then_exactly_one_is_g
         job = a_job()
 
         def adopt(number: int, job: Job = job) -> Any:
-            return ledger.attempts.claim(job, holder=f"{HOST}:{number}:1", now=T0, lease=LEASE)
+            return ledger.attempts.claim(job, lease_owner=f"{HOST}:{number}:1", now=T0, lease=LEASE)
 
         claims = in_parallel(4, adopt)
 
-        assert Counter(type(claim) for claim in claims) == {Granted: 1, Held: 3}
+        assert Counter(type(claim) for claim in claims) == {Claimed: 1, Leased: 3}
         assert outcomes(ledger, job) == [Outcome.RUNNING]
 
 
@@ -364,11 +371,13 @@ def test_given_16_threads_hammering_claims_of_50_jobs_then_every_job_is_granted_
     def hammer(number: int) -> list[tuple[str, int]]:
         grants = []
         for job in jobs[number:] + jobs[:number]:
-            claim = ledger.attempts.claim(job, holder=f"{HOST}:{number}:1", now=T0, lease=LEASE)
-            if isinstance(claim, Granted):
+            claim = ledger.attempts.claim(job, lease_owner=f"{HOST}:{number}:1", now=T0, lease=LEASE)
+            if isinstance(claim, Claimed):
                 grants.append((job.id, claim.job.attempt))
                 if claim.job.attempt == 1:
-                    ledger.attempts.release(job.id, 1, now=T0, cause="store", story="The store was away.")
+                    ledger.attempts.requeue(
+                        job.id, 1, now=T0, cause="store-unavailable", explanation="The store was away."
+                    )
         return grants
 
     grants = Counter(grant for grants in in_parallel(16, hammer) for grant in grants)
@@ -388,7 +397,7 @@ def test_a_lease_is_renewed_repeatedly_even_within_the_same_moment(ledger: Ledge
     renewed = [ledger.attempts.renew(job.id, 1, now=T0 + 10, lease=LEASE) for _ in range(3)]
 
     assert renewed == [True, True, True]
-    assert found(ledger, job).lease_until == T0 + 10 + LEASE
+    assert found(ledger, job).lease_expires_at == T0 + 10 + LEASE
 
 
 def test_given_a_zombie_whose_job_has_a_newer_attempt_then_nothing_it_says_counts(ledger: Ledger) -> None:
@@ -398,10 +407,10 @@ def test_given_a_zombie_whose_job_has_a_newer_attempt_then_nothing_it_says_count
     now = T0 + LEASE + 1
 
     assert not ledger.attempts.renew(job.id, 1, now=now, lease=LEASE)
-    assert not ledger.attempts.note_plan(job.id, 1, digest="0" * 64, size=1, plan={})
+    assert not ledger.attempts.record_plan(job.id, 1, digest="0" * 64, size=1, plan={})
     assert not ledger.attempts.succeed(job.id, 1, now=now, artifact="f" * 64)
     assert not ledger.attempts.fail(job.id, 1, now=now, error={"code": "x", "detail": "x"})
-    assert not ledger.attempts.release(job.id, 1, now=now, cause="store", story="x")
+    assert not ledger.attempts.requeue(job.id, 1, now=now, cause="store-unavailable", explanation="x")
     assert found(ledger, job) == newer
 
 
@@ -426,7 +435,7 @@ def test_success_may_be_said_twice_by_the_same_attempt_and_is_recorded_once(ledg
 
     known = found(ledger, job)
     assert (known.state, known.artifact, known.finished_at) == (State.SUCCEEDED, "a" * 64, T0 + 2)
-    assert (known.holder, known.lease_until) == (None, None)
+    assert (known.lease_owner, known.lease_expires_at) == (None, None)
     (attempt,) = ledger.attempts.history(job.id)
     assert (attempt.outcome, attempt.ended_at, attempt.facts) == (Outcome.SUCCEEDED, T0 + 2, facts)
 
@@ -440,7 +449,7 @@ def test_a_failed_job_keeps_its_error_and_is_settled(ledger: Ledger) -> None:
     assert ledger.attempts.fail(job.id, 1, now=T0 + 3, error=error)
 
     assert (found(ledger, job).state, found(ledger, job).error) == (State.FAILED, error)
-    assert isinstance(ledger.attempts.claim(job, holder=EVE, now=T0 + 4, lease=LEASE), Settled)
+    assert isinstance(ledger.attempts.claim(job, lease_owner=EVE, now=T0 + 4, lease=LEASE), Finished)
 
 
 def test_a_noted_plan_is_kept_with_its_numbers_as_they_are(ledger: Ledger) -> None:
@@ -448,7 +457,7 @@ def test_a_noted_plan_is_kept_with_its_numbers_as_they_are(ledger: Ledger) -> No
     granted(ledger, job)
     plan = {"format": "dxf", "peak_bytes": 2**31, "seconds": 0.1, "width": None}
 
-    assert ledger.attempts.note_plan(job.id, 1, digest="d" * 64, size=2**40, plan=plan)
+    assert ledger.attempts.record_plan(job.id, 1, digest="d" * 64, size=2**40, plan=plan)
 
     known = found(ledger, job)
     assert (known.digest, known.size, known.plan) == ("d" * 64, 2**40, plan)
@@ -456,16 +465,16 @@ def test_a_noted_plan_is_kept_with_its_numbers_as_they_are(ledger: Ledger) -> No
 
 def test_a_released_job_waits_again_without_a_death_and_is_due_for_publication_at_once(ledger: Ledger) -> None:
     job = accepted(ledger)
-    ledger.jobs.published(job.id, T0)
+    ledger.jobs.mark_published(job.id, T0)
     granted(ledger, job)
 
-    assert ledger.attempts.release(job.id, 1, now=T0 + 70, cause="store", story="The store was away.")
+    assert ledger.attempts.requeue(job.id, 1, now=T0 + 70, cause="store-unavailable", explanation="The store was away.")
 
     known = found(ledger, job)
-    assert (known.state, known.deaths, known.losses, known.holder) == (State.QUEUED, 0, 0, None)
+    assert (known.state, known.crashes, known.worker_losses, known.lease_owner) == (State.QUEUED, 0, 0, None)
     (attempt,) = ledger.attempts.history(job.id)
-    assert (attempt.outcome, attempt.cause, attempt.story) == (Outcome.RELEASED, "store", "The store was away.")
-    assert [due.id for due in ledger.jobs.overdue(T0 + 71, patience=60, waiting=1000)] == [job.id]
+    assert (attempt.outcome, attempt.cause, attempt.explanation) == (Outcome.REQUEUED, "store", "The store was away.")
+    assert [due.id for due in ledger.jobs.stale(T0 + 71, republish_after=60, queue_depth=1000)] == [job.id]
 
 
 # Deaths
@@ -482,11 +491,11 @@ def test_given_deaths_of_its_own_making_then_the_job_is_dead_at_the_last_one_all
     assert states == [State.QUEUED, State.QUEUED, State.DEAD]
     known = found(ledger, job)
     assert known.error == {
-        "code": "crash",
+        "code": "native-crash",
         "detail": "Native code crashed it with SIGSEGV. Attempt 3 was the last one.",
     }
-    assert (known.deaths, known.finished_at) == (MAX_DEATHS, T0 + 1)
-    assert isinstance(ledger.attempts.claim(job, holder=EVE, now=T0 + 5, lease=LEASE), Settled)
+    assert (known.crashes, known.finished_at) == (MAX_DEATHS, T0 + 1)
+    assert isinstance(ledger.attempts.claim(job, lease_owner=EVE, now=T0 + 5, lease=LEASE), Finished)
 
 
 def test_a_death_is_counted_once_however_often_it_is_told(ledger: Ledger) -> None:
@@ -496,26 +505,26 @@ def test_a_death_is_counted_once_however_often_it_is_told(ledger: Ledger) -> Non
     told = in_parallel(4, lambda _number: die(ledger, job))
 
     assert told == [State.QUEUED] * 4
-    assert found(ledger, job).deaths == 1
+    assert found(ledger, job).crashes == 1
 
 
 def test_given_deaths_from_outside_then_the_job_is_not_condemned_before_the_bound_of_losses(ledger: Ledger) -> None:
     job = accepted(ledger)
 
     states = []
-    for number in range(MAX_LOSSES):
+    for number in range(MAX_WORKER_LOSSES):
         granted(ledger, job, f"{HOST}:{100 + number}:1")
         states.append(die(ledger, job, 100 + number, causal=False))
 
-    assert states == [State.QUEUED] * (MAX_LOSSES - 1) + [State.DEAD]
-    assert found(ledger, job).deaths == 0
+    assert states == [State.QUEUED] * (MAX_WORKER_LOSSES - 1) + [State.DEAD]
+    assert found(ledger, job).crashes == 0
 
 
 def test_given_many_attempts_given_back_then_one_death_from_outside_does_not_condemn(ledger: Ledger) -> None:
     job = accepted(ledger)
-    for number in range(1, MAX_LOSSES + 2):
+    for number in range(1, MAX_WORKER_LOSSES + 2):
         granted(ledger, job)
-        ledger.attempts.release(job.id, number, now=T0, cause="store", story="The store was away.")
+        ledger.attempts.requeue(job.id, number, now=T0, cause="store-unavailable", explanation="The store was away.")
     granted(ledger, job)
 
     assert die(ledger, job, causal=False) is State.QUEUED
@@ -524,11 +533,11 @@ def test_given_many_attempts_given_back_then_one_death_from_outside_does_not_con
 def test_given_workers_that_vanish_without_a_word_then_the_job_ends_at_the_bound_of_losses(ledger: Ledger) -> None:
     job = accepted(ledger)
 
-    for number in range(MAX_LOSSES):
+    for number in range(MAX_WORKER_LOSSES):
         granted(ledger, job, f"{HOST}:{number}:1", is_gone=lambda _holder: True)
-    claim = ledger.attempts.claim(job, holder=EVE, now=T0, lease=LEASE, is_gone=lambda _holder: True)
+    claim = ledger.attempts.claim(job, lease_owner=EVE, now=T0, lease=LEASE, is_dead=lambda _holder: True)
 
-    assert isinstance(claim, Settled)
+    assert isinstance(claim, Finished)
     assert claim.job.state is State.DEAD
     assert claim.job.error == {"code": "worker-lost", "detail": "Its worker vanished. Attempt 20 was the last one."}
 
@@ -544,9 +553,9 @@ def test_given_a_note_that_comes_late_then_it_explains_the_attempt_once_and_the_
 
     assert told == [State.RUNNING, State.RUNNING]
     known = found(ledger, job)
-    assert (known.deaths, known.losses, known.attempt, known.holder) == (1, 0, 2, EVE)
+    assert (known.crashes, known.worker_losses, known.attempt, known.lease_owner) == (1, 0, 2, EVE)
     first, second = ledger.attempts.history(job.id)
-    assert (first.cause, first.story) == ("crash", "Native code crashed it with SIGSEGV.")
+    assert (first.cause, first.explanation) == ("native-crash", "Native code crashed it with SIGSEGV.")
     assert second.outcome is Outcome.RUNNING
 
 
@@ -554,12 +563,14 @@ def test_given_a_late_note_that_makes_the_last_death_allowed_then_a_waiting_job_
     job = accepted(ledger)
     for number in range(MAX_DEATHS):
         granted(ledger, job, f"{HOST}:{100 + number}:1", T0 + number * LEASE)
-    ledger.attempts.release(job.id, MAX_DEATHS, now=T0 + 100, cause="store", story="The store was away.")
+    ledger.attempts.requeue(
+        job.id, MAX_DEATHS, now=T0 + 100, cause="store-unavailable", explanation="The store was away."
+    )
     granted(ledger, job, f"{HOST}:900:1", T0 + 100)
     die(ledger, job, 900, causal=True)
 
     assert [die(ledger, job, 100), die(ledger, job, 101)] == [State.QUEUED, State.DEAD]
-    assert found(ledger, job).error == {"code": "crash", "detail": LAST_BUT_LATE}
+    assert found(ledger, job).error == {"code": "native-crash", "detail": LAST_BUT_LATE}
 
 
 LAST_BUT_LATE = "Native code crashed it with SIGSEGV. Word of that came late; it was the last death allowed."
@@ -578,13 +589,13 @@ def test_given_a_late_note_that_makes_the_last_death_allowed_then_the_attempt_th
     assert die(ledger, job, 100) is State.DEAD
 
     known = found(ledger, job)
-    assert (known.deaths, known.losses, known.holder) == (MAX_DEATHS, 0, None)
-    assert known.error == {"code": "crash", "detail": LAST_BUT_LATE}
+    assert (known.crashes, known.worker_losses, known.lease_owner) == (MAX_DEATHS, 0, None)
+    assert known.error == {"code": "native-crash", "detail": LAST_BUT_LATE}
     assert not ledger.attempts.renew(job.id, newer, now=T0 + LEASE, lease=LEASE)
     assert not ledger.attempts.succeed(job.id, newer, now=T0 + LEASE, artifact="a" * 64)
     last = ledger.attempts.history(job.id)[-1]
-    assert (last.number, last.outcome, last.cause) == (newer, Outcome.CANCELLED, "dead-already")
-    assert last.story == "The death of attempt 3, of which word came late, was the last one allowed."
+    assert (last.number, last.outcome, last.cause) == (newer, Outcome.CANCELLED, "job-already-dead")
+    assert last.explanation == "The death of attempt 3, of which word came late, was the last one allowed."
 
 
 def test_given_a_job_that_succeeded_meanwhile_when_a_late_note_comes_then_it_explains_and_changes_nothing_else(
@@ -599,7 +610,7 @@ def test_given_a_job_that_succeeded_meanwhile_when_a_late_note_comes_then_it_exp
     assert die(ledger, job, 100) is State.SUCCEEDED
 
     assert found(ledger, job) == settled
-    assert [attempt.cause for attempt in ledger.attempts.history(job.id)] == ["crash", None]
+    assert [attempt.cause for attempt in ledger.attempts.history(job.id)] == ["native-crash", None]
 
 
 def test_given_a_dead_job_when_a_late_note_comes_then_its_deaths_stay_bounded(ledger: Ledger) -> None:
@@ -611,7 +622,7 @@ def test_given_a_dead_job_when_a_late_note_comes_then_its_deaths_stay_bounded(le
 
     assert die(ledger, job, 100) is State.DEAD
 
-    assert found(ledger, job).deaths == MAX_DEATHS
+    assert found(ledger, job).crashes == MAX_DEATHS
 
 
 def test_a_death_at_a_job_or_of_a_child_that_is_unknown_changes_nothing(ledger: Ledger) -> None:
@@ -642,7 +653,7 @@ def test_given_a_running_job_when_it_is_cancelled_then_its_lease_cannot_be_renew
     (attempt,) = ledger.attempts.history(job.id)
     assert (attempt.outcome, attempt.ended_at) == (Outcome.CANCELLED, T0 + 1)
     assert die(ledger, job) is State.CANCELLED
-    assert found(ledger, job).deaths == 0
+    assert found(ledger, job).crashes == 0
 
 
 def test_a_settled_job_cannot_be_cancelled(ledger: Ledger) -> None:
@@ -660,8 +671,8 @@ def test_a_waiting_job_is_buried_and_a_running_one_is_not(ledger: Ledger) -> Non
     granted(ledger, running)
     error = {"code": "delivery-limit", "detail": "The broker gave up."}
 
-    assert ledger.jobs.bury(waiting.id, T0, error=error)
-    assert not ledger.jobs.bury(running.id, T0, error=error)
+    assert ledger.jobs.mark_dead(waiting.id, T0, error=error)
+    assert not ledger.jobs.mark_dead(running.id, T0, error=error)
     assert (found(ledger, waiting).state, found(ledger, waiting).error) == (State.DEAD, error)
 
 
@@ -676,7 +687,7 @@ def test_given_a_dead_job_when_it_is_replayed_then_its_deaths_are_forgiven_and_i
     assert ledger.jobs.replay(job.id, T0 + 50)
 
     known = found(ledger, job)
-    assert (known.state, known.deaths, known.error, known.finished_at) == (State.ACCEPTED, 0, None, None)
+    assert (known.state, known.crashes, known.error, known.finished_at) == (State.ACCEPTED, 0, None, None)
     assert granted(ledger, job, EVE, T0 + 51).attempt == MAX_DEATHS + 1
     assert die(ledger, job, 200, causal=True) is State.QUEUED
 
@@ -693,19 +704,19 @@ def test_a_succeeded_or_an_open_job_is_not_replayed(ledger: Ledger) -> None:
 def test_a_settled_job_is_removed_with_its_attempts_and_an_open_one_is_kept_with_its_idempotency_key(
     ledger: Ledger,
 ) -> None:
-    ledger.requests.reserve("acme", "key-1", T0)
+    ledger.idempotency_keys.reserve("acme", "key-1", T0)
     job = accepted(ledger)
-    ledger.requests.done("acme", "key-1", job=job.id, fingerprint="f" * 64)
+    ledger.idempotency_keys.complete("acme", "key-1", job=job.id, fingerprint="f" * 64)
     granted(ledger, job)
 
     assert not ledger.jobs.remove(job.id)
-    assert ledger.requests.reserve("acme", "key-1", T0) == Done(job.id, "f" * 64)
+    assert ledger.idempotency_keys.reserve("acme", "key-1", T0) == Completed(job.id, "f" * 64)
 
     ledger.attempts.fail(job.id, 1, now=T0, error={"code": "x", "detail": "x"})
     assert ledger.jobs.remove(job.id)
     assert ledger.jobs.find(job.id) is None
     assert ledger.attempts.history(job.id) == []
-    assert ledger.requests.reserve("acme", "key-1", T0) == New()
+    assert ledger.idempotency_keys.reserve("acme", "key-1", T0) == Reserved()
     assert not ledger.jobs.remove(job.id)
 
 
@@ -714,10 +725,10 @@ def test_artifacts_and_sources_are_known_to_be_in_use_by_their_own_tenant(ledger
     granted(ledger, job)
     ledger.attempts.succeed(job.id, 1, now=T0, artifact="a" * 64)
 
-    assert ledger.jobs.artifact_in_use("acme", "a" * 64)
-    assert not ledger.jobs.artifact_in_use("rival", "a" * 64)
-    assert ledger.jobs.source_in_use(job.source)
-    assert not ledger.jobs.source_in_use("sources/acme/another")
+    assert ledger.jobs.is_artifact_in_use("acme", "a" * 64)
+    assert not ledger.jobs.is_artifact_in_use("rival", "a" * 64)
+    assert ledger.jobs.is_source_in_use(job.source)
+    assert not ledger.jobs.is_source_in_use("sources/acme/another")
 
 
 # Overdue
@@ -726,7 +737,7 @@ def test_artifacts_and_sources_are_known_to_be_in_use_by_their_own_tenant(ledger
 def test_jobs_whose_message_is_gone_are_overdue_and_others_are_not(ledger: Ledger) -> None:
     never_published = accepted(ledger)
     published = accepted(ledger)
-    ledger.jobs.published(published.id, T0)
+    ledger.jobs.mark_published(published.id, T0)
     expired, alive, done = accepted(ledger), accepted(ledger), accepted(ledger)
     granted(ledger, expired, now=T0)
     granted(ledger, alive, now=T0 + 50)
@@ -734,7 +745,7 @@ def test_jobs_whose_message_is_gone_are_overdue_and_others_are_not(ledger: Ledge
     ledger.attempts.succeed(done.id, 1, now=T0, artifact="a" * 64)
 
     def overdue(now: float, waiting: int) -> set[str]:
-        return {job.id for job in ledger.jobs.overdue(now, patience=60, waiting=waiting)}
+        return {job.id for job in ledger.jobs.stale(now, republish_after=60, queue_depth=waiting)}
 
     assert overdue(T0 + 59, 0) == {expired.id}
     assert overdue(T0 + 61, 5) == {expired.id, never_published.id}
@@ -744,10 +755,10 @@ def test_jobs_whose_message_is_gone_are_overdue_and_others_are_not(ledger: Ledge
 def test_given_a_running_job_that_was_published_again_then_it_is_not_overdue_at_every_sweep(ledger: Ledger) -> None:
     job = accepted(ledger)
     granted(ledger, job, now=T0)
-    ledger.jobs.published(job.id, T0 + LEASE + 1)
+    ledger.jobs.mark_published(job.id, T0 + LEASE + 1)
 
-    assert ledger.jobs.overdue(T0 + LEASE + 200, patience=60, waiting=5000) == []
-    assert [due.id for due in ledger.jobs.overdue(T0 + LEASE + 200, patience=60, waiting=0)] == [job.id]
+    assert ledger.jobs.stale(T0 + LEASE + 200, republish_after=60, queue_depth=5000) == []
+    assert [due.id for due in ledger.jobs.stale(T0 + LEASE + 200, republish_after=60, queue_depth=0)] == [job.id]
 
 
 def test_given_a_long_backlog_then_only_jobs_are_overdue_that_the_workers_went_past(ledger: Ledger) -> None:
@@ -764,7 +775,7 @@ def test_given_a_long_backlog_then_only_jobs_are_overdue_that_the_workers_went_p
     granted(ledger, taken_of_an_older_message, now=T0 + 300)
 
     def overdue(now: float) -> list[str]:
-        return [job.id for job in ledger.jobs.overdue(T0 + now, patience=60, waiting=21, limit=5)]
+        return [job.id for job in ledger.jobs.stale(T0 + now, republish_after=60, queue_depth=21, limit=5)]
 
     assert overdue(300) == [lost.id]
     granted(ledger, next_in_line, now=T0 + 301)
@@ -776,12 +787,14 @@ def test_given_a_long_backlog_then_only_jobs_are_overdue_that_the_workers_went_p
 
 @pytest.fixture
 def with_large_lane(ledger: Ledger) -> Ledger:
-    return replace(ledger, attempts=Attempts(ledger.database, 3, large_lane=True))
+    return replace(ledger, attempts=Attempts(ledger.database, 3, has_large_queue=True))
 
 
 def out_of_memory(ledger: Ledger, job: Job, pid: int = 100, now: float = T0 + 1) -> State | None:
     story = "The kernel killed it."
-    return ledger.attempts.died(job.id, host=HOST, pid=pid, cause="out-of-memory", causal=True, story=story, now=now)
+    return ledger.attempts.record_crash(
+        job.id, host=HOST, pid=pid, cause="out-of-memory", job_at_fault=True, explanation=story, now=now
+    )
 
 
 def test_given_a_large_lane_when_a_job_is_out_of_memory_then_it_is_published_again_there(
@@ -794,11 +807,11 @@ def test_given_a_large_lane_when_a_job_is_out_of_memory_then_it_is_published_aga
     assert out_of_memory(ledger, job) is State.QUEUED
 
     moved = found(ledger, job)
-    assert (moved.queue, moved.deaths, moved.published_at) == (LARGE, 1, None)
+    assert (moved.queue, moved.crashes, moved.published_at) == (LARGE, 1, None)
     [attempt] = ledger.attempts.history(job.id)
-    assert attempt.story == "The kernel killed it. It goes on in render.large, inside a larger fence."
-    assert ledger.jobs.overdue(T0 + 62, patience=60, waiting=9, queue=RENDER) == []
-    assert [due.id for due in ledger.jobs.overdue(T0 + 62, patience=60, waiting=9, queue=LARGE)] == [job.id]
+    assert attempt.explanation == "The kernel killed it. It goes on in render.large, inside a larger fence."
+    assert ledger.jobs.stale(T0 + 62, republish_after=60, queue_depth=9, queue=RENDER) == []
+    assert [due.id for due in ledger.jobs.stale(T0 + 62, republish_after=60, queue_depth=9, queue=LARGE)] == [job.id]
 
 
 def test_given_a_moved_job_when_its_old_message_comes_then_it_is_let_go_and_the_new_one_is_granted(
@@ -809,9 +822,9 @@ def test_given_a_moved_job_when_its_old_message_comes_then_it_is_let_go_and_the_
     granted(ledger, job)
     out_of_memory(ledger, job)
 
-    old = ledger.attempts.claim(job, holder=BOB, now=T0 + 2, lease=LEASE)
+    old = ledger.attempts.claim(job, lease_owner=BOB, now=T0 + 2, lease=LEASE)
 
-    assert old == Moved(found(ledger, job))
+    assert old == Rerouted(found(ledger, job))
     assert granted(ledger, replace(job, queue=LARGE), now=T0 + 3).attempt == 2
 
 
@@ -827,10 +840,10 @@ def test_given_a_job_out_of_memory_in_both_fences_then_it_is_dead_and_a_replay_g
     assert out_of_memory(ledger, job, now=T0 + 3) is State.DEAD
 
     dead = found(ledger, job)
-    assert (dead.deaths, dead.queue) == (2, LARGE)
+    assert (dead.crashes, dead.queue) == (2, LARGE)
     assert dead.error == {"code": "out-of-memory", "detail": "The kernel killed it. Attempt 2 was the last one."}
     assert ledger.jobs.replay(job.id, T0 + 4)
-    assert (found(ledger, job).queue, found(ledger, job).deaths) == (LARGE, 0)
+    assert (found(ledger, job).queue, found(ledger, job).crashes) == (LARGE, 0)
 
 
 def test_given_no_large_lane_when_a_job_is_out_of_memory_then_it_has_its_deaths_where_it_is(ledger: Ledger) -> None:
@@ -856,7 +869,7 @@ def test_given_a_job_that_is_given_back_for_another_lane_then_it_waits_there(led
     job = accepted(ledger)
     granted(ledger, job)
 
-    assert ledger.attempts.release(job.id, 1, now=T0 + 1, cause="lane", story="Too large.", queue=LARGE)
+    assert ledger.attempts.requeue(job.id, 1, now=T0 + 1, cause="rerouted", explanation="Too large.", queue=LARGE)
 
     assert (found(ledger, job).queue, found(ledger, job).state) == (LARGE, State.QUEUED)
 
@@ -874,21 +887,21 @@ def test_given_jobs_held_for_their_turn_then_tenants_take_turns_and_none_exceeds
     accepted(ledger, queue=TILES, filename="another lane")
 
     def turns(window: int, **more: Any) -> list[str]:
-        return [job.filename for job in ledger.jobs.next_in_turn(RENDER, window=window, **more)]
+        return [job.filename for job in ledger.jobs.next_fair_batch(RENDER, max_queued=window, **more)]
 
     assert turns(1) == ["acme 0", "rival 0"]
     assert turns(2) == ["acme 0", "rival 0", "third 0", "acme 1", "rival 1"]
     assert turns(9) == ["acme 0", "rival 0", "third 0", "acme 1", "rival 1", "acme 2", "acme 3"]
     assert turns(9, limit=2) == ["acme 0", "rival 0"]
-    assert [job.filename for job in ledger.jobs.next_in_turn(TILES, window=1)] == ["another lane"]
+    assert [job.filename for job in ledger.jobs.next_fair_batch(TILES, max_queued=1)] == ["another lane"]
 
 
 def test_given_turns_then_only_jobs_that_were_in_the_queue_before_are_overdue(ledger: Ledger) -> None:
     accepted(ledger)
     lost = accepted(ledger, state=State.QUEUED, published_at=T0, publications=1)
 
-    assert [due.id for due in ledger.jobs.overdue(T0 + 99, patience=60, waiting=0, in_turn=True)] == [lost.id]
-    assert len(ledger.jobs.overdue(T0 + 99, patience=60, waiting=0)) == 2
+    assert [due.id for due in ledger.jobs.stale(T0 + 99, republish_after=60, queue_depth=0, fair=True)] == [lost.id]
+    assert len(ledger.jobs.stale(T0 + 99, republish_after=60, queue_depth=0)) == 2
 
 
 def test_a_tenants_jobs_are_counted_while_they_wait_and_while_they_run(ledger: Ledger) -> None:
@@ -899,41 +912,41 @@ def test_a_tenants_jobs_are_counted_while_they_wait_and_while_they_run(ledger: L
     granted(ledger, done)
     ledger.attempts.succeed(done.id, 1, now=T0, artifact="a" * 64)
 
-    assert ledger.jobs.open_of("acme") == 3
-    assert (ledger.jobs.waiting_of("acme", RENDER), ledger.jobs.waiting_of("acme", TILES)) == (1, 1)
+    assert ledger.jobs.count_open("acme") == 3
+    assert (ledger.jobs.count_waiting("acme", RENDER), ledger.jobs.count_waiting("acme", TILES)) == (1, 1)
 
 
 # Requests with an idempotency key
 
 
 def test_a_key_is_reserved_used_and_freed_a_tenant(ledger: Ledger) -> None:
-    assert ledger.requests.reserve("acme", "key", T0) == New()
-    assert ledger.requests.reserve("acme", "key", T0) == InProgress()
-    assert ledger.requests.reserve("rival", "key", T0) == New()
-    assert ledger.requests.reserve("acme", "KEY", T0) == New()
+    assert ledger.idempotency_keys.reserve("acme", "key", T0) == Reserved()
+    assert ledger.idempotency_keys.reserve("acme", "key", T0) == InProgress()
+    assert ledger.idempotency_keys.reserve("rival", "key", T0) == Reserved()
+    assert ledger.idempotency_keys.reserve("acme", "KEY", T0) == Reserved()
 
-    ledger.requests.free("acme", "key")
-    assert ledger.requests.reserve("acme", "key", T0) == New()
+    ledger.idempotency_keys.release("acme", "key")
+    assert ledger.idempotency_keys.reserve("acme", "key", T0) == Reserved()
 
     job = accepted(ledger)
-    ledger.requests.done("acme", "key", job=job.id, fingerprint="f" * 64)
-    ledger.requests.done("acme", "key", job=a_job().id, fingerprint="e" * 64)
-    assert ledger.requests.reserve("acme", "key", T0 + ABANDONED_AFTER + 1) == Done(job.id, "f" * 64)
+    ledger.idempotency_keys.complete("acme", "key", job=job.id, fingerprint="f" * 64)
+    ledger.idempotency_keys.complete("acme", "key", job=a_job().id, fingerprint="e" * 64)
+    assert ledger.idempotency_keys.reserve("acme", "key", T0 + ABANDONED_AFTER + 1) == Completed(job.id, "f" * 64)
 
 
 def test_a_key_whose_web_process_died_is_free_after_a_while(ledger: Ledger) -> None:
-    ledger.requests.reserve("acme", "key", T0)
+    ledger.idempotency_keys.reserve("acme", "key", T0)
 
-    assert ledger.requests.reserve("acme", "key", T0 + ABANDONED_AFTER) == InProgress()
-    assert ledger.requests.reserve("acme", "key", T0 + ABANDONED_AFTER + 1) == New()
+    assert ledger.idempotency_keys.reserve("acme", "key", T0 + ABANDONED_AFTER) == InProgress()
+    assert ledger.idempotency_keys.reserve("acme", "key", T0 + ABANDONED_AFTER + 1) == Reserved()
 
 
 def test_given_20_threads_that_reserve_one_key_then_exactly_one_is_new(ledger: Ledger) -> None:
     for number in range(5):
         key = f"key-{number}"
-        answers = in_parallel(20, partial(lambda key, _number: ledger.requests.reserve("acme", key, T0), key))
+        answers = in_parallel(20, partial(lambda key, _number: ledger.idempotency_keys.reserve("acme", key, T0), key))
 
-        assert Counter(map(type, answers)) == {New: 1, InProgress: 19}
+        assert Counter(map(type, answers)) == {Reserved: 1, InProgress: 19}
 
 
 # Transactions and trouble
@@ -947,7 +960,7 @@ def test_given_two_transactions_that_deadlock_then_both_are_done_in_the_end(ledg
         tries.append(1)
         for number, job in enumerate(order):
             connection.execute(
-                update(jobs_table).where(jobs_table.c.id == job.id).values(deaths=jobs_table.c.deaths + 1)
+                update(jobs_table).where(jobs_table.c.id == job.id).values(crashes=jobs_table.c.crashes + 1)
             )
             if number == 0 and len(tries) == 1 and connection.dialect.name != "sqlite":
                 met.wait(timeout=20)  # both hold one row now and want the other's
@@ -958,7 +971,7 @@ def test_given_two_transactions_that_deadlock_then_both_are_done_in_the_end(ledg
         2, lambda number: ledger.database.write(lambda connection: change(connection, orders[number], tries[number]))
     )
 
-    assert [found(ledger, job).deaths for job in (first, second)] == [2, 2]
+    assert [found(ledger, job).crashes for job in (first, second)] == [2, 2]
     if ledger.database.engine.dialect.name != "sqlite":  # which has one writer at a time
         assert sum(map(len, tries)) == 3
 
@@ -989,7 +1002,7 @@ def test_what_was_settled_lately_comes_with_the_format_of_its_drawing_and_the_la
             ledger.attempts.succeed(job.id, claimed.attempt, now=end, artifact="a" * 64, facts={"n": number})
     granted(ledger, waiting)
 
-    found = [(kind, one.job, one.outcome, one.facts) for kind, one in lately(ledger.database, 2)]
+    found = [(kind, one.job, one.outcome, one.facts) for kind, one in latest_attempts(ledger.database, 2)]
 
     assert found == [
         ("", adopted.id, Outcome.SUCCEEDED, {"n": 3}),
@@ -1005,13 +1018,13 @@ def test_what_ended_since_a_time_is_counted_by_outcome_and_cause_with_the_latest
         ledger.attempts.succeed(job.id, claimed.attempt, now=T0 + 10 + number, artifact="a" * 64, facts={"n": number})
     granted(ledger, accepted(ledger))
 
-    found = ended(ledger.database, T0 + 11, 2)
+    found = recent_attempts(ledger.database, T0 + 11, 2)
 
-    assert found == Ended({(Outcome.SUCCEEDED, ""): 3}, [{"n": 3}, {"n": 2}])
+    assert found == RecentAttempts({(Outcome.SUCCEEDED, ""): 3}, [{"n": 3}, {"n": 2}])
 
 
 def test_attempts_of_an_unknown_job_are_refused(ledger: Ledger) -> None:
-    row = {"job": str(uuid.uuid4()), "number": 1, "holder": BOB, "started_at": T0, "outcome": "running"}
+    row = {"job": str(uuid.uuid4()), "number": 1, "lease_owner": BOB, "started_at": T0, "outcome": "running"}
 
     with pytest.raises(IntegrityError):
         ledger.database.write(lambda connection: connection.execute(insert(attempts_table).values(row)))
@@ -1084,7 +1097,7 @@ def test_an_empty_database_is_migrated_and_migrating_again_changes_nothing(
 ) -> None:
     ledger = open_at(url)
     with pytest.raises(
-        LedgerOutdated, match=r"^The tables in the database are not those of this version\. Run `bulkhead"
+        SchemaOutdated, match=r"^The tables in the database are not those of this version\. Run `bulkhead"
     ):
         check_migrated(ledger.database)
 
@@ -1178,25 +1191,25 @@ def test_opening_a_ledger_alone_connects_to_nothing(tmp_path: Path) -> None:
 def test_given_jobs_that_name_a_webhook_then_each_end_is_due_until_it_is_told_and_again_after_a_replay(
     ledger: Ledger,
 ) -> None:
-    job = accepted(ledger, webhook="https://portal.example.com/", webhook_due=True)
+    job = accepted(ledger, webhook="https://portal.example.com/", webhook_pending=True)
     silent = accepted(ledger)
-    assert ledger.jobs.webhooks_due() == []
+    assert ledger.jobs.pending_webhooks() == []
 
     for each in (job, silent):
         assert ledger.attempts.fail(each.id, granted(ledger, each).attempt, now=T0 + 1, error={})
-    assert [due.id for due in ledger.jobs.webhooks_due()] == [job.id]
-    ledger.jobs.webhook_told(job.id)
-    assert ledger.jobs.webhooks_due() == []
+    assert [due.id for due in ledger.jobs.pending_webhooks()] == [job.id]
+    ledger.jobs.mark_webhook_published(job.id)
+    assert ledger.jobs.pending_webhooks() == []
 
     for each in (job, silent):
         assert ledger.jobs.replay(each.id, T0 + 2)
-    ledger.jobs.webhook_told(job.id)  # word of the former end, come late
+    ledger.jobs.mark_webhook_published(job.id)  # word of the former end, come late
     for each in (job, silent):
         assert ledger.attempts.succeed(each.id, granted(ledger, each, now=T0 + 3).attempt, now=T0 + 4, artifact="a")
-    assert [due.id for due in ledger.jobs.webhooks_due()] == [job.id]
+    assert [due.id for due in ledger.jobs.pending_webhooks()] == [job.id]
 
 
 def test_given_a_job_that_is_adopted_then_its_webhook_is_kept(ledger: Ledger) -> None:
-    job = granted(ledger, a_job(webhook="https://portal.example.com/", webhook_due=True))
+    job = granted(ledger, a_job(webhook="https://portal.example.com/", webhook_pending=True))
 
-    assert (found(ledger, job).webhook, found(ledger, job).webhook_due) == ("https://portal.example.com/", True)
+    assert (found(ledger, job).webhook, found(ledger, job).webhook_pending) == ("https://portal.example.com/", True)

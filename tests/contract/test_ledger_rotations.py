@@ -8,7 +8,7 @@ import pytest
 
 from tasks.database.engine import Database
 from tasks.database.migrate import migrate
-from tasks.jobs.rotations import Busy, Rotation, Rotations
+from tasks.jobs.rotations import Rotation, RotationInProgress, Rotations
 from tests.services.mariadb import MariaDb
 
 T0 = 1_700_000_000.25
@@ -31,11 +31,11 @@ def rotations(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rotati
 
 
 def claim(rotations: Rotations, holder: str = "a", now: float = T0, least: int = 0, gone: bool = False) -> int:
-    return rotations.claim(holder, now=now, lease=LEASE, least=least, is_gone=lambda _holder: gone)
+    return rotations.claim(holder, now=now, lease=LEASE, min_token=least, is_dead=lambda _holder: gone)
 
 
 def due(rotations: Rotations, now: float) -> Rotation | None:
-    return rotations.due(now, interval=INTERVAL, patience=LEASE)
+    return rotations.request_if_due(now, interval=INTERVAL, retry_after=LEASE)
 
 
 def test_given_claims_then_tokens_grow_and_are_greater_than_any_that_a_node_knows(rotations: Rotations) -> None:
@@ -45,7 +45,9 @@ def test_given_claims_then_tokens_grow_and_are_greater_than_any_that_a_node_know
 def test_given_a_lease_then_nobody_else_claims_unless_it_is_over_or_its_holder_gone(rotations: Rotations) -> None:
     claim(rotations, "a")
 
-    with pytest.raises(Busy, match=r"a is rotating\. Try again; should it have died, its lease ends in 50 s\."):
+    with pytest.raises(
+        RotationInProgress, match=r"a is rotating\. Try again; should it have died, its lease ends in 50 s\."
+    ):
         claim(rotations, "b", T0 + 10)
 
     assert claim(rotations, "b", T0 + 10, gone=True) == 2
@@ -56,7 +58,7 @@ def test_given_many_that_claim_first_at_once_then_one_gets_the_lease(rotations: 
     def attempt(number: int) -> bool:
         try:
             claim(rotations, f"holder-{number}")
-        except Busy:
+        except RotationInProgress:
             return False
         return True
 
@@ -67,7 +69,7 @@ def test_given_many_that_claim_first_at_once_then_one_gets_the_lease(rotations: 
 def test_given_a_run_that_is_settled_then_the_lease_is_free_and_the_row_tells(rotations: Rotations) -> None:
     token = claim(rotations)
 
-    assert rotations.settle(token, generation=8, rotated_at=T0 + 1, result="rotated")
+    assert rotations.finish(token, generation=8, rotated_at=T0 + 1, result="rotated")
 
     assert rotations.find() == Rotation(8, token, T0 + 1, None, None, None, "rotated")
     assert claim(rotations, "b") == token + 1
@@ -77,14 +79,14 @@ def test_given_a_greater_token_then_a_former_run_settles_nothing(rotations: Rota
     former = claim(rotations)
     claim(rotations)
 
-    assert not rotations.settle(former, generation=8, rotated_at=T0, result="rotated")
+    assert not rotations.finish(former, generation=8, rotated_at=T0, result="rotated")
     assert rotations.find().generation == 0
 
 
 def test_given_a_run_that_reached_no_node_then_the_generation_is_kept(rotations: Rotations) -> None:
-    rotations.settle(claim(rotations), generation=8, rotated_at=T0, result="rotated")
+    rotations.finish(claim(rotations), generation=8, rotated_at=T0, result="rotated")
 
-    rotations.settle(claim(rotations), generation=0, rotated_at=None, result="unreachable")
+    rotations.finish(claim(rotations), generation=0, rotated_at=None, result="unreachable")
 
     row = rotations.find()
     assert (row.generation, row.rotated_at, row.result) == (8, T0, "unreachable")
@@ -96,14 +98,14 @@ def test_given_no_rotation_yet_then_none_is_due(rotations: Rotations) -> None:
 
 
 def test_given_an_interval_then_the_next_one_is_asked_for_once_and_again_after_a_while(rotations: Rotations) -> None:
-    rotations.settle(claim(rotations), generation=8, rotated_at=T0, result="rotated")
+    rotations.finish(claim(rotations), generation=8, rotated_at=T0, result="rotated")
 
     assert due(rotations, T0 + INTERVAL - 1) is None
     row = due(rotations, T0 + INTERVAL)
     assert row is not None
-    assert (row.generation, row.token) == (8, 1)
+    assert (row.generation, row.fencing_token) == (8, 1)
     assert due(rotations, T0 + INTERVAL + LEASE - 1) is None
     assert due(rotations, T0 + INTERVAL + LEASE) is not None
 
-    rotations.settle(claim(rotations), generation=9, rotated_at=T0 + 2 * INTERVAL, result="rotated")
+    rotations.finish(claim(rotations), generation=9, rotated_at=T0 + 2 * INTERVAL, result="rotated")
     assert due(rotations, T0 + 3 * INTERVAL) is not None

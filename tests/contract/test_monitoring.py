@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.embedded.process import NotInstalled
-from tasks.observability.metrics import HistogramMetric, declared
+from tasks.observability.metrics import HistogramMetric, all_metrics
 from tests.conftest import without
 from tests.contract.scripts import load
 
@@ -30,7 +30,7 @@ def promtool(*arguments: str) -> str:
 def names() -> set[str]:
     """Every name that Prometheus knows of ours, and its own `up`."""
     known = {"up"}
-    for each in declared():
+    for each in all_metrics():
         suffixes = ("_bucket", "_sum", "_count") if isinstance(each, HistogramMetric) else ("",)
         known |= {each.name + suffix for suffix in suffixes}
     return known

@@ -132,7 +132,7 @@ def test_given_a_large_object_when_written_in_pieces_then_it_comes_back_whole(st
             writer.write(piece)
 
     store.fetch("sources/acme/large", tmp_path / "copy")
-    with store.borrow("sources/acme/large") as borrowed:
+    with store.as_file("sources/acme/large") as borrowed:
         assert borrowed.read_bytes() == (tmp_path / "copy").read_bytes() == piece * 13
     assert litter(tmp_path) == []
 
@@ -142,7 +142,7 @@ def test_given_no_object_when_anything_reads_it_then_not_found_names_the_key(sto
         lambda: store.open_read("sources/acme/none"),
         lambda: store.size("sources/acme/none"),
         lambda: store.fetch("sources/acme/none", tmp_path / "copy"),
-        lambda: store.borrow("sources/acme/none").__enter__(),
+        lambda: store.as_file("sources/acme/none").__enter__(),
     ):
         with pytest.raises(NotFound, match="There is nothing in the store under 'sources/acme/none'"):
             read()
@@ -256,6 +256,6 @@ def test_given_a_store_that_works_when_checked_then_nothing_is_raised_or_left(st
 
 
 def test_a_store_tells_how_much_room_is_left_or_that_there_is_no_bound(store: Store, tmp_path: Path) -> None:
-    free = store.free()
+    free = store.free_bytes()
 
     assert free is None or 0 < free <= shutil.disk_usage(tmp_path).total

@@ -17,7 +17,7 @@ from uuid import UUID
 from celery import Celery
 from standardwebhooks import Webhook
 
-from tasks.renders import TASK, RenderMessage, canonical
+from tasks.renders import TASK, RenderMessage, canonical_options
 
 FOLDER = Path(__file__).resolve().parents[2] / "bridge/php/tests/vectors"
 
@@ -96,7 +96,7 @@ def message(app: Celery, request: dict[str, Any]) -> dict[str, Any]:
     properties |= {"content_type": sent.content_type, "content_encoding": sent.content_encoding}
     return {
         "request": request,
-        "canonical": canonical(RenderMessage.model_validate(request).options),
+        "canonical": canonical_options(RenderMessage.model_validate(request).options),
         "properties": properties,
         "headers": {name: value for name, value in sent.headers.items() if name not in OWN_HEADERS},
         "body": json.loads(sent.body),

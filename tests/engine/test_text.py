@@ -6,17 +6,17 @@ from ezdxf.filemanagement import new
 
 from tests.engine.conftest import Render
 from tests.engine.drawings import save
-from workers.render.text import LONGEST, shortened
+from workers.render.text import MAX_LENGTH, truncate_middle
 
 
 def test_given_a_short_text_when_shortened_then_it_stays() -> None:
-    assert shortened("a" * LONGEST) == "a" * LONGEST
+    assert truncate_middle("a" * MAX_LENGTH) == "a" * MAX_LENGTH
 
 
 def test_given_a_long_text_when_shortened_then_its_beginning_and_its_end_stay() -> None:
-    short = shortened("broken: " + "9" * 10**6 + " Save it again.")
+    short = truncate_middle("broken: " + "9" * 10**6 + " Save it again.")
 
-    assert len(short) == LONGEST
+    assert len(short) == MAX_LENGTH
     assert short.startswith("broken: 9")
     assert short.endswith(" Save it again.")
 
@@ -30,4 +30,4 @@ def test_given_a_layer_with_an_endless_name_when_rendered_then_manifest_and_prog
 
     manifest = draw(save(document, path))
 
-    assert [len(layer.name) for layer in manifest.layers if not layer.empty] == [LONGEST]
+    assert [len(layer.name) for layer in manifest.layers if not layer.empty] == [MAX_LENGTH]

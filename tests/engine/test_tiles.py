@@ -16,7 +16,7 @@ from PIL import Image
 
 from workers.render.manifest import TileSet
 from workers.render.raster import Box, Pixels
-from workers.render.sources import Canvas, Strips
+from workers.render.sources import ScalableImage, SequentialImage
 from workers.render.tiles import encode, write_tiles
 from workers.render.tiles.pyramid import TILE, Pyramid
 from workers.render.tiles.strips import halve
@@ -37,10 +37,12 @@ def sheet(width: int, height: int, channels: int = 1) -> Pixels:
     return pixels
 
 
-def strips(pixels: Pixels, rows: int = 100) -> Strips:
+def strips(pixels: Pixels, rows: int = 100) -> SequentialImage:
     """The picture in pieces of `rows` rows."""
     height, width, channels = pixels.shape
-    return Strips((width, height), channels, lambda: (pixels[top : top + rows] for top in range(0, height, rows)))
+    return SequentialImage(
+        (width, height), channels, lambda: (pixels[top : top + rows] for top in range(0, height, rows))
+    )
 
 
 def quiet(_share: float) -> None:
@@ -148,15 +150,15 @@ def test_given_blank_tiles_when_cut_then_they_are_one_file_with_many_names(tmp_p
     folder = tmp_path / f"tiles_files/{top.level}"
     blank = [folder / f"{column}_{row}.webp" for row in range(4) for column in range(2, 4)]
     assert len({path.stat().st_ino for path in blank}) == 1
-    assert top.distinct < 16 - 6
+    assert top.distinct_tiles < 16 - 6
 
 
 def test_given_transparent_tiles_of_different_hidden_colours_then_they_are_blank_alike() -> None:
     hidden = np.zeros((4, 4, 4), np.uint8)
     hidden[0, 0, 0] = 99
-    assert encode.blank(hidden) == encode.blank(np.zeros((4, 4, 4), np.uint8)) is not None
+    assert encode.uniform_pixel(hidden) == encode.uniform_pixel(np.zeros((4, 4, 4), np.uint8)) is not None
     hidden[0, 0, 3] = 1
-    assert encode.blank(hidden) is None
+    assert encode.uniform_pixel(hidden) is None
 
 
 def test_given_the_tiles_then_the_manifest_can_be_checked_against_them(tmp_path: Path) -> None:
@@ -171,22 +173,22 @@ def test_given_the_tiles_then_the_manifest_can_be_checked_against_them(tmp_path:
         digests = [hashlib.sha256(data).digest() for data in files]
         assert level.sha256 == hashlib.sha256(b"".join(digests)).hexdigest()
         assert level.bytes == sum(map(len, files))
-        assert level.distinct == len(set(digests))
+        assert level.distinct_tiles == len(set(digests))
 
 
 def test_given_line_work_and_a_photograph_then_each_tile_is_encoded_as_suits_it() -> None:
     noise = np.random.default_rng(SEED).integers(0, 256, (512, 512, 3), np.uint8)
     grey_lines = sheet(512, 512)
     grey_lines[::9] = np.arange(512, dtype=np.uint8)[:, np.newaxis] // 8
-    assert encode.settings(noise) is encode.PHOTOGRAPH
-    assert encode.settings(grey_lines) is encode.LINE_WORK
-    assert encode.settings(sheet(512, 512)) is encode.PALETTE
+    assert encode.choose_settings(noise) is encode.PHOTOGRAPH
+    assert encode.choose_settings(grey_lines) is encode.LINE_WORK
+    assert encode.choose_settings(sheet(512, 512)) is encode.PALETTE
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_given_line_work_when_encoded_then_nothing_that_can_be_seen_is_lost(channels: int) -> None:
     pixels = sheet(512, 300, channels)
-    with Image.open(io.BytesIO(encode.encode(pixels))) as picture:
+    with Image.open(io.BytesIO(encode.encode_tile(pixels))) as picture:
         found = np.asarray(picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])).reshape(pixels.shape)
     if channels == 4:
         assert np.array_equal(found[..., 3], pixels[..., 3])
@@ -197,28 +199,28 @@ def test_given_line_work_when_encoded_then_nothing_that_can_be_seen_is_lost(chan
 
 
 def test_given_a_tile_cut_short_then_it_does_not_count_as_whole() -> None:
-    data = encode.encode(sheet(64, 64))
-    assert encode.whole(data)
-    assert not encode.whole(data[:-1])
-    assert not encode.whole(b"")
-    assert not encode.whole(bytes(len(data)))
+    data = encode.encode_tile(sheet(64, 64))
+    assert encode.is_complete(data)
+    assert not encode.is_complete(data[:-1])
+    assert not encode.is_complete(b"")
+    assert not encode.is_complete(bytes(len(data)))
 
 
 class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-def cut_off(pixels: Pixels, after: int) -> Strips:
+def cut_off(pixels: Pixels, after: int) -> SequentialImage:
     """The picture, until the process ends when `after` rows are read."""
     whole = strips(pixels, 64)
 
     def read() -> Iterator[Pixels]:
-        for number, piece in enumerate(whole.read()):
+        for number, piece in enumerate(whole.read_rows()):
             if 64 * number >= after:
                 raise Killed
             yield piece
 
-    return Strips(whole.size, whole.channels, read)
+    return SequentialImage(whole.size, whole.channels, read)
 
 
 @pytest.mark.parametrize("after", [0, 600, 1100, 1500])
@@ -284,7 +286,7 @@ class Rings:
 
 def test_given_a_drawing_then_every_level_is_painted_at_its_own_resolution(tmp_path: Path) -> None:
     rings = Rings()
-    tiles = write_tiles(Canvas((5000, 1000), rings.paint), tmp_path, "tiles", quiet)
+    tiles = write_tiles(ScalableImage((5000, 1000), rings.paint), tmp_path, "tiles", quiet)
     for level in tiles.levels[-4:]:
         size = Pyramid(5000, 1000).size(level.level)
         expected = rings.paint(size, (0, 0, *size))[..., 0]
@@ -297,10 +299,10 @@ def test_given_a_drawing_then_every_level_is_painted_at_its_own_resolution(tmp_p
 
 def test_given_a_drawing_whose_tiles_are_there_then_nothing_is_painted_again(tmp_path: Path) -> None:
     rings = Rings()
-    expected = write_tiles(Canvas((3000, 2000), rings.paint), tmp_path, "tiles", quiet)
+    expected = write_tiles(ScalableImage((3000, 2000), rings.paint), tmp_path, "tiles", quiet)
     (tmp_path / f"tiles_files/{expected.levels[-1].level}/5_3.webp").unlink()
     rings.painted = 0
-    assert write_tiles(Canvas((3000, 2000), rings.paint), tmp_path, "tiles", quiet) == expected
+    assert write_tiles(ScalableImage((3000, 2000), rings.paint), tmp_path, "tiles", quiet) == expected
     assert rings.painted == (3000 - 5 * TILE) * (2000 - 3 * TILE)
 
 
@@ -324,7 +326,7 @@ def test_given_lines_with_noise_around_them_then_the_smaller_of_lossless_and_los
     pixels = sheet(512, 512, 3)
     noise = np.random.default_rng(SEED).integers(240, 256, (512, 250, 3), np.uint8)
     pixels[:, :250] = noise
-    assert encode.settings(pixels) is encode.LINE_WORK
-    data = encode.encode(pixels)
+    assert encode.choose_settings(pixels) is encode.LINE_WORK
+    data = encode.encode_tile(pixels)
     assert data[12:16] == b"VP8 "
     assert len(data) < 512 * 512 / 8

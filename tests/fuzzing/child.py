@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import plan as planning
-from tasks.plan.dxf import WHOLE_BYTES
+from tasks.plan.dxf import MAX_IN_MEMORY_BYTES
 from tasks.renders import RenderOptions
 from workers.render import BlueprintError, Step, render
 from workers.render.manifest import Manifest
@@ -22,7 +22,7 @@ from workers.render.vector import spill_buffer
 from workers.render.vector.reader import document
 from workers.sandbox.limits import apply_limits
 
-FENCE = 512 * 1024**2
+MEMORY_LIMIT = 512 * 1024**2
 
 REFUSED, ENGINE, RENDERED, DEFECT = "refused at plan", "refused by engine", "rendered", "unexpected exception"
 
@@ -44,28 +44,28 @@ def main() -> None:
     os.write(answers, b"{}\n")
     for line in sys.stdin:
         job = json.loads(line)
-        vars(document)["WHOLE_BYTES"] = 0 if job["streamed"] else WHOLE_BYTES
-        os.write(answers, json.dumps(_answer(job)).encode() + b"\n")
+        vars(document)["WHOLE_BYTES"] = 0 if job["streamed"] else MAX_IN_MEMORY_BYTES
+        os.write(answers, json.dumps(_render(job)).encode() + b"\n")
 
 
-def _answer(job: dict[str, Any]) -> dict[str, Any]:
+def _render(job: dict[str, Any]) -> dict[str, Any]:
     source, out = Path(job["source"]), Path(job["out"])
     options = RenderOptions.model_validate(job["options"])
     began = time.perf_counter()
     try:
         try:
-            planning.check(planning.plan(source, width=options.width, tiles=options.tiles), FENCE)
+            planning.check_memory_limit(planning.plan(source, width=options.width, tiles=options.tiles), MEMORY_LIMIT)
         except planning.PlanError as error:
             return {"outcome": REFUSED, "code": error.code, "planned": time.perf_counter() - began}
         planned = time.perf_counter() - began
         try:
-            render(source, out, options, progress=_tell)
+            render(source, out, options, progress=_check_encodable)
         except BlueprintError as error:
             error.message.encode()
             return {"outcome": ENGINE, "code": error.code, "planned": planned}
         except MemoryError:
             return {"outcome": ENGINE, "code": "out-of-memory", "planned": planned}
-        _check(out)
+        _check_manifest(out)
     except Exception as error:  # noqa: BLE001 - finding those is what this is for
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
         where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
@@ -73,12 +73,12 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
     return {"outcome": RENDERED, "code": "", "planned": planned}
 
 
-def _tell(step: Step) -> None:
+def _check_encodable(step: Step) -> None:
     """Raise UnicodeError for what could not be sent."""
     step.layer.encode()
 
 
-def _check(out: Path) -> None:
+def _check_manifest(out: Path) -> None:
     """Raise BadManifestError where the manifest is not JSON, or names other files than there are."""
 
     def refuse(constant: str) -> None:

@@ -16,10 +16,10 @@ HEADER = 512  # where most formats say how large they are
 MAX_BYTES = 256 * 1024  # what is doubled again and again stays small
 
 CHANGES = (1, 1, 1, 2, 2, 3, 6)
-KNOWING = 0.7  # the share of files that are changed only in ways that their format may let pass
+FORMAT_AWARE_SHARE = 0.7  # the share of files that are changed only in ways that their format may let pass
 
-_WHOLE = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-_REAL = (0.0, -0.0, 1e-320, 1e-9, -1.0, 1e9, 1e38, 1e300, -1e300, 1.7e308, float("inf"), float("-inf"), float("nan"))
+_INTEGERS = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+_FLOATS = (0.0, -0.0, 1e-320, 1e-9, -1.0, 1e9, 1e38, 1e300, -1e300, 1.7e308, float("inf"), float("-inf"), float("nan"))
 _NUMBERS = ("0", "-1", "1", "nan", "inf", "-inf", "1e300", "-1e300", "1e-300", "1e10", "65536", "2147483647")
 _NUMBERS_TOO_LARGE = ("-2147483648", "4294967295", "99999999999999999999")
 _OTHER_WORDS = ("0.0", "", "x", "%%", "\\P\\H1e9;{\\", "\x00", "é" * 40, "A" * 3000)
@@ -44,8 +44,8 @@ _ENDS = {
 
 def mutate(data: bytes, others: Sequence[bytes], family: str, random: Random) -> bytes:
     """`data` with one to six changes; `others` are files of its family to take pieces from."""
-    knowing = random.random() < KNOWING
-    mutators = _OWN.get(family, _ANY) if knowing else _ANY
+    knowing = random.random() < FORMAT_AWARE_SHARE
+    mutators = _FORMAT_MUTATORS.get(family, _GENERIC_MUTATORS) if knowing else _GENERIC_MUTATORS
     if not knowing and random.random() < 0.1:
         data = splice(data, random.choice(others), random)
     for _ in range(random.choice(CHANGES)):
@@ -95,18 +95,18 @@ def set_number(data: bytes, random: Random) -> bytes:
     """A whole number of 1 to 8 bytes, mostly in the header, made an awkward one or moved by one."""
     size, order = random.choice((1, 2, 4, 8)), random.choice(("<", ">"))
     form = order + {1: "B", 2: "H", 4: "I", 8: "Q"}[size]
-    at = _place(data, size, random)
+    at = _choose_offset(data, size, random)
     if at is None:
         return data
     (old,) = struct.unpack_from(form, data, at)
-    new = random.choice((*_WHOLE, old + 1, old - 1, old * 2, old ^ 0xFF00, random.getrandbits(8 * size)))
+    new = random.choice((*_INTEGERS, old + 1, old - 1, old * 2, old ^ 0xFF00, random.getrandbits(8 * size)))
     return data[:at] + struct.pack(form, new % (1 << 8 * size)) + data[at + size :]
 
 
 def swap_numbers(data: bytes, random: Random) -> bytes:
     """Two numbers of 16 or 32 bits in each other's place."""
     size = random.choice((2, 4))
-    first, second = _place(data, size, random), _place(data, size, random)
+    first, second = _choose_offset(data, size, random), _choose_offset(data, size, random)
     if first is None or second is None or abs(first - second) < size:
         return data
     low, high = sorted((first, second))
@@ -118,7 +118,7 @@ def swap_numbers(data: bytes, random: Random) -> bytes:
 def set_real(data: bytes, random: Random) -> bytes:
     """Eight bytes as an awkward floating-point number."""
     at = random.randrange(len(data))
-    return data[:at] + struct.pack("<d", random.choice(_REAL)) + data[at + 8 :]
+    return data[:at] + struct.pack("<d", random.choice(_FLOATS)) + data[at + 8 :]
 
 
 def change_dxf(data: bytes, random: Random) -> bytes:
@@ -233,9 +233,9 @@ def change_tiff(data: bytes, random: Random) -> bytes:
     elif part == 1:
         kind = random.randrange(19)
     elif part == 2:
-        count = random.choice((*_WHOLE, count + 1, max(0, count - 1)))
+        count = random.choice((*_INTEGERS, count + 1, max(0, count - 1)))
     else:
-        value = random.choice((*_WHOLE, value + 1, max(0, value - 1), value << 16 & 0xFFFFFFFF, len(data)))
+        value = random.choice((*_INTEGERS, value + 1, max(0, value - 1), value << 16 & 0xFFFFFFFF, len(data)))
     changed = struct.pack(order + "HHII", tag, kind, count & 0xFFFFFFFF, value & 0xFFFFFFFF)
     return data[:entry] + changed + data[entry + 12 :]
 
@@ -249,7 +249,7 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     return chunks
 
 
-def _place(data: bytes, size: int, random: Random) -> int | None:
+def _choose_offset(data: bytes, size: int, random: Random) -> int | None:
     last = len(data) - size
     if last < 0:
         return None
@@ -259,8 +259,8 @@ def _place(data: bytes, size: int, random: Random) -> int | None:
 _TOKEN = re.compile(rb"-?\d+\.?\d*|[A-Za-z][A-Za-z-]{1,20}|(?<=')[^']{1,40}(?=')")
 _ELEMENT = re.compile(rb"<(\w+)[^<>/]*/>|<(\w+)[^<>]*>[^<>]*</\2>")
 
-_ANY: tuple[Mutator, ...] = (flip_bits, overwrite, truncate, cut, duplicate, set_number, swap_numbers)
-_OWN: dict[str, tuple[Mutator, ...]] = {
+_GENERIC_MUTATORS: tuple[Mutator, ...] = (flip_bits, overwrite, truncate, cut, duplicate, set_number, swap_numbers)
+_FORMAT_MUTATORS: dict[str, tuple[Mutator, ...]] = {
     "dxf": (change_dxf, change_dxf, change_dxf_blocks),
     "dxf-binary": (set_real, set_number),
     "pdf": (change_text,),

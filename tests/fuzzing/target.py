@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
-from tests.fuzzing.child import DEFECT, FENCE
+from tests.fuzzing.child import DEFECT, MEMORY_LIMIT
 from tests.fuzzing.mutate import mutate
 from tests.fuzzing.seeds import FAMILIES, seeds
 
@@ -41,8 +41,8 @@ LIFE = 250
 # In place of a DWG converter: takes away what `seeds` puts before a DXF drawing.
 CONVERTER = """sh -c 'tail -c +8 "$0" > "$1"' {source} {target}"""
 
-DIED, HUNG, FENCED, STRAY = "died", "hung", "stopped by fence", "stray file"
-BAD = (DEFECT, DIED, HUNG, STRAY)
+DIED, HUNG, OVER_LIMIT, LEFTOVER = "died", "hung", "stopped by fence", "stray file"
+BAD = (DEFECT, DIED, HUNG, LEFTOVER)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Child:
             self.process.stdin.write(json.dumps(order).encode() + b"\n")
             self.process.stdin.flush()
 
-    def strays(self) -> list[str]:
+    def remove_leftovers(self) -> list[str]:
         """Files left behind, which are taken away."""
         left = [path for path in self.temporary.iterdir() if path.name != "__pycache__"]
         for path in left:
@@ -160,7 +160,7 @@ class Child:
         return status
 
     @property
-    def last_words(self) -> str:
+    def stderr_tail(self) -> str:
         """The end of what it wrote on standard error."""
         return (self.folder / "log").read_bytes()[-300:].decode(errors="replace")
 
@@ -198,18 +198,18 @@ class Pool:
                 assert child.process.stdout is not None
                 line = child.process.stdout.readline()
                 if not line:
-                    self._dead(report, child)
+                    self._on_death(report, child)
                     child = self._replace(slot)
                 elif child.job is None:
                     continue  # it has only just come up
                 else:
-                    self._answered(report, child, json.loads(line))
+                    self._on_answer(report, child, json.loads(line))
                     child = self._replace(slot) if child.done >= LIFE else child
                 busy.discard(slot)
                 if time.monotonic() < until:
                     self._next(slot, child, work, busy)
             for slot in tuple(busy):
-                if self._overdue(report, self._children[slot]):
+                if self._check_limits(report, self._children[slot]):
                     busy.discard(slot)
                     child = self._replace(slot)
                     if time.monotonic() < until:
@@ -240,43 +240,43 @@ class Pool:
             child.start(job)
             busy.add(slot)
 
-    def _answered(self, report: Report, child: Child, answer: dict[str, Any]) -> None:
+    def _on_answer(self, report: Report, child: Child, answer: dict[str, Any]) -> None:
         report.slowest_plan_seconds = max(report.slowest_plan_seconds, round(answer.get("planned", 0.0), 4))
-        self._note(report, child, answer["outcome"], answer["code"], answer.get("detail", ""))
-        if left := child.strays():
-            report.outcomes[STRAY] += 1
-            self._find(report, child, STRAY, ", ".join(left))
+        self._record(report, child, answer["outcome"], answer["code"], answer.get("detail", ""))
+        if left := child.remove_leftovers():
+            report.outcomes[LEFTOVER] += 1
+            self._add_finding(report, child, LEFTOVER, ", ".join(left))
         child.job = None
         child.done += 1
 
-    def _dead(self, report: Report, child: Child) -> None:
+    def _on_death(self, report: Report, child: Child) -> None:
         status = child.process.wait()
-        self._note(report, child, DIED, str(status), child.last_words)
+        self._record(report, child, DIED, str(status), child.stderr_tail)
 
-    def _overdue(self, report: Report, child: Child) -> bool:
+    def _check_limits(self, report: Report, child: Child) -> bool:
         resident = child.resident()
         child.peak = max(child.peak, resident)
-        if resident > FENCE:
-            self._note(report, child, FENCED, "memory", f"{resident // 1024**2} MiB")
+        if resident > MEMORY_LIMIT:
+            self._record(report, child, OVER_LIMIT, "memory", f"{resident // 1024**2} MiB")
         elif time.monotonic() > child.began + self._seconds:
-            self._note(report, child, HUNG, "time", "")
+            self._record(report, child, HUNG, "time", "")
         else:
             return False
         return True
 
-    def _note(self, report: Report, child: Child, outcome: str, code: str, detail: str) -> None:
+    def _record(self, report: Report, child: Child, outcome: str, code: str, detail: str) -> None:
         report.files += 1
         report.outcomes[outcome] += 1
         report.codes[f"{outcome}: {code}".removesuffix(": ")] += 1
         took = time.monotonic() - child.began
         report.slowest_seconds = max(report.slowest_seconds, round(took, 2))
         report.largest_bytes = max(report.largest_bytes, child.peak)
-        if outcome in {*BAD, FENCED}:
-            self._find(report, child, outcome, f"{code} {detail}")
+        if outcome in {*BAD, OVER_LIMIT}:
+            self._add_finding(report, child, outcome, f"{code} {detail}")
         elif took > self._seconds / 2:
-            self._find(report, child, "slow", f"{outcome} {code} after {took:.1f} s")
+            self._add_finding(report, child, "slow", f"{outcome} {code} after {took:.1f} s")
 
-    def _find(self, report: Report, child: Child, outcome: str, detail: str) -> None:
+    def _add_finding(self, report: Report, child: Child, outcome: str, detail: str) -> None:
         assert child.job is not None
         report.findings.append(f"{child.job.name}: {outcome}: {detail}")
         if self._keep is not None:

@@ -6,22 +6,22 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
-SECONDS = 20.0  # that the fence gives a child
+TIMEOUT = 20.0  # that the fence gives a child
 
 
-class Allowed(Enum):
+class Expected(Enum):
     """How a case may end."""
 
     REFUSED = "refused from its header"
-    FAILS = "ended with a clear error, or drawn with a warning that it is damaged"
+    DAMAGED = "ended with a clear error, or drawn with a warning that it is damaged"
     CONTAINED = "refused, ended with a clear error, or rendered without touching the outside"
     RENDERS = "a good drawing that only looks odd"
 
 
 # Makes a file's bytes. Gets the folder of files that nothing may open; references in the drawing point there.
-Bytes: TypeAlias = Callable[[Path], bytes]
+MakeBytes: TypeAlias = Callable[[Path], bytes]
 # Makes what is no ordinary file, at the path given.
-Thing: TypeAlias = Callable[[Path, Path], None]
+MakeFile: TypeAlias = Callable[[Path, Path], None]
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Case:
     family: str
     name: str
     file: str
-    allowed: Allowed
-    make: Thing
-    seconds: float
+    expected: Expected
+    make: MakeFile
+    timeout: float
 
     def __str__(self) -> str:
         return f"{self.family}-{self.name}"
@@ -43,41 +43,41 @@ class Case:
 CASES: list[Case] = []
 
 
-def holds(
-    family: str, allowed: Allowed, suffix: str = "", *, file: str = "", seconds: float = SECONDS
-) -> Callable[[Bytes], Bytes]:
+def hostile_file(
+    family: str, allowed: Expected, suffix: str = "", *, file: str = "", seconds: float = TIMEOUT
+) -> Callable[[MakeBytes], MakeBytes]:
     """Enter a function that gives a file's bytes; the file is called `file`, or by the function and `suffix`."""
 
-    def enter(content: Bytes) -> Bytes:
+    def enter(content: MakeBytes) -> MakeBytes:
         def make(path: Path, outside: Path) -> None:
             path.write_bytes(content(outside))
 
-        _enter(family, content.__name__, file or content.__name__ + (suffix or f".{family}"), allowed, make, seconds)
+        _register(family, content.__name__, file or content.__name__ + (suffix or f".{family}"), allowed, make, seconds)
         return content
 
     return enter
 
 
-def table(family: str, allowed: Allowed, rows: dict[str, Bytes], suffix: str = "") -> None:
+def hostile_files(family: str, allowed: Expected, rows: dict[str, MakeBytes], suffix: str = "") -> None:
     """Enter a whole table of names and contents."""
     for name, content in rows.items():
         made = content
 
-        def make(path: Path, outside: Path, made: Bytes = made) -> None:
+        def make(path: Path, outside: Path, made: MakeBytes = made) -> None:
             path.write_bytes(made(outside))
 
-        _enter(family, name, name + (suffix or f".{family}"), allowed, make, SECONDS)
+        _register(family, name, name + (suffix or f".{family}"), allowed, make, TIMEOUT)
 
 
-def thing(family: str, allowed: Allowed, file: str) -> Callable[[Thing], Thing]:
+def special_file(family: str, allowed: Expected, file: str) -> Callable[[MakeFile], MakeFile]:
     """Enter a function that makes something else than a plain file."""
 
-    def enter(make: Thing) -> Thing:
-        _enter(family, make.__name__, file, allowed, make, SECONDS)
+    def enter(make: MakeFile) -> MakeFile:
+        _register(family, make.__name__, file, allowed, make, TIMEOUT)
         return make
 
     return enter
 
 
-def _enter(family: str, name: str, file: str, allowed: Allowed, make: Thing, seconds: float) -> None:
+def _register(family: str, name: str, file: str, allowed: Expected, make: MakeFile, seconds: float) -> None:
     CASES.append(Case(family, name, file, allowed, make, seconds))

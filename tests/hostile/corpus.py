@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 from tests.hostile import disguises, documents, drawings, pictures
-from tests.hostile.case import CASES, SECONDS, Allowed, Case
+from tests.hostile.case import CASES, TIMEOUT, Case, Expected
 
-__all__ = ["CASES", "FAMILIES", "SECONDS", "Allowed", "Case", "make_outside"]
+__all__ = ["CASES", "FAMILIES", "TIMEOUT", "Case", "Expected", "make_canaries"]
 
 FAMILIES = (pictures, documents, drawings, disguises)  # importing them fills the table
 
 SECRETS = ("txt", "png", "svg", "css", "dxf", "pdf", "ttf", "dtd", "sh")
 
 
-def make_outside(folder: Path) -> Path:
+def make_canaries(folder: Path) -> Path:
     """A folder of files that the corpus refers to, whole drawings among them where a renderer could show one."""
     folder.mkdir()
     for suffix in SECRETS:
@@ -28,9 +28,9 @@ def make_outside(folder: Path) -> Path:
     return folder
 
 
-def write(folder: Path) -> None:
+def write_corpus(folder: Path) -> None:
     """Write all cases, each in a folder of its own."""
-    outside = make_outside(folder / "outside")
+    outside = make_canaries(folder / "outside")
     for case in CASES:
         place = folder / str(case)
         place.mkdir()
@@ -38,4 +38,4 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write_corpus(Path(sys.argv[1]))

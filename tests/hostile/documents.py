@@ -5,10 +5,10 @@ import gzip
 import zlib
 from pathlib import Path
 
-from tests.hostile.case import Allowed, holds, table
+from tests.hostile.case import Expected, hostile_file, hostile_files
 from tests.hostile.pictures import MIB, png, zeros
 
-REFUSED, FAILS, CONTAINED, RENDERS = Allowed.REFUSED, Allowed.FAILS, Allowed.CONTAINED, Allowed.RENDERS
+REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
 LINK = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
 NET = "http://127.0.0.1:9"
@@ -39,7 +39,7 @@ def embedded(content: bytes, kind: str) -> bytes:
     return svg(f'<image width="64" height="64" xlink:href="data:{kind};base64,{base64.b64encode(content).decode()}"/>')
 
 
-table(
+hostile_files(
     "svg",
     FAILS,
     {
@@ -60,7 +60,7 @@ table(
         "closed_by_another": lambda _: svg("<g></h>"),
     },
 )
-table(
+hostile_files(
     "svg",
     REFUSED,
     {
@@ -89,7 +89,7 @@ table(
         "packed_bomb": lambda _: b"\x1f\x8b\x08\x00" + bytes(6) + zeros(1024)[2:],
     },
 )
-table(
+hostile_files(
     "svg",
     CONTAINED,
     {
@@ -216,7 +216,7 @@ def forms(levels: int) -> dict[int, tuple[str, bytes]]:
     return made
 
 
-table(
+hostile_files(
     "pdf",
     CONTAINED,
     {
@@ -335,14 +335,14 @@ table(
         "not_a_page_in_sight": lambda _: b"%PDF-1.7\nstartxref\n0\n%%EOF",
     },
 )
-table(
+hostile_files(
     "pdf",
     REFUSED,
     {"no_end": lambda _: page().split(b"startxref")[0], "only_a_head": lambda _: b"%PDF-1.7\n" + bytes(9999)},
 )
 
 
-@holds("pdf", CONTAINED, seconds=8)
+@hostile_file("pdf", CONTAINED, seconds=8)
 def billion_forms(_outside: Path) -> bytes:
     """Each form draws the one before it ten times."""
     return page(b"/F Do", resources="/XObject << /F 14 0 R >>", streams=forms(10))

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.hostile.case import Allowed, holds, table
+from tests.hostile.case import Expected, hostile_file, hostile_files
 
-REFUSED, FAILS, CONTAINED, RENDERS = Allowed.REFUSED, Allowed.FAILS, Allowed.CONTAINED, Allowed.RENDERS
+REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
 LINE = "0 LINE|8 0|10 0|20 0|11 100|21 50"
 BINARY_MAGIC = b"AutoCAD Binary DXF\r\n\x1a\x00"
@@ -59,7 +59,7 @@ def points(count: int) -> bytes:
     return dxf(f"0 POLYLINE|8 0|66 1|{vertices}0 SEQEND|8 0|")
 
 
-table(
+hostile_files(
     "dxf",
     CONTAINED,
     {
@@ -154,7 +154,7 @@ table(
         ),
     },
 )
-table(
+hostile_files(
     "dxf",
     REFUSED,
     {
@@ -162,7 +162,7 @@ table(
         "binary_without_end": lambda _: BINARY_MAGIC + b"\x00SECTION\x00\x02ENTITIES\x00\x00LINE\x00",
     },
 )
-table(
+hostile_files(
     "dxf",
     FAILS,
     {
@@ -177,13 +177,13 @@ table(
 )
 
 
-@holds("dxf", CONTAINED, seconds=8)
+@hostile_file("dxf", CONTAINED, seconds=8)
 def billion_inserts(_outside: Path) -> bytes:
     """Nine blocks, each of which inserts the one below it ten times."""
     return nested(10, LINE, times=10)
 
 
-@holds("dxf", CONTAINED, seconds=8)
+@hostile_file("dxf", CONTAINED, seconds=8)
 def billion_inserts_of_nothing(_outside: Path) -> bytes:
     """No line is ever drawn, so that no count of points ends it."""
     return nested(10, "", times=10)

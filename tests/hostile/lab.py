@@ -10,31 +10,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli.commands.render import story
-from tasks.plan import PlanError, check, plan
+from cli.commands.render import explain_death
+from tasks.plan import PlanError, check_memory_limit, plan
 from tasks.renders import RenderOptions
 from tests.hostile.corpus import Case
-from workers.sandbox.child import Fence, Report, run
+from workers.sandbox.child import Limits, Report, run
 
-MEMORY = 512 * 1024**2
+MEMORY_LIMIT = 512 * 1024**2
 ROOT = Path(__file__).parents[2]
 
 # The tracer is no parent of the child but its grandchild (-D), so that the fence watches and kills the child itself.
 TRACER = ("strace", "-D", "-f", "-qq", "--seccomp-bpf", "-s", "4096")
 CALLS = "trace=open,openat,creat,mkdir,mkdirat,socket,connect"
-TRACER_PATIENCE = 5.0  # seconds to write its last lines
+TRACER_TIMEOUT = 5.0  # seconds to write its last lines
 
 # A file that a system call names.
-_NAMED = re.compile(r'\d+ +(?:open|openat|creat|mkdir|mkdirat)\((?:[^",]*, )?"((?:[^"\\]|\\.)*)"')
-_MADE = re.compile(r"O_CREAT|O_WRONLY|O_RDWR|(?:creat|mkdir|mkdirat)\(")
-_NOT_MADE = re.compile(r"= -1 E|O_TMPFILE")  # the latter makes files that no directory knows
+_PATH_IN_CALL = re.compile(r'\d+ +(?:open|openat|creat|mkdir|mkdirat)\((?:[^",]*, )?"((?:[^"\\]|\\.)*)"')
+_CREATES_FILE = re.compile(r"O_CREAT|O_WRONLY|O_RDWR|(?:creat|mkdir|mkdirat)\(")
+_CREATES_NOTHING = re.compile(r"= -1 E|O_TMPFILE")  # the latter makes files that no directory knows
 _SOCKET = re.compile(r"socket\(AF_(?!UNIX)|sa_family=AF_(?!UNIX)")
 # What any program may write to.
-_ANYWHERE = ("/dev/", "/proc/self/")
+_ALWAYS_WRITABLE = ("/dev/", "/proc/self/")
 
 
 @dataclass
-class Verdict:
+class Outcome:
     """What became of a case. `refusal` and `error` have a code and a detail; `seconds` is the planner's best time."""
 
     seconds: float = 0.0
@@ -43,31 +43,31 @@ class Verdict:
     error: dict[str, str] | None = None
     manifest: dict[str, Any] | None = None
     opened: list[str] = field(default_factory=list)
-    made: list[str] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
     sockets: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Job:
+class Trial:
     """A case that lies at `source`, alone in its folder."""
 
     case: Case
     source: Path
-    verdict: Verdict
+    outcome: Outcome
 
     @property
     def out(self) -> Path:
         return self.source.parent / "out"
 
 
-def planned(case: Case, source: Path) -> Verdict:
+def plan_case(case: Case, source: Path) -> Outcome:
     """What the planner says, and how fast."""
-    verdict, times = Verdict(), []
+    verdict, times = Outcome(), []
     for _ in range(3):
         began = time.perf_counter()
         try:
-            check(plan(source, case.file), MEMORY)
+            check_memory_limit(plan(source, case.file), MEMORY_LIMIT)
         except PlanError as error:
             verdict.refusal = {"code": error.code, "detail": error.message}
         times.append(time.perf_counter() - began)
@@ -75,7 +75,7 @@ def planned(case: Case, source: Path) -> Verdict:
     return verdict
 
 
-def drawn(jobs: Sequence[Job], scratch: Path) -> None:
+def render_trials(jobs: Sequence[Trial], scratch: Path) -> None:
     """Let fenced children draw what the planner accepted, and note in each job's verdict how it ended.
 
     One child draws one job after the other, as a warm worker does. Where it dies, the job that it died of is tried
@@ -91,7 +91,7 @@ def drawn(jobs: Sequence[Job], scratch: Path) -> None:
 class _Child:
     """One child and the jobs that it was given. `scratch` is its own, new folder."""
 
-    def __init__(self, jobs: Sequence[Job], scratch: Path) -> None:
+    def __init__(self, jobs: Sequence[Trial], scratch: Path) -> None:
         self._jobs = jobs
         self._by_source = {str(job.source): job for job in jobs}
         self._scratch = scratch
@@ -111,54 +111,56 @@ class _Child:
         self._began = time.monotonic()
         ending = run(
             [*TRACER, "-e", CALLS, "-o", str(trace), *child],
-            Fence(memory=MEMORY, seconds=self._jobs[0].case.seconds),
-            self._hear,
+            Limits(memory=MEMORY_LIMIT, time_limit=self._jobs[0].case.timeout),
+            self._on_report,
             environment=os.environ | environment,
         )
         if ending.death is not None and self._ended == 0:
-            self._end({"code": ending.death.cause, "detail": story(ending, self._last, MEMORY)})
-        self._note(_lines(trace))
+            self._finish_trial({"code": ending.death.cause, "detail": explain_death(ending, self._last, MEMORY_LIMIT)})
+        self._assign_trace(_read_trace(trace))
         for job in self._jobs[: self._ended]:
-            job.verdict.left = [str(path) for path in self._scratch.rglob("*")]
-            job.verdict.left += [path.name for path in job.source.parent.iterdir() if path not in {job.source, job.out}]
+            job.outcome.leftovers = [str(path) for path in self._scratch.rglob("*")]
+            job.outcome.leftovers += [
+                path.name for path in job.source.parent.iterdir() if path not in {job.source, job.out}
+            ]
         return self._ended
 
-    def _hear(self, report: Report) -> None:
+    def _on_report(self, report: Report) -> None:
         if "status" in report:
             failed = report["status"] != 0
             told = {"code": self._last.get("code", "internal"), "detail": self._last.get("message", "It said nothing.")}
-            self._end(told if failed else None)
+            self._finish_trial(told if failed else None)
         elif "source" in report:
             self._began = time.monotonic()
         self._last = report
 
-    def _end(self, error: dict[str, str] | None) -> None:
+    def _finish_trial(self, error: dict[str, str] | None) -> None:
         job = self._jobs[self._ended]
         self._ended += 1
-        job.verdict.error, job.verdict.drawing_seconds = error, time.monotonic() - self._began
+        job.outcome.error, job.outcome.drawing_seconds = error, time.monotonic() - self._began
         if error is None:
-            job.verdict.manifest = json.loads((job.out / "manifest.json").read_text())
+            job.outcome.manifest = json.loads((job.out / "manifest.json").read_text())
 
-    def _note(self, lines: list[str]) -> None:
+    def _assign_trace(self, lines: list[str]) -> None:
         """Give each line of the trace to the job that was drawn then: a job begins when its source is opened."""
-        own = (str(self._scratch), *(str(job.out) for job in self._jobs), *_ANYWHERE)
-        verdict = self._jobs[0].verdict
+        own = (str(self._scratch), *(str(job.out) for job in self._jobs), *_ALWAYS_WRITABLE)
+        verdict = self._jobs[0].outcome
         for line in lines:
             if _SOCKET.search(line):
                 verdict.sockets.append(line)
-            found = _NAMED.match(line)
+            found = _PATH_IN_CALL.match(line)
             if found is None:
                 continue
             name = found[1].encode().decode("unicode_escape")
-            verdict = self._by_source[name].verdict if name in self._by_source else verdict
+            verdict = self._by_source[name].outcome if name in self._by_source else verdict
             verdict.opened.append(name)
-            if _MADE.search(line) and not _NOT_MADE.search(line) and not name.startswith(own):
-                verdict.made.append(name)
+            if _CREATES_FILE.search(line) and not _CREATES_NOTHING.search(line) and not name.startswith(own):
+                verdict.created.append(name)
 
 
-def _lines(trace: Path) -> list[str]:
+def _read_trace(trace: Path) -> list[str]:
     """The trace, once its tracer has written all of it: it outlives the child by a moment."""
-    deadline = time.monotonic() + TRACER_PATIENCE
+    deadline = time.monotonic() + TRACER_TIMEOUT
     size = -1
     while size != (size := trace.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -5,9 +5,9 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.hostile.case import Allowed, holds, table
+from tests.hostile.case import Expected, hostile_file, hostile_files
 
-REFUSED, FAILS, CONTAINED, RENDERS = Allowed.REFUSED, Allowed.FAILS, Allowed.CONTAINED, Allowed.RENDERS
+REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 MOST = 2**31 - 1  # a PNG's longest side
@@ -98,7 +98,7 @@ def lossless(width: int, height: int) -> tuple[bytes, bytes]:
     return b"VP8L", b"\x2f" + struct.pack("<I", bits) + b"\x88\x88\x08\x00\x00\x00\x00\x00"
 
 
-table(
+hostile_files(
     "png",
     REFUSED,
     {
@@ -112,7 +112,7 @@ table(
         "header_is_no_header": lambda _: PNG_MAGIC + chunk(b"IDAT", bytes(13)) + chunk(b"IEND", b""),
     },
 )
-table(
+hostile_files(
     "png",
     FAILS,
     {
@@ -122,7 +122,7 @@ table(
         "data_is_rubbish": lambda _: png(64, 64, b"\xde\xad\xbe\xef" * 99),
     },
 )
-table(
+hostile_files(
     "png",
     CONTAINED,
     {
@@ -141,7 +141,7 @@ table(
         ),
     },
 )
-table(
+hostile_files(
     "jpeg",
     REFUSED,
     {
@@ -153,7 +153,7 @@ table(
         "thousands_of_segments": lambda _: b"\xff\xd8" + b"\xff\xe1\x00\x02" * 250_000 + b"\xff\xd9",
     },
 )
-table(
+hostile_files(
     "jpeg",
     FAILS,
     {
@@ -162,7 +162,7 @@ table(
         "tables_missing": lambda _: jpeg(64, 64, scan=bytes(500)),
     },
 )
-table(
+hostile_files(
     "tiff",
     REFUSED,
     {
@@ -186,7 +186,7 @@ table(
 )
 
 
-@holds("tiff", FAILS)
+@hostile_file("tiff", FAILS)
 def first_strips_outside(_outside: Path) -> bytes:
     """The last strip is where it should be, and that is the one that the planner looks at."""
     tags = picture(64, 64, (278, 4, 1, 16), (273, 4, 4, 0), (279, 4, 4, 0))
@@ -196,13 +196,13 @@ def first_strips_outside(_outside: Path) -> bytes:
     return tiff(tags, offsets + struct.pack("<4I", 1024, 1024, 1024, 32))
 
 
-@holds("tiff", FAILS)
+@hostile_file("tiff", FAILS)
 def strip_of_rubbish(_outside: Path) -> bytes:
     """A packed strip that is not packed."""
     return one_strip(512, 512, b"\xde\xad\xbe\xef" * 99, packed=8)
 
 
-@holds("tiff", CONTAINED)
+@hostile_file("tiff", CONTAINED)
 def directories_in_a_circle(_outside: Path) -> bytes:
     """A chain of pages that bites its tail."""
     good = one_strip(64, 64, bytes(64 * 64))
@@ -210,7 +210,7 @@ def directories_in_a_circle(_outside: Path) -> bytes:
     return good[:end] + struct.pack("<I", 8) + good[end + 4 :]
 
 
-@holds("tiff", CONTAINED)
+@hostile_file("tiff", CONTAINED)
 def pages_by_the_thousand(_outside: Path) -> bytes:
     """Each page is a directory of its own; all of them show the same strip."""
     tags = picture(8, 8, (273, 4, 1, 8), (279, 4, 1, 64))
@@ -220,19 +220,19 @@ def pages_by_the_thousand(_outside: Path) -> bytes:
     return head + b"".join(page + struct.pack("<I", 72 + step * (number + 1) % (step * 9000)) for number in range(9000))
 
 
-@holds("tiff", CONTAINED)
+@hostile_file("tiff", CONTAINED)
 def bomb_of_one_strip(_outside: Path) -> bytes:
     """A quarter of a gigabyte in one strip of 250 kilobytes."""
     return one_strip(16_384, 16_384, zeros(256), packed=8)
 
 
-@holds("tiff", CONTAINED)
+@hostile_file("tiff", CONTAINED)
 def bomb_of_more_than_its_rows(_outside: Path) -> bytes:
     """A strip that unpacks to far more than its rows take."""
     return one_strip(64, 64, zeros(512), packed=8)
 
 
-table(
+hostile_files(
     "webp",
     REFUSED,
     {
@@ -243,7 +243,7 @@ table(
         "no_width": lambda _: webp((b"VP8 ", b"\x10\x00\x00\x9d\x01\x2a" + bytes(60))),
     },
 )
-table(
+hostile_files(
     "webp",
     CONTAINED,
     {

@@ -97,9 +97,12 @@ def main(jobs: int) -> int:
             report = hunt(subject(name, here), "survivors", jobs=jobs, out=here / "out", cache=here.parent / "tagger")
         faults += report.verdict.kind.is_fault
         failed = report.samples.failures if report.samples else 0
-        print(f"{name:16} {report.verdict.kind:8} {report.verdict.why} ({failed} of {jobs} jobs failed)", flush=True)
+        print(
+            f"{name:16} {report.verdict.kind:8} {report.verdict.explanation} ({failed} of {jobs} jobs failed)",
+            flush=True,
+        )
         for root in report.roots[:3]:
-            print(f"    {root.function} / {root.born}: {root.bytes:,} bytes, {root.count:,} roots")
+            print(f"    {root.lost_by} / {root.allocated_by}: {root.bytes:,} bytes, {root.count:,} roots")
     return faults
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from leaks.errors import BadTarget, JobBroke
+from leaks.errors import BadTarget, TargetFailed
 from leaks.hunt import hunt
 from leaks.report import Report
 from leaks.target import Subject
-from leaks.verdict import Kind
+from leaks.verdict import VerdictKind
 from tests.leaks.corpus import CASES, CLONE, JOBS, Case
 
 # One of each class: the rest is read by the same gauges under `survivors`.
@@ -37,34 +37,34 @@ def test_given_a_planted_job_when_hunted_with_survivors_then_class_and_root_are_
 ) -> None:
     report = hunted(case.subject, "survivors", tmp_path)
 
-    assert report.verdict.kind is case.kind, report.verdict.why
-    assert report.verdict.what == (case.what or report.verdict.what)
-    assert not case.root or report.roots[0].function.startswith(case.root)
+    assert report.verdict.kind is case.kind, report.verdict.explanation
+    assert report.verdict.decided_by == (case.what or report.verdict.decided_by)
+    assert not case.root or report.roots[0].lost_by.startswith(case.root)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in GAUGED], ids=lambda case: case.name)
 def test_given_a_planted_job_when_hunted_with_the_gauge_then_the_class_is_right(case: Case, tmp_path: Path) -> None:
     report = hunted(case.subject, "gauge", tmp_path)
 
-    assert report.verdict.kind is case.kind, report.verdict.why
+    assert report.verdict.kind is case.kind, report.verdict.explanation
 
 
 def test_given_a_lost_clone_when_hunted_then_bytes_blocks_and_jobs_are_exact(tmp_path: Path) -> None:
     report = hunted(Subject("tests.leaks.planted:clone", {}), "survivors", tmp_path)
 
     verdict = report.verdict
-    assert verdict.blocks == 21
-    assert verdict.jobs == tuple(range(13, 58))
+    assert verdict.blocks_per_job == 21
+    assert verdict.appeared_in == tuple(range(13, 58))
     assert report.roots[0].bytes + sum(root.bytes for root in report.roots[1:]) == verdict.per_job * 45
 
 
 def test_given_a_lost_clone_then_the_pixels_are_charged_to_it_and_not_to_who_allocated_them(tmp_path: Path) -> None:
     report = hunted(Subject("tests.leaks.planted:clone", {}), "survivors", tmp_path)
 
-    largest = report.places[0]
+    largest = report.sites[0]
     assert CLONE not in [frame.label for frame in largest.stack]
-    assert largest.bytes > 0.8 * sum(place.bytes for place in report.places)
-    assert report.roots[0].function == CLONE
+    assert largest.bytes > 0.8 * sum(place.bytes for place in report.sites)
+    assert report.roots[0].lost_by == CLONE
     assert report.roots[0].bytes > 0.99 * sum(root.bytes for root in report.roots)
 
 
@@ -78,21 +78,21 @@ def test_given_pixels_that_are_lost_on_disk_then_the_hunt_leaves_no_file_of_them
 
     report = hunted(Subject("tests.leaks.planted:spill_to_disk", {}), "gauge", tmp_path, jobs=20)
 
-    assert report.verdict.kind is Kind.SPILL
+    assert report.verdict.kind is VerdictKind.SPILL
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_given_a_leak_when_hunted_with_auto_then_it_stops_once_it_has_a_name(tmp_path: Path) -> None:
     report = hunted(Subject("tests.leaks.planted:clone", {}), "auto", tmp_path, jobs=20)
 
-    assert (report.instrument, report.verdict.kind, report.roots[0].function) == ("survivors", Kind.LEAK, CLONE)
-    assert report.verdict.blocks == 21
+    assert (report.instrument, report.verdict.kind, report.roots[0].lost_by) == ("survivors", VerdictKind.LEAK, CLONE)
+    assert report.verdict.blocks_per_job == 21
 
 
 def test_given_a_clean_job_when_hunted_with_auto_then_the_gauge_is_enough(tmp_path: Path) -> None:
     report = hunted(Subject("tests.leaks.planted:clean", {}), "auto", tmp_path, jobs=20)
 
-    assert (report.instrument, report.verdict.kind) == ("gauge", Kind.CLEAN)
+    assert (report.instrument, report.verdict.kind) == ("gauge", VerdictKind.CLEAN)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,14 @@ def test_given_a_clean_job_when_hunted_with_auto_then_the_gauge_is_enough(tmp_pa
         ("tests.leaks.planted:WIDTH", BadTarget, "is a int and cannot be called. Name a function without arguments."),
         (
             "tests.leaks.planted:raises",
-            JobBroke,
+            TargetFailed,
             "A job raised ValueError: the overlay is damaged. If its error path is what you hunt, add --errors.",
         ),
-        ("tests.leaks.planted:crash", JobBroke, "The hunted process died of SIGABRT before its first job was over."),
+        (
+            "tests.leaks.planted:crash",
+            TargetFailed,
+            "The hunted process died of SIGABRT before its first job was over.",
+        ),
     ],
 )
 def test_given_a_job_that_cannot_be_hunted_then_the_error_says_what_to_do(
@@ -124,7 +128,12 @@ def test_given_too_few_jobs_then_no_verdict_is_pretended(tmp_path: Path) -> None
 
 
 def test_given_a_job_that_takes_too_long_then_it_is_ended(tmp_path: Path) -> None:
-    with pytest.raises(JobBroke, match=r"Time ran out after job \d+: 1 s. Take fewer jobs, or a longer --limit."):
+    with pytest.raises(TargetFailed, match=r"Time ran out after job \d+: 1 s. Take fewer jobs, or a longer --limit."):
         hunt(
-            Subject("tests.leaks.planted:slow", {}), "gauge", jobs=50, out=tmp_path, cache=tmp_path / "tagger", limit=1
+            Subject("tests.leaks.planted:slow", {}),
+            "gauge",
+            jobs=50,
+            out=tmp_path,
+            cache=tmp_path / "tagger",
+            timeout=1,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from cli.embedded.ports import LOOPBACK, is_listening, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports, is_listening
 from cli.embedded.process import Process, Program, find_program
 from workers.tickets.keyring import Key, Keyring
 from workers.tickets.node.haproxy import HAProxy
@@ -77,10 +77,10 @@ class FleetNode:
         logs = home / "log"
         serve = ("prlimit", "--core=0", "--", haproxy, "-W", "-db", "-q", "-f", str(configuration))  # its unit's limit
         self.haproxy = Process(
-            Program(f"{name}-haproxy", serve, ready=lambda: is_listening(self.port), directory=home), logs
+            Program(f"{name}-haproxy", serve, is_ready=lambda: is_listening(self.port), directory=home), logs
         )
         listen = (sshd, "-D", "-e", "-f", str(home / "sshd_config"))
-        self.sshd = Process(Program(f"{name}-sshd", listen, ready=lambda: is_listening(self.ssh_port)), logs)
+        self.sshd = Process(Program(f"{name}-sshd", listen, is_ready=lambda: is_listening(self.ssh_port)), logs)
 
     def authorize(self, authorized: str, *, wrapper: str = "", socket_of: Path | None = None) -> None:
         """Let the rotator in, to nothing but the node's program (or a `wrapper` in its place)."""
@@ -136,7 +136,7 @@ class FleetNode:
 
     def is_dead(self) -> bool:
         """Whether one of its processes is."""
-        return any(process.ended() is not None for process in (self.haproxy, self.sshd))
+        return any(process.describe_exit() is not None for process in (self.haproxy, self.sshd))
 
     def reload(self) -> None:
         """Reload HAProxy, as `systemctl reload haproxy` does."""
@@ -185,7 +185,7 @@ class Fleet:
         for name, package in (("ssh-keygen", "openssh-client"), ("openssl", "openssl"), ("ssh", "openssh-client")):
             find_program(name, package, INSTEAD)
         names = [f"edge{number}" for number in range(1, count + 1)]
-        ports = kept_ports(home / "ports.json", [*names, *(f"{name}-ssh" for name in names)])
+        ports = assign_ports(home / "ports.json", [*names, *(f"{name}-ssh" for name in names)])
         (home / "bulkhead-tickets-node").write_bytes(build_archive())
         certificate(home / "edge.pem")
         keygen(home / "id")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pymysql
 
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled, Process, Program, find_program
 
 USER = "bulkhead"
@@ -44,8 +44,8 @@ class GaleraNode:
         arguments += [f"--wsrep-sst-receive-address={LOOPBACK}:{state}", f"--wsrep-provider-options={own}"]
         command = (server, "--no-defaults", *user, *arguments)
         self._logs = home / "log"
-        self._founder = Program(f"node{number}", (*command, "--wsrep-new-cluster"), ready=self.is_synced)
-        self._member = Program(f"node{number}", command, ready=self.is_synced)
+        self._founder = Program(f"node{number}", (*command, "--wsrep-new-cluster"), is_ready=self.is_synced)
+        self._member = Program(f"node{number}", command, is_ready=self.is_synced)
         self.process = Process(self._founder if number == 0 else self._member, self._logs)
 
     def rejoin(self) -> None:
@@ -81,7 +81,7 @@ class Galera:
             raise NotInstalled(PROVIDER.name, "galera-4", INSTEAD)
         find_program("rsync", "rsync", INSTEAD)
         names = [f"{kind}{number}" for kind in ("sql", "group", "incoming", "state") for number in range(NODES)]
-        ports = kept_ports(home / "ports.json", names)
+        ports = assign_ports(home / "ports.json", names)
         password = secrets.token_hex(16)
         user = ["--user=mysql"] if os.geteuid() == 0 else []
         for number in range(NODES):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import Process, Program, find_program
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "edge" / "haproxy.d"
@@ -40,7 +40,7 @@ class Node:
     def __init__(self, home: Path, number: int, peers: Mapping[int, int], parameters: Mapping[str, str]) -> None:
         """`peers` are the ports of all nodes by number, `parameters` those of BULKHEAD_EDGE_. Raises NotInstalled."""
         self.number = number
-        ports = kept_ports(home / f"node{number}.json", ["http", "https", "balancer", "metrics"])
+        ports = assign_ports(home / f"node{number}.json", ["http", "https", "balancer", "metrics"])
         self.http_port, self.https_port, self.port = ports["http"], ports["https"], ports["balancer"]
         self.metrics_port = ports["metrics"]
         self._socket = home / f"node{number}.sock"
@@ -61,7 +61,7 @@ class Node:
         self.environment = {f"BULKHEAD_EDGE_{name}": value for name, value in own.items()}
         command = (find_haproxy(), "-W", "-f", str(CONFIGURATION))
         self.process = Process(
-            Program(f"haproxy{number}", command, ready=self.answers, environment=self.environment), home / "log"
+            Program(f"haproxy{number}", command, is_ready=self.answers, environment=self.environment), home / "log"
         )
 
     def ask(self, command: str) -> str:
@@ -113,6 +113,6 @@ class Node:
 
 def fleet(home: Path, parameters: Mapping[str, str], numbers: Sequence[int] = (1, 2, 3, 4, 5)) -> list[Node]:
     """Nodes that are each other's peers, not yet started."""
-    ports = kept_ports(home / "peers.json", [str(number) for number in numbers])
+    ports = assign_ports(home / "peers.json", [str(number) for number in numbers])
     peers = {number: ports[str(number)] for number in numbers}
     return [Node(home, number, peers, parameters) for number in numbers]

@@ -11,7 +11,7 @@ from celery import Celery
 from sqlalchemy import create_engine, select
 
 from tasks.heartbeats import HeartbeatPublisher, parse
-from tasks.messaging.connections import NotPublished
+from tasks.messaging.connections import PublishError
 from workers.heartbeats.schema import READINGS, machines
 
 PATIENCE = 30  # seconds that a broker may take to come up again
@@ -123,7 +123,7 @@ def _publish(publisher: HeartbeatPublisher, body: bytes) -> None:
     while True:
         try:
             return publisher.publish(body)
-        except NotPublished:
+        except PublishError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)

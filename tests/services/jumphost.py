@@ -30,7 +30,7 @@ class JumpHost:
         self.fleet = fleet
         self.var = Path(tempfile.mkdtemp(prefix="jump-", dir=fleet.home))
         url = f"sqlite:///{self.var}/ledger.db"
-        values = {"var": self.var, "ledger_url": url, "tickets_ssh_config": fleet.ssh_config, "tickets_persist": 60}
+        values = {"var": self.var, "ledger_url": url, "tickets_ssh_config": fleet.ssh_config, "tickets_ssh_persist": 60}
         values |= {f"tickets_{name}": value for name, value in {"lifetime": 0, **settings}.items()}
         self.settings = Settings.model_validate(values)
         self.environment = {f"BULKHEAD_{name.upper()}": str(value) for name, value in values.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pymysql
 
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import Process, Program, find_program
 
 USER = "bulkhead"
@@ -24,7 +24,7 @@ class MariaDb:
         """Write the data directory below `home`, which `mysql` must be able to reach. Raises NotInstalled."""
         server = find_program("/usr/sbin/mariadbd", "mariadb-server", INSTEAD)
         install = find_program("mariadb-install-db", "mariadb-server", INSTEAD)
-        self._port = kept_ports(home / "ports.json", ["mariadb"])["mariadb"]
+        self._port = assign_ports(home / "ports.json", ["mariadb"])["mariadb"]
         self._password = secrets.token_hex(16)
         data = home / "data"
         data.mkdir()
@@ -45,7 +45,7 @@ class MariaDb:
         arguments = [f"--datadir={data}", f"--socket={home}/socket", f"--port={self._port}", *user]
         arguments += [f"--bind-address={LOOPBACK}", "--skip-name-resolve", f"--init-file={first_statements}"]
         arguments += ["--innodb-buffer-pool-size=64M", "--skip-log-bin"]
-        self.program = Program("mariadb", (server, "--no-defaults", *arguments), ready=self._answers)
+        self.program = Program("mariadb", (server, "--no-defaults", *arguments), is_ready=self._answers)
         self.process = Process(self.program, home / "log")
 
     @contextmanager

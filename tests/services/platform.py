@@ -7,12 +7,12 @@ from pathlib import Path
 
 from kombu import Connection
 
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import Process, Program
-from cli.embedded.programs import beat_program, web_program, web_url, worker_program
+from cli.embedded.programs import scheduler_program, web_program, web_url, worker_program
 from tasks.database.migrate import migrate
 from tasks.jobs import open_ledger
-from tasks.messaging.topology import DEAD_QUEUES, QUEUES, RENDER, UPKEEP
+from tasks.messaging.topology import DEAD_QUEUES, MAINTENANCE, QUEUES, RENDER
 from tasks.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ class Platform:
         self.directory = directory
         self.broker_url = broker_url
         self.store = directory / "store"
-        self.port = kept_ports(directory / "ports.json", ["web"])["web"]
+        self.port = assign_ports(directory / "ports.json", ["web"])["web"]
         self.url = web_url(LOOPBACK, self.port)
         self.environment = {
             "BULKHEAD_BROKER_URL": broker_url,
@@ -57,10 +57,10 @@ class Platform:
         environment = self._with(settings)
         return self.start(worker_program(name, queue, self.broker_url, environment, self.directory, *options))
 
-    def start_upkeep(self, **settings: str) -> Process:
+    def start_maintenance(self, **settings: str) -> Process:
         """Start the worker that sweeps the ledger, and its clock."""
-        self.start(beat_program(self.directory / "beat", self._with(settings), self.directory))
-        return self.start_worker("upkeep", queue=UPKEEP, **settings)
+        self.start(scheduler_program(self.directory / "beat", self._with(settings), self.directory))
+        return self.start_worker("maintenance", queue=MAINTENANCE, **settings)
 
     def start(self, program: Program) -> Process:
         """Start any program of the test's own; it is ended with the platform."""

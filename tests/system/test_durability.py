@@ -28,4 +28,4 @@ def test_given_random_kills_when_drawings_are_submitted_then_none_that_was_accep
 
     assert verdict.violations == []
     assert verdict.counts["promised_succeeded"] == JOBS
-    assert set(done["killed"]) == {"broker", "child", "upkeep", "web", "worker"}
+    assert set(done["killed"]) == {"broker", "child", "maintenance", "web", "worker"}

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled, find_program
 from tests.conftest import without
 from tests.services.fleet import INSTEAD, certificate
 from tests.services.platform import ROOT
 from tests.services.private_systemd import PrivateSystemd, private_systemd
 from workers.tickets.node.server import FRAME_LENGTH
-from workers.tickets.verify import tls_context, handshake
+from workers.tickets.verify import handshake, tls_context
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
@@ -56,7 +56,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     home = tmp_path_factory.mktemp("node")
     files, key = home / "files", home / "jump.pub"
     key.write_text("ssh-ed25519 AAAA jump\n# another host\nssh-ed25519 BBBB second\n")
-    port = kept_ports(home / "ports.json", ["edge"])["edge"]
+    port = assign_ports(home / "ports.json", ["edge"])["edge"]
     environment = {**os.environ, "DESTDIR": str(files)}
     subprocess.run(["sh", str(ROOT / "setup/node.sh"), str(key)], check=True, env=environment)
     (files / "etc/haproxy").mkdir()

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from benchmarks import _drawings as drawings
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled
 from tasks.jobs import Job, Outcome, State
 from tests.conftest import Broker, without
@@ -55,7 +55,7 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
     (platform.directory / "converted.dxf").write_bytes(FAMILIES["dxf"]())
     settings = {
         "BULKHEAD_DWG_CONVERTER": f"cp {DIRECTORY}/converted.dxf {{target}}",
-        "FLOWER_PORT": str(kept_ports(home / "ports.json", ["flower"])["flower"]),
+        "FLOWER_PORT": str(assign_ports(home / "ports.json", ["flower"])["flower"]),
         "FLOWER_BASIC_AUTH": PASSWORD,
     }
     worker = with_option("bulkhead-render@", "--include faults") + f"WatchdogSec={WATCHDOG}\n"
@@ -85,7 +85,7 @@ def submit(units: Units, content: bytes, filename: str = "sheet.svg", **options:
 
 def parent_of(units: Units, sent: Renders, job: str) -> tuple[str, psutil.Process]:
     """The unit, and its parent process, whose child is at the job."""
-    inside = eventually(lambda: (sent.find(job).holder or "::").split(":")[1])
+    inside = eventually(lambda: (sent.find(job).lease_owner or "::").split(":")[1])
     child = psutil.Process(units.systemd.outside(int(inside)))
     unit = next(unit for unit in WORKERS if units.systemd.main_pid(unit) == child.ppid())
     return unit, psutil.Process(child.ppid())
@@ -98,7 +98,9 @@ def restarts(units: Units) -> list[str]:
 
 def account(sent: Renders, job: Job) -> list[str]:
     """What became of the job, and why, for the reader of a failure."""
-    attempts = [f"{each.number}: {each.outcome} {each.cause or ''} {each.story or ''}" for each in sent.history(job.id)]
+    attempts = [
+        f"{each.number}: {each.outcome} {each.cause or ''} {each.explanation or ''}" for each in sent.history(job.id)
+    ]
     return [f"{job.state} {job.error or ''}", *attempts]
 
 
@@ -120,13 +122,13 @@ def test_given_a_drawing_that_explodes_then_its_children_alone_are_killed_and_it
 
     dead = sent.finished(bomb)
 
-    assert (dead.state, dead.deaths, dead.losses) == (State.DEAD, 3, 0)
+    assert (dead.state, dead.crashes, dead.worker_losses) == (State.DEAD, 3, 0)
     assert dead.error is not None
     assert dead.error["code"] == "out-of-memory"
     assert [attempt.cause for attempt in sent.history(bomb)] == ["out-of-memory"] * 3
     assert sent.dead_letter(bomb).reason == "rejected"
     for job in map(sent.finished, neighbours):
-        assert (job.state, job.attempt, job.deaths) == (State.SUCCEEDED, 1, 0), account(sent, job)
+        assert (job.state, job.attempt, job.crashes) == (State.SUCCEEDED, 1, 0), account(sent, job)
     assert restarts(units) == before
     assert [units.systemd.show(unit, "ActiveState") for unit in WORKERS] == ["active", "active"]
 
@@ -142,7 +144,7 @@ def test_given_a_parent_whose_event_loop_stands_still_then_the_watchdog_replaces
 
     eventually(lambda: restarts(units) != before)
     job = sent.finished(job_id)
-    assert (job.state, job.deaths) == (State.SUCCEEDED, 0), account(sent, job)
+    assert (job.state, job.crashes) == (State.SUCCEEDED, 0), account(sent, job)
     eventually(lambda: units.systemd.show(unit, "ActiveState") == "active")
 
 
@@ -163,7 +165,7 @@ def test_given_drawings_that_keep_coming_when_every_unit_is_restarted_then_each_
     assert clients.promises.faults == []
     assert len(clients.promises.jobs) == COMING
     for job in map(sent.finished, clients.promises.jobs.values()):
-        assert (job.state, job.deaths) == (State.SUCCEEDED, 0), account(sent, job)
+        assert (job.state, job.crashes) == (State.SUCCEEDED, 0), account(sent, job)
         assert [attempt.outcome for attempt in sent.history(job.id)] == [Outcome.SUCCEEDED], account(sent, job)
     assert {units.systemd.show(unit, "Result") for unit in (*WORKERS, *OTHERS)} == {"success"}
 

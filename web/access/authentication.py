@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from web.dependencies import Services, services
+from web.dependencies import Services, get_services
 from web.problems import Problem
 
 LOCAL_TENANT = "local"
@@ -26,7 +26,7 @@ plant_bearer = HTTPBearer(
 )
 
 
-def tenant_of(token: str, tokens: Mapping[str, str]) -> str | None:
+def find_tenant(token: str, tokens: Mapping[str, str]) -> str | None:
     """The tenant whose token this is. Takes the same time wherever the tokens differ."""
     given = hashlib.sha256(token.encode()).digest()
     found = None
@@ -47,7 +47,7 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def host_in(url: str) -> str | None:
+def host_of(url: str) -> str | None:
     """The host of an address; None if it has none, or is no address."""
     try:
         return urlsplit(url).hostname
@@ -55,46 +55,46 @@ def host_in(url: str) -> str | None:
         return None
 
 
-async def tenant(
+async def authenticate_tenant(
     request: Request,
-    house: Annotated[Services, Depends(services)],
+    house: Annotated[Services, Depends(get_services)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> str:
     """The tenant of this request. Raises a 401 problem."""
-    return named(request, credentials, house.settings.tokens, "BULKHEAD_TOKENS") or LOCAL_TENANT
+    return check_token(request, credentials, house.settings.tokens, "BULKHEAD_TOKENS") or LOCAL_TENANT
 
 
-async def plant(
+async def authenticate_plant(
     request: Request,
-    house: Annotated[Services, Depends(services)],
+    house: Annotated[Services, Depends(get_services)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(plant_bearer)],
 ) -> str | None:
     """The plant that this request may speak for and look at; None for any. Raises a 401 problem."""
-    return named(request, credentials, house.settings.plant_tokens, "BULKHEAD_PLANT_TOKENS")
+    return check_token(request, credentials, house.settings.plant_tokens, "BULKHEAD_PLANT_TOKENS")
 
 
-def named(
+def check_token(
     request: Request, credentials: HTTPAuthorizationCredentials | None, tokens: Mapping[str, str], variable: str
 ) -> str | None:
     """Whose token came with the request; None from this very machine while there are none. Raises a 401 problem."""
     if not tokens:
         # A page of another site that the browser on this machine shows (or a name that it rebinds) is a stranger.
-        origin = host_in(request.headers.get("origin", "//localhost"))
+        origin = host_of(request.headers.get("origin", "//localhost"))
         client = request.client.host if request.client else None
         if all(map(is_loopback, (client, request.url.hostname, origin))):
             return None
-        raise stranger(f"No token is configured, so only this machine is served: set {variable}.")
+        raise unauthorized(f"No token is configured, so only this machine is served: set {variable}.")
     if credentials is None:
-        raise stranger("Send a token as 'Authorization: Bearer …'.")
-    known = tenant_of(credentials.credentials, tokens)
+        raise unauthorized("Send a token as 'Authorization: Bearer …'.")
+    known = find_tenant(credentials.credentials, tokens)
     if known is None:
-        raise stranger("This token is not known: ask the operator for one.")
+        raise unauthorized("This token is not known: ask the operator for one.")
     return known
 
 
-def stranger(detail: str) -> Problem:
+def unauthorized(detail: str) -> Problem:
     return Problem(401, "unauthenticated", detail, headers={"www-authenticate": "Bearer"})
 
 
-Tenant = Annotated[str, Depends(tenant)]
-OwnPlant = Annotated[str | None, Depends(plant)]
+Tenant = Annotated[str, Depends(authenticate_tenant)]
+AllowedPlant = Annotated[str | None, Depends(authenticate_plant)]

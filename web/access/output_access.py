@@ -9,17 +9,17 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from tasks.jobs import Job
-from web.access.authentication import bearer, stranger, tenant
-from web.access.signed_links import DIGITS, is_good
+from web.access.authentication import authenticate_tenant, bearer, unauthorized
+from web.access.signed_links import SIGNATURE_DIGITS, is_valid
 from web.dependencies import Services
-from web.job_views import find_rendered, remembered
+from web.job_views import find_cached_job, find_rendered_job
 
-LINK = ("until", "signature")  # what is in the query of a signed link
+SIGNED_LINK_PARAMETERS = ("until", "signature")  # what is in the query of a signed link
 
 Number = Annotated[int, Field(ge=0, le=99_999)]
 
 
-class Address(BaseModel):
+class OutputAddress(BaseModel):
     """What varies in the address of an output."""
 
     render: UUID = Field(description="Id of the render.")
@@ -28,16 +28,16 @@ class Address(BaseModel):
     column: Number = Field(0, description="Column of a tile.")
     row: Number = Field(0, description="Row of a tile.")
     until: int | None = Field(None, ge=0, le=10**11, description="From a signed link.")
-    signature: str | None = Field(None, max_length=DIGITS, description="From a signed link.")
+    signature: str | None = Field(None, max_length=SIGNATURE_DIGITS, description="From a signed link.")
 
 
-async def open_job(request: Request, house: Services, address: Address) -> Job:
+async def find_readable_job(request: Request, house: Services, address: OutputAddress) -> Job:
     """The job whose outputs this request may read, by signed link or by token. Raises 401 and 404 problems."""
     credentials = await bearer(request)
     job_id, until, signature = str(address.render), address.until, address.signature
     if until is None or signature is None or credentials:
-        return await find_rendered(house, await tenant(request, house, credentials), job_id)
-    job = await remembered(house, job_id)
-    if job is None or not is_good(house.settings, job, until, signature, house.clock()):
-        raise stranger("This link is too old, or not as it was made: ask for the render again to have a new one.")
+        return await find_rendered_job(house, await authenticate_tenant(request, house, credentials), job_id)
+    job = await find_cached_job(house, job_id)
+    if job is None or not is_valid(house.settings, job, until, signature, house.clock()):
+        raise unauthorized("This link is too old, or not as it was made: ask for the render again to have a new one.")
     return job

@@ -10,62 +10,62 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tasks.jobs import FINAL, State
-from tasks.messaging.progress import Progress
+from tasks.messaging.progress import ProgressMessage
 
 T = TypeVar("T")
 
-REMEMBERED = 10_000  # jobs whose latest progress is kept
-BACKLOG = 64  # messages that a slow watcher may lag behind; the oldest are dropped, the latest counts
+LATEST_CACHE_SIZE = 10_000  # jobs whose latest progress is kept
+QUEUE_SIZE = 64  # messages that a slow watcher may lag behind; the oldest are dropped, the latest counts
 
 
 @dataclass
-class Watched:
+class WatchedJob:
     """A job that somebody watches: the queues of its watchers, where it was last said to be, and what it looks like."""
 
-    queues: set[asyncio.Queue[Progress]] = field(default_factory=set)
-    place: tuple[str, int] | None = None
+    queues: set[asyncio.Queue[ProgressMessage]] = field(default_factory=set)
+    position: tuple[str, int] | None = None
     view: asyncio.Future[Any] | None = None
 
 
-class Watchers:
+class ProgressHub:
     """Fans progress out to asyncio queues, and one look at a job to all who watch it.
 
     To be used in the event loop's thread only.
     """
 
     def __init__(self) -> None:
-        self._watched: dict[str, Watched] = {}
-        self._latest: OrderedDict[str, Progress] = OrderedDict()
+        self._watched: dict[str, WatchedJob] = {}
+        self._latest: OrderedDict[str, ProgressMessage] = OrderedDict()
 
-    def tell(self, progress: Progress) -> None:
+    def publish(self, progress: ProgressMessage) -> None:
         """Remember the progress of a job and pass it on to those who watch it."""
         self._latest.pop(progress.job, None)
         if progress.state not in FINAL:
             self._latest[progress.job] = progress
-            if len(self._latest) > REMEMBERED:
+            if len(self._latest) > LATEST_CACHE_SIZE:
                 self._latest.popitem(last=False)
         if watched := self._watched.get(progress.job):
-            self._pass_on(watched, progress)
+            self._deliver(watched, progress)
 
-    def correct(self, job: str, tenant: str, state: State, attempt: int) -> None:
+    def reconcile(self, job: str, tenant: str, state: State, attempt: int) -> None:
         """Tell the watchers of a job where the ledger says that it is, if they were told otherwise or nothing."""
         watched = self._watched.get(job)
-        if watched is not None and watched.place != (state, attempt):
-            self.tell(Progress(job=job, tenant=tenant, state=state, attempt=attempt, percent=0))
+        if watched is not None and watched.position != (state, attempt):
+            self.publish(ProgressMessage(job=job, tenant=tenant, state=state, attempt=attempt, percent=0))
 
-    def latest(self, job: str) -> Progress | None:
+    def latest(self, job: str) -> ProgressMessage | None:
         """The last word about an unfinished job, if there was any."""
         return self._latest.get(job)
 
-    def watched(self) -> list[str]:
+    def watched_jobs(self) -> list[str]:
         """The jobs that are watched now."""
         return list(self._watched)
 
     @contextmanager
-    def watch(self, job: str) -> Iterator[asyncio.Queue[Progress]]:
+    def subscribe(self, job: str) -> Iterator[asyncio.Queue[ProgressMessage]]:
         """A queue of the job's progress from now on."""
-        queue: asyncio.Queue[Progress] = asyncio.Queue(BACKLOG)
-        watched = self._watched.setdefault(job, Watched())
+        queue: asyncio.Queue[ProgressMessage] = asyncio.Queue(QUEUE_SIZE)
+        watched = self._watched.setdefault(job, WatchedJob())
         watched.queues.add(queue)
         try:
             yield queue
@@ -74,12 +74,12 @@ class Watchers:
             if not watched.queues:
                 del self._watched[job]
 
-    async def look(self, job: str, look_up: Callable[[], Awaitable[T]]) -> T:
+    async def get_view(self, job: str, look_up: Callable[[], Awaitable[T]]) -> T:
         """What a watched job looks like: looked up once after every change of its state, however many watch it."""
         watched = self._watched[job]
         if watched.view is None:
             watched.view = asyncio.ensure_future(look_up())
-            watched.view.add_done_callback(_seen)
+            watched.view.add_done_callback(_retrieve_exception)
         view: asyncio.Future[T] = watched.view
         try:
             return await asyncio.shield(view)
@@ -89,23 +89,23 @@ class Watchers:
             raise
 
     @staticmethod
-    def _pass_on(watched: Watched, progress: Progress) -> None:
+    def _deliver(watched: WatchedJob, progress: ProgressMessage) -> None:
         place = (progress.state, progress.attempt)
-        if place != watched.place:
-            watched.place, watched.view = place, None
+        if place != watched.position:
+            watched.position, watched.view = place, None
         for queue in watched.queues:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(progress)
 
 
-def _seen(view: asyncio.Future[Any]) -> None:
+def _retrieve_exception(view: asyncio.Future[Any]) -> None:
     """Its error was told to whoever still waited for it."""
     if not view.cancelled():
         view.exception()
 
 
-async def next_word(queue: asyncio.Queue[Progress], seconds: float) -> Progress | None:
+async def next_event(queue: asyncio.Queue[ProgressMessage], seconds: float) -> ProgressMessage | None:
     """The next message of a watched job, or None if there is none for so many seconds."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -113,7 +113,7 @@ async def next_word(queue: asyncio.Queue[Progress], seconds: float) -> Progress 
     return None
 
 
-async def last_word(queue: asyncio.Queue[Progress], seconds: float) -> None:
+async def wait_for_final_event(queue: asyncio.Queue[ProgressMessage], seconds: float) -> None:
     """Wait until a watched job is said to be settled, so many seconds at most."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

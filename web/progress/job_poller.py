@@ -11,25 +11,25 @@ import logging
 from tasks.jobs import LedgerUnavailable
 from web.dependencies import Services
 
-INTERVAL = 2.0  # seconds
-AT_ONCE = 500  # jobs a query
+POLL_INTERVAL = 2.0  # seconds
+BATCH_SIZE = 500  # jobs a query
 
 logger = logging.getLogger(__name__)
 
 
-async def keep_looking(house: Services) -> None:
+async def poll_jobs(house: Services) -> None:
     """Look again and again, until cancelled."""
     while True:
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(POLL_INTERVAL)
         try:
-            await look(house)
+            await poll_once(house)
         except LedgerUnavailable as error:
             logger.info("Watchers hear of no change: %s", error)
 
 
-async def look(house: Services) -> None:
+async def poll_once(house: Services) -> None:
     """Tell watchers where their jobs are, as far as they were told otherwise. Raises LedgerUnavailable."""
-    watched = house.watchers.watched()
-    for start in range(0, len(watched), AT_ONCE):
-        for place in await house.look(house.ledger.jobs.places, watched[start : start + AT_ONCE]):
-            house.watchers.correct(*place)
+    watched = house.progress_hub.watched_jobs()
+    for start in range(0, len(watched), BATCH_SIZE):
+        for place in await house.run_read(house.ledger.jobs.find_states, watched[start : start + BATCH_SIZE]):
+            house.progress_hub.reconcile(*place)

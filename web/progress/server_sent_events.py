@@ -9,21 +9,21 @@ from fastapi.responses import StreamingResponse
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = ": still here\n\n"  # a comment: browsers skip it, and what is between keeps the line open
-SILENCE = 15.0  # seconds at most between two signs of life, as the standard advises
+KEEP_ALIVE_INTERVAL = 15.0  # seconds at most between two signs of life, as the standard advises
 
 
-def answer(events: AsyncIterator[str]) -> StreamingResponse:
+def stream_response(events: AsyncIterator[str]) -> StreamingResponse:
     """The answer that lasts as long as there are `events`."""
     return StreamingResponse(events, 200, {"cache-control": "no-store", "x-accel-buffering": "no"}, MEDIA_TYPE)
 
 
-def event(kind: str, data: str, name: str = "") -> str:
+def format_event(kind: str, data: str, event_id: str = "") -> str:
     """One event; `data` is one line. A browser that comes back tells the last `name` as its Last-Event-ID."""
-    return f"id: {name}\nevent: {kind}\ndata: {data}\n\n" if name else f"event: {kind}\ndata: {data}\n\n"
+    return f"id: {event_id}\nevent: {kind}\ndata: {data}\n\n" if event_id else f"event: {kind}\ndata: {data}\n\n"
 
 
-def rest() -> float:
+def keep_alive_delay() -> float:
     """Seconds of silence after which to give a sign of life: others each time, for streams that were opened together
     would go on speaking together, and whoever sends a drawing in that moment would wait for all of them.
     """
-    return random.uniform(SILENCE / 2, SILENCE)
+    return random.uniform(KEEP_ALIVE_INTERVAL / 2, KEEP_ALIVE_INTERVAL)

@@ -10,28 +10,28 @@ import redis.asyncio
 from pydantic import TypeAdapter
 from redis.exceptions import RedisError
 
-from tasks.sensors import COALESCED, PLANTS, Coalesced, Sensor, plant_key, sensor_key
+from tasks.sensors import LAST_FLUSH_KEY, PLANTS_KEY, LastFlush, Sensor, plant_key, sensor_key
 
 TIMEOUT = 2.0  # seconds
 
-NEWS = TypeAdapter(list[Sensor])
+SENSOR_LIST = TypeAdapter(list[Sensor])
 
-__all__ = ["News", "RedisError", "Sensors"]
+__all__ = ["ReadingsSubscription", "RedisError", "RedisReadings"]
 
 
-class News:
+class ReadingsSubscription:
     """What is new at one plant from now on."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
 
-    async def next(self, seconds: float) -> list[Sensor]:
+    async def receive(self, seconds: float) -> list[Sensor]:
         """The next readings; none if nothing is new for so many seconds. Raises RedisError."""
         message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=seconds)
-        return NEWS.validate_json(message["data"]) if message else []
+        return SENSOR_LIST.validate_json(message["data"]) if message else []
 
 
-class Sensors:
+class RedisReadings:
     """The Redis at `url`. Every method raises RedisError when it does not answer."""
 
     def __init__(self, url: str) -> None:
@@ -39,13 +39,13 @@ class Sensors:
 
     async def find(self, plant: str, machine: str) -> Sensor | None:
         """The latest readings of a machine, if it was heard lately."""
-        found = await self.some(plant, [machine])
+        found = await self.find_many(plant, [machine])
         return found[0] if found else None
 
     async def plants(self, since: float) -> list[tuple[str, float, int]]:
         """Plants that were heard since then, by name: when they were last heard, and how many machines they have."""
         async with self._connected() as client, client.pipeline(transaction=False) as pipe:
-            found: list[Any] = await client.zrangebyscore(PLANTS, since, "+inf", withscores=True)
+            found: list[Any] = await client.zrangebyscore(PLANTS_KEY, since, "+inf", withscores=True)
             heard = {str(name): float(at) for name, at in found}
             names = sorted(heard)
             for name in names:
@@ -53,18 +53,18 @@ class Sensors:
             counts = await pipe.execute()
         return [(name, heard[name], int(count)) for name, count in zip(names, counts, strict=True)]
 
-    async def coalesced(self) -> Coalesced | None:
+    async def last_flush(self) -> LastFlush | None:
         """How the coalescer's last flush went; None if there was none lately."""
         async with self._connected() as client:
-            found = await client.get(COALESCED)
-        return Coalesced.model_validate_json(found) if found else None
+            found = await client.get(LAST_FLUSH_KEY)
+        return LastFlush.model_validate_json(found) if found else None
 
-    async def names(self, plant: str) -> list[str]:
+    async def machines(self, plant: str) -> list[str]:
         """Machines of a plant that were heard lately, in order."""
         async with self._connected() as client:
             return sorted(str(name) for name in await client.zrange(plant_key(plant), 0, -1))
 
-    async def some(self, plant: str, machines: Sequence[str]) -> list[Sensor]:
+    async def find_many(self, plant: str, machines: Sequence[str]) -> list[Sensor]:
         """Readings of those of the machines that have any."""
         async with self._connected() as client, client.pipeline(transaction=False) as pipe:
             for machine in machines:
@@ -72,7 +72,7 @@ class Sensors:
             hashes = await pipe.execute()
         return [_sensor(plant, machine, found) for machine, found in zip(machines, hashes, strict=True) if found]
 
-    async def strangers(self, plant: str, machines: Sequence[str], limit: int) -> list[str]:
+    async def unknown_machines(self, plant: str, machines: Sequence[str], limit: int) -> list[str]:
         """Those of the machines that were not heard lately, if the plant has `limit` others already."""
         async with self._connected() as client:
             if await client.zcard(plant_key(plant)) < limit:
@@ -81,11 +81,11 @@ class Sensors:
         return [machine for machine, score in zip(machines, scores, strict=True) if score is None]
 
     @asynccontextmanager
-    async def news(self, plant: str) -> AsyncIterator[News]:
+    async def subscribe(self, plant: str) -> AsyncIterator[ReadingsSubscription]:
         """Hear what is new at a plant."""
         async with self._connected() as client, client.pubsub() as channel:
             await channel.subscribe(plant_key(plant))
-            yield News(channel)
+            yield ReadingsSubscription(channel)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[redis.asyncio.Redis]:

@@ -17,11 +17,11 @@ from tasks.storage import NotFound
 from web.dependencies import Services
 from web.problems import Problem
 
-WHOLE = 4 << 20  # bytes of outputs that are sent at once and remembered, as most are
-CHUNK = 1 << 20  # bytes of others that are read in one trip to a thread
+MAX_CACHED_FILE = 4 << 20  # bytes of outputs that are sent at once and remembered, as most are
+CHUNK_SIZE = 1 << 20  # bytes of others that are read in one trip to a thread
 
 
-async def serve(request: Request, house: Services, job: Job, name: str, media_type: str) -> Response:
+async def send_output(request: Request, house: Services, job: Job, name: str, media_type: str) -> Response:
     """One file of the job's artifacts. Raises a 404 problem while there is none."""
     if job.state is not State.SUCCEEDED or job.artifact is None:
         raise Problem(404, "not-rendered", f"The render is {job.state}: it has outputs once it has succeeded.")
@@ -31,10 +31,10 @@ async def serve(request: Request, house: Services, job: Job, name: str, media_ty
         "x-content-type-options": "nosniff",
         "content-security-policy": "default-src 'none'; sandbox",
     }
-    if matches(headers["etag"], request.headers.get("if-none-match")):
+    if etag_matches(headers["etag"], request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     try:
-        beginning, size, more = await begun(house, f"{artifact_prefix(job.tenant, job.artifact)}/{name}")
+        beginning, size, more = await open_output(house, f"{artifact_prefix(job.tenant, job.artifact)}/{name}")
     except NotFound as error:
         raise Problem(404, "no-such-output", f"This render has no {name}; its manifest lists what it has.") from error
     headers["content-length"] = str(size)
@@ -43,46 +43,46 @@ async def serve(request: Request, house: Services, job: Job, name: str, media_ty
     if request.method == "HEAD":
         more.close()
         return Response(b"", 200, headers, media_type)
-    return StreamingResponse(rest(house, more, beginning), 200, headers, media_type)
+    return StreamingResponse(throttled(house, more, beginning), 200, headers, media_type)
 
 
-async def begun(house: Services, key: str) -> tuple[bytes, int, BinaryIO | None]:
+async def open_output(house: Services, key: str) -> tuple[bytes, int, BinaryIO | None]:
     """What `begin` answers; an object that it read whole is remembered. Raises NotFound."""
-    whole = house.outputs.get(key)
+    whole = house.output_cache.get(key)
     if whole is not None:
         return whole, len(whole), None
-    beginning, size, more = await house.look(begin, house.store.open_read, key)
+    beginning, size, more = await house.run_read(read_beginning, house.store.open_read, key)
     if more is None:
-        house.outputs[key] = beginning
+        house.output_cache[key] = beginning
     return beginning, size, more
 
 
-def begin(open_read: Any, key: str) -> tuple[bytes, int, BinaryIO | None]:
+def read_beginning(open_read: Any, key: str) -> tuple[bytes, int, BinaryIO | None]:
     """Open an object: all of it or its first chunk, its size in bytes, and the file if more follows."""
     file: BinaryIO = open_read(key)
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if size > WHOLE:
-        return file.read(CHUNK), size, file
+    if size > MAX_CACHED_FILE:
+        return file.read(CHUNK_SIZE), size, file
     with file:
         return file.read(), size, None
 
 
-async def rest(house: Services, file: BinaryIO, chunk: bytes) -> AsyncIterator[bytes]:
+async def throttled(house: Services, file: BinaryIO, chunk: bytes) -> AsyncIterator[bytes]:
     """`chunk` and what follows it, no faster than one download may go."""
     clock = asyncio.get_running_loop().time
     begun, sent = clock(), 0
     try:
         while chunk:
-            await asyncio.sleep(ahead(sent, clock() - begun, house.settings.output_rate))
+            await asyncio.sleep(delay(sent, clock() - begun, house.settings.output_rate))
             yield chunk
             sent += len(chunk)
-            chunk = await house.look(file.read, CHUNK)
+            chunk = await house.run_read(file.read, CHUNK_SIZE)
     finally:
         file.close()
 
 
-def ahead(sent: int, elapsed: float, rate: int) -> float:
+def delay(sent: int, elapsed: float, rate: int) -> float:
     """Seconds by which `sent` bytes are ahead of `rate` bytes a second, `elapsed` seconds after the first of them."""
     return max(0.0, sent / rate - elapsed)
 
@@ -92,7 +92,7 @@ def etag_of(artifact: str, name: str) -> str:
     return f'"{hashlib.sha256(f"{artifact}/{name}".encode()).hexdigest()[:32]}"'
 
 
-def matches(etag: str, if_none_match: str | None) -> bool:
+def etag_matches(etag: str, if_none_match: str | None) -> bool:
     """Whether the client has this very version (RFC 9110, weak comparison)."""
     if if_none_match is None:
         return False

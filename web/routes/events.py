@@ -9,75 +9,79 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 
 from tasks.jobs import FINAL
-from tasks.messaging.progress import Progress as ProgressMessage
+from tasks.messaging.progress import ProgressMessage as ProgressMessage
 from web.access.authentication import Tenant
-from web.dependencies import House, Services
-from web.job_views import Progress, Render, RenderId, find, look_up, with_progress
-from web.problems import Problem, declare
+from web.dependencies import Services, ServicesDep
+from web.job_views import Progress, Render, RenderId, find_job, load_render, with_progress
+from web.problems import Problem, problem_responses
 from web.progress import server_sent_events
-from web.progress.hub import next_word
+from web.progress.hub import next_event
 
-END = "end"  # id of the last event: a browser that comes back with it is told to stay away
+END_EVENT_ID = "end"  # id of the last event: a browser that comes back with it is told to stay away
 
 router = APIRouter(tags=["renders"])
 
-EVENT = {
+EVENT_SCHEMA = {
     "type": "object",
     "properties": {
         "event": {"enum": ["render", "progress"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
-        "id": {"const": END},
+        "id": {"const": END_EVENT_ID},
     },
     "required": ["event", "data"],
 }
-STREAM: dict[int | str, dict[str, Any]] = {
+STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `render` (the whole of GET /renders/{render}) and `progress` (percent, stage, layer). "
         "The stream ends with a `render` in a final state.",
-        "content": {server_sent_events.MEDIA_TYPE: {"schema": EVENT}},
+        "content": {server_sent_events.MEDIA_TYPE: {"schema": EVENT_SCHEMA}},
     },
     204: {"description": "The client has seen the end already (`Last-Event-ID: end`)."},
-    **declare(401, 404, 422, 503),
+    **problem_responses(401, 404, 422, 503),
 }
 
 
-@router.get("/renders/{render}/events", response_class=Response, responses=STREAM)
+@router.get("/renders/{render}/events", response_class=Response, responses=STREAM_RESPONSES)
 async def events(
-    house: House, tenant: Tenant, render: RenderId, last_event_id: Annotated[str | None, Header()] = None
+    house: ServicesDep, tenant: Tenant, render: RenderId, last_event_id: Annotated[str | None, Header()] = None
 ) -> Response:
     """Watch a render."""
-    job = await find(house, tenant, str(render))
-    if last_event_id == END and job.state in FINAL:
+    job = await find_job(house, tenant, str(render))
+    if last_event_id == END_EVENT_ID and job.state in FINAL:
         return Response(status_code=204)
-    return server_sent_events.answer(stream(house, tenant, job.id))
+    return server_sent_events.stream_response(stream(house, tenant, job.id))
 
 
 async def stream(house: Services, tenant: str, job_id: str) -> AsyncIterator[str]:
-    with house.watchers.watch(job_id) as words, house.metrics.watching.track_inprogress():
+    with house.progress_hub.subscribe(job_id) as words, house.metrics.event_streams.track_inprogress():
         shown = None
         while True:
             try:
-                seen = await house.watchers.look(job_id, partial(look_up, house, tenant, job_id))
+                seen = await house.progress_hub.get_view(job_id, partial(load_render, house, tenant, job_id))
             except Problem:
                 return  # removed meanwhile
-            view = with_progress(seen, house.watchers.latest(job_id))
+            view = with_progress(seen, house.progress_hub.latest(job_id))
             yield render_event(view) if view != shown else server_sent_events.KEEP_ALIVE
             if view.state in FINAL:
                 return
             shown = view
-            while (word := await next_word(words, server_sent_events.rest())) is None or is_progress_of(word, view):
+            while (word := await next_event(words, server_sent_events.keep_alive_delay())) is None or is_progress_of(
+                word, view
+            ):
                 yield progress_event(word) if word else server_sent_events.KEEP_ALIVE
 
 
-def is_progress_of(word: ProgressMessage, view: Render) -> bool:
+def is_progress_of(message: ProgressMessage, view: Render) -> bool:
     """Whether `word` only goes on with what `view` shows; else something changed that the ledger knows better."""
-    return word.state == view.state and word.attempt == view.attempt()
+    return message.state == view.state and message.attempt == view.attempt()
 
 
 def render_event(view: Render) -> str:
-    return server_sent_events.event("render", view.model_dump_json(), END if view.state in FINAL else "")
+    return server_sent_events.format_event(
+        "render", view.model_dump_json(), END_EVENT_ID if view.state in FINAL else ""
+    )
 
 
-def progress_event(word: ProgressMessage) -> str:
-    progress = Progress(percent=word.percent, stage=word.stage, layer=word.layer)
-    return server_sent_events.event("progress", progress.model_dump_json())
+def progress_event(message: ProgressMessage) -> str:
+    progress = Progress(percent=message.percent, stage=message.stage, layer=message.layer)
+    return server_sent_events.format_event("progress", progress.model_dump_json())

@@ -11,17 +11,17 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
-from tasks.jobs import Ended, LedgerUnavailable, ended
+from tasks.jobs import LedgerUnavailable, RecentAttempts, recent_attempts
 from tasks.messaging.connections import BrokerUnavailable
-from tasks.observability.metrics import RECENT
+from tasks.observability.metrics import RECENT_WINDOW
 from tasks.storage import StoreError
 from web.access.authentication import Tenant
-from web.attempts import LATEST
-from web.dependencies import House, Services
-from web.problems import Problem, declare
+from web.attempts import MAX_ATTEMPTS
+from web.dependencies import Services, ServicesDep
+from web.problems import Problem, problem_responses
 
-PATIENCE = 3.0  # seconds for a service to answer a check
-NOBODY = "00000000-0000-0000-0000-000000000000"
+CHECK_TIMEOUT = 3.0  # seconds for a service to answer a check
+UNKNOWN_JOB_ID = "00000000-0000-0000-0000-000000000000"
 
 REASONS = {
     "broker": "The broker does not answer: check BULKHEAD_BROKER_URL and the server.",
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
 
 
-class Health(BaseModel):
+class Liveness(BaseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
@@ -46,19 +46,19 @@ class Readiness(BaseModel):
 
 
 @router.get("/healthz")
-async def healthz() -> Health:
+async def healthz() -> Liveness:
     """Alive: the process answers, whatever its services do."""
-    return Health()
+    return Liveness()
 
 
-@router.get("/readyz", responses=declare(503))
-async def readyz(house: House) -> Readiness:
+@router.get("/readyz", responses=problem_responses(503))
+async def readyz(house: ServicesDep) -> Readiness:
     """Ready: broker, ledger and store answer. Else a 503 problem whose `checks` say which one does not."""
     names = ("broker", "ledger", "store")
     answers = await asyncio.gather(
-        answers_in_time("broker", house.gate.look()),
-        answers_in_time("ledger", house.look(house.ledger.jobs.find, NOBODY)),
-        answers_in_time("store", house.look(house.store.check)),
+        is_ready("broker", house.admission.refresh()),
+        is_ready("ledger", house.run_read(house.ledger.jobs.find, UNKNOWN_JOB_ID)),
+        is_ready("store", house.run_read(house.store.check)),
     )
     checks = {name: "ok" if good else REASONS[name] for name, good in zip(names, answers, strict=True)}
     if all(answers):
@@ -67,9 +67,9 @@ async def readyz(house: House) -> Readiness:
     raise Problem(503, "not-ready", reasons, headers={"retry-after": "2"}, checks=checks)
 
 
-async def answers_in_time(name: str, check: Awaitable[object]) -> bool:
+async def is_ready(name: str, check: Awaitable[object]) -> bool:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CHECK_TIMEOUT):
             await check
     except (BrokerUnavailable, LedgerUnavailable, StoreError, TimeoutError) as error:
         logger.warning("%s is not ready: %s", name, error)
@@ -82,35 +82,37 @@ async def answers_in_time(name: str, check: Awaitable[object]) -> bool:
     response_class=Response,
     responses={
         200: {"description": "Prometheus text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        **declare(401),
+        **problem_responses(401),
     },
 )
-async def metrics(house: House, tenant: Tenant) -> Response:  # noqa: ARG001 - a token of any tenant opens it
+async def metrics(house: ServicesDep, tenant: Tenant) -> Response:  # noqa: ARG001 - a token of any tenant opens it
     """Counters of all processes of this web tier, the ledger's jobs and last attempts, and the depth of the lanes."""
-    body = house.metrics.exposition(await jobs_by_state(house), await waiting(house), await recent(house))
+    body = house.metrics.exposition(
+        await jobs_by_state(house), await queue_depths(house), await load_recent_attempts(house)
+    )
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
 async def jobs_by_state(house: Services) -> dict[str, int]:
     """Jobs in the ledger; none while it is away."""
     try:
-        return {str(state): count for state, count in (await house.look(house.ledger.jobs.counts)).items()}
+        return {str(state): count for state, count in (await house.run_read(house.ledger.jobs.count_by_state)).items()}
     except LedgerUnavailable:
         return {}
 
 
-async def recent(house: Services) -> Ended | None:
+async def load_recent_attempts(house: Services) -> RecentAttempts | None:
     """Attempts that ended lately; nothing while the ledger is away."""
     try:
-        return await house.look(ended, house.ledger.database, house.clock() - RECENT, LATEST)
+        return await house.run_read(recent_attempts, house.ledger.database, house.clock() - RECENT_WINDOW, MAX_ATTEMPTS)
     except LedgerUnavailable:
         return None
 
 
-async def waiting(house: Services) -> Mapping[str, int]:
+async def queue_depths(house: Services) -> Mapping[str, int]:
     """Messages in each lane; none while the broker is away."""
     try:
-        await house.gate.look()
+        await house.admission.refresh()
     except BrokerUnavailable:
         return {}
-    return house.gate.waiting
+    return house.admission.waiting

@@ -10,15 +10,15 @@ from pydantic import BaseModel, Field
 
 from tasks.jobs.replay import replay
 from web.access.authentication import Tenant
-from web.dependencies import House
-from web.job_views import Accepted, RenderId, accepted, find
-from web.problems import Problem, declare
-from web.routes.health import jobs_by_state, waiting
+from web.dependencies import ServicesDep
+from web.job_views import AcceptedRender, RenderId, accepted_view, find_job
+from web.problems import Problem, problem_responses
+from web.routes.health import jobs_by_state, queue_depths
 
 router = APIRouter(tags=["operations"])
 
 
-class FenceView(BaseModel):
+class MemoryView(BaseModel):
     """The memory cgroup around a worker, all its processes together, in bytes; null where nothing tells."""
 
     current: int | None
@@ -34,7 +34,7 @@ class WorkerView(BaseModel):
     children: list[int] = Field(description="Processes that render.")
     done: int = Field(description="Jobs since it is up.")
     uptime: float = Field(description="Seconds.")
-    fence: FenceView
+    fence: MemoryView
     recycled: int = Field(description="Children that were replaced between two jobs, for age, jobs or growth.")
     died: int = Field(description="Children that ended otherwise: killed, or crashed.")
 
@@ -47,24 +47,27 @@ class Operations(BaseModel):
     workers: list[WorkerView]
 
 
-@router.get("/operations", responses=declare(401))
-async def operations(house: House, tenant: Tenant) -> Operations:  # noqa: ARG001 - a token of any tenant opens it
+@router.get("/operations", responses=problem_responses(401))
+async def get_operations(house: ServicesDep, tenant: Tenant) -> Operations:  # noqa: ARG001 - a token of any tenant opens it
     """Lanes, jobs by state, and the workers that answered within a second, some seconds ago at most."""
-    depths = await waiting(house)
-    found = await house.roll.workers(house.look) if depths else []
+    depths = await queue_depths(house)
+    found = await house.worker_stats.get(house.run_read) if depths else []
     views = [WorkerView.model_validate(asdict(each)) for each in found]
     return Operations(jobs=await jobs_by_state(house), waiting=dict(depths), workers=views)
 
 
 @router.post(
-    "/renders/{render}/replay", status_code=202, response_model=Accepted, responses=declare(401, 404, 409, 422, 503)
+    "/renders/{render}/replay",
+    status_code=202,
+    response_model=AcceptedRender,
+    responses=problem_responses(401, 404, 409, 422, 503),
 )
-async def again(house: House, tenant: Tenant, render: RenderId) -> Response:
+async def replay_render(house: ServicesDep, tenant: Tenant, render: RenderId) -> Response:
     """Try a render again that failed, died or was cancelled, after a fix."""
-    job = await find(house, tenant, str(render))
-    replayed = await house.run(replay, house.ledger, house.letters, house.publisher, job.id, house.clock())
+    job = await find_job(house, tenant, str(render))
+    replayed = await house.run_write(replay, house.ledger, house.dead_letters, house.publisher, job.id, house.clock())
     if replayed is None:
         raise Problem(
             409, "not-settled", f"This render is {job.state}: it is tried again once it failed, died or was cancelled."
         )
-    return JSONResponse(accepted(house, replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"})
+    return JSONResponse(accepted_view(house, replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"})

@@ -17,10 +17,10 @@ from starlette.routing import Route
 
 from tasks.storage import MANIFEST
 from web.access.authentication import bearer
-from web.access.output_access import LINK, Address, open_job
-from web.dependencies import services
-from web.problems import declare, invalid
-from web.routes.downloads import serve
+from web.access.output_access import SIGNED_LINK_PARAMETERS, OutputAddress, find_readable_job
+from web.dependencies import get_services
+from web.problems import invalid_request, problem_responses
+from web.routes.downloads import send_output
 
 WEBP = "image/webp"
 PNG = "image/png"
@@ -36,7 +36,7 @@ class Output:
     media_type: str
     description: str
 
-    def file(self, address: Address) -> str:
+    def file(self, address: OutputAddress) -> str:
         """Its file among the job's artifacts: named as in the address, where a layer's number has three digits."""
         return self.path.format(
             number=f"{address.number:03d}", level=address.level, column=address.column, row=address.row
@@ -62,43 +62,46 @@ OUTPUTS = (
 
 def routes() -> list[Route]:
     """All outputs, for GET and HEAD."""
-    return [route(output) for output in OUTPUTS]
+    return [make_route(output) for output in OUTPUTS]
 
 
-def route(output: Output) -> Route:
+def make_route(output: Output) -> Route:
     """What answers for an output."""
 
     async def answer(request: Request) -> Response:
         request.scope["route"] = own  # as FastAPI's own routes do, for the metrics
-        address = address_of(request)
-        house = await services(request)
-        job = await open_job(request, house, address)
-        return await serve(request, house, job, output.file(address), output.media_type)
+        address = parse_address(request)
+        house = await get_services(request)
+        job = await find_readable_job(request, house, address)
+        return await send_output(request, house, job, output.file(address), output.media_type)
 
-    own = Route(path_of(output), answer, methods=["GET", "HEAD"])
+    own = Route(route_path(output), answer, methods=["GET", "HEAD"])
     return own
 
 
-def path_of(output: Output) -> str:
+def route_path(output: Output) -> str:
     """The address with names of what varies in it."""
     return f"/renders/{{render}}/{output.path}"
 
 
-def address_of(request: Request) -> Address:
+def parse_address(request: Request) -> OutputAddress:
     """The address that this request asks for. Raises a 422 problem that names its faults."""
-    link = {name: value for name, value in request.query_params.items() if name in LINK}
+    link = {name: value for name, value in request.query_params.items() if name in SIGNED_LINK_PARAMETERS}
     try:
-        return Address.model_validate_strings(link | request.path_params)
+        return OutputAddress.model_validate_strings(link | request.path_params)
     except ValidationError as error:
-        raise invalid(error.errors(), where="address") from error
+        raise invalid_request(error.errors(), where="address") from error
 
 
-def described() -> dict[str, Any]:
+def openapi_paths() -> dict[str, Any]:
     """The paths of all outputs for OpenAPI."""
-    return {path_of(output): {method: operation(output, method) for method in ("get", "head")} for output in OUTPUTS}
+    return {
+        route_path(output): {method: openapi_operation(output, method) for method in ("get", "head")}
+        for output in OUTPUTS
+    }
 
 
-def operation(output: Output, method: str) -> dict[str, Any]:
+def openapi_operation(output: Output, method: str) -> dict[str, Any]:
     """One output by one method for OpenAPI; `method` is in lower case."""
     content = (
         {"type": "object"} if output.media_type == JSON else {"type": "string", "contentMediaType": output.media_type}
@@ -107,7 +110,7 @@ def operation(output: Output, method: str) -> dict[str, Any]:
     responses: dict[int | str, dict[str, Any]] = {
         200: {"description": "The output.", "content": {output.media_type: {"schema": content}}, "headers": etag},
         304: {"description": "It is as the client knows it.", "headers": etag},
-        **declare(401, 404, 422, 503),
+        **problem_responses(401, 404, 422, 503),
     }
     return {
         "tags": ["outputs"],
@@ -115,17 +118,17 @@ def operation(output: Output, method: str) -> dict[str, Any]:
         "description": output.description,
         "operationId": f"{method}_{re.sub(r'[^a-z]+', '_', output.path)}",
         "security": [{bearer.scheme_name: []}],
-        "parameters": parameters(output),
+        "parameters": openapi_parameters(output),
         "responses": {str(status): response for status, response in responses.items()},
     }
 
 
-def parameters(output: Output) -> list[dict[str, Any]]:
+def openapi_parameters(output: Output) -> list[dict[str, Any]]:
     """What varies in the output's address, and what a signed link adds."""
     found = []
-    for name, schema in Address.model_json_schema()["properties"].items():
-        inside = f"{{{name}}}" in path_of(output)
-        if inside or name in LINK:
+    for name, schema in OutputAddress.model_json_schema()["properties"].items():
+        inside = f"{{{name}}}" in route_path(output)
+        if inside or name in SIGNED_LINK_PARAMETERS:
             about = schema.pop("description")
             schema.pop("default", None)
             where = "path" if inside else "query"

@@ -9,28 +9,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from tasks.heartbeats import MACHINE, PLANT
-from tasks.sensors import Sensor, State
-from web.access.authentication import OwnPlant
-from web.dependencies import House, Services
-from web.problems import Problem, declare
+from tasks.heartbeats import MACHINE_PATTERN, PLANT_PATTERN
+from tasks.sensors import Sensor, SensorState
+from web.access.authentication import AllowedPlant
+from web.dependencies import Services, ServicesDep
+from web.problems import Problem, problem_responses
 from web.progress import server_sent_events
-from web.readings.redis_readings import RedisError, Sensors
-from web.readings.staleness import Silence, state_at
+from web.readings.redis_readings import RedisError, RedisReadings
+from web.readings.staleness import StalenessTracker, state_at
 
-PAGE = 100
-LONGEST_PAGE = 1_000
-TICK = 1.0  # seconds between two looks for machines that fell silent; also keeps the line alive
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1_000
+POLL_INTERVAL = 1.0  # seconds between two looks for machines that fell silent; also keeps the line alive
 
 router = APIRouter(tags=["sensors"])
 
-PlantName = Annotated[str, Query(pattern=PLANT, description="Whose machines.")]
+PlantName = Annotated[str, Query(pattern=PLANT_PATTERN, description="Whose machines.")]
 
 
 class SensorView(Sensor):
     """The latest readings of a machine, and whether it is still heard."""
 
-    state: State = Field(description="`stale`, then `lost`, after some intervals of silence.")
+    state: SensorState = Field(description="`stale`, then `lost`, after some intervals of silence.")
 
 
 class SensorPage(BaseModel):
@@ -48,13 +48,13 @@ class PlantView(BaseModel):
     machines: int = Field(description="Machines of it that were heard lately.")
 
 
-class Plants(BaseModel):
+class PlantList(BaseModel):
     """The plants that you may look at, by name."""
 
     plants: list[PlantView]
 
 
-EVENT = {
+EVENT_SCHEMA = {
     "type": "object",
     "properties": {
         "event": {"enum": ["sensors", "state"]},
@@ -62,125 +62,125 @@ EVENT = {
     },
     "required": ["event", "data"],
 }
-STREAM: dict[int | str, dict[str, Any]] = {
+STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `sensors` (a list of SensorView: first all, then those that are new, each second) and "
         "`state` (machines that became `stale` or `lost`: an object of their states).",
-        "content": {server_sent_events.MEDIA_TYPE: {"schema": EVENT}},
+        "content": {server_sent_events.MEDIA_TYPE: {"schema": EVENT_SCHEMA}},
     },
-    **declare(401, 404, 422, 503),
+    **problem_responses(401, 404, 422, 503),
 }
 
 
-@router.get("/sensors/events", response_class=Response, responses=STREAM)
-async def events(house: House, own: OwnPlant, plant: PlantName) -> Response:
+@router.get("/sensors/events", response_class=Response, responses=STREAM_RESPONSES)
+async def events(house: ServicesDep, own: AllowedPlant, plant: PlantName) -> Response:
     """Watch the machines of a plant."""
-    readable(own, plant)
-    sensors = sensors_of(house)
+    check_plant_access(own, plant)
+    sensors = require_readings(house)
     try:
-        await sensors.names(plant)  # a stream that ends before it begins could not say why
+        await sensors.machines(plant)  # a stream that ends before it begins could not say why
     except RedisError as error:
-        raise away() from error
-    return server_sent_events.answer(stream(house, sensors, plant))
+        raise redis_unavailable() from error
+    return server_sent_events.stream_response(stream(house, sensors, plant))
 
 
-@router.get("/sensors", responses=declare(401, 404, 422, 503))
-async def listing(
-    house: House,
-    own: OwnPlant,
+@router.get("/sensors", responses=problem_responses(401, 404, 422, 503))
+async def list_sensors(
+    house: ServicesDep,
+    own: AllowedPlant,
     plant: PlantName,
     after: Annotated[str, Query(max_length=64, description="Name of the last machine of the page before.")] = "",
-    limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = PAGE,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
 ) -> SensorPage:
     """The latest readings of a plant's machines."""
-    readable(own, plant)
-    sensors = sensors_of(house)
+    check_plant_access(own, plant)
+    sensors = require_readings(house)
     try:
-        names = [name for name in await sensors.names(plant) if name > after]
-        found = await sensors.some(plant, names[:limit])
+        names = [name for name in await sensors.machines(plant) if name > after]
+        found = await sensors.find_many(plant, names[:limit])
     except RedisError as error:
-        raise away() from error
-    return SensorPage(sensors=views(house, found), next=names[limit - 1] if len(names) > limit else None)
+        raise redis_unavailable() from error
+    return SensorPage(sensors=sensor_views(house, found), next=names[limit - 1] if len(names) > limit else None)
 
 
-@router.get("/sensors/plants", responses=declare(401, 503))
-async def plants(house: House, own: OwnPlant) -> Plants:
+@router.get("/sensors/plants", responses=problem_responses(401, 503))
+async def list_plants(house: ServicesDep, own: AllowedPlant) -> PlantList:
     """The plants that were heard lately."""
     try:
-        found = await sensors_of(house).plants(house.clock() - house.settings.sensors_keep)
+        found = await require_readings(house).plants(house.clock() - house.settings.sensors_ttl)
     except RedisError as error:
-        raise away() from error
+        raise redis_unavailable() from error
     views = [PlantView(plant=name, heard_at=at, machines=count) for name, at, count in found]
-    return Plants(plants=[view for view in views if own in (None, view.plant)])
+    return PlantList(plants=[view for view in views if own in (None, view.plant)])
 
 
-@router.get("/sensors/{plant}/{machine}", responses=declare(401, 404, 422, 503))
-async def one(
-    house: House,
-    own: OwnPlant,
-    plant: Annotated[str, Path(pattern=PLANT)],
-    machine: Annotated[str, Path(pattern=MACHINE)],
+@router.get("/sensors/{plant}/{machine}", responses=problem_responses(401, 404, 422, 503))
+async def get_sensor(
+    house: ServicesDep,
+    own: AllowedPlant,
+    plant: Annotated[str, Path(pattern=PLANT_PATTERN)],
+    machine: Annotated[str, Path(pattern=MACHINE_PATTERN)],
 ) -> SensorView:
     """The latest readings of a machine."""
-    readable(own, plant)
+    check_plant_access(own, plant)
     try:
-        found = await sensors_of(house).find(plant, machine)
+        found = await require_readings(house).find(plant, machine)
     except RedisError as error:
-        raise away() from error
+        raise redis_unavailable() from error
     if found is None:
-        raise missing()
-    return views(house, [found])[0]
+        raise sensor_not_found()
+    return sensor_views(house, [found])[0]
 
 
-async def stream(house: Services, sensors: Sensors, plant: str) -> AsyncIterator[str]:
-    silence = Silence(house.settings)
+async def stream(house: Services, sensors: RedisReadings, plant: str) -> AsyncIterator[str]:
+    silence = StalenessTracker(house.settings)
     try:
-        async with sensors.news(plant) as news:
-            with house.metrics.watching.track_inprogress():
-                names = await sensors.names(plant)
-                for start in range(0, len(names) or 1, LONGEST_PAGE):
-                    found = await sensors.some(plant, names[start : start + LONGEST_PAGE])
-                    silence.heard(found, house.clock())
+        async with sensors.subscribe(plant) as news:
+            with house.metrics.event_streams.track_inprogress():
+                names = await sensors.machines(plant)
+                for start in range(0, len(names) or 1, MAX_PAGE_SIZE):
+                    found = await sensors.find_many(plant, names[start : start + MAX_PAGE_SIZE])
+                    silence.record(found, house.clock())
                     yield sensors_event(house, found)
                 while True:
-                    found = await news.next(TICK)
-                    silence.heard(found, house.clock())
-                    turned = silence.turned(house.clock())
+                    found = await news.receive(POLL_INTERVAL)
+                    silence.record(found, house.clock())
+                    turned = silence.changed_states(house.clock())
                     yield sensors_event(house, found) if found else server_sent_events.KEEP_ALIVE
                     if turned:
-                        yield server_sent_events.event("state", json.dumps(turned))
+                        yield server_sent_events.format_event("state", json.dumps(turned))
     except RedisError:
         return  # the browser comes again
 
 
 def sensors_event(house: Services, found: Iterable[Sensor]) -> str:
-    data = ",".join(view.model_dump_json() for view in views(house, found))
-    return server_sent_events.event("sensors", f"[{data}]")
+    data = ",".join(view.model_dump_json() for view in sensor_views(house, found))
+    return server_sent_events.format_event("sensors", f"[{data}]")
 
 
-def views(house: Services, found: Iterable[Sensor]) -> list[SensorView]:
+def sensor_views(house: Services, found: Iterable[Sensor]) -> list[SensorView]:
     now = house.clock()
     return [
         SensorView(**sensor.model_dump(), state=state_at(sensor.received_at, now, house.settings)) for sensor in found
     ]
 
 
-def readable(own: str | None, plant: str) -> None:
+def check_plant_access(own: str | None, plant: str) -> None:
     """Raises a 404 problem for a plant that is not the caller's own."""
     if own is not None and plant != own:
-        raise missing()
+        raise sensor_not_found()
 
 
-def sensors_of(house: Services) -> Sensors:
+def require_readings(house: Services) -> RedisReadings:
     """Raises a 503 problem where there are none."""
-    if house.sensors is None:
+    if house.readings is None:
         raise Problem(503, "no-sensors", "No live readings are kept here: set BULKHEAD_REDIS_URL.")
-    return house.sensors
+    return house.readings
 
 
-def missing() -> Problem:
+def sensor_not_found() -> Problem:
     return Problem(404, "no-such-sensor", "There is no such machine, or it has been silent for long.")
 
 
-def away() -> Problem:
+def redis_unavailable() -> Problem:
     return Problem(503, "redis-unavailable", "Redis does not answer: try again.", headers={"retry-after": "2"})

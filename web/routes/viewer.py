@@ -17,9 +17,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from web.dependencies import House
+from web.dependencies import ServicesDep
 from web.problems import Problem
-from web.routes.downloads import matches
+from web.routes.downloads import etag_matches
 
 BUILT = File(__file__).parents[1] / "viewer" / "dist"
 INDEX = "index.html"
@@ -71,9 +71,9 @@ async def index(request: Request) -> Response:
 
 @router.get("/viewer/")
 @router.head("/viewer/")
-async def framed(request: Request, house: House) -> Response:
+async def framed(request: Request, house: ServicesDep) -> Response:
     """The page, which others may frame if the settings say so."""
-    return page(request, house.settings.viewer_frames)
+    return page(request, house.settings.viewer_frame_ancestors)
 
 
 def page(request: Request, frames: str) -> Response:
@@ -102,7 +102,7 @@ async def asset(
 def answer(request: Request, asset: Asset, caching: str, frames: str = NOBODY) -> Response:
     headers = {**GUARDED, "cache-control": caching, "etag": asset.etag, "vary": "accept-encoding"}
     headers["content-security-policy"] = f"{POLICY}; frame-ancestors {frames}"
-    if matches(asset.etag, request.headers.get("if-none-match")):
+    if etag_matches(asset.etag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     body = asset.body
     if asset.packed and "gzip" in request.headers.get("accept-encoding", ""):

@@ -22,20 +22,20 @@ MAX_PART_HEADER_BYTES = 4096
 
 
 @dataclass
-class Form:
+class RenderForm:
     """What the form said beside the blueprint itself."""
 
     filename: str = ""
     fields: dict[str, str] = field(default_factory=dict)
-    blueprint_seen: bool = False
+    has_blueprint: bool = False
 
 
 class FormReader:
     """Reads one form. Raises 400 and 422 problems."""
 
     def __init__(self, boundary: bytes) -> None:
-        self.form = Form()
-        self._found: list[memoryview] = []
+        self.form = RenderForm()
+        self._blueprint_pieces: list[memoryview] = []
         self._header = (bytearray(), bytearray())
         self._name: str | None = None
         self._value = bytearray()
@@ -43,14 +43,14 @@ class FormReader:
         self._parser = MultipartParser(
             boundary,
             {
-                "on_part_begin": self._part_begins,
+                "on_part_begin": self._on_part_begin,
                 "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
                 "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
-                "on_header_end": self._header_ends,
-                "on_headers_finished": self._headers_finished,
-                "on_part_data": self._part_data,
-                "on_part_end": self._part_ends,
-                "on_end": self._ends,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_end": self._on_end,
             },
             max_header_count=MAX_PART_HEADERS,
             max_header_size=MAX_PART_HEADER_BYTES,
@@ -58,26 +58,26 @@ class FormReader:
 
     def feed(self, data: bytes) -> list[memoryview]:
         """Read on, and return the pieces of the blueprint that `data` holds, none of them copied."""
-        self._found = []
+        self._blueprint_pieces = []
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise malformed() from error
-        return self._found
+            raise malformed_form() from error
+        return self._blueprint_pieces
 
-    def finish(self) -> Form:
+    def finish(self) -> RenderForm:
         """The form, once all of it was fed."""
         if not self._ended:
-            raise malformed()
-        if not self.form.blueprint_seen:
+            raise malformed_form()
+        if not self.form.has_blueprint:
             raise Problem(422, "invalid-request", f"Send the drawing as the file field '{BLUEPRINT}'.")
         return self.form
 
-    def _part_begins(self) -> None:
+    def _on_part_begin(self) -> None:
         self._name = None
         self._value = bytearray()
 
-    def _header_ends(self) -> None:
+    def _on_header_end(self) -> None:
         name, value = (bytes(part) for part in self._header)
         self._header = (bytearray(), bytearray())
         if name.lower() != b"content-disposition":
@@ -85,31 +85,31 @@ class FormReader:
         kind, parameters = parse_options_header(value)
         if kind == b"form-data" and b"name" in parameters:
             self._name = parameters[b"name"].decode("utf-8", "replace")
-            if self._name == BLUEPRINT and not self.form.blueprint_seen:
+            if self._name == BLUEPRINT and not self.form.has_blueprint:
                 self.form.filename = clean_filename(parameters.get(b"filename", b"").decode("utf-8", "replace"))
 
-    def _headers_finished(self) -> None:
+    def _on_headers_finished(self) -> None:
         if self._name is None:
-            raise malformed()
-        if self._name in self.form.fields or (self._name == BLUEPRINT and self.form.blueprint_seen):
+            raise malformed_form()
+        if self._name in self.form.fields or (self._name == BLUEPRINT and self.form.has_blueprint):
             raise Problem(422, "invalid-request", f"The field '{self._name[:80]}' was sent twice: send it once.")
         if len(self.form.fields) >= MAX_FIELDS:
             raise Problem(422, "invalid-request", f"The form has more than {MAX_FIELDS} fields.")
-        self.form.blueprint_seen |= self._name == BLUEPRINT
+        self.form.has_blueprint |= self._name == BLUEPRINT
 
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._name == BLUEPRINT:
-            self._found.append(memoryview(data)[start:end])
+            self._blueprint_pieces.append(memoryview(data)[start:end])
             return
         self._value += data[start:end]
         if len(self._value) > MAX_FIELD_BYTES:
             raise Problem(422, "invalid-request", f"The field '{self._name}' is longer than {MAX_FIELD_BYTES} bytes.")
 
-    def _part_ends(self) -> None:
+    def _on_part_end(self) -> None:
         if self._name is not None and self._name != BLUEPRINT:
             self.form.fields[self._name] = self._value.decode("utf-8", "replace")
 
-    def _ends(self) -> None:
+    def _on_end(self) -> None:
         self._ended = True
 
 
@@ -117,7 +117,7 @@ def boundary_of(content_type: str) -> bytes:
     """The boundary in a Content-Type header. Raises a 400 problem."""
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not 0 < len(boundary) <= 70:  # RFC 2046, section 5.1.1
-        raise malformed()
+        raise malformed_form()
     return boundary
 
 
@@ -128,5 +128,5 @@ def clean_filename(name: str) -> str:
     return shown.strip()[:MAX_FILENAME]
 
 
-def malformed() -> Problem:
+def malformed_form() -> Problem:
     return Problem(400, "malformed-form", "The form breaks off or is not multipart/form-data: send it again.")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 30  # seconds; longer waits would be cut by proxies
+MAX_WAIT = 30  # seconds; longer waits would be cut by proxies
 
-WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,6})"?\s*(;.*)?', re.IGNORECASE)
+WAIT_PREFERENCE = re.compile(r'\s*wait\s*=\s*"?(\d{1,6})"?\s*(;.*)?', re.IGNORECASE)
 
 
 def parse_wait(headers: list[str]) -> int | None:
     """Seconds that the client is willing to wait, 30 at most; None if it did not say. The first one counts."""
     for preference in ",".join(headers).split(","):
-        if found := WAIT.fullmatch(preference):
-            return min(LONGEST, int(found.group(1)))
+        if found := WAIT_PREFERENCE.fullmatch(preference):
+            return min(MAX_WAIT, int(found.group(1)))
     return None

@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.jobs import Job, LedgerUnavailable, State
-from tasks.jobs.idempotency import Done, InProgress, New
-from tasks.jobs.routing import lane, largest_fence
-from tasks.messaging.connections import BrokerUnavailable, NotPublished, QueueFull
-from tasks.observability.logs import about
+from tasks.jobs.idempotency import Completed, InProgress, Reserved
+from tasks.jobs.routing import choose_queue, largest_memory_limit
+from tasks.messaging.connections import BrokerUnavailable, PublishError, QueueFull
+from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
-from tasks.plan import Plan, PlanError, TooLarge, check, plan
+from tasks.plan import Plan, PlanError, TooLarge, check_memory_limit, plan
 from tasks.renders import TASK, RenderMessage, artifact_key, artifact_prefix
 from tasks.settings import MIB
 from tasks.storage import MANIFEST, StoreError
 from web.dependencies import Services
 from web.problems import Problem
-from web.submit.fairness import enter
-from web.submit.idempotency import in_progress, reused
-from web.submit.uploads import Asked
+from web.submit.fairness import admit
+from web.submit.idempotency import key_reused, request_in_progress
+from web.submit.uploads import ParsedRequest
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Submission:
 
     job: str
     tenant: str
-    asked: Asked
+    request: ParsedRequest
     idempotency_key: str | None = None
     traceparent: str | None = None
 
@@ -46,68 +46,68 @@ def submit(house: Services, submission: Submission) -> Job:
     Raises problems, StoreError, LedgerUnavailable, BrokerUnavailable; the submission left nothing behind then.
     """
     job = submission.job
-    with span("submit", submission.traceparent, job=job) as traceparent, about(job=job, traceparent=traceparent):
-        return accept(house, replace(submission, traceparent=traceparent))
+    with span("submit", submission.traceparent, job=job) as traceparent, log_context(job=job, traceparent=traceparent):
+        return create_or_reuse(house, replace(submission, traceparent=traceparent))
 
 
-def accept(house: Services, submission: Submission) -> Job:
+def create_or_reuse(house: Services, submission: Submission) -> Job:
     """What `submit` does, inside its span."""
     try:
-        house.gate.check()  # the broker may have been found away while this waited for its thread
-        submission.asked.settle()
+        house.admission.check_broker()  # the broker may have been found away while this waited for its thread
+        submission.request.flush()
         if submission.idempotency_key is None:
-            return take(house, submission)
-        return take_once(house, submission, submission.idempotency_key)
+            return create(house, submission)
+        return create_idempotent(house, submission, submission.idempotency_key)
     finally:
-        submission.asked.discard()
+        submission.request.discard()
 
 
-def take_once(house: Services, submission: Submission, key: str) -> Job:
+def create_idempotent(house: Services, submission: Submission, key: str) -> Job:
     """Take the render unless a former request with this key did: its job then. Raises a 409 problem while that one is
     being handled: before the broker has confirmed its job, nobody may be promised it.
     """
-    requests, tenant, fingerprint = house.ledger.requests, submission.tenant, submission.asked.fingerprint
+    requests, tenant, fingerprint = house.ledger.idempotency_keys, submission.tenant, submission.request.fingerprint
     match requests.reserve(tenant, key, house.clock()):
         case InProgress():
-            raise in_progress()
-        case Done() as former:
-            return former_job(house, tenant, former, fingerprint)
-        case New():
+            raise request_in_progress()
+        case Completed() as former:
+            return existing_job(house, tenant, former, fingerprint)
+        case Reserved():
             pass
     try:
-        job = take(house, submission)
-        requests.done(tenant, key, job=job.id, fingerprint=fingerprint)
+        job = create(house, submission)
+        requests.complete(tenant, key, job=job.id, fingerprint=fingerprint)
     except BaseException:
         with suppress(LedgerUnavailable):
-            requests.free(tenant, key)
+            requests.release(tenant, key)
         raise
     return job
 
 
-def former_job(house: Services, tenant: str, former: Done, fingerprint: str) -> Job:
+def existing_job(house: Services, tenant: str, former: Completed, fingerprint: str) -> Job:
     """The job of a former request. Raises a 422 problem if that one had other content."""
     if fingerprint != former.fingerprint:
-        raise reused()
+        raise key_reused()
     job = house.ledger.jobs.find(former.job, tenant)
     if job is None:
-        raise in_progress()  # it is being removed this very moment; its key will be free
+        raise request_in_progress()  # it is being removed this very moment; its key will be free
     return job
 
 
-def take(house: Services, submission: Submission) -> Job:
+def create(house: Services, submission: Submission) -> Job:
     """Plan the drawing, store it, record the job and publish it."""
-    asked = submission.asked
-    estimate = estimated(house, asked)
-    job = job_of(house, submission, estimate)
+    asked = submission.request
+    estimate = plan_render(house, asked)
+    job = build_job(house, submission, estimate)
     if job.state is not State.SUCCEEDED:
-        check_room(house)
-        job = enter(house, job)
+        check_free_space(house)
+        job = admit(house, job)
     if asked.writer:
         asked.writer.commit()
     try:
         house.ledger.jobs.accept(job)
     except LedgerUnavailable:
-        forget_source(house, submission)
+        delete_source(house, submission)
         raise
     match job.state:
         case State.SUCCEEDED:
@@ -115,13 +115,13 @@ def take(house: Services, submission: Submission) -> Job:
         case State.ACCEPTED:
             house.metrics.submissions.labels("held").inc()
         case _:
-            publish(house, submission, job)
+            publish_job(house, submission, job)
     return job
 
 
-def check_room(house: Services) -> None:
+def check_free_space(house: Services) -> None:
     """Raise a 507 problem while the store has no more room than the renders under way may need for their outputs."""
-    free, reserve = house.store.free(), house.settings.store_reserve
+    free, reserve = house.store.free_bytes(), house.settings.store_min_free
     if free is not None and free < reserve:
         house.metrics.submissions.labels("no-room").inc()
         detail = (
@@ -131,9 +131,9 @@ def check_room(house: Services) -> None:
         raise Problem(507, "store-full", detail)
 
 
-def estimated(house: Services, asked: Asked) -> Plan:
+def plan_render(house: Services, asked: ParsedRequest) -> Plan:
     """The plan of the drawing. Raises a 413 or 422 problem if it cannot be rendered inside the fence."""
-    source = nullcontext(asked.writer.path) if asked.writer else house.store.borrow(asked.source)
+    source = nullcontext(asked.writer.path) if asked.writer else house.store.as_file(asked.source)
     estimate = None
     try:
         with source as path:
@@ -144,7 +144,7 @@ def estimated(house: Services, asked: Asked) -> Plan:
                 tiles=asked.options.tiles,
                 page=asked.options.page,
             )
-        check(estimate, largest_fence(house.settings))
+        check_memory_limit(estimate, largest_memory_limit(house.settings))
     except PlanError as error:
         house.metrics.submissions.labels("refused").inc()
         members: dict[str, Any] = {"plan": estimate.as_dict()} if estimate else {}
@@ -152,13 +152,13 @@ def estimated(house: Services, asked: Asked) -> Plan:
     return estimate
 
 
-def job_of(house: Services, submission: Submission, estimate: Plan) -> Job:
+def build_job(house: Services, submission: Submission, estimate: Plan) -> Job:
     """The job as the ledger shall know it: succeeded if its artifacts are there already, else queued.
 
     It is recorded as queued just before it is published, which saves a transaction: if the process dies in between,
-    nobody was promised anything and upkeep publishes the job when its message does not turn up.
+    nobody was promised anything and maintenance publishes the job when its message does not turn up.
     """
-    asked, digest = submission.asked, submission.asked.digest
+    asked, digest = submission.request, submission.request.digest
     now = house.clock()
     artifact = None
     if digest:
@@ -183,15 +183,15 @@ def job_of(house: Services, submission: Submission, estimate: Plan) -> Job:
         traceparent=submission.traceparent,
         published_at=None if artifact else now,
         publications=0 if artifact else 1,
-        queue=lane(asked.options, estimate.peak_bytes, house.settings),
+        queue=choose_queue(asked.options, estimate.peak_bytes, house.settings),
         webhook=asked.webhook,
-        webhook_due=asked.webhook is not None,
+        webhook_pending=asked.webhook is not None,
     )
 
 
-def publish(house: Services, submission: Submission, job: Job) -> None:
+def publish_job(house: Services, submission: Submission, job: Job) -> None:
     """Publish a recorded job; if the broker does not confirm it, take it back and raise."""
-    asked = submission.asked
+    asked = submission.request
     message = RenderMessage(
         job=job.id,
         tenant=job.tenant,
@@ -203,19 +203,19 @@ def publish(house: Services, submission: Submission, job: Job) -> None:
     )
     try:
         house.publisher.publish(TASK, job.id, message.model_dump(mode="json"), queue=job.queue)
-    except NotPublished as error:
-        if take_back(house, submission, error):
-            raise (house.gate.full(job.queue) if isinstance(error, QueueFull) else error) from error
-    house.gate.admitted(job.queue)
+    except PublishError as error:
+        if cancel_unconfirmed(house, submission, error):
+            raise (house.admission.queue_full(job.queue) if isinstance(error, QueueFull) else error) from error
+    house.admission.record_admitted(job.queue)
     house.metrics.submissions.labels("accepted").inc()
 
 
-def take_back(house: Services, submission: Submission, error: NotPublished) -> bool:
+def cancel_unconfirmed(house: Services, submission: Submission, error: PublishError) -> bool:
     """Undo an accepted job that may not have been published. False if a worker has finished it nevertheless."""
     full = isinstance(error, QueueFull)
     house.metrics.submissions.labels("full" if full else "unavailable").inc()
     if isinstance(error, BrokerUnavailable):
-        house.gate.broken()
+        house.admission.mark_broker_down()
     reason = {"code": "queue-full" if full else "broker-unavailable", "detail": "The broker did not confirm the job."}
     try:
         if not house.ledger.jobs.cancel(submission.job, house.clock(), error=reason):
@@ -223,15 +223,15 @@ def take_back(house: Services, submission: Submission, error: NotPublished) -> b
     except LedgerUnavailable:
         logger.warning("Job %s was refused, but stays in the ledger: it will be run", submission.job)
         return True
-    forget_source(house, submission)
+    delete_source(house, submission)
     return True
 
 
-def forget_source(house: Services, submission: Submission) -> None:
+def delete_source(house: Services, submission: Submission) -> None:
     """Remove the drawing that came with a refused request."""
-    if submission.asked.writer is None:
+    if submission.request.writer is None:
         return
     try:
-        house.store.delete(submission.asked.source)
+        house.store.delete(submission.request.source)
     except StoreError:
-        logger.warning("The source %s of a refused job is left in the store", submission.asked.source)
+        logger.warning("The source %s of a refused job is left in the store", submission.request.source)

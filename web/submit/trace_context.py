@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-SHAPE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def parse_traceparent(header: str | None) -> str | None:
     """The header if it is valid; else None, since the specification has the trace begin anew then."""
-    return header if header and SHAPE.fullmatch(header) else None
+    return header if header and TRACEPARENT.fullmatch(header) else None

@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.presets import Presets, UnknownPreset, expand
+from tasks.presets import Presets, UnknownPreset, expand_preset
 from tasks.renders import MAX_FILENAME, RenderOptions, SourceKey
 from tasks.settings import Settings
 from tasks.storage import NotFound, Writer
 from tasks.webhooks import WebhookUrl
 from web.dependencies import Services
-from web.problems import Problem, invalid
+from web.problems import Problem, invalid_request
 from web.submit.idempotency import fingerprint
 from web.submit.multipart import FormReader, boundary_of, clean_filename
-from web.submit.webhook_policy import allowed_webhook
+from web.submit.webhook_policy import check_webhook
 
-CHUNK = 2 << 20  # bytes held in memory before a thread writes them
+CHUNK_SIZE = 2 << 20  # bytes held in memory before a thread writes them
 FORM_OVERHEAD = 256 * 1024  # bytes that a form may add to the drawing
 MAX_JSON = 64 * 1024  # bytes
 MULTIPART = "multipart/form-data"
@@ -48,21 +48,21 @@ class RenderRequest(BaseModel):
 
 
 @dataclass
-class Asked:
+class ParsedRequest:
     """What a request asks for. `writer` holds an uploaded drawing, not yet committed; else `source` names one."""
 
     options: RenderOptions
     filename: str
     source: str
     writer: Writer | None = None
-    held: list[memoryview] = field(default_factory=list)
+    unwritten: list[memoryview] = field(default_factory=list)
     webhook: str | None = None
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Write what is still held of an upload. Blocks."""
         if self.writer:
-            write_all(self.writer, self.held)
-        self.held = []
+            write_all(self.writer, self.unwritten)
+        self.unwritten = []
 
     @property
     def digest(self) -> str | None:
@@ -80,7 +80,7 @@ class Asked:
             self.writer.discard()
 
 
-async def read_request(request: Request, house: Services, tenant: str, key: str) -> Asked:
+async def read_request(request: Request, house: Services, tenant: str, key: str) -> ParsedRequest:
     """Read the body; an upload will be stored under `key`. Raises problems; leaves nothing behind then."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == MULTIPART:
@@ -92,18 +92,20 @@ async def read_request(request: Request, house: Services, tenant: str, key: str)
     )
 
 
-async def read_json(request: Request, settings: Settings, tenant: str) -> Asked:
+async def read_json(request: Request, settings: Settings, tenant: str) -> ParsedRequest:
     body = await read_body(request, MAX_JSON)
     try:
         asked = RenderRequest.model_validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise invalid(faults, where="body", status=400 if faults[0]["type"] == "json_invalid" else 422) from error
+        raise invalid_request(
+            faults, where="body", status=400 if faults[0]["type"] == "json_invalid" else 422
+        ) from error
     if asked.source.split("/")[1] != tenant:
         raise NotFound(asked.source)
-    options = with_preset(settings.presets, asked.preset, asked.options)
-    webhook = allowed_webhook(settings, tenant, asked.webhook)
-    return Asked(options, clean_filename(asked.filename), asked.source, webhook=webhook)
+    options = apply_preset(settings.presets, asked.preset, asked.options)
+    webhook = check_webhook(settings, tenant, asked.webhook)
+    return ParsedRequest(options, clean_filename(asked.filename), asked.source, webhook=webhook)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -116,26 +118,26 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-async def read_form(request: Request, house: Services, tenant: str, key: str) -> Asked:
+async def read_form(request: Request, house: Services, tenant: str, key: str) -> ParsedRequest:
     limit = house.settings.upload_limit
     if int(request.headers.get("content-length", "0")) > limit + FORM_OVERHEAD:
         raise too_large(limit)
     reader = FormReader(boundary_of(request.headers["content-type"]))
     writer = house.store.writer(key)
     try:
-        held = await write_blueprint(request, reader, writer, house)
+        held = await receive_blueprint(request, reader, writer, house)
         form = reader.finish()
-        house.metrics.uploaded.inc(writer.size + sum(map(len, held)))
+        house.metrics.uploaded_bytes.inc(writer.size + sum(map(len, held)))
         preset = form.fields.pop("preset", "")
-        webhook = allowed_webhook(house.settings, tenant, form.fields.pop("webhook", "") or None)
-        options = with_preset(house.settings.presets, preset, parse_options(form.fields))
-        return Asked(options, form.filename, key, writer, held, webhook)
+        webhook = check_webhook(house.settings, tenant, form.fields.pop("webhook", "") or None)
+        options = apply_preset(house.settings.presets, preset, parse_options(form.fields))
+        return ParsedRequest(options, form.filename, key, writer, held, webhook)
     except BaseException:
         writer.discard()
         raise
 
 
-async def write_blueprint(request: Request, reader: FormReader, writer: Writer, house: Services) -> list[memoryview]:
+async def receive_blueprint(request: Request, reader: FormReader, writer: Writer, house: Services) -> list[memoryview]:
     """Move the drawing from the wire into `writer`, save its end, which is returned: whoever goes on with the drawing
     in a thread saves a trip by writing it there. Raises a 413 problem."""
     limit = house.settings.upload_limit
@@ -149,15 +151,15 @@ async def write_blueprint(request: Request, reader: FormReader, writer: Writer, 
         if received > limit + FORM_OVERHEAD or found > limit:
             raise too_large(limit)
         pieces += new
-        if held >= CHUNK:
-            await house.run(write_all, writer, pieces)
+        if held >= CHUNK_SIZE:
+            await house.run_write(write_all, writer, pieces)
             pieces, held = [], 0
     return pieces
 
 
 def write_all(writer: Writer, pieces: Iterable[memoryview]) -> None:
     """Write the pieces as one: each call that hashes or writes gives up the interpreter and has to win it back."""
-    buffer = getattr(_thread, "buffer", None) or bytearray(CHUNK)
+    buffer = getattr(_thread, "buffer", None) or bytearray(CHUNK_SIZE)
     length = 0
     for piece in pieces:
         buffer[length : length + len(piece)] = piece
@@ -172,28 +174,28 @@ _thread = threading.local()
 
 def parse_options(fields: dict[str, str]) -> RenderOptions:
     """The options in a form's fields. Raises a 422 problem that names the faults."""
-    with faults_named():
+    with translate_option_errors():
         return RenderOptions.model_validate_strings(fields)
 
 
-def with_preset(presets: Presets, name: str, given: RenderOptions) -> RenderOptions:
+def apply_preset(presets: Presets, name: str, given: RenderOptions) -> RenderOptions:
     """The options of a preset with those that were given. Raises a 422 problem if there is no such preset."""
     try:
-        options = expand(presets, name, given.model_dump(include=given.model_fields_set))
+        options = expand_preset(presets, name, given.model_dump(include=given.model_fields_set))
     except UnknownPreset as error:
         raise Problem(422, "unknown-preset", str(error)) from error
-    with faults_named():
+    with translate_option_errors():
         return RenderOptions.model_validate(options)
 
 
 @contextmanager
-def faults_named() -> Iterator[None]:
+def translate_option_errors() -> Iterator[None]:
     """Turn what is wrong with options into a 422 problem."""
     try:
         yield
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise invalid(faults, where="options") from error
+        raise invalid_request(faults, where="options") from error
 
 
 def too_large(limit: int) -> Problem:

@@ -15,15 +15,15 @@ class Cause(StrEnum):
 
     OUT_OF_MEMORY = "out-of-memory"
     TIME_LIMIT = "time-limit"
-    CRASH = "crash"
+    CRASH = "native-crash"
     KILLED = "killed"
-    WAITED = "waited"
+    LEDGER_UNAVAILABLE = "ledger-unavailable"
     ERROR = "error"
 
     @property
-    def causal(self) -> bool:
+    def job_at_fault(self) -> bool:
         """Whether it is the job's own fault. Being killed from outside is not, nor is waiting for the platform."""
-        return self not in (Cause.KILLED, Cause.WAITED)
+        return self not in (Cause.KILLED, Cause.LEDGER_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Death:
     """
 
     cause: Cause
-    story: str
-    did: str = ""
+    explanation: str
+    predicate: str = ""
 
 
 def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None) -> Death:
@@ -51,7 +51,7 @@ def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None
     if status >= 0:
         left = f"left the process with exit code {status}"
         return Death(Cause.CRASH, f"Native code {left}.", f"ended when native code {left},")
-    signal = _named(-status)
+    signal = _signal_name(-status)
     if -status == Signals.SIGKILL and oom_kills > 0:
         story = "The kernel killed it: it needed more memory than its fence allows."
         return Death(Cause.OUT_OF_MEMORY, story, "was killed by the kernel")
@@ -61,7 +61,7 @@ def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None
     return Death(Cause.KILLED, f"It {outside}.", outside)
 
 
-def _named(number: int) -> str:
+def _signal_name(number: int) -> str:
     try:
         return Signals(number).name
     except ValueError:

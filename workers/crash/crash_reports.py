@@ -1,6 +1,6 @@
 """Death notes: what the parent saw when a child died, written to a file at once and carried to the ledger later.
 
-The parent must go on serving its event loop, so it never waits for SQL. The next child that starts, and upkeep, read
+The parent must go on serving its event loop, so it never waits for SQL. The next child that starts, and maintenance, read
 the notes of their host and tell the ledger.
 """
 
@@ -16,32 +16,32 @@ from workers.crash.causes import Cause
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "deaths"
+FOLDER = "crashes"
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class CrashReport:
     """One death: of which child, at which job, when (seconds since the epoch), why, and what is known besides."""
 
     job: str
     host: str
     pid: int
-    at: float
+    occurred_at: float
     cause: Cause
-    story: str
+    explanation: str
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def write(var: Path, note: Note) -> None:
+def write(var: Path, report: CrashReport) -> None:
     """Leave a note, whole or not at all."""
     folder = var / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{note.job}.{note.pid}"
-    unfinished.write_text(json.dumps(asdict(note)))
-    unfinished.replace(folder / f"{note.job}.{note.pid}.json")
+    unfinished = folder / f".{report.job}.{report.pid}"
+    unfinished.write_text(json.dumps(asdict(report)))
+    unfinished.replace(folder / f"{report.job}.{report.pid}.json")
 
 
-def carry(var: Path, ledger: Ledger) -> int:
+def flush(var: Path, ledger: Ledger) -> int:
     """Tell the ledger of every death noted here; answers how many. Raises LedgerUnavailable: the notes stay.
 
     Several children may carry at the same time: the ledger counts a death once. A note that cannot be read, say
@@ -54,14 +54,14 @@ def carry(var: Path, ledger: Ledger) -> int:
             if note is None:
                 path.unlink()
                 continue
-            ledger.attempts.died(
+            ledger.attempts.record_crash(
                 note.job,
                 host=note.host,
                 pid=note.pid,
                 cause=note.cause,
-                causal=note.cause.causal,
-                story=note.story,
-                now=note.at,
+                job_at_fault=note.cause.job_at_fault,
+                explanation=note.explanation,
+                now=note.occurred_at,
                 facts=note.facts or None,
             )
             path.unlink()
@@ -69,11 +69,11 @@ def carry(var: Path, ledger: Ledger) -> int:
     return carried
 
 
-def _read(path: Path) -> Note | None:
+def _read(path: Path) -> CrashReport | None:
     text = path.read_text(errors="replace")
     try:
         fields = json.loads(text)
-        return Note(**{**fields, "cause": Cause(fields["cause"])})
+        return CrashReport(**{**fields, "cause": Cause(fields["cause"])})
     except (ValueError, TypeError, LookupError):
         logger.warning("The death note %s cannot be read and is dropped: %.200r", path.name, text)
         return None

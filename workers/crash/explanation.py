@@ -6,13 +6,13 @@ Attempt 2 was killed by the kernel at 505 MB while encoding layer PIPES (planned
 from typing import Any
 
 from workers.crash.causes import Death
-from workers.crash.flight_recorder import WAITING, Record
-from workers.sandbox.cgroup import Memory
+from workers.crash.flight_recorder import WAITING, FlightRecord
+from workers.sandbox.cgroup import CgroupMemory
 
 MIB = 1024**2
 
 # What is done in a stage, without and with a layer. Another stage is named as it is.
-_DOING = {
+_ACTIVITIES = {
     "plan": ("planning", "planning"),
     "open": ("opening the drawing", "opening layer {}"),
     "draw": ("drawing", "drawing layer {}"),
@@ -24,24 +24,24 @@ _DOING = {
 }
 
 
-def tell(death: Death, record: Record | None) -> str:
+def format_crash(death: Death, record: FlightRecord | None) -> str:
     """The sentence. Without a record it is the death's own."""
-    if record is None or not death.did:
-        return death.story
+    if record is None or not death.predicate:
+        return death.explanation
     size = f" at {_megabytes(record.resident)}" if record.resident else ""
-    doing = f" while {_doing(record.stage, record.layer)}" if record.stage else ""
+    doing = f" while {_activity(record.stage, record.layer)}" if record.stage else ""
     planned = f" (planned {_megabytes(record.planned)})" if record.planned else ""
-    return f"Attempt {record.attempt} {death.did}{size}{doing}{planned}".rstrip(",") + "."
+    return f"Attempt {record.attempt} {death.predicate}{size}{doing}{planned}".rstrip(",") + "."
 
 
-def facts(record: Record | None, memory: Memory) -> dict[str, Any]:
+def crash_facts(record: FlightRecord | None, memory: CgroupMemory) -> dict[str, Any]:
     """The same for programs: where the attempt was, and how its worker's cgroup stood."""
     found: dict[str, Any] = {}
     if record is not None:
         found = {"stage": record.stage, "layer": record.layer, "resident_bytes": record.resident}
-        found |= {"peak_bytes": record.highest}
+        found |= {"peak_bytes": record.peak}
         if record.planned:
-            found |= {"planned_bytes": record.planned, "plan_error": plan_error(record.planned, record.highest)}
+            found |= {"planned_bytes": record.planned, "plan_error": plan_error(record.planned, record.peak)}
     pressure = memory.pressure
     return found | {
         "cgroup": {
@@ -59,8 +59,8 @@ def plan_error(planned: int, measured: int) -> float:
     return round(measured / planned - 1, 3)
 
 
-def _doing(stage: str, layer: str) -> str:
-    plain, with_layer = _DOING.get(stage, (f"at {stage}", f"at {stage}, layer {{}}"))
+def _activity(stage: str, layer: str) -> str:
+    plain, with_layer = _ACTIVITIES.get(stage, (f"at {stage}", f"at {stage}, layer {{}}"))
     return with_layer.replace("{}", layer) if layer else plain
 
 

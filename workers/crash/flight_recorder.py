@@ -23,7 +23,7 @@ from pathlib import Path
 
 from celery.utils.log import get_logger
 
-from workers.runtime.lease_owner import boot, is_gone
+from workers.runtime.lease_owner import host_id, is_gone
 from workers.sandbox import process_stats
 
 logger = get_logger(__name__)
@@ -34,24 +34,24 @@ FOLDER = "flights"
 # one of them is always whole.
 SIZE = 4096
 _MEMORY = struct.Struct("<QQ")  # resident set now, and the largest seen, in bytes
-_HEAD = struct.Struct("<IHI")  # number, length, checksum of what follows: JSON
+_HEADER = struct.Struct("<IHI")  # number, length, checksum of what follows: JSON
 _SLOTS = (64, 2048)
 
 # Characters kept of a stage's or a layer's name. Each takes up to 12 bytes, so two names and the rest fit in a slot.
-NAME = 70
+MAX_NAME_LENGTH = 70
 
 # How often the resident set is looked at (seconds). A fast hog touches some 100 MB in that time.
-INTERVAL = 0.05
+MEASURE_INTERVAL = 0.05
 
 # The stage of an attempt that waits for the ledger.
 WAITING = "waiting"
 
 # Seconds after which the record of a child that is gone has no reader any more.
-KEEP = 300.0
+RETENTION = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FlightRecord:
     """Where an attempt was. Memory in bytes, 0 where it is not known; `stage` and `layer` as progress tells them."""
 
     job: str
@@ -60,75 +60,75 @@ class Record:
     layer: str = ""
     planned: int = 0
     resident: int = 0
-    highest: int = 0
+    peak: int = 0
 
 
-_TOLD = [field.name for field in fields(Record) if field.name not in ("resident", "highest")]
+_JSON_FIELDS = [field.name for field in fields(FlightRecord) if field.name not in ("resident", "highest")]
 
 
-class Flight:
+class FlightRecorder:
     """The recorder of one attempt, over `memory` of SIZE bytes."""
 
     def __init__(self, memory: mmap.mmap, *, job: str, attempt: int) -> None:
         self._memory = memory
-        self._number = 0
-        self._highest = 0
-        self._write(Record(job, attempt))
+        self._sequence = 0
+        self._peak = 0
+        self._write(FlightRecord(job, attempt))
 
-    def at(self, stage: str, layer: str = "") -> None:
+    def set_stage(self, stage: str, layer: str = "") -> None:
         """The attempt is here now."""
-        self._write(replace(self._record, stage=stage[:NAME], layer=layer[:NAME]))
+        self._write(replace(self._record, stage=stage[:MAX_NAME_LENGTH], layer=layer[:MAX_NAME_LENGTH]))
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """The attempt waits for the platform, not for its own work."""
         stage, layer = self._record.stage, self._record.layer
-        self.at(WAITING)
+        self.set_stage(WAITING)
         try:
             yield
         finally:
-            self.at(stage, layer)
+            self.set_stage(stage, layer)
 
-    def plan(self, planned: int) -> None:
+    def set_planned(self, planned: int) -> None:
         """What the whole process was expected to take, in bytes."""
         self._write(replace(self._record, planned=planned))
 
-    def look(self) -> None:
+    def measure(self) -> None:
         """Note the resident set."""
-        resident = process_stats.resident()
-        self._highest = max(self._highest, resident)
-        _MEMORY.pack_into(self._memory, 0, resident, self._highest)
+        resident = process_stats.resident_memory()
+        self._peak = max(self._peak, resident)
+        _MEMORY.pack_into(self._memory, 0, resident, self._peak)
 
-    def watch(self, stopped: threading.Event) -> None:
+    def measure_until(self, stopped: threading.Event) -> None:
         """Look again and again until stopped."""
-        while not stopped.wait(INTERVAL):
-            self.look()
+        while not stopped.wait(MEASURE_INTERVAL):
+            self.measure()
 
-    def last(self) -> Record | None:
+    def snapshot(self) -> FlightRecord | None:
         """The record so far."""
-        self.look()
-        return parse(self._memory[:SIZE])
+        self.measure()
+        return parse_record(self._memory[:SIZE])
 
-    def _write(self, record: Record) -> None:
+    def _write(self, record: FlightRecord) -> None:
         self._record = record
-        self._number += 1
-        told = {name: getattr(record, name) for name in _TOLD}
+        self._sequence += 1
+        told = {name: getattr(record, name) for name in _JSON_FIELDS}
         text = json.dumps(told).encode()
-        start = _SLOTS[self._number % 2]
-        head = _HEAD.pack(self._number, len(text), zlib.crc32(text))
+        start = _SLOTS[self._sequence % 2]
+        head = _HEADER.pack(self._sequence, len(text), zlib.crc32(text))
         self._memory[start : start + len(head) + len(text)] = head + text
-        self.look()
+        self.measure()
 
 
 @contextmanager
-def record(var: Path, holder: str, *, job: str, attempt: int) -> Iterator[Flight]:
+def record_attempt(var: Path, owner: str, *, job: str, attempt: int) -> Iterator[FlightRecorder]:
     """Record an attempt of the child `holder`. Its file stays if the block is left by SystemExit: the process ends."""
-    path = var / FOLDER / holder
-    memory = _mapped(path)
+    path = var / FOLDER / owner
+    memory = _map_file(path)
     ended = False
-    flight = Flight(memory, job=job, attempt=attempt)
+    flight = FlightRecorder(memory, job=job, attempt=attempt)
     stopped = threading.Event()
-    watch = threading.Thread(target=flight.watch, args=(stopped,), daemon=True, name="flight recorder")
+    watch = threading.Thread(target=flight.measure_until, args=(stopped,), daemon=True, name="flight recorder")
     watch.start()
     try:
         yield flight
@@ -144,26 +144,26 @@ def record(var: Path, holder: str, *, job: str, attempt: int) -> Iterator[Flight
                 path.unlink()
 
 
-def take(var: Path, pid: int) -> Record | None:
+def pop_record(var: Path, pid: int) -> FlightRecord | None:
     """What a child of this host recorded last; its file is removed. None if there is nothing that can be read."""
     found = None
-    for path in (var / FOLDER).glob(f"{boot()}:{pid}:*"):
+    for path in (var / FOLDER).glob(f"{host_id()}:{pid}:*"):
         with suppress(OSError):
-            found = parse(path.read_bytes()) or found
+            found = parse_record(path.read_bytes()) or found
             path.unlink()
     return found
 
 
-def sweep(var: Path) -> None:
+def remove_stale_records(var: Path) -> None:
     """Remove the records of children that are gone and that nobody took."""
-    oldest = time.time() - KEEP
+    oldest = time.time() - RETENTION
     for path in (var / FOLDER).glob("*"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < oldest and is_gone(path.name):
                 path.unlink()
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _map_file(path: Path) -> mmap.mmap:
     """The file, made and mapped; memory that nobody else sees where it cannot be made."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,20 +178,20 @@ def _mapped(path: Path) -> mmap.mmap:
         return mmap.mmap(-1, SIZE)
 
 
-def parse(memory: bytes) -> Record | None:
+def parse_record(memory: bytes) -> FlightRecord | None:
     """The newest record of a flight's file that is whole; None if there is none."""
     if len(memory) < SIZE:
         return None
     newest, words = 0, None
     for start in _SLOTS:
-        number, length, checksum = _HEAD.unpack_from(memory, start)
-        text = memory[start + _HEAD.size :][:length]
+        number, length, checksum = _HEADER.unpack_from(memory, start)
+        text = memory[start + _HEADER.size :][:length]
         if number > newest and zlib.crc32(text) == checksum:
             newest, words = number, text
     if words is None:
         return None
     resident, highest = _MEMORY.unpack_from(memory)
     try:
-        return Record(**json.loads(words), resident=resident, highest=highest)
+        return FlightRecord(**json.loads(words), resident=resident, peak=highest)
     except (ValueError, TypeError):  # of another version
         return None

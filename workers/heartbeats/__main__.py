@@ -14,15 +14,15 @@ import threading
 import time
 from uuid import uuid4
 
-from tasks.observability.logs import configuration
+from tasks.observability.logs import logging_config
 from tasks.settings import Settings, settings
 from workers.heartbeats.coalescer import Coalescer
-from workers.heartbeats.latest_readings import LatestReadings, RedisLatestReadings, NullLatestReadings
+from workers.heartbeats.latest_readings import LatestReadings, NullLatestReadings, RedisLatestReadings
 from workers.heartbeats.metrics import NULL_OBSERVER, CoalescerMetrics, Observer
 from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
-from workers.heartbeats.sink import LeaseLost, WriteRejected, TableSink
+from workers.heartbeats.sink import LeaseLost, TableSink, WriteRejected
 from workers.heartbeats.sources import PositionLost
-from workers.heartbeats.sources.choice import source_name, build_source
+from workers.heartbeats.sources.choice import build_source, source_name
 from workers.heartbeats.sources.kafka import InvalidSource
 from workers.heartbeats.window import Window
 
@@ -56,7 +56,7 @@ class StopSignal:
 def main() -> int:
     """Run one coalescer. Returns the exit code."""
     here = settings()
-    logging.config.dictConfig(configuration(here.log_format))
+    logging.config.dictConfig(logging_config(here.log_format))
     stop = StopSignal()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.request())
@@ -76,15 +76,19 @@ def build_coalescer(here: Settings, stop: StopSignal) -> Coalescer:
     """The coalescer of these settings. Connects to nothing yet."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
     sink = TableSink(
-        DatabaseNodes(here.heartbeats_nodes()), source_name(here), holder, should_give_up=stop.is_grace_over, wait=time.sleep
+        DatabaseNodes(here.heartbeats_database_nodes()),
+        source_name(here),
+        holder,
+        should_give_up=stop.is_grace_over,
+        wait=time.sleep,
     )
 
     def new_window(machines: dict[str, int]) -> Window:
         return Window(
             seconds=here.heartbeats_window,
             machines_per_plant=here.machines_per_plant,
-            max_cached=here.machines_in_memory,
-            max_clock_skew=here.heartbeats_future,
+            max_cached=here.machine_cache_size,
+            max_clock_skew=here.max_clock_skew,
             machine_counts=machines,
             clock=time.monotonic,
         )
@@ -103,10 +107,10 @@ def build_coalescer(here: Settings, stop: StopSignal) -> Coalescer:
 
 def build_observer(here: Settings) -> Observer:
     """Metrics where they have a port."""
-    if not here.coalescer_metrics_port:
+    if not here.heartbeats_metrics_port:
         return NULL_OBSERVER
     metrics = CoalescerMetrics()
-    metrics.serve(here.coalescer_metrics_port)
+    metrics.serve(here.heartbeats_metrics_port)
     return metrics
 
 
@@ -114,7 +118,7 @@ def build_latest_readings(here: Settings) -> LatestReadings:
     """Redis where there is one."""
     if here.redis_url is None:
         return NullLatestReadings()
-    return RedisLatestReadings(here.redis_url.get_secret_value(), here.sensors_keep)
+    return RedisLatestReadings(here.redis_url.get_secret_value(), here.sensors_ttl)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tasks.heartbeats import Beat, Malformed, parse
-from tasks.sensors import Coalesced
+from tasks.heartbeats import Beat, MalformedHeartbeats, parse
+from tasks.sensors import LastFlush
 from workers.heartbeats.latest_readings import LatestReadings
 from workers.heartbeats.metrics import NULL_OBSERVER, Observer
-from workers.heartbeats.sink import LeaseLost, Flush, FlushResult, Sink
+from workers.heartbeats.sink import Flush, FlushResult, LeaseLost, Sink
 from workers.heartbeats.sources import Batch, Position, Positions, ResumeCheck, Source, SourceLost, describe
 from workers.heartbeats.window import Names, Window
 
@@ -93,7 +93,9 @@ class Coalescer:
         self._unwritten_since: float | None = None  # when the broker took the first record of this window
         self._malformed = self._counted = 0
         self._resume: ResumeCheck | None = None
-        logger.info("Reading %s.", f"after {_describe_positions(self._read)}" if self._read else "from the oldest record on")
+        logger.info(
+            "Reading %s.", f"after {_describe_positions(self._read)}" if self._read else "from the oldest record on"
+        )
 
     def _step(self) -> None:
         batch = self._poll()
@@ -134,7 +136,7 @@ class Coalescer:
         for body in batch.bodies:
             try:
                 message = parse(body)
-            except Malformed as error:
+            except MalformedHeartbeats as error:
                 self._count_malformed(error)
                 continue
             if left := self._window.fold(message.plant, message.beats, batch.received_at):
@@ -151,7 +153,7 @@ class Coalescer:
             if self._writing is None:
                 self._observer.set_oldest_unwritten(batch.received_at)
 
-    def _count_malformed(self, error: Malformed) -> None:
+    def _count_malformed(self, error: MalformedHeartbeats) -> None:
         if self._malformed == 0:
             logger.warning("A record is no message of heartbeats and is left out: %s", error)
         self._malformed += 1
@@ -180,11 +182,11 @@ class Coalescer:
         self._latest_readings.flush()
         flushed = self._sink.flush(flush)
         self._latest_readings.publish_flush(
-            Coalesced(
+            LastFlush(
                 flushed_at=time.time(),
                 recorded_at=flush.received_at,
-                window=flush.window_seconds,
-                seconds=flushed.seconds,
+                window_seconds=flush.window_seconds,
+                flush_seconds=flushed.seconds,
                 machines=len(flush.machines) - flushed.rejected_rows,
                 beats=flush.beats,
             )

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 import redis
 
-from tasks.sensors import COALESCED, PLANTS, Coalesced, plant_key, sensor_key
+from tasks.sensors import LAST_FLUSH_KEY, PLANTS_KEY, LastFlush, plant_key, sensor_key
 from workers.heartbeats.machine import Machine
 
 TIMEOUT = 2.0  # seconds for an answer of Redis
@@ -60,7 +60,7 @@ class LatestReadings(Protocol):
     def flush(self) -> None:
         """Wait until everything is shown, as long as Redis takes news: what is in the table should be seen, too."""
 
-    def publish_flush(self, last: Coalesced) -> None:
+    def publish_flush(self, last: LastFlush) -> None:
         """Show how the last flush went. Returns at once."""
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class NullLatestReadings:
     def flush(self) -> None:
         pass
 
-    def publish_flush(self, last: Coalesced) -> None:
+    def publish_flush(self, last: LastFlush) -> None:
         pass
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class RedisLatestReadings:
         self._script = self._client.register_script(SCRIPT)
         self._ttl = ttl
         self._pending: dict[str, dict[str, Values]] = {}
-        self._last_flush: Coalesced | None = None
+        self._last_flush: LastFlush | None = None
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._flushed = threading.Event()
@@ -122,7 +122,7 @@ class RedisLatestReadings:
     def flush(self) -> None:
         self._flushed.wait(TIMEOUT)
 
-    def publish_flush(self, last: Coalesced) -> None:
+    def publish_flush(self, last: LastFlush) -> None:
         self._last_flush = last
         self._wake.set()
 
@@ -175,12 +175,12 @@ class RedisLatestReadings:
             if news:
                 self._client.publish(plant_key(plant), msgspec.json.encode(news))
         heard = max(values[-1] for values in machines.values())
-        self._client.zadd(PLANTS, {plant: heard}, gt=True)
-        self._client.zremrangebyscore(PLANTS, "-inf", heard - self._ttl)
+        self._client.zadd(PLANTS_KEY, {plant: heard}, gt=True)
+        self._client.zremrangebyscore(PLANTS_KEY, "-inf", heard - self._ttl)
 
     def _write_flush(self) -> None:
         if last := self._last_flush:
-            self._client.set(COALESCED, last.model_dump_json(), ex=self._ttl)
+            self._client.set(LAST_FLUSH_KEY, last.model_dump_json(), ex=self._ttl)
             self._last_flush = None
 
 

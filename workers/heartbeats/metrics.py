@@ -7,14 +7,14 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, start_http_server
 
 from tasks.observability.metrics import (
-    BEATS,
-    BEATS_LAG,
-    BEATS_LEFT_OUT,
-    BEATS_POSITION,
+    FLUSH_DURATION,
     FLUSH_MACHINES,
-    FLUSH_REFUSED,
+    FLUSH_REJECTED_ROWS,
     FLUSH_RETRIES,
-    FLUSH_SECONDS,
+    HEARTBEATS_LAG,
+    HEARTBEATS_OFFSET,
+    HEARTBEATS_REJECTED,
+    HEARTBEATS_WRITTEN,
 )
 from workers.heartbeats.sink import Flush, FlushResult
 
@@ -47,14 +47,14 @@ class CoalescerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._beats = BEATS.open(self.registry)
-        self._rejected = BEATS_LEFT_OUT.open(self.registry)
+        self._beats = HEARTBEATS_WRITTEN.open(self.registry)
+        self._rejected = HEARTBEATS_REJECTED.open(self.registry)
         self._unwritten_since: float | None = None
-        BEATS_LAG.open(self.registry).set_function(self._lag)  # it grows also while nothing can be written
-        self._position = BEATS_POSITION.open(self.registry)
-        self._seconds = FLUSH_SECONDS.open(self.registry)
+        HEARTBEATS_LAG.open(self.registry).set_function(self._lag)  # it grows also while nothing can be written
+        self._position = HEARTBEATS_OFFSET.open(self.registry)
+        self._seconds = FLUSH_DURATION.open(self.registry)
         self._machines = FLUSH_MACHINES.open(self.registry)
-        self._rejected_rows = FLUSH_REFUSED.open(self.registry)
+        self._rejected_rows = FLUSH_REJECTED_ROWS.open(self.registry)
         self._retries = FLUSH_RETRIES.open(self.registry)
 
     def serve(self, port: int) -> None:

@@ -32,7 +32,7 @@ SYNC_WAIT = 3
 
 
 class NoWritableNode(Exception):
-    """No node of the database can be written to. Check BULKHEAD_HEARTBEATS_URLS and the servers."""
+    """No node of the database can be written to. Check BULKHEAD_HEARTBEATS_DATABASE_URLS and the servers."""
 
     def __init__(self, reason: object = "") -> None:
         super().__init__(f"{self.__doc__} ({reason})" if reason else self.__doc__)
@@ -110,5 +110,9 @@ def _create_engine(url: str) -> Engine:
     target = make_url(url)
     if target.get_backend_name() == "sqlite":
         return create_engine(target, poolclass=NullPool)
-    timeouts = {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": STATEMENT_TIMEOUT, "write_timeout": STATEMENT_TIMEOUT}
+    timeouts = {
+        "connect_timeout": CONNECT_TIMEOUT,
+        "read_timeout": STATEMENT_TIMEOUT,
+        "write_timeout": STATEMENT_TIMEOUT,
+    }
     return create_engine(target, poolclass=NullPool, connect_args={**timeouts, "charset": "utf8mb4"})

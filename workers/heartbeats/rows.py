@@ -21,7 +21,9 @@ UPDATED_COLUMNS = [column.name for column in machines.columns if not column.prim
 
 # Updated in place: REPLACE would delete each row first, and with it what somebody else may keep in a column of its own.
 _MARIADB_UPSERT = " ON DUPLICATE KEY UPDATE " + ", ".join(f"{name}=VALUES({name})" for name in UPDATED_COLUMNS)
-_SQLITE_UPSERT = " ON CONFLICT (plant, machine) DO UPDATE SET " + ", ".join(f"{name}=excluded.{name}" for name in UPDATED_COLUMNS)
+_SQLITE_UPSERT = " ON CONFLICT (plant, machine) DO UPDATE SET " + ", ".join(
+    f"{name}=excluded.{name}" for name in UPDATED_COLUMNS
+)
 
 Row = tuple[Any, ...]
 

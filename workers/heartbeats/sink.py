@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from workers.heartbeats import rows
 from workers.heartbeats.machine import Machine
 from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode, is_transient
-from workers.heartbeats.schema import machines, heartbeat_offsets, heartbeat_sources
+from workers.heartbeats.schema import heartbeat_offsets, heartbeat_sources, machines
 from workers.heartbeats.sources import Position, Positions
 
 # Seconds between two tries: doubled each time, and anything between none and all of it.
@@ -113,8 +113,14 @@ class TableSink:
 
     def acquire_lease(self, now: float, lease: float) -> bool:
         self._lease = lease
-        free = or_(heartbeat_sources.c.holder.is_(None), heartbeat_sources.c.holder == self._lease_owner, heartbeat_sources.c.lease_until < now)
-        taking = update(heartbeat_sources).where(self._row, free).values(holder=self._lease_owner, lease_until=now + lease)
+        free = or_(
+            heartbeat_sources.c.holder.is_(None),
+            heartbeat_sources.c.holder == self._lease_owner,
+            heartbeat_sources.c.lease_until < now,
+        )
+        taking = (
+            update(heartbeat_sources).where(self._row, free).values(holder=self._lease_owner, lease_until=now + lease)
+        )
 
         def claimed(connection: Connection) -> bool:
             present = connection.execute(select(heartbeat_sources.c.source).where(self._row)).first()
@@ -233,7 +239,9 @@ def _offset_params(part: int, position: Position) -> dict[str, int]:
     return {"of": part, "to": position.offset, "mark": position.checksum}
 
 
-def _write_bisecting(connection: Connection, values: Sequence[rows.Row], refused: list[tuple[rows.Row, DBAPIError]]) -> None:
+def _write_bisecting(
+    connection: Connection, values: Sequence[rows.Row], refused: list[tuple[rows.Row, DBAPIError]]
+) -> None:
     """Write the rows that the database takes; the others are found by halves and added to `refused`."""
     try:
         rows.upsert(connection, values)

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
-from workers.heartbeats.schema import machines, heartbeat_offsets, heartbeat_sources
+from workers.heartbeats.schema import heartbeat_offsets, heartbeat_sources, machines
 
 
 class LeaseHeld(Exception):
@@ -46,8 +46,14 @@ def read_status(nodes: DatabaseNodes, source: str) -> CoalescerStatus:
     now = time.time()
     try:
         with nodes.connect() as connection:
-            found = connection.execute(select(heartbeat_sources).where(heartbeat_sources.c.source == source)).mappings().first()
-            parts = select(heartbeat_offsets.c.part, heartbeat_offsets.c.last_offset).where(heartbeat_offsets.c.source == source)
+            found = (
+                connection.execute(select(heartbeat_sources).where(heartbeat_sources.c.source == source))
+                .mappings()
+                .first()
+            )
+            parts = select(heartbeat_offsets.c.part, heartbeat_offsets.c.last_offset).where(
+                heartbeat_offsets.c.source == source
+            )
             records = {part: offset for part, offset in connection.execute(parts)}  # noqa: C416 - rows are no pairs
             counted = connection.execute(select(func.count(machines.c.plant.distinct()), func.count())).one()
     except DBAPIError as error:
@@ -71,11 +77,15 @@ def read_status(nodes: DatabaseNodes, source: str) -> CoalescerStatus:
 
 def reset_offsets(nodes: DatabaseNodes, source: str) -> None:
     """Let the next coalescer begin with the oldest record that there is. Raises AtWork, NoNode."""
-    taken = update(heartbeat_sources).where(heartbeat_sources.c.source == source, heartbeat_sources.c.lease_until <= time.time())
+    taken = update(heartbeat_sources).where(
+        heartbeat_sources.c.source == source, heartbeat_sources.c.lease_until <= time.time()
+    )
     try:
         with nodes.connect() as connection, connection.begin():
             done = connection.execute(taken.values(holder=None))
-            holder = connection.execute(select(heartbeat_sources.c.holder).where(heartbeat_sources.c.source == source)).first()
+            holder = connection.execute(
+                select(heartbeat_sources.c.holder).where(heartbeat_sources.c.source == source)
+            ).first()
             if done.rowcount == 0 and holder is not None:
                 raise LeaseHeld(holder[0])
             connection.execute(delete(heartbeat_offsets).where(heartbeat_offsets.c.source == source))

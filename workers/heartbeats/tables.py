@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tasks.database.engine import Database, LedgerUnavailable
-from tasks.database.migrate import Book, check_migrated, migrate
+from tasks.database.migrate import MigrationSet, check_migrated, migrate
 
-MIGRATIONS = Book(Path(__file__).parent / "migrations", "heartbeats_version")
+MIGRATIONS = MigrationSet(Path(__file__).parent / "migrations", "heartbeats_version")
 
 
 def migrate_tables(urls: Sequence[str]) -> None:

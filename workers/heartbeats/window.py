@@ -7,7 +7,7 @@ changes, so a flush and the beats after it do not meet.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from tasks.heartbeats import Beat, is_machine
+from tasks.heartbeats import Beat, is_machine_name
 from workers.heartbeats.machine import Machine
 
 # Plants there may be. A publisher could invent them; more than this is no company.
@@ -120,7 +120,7 @@ class Window:
         return changes
 
     def _may_admit(self, plant: str, name: str) -> bool:
-        if not is_machine(name):
+        if not is_machine_name(name):
             return False
         if plant not in self._machine_counts:
             return len(self._machine_counts) < MAX_PLANTS

@@ -15,12 +15,14 @@ from pathlib import Path
 from tasks.renders import RenderOptions
 from workers.render.errors import BlueprintError, EngineError
 from workers.render.manifest import Manifest
-from workers.render.progress import Step, ignore
+from workers.render.progress import Step, ignore_progress
 
 __all__ = ["BlueprintError", "EngineError", "Manifest", "Step", "render"]
 
 
-def render(source: Path, out: Path, options: RenderOptions, *, progress: Callable[[Step], None] = ignore) -> Manifest:
+def render(
+    source: Path, out: Path, options: RenderOptions, *, progress: Callable[[Step], None] = ignore_progress
+) -> Manifest:
     """Draw the blueprint at `source` into the empty directory `out`.
 
     Writes `preview.webp`, `layers/NNN.webp` for every layer with something to see, and `manifest.json`. The same

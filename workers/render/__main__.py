@@ -16,7 +16,7 @@ from tasks.renders import RenderOptions
 from workers.render import BlueprintError, EngineError, Step, render
 from workers.sandbox.limits import apply_limits
 
-DONE, FAILED, CANNOT = 0, 1, 3
+DONE, FAILED, ENGINE_UNAVAILABLE = 0, 1, 3
 
 
 def main(source: str, out: str, options: str, niceness: str) -> int:
@@ -39,7 +39,7 @@ def main(source: str, out: str, options: str, niceness: str) -> int:
         return FAILED
     except EngineError as error:
         report({"code": "engine", "message": str(error)})
-        return CANNOT
+        return ENGINE_UNAVAILABLE
     except MemoryError:
         report({"code": "out-of-memory", "message": "The drawing needs more memory than a render may take."})
         return FAILED

@@ -8,26 +8,26 @@ from pathlib import Path
 from wand.exceptions import WandException
 
 from tasks.plan import Plan, PlanError, plan
-from tasks.renders import ENGINE_VERSION, EVERYTHING, RenderOptions
+from tasks.renders import ALL_LAYERS, ENGINE_VERSION, RenderOptions
 from workers.render.compose import BACKGROUNDS, compose
-from workers.render.encode import choose_form, encode
+from workers.render.encode import choose_encoding, encode
 from workers.render.errors import BlueprintError
 from workers.render.manifest import Layer, Manifest, OutputFile, Preview, SourceFacts
-from workers.render.progress import Progress, Stage, Step
-from workers.render.raster import Piece
+from workers.render.progress import ProgressReporter, Stage, Step
+from workers.render.raster import Raster
 from workers.render.sources import Source, open_source
-from workers.render.tiles.stage import TILES_WEIGHT, add_tiles, forget, resume
+from workers.render.tiles.stage import TILES_WEIGHT, add_tiles, delete_checkpoint, load_checkpoint
 
 
 def run(path: Path, out: Path, options: RenderOptions, report: Callable[[Step], None]) -> Manifest:
     """See `workers.render.render`; `native.prepare` comes first."""
     estimate = _plan(path, options)
-    progress = Progress(report, _weights(estimate, options))
-    progress.at("plan")
-    digest = _digest(path)
+    progress = ProgressReporter(report, _weights(estimate, options))
+    progress.update("plan")
+    digest = _sha256(path)
     source = open_source(estimate, path, options, progress)
-    facts = _facts(estimate, source, digest)
-    manifest = resume(out, facts, options)
+    facts = _source_facts(estimate, source, digest)
+    manifest = load_checkpoint(out, facts, options)
     if manifest is None:
         preview, base = _preview(source, out, options, progress)
         layers = _layers(source, out, options, progress, preview, base)
@@ -42,10 +42,10 @@ def run(path: Path, out: Path, options: RenderOptions, report: Callable[[Step], 
         )
     if options.tiles:
         manifest = add_tiles(source, manifest, out, progress)
-    progress.at("manifest")
+    progress.update("manifest")
     manifest.write(out / "manifest.json")
-    forget(out)
-    progress.at("manifest", 1.0)
+    delete_checkpoint(out)
+    progress.update("manifest", 1.0)
     return manifest
 
 
@@ -64,17 +64,19 @@ def _weights(estimate: Plan, options: RenderOptions) -> dict[Stage, float]:
     return {"plan": 2, "open": 3, "draw": 60, "compose": 20, "encode": 13, "tiles": tiles, "manifest": 2}
 
 
-def _digest(path: Path) -> str:
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _preview(source: Source, out: Path, options: RenderOptions, progress: Progress) -> tuple[Preview, Piece | None]:
+def _preview(
+    source: Source, out: Path, options: RenderOptions, progress: ProgressReporter
+) -> tuple[Preview, Raster | None]:
     """Write the preview; also the piece that it shows where that is all there is to see of the background."""
-    progress.at("compose")
-    piece = source.preview()
-    form = choose_form(options.format, piece)
-    base = piece if piece.opaque else None
+    progress.update("compose")
+    piece = source.draw_preview()
+    form = choose_encoding(options.format, piece)
+    base = piece if piece.is_opaque else None
     picture = compose(piece, BACKGROUNDS[options.background])
     del piece  # one copy of the pixels is enough while libwebp needs its own
     with picture:
@@ -84,19 +86,24 @@ def _preview(source: Source, out: Path, options: RenderOptions, progress: Progre
 
 
 def _layers(
-    source: Source, out: Path, options: RenderOptions, progress: Progress, preview: OutputFile, base: Piece | None
+    source: Source,
+    out: Path,
+    options: RenderOptions,
+    progress: ProgressReporter,
+    preview: OutputFile,
+    background_raster: Raster | None,
 ) -> list[Layer]:
     """Draw, encode and drop one layer after the other."""
     (out / "layers").mkdir(exist_ok=True)
     layers = []
     for index, layer in enumerate(source.layers):
-        progress.at("encode", index / len(source.layers), layer.name)
+        progress.update("encode", index / len(source.layers), layer.name)
         facts = Layer(
-            index=index, name=layer.name, colour=layer.colour, visible=layer.visible, plots=layer.plots, empty=True
+            index=index, name=layer.name, colour=layer.colour, visible=layer.visible, plottable=layer.plots, empty=True
         )
         if layer.box is not None and layer.visible:
-            if options.only_layer in (EVERYTHING, index):
-                facts = _layer(source, facts, out, options, preview, base)
+            if options.single_layer in (ALL_LAYERS, index):
+                facts = _layer(source, facts, out, options, preview, background_raster)
             else:
                 facts = facts.model_copy(update={"empty": False})
         layers.append(facts)
@@ -104,21 +111,26 @@ def _layers(
 
 
 def _layer(
-    source: Source, facts: Layer, out: Path, options: RenderOptions, preview: OutputFile, base: Piece | None
+    source: Source,
+    facts: Layer,
+    out: Path,
+    options: RenderOptions,
+    preview: OutputFile,
+    background_raster: Raster | None,
 ) -> Layer:
     """The layer with its file; one that fails says why, and the others are delivered."""
     stem = out / "layers" / f"{facts.index:03d}"
     try:
-        piece = source.layer(facts.index)
-        if piece.blank:
+        piece = source.draw_layer(facts.index)
+        if piece.is_blank:
             return facts
-        if piece is base:
+        if piece is background_raster:
             suffix = Path(preview.file).suffix
             shutil.copyfile(out / preview.file, stem.with_suffix(suffix))
             file = preview.model_copy(update={"file": f"{stem.name}{suffix}"})
         else:
             with compose(piece, None) as picture:
-                file = encode(picture, stem, choose_form(options.format, piece))
+                file = encode(picture, stem, choose_encoding(options.format, piece))
     except (BlueprintError, WandException, ValueError, ArithmeticError) as error:
         return facts.model_copy(update={"error": f"This layer could not be drawn ({error})."})
     return facts.model_copy(
@@ -132,7 +144,7 @@ def _layer(
     )
 
 
-def _facts(estimate: Plan, source: Source, digest: str) -> SourceFacts:
+def _source_facts(estimate: Plan, source: Source, digest: str) -> SourceFacts:
     geometry = source.geometry
     return SourceFacts(
         sha256=digest,

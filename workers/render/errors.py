@@ -1,6 +1,6 @@
 """Ways in which a render ends without a drawing."""
 
-from workers.render.text import readable, shortened
+from workers.render.text import replace_surrogates, truncate_middle
 
 
 class BlueprintError(Exception):
@@ -11,7 +11,7 @@ class BlueprintError(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
-        self.message = shortened(readable(message))  # it may quote the drawing
+        self.message = truncate_middle(replace_surrogates(message))  # it may quote the drawing
         super().__init__(self.message)
 
 

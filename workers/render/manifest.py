@@ -7,17 +7,17 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.renders import RenderOptions
-from workers.render.text import readable, shortened
+from workers.render.text import replace_surrogates, truncate_middle
 
 # Words that the drawing chose, or that quote it.
-Words = Annotated[str, AfterValidator(shortened)]
+DrawingText = Annotated[str, AfterValidator(truncate_middle)]
 
 
-class _Part(BaseModel):
+class _ManifestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SourceFacts(_Part):
+class SourceFacts(_ManifestModel):
     """The blueprint that was drawn."""
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -30,10 +30,10 @@ class SourceFacts(_Part):
         None, description="What the preview shows, in drawing units: left, bottom, right, top."
     )
     units: str | None = Field(None, description="Name of the drawing unit.")
-    layouts: tuple[Words, ...] = Field((), description="Layouts of a DXF, its model space first.")
+    layouts: tuple[DrawingText, ...] = Field((), description="Layouts of a DXF, its model space first.")
 
 
-class OutputFile(_Part):
+class OutputFile(_ManifestModel):
     """A file beside the manifest."""
 
     file: str
@@ -48,13 +48,13 @@ class Preview(OutputFile):
     height: int
 
 
-class TileLevel(_Part):
+class TileLevel(_ManifestModel):
     """One level of a Deep Zoom pyramid. `sha256` is over the SHA-256 digests of its tiles, row by row."""
 
     level: int = Field(ge=0)
     columns: int
     rows: int
-    distinct: int = Field(description="Different tiles: blank ones are alike.")
+    distinct_tiles: int = Field(description="Different tiles: blank ones are alike.")
     bytes: int = Field(ge=0, description="Of all tiles together.")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
@@ -64,21 +64,21 @@ class TileSet(OutputFile):
 
     width: int
     height: int
-    tile: int = Field(description="Side of a tile in pixels; tiles do not overlap.")
+    tile_size: int = Field(description="Side of a tile in pixels; tiles do not overlap.")
     levels: list[TileLevel]
 
 
-class Layer(_Part):
+class Layer(_ManifestModel):
     """A layer, drawn alone on transparency and cropped to `extent`.
 
     It has no file where there is nothing to see, or where tiles of another layer were asked for.
     """
 
     index: int = Field(ge=0)
-    name: Words
+    name: DrawingText
     colour: str | None = Field(None, description="Colour of the layer as #rrggbb.")
     visible: bool = Field(description="On and thawed.")
-    plots: bool = Field(default=True, description="Marked for plotting.")
+    plottable: bool = Field(default=True, description="Marked for plotting.")
     empty: bool = Field(description="Nothing of it can be seen.")
     extent: tuple[int, int, int, int] | None = Field(None, description="x, y, width, height in preview pixels.")
     file: str | None = None
@@ -88,15 +88,15 @@ class Layer(_Part):
     error: str | None = Field(None, description="Why the layer could not be drawn; the others were.")
 
 
-class Warning(_Part):  # noqa: A001 - the manifest's own word
+class RenderWarning(_ManifestModel):
     """Something that is drawn otherwise than its author meant."""
 
     code: str
-    message: Words
-    layer: Words | None = None
+    message: DrawingText
+    layer: DrawingText | None = None
 
 
-class Manifest(_Part):
+class Manifest(_ManifestModel):
     """Everything that a viewer needs to show a render."""
 
     version: Literal[1] = 1
@@ -109,12 +109,15 @@ class Manifest(_Part):
         default=False, description="Layers laid on each other in this order look otherwise than the preview."
     )
     tiles: TileSet | None = Field(None, description="Everything at full size, where that was asked for.")
-    warnings: list[Warning]
+    warnings: list[RenderWarning]
 
-    def text(self) -> str:
+    def to_json(self) -> str:
         """The manifest as JSON with sorted keys, ending in a newline."""
-        return readable(json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False)) + "\n"
+        return (
+            replace_surrogates(json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False))
+            + "\n"
+        )
 
     def write(self, path: Path) -> None:
         """Write the manifest to `path` as UTF-8."""
-        path.write_text(self.text(), encoding="utf-8")
+        path.write_text(self.to_json(), encoding="utf-8")

@@ -42,7 +42,7 @@ _ENVIRONMENT = {
 
 # Pictures of this size and more get memory of their own, which goes back when they are closed. Without it glibc
 # learns to keep them: some 60 MB more at rest, and a peak that depends on the job before.
-PICTURE_BYTES = 4 * 1024**2
+MMAP_THRESHOLD_BYTES = 4 * 1024**2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 # What glibc gives back as soon as it lies free at the end of its memory: by default, and while tiles are cut. libwebp
@@ -50,11 +50,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _TRIM_BYTES = 128 * 1024
 _BUSY_TRIM_BYTES = 64 * 1024**2
 
-_LOADERS = ("Png", "Jpeg", "Tiff", "Webp", "Svg")
+_ALLOWED_LOADERS = ("Png", "Jpeg", "Tiff", "Webp", "Svg")
 
 # The engine with all that it imports. The other sources are left to the child: pyvips and pypdfium2 start their native
 # libraries when they are imported.
-_HARMLESS = ("workers.render.engine", "workers.render.sources.dxf")
+_FORK_SAFE_MODULES = ("workers.render.engine", "workers.render.sources.dxf")
 
 
 def preload() -> None:
@@ -64,7 +64,7 @@ def preload() -> None:
     """
     os.environ.update(_ENVIRONMENT)
     with suppress(ImportError, OSError):
-        for module in _HARMLESS:
+        for module in _FORK_SAFE_MODULES:
             import_module(module)
 
 
@@ -75,7 +75,7 @@ def prepare() -> None:
     Raises `EngineError` where the library is missing or did not take the limits.
     """
     os.environ.update(_ENVIRONMENT)
-    _libc().mallopt(_M_MMAP_THRESHOLD, PICTURE_BYTES)
+    _libc().mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
     try:
         found = magick_limits()
     except ImportError as error:
@@ -97,12 +97,12 @@ def prepare_vips() -> None:
 
     pyvips.cache_set_max(0)
     pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - the binding takes no keyword
-    for loader in _LOADERS:
+    for loader in _ALLOWED_LOADERS:
         pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)  # noqa: FBT003
 
 
 @contextmanager
-def short_lived() -> Iterator[None]:
+def release_memory_afterwards() -> Iterator[None]:
     """Around work that builds a large document and drops it: its memory is back with the system afterwards.
 
     What lives already is kept out of the collector's way meanwhile, which makes reading a tenth faster.
@@ -113,23 +113,23 @@ def short_lived() -> Iterator[None]:
     finally:
         gc.collect()
         gc.unfreeze()
-        give_back()
+        trim_heap()
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Give free memory back to the system: what libvips' threads leave behind is some 50 MB. Takes milliseconds."""
     _libc().malloc_trim(0)
 
 
 @contextmanager
-def busy_heap() -> Iterator[None]:
+def retain_free_heap() -> Iterator[None]:
     """Around work that takes and drops megabytes a thousand times: they stay at hand until it ends."""
     _libc().mallopt(_M_TRIM_THRESHOLD, _BUSY_TRIM_BYTES)
     try:
         yield
     finally:
         _libc().mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
-        give_back()
+        trim_heap()
 
 
 @cache

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from workers.render.text import readable, shortened
+from workers.render.text import replace_surrogates, truncate_middle
 
 Stage = Literal["plan", "open", "draw", "compose", "encode", "tiles", "manifest"]
 
 
 # Whoever watches hears this often that a long step still works (seconds).
-BEAT = 0.5
+KEEP_ALIVE_INTERVAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Step:
     layer: str = ""
 
 
-def ignore(_step: Step) -> None:
+def ignore_progress(_step: Step) -> None:
     """Take no notice of a step."""
 
 
-class Progress:
+class ProgressReporter:
     """Turns stages and fractions into monotonic percentages.
 
     `weights` gives each stage's share of the whole in any unit, in the order in which the stages run.
@@ -41,12 +41,12 @@ class Progress:
     ) -> None:
         self._report = report
         self._clock = clock
-        self._told = clock()
+        self._last_emitted = clock()
         self._weights = weights
         self._total = sum(weights.values())
         self._last = Step(-1, "plan")
 
-    def at(self, stage: Stage, fraction: float = 0.0, layer: str = "") -> None:
+    def update(self, stage: Stage, fraction: float = 0.0, layer: str = "") -> None:
         """Report `stage` as done to `fraction` (0 to 1); where nothing a reader sees has changed, as `beat` does."""
         before = 0.0
         for name, weight in self._weights.items():
@@ -55,18 +55,18 @@ class Progress:
                 break
             before += weight
         percent = max(self._last.percent, int(100 * before / self._total))
-        step = Step(percent, stage, shortened(readable(layer)))
+        step = Step(percent, stage, truncate_middle(replace_surrogates(layer)))
         if step == self._last:
-            self.beat()
+            self.keep_alive()
         else:
             self._last = step
-            self._tell()
+            self._emit()
 
-    def beat(self) -> None:
+    def keep_alive(self) -> None:
         """Report once more where the render is, if that was long ago. Cheap enough for every turn of a loop."""
-        if self._clock() - self._told >= BEAT:
-            self._tell()
+        if self._clock() - self._last_emitted >= KEEP_ALIVE_INTERVAL:
+            self._emit()
 
-    def _tell(self) -> None:
-        self._told = self._clock()
+    def _emit(self) -> None:
+        self._last_emitted = self._clock()
         self._report(self._last)

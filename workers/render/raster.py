@@ -13,7 +13,7 @@ BAND_PIXELS = 1 << 18  # a megabyte: stays in the cache
 
 
 @dataclass(frozen=True)
-class Piece:
+class Raster:
     """`pixels` is (height, width, len(channels)) uint8 with straight alpha, its top left corner at `x`, `y`.
 
     `channels` is their order in memory; P is padding. What is `drawn` was painted from vectors: it is no photograph.
@@ -23,7 +23,7 @@ class Piece:
     channels: Literal["RGB", "RGBA", "BGRA", "BGRP"]
     x: int = 0
     y: int = 0
-    drawn: bool = False
+    from_vectors: bool = False
 
     @property
     def box(self) -> Box:
@@ -32,24 +32,24 @@ class Piece:
         return self.x, self.y, width, height
 
     @property
-    def opaque(self) -> bool:
+    def is_opaque(self) -> bool:
         """Whether the piece has no alpha channel."""
         return "A" not in self.channels
 
     @property
-    def plain(self) -> Pixels:
+    def rgb_pixels(self) -> Pixels:
         """The pixels as RGB or RGBA."""
         if self.channels in {"RGB", "RGBA"}:
             return self.pixels
         return self.pixels[..., [2, 1, 0, 3] if "A" in self.channels else [2, 1, 0]]
 
     @property
-    def blank(self) -> bool:
+    def is_blank(self) -> bool:
         """Whether nothing of the piece can be seen."""
-        return not self.opaque and not self.pixels[..., 3].any()
+        return not self.is_opaque and not self.pixels[..., 3].any()
 
 
-def lay(pixels: Pixels, background: str) -> Pixels:
+def flatten(pixels: Pixels, background: str) -> Pixels:
     """RGBA pixels on a colour (#rrggbb), as RGB. Costs 3 bytes a pixel, and works a row at a time."""
     paper = np.array([int(background[at : at + 2], 16) for at in (1, 3, 5)], np.uint16)
     laid = np.empty((*pixels.shape[:2], 3), np.uint8)
@@ -59,7 +59,7 @@ def lay(pixels: Pixels, background: str) -> Pixels:
     return laid
 
 
-def straighten(pixels: Pixels) -> None:
+def unpremultiply(pixels: Pixels) -> None:
     """Turn premultiplied alpha into straight alpha, in place.
 
     `pixels` is contiguous (height, width, 4) with alpha last. Works in bands, and touches translucent pixels only:
@@ -67,10 +67,10 @@ def straighten(pixels: Pixels) -> None:
     """
     flat = pixels.reshape(-1, 4)
     for start in range(0, len(flat), BAND_PIXELS):
-        _straighten(flat[start : start + BAND_PIXELS])
+        _unpremultiply(flat[start : start + BAND_PIXELS])
 
 
-def _straighten(flat: Pixels) -> None:
+def _unpremultiply(flat: Pixels) -> None:
     # On little-endian machines alpha is the highest byte: 1 to 254, shifted down to 0 to 253, is one comparison.
     partial = np.flatnonzero(flat.view("<u4")[:, 0] - np.uint32(1 << 24) < np.uint32(254 << 24))
     values = flat[partial]

@@ -7,12 +7,12 @@ from workers.render.errors import BlueprintError
 MAX_PIXELS = 16_000_000
 
 
-def fit(width: float, height: float, longer: int, *, enlarge: bool = True) -> tuple[int, int]:
+def fit_preview(width: float, height: float, max_side: int, *, enlarge: bool = True) -> tuple[int, int]:
     """Preview's width and height in pixels for a source of `width` by `height`, at most `longer` on either side.
 
     Raises `BlueprintError` (`too-large`) where a worker could not hold it.
     """
-    scale = longer / max(width, height)
+    scale = max_side / max(width, height)
     if not enlarge:
         scale = min(scale, 1.0)
     columns, rows = max(1, round(width * scale)), max(1, round(height * scale))

@@ -12,23 +12,23 @@ from celery.signals import worker_init, worker_process_init
 
 from tasks import app, renders
 from tasks.jobs import Job, LedgerUnavailable, State
-from tasks.jobs.routing import fence_of, lane
-from tasks.jobs.webhook_outbox import WebhookPublisher, announce
-from tasks.messaging.connections import NotPublished
+from tasks.jobs.routing import choose_queue, memory_limit_of
+from tasks.jobs.webhook_outbox import WebhookPublisher, publish_pending_webhooks
+from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
-from tasks.plan import PlanError, check, plan
+from tasks.plan import PlanError, check_memory_limit, plan
 from tasks.storage import MANIFEST, NotFound
 from workers.render import BlueprintError, EngineError, Step, render
 from workers.render.native import preload, prepare
-from workers.runtime.context import bench
-from workers.runtime.job_run import Done, GiveBack, JobError, Running, attempt
-from workers.runtime.request import FencedTask
+from workers.runtime.context import worker_context
+from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job
+from workers.runtime.request import JobTask
 from workers.sandbox.limits import apply_limits
 
 logger = logging.getLogger(__name__)
 
 # Libraries that log every step they take, dozens of lines a job: an operator wants to see their warnings only.
-CHATTY = ("ezdxf", "pyvips")
+VERBOSE_LOGGERS = ("ezdxf", "pyvips")
 
 
 @worker_init.connect
@@ -40,18 +40,20 @@ def prepare_parent(**_signal: Any) -> None:
 @worker_process_init.connect
 def prepare_child(**_signal: Any) -> None:
     """Put a new child inside its limits and load the engine, so that the first job need not wait for it."""
-    chosen = bench()
+    chosen = worker_context()
     apply_limits(niceness=chosen.settings.child_niceness)
-    for name in CHATTY:
+    for name in VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    chosen.sweep()
+    chosen.remove_stale_files()
     with suppress(OSError):  # a full disk: then as usual
-        tempfile.tempdir = str(chosen.temporary())  # what a child that is killed leaves in it, the next one sweeps
+        tempfile.tempdir = str(
+            chosen.create_temp_dir()
+        )  # what a child that is killed leaves in it, the next one sweeps
     with suppress(EngineError):  # the first job says so, in its own story
         prepare()
 
 
-@app.task(name=renders.TASK, base=FencedTask)
+@app.task(name=renders.TASK, base=JobTask)
 def render_blueprint(**fields: Any) -> None:
     """Render one blueprint. `fields` are those of RenderMessage; the guard has checked them."""
     message = renders.RenderMessage.model_validate(fields)
@@ -68,70 +70,70 @@ def render_blueprint(**fields: Any) -> None:
         updated_at=now,
         queue=(render_blueprint.request.delivery_info or {}).get("routing_key") or RENDER,
         webhook=message.webhook,
-        webhook_due=bool(message.webhook and bench().settings.webhook_hosts),
+        webhook_pending=bool(message.webhook and worker_context().settings.webhook_hosts),
     )
     try:
-        attempt(bench(), job, _render)
+        run_job(worker_context(), job, _render)
     finally:
         if message.webhook:
-            _announce()
+            _publish_webhooks()
 
 
-def _announce() -> None:
+def _publish_webhooks() -> None:
     """Tell who waits for the end, at once if that is possible; else the next sweep does."""
-    tools = bench()
+    tools = worker_context()
     publisher = WebhookPublisher(app, tools.settings.publish_timeout)
     try:
-        announce(tools.ledger, publisher)
-    except (NotPublished, LedgerUnavailable) as error:
+        publish_pending_webhooks(tools.ledger, publisher)
+    except (PublishError, LedgerUnavailable) as error:
         logger.warning("The sweep will tell of the end: %s", error)
     finally:
         publisher.close()
 
 
-def _render(running: Running) -> Done:
-    message = renders.message_of(running.job)  # the ledger's word counts, should a message with this id say otherwise
-    store, settings = running.bench.store, running.bench.settings
-    running.progress(0, "plan")
+def _render(run: JobRun) -> Result:
+    message = renders.render_message(run.job)  # the ledger's word counts, should a message with this id say otherwise
+    store, settings = run.context.store, run.context.settings
+    run.report_progress(0, "plan")
     try:
-        with store.borrow(message.source) as source:
+        with store.as_file(message.source) as source:
             with source.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             key = renders.artifact_key(settings.secret.get_secret_value(), message.tenant, digest, message.options)
             prefix = renders.artifact_prefix(message.tenant, key)
             if store.exists(f"{prefix}/{MANIFEST}"):
-                return Done(key, {"reused": True})
-            _plan(running, source, message, digest)
-            _draw(running, source, key, message)
+                return Result(key, {"reused": True})
+            _check_plan(run, source, message, digest)
+            _render_and_publish(run, source, key, message)
     except NotFound as error:
         raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
-    return Done(key)
+    return Result(key)
 
 
-def _plan(running: Running, source: Path, message: renders.RenderMessage, digest: str) -> None:
-    options, settings, queue = message.options, running.bench.settings, running.job.queue
+def _check_plan(run: JobRun, source: Path, message: renders.RenderMessage, digest: str) -> None:
+    options, settings, queue = message.options, run.context.settings, run.job.queue
     try:
         planned = plan(source, message.filename, width=options.width, tiles=options.tiles, page=options.page)
-        if queue != LARGE == lane(options, planned.peak_bytes, settings):
-            check(planned, fence_of(LARGE, settings))
-            raise GiveBack("lane", "It needs more memory than this lane has: it goes on in render.large.", LARGE)
-        check(planned, fence_of(queue, settings))
+        if queue != LARGE == choose_queue(options, planned.peak_bytes, settings):
+            check_memory_limit(planned, memory_limit_of(LARGE, settings))
+            raise Requeue("rerouted", "It needs more memory than this lane has: it goes on in render.large.", LARGE)
+        check_memory_limit(planned, memory_limit_of(queue, settings))
     except PlanError as error:
         raise JobError(error.code, str(error)) from error
-    running.note_plan(digest=digest, size=planned.size, plan=planned.as_dict())
+    run.record_plan(digest=digest, size=planned.size, plan=planned.as_dict())
 
 
-def _draw(running: Running, source: Path, key: str, message: renders.RenderMessage) -> None:
+def _render_and_publish(run: JobRun, source: Path, key: str, message: renders.RenderMessage) -> None:
     def tell(step: Step) -> None:
-        running.progress(step.percent, step.stage, step.layer)
+        run.report_progress(step.percent, step.stage, step.layer)
 
-    bench, options = running.bench, message.options
+    bench, options = run.context, message.options
     # Tiles of a large sheet are minutes of work: what a killed attempt has cut is not cut again.
-    with bench.kept_folder(key) if options.tiles else bench.folder() as out:
+    with bench.resumable_work_dir(key) if options.tiles else bench.work_dir() as out:
         try:
             render(source, out, options, progress=tell)
         except BlueprintError as error:
             raise JobError(error.code, str(error)) from error
         except EngineError as error:
-            raise GiveBack("engine", str(error)) from error
+            raise Requeue("engine-unavailable", str(error)) from error
         bench.store.publish_tree(out, renders.artifact_prefix(message.tenant, key))

@@ -8,19 +8,19 @@ from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Connection, Message
 
-from tasks.messaging.compatibility import read_any_properties
-from tasks.messaging.connections import BROKER_ERRORS, NotPublished
+from tasks.messaging.compatibility import tolerate_malformed_properties
+from tasks.messaging.connections import BROKER_ERRORS, PublishError
 from tasks.messaging.dead_letters import DeadLetters
 from tasks.messaging.topology import DEAD_QUEUES
 from tasks.settings import settings
-from workers.runtime.message_validation import refusal
+from workers.runtime.message_validation import validate_message
 from workers.runtime.watchdog import Watchdog
 
 logger = get_logger(__name__)
 
 # Seconds that events of tasks are gathered before they are sent. One message for each turn of Celery's loop, as it
 # would be, takes a third of the parent's time under many short tasks.
-EVENT_DELAY = 0.2
+EVENT_FLUSH_INTERVAL = 0.2
 
 
 class Consumer(CeleryConsumer):
@@ -48,7 +48,7 @@ class Consumer(CeleryConsumer):
 
         def ensure_and_tell(errback: Callable[..., None], retries: int, callback: Callable[[], None]) -> Connection:
             def each_second() -> None:
-                self._watchdog.waiting()
+                self._watchdog.waiting_for_broker()
                 callback()
 
             connected: Connection = ensure(errback, retries, callback=each_second)  # type: ignore[no-untyped-call]
@@ -60,7 +60,7 @@ class Consumer(CeleryConsumer):
 
     def connect(self) -> Connection:
         """The connection that messages come through, as they are; where dead letters go is there from the start."""
-        read_any_properties()
+        tolerate_malformed_properties()
         connection: Connection = super().connect()
         for queue in DEAD_QUEUES:
             queue(connection.default_channel).declare()
@@ -79,7 +79,7 @@ class Consumer(CeleryConsumer):
         """Events wait to be sent."""
         if self.hub and not self._flush_due:
             self._flush_due = True
-            self.hub.call_later(EVENT_DELAY, self._flush_events)
+            self.hub.call_later(EVENT_FLUSH_INTERVAL, self._flush_events)
 
     def _flush_events(self) -> None:
         self._flush_due = False
@@ -97,7 +97,7 @@ class Consumer(CeleryConsumer):
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Message) -> None:
-            reason = refusal(
+            reason = validate_message(
                 message.headers,
                 message.body or b"",
                 content_type=message.content_type,
@@ -107,19 +107,19 @@ class Consumer(CeleryConsumer):
             if reason is None:
                 handle(message)
             else:
-                self._refuse(message, reason)
+                self._dead_letter(message, reason)
 
         return on_message
 
-    def _refuse(self, message: Message, reason: str) -> None:
+    def _dead_letter(self, message: Message, reason: str) -> None:
         queue = message.delivery_info["routing_key"]
         logger.error("Refused a message on queue %r: %s.", queue, reason)
-        if not self._dead_letters.takes(queue):
+        if not self._dead_letters.has_dead_letter_queue(queue):
             message.reject_log_error(logger, self.connection_errors)
             return
         try:
-            self._dead_letters.bury(message, queue, reason)
-        except NotPublished as error:
+            self._dead_letters.add(message, queue, reason)
+        except PublishError as error:
             logger.warning("Its dead letter goes without the reason: %s", error)
             message.reject_log_error(logger, self.connection_errors)
         else:

@@ -11,21 +11,21 @@ from pathlib import Path
 
 from tasks import app
 from tasks.jobs import Ledger, open_ledger
-from tasks.messaging.progress import ProgressTeller
+from tasks.messaging.progress import ProgressPublisher
 from tasks.settings import MIB, Settings, settings
 from tasks.storage import Store, StoreError, open_store
 from workers.crash import flight_recorder
-from workers.runtime.leak_sampling import LeakWatch
-from workers.runtime.lease_owner import is_gone, me
-from workers.runtime.resumable_dirs import kept, sweep
+from workers.runtime.leak_sampling import LeakDetector
+from workers.runtime.lease_owner import current_owner, is_gone
+from workers.runtime.resumable_dirs import remove_stale_dirs, resumable_dir
 
 FOLDER = "work"
 
 # Bytes. What native code says about a full disk has many words; a disk with less room than one picture takes is full.
-LEAST_ROOM = 16 * MIB
+MIN_FREE_BYTES = 16 * MIB
 
 # What a system call says about it: there may be room for bytes, but none for another file or for this user.
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class NoSpace(StoreError):
@@ -38,61 +38,61 @@ class NoSpace(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class WorkerContext:
     """Ledger, store and progress of one child, and its name as a holder of leases."""
 
     settings: Settings
     ledger: Ledger
     store: Store
-    teller: ProgressTeller
-    holder: str
-    watch: LeakWatch = field(default_factory=LeakWatch)
+    progress_publisher: ProgressPublisher
+    lease_owner: str
+    leak_detector: LeakDetector = field(default_factory=LeakDetector)
 
     @contextmanager
-    def folder(self) -> Iterator[Path]:
+    def work_dir(self) -> Iterator[Path]:
         """An empty directory for the length of a job. Its name tells whose it is, so that it can be swept.
 
         Raises NoSpace, whatever went wrong in the block, when its disk is full.
         """
         root = self._root()
-        with _explained(root), self.scratch() as folder, _explained(root):
+        with _translate_disk_full(root), self.scratch_dir() as folder, _translate_disk_full(root):
             yield folder
 
     @contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch_dir(self) -> Iterator[Path]:
         """The same for what is not the job's own work: what goes wrong in the block stays as it is."""
-        prefix = f"{self.holder}."
+        prefix = f"{self.lease_owner}."
         with tempfile.TemporaryDirectory(prefix=prefix, dir=self._root(), ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
     @contextmanager
-    def kept_folder(self, key: str) -> Iterator[Path]:
+    def resumable_work_dir(self, key: str) -> Iterator[Path]:
         """A directory for a long job at what `key` names: a killed attempt's work is still in it.
 
         While another child is at the same, an empty one as `folder` gives it. Raises NoSpace like that one.
         """
         root = self._root()
         with (
-            _explained(root),
-            kept(root, key) as path,
-            nullcontext(path) if path else self.scratch() as folder,
-            _explained(root),  # again, for what lies in the folder is gone before the first one looks
+            _translate_disk_full(root),
+            resumable_dir(root, key) as path,
+            nullcontext(path) if path else self.scratch_dir() as folder,
+            _translate_disk_full(root),  # again, for what lies in the folder is gone before the first one looks
         ):
             yield folder
 
-    def temporary(self) -> Path:
+    def create_temp_dir(self) -> Path:
         """A directory for all else that this child puts aside, such as a bucket's drawing while it is read."""
-        return Path(tempfile.mkdtemp(prefix=f"{self.holder}.", dir=self._root()))
+        return Path(tempfile.mkdtemp(prefix=f"{self.lease_owner}.", dir=self._root()))
 
     def _root(self) -> Path:
         root = self.settings.var / FOLDER
         root.mkdir(parents=True, exist_ok=True)
         return root
 
-    def sweep(self) -> None:
+    def remove_stale_files(self) -> None:
         """Remove what children of this host left that were killed: directories, records; kept ones that grew old."""
-        flight_recorder.sweep(self.settings.var)
-        sweep(self.settings.var / FOLDER)
+        flight_recorder.remove_stale_records(self.settings.var)
+        remove_stale_dirs(self.settings.var / FOLDER)
         with suppress(FileNotFoundError):
             for folder in (self.settings.var / FOLDER).iterdir():
                 if is_gone(folder.name.rpartition(".")[0]):
@@ -100,18 +100,20 @@ class Bench:
 
 
 @contextmanager
-def _explained(root: Path) -> Iterator[None]:
+def _translate_disk_full(root: Path) -> Iterator[None]:
     """A full disk is no fault of the job that met it, and looks like damage to those that write pictures."""
     try:
         yield
     except Exception as error:
-        if getattr(error, "errno", None) in FULL or shutil.disk_usage(root).free < LEAST_ROOM:
+        if getattr(error, "errno", None) in DISK_FULL_ERRNOS or shutil.disk_usage(root).free < MIN_FREE_BYTES:
             raise NoSpace from error
         raise
 
 
 @cache
-def bench() -> Bench:
+def worker_context() -> WorkerContext:
     """This process's bench. Never call it in a parent that forks."""
     chosen = settings()
-    return Bench(chosen, open_ledger(chosen), open_store(chosen.store_url), ProgressTeller(app), me())
+    return WorkerContext(
+        chosen, open_ledger(chosen), open_store(chosen.store_url), ProgressPublisher(app), current_owner()
+    )

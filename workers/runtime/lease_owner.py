@@ -9,27 +9,27 @@ PROC = Path("/proc")
 
 
 @cache
-def boot() -> str:
+def host_id() -> str:
     """This boot of this host: pids mean nothing across a reboot or between containers."""
     name = (PROC / "sys/kernel/random/boot_id").read_text().strip()[:8]
     namespace = (PROC / "self/ns/pid").readlink().name.strip("pid:[]")
     return f"{socket.gethostname()}-{name}-{namespace}"
 
 
-def me() -> str:
+def current_owner() -> str:
     """`host:pid:start`, where start is the kernel's clock ticks: a reused pid makes another name."""
-    return f"{boot()}:{os.getpid()}:{started(os.getpid())}"
+    return f"{host_id()}:{os.getpid()}:{start_time(os.getpid())}"
 
 
-def is_gone(holder: str) -> bool:
+def is_gone(owner: str) -> bool:
     """Whether the child is known to have ended. Of another host's children nothing is known: False."""
-    host, _, rest = holder.rpartition(":")[0].rpartition(":")
-    if host != boot() or not rest.isdecimal():
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if host != host_id() or not rest.isdecimal():
         return False
-    return str(started(int(rest))) != holder.rpartition(":")[2] and not _is_hidden(int(rest))
+    return str(start_time(int(rest))) != owner.rpartition(":")[2] and not _is_hidden_from_proc(int(rest))
 
 
-def _is_hidden(pid: int) -> bool:
+def _is_hidden_from_proc(pid: int) -> bool:
     """Whether there is such a process that /proc keeps from us (proc(5), hidepid): a hardened unit's neighbour."""
     try:
         os.kill(pid, 0)
@@ -40,7 +40,7 @@ def _is_hidden(pid: int) -> bool:
     return not os.access(PROC / str(pid) / "stat", os.R_OK)
 
 
-def started(pid: int) -> int | None:
+def start_time(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; None if there is none, or it is a zombie."""
     try:
         stat = (PROC / str(pid) / "stat").read_text()

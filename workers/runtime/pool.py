@@ -19,14 +19,14 @@ from celery.concurrency.prefork import TaskPool as CeleryTaskPool
 from celery.utils.log import get_logger
 
 from tasks.settings import settings
-from workers.runtime.recycling import Allowance, Lifetime
-from workers.sandbox.cgroup import memory
+from workers.runtime.recycling import ChildLifetime, RecyclingPolicy
+from workers.sandbox.cgroup import read_memory
 
 logger = get_logger(__name__)
 
 # How long, and how often, a child that leaves looks whether its parent has heard of its last job (seconds).
-HEARD_PATIENCE = 30.0
-HEARD_INTERVAL = 0.002
+RESULTS_CONSUMED_TIMEOUT = 30.0
+RESULTS_CONSUMED_POLL_INTERVAL = 0.002
 
 
 class Worker(CeleryWorker):
@@ -35,7 +35,7 @@ class Worker(CeleryWorker):
     def on_loop_start(self, pid: int) -> None:
         """The child is ready."""
         chosen = settings()
-        self._lifetime = Lifetime(Allowance(chosen.seconds_per_child, chosen.growth_per_child))
+        self._lifetime = ChildLifetime(RecyclingPolicy(chosen.max_child_age, chosen.max_child_memory_growth))
         super().on_loop_start(pid)
 
     def _make_child_methods(self, *args: Any, **kwargs: Any) -> None:
@@ -43,7 +43,7 @@ class Worker(CeleryWorker):
         receive: Callable[[], Any] = self.wait_for_job
 
         def wait_for_job() -> Any:
-            if reason := self._lifetime.over():
+            if reason := self._lifetime.recycle_reason():
                 logger.info("Worker child %d is replaced. %s", os.getpid(), reason)
                 raise SystemExit(EX_RECYCLE)
             return receive()
@@ -52,12 +52,12 @@ class Worker(CeleryWorker):
 
     def _ensure_messages_consumed(self, completed: int) -> bool:
         """Wait until the parent has heard of every job. Celery looks ten times a second: a tenth for each new child."""
-        deadline = time.monotonic() + HEARD_PATIENCE
+        deadline = time.monotonic() + RESULTS_CONSUMED_TIMEOUT
         while self.on_ready_counter.value < completed:
             if time.monotonic() > deadline:
                 logger.warning("The parent did not hear of every job of worker child %d.", os.getpid())
                 return False
-            time.sleep(HEARD_INTERVAL)
+            time.sleep(RESULTS_CONSUMED_POLL_INTERVAL)
         return True
 
 
@@ -67,12 +67,12 @@ class Pool(AsynPool):
     Worker = Worker
 
     # Children that left by themselves, to be replaced, and those that ended otherwise: killed, or crashed.
-    recycled = died = 0
+    recycled = crashed = 0
 
     def _repopulate_pool(self, exitcodes: list[int]) -> None:
         left = sum(status in (EX_OK, EX_RECYCLE) for status in exitcodes)
         self.recycled += left
-        self.died += len(exitcodes) - left
+        self.crashed += len(exitcodes) - left
         super()._repopulate_pool(exitcodes)
 
     def _track_child_process(self, proc: Any, hub: Any) -> None:
@@ -97,7 +97,7 @@ class TaskPool(CeleryTaskPool):
 
     def _get_info(self) -> dict[str, Any]:
         """What `celery inspect stats` tells of the pool, and the fence around it, in bytes."""
-        now = memory()
+        now = read_memory()
         fence = {"current": now.current, "peak": now.peak, "limit": now.limit}
         left = {"recycled": self._pool.recycled, "died": self._pool.died}
         return {**super()._get_info(), "fence": fence, "children": left}

@@ -12,20 +12,20 @@ from celery.utils.log import get_logger
 from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
 
-from tasks.observability.logs import about
+from tasks.observability.logs import log_context
 from tasks.settings import settings
 from workers.crash import crash_reports, explanation, flight_recorder
 from workers.crash.causes import Cause, Death, classify
-from workers.runtime.lease_owner import boot
-from workers.sandbox.cgroup import memory, oom_kills
+from workers.runtime.lease_owner import host_id
+from workers.sandbox.cgroup import oom_kills, read_memory
 
 logger = get_logger(__name__)
 
 # billiard tells how a child ended only in words (`billiard.common.human_status`).
-_STATUS = re.compile(r"(signal|exitcode) (\d+)")
+_EXIT_STATUS = re.compile(r"(signal|exitcode) (\d+)")
 
 
-class FencedRequest(Request):
+class CrashReportingRequest(Request):
     """Notes why a child died, and leaves it to the ledger whether the job is tried again.
 
     The message goes back to its queue after every death; the next child to get it carries the notes to the ledger
@@ -54,7 +54,7 @@ class FencedRequest(Request):
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """The child exceeded its time limit and is about to be killed."""
         if not soft:
-            self._note(classify(0, time_limit=timeout))
+            self._report_crash(classify(0, time_limit=timeout))
         super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
@@ -63,39 +63,40 @@ class FencedRequest(Request):
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
         if isinstance(error, WorkerLostError):
-            self._note(classify(_status(str(error)), oom_kills=oom_kills() - self._oom_kills))
+            self._report_crash(classify(_exit_status(str(error)), oom_kills=oom_kills() - self._oom_kills))
         super().on_failure(exc_info, *args, **kwargs)
 
-    def _note(self, death: Death) -> None:
+    def _report_crash(self, death: Death) -> None:
         if self.worker_pid is None:
             return  # it died before it had begun: there is no attempt to explain
-        var, last = settings().var, flight_recorder.take(settings().var, self.worker_pid)
+        var, last = settings().var, flight_recorder.pop_record(settings().var, self.worker_pid)
         if last is not None and last.job != self.id:
             last = None  # of a job before, in a child that had only just begun with this one
         if death.cause is Cause.TIME_LIMIT and last is not None and last.stage == flight_recorder.WAITING:
-            death = replace(death, cause=Cause.WAITED)  # its time went by while the ledger was away
-        said = explanation.tell(death, last)
-        with about(job=self.id, attempt=last.attempt if last else 0, traceparent=self.kwargs.get("traceparent")):
+            death = replace(death, cause=Cause.LEDGER_UNAVAILABLE)  # its time went by while the ledger was away
+        said = explanation.format_crash(death, last)
+        with log_context(job=self.id, attempt=last.attempt if last else 0, traceparent=self.kwargs.get("traceparent")):
             logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, said)
-        facts = explanation.facts(last, memory())
+        facts = explanation.crash_facts(last, read_memory())
         try:
             crash_reports.write(
-                var, crash_reports.Note(self.id, boot(), self.worker_pid, time.time(), death.cause, said, facts)
+                var,
+                crash_reports.CrashReport(self.id, host_id(), self.worker_pid, time.time(), death.cause, said, facts),
             )
         except OSError:
             logger.exception("The death note could not be written; the attempt stays unexplained.")
 
 
-class FencedTask(Task):
+class JobTask(Task):
     """Base of every task whose job is in the ledger."""
 
     abstract = True
     Request = "workers.runtime.request:FencedRequest"
 
 
-def _status(message: str) -> int:
+def _exit_status(message: str) -> int:
     """Exit code, or the negative signal, from billiard's words; unknown ends count as killed from outside."""
-    found = _STATUS.search(message)
+    found = _EXIT_STATUS.search(message)
     if found is None:
         return -9
     number = int(found[2])

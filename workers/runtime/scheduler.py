@@ -19,23 +19,23 @@ from tasks.messaging.connections import BROKER_ERRORS
 
 logger = get_logger(__name__)
 
-LOCK = "clock"
+LOCK_QUEUE = "clock"
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class Lock:
+class BrokerLock:
     """An exclusive queue of the broker."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._connection: Connection | None = None
 
-    def held(self) -> bool:
+    def acquire_or_renew(self) -> bool:
         """Whether it is ours: taken if it is free, and kept alive. Ask more often than twice a heartbeat."""
         try:
             if self._connection is None:
-                self._connection = self._take()
+                self._connection = self._acquire()
             self._connection.heartbeat_check()
             with suppress(TimeoutError):  # read what the broker's heartbeats left
                 self._connection.drain_events(timeout=0.01)
@@ -53,11 +53,11 @@ class Lock:
             with suppress(*BROKER_ERRORS):
                 connection.release()
 
-    def _take(self) -> Connection:
+    def _acquire(self) -> Connection:
         # Without heartbeats the broker would never learn that a host has gone down, and keep the queue for it for good.
         connection: Connection = self._app.connection_for_write(heartbeat=self._app.conf.broker_heartbeat)
         try:
-            connection.default_channel.queue_declare(LOCK, exclusive=True, durable=False, auto_delete=False)
+            connection.default_channel.queue_declare(LOCK_QUEUE, exclusive=True, durable=False, auto_delete=False)
         except BaseException:
             connection.release()
             raise
@@ -65,18 +65,18 @@ class Lock:
         return connection
 
 
-class Clock(Scheduler):
+class SingletonScheduler(Scheduler):
     """Celery's scheduler, in memory. It knows nothing of the one before it: once it sends, everything is due."""
 
     def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:
-        self._lock = Lock(app)
-        self._sends = False
+        self._lock = BrokerLock(app)
+        self._is_active = False
         super().__init__(app, *args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due, if it is ours to send. Seconds until the next look."""
-        sent, self._sends = self._sends, self._lock.held()
-        if not self._sends:
+        sent, self._is_active = self._is_active, self._lock.acquire_or_renew()
+        if not self._is_active:
             return float(self.max_interval)
         if not sent:
             for entry in self.schedule.values():

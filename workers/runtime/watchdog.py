@@ -13,24 +13,24 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._interval = watchdog_interval()
-        self._beating = False
+        self._is_scheduled = False
 
     def ready(self, hub: Any) -> None:
         """The parent takes jobs. `hub` is Celery's event loop, None where the pool has none: then nobody watches it."""
         notify("READY=1\nSTATUS=Takes jobs.")
-        if self._interval is None or self._beating:
+        if self._interval is None or self._is_scheduled:
             return
         if hub is None:
             notify("WATCHDOG_USEC=0")
             return
-        hub.call_repeatedly(self._interval, self.alive)
-        self._beating = True
+        hub.call_repeatedly(self._interval, self.ping)
+        self._is_scheduled = True
 
-    def alive(self) -> None:
+    def ping(self) -> None:
         """The parent does something."""
         notify("WATCHDOG=1")
 
-    def waiting(self) -> None:
+    def waiting_for_broker(self) -> None:
         """The broker is away; the event loop rests until it is back."""
         notify("WATCHDOG=1\nSTATUS=Waiting for the broker.")
 

@@ -18,12 +18,12 @@ _CURRENT = ("memory.usage_in_bytes", "memory.current")
 _PEAK = ("memory.max_usage_in_bytes", "memory.peak")
 _LIMIT = ("memory.limit_in_bytes", "memory.max")
 _EVENTS = ("memory.oom_control", "memory.events")
-_MET_LIMIT = "memory.failcnt"
+_LIMIT_HITS = "memory.failcnt"
 _OWN_PRESSURE = "memory.pressure"
 
 
 @dataclass(frozen=True, slots=True)
-class Pressure:
+class MemoryPressure:
     """Share of the last 10 seconds, in per cent, that `some` or all (`full`) tasks waited for memory (PSI)."""
 
     some: float
@@ -31,7 +31,7 @@ class Pressure:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class CgroupMemory:
     """A memory cgroup, all its processes together. Bytes; None where nothing tells.
 
     `events` counts since the cgroup was made: `max` how often its limit was met, `oom_kill` the killed.
@@ -41,14 +41,14 @@ class Memory:
     peak: int | None = None
     limit: int | None = None
     events: dict[str, int] = field(default_factory=dict)
-    pressure: Pressure | None = None
+    pressure: MemoryPressure | None = None
 
 
-def memory(proc: Path = SELF, root: Path = ROOT, host_pressure: Path = PRESSURE) -> Memory:
+def read_memory(proc: Path = SELF, root: Path = ROOT, host_pressure: Path = PRESSURE) -> CgroupMemory:
     """All that our cgroup tells. Takes under a millisecond: for deaths, not for every job."""
-    return Memory(
-        current=_number(proc, root, _CURRENT),
-        peak=_number(proc, root, _PEAK),
+    return CgroupMemory(
+        current=_first_number(proc, root, _CURRENT),
+        peak=_first_number(proc, root, _PEAK),
         limit=memory_limit(proc, root),
         events=_events(proc, root),
         pressure=_pressure(proc, root, host_pressure),
@@ -67,17 +67,17 @@ def memory_limit(proc: Path = SELF, root: Path = ROOT) -> int | None:
 
 
 def _events(proc: Path, root: Path) -> dict[str, int]:
-    for path in _files(proc, root, _EVENTS):
-        found = _fields(path)
+    for path in _candidate_files(proc, root, _EVENTS):
+        found = _read_counters(path)
         if "oom_kill" not in found:
             continue
-        if path.name == _EVENTS[0] and (met := _read_number(path.with_name(_MET_LIMIT))) is not None:
+        if path.name == _EVENTS[0] and (met := _read_number(path.with_name(_LIMIT_HITS))) is not None:
             return {"max": met, "oom_kill": found["oom_kill"]}
         return found
     return {}
 
 
-def _fields(path: Path) -> dict[str, int]:
+def _read_counters(path: Path) -> dict[str, int]:
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -85,8 +85,8 @@ def _fields(path: Path) -> dict[str, int]:
     return {name: int(count) for name, _, count in (line.partition(" ") for line in lines) if count.isdecimal()}
 
 
-def _number(proc: Path, root: Path, names: tuple[str, str]) -> int | None:
-    numbers = (_read_number(path) for path in _files(proc, root, names))
+def _first_number(proc: Path, root: Path, names: tuple[str, str]) -> int | None:
+    numbers = (_read_number(path) for path in _candidate_files(proc, root, names))
     return next((number for number in numbers if number is not None), None)
 
 
@@ -98,8 +98,8 @@ def _read_number(path: Path) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _pressure(proc: Path, root: Path, host: Path) -> Pressure | None:
-    for path in (*_files(proc, root, (_OWN_PRESSURE, _OWN_PRESSURE)), host):
+def _pressure(proc: Path, root: Path, host: Path) -> MemoryPressure | None:
+    for path in (*_candidate_files(proc, root, (_OWN_PRESSURE, _OWN_PRESSURE)), host):
         try:
             lines = path.read_text().splitlines()  # "some avg10=0.00 avg60=0.00 avg300=0.00 total=0"
         except OSError:
@@ -107,12 +107,12 @@ def _pressure(proc: Path, root: Path, host: Path) -> Pressure | None:
         shares = {
             kind: float(rest.split()[0].partition("=")[2]) for kind, rest in (line.split(" ", 1) for line in lines)
         }
-        return Pressure(shares["some"], shares["full"])
+        return MemoryPressure(shares["some"], shares["full"])
     return None
 
 
 @cache
-def _files(proc: Path, root: Path, names: tuple[str, str]) -> tuple[Path, ...]:
+def _candidate_files(proc: Path, root: Path, names: tuple[str, str]) -> tuple[Path, ...]:
     """Files that may tell, best first. A container sees its own cgroup at the hierarchy's root."""
     found: list[Path] = []
     for line in proc.read_text().splitlines():

@@ -19,27 +19,27 @@ from typing import Any
 
 from workers.crash.causes import Cause, Death, classify
 from workers.sandbox.cgroup import ROOT
-from workers.sandbox.leaf_cgroup import Cell, cell
+from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 
 # How often the child's clock and resident set are looked at (seconds). A fast hog touches some 100 MB in that time.
-INTERVAL = 0.05
+POLL_INTERVAL = 0.05
 
 # A longer line is noise from native code, not a report (bytes).
-MAX_LINE = 64 * 1024
+MAX_LINE_BYTES = 64 * 1024
 
 Report = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
+class Limits:
     """What a child may take: `memory` in bytes, `seconds` of wall-clock time."""
 
     memory: int
-    seconds: float
+    time_limit: float
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ExitInfo:
     """How a child ended. `status` is its exit code, or the negative number of the signal that ended it.
 
     `death` explains every status but 0; an exit code is a crash unless the child itself reported why it left.
@@ -55,32 +55,32 @@ class Ending:
 
 def run(
     argv: Sequence[str],
-    fence: Fence,
-    hear: Callable[[Report], None],
+    limits: Limits,
+    on_report: Callable[[Report], None],
     *,
     environment: Mapping[str, str] | None = None,
-    quiet: bool = True,
-    cgroups: Path = ROOT,
-) -> Ending:
+    discard_stderr: bool = True,
+    cgroup_root: Path = ROOT,
+) -> ExitInfo:
     """Run `argv` inside `fence`; `hear` gets each JSON object that it writes as a line on its standard output.
 
     Its standard error is thrown away if `quiet`. Nothing of it is left when this returns or raises.
     Raises OSError if it cannot be started.
     """
     began = time.monotonic()
-    with cell(fence.memory, root=cgroups) as own:
+    with leaf_cgroup(limits.memory, root=cgroup_root) as own:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if quiet else None,
+            stderr=subprocess.DEVNULL if discard_stderr else None,
             env=environment,
         )
         try:
-            admitted = own is not None and own.admit(process.pid)
-            watch = _Watch(process, fence, own if admitted else None, began + fence.seconds)
-            watch.until_it_ends(hear)
-            return watch.ending(time.monotonic() - began)
+            admitted = own is not None and own.add(process.pid)
+            watch = _Supervisor(process, limits, own if admitted else None, began + limits.time_limit)
+            watch.wait(on_report)
+            return watch.exit_info(time.monotonic() - began)
         finally:
             process.kill()
             process.wait()
@@ -89,48 +89,48 @@ def run(
 
 
 @dataclass(slots=True)
-class _Watch:
+class _Supervisor:
     """Looks at a running child until it is over."""
 
     process: subprocess.Popen[bytes]
-    fence: Fence
-    cell: Cell | None
+    limits: Limits
+    cgroup: Cgroup | None
     deadline: float
     resident: int = 0
     peak: int = 0
-    overrun: bool = False
+    exceeded_memory: bool = False
     timed_out: bool = False
-    _rest: bytes = field(default=b"")
+    _partial_line: bytes = field(default=b"")
 
-    def until_it_ends(self, hear: Callable[[Report], None]) -> None:
+    def wait(self, on_report: Callable[[Report], None]) -> None:
         pipe = self.process.stdout
         assert pipe is not None  # noqa: S101 -- asked for by `run`
         os.set_blocking(pipe.fileno(), False)
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
-            while not self._ended():
+            while not self._has_ended():
                 if not selector.get_map():
-                    time.sleep(INTERVAL)
-                elif selector.select(INTERVAL):
-                    received = os.read(pipe.fileno(), MAX_LINE)
+                    time.sleep(POLL_INTERVAL)
+                elif selector.select(POLL_INTERVAL):
+                    received = os.read(pipe.fileno(), MAX_LINE_BYTES)
                     if not received:
                         selector.unregister(pipe)
-                    for report in self._reports(received):
-                        hear(report)
-        for report in self._reports(pipe.read() or b""):
-            hear(report)
+                    for report in self._parse_reports(received):
+                        on_report(report)
+        for report in self._parse_reports(pipe.read() or b""):
+            on_report(report)
 
-    def ending(self, seconds: float) -> Ending:
+    def exit_info(self, seconds: float) -> ExitInfo:
         status = self.process.returncode
-        return Ending(status, self._death(status), seconds, self.resident, self.peak)
+        return ExitInfo(status, self._death(status), seconds, self.resident, self.peak)
 
-    def _ended(self) -> bool:
+    def _has_ended(self) -> bool:
         if self.process.poll() is not None:
             return True
         self._measure()
         self.timed_out = time.monotonic() > self.deadline
-        self.overrun = self.cell is None and self.resident > self.fence.memory
-        if self.timed_out or self.overrun:
+        self.exceeded_memory = self.cgroup is None and self.resident > self.limits.memory
+        if self.timed_out or self.exceeded_memory:
             self.process.kill()
             self.process.wait()
             return True
@@ -143,21 +143,21 @@ class _Watch:
             return
         fields = dict(line.split(":", 1) for line in status.splitlines())
         if "VmRSS" in fields:  # a process that is being reaped has none
-            self.resident = _kibibytes(fields["VmRSS"])
-            self.peak = max(self.peak, _kibibytes(fields["VmHWM"]))
+            self.resident = _parse_kibibytes(fields["VmRSS"])
+            self.peak = max(self.peak, _parse_kibibytes(fields["VmHWM"]))
 
     def _death(self, status: int) -> Death | None:
         if status == 0:
             return None
-        if self.overrun:
+        if self.exceeded_memory:
             return Death(Cause.OUT_OF_MEMORY, "It was stopped: its resident set grew beyond its fence.")
-        kills = self.cell.oom_kills() if self.cell is not None else 0
-        return classify(status, oom_kills=kills, time_limit=self.fence.seconds if self.timed_out else None)
+        kills = self.cgroup.oom_kills() if self.cgroup is not None else 0
+        return classify(status, oom_kills=kills, time_limit=self.limits.time_limit if self.timed_out else None)
 
-    def _reports(self, received: bytes) -> Iterator[Report]:
-        *lines, self._rest = (self._rest + received).split(b"\n")
-        if len(self._rest) > MAX_LINE:
-            self._rest = b""
+    def _parse_reports(self, received: bytes) -> Iterator[Report]:
+        *lines, self._partial_line = (self._partial_line + received).split(b"\n")
+        if len(self._partial_line) > MAX_LINE_BYTES:
+            self._partial_line = b""
         for line in lines:
             try:
                 report = json.loads(line)
@@ -167,5 +167,5 @@ class _Watch:
                 yield report
 
 
-def _kibibytes(field: str) -> int:
+def _parse_kibibytes(field: str) -> int:
     return int(field.split()[0]) * 1024

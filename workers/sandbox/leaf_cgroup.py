@@ -11,17 +11,17 @@ from pathlib import Path, PurePath
 from workers.sandbox.cgroup import ROOT
 
 # The kernel may take a moment to see that a killed process has left its cgroup (seconds).
-LEAVE_PATIENCE = 1.0
+REMOVE_TIMEOUT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Cgroup:
     """A cgroup with a memory limit. `events` is its file with the kernel's count of kills."""
 
     path: Path
-    events: str
+    events_file: str
 
-    def admit(self, pid: int) -> bool:
+    def add(self, pid: int) -> bool:
         """Move a process in: what it touches from now on counts against the limit. False where that is not allowed."""
         try:
             (self.path / "cgroup.procs").write_text(str(pid))
@@ -31,7 +31,7 @@ class Cell:
 
     def oom_kills(self) -> int:
         """How many processes in here the kernel has killed for memory."""
-        for line in (self.path / self.events).read_text().splitlines():
+        for line in (self.path / self.events_file).read_text().splitlines():
             name, _, count = line.partition(" ")
             if name == "oom_kill":
                 return int(count)
@@ -39,7 +39,7 @@ class Cell:
 
     def remove(self) -> None:
         """Take the cgroup away once its processes are gone."""
-        deadline = time.monotonic() + LEAVE_PATIENCE
+        deadline = time.monotonic() + REMOVE_TIMEOUT
         while True:
             try:
                 self.path.rmdir()
@@ -54,9 +54,9 @@ class Cell:
 
 
 @contextmanager
-def cell(limit: int, *, proc: Path = Path("/proc/self/cgroup"), root: Path = ROOT) -> Iterator[Cell | None]:
+def leaf_cgroup(limit: int, *, proc: Path = Path("/proc/self/cgroup"), root: Path = ROOT) -> Iterator[Cgroup | None]:
     """A cell of `limit` bytes for the length of the block; None where no cgroup can be made."""
-    made = _make(limit, proc, root)
+    made = _create(limit, proc, root)
     try:
         yield made
     finally:
@@ -64,21 +64,21 @@ def cell(limit: int, *, proc: Path = Path("/proc/self/cgroup"), root: Path = ROO
             made.remove()
 
 
-def _make(limit: int, proc: Path, root: Path) -> Cell | None:
-    for parent, limits, events in _places(proc, root):
+def _create(limit: int, proc: Path, root: Path) -> Cgroup | None:
+    for parent, limits, events in _candidate_parents(proc, root):
         path = parent / f"bulkhead-{os.getpid()}-{secrets.token_hex(4)}"
         with suppress(OSError):
             path.mkdir()
             try:
-                _limit(path, limits, limit)
+                _set_limit(path, limits, limit)
             except OSError:
                 path.rmdir()
                 continue
-            return Cell(path, events)
+            return Cgroup(path, events)
     return None
 
 
-def _limit(path: Path, names: tuple[str, str], limit: int) -> None:
+def _set_limit(path: Path, names: tuple[str, str], limit: int) -> None:
     memory, swap = names
     with (path / memory).open("r+") as file:
         file.write(str(limit))
@@ -86,7 +86,7 @@ def _limit(path: Path, names: tuple[str, str], limit: int) -> None:
         file.write("0" if memory == "memory.max" else str(limit))  # version 1 counts memory and swap together
 
 
-def _places(proc: Path, root: Path) -> Iterator[tuple[Path, tuple[str, str], str]]:
+def _candidate_parents(proc: Path, root: Path) -> Iterator[tuple[Path, tuple[str, str], str]]:
     """Where a cgroup may be made, with the names of its files: below our own, else beside it.
 
     Version 2 gives a cgroup's children a controller only if it has no processes itself, so beside comes after below.

@@ -5,10 +5,10 @@ import resource
 from contextlib import suppress
 from pathlib import Path
 
-from tasks.utils.parent_death import end_with_parent
+from tasks.utils.parent_death import die_with_parent
 
 # The kernel shall take the child first, never its parent or a neighbour (proc(5), oom_score_adj: -1000 to 1000).
-OOM_SCORE = 800
+OOM_SCORE_ADJ = 800
 
 # Descriptors. A render needs a few dozen; a leak of them must end its own child only.
 MAX_DESCRIPTORS = 1024
@@ -16,15 +16,15 @@ MAX_DESCRIPTORS = 1024
 
 def apply_limits(*, niceness: int) -> None:
     """Put this process inside its limits: no core dump, few descriptors, first to be killed, gone with its parent."""
-    end_with_parent()
+    die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_DESCRIPTORS, MAX_DESCRIPTORS))
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
-    _give_way(niceness)
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
+    _lower_priority(niceness)
 
 
-def _give_way(niceness: int) -> None:
+def _lower_priority(niceness: int) -> None:
     """Let others have the processor first.
 
     Where the kernel shares it out by session, niceness counts within a session only (sched(7), autogroup). A supervisor

@@ -13,11 +13,11 @@ from pathlib import Path
 from tasks.jobs import LedgerUnavailable
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
-from workers.runtime.lease_owner import is_gone, me
+from workers.runtime.lease_owner import current_owner, is_gone
 from workers.tickets.audit import AuditLog
 from workers.tickets.inventory import Inventory
 from workers.tickets.rotation import NodeStatus, RotationRequest, fleet_keyring
-from workers.tickets.rotator import StaleToken, RunReport, Rotator
+from workers.tickets.rotator import Rotator, RunReport, StaleToken
 from workers.tickets.ssh import NodeConnection, SshOptions
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class FleetController:
     def __init__(self, settings: Settings, rotations: Rotations, inventory: Inventory | None = None) -> None:
         self._settings = settings
         self._rotations = rotations
-        self._owner = me()
+        self._owner = current_owner()
         self.inventory = inventory or Inventory.load(settings.var)
 
     async def status(self) -> RunReport:
@@ -71,7 +71,9 @@ class FleetController:
     async def rotator(self, inventory: Inventory | None = None) -> AsyncIterator[Rotator]:
         """A rotator with connections, which are made when they are needed."""
         chosen = self._settings
-        way = SshOptions(chosen.tickets_ssh_config, chosen.tickets_timeout, chosen.var / SSH_SOCKETS, chosen.tickets_persist)
+        way = SshOptions(
+            chosen.tickets_ssh_config, chosen.tickets_timeout, chosen.var / SSH_SOCKETS, chosen.tickets_ssh_persist
+        )
         connections = {node: NodeConnection(node, way) for node in (inventory or self.inventory).nodes}
         try:
             yield Rotator(connections, AuditLog(chosen.var, self._owner), self._owner)
@@ -90,7 +92,7 @@ class _TokenIssuer:
         min_token = max(min_token, self._min_token)
         lease = {"now": time.time(), "lease": self._lease}
         try:
-            self._token = self._rotations.claim(self._owner, **lease, least=min_token, is_gone=is_gone)
+            self._token = self._rotations.claim(self._owner, **lease, min_token=min_token, is_dead=is_gone)
         except LedgerUnavailable as error:
             logger.warning("Rotating without the ledger, by the tokens that nodes keep: %s", error)
             return min_token + 1
@@ -105,7 +107,7 @@ class _TokenIssuer:
         generation = ring.generation if ring else 0
         try:
             rotated_at = _rotated_at(views, generation)
-            self._rotations.settle(self._token, generation=generation, rotated_at=rotated_at, result=result)
+            self._rotations.finish(self._token, generation=generation, rotated_at=rotated_at, result=result)
         except LedgerUnavailable as error:
             logger.warning("The ledger does not know of this rotation yet: %s", error)
 

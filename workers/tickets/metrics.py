@@ -5,12 +5,12 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, start_http_server
 
 from tasks.observability.metrics import (
-    TICKETS_AGE,
-    TICKETS_BEHIND,
     TICKETS_GENERATION,
-    TICKETS_RESULT,
-    TICKETS_RUN,
-    TICKETS_SPREAD,
+    TICKETS_GENERATION_SPREAD,
+    TICKETS_KEY_AGE,
+    TICKETS_LAST_RESULT,
+    TICKETS_LAST_RUN,
+    TICKETS_MISSING_KEYS,
     TICKETS_UP,
 )
 from workers.tickets.rotation import fleet_keyring, missing_keys, spread
@@ -25,11 +25,11 @@ class TicketMetrics:
         self._clock = clock
         self._up = TICKETS_UP.open(self.registry)
         self._generation = TICKETS_GENERATION.open(self.registry)
-        self._behind = TICKETS_BEHIND.open(self.registry)
-        self._age = TICKETS_AGE.open(self.registry)
-        self._spread = TICKETS_SPREAD.open(self.registry)
-        self._result = TICKETS_RESULT.open(self.registry)
-        self._run = TICKETS_RUN.open(self.registry)
+        self._behind = TICKETS_MISSING_KEYS.open(self.registry)
+        self._age = TICKETS_KEY_AGE.open(self.registry)
+        self._spread = TICKETS_GENERATION_SPREAD.open(self.registry)
+        self._result = TICKETS_LAST_RESULT.open(self.registry)
+        self._run = TICKETS_LAST_RUN.open(self.registry)
 
     def serve(self, port: int) -> None:
         """At `/metrics` on loopback. Raises OSError where the port is taken."""

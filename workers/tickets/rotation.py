@@ -107,7 +107,9 @@ def spread(statuses: Mapping[str, NodeStatus]) -> int:
     return max(missing_key_count(view.key_names, ring.key_names) for view in statuses.values())
 
 
-def decide(statuses: Mapping[str, NodeStatus], failed: Mapping[str, str], request: RotationRequest, *, fleet_size: int) -> Step:
+def decide(
+    statuses: Mapping[str, NodeStatus], failed: Mapping[str, str], request: RotationRequest, *, fleet_size: int
+) -> Step:
     """The next step for a fleet of so many `nodes`.
 
     `views` are of those that answer, `failed` says which of these did not do what they were told, and why.

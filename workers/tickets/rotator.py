@@ -18,7 +18,7 @@ from typing import Any
 
 from workers.tickets.audit import AuditLog
 from workers.tickets.keyring import KEY_SIZES, Key, RandomBytes
-from workers.tickets.rotation import CatchUp, Done, Refuse, Rotate, NodeStatus, RotationRequest, decide
+from workers.tickets.rotation import CatchUp, Done, NodeStatus, Refuse, Rotate, RotationRequest, decide
 from workers.tickets.ssh import NodeConnection, NodeRefused, NodeUnreachable
 
 # Asks for a fencing token that is greater than `least`.
@@ -56,7 +56,11 @@ class Rotator:
     """Runs over the nodes behind `connections`. `holder` names this process, for people."""
 
     def __init__(
-        self, connections: Mapping[str, NodeConnection], audit_log: AuditLog, owner: str, random: RandomBytes = os.urandom
+        self,
+        connections: Mapping[str, NodeConnection],
+        audit_log: AuditLog,
+        owner: str,
+        random: RandomBytes = os.urandom,
     ) -> None:
         self._connections = connections
         self._audit_log = audit_log

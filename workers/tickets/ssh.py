@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from workers.tickets.node.server import MAX_FRAME, FRAME_LENGTH
+from workers.tickets.node.server import FRAME_LENGTH, MAX_FRAME
 from workers.tickets.rotation import NodeStatus
 
 # No question is ever asked, no unknown host trusted, nothing forwarded; a dead peer is noticed within 9 s.

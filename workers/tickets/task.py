@@ -7,8 +7,8 @@ from celery.utils.log import get_logger
 
 from tasks import app, tickets
 from tasks.jobs import LedgerUnavailable
-from tasks.jobs.rotations import Busy
-from workers.runtime.context import bench
+from tasks.jobs.rotations import RotationInProgress
+from workers.runtime.context import worker_context
 from workers.tickets.controller import FleetController
 from workers.tickets.node.harden import harden_process
 from workers.tickets.rotation import RotationRequest
@@ -22,7 +22,7 @@ def rotate(**fields: Any) -> None:
     """Bring the fleet to the generation of the message. Whatever fails is asked for again by the next look."""
     message = tickets.RotateMessage.model_validate(fields)
     harden_process()
-    tools = bench()
+    tools = worker_context()
     try:
         if tools.ledger.rotations.find().generation >= message.generation:
             logger.info("Generation %d is reached already.", message.generation)
@@ -31,8 +31,10 @@ def rotate(**fields: Any) -> None:
         logger.warning("Asking the nodes alone: %s", error)
     wish = RotationRequest(message.generation, min_age=tools.settings.tickets_lifetime)
     try:
-        report = asyncio.run(FleetController(tools.settings, tools.ledger.rotations).run(wish, min_token=message.token))
-    except (Busy, StaleToken) as error:
+        report = asyncio.run(
+            FleetController(tools.settings, tools.ledger.rotations).run(wish, min_token=message.fencing_token)
+        )
+    except (RotationInProgress, StaleToken) as error:
         logger.warning("Not rotated. %s", error)
         return
     logger.info("Generation %d: %s in %.2f s. %s", report.generation, report.result, report.seconds, report.reason)

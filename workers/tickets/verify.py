@@ -26,7 +26,9 @@ class ResumptionCheck:
     error: str = ""
 
 
-def check_resumption(addresses: Mapping[str, str], *, server_name: str | None = None, timeout: float = 5) -> list[ResumptionCheck]:
+def check_resumption(
+    addresses: Mapping[str, str], *, server_name: str | None = None, timeout: float = 5
+) -> list[ResumptionCheck]:
     """Every pair of nodes (`host:port` by name), each with itself too, in TLS 1.2 and 1.3. `timeout` in seconds.
 
     Certificates are not looked at: a ticket is taken or not whoever shows it.
@@ -37,7 +39,9 @@ def check_resumption(addresses: Mapping[str, str], *, server_name: str | None = 
         return [check for row in rows for check in row]
 
 
-def _row(source: str, version: str, addresses: Mapping[str, str], name: str | None, timeout: float) -> Iterable[ResumptionCheck]:
+def _row(
+    source: str, version: str, addresses: Mapping[str, str], name: str | None, timeout: float
+) -> Iterable[ResumptionCheck]:
     context = tls_context(version)
     try:
         session, _resumed = handshake(context, addresses[source], None, name, timeout)

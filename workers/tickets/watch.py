@@ -8,12 +8,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from tasks.jobs.rotations import Busy, Rotations
+from tasks.jobs.rotations import RotationInProgress, Rotations
 from tasks.settings import Settings
 from workers.tickets.controller import FleetController
 from workers.tickets.metrics import TicketMetrics
 from workers.tickets.rotation import RotationRequest, fleet_keyring, missing_keys
-from workers.tickets.rotator import StaleToken, RunReport, Rotator
+from workers.tickets.rotator import Rotator, RunReport, StaleToken
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class FleetMonitor:
             async with office.rotator() as rotator:
                 while office.is_current():
                     await self.check(office, rotator)
-                    await asyncio.sleep(self._settings.tickets_watch)
+                    await asyncio.sleep(self._settings.tickets_watch_interval)
 
     async def check(self, controller: FleetController, rotator: Rotator) -> None:
         """Look once, and do what must be done."""
@@ -65,7 +65,7 @@ class FleetMonitor:
     async def _catch_up(self, controller: FleetController, rotator: Rotator) -> None:
         try:
             report = await controller.run_with(rotator, RotationRequest())
-        except (Busy, StaleToken) as error:
+        except (RotationInProgress, StaleToken) as error:
             logger.info("Somebody else is at it: %s", error)
             return
         self._metrics.observe_run(report.result)

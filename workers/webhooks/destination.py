@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tasks.settings import Settings
-from tasks.webhooks import is_allowed
+from tasks.webhooks import is_host_allowed
 
 Address = IPv4Address | IPv6Address
 
@@ -42,7 +42,7 @@ def resolve_destination(url: str, settings: Settings, resolve: Resolver = resolv
     """The destination of a URL that fits `WebhookUrl`. Raises Refused, and OSError for a name that has no address."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if not is_allowed(url, settings.webhook_hosts):
+    if not is_host_allowed(url, settings.webhook_hosts):
         raise DeliveryForbidden(f"the host {host} is not among BULKHEAD_WEBHOOK_HOSTS")
     try:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
@@ -53,7 +53,9 @@ def resolve_destination(url: str, settings: Settings, resolve: Resolver = resolv
         address = ip_address(text)
         within = any(address in network for network in settings.webhook_networks)
         if not within and not is_public(address):
-            raise DeliveryForbidden(f"{host} leads to {address}, which is not public: allow it by BULKHEAD_WEBHOOK_NETWORKS")
+            raise DeliveryForbidden(
+                f"{host} leads to {address}, which is not public: allow it by BULKHEAD_WEBHOOK_NETWORKS"
+            )
         if not within and parts.scheme != "https":
             raise DeliveryForbidden("webhooks to the public network go by https only")
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from tasks import app, webhooks
 from tasks.jobs.webhook_outbox import WebhookPublisher
-from tasks.messaging.publisher import NotPublished
+from tasks.messaging.publisher import PublishError
 from tasks.settings import Settings, settings
 from workers.webhooks.destination import DeliveryForbidden, resolve_destination
 from workers.webhooks.post import DeliveryFailed, post
@@ -29,7 +29,7 @@ def deliver(**fields: Any) -> None:
     except DeliveryForbidden as error:
         _reschedule(chosen, message, str(error), None)
     except (DeliveryFailed, OSError) as error:
-        _reschedule(chosen, message, str(error), retry_delay(message.tries, chosen))
+        _reschedule(chosen, message, str(error), retry_delay(message.failed_attempts, chosen))
     else:
         logger.info("Webhook %s was taken.", message.id)
 
@@ -52,7 +52,7 @@ def signed_headers(message: webhooks.WebhookMessage, settings: Settings, now: fl
 
 def retry_delay(tries: int, settings: Settings) -> float | None:
     """Seconds until a webhook that was sent in vain, and `tries` times before, is sent again; None: never."""
-    return settings.webhook_pauses[tries] if tries < len(settings.webhook_pauses) else None
+    return settings.webhook_retry_delays[tries] if tries < len(settings.webhook_retry_delays) else None
 
 
 def _reschedule(settings: Settings, message: webhooks.WebhookMessage, reason: str, seconds: float | None) -> None:
@@ -61,11 +61,11 @@ def _reschedule(settings: Settings, message: webhooks.WebhookMessage, reason: st
     try:
         if seconds is None:
             logger.error("Webhook %s is given up: %s.", message.id, reason)
-            publisher.bury(message, reason)
+            publisher.dead_letter(message, reason)
         else:
             logger.warning("Webhook %s is sent again in %g s: %s.", message.id, seconds, reason)
-            publisher.publish_later(message.model_copy(update={"tries": message.tries + 1}), seconds)
-    except NotPublished as error:
+            publisher.publish_delayed(message.model_copy(update={"tries": message.failed_attempts + 1}), seconds)
+    except PublishError as error:
         raise Reject(str(error), requeue=True) from error
     finally:
         publisher.close()

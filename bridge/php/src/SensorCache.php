@@ -22,7 +22,7 @@ use Bulkhead\Exception\ServiceUnavailable;
  */
 final class SensorCache
 {
-    /** Seconds for which the readings of a silent machine are kept, as BULKHEAD_SENSORS_KEEP. */
+    /** Seconds for which the readings of a silent machine are kept, as BULKHEAD_SENSORS_TTL. */
     public const KEEP = 86_400;
 
     /** Machines asked for at once. */

@@ -214,7 +214,7 @@ def test_given_a_preview_larger_than_a_worker_when_asked_for_then_the_error_says
 def test_given_a_turned_picture_too_large_to_unpack_then_it_is_refused_with_what_to_do(
     tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orientation, "MAX_UNPACKED", 1_000_000)
+    monkeypatch.setattr(orientation, "MAX_SCRATCH_BYTES", 1_000_000)
     path = save_turned(tmp_path / "a.tif", 6)
     with pytest.raises(BlueprintError) as caught:
         draw(path, tiles=True)

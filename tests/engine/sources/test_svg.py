@@ -269,7 +269,7 @@ def test_given_a_long_svg_when_cut_into_tiles_then_they_are_less_deep(
     tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = f'<svg {NAMES} width="400" height="200">{STRIPES}</svg>'
-    monkeypatch.setattr("workers.render.sources.svg.DEEP_BYTES", 3 * len(text))
+    monkeypatch.setattr("workers.render.sources.svg.MAX_ZOOMED_BYTES", 3 * len(text))
 
     manifest = draw(drawing(tmp_path, text), width=100, tiles=True)
 

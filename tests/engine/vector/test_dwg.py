@@ -9,7 +9,7 @@ from tasks.plan import Unsupported, plan
 from tasks.settings import settings
 from tests.engine.conftest import Render
 from workers.render import BlueprintError, EngineError
-from workers.render.sources.dwg import command
+from workers.render.sources.dwg import build_command
 
 
 @pytest.fixture
@@ -78,6 +78,6 @@ def test_given_a_converter_that_is_not_installed_when_rendered_then_the_machine_
 
 
 def test_given_paths_with_spaces_and_quotes_when_put_into_the_command_then_each_stays_one_word() -> None:
-    words = command("dwg2dxf -y -o {target} {source}", Path("/a b/c';rm.dwg"), Path("/t.dxf"))
+    words = build_command("dwg2dxf -y -o {target} {source}", Path("/a b/c';rm.dwg"), Path("/t.dxf"))
 
     assert words == ["dwg2dxf", "-y", "-o", "/t.dxf", "/a b/c';rm.dwg"]

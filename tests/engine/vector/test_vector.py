@@ -6,12 +6,12 @@ import pytest
 from ezdxf.npshapes import NumpyPath2d
 from ezdxf.path import Path
 
-from workers.render.raster import straighten
+from workers.render.raster import unpremultiply
 from workers.render.vector import display as module
 from workers.render.vector import spill_buffer
-from workers.render.vector.canvas import paint, stack
+from workers.render.vector.canvas import paint, paint_by_layer
 from workers.render.vector.display import DisplayList, Extents, Style, View
-from workers.render.vector.order import order_matters
+from workers.render.vector.order import draw_order_matters
 from workers.render.vector.paths import Rows, cairo_rows, polyline
 
 BLACK = Style(0, 0, 0, 1, 1.0)
@@ -50,7 +50,7 @@ def _marks(display: DisplayList, layers: set[int] | None = None) -> list[tuple[i
     """Layer and number of commands of each mark."""
     return [
         (layer, length)
-        for part in display.parts(TEN, (0, 0, 10, 10), layers)
+        for part in display.chunks(TEN, (0, 0, 10, 10), layers)
         for layer, length in zip(part.layers.tolist(), np.diff(part.ends, prepend=0).tolist(), strict=True)
     ]
 
@@ -101,18 +101,18 @@ def test_given_a_long_run_of_strokes_when_marked_then_it_is_cut_into_bounded_pat
     lengths = [length for _, length in _marks(_list(*[(0, BLACK, LINE)] * 500))]
 
     assert sum(lengths) == 1000
-    assert max(lengths) <= module.MAX_STROKE + 2
+    assert max(lengths) <= module.MAX_STROKE_COMMANDS + 2
 
 
 @pytest.mark.parametrize("part_points", [1, 1 << 17])
 def test_given_a_list_when_viewed_then_points_become_pixels_and_boxes_hold_the_ink(
     monkeypatch: pytest.MonkeyPatch, part_points: int
 ) -> None:
-    monkeypatch.setattr(module, "PART_POINTS", part_points)
+    monkeypatch.setattr(module, "CHUNK_POINTS", part_points)
     display = _list((3, BLACK, [(10, 10), (20, 10)]), (5, RED_FILL, [(10, 20), (12, 20), (12, 15)]))
 
     assert display.extents() == Extents(10, 10, 20, 20)
-    assert display.boxes(View(10, 20, 10, (101, 101))) == {3: (0, 98, 101, 3), 5: (0, 0, 21, 51)}
+    assert display.layer_boxes(View(10, 20, 10, (101, 101))) == {3: (0, 98, 101, 3), 5: (0, 0, 21, 51)}
     assert display.layers == {3, 5}
 
 
@@ -127,8 +127,8 @@ def test_given_a_drawing_far_from_the_origin_when_recorded_then_no_hair_is_lost(
 def test_given_a_mark_outside_the_picture_when_boxed_then_it_has_no_box_and_is_not_painted() -> None:
     display = _list((0, BLACK, [(-50, -50), (-40, -50)]))
 
-    assert display.boxes(TEN) == {}
-    assert not list(display.parts(TEN, (0, 0, 10, 10)))
+    assert display.layer_boxes(TEN) == {}
+    assert not list(display.chunks(TEN, (0, 0, 10, 10)))
 
 
 def test_given_an_empty_list_when_asked_then_it_has_neither_extents_nor_boxes() -> None:
@@ -136,7 +136,7 @@ def test_given_an_empty_list_when_asked_then_it_has_neither_extents_nor_boxes() 
     display.close()
 
     assert display.extents() is None
-    assert display.boxes(TEN) == {}
+    assert display.layer_boxes(TEN) == {}
 
 
 def test_given_parts_beyond_the_memory_allowed_when_painted_from_disk_then_every_pixel_is_the_same(
@@ -147,8 +147,8 @@ def test_given_parts_beyond_the_memory_allowed_when_painted_from_disk_then_every
     ]
     kept = paint(_list(*strokes), TEN, (0, 0, 10, 10))
 
-    monkeypatch.setattr(module, "PART_POINTS", 2)
-    monkeypatch.setattr(module, "Shelf", lambda: spill_buffer.Shelf(keep=0))
+    monkeypatch.setattr(module, "CHUNK_POINTS", 2)
+    monkeypatch.setattr(module, "Shelf", lambda: spill_buffer.SpillBuffer(memory_bytes=0))
     spilled = paint(_list(*strokes), TEN, (0, 0, 10, 10))
 
     assert kept.pixels.any()
@@ -169,9 +169,9 @@ def test_given_a_filled_area_drawn_over_a_later_layer_when_compared_then_draw_or
     over = _list((1, BLACK, [(0, 5), (10, 5)]), (0, RED_FILL, SQUARE))
     under = _list((0, RED_FILL, SQUARE), (1, BLACK, [(0, 5), (10, 5)]))
 
-    assert order_matters(over, TEN)
-    assert not order_matters(under, TEN)
-    assert np.array_equal(stack(over, TEN, (0, 0, 10, 10)).pixels, paint(under, TEN, (0, 0, 10, 10)).pixels)
+    assert draw_order_matters(over, TEN)
+    assert not draw_order_matters(under, TEN)
+    assert np.array_equal(paint_by_layer(over, TEN, (0, 0, 10, 10)).pixels, paint(under, TEN, (0, 0, 10, 10)).pixels)
 
 
 def test_given_translucent_ink_when_painted_then_its_colour_is_not_darkened() -> None:
@@ -185,7 +185,7 @@ def test_given_every_alpha_when_straightened_then_colour_comes_back_and_clear_an
     straight = np.array([200, 100, 0], np.uint16)
     premultiplied = np.concatenate([(straight * alpha[:, None] + 127) // 255, alpha[:, None]], axis=1).astype(np.uint8)
 
-    straighten(premultiplied.reshape(16, 16, 4))
+    unpremultiply(premultiplied.reshape(16, 16, 4))
 
     assert premultiplied[0].tolist() == [0, 0, 0, 0]
     assert premultiplied[255].tolist() == [200, 100, 0, 255]

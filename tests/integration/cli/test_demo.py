@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded.leftovers import end_leftovers
+from cli.embedded.leftovers import kill_orphans
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180), pytest.mark.usefixtures("session_broker")]
 
@@ -39,4 +39,4 @@ def test_given_an_empty_directory_when_the_demo_runs_then_preview_layers_and_man
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/renders/[0-9a-f-]{36}", told["status"])
     assert told["viewer"] == f"http://127.0.0.1:8080/#/drawing/{told['status'][-36:]}"
     assert "succeeded" in demo.stderr
-    assert end_leftovers(tmp_path / "var" / "log") == []
+    assert kill_orphans(tmp_path / "var" / "log") == []

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from kombu import Connection, Exchange, Producer, Queue
 
-from cli.embedded.node import Node, prepare_node
+from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.process import NotInstalled
 from cli.embedded.supervisor import Supervisor
 from tests.conftest import without
@@ -32,15 +32,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def node(home: Path) -> Node:
+def node(home: Path) -> RabbitmqNode:
     try:
-        return prepare_node(home / "rabbitmq")
+        return prepare_rabbitmq(home / "rabbitmq")
     except NotInstalled as error:
         without(error)
 
 
 @pytest.fixture(scope="module")
-def supervisor(node: Node, home: Path) -> Iterator[Supervisor]:
+def supervisor(node: RabbitmqNode, home: Path) -> Iterator[Supervisor]:
     with Supervisor(node.stages, home / "log") as supervisor:
         yield supervisor
 
@@ -51,7 +51,7 @@ def family(supervisor: Supervisor) -> list[psutil.Process]:
 
 
 def test_given_confirmed_messages_when_the_node_is_killed_and_started_again_then_none_is_lost(
-    node: Node, supervisor: Supervisor
+    node: RabbitmqNode, supervisor: Supervisor
 ) -> None:
     with Connection(node.url, transport_options={"confirm_publish": True}) as connection:
         channel = connection.channel()
@@ -81,7 +81,7 @@ def test_given_a_running_node_then_it_listens_on_loopback_only(supervisor: Super
 
 
 def test_given_a_running_node_then_no_secret_is_in_an_argument_or_a_log(
-    node: Node, supervisor: Supervisor, home: Path
+    node: RabbitmqNode, supervisor: Supervisor, home: Path
 ) -> None:
     password = node.url.split(":")[2].split("@")[0]
     cookie = (home / "rabbitmq" / ".erlang.cookie").read_text()
@@ -96,7 +96,7 @@ def test_given_a_running_node_then_no_secret_is_in_an_argument_or_a_log(
 def test_given_a_running_node_then_its_secrets_are_readable_by_their_owner_only(
     supervisor: Supervisor, home: Path
 ) -> None:
-    assert supervisor.process("rabbitmq").ended() is None
+    assert supervisor.process("rabbitmq").describe_exit() is None
     assert stat.S_IMODE((home / "rabbitmq").stat().st_mode) == 0o700
     for name in ("rabbitmq.conf", "credentials", ".erlang.cookie"):
         assert stat.S_IMODE((home / "rabbitmq" / name).stat().st_mode) == 0o600, name
@@ -109,10 +109,10 @@ def test_given_a_running_node_then_it_is_small(supervisor: Supervisor) -> None:
 
 
 def test_given_a_node_that_ran_before_when_it_is_prepared_again_then_its_url_is_the_same(
-    node: Node, supervisor: Supervisor, home: Path
+    node: RabbitmqNode, supervisor: Supervisor, home: Path
 ) -> None:
     supervisor.stop()
-    again = prepare_node(home / "rabbitmq")
+    again = prepare_rabbitmq(home / "rabbitmq")
     supervisor.start()
 
     assert again.url == node.url

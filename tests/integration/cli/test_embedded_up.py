@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.embedded.environment import read
-from cli.embedded.node import prepare_node
-from cli.embedded.ports import kept_ports
+from cli.embedded.environment import read_environment_file
+from cli.embedded.node import prepare_rabbitmq
+from cli.embedded.ports import assign_ports
 from cli.embedded.process import NotInstalled
 from tests.conftest import without
 from tests.services.processes import alive, is_gone
@@ -61,10 +61,10 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     try:
-        prepare_node(tmp_path / "probe")
+        prepare_rabbitmq(tmp_path / "probe")
     except NotInstalled as error:
         without(error)
-    site = Site(tmp_path, kept_ports(tmp_path / "ports.json", ["web"])["web"])
+    site = Site(tmp_path, assign_ports(tmp_path / "ports.json", ["web"])["web"])
     yield site
     for process in site.running:
         with process:
@@ -85,7 +85,7 @@ def test_given_an_empty_directory_then_up_serves_refuses_a_second_one_and_surviv
     assert answer(f"http://127.0.0.1:{site.port}/readyz") == 200
     seen = list(alive(family))
     assert {"epmd", "beam.smp"} <= {name for name, _arguments in seen}
-    broker_url = read(site.directory / "var" / "bulkhead.env")["BULKHEAD_BROKER_URL"]
+    broker_url = read_environment_file(site.directory / "var" / "bulkhead.env")["BULKHEAD_BROKER_URL"]
     password = broker_url.split(":")[2].split("@")[0]
     assert password not in json.dumps([arguments for _name, arguments in seen])
     assert [log.name for log in (site.directory / "var/log").iterdir() if password in log.read_text()] == []
@@ -104,7 +104,7 @@ def test_given_an_empty_directory_then_up_serves_refuses_a_second_one_and_surviv
     third = site.up()
     site.until(third, "stop     Ctrl-C")
     family = psutil.Process(third.pid).children(recursive=True)
-    assert read(site.directory / "var" / "bulkhead.env")["BULKHEAD_BROKER_URL"] == broker_url
+    assert read_environment_file(site.directory / "var" / "bulkhead.env")["BULKHEAD_BROKER_URL"] == broker_url
 
     third.send_signal(signal.SIGINT)
     assert third.wait(30) == 0

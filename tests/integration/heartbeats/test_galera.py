@@ -54,7 +54,7 @@ class KillsItsNode(TableSink):
 def test_given_a_node_killed_in_the_middle_of_a_flush_then_the_next_one_has_everything_once(
     galera: Galera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REST", 0.0)
+    monkeypatch.setattr(module, "NODE_RETRY_DELAY", 0.0)
     migrate_tables(galera.urls)
     KillsItsNode.cluster = galera
     sink = KillsItsNode(DatabaseNodes(galera.urls), "heartbeats", "me")

@@ -51,7 +51,7 @@ def start(platform: Platform, broker: Broker, table: str, redis_url: str) -> Ite
     forget_stream(broker.url)
     usual = {
         "stream_url": broker.stream_url,
-        "heartbeats_urls": table,
+        "heartbeats_database_urls": table,
         "heartbeats_window": "0.2",
         "heartbeats_lease": str(LEASE),
         "redis_url": redis_url,
@@ -84,7 +84,7 @@ def eventually(look: Callable[[], object], wanted: object, seconds: float = 20) 
 
 def wait_for_end(process: Process, seconds: float = 20) -> str:
     deadline = time.monotonic() + seconds
-    while (ended := process.ended()) is None and time.monotonic() < deadline:
+    while (ended := process.describe_exit()) is None and time.monotonic() < deadline:
         time.sleep(0.05)
     assert ended is not None
     return ended
@@ -97,10 +97,10 @@ def test_given_a_coalescer_that_is_killed_at_any_point_then_the_table_says_what_
     sent = publish(broker.url, plant.messages(50))
     for point in POINTS:
         dying = start(doomed=point)
-        while dying.ended() is None:
+        while dying.describe_exit() is None:
             sent += publish(broker.url, plant.messages(5))
             time.sleep(0.05)
-        assert dying.ended() == "it was killed by SIGKILL", point
+        assert dying.describe_exit() == "it was killed by SIGKILL", point
     start()
 
     eventually(lambda: stored(table), expected(sent))
@@ -117,7 +117,7 @@ def test_given_a_stand_by_when_the_one_at_work_is_killed_then_it_takes_over(
     sent += publish(broker.url, Plant("bern").messages(20))
 
     eventually(lambda: stored(table), expected(sent))
-    assert second.ended() is None
+    assert second.describe_exit() is None
 
 
 def test_given_a_stop_in_the_middle_of_a_long_window_then_what_was_read_is_written(
@@ -130,7 +130,7 @@ def test_given_a_stop_in_the_middle_of_a_long_window_then_what_was_read_is_writt
     time.sleep(0.5)
     assert stored(table) == {}
 
-    process.ask_to_stop()
+    process.request_stop()
 
     assert wait_for_end(process) == "it ended with exit code 0"
     assert stored(table) == expected(sent)
@@ -149,7 +149,7 @@ def test_given_a_broker_that_is_killed_then_reading_goes_on_where_it_was(
     sent += publish(broker.url, Plant("bern").messages(20))
 
     eventually(lambda: stored(table), expected(sent))
-    assert process.ended() is None
+    assert process.describe_exit() is None
 
 
 def test_given_a_stream_made_anew_then_the_coalescer_stops_until_it_is_told_to_start_over(
@@ -166,7 +166,7 @@ def test_given_a_stream_made_anew_then_the_coalescer_stops_until_it_is_told_to_s
 
     assert wait_for_end(stopped) == "it ended with exit code 78"
     assert "the stream was made anew. Run `bulkhead heartbeats reset` to go on" in stopped.log.read_text()
-    monkeypatch.setenv("BULKHEAD_HEARTBEATS_URLS", table)
+    monkeypatch.setenv("BULKHEAD_HEARTBEATS_DATABASE_URLS", table)
     settings.cache_clear()
     try:
         eventually(
@@ -203,14 +203,14 @@ def test_given_a_topic_whose_partitions_are_handed_round_in_mid_window_then_noth
         sent += kafka.publish([body for plant in plants for body in plant.messages(20)])
 
         eventually(lambda: stored(table), expected(sent))
-        assert second.ended() is None
+        assert second.describe_exit() is None
         assert kafka.committed(GROUP) == {-1001}  # no offset was ever given to Kafka
 
 
 def command_line(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(bulkhead.app, ["heartbeats", *arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
-        message, code = bulkhead.explain(result.exception)  # type: ignore[arg-type]
+        message, code = bulkhead.describe_error(result.exception)  # type: ignore[arg-type]
         return code, message
     return result.exit_code, result.output
 
@@ -218,7 +218,7 @@ def command_line(*arguments: str) -> tuple[int, str]:
 def test_given_beats_over_http_then_readings_are_live_and_silence_is_told(
     platform: Platform, start: Start, redis_url: str
 ) -> None:
-    platform.start_web(redis_url=redis_url, stale_after="6", beat_interval="0.5", machines_per_plant="2")
+    platform.start_web(redis_url=redis_url, stale_after="6", heartbeat_interval="0.5", machines_per_plant="2")
     process = start(heartbeats_window="3600")
     eventually(lambda: "Reading from" in process.log.read_text(), wanted=True)
     now = time.time()

@@ -7,8 +7,8 @@ import pytest
 import redis
 
 from tasks.heartbeats import Beat
-from tasks.sensors import PLANTS, Coalesced, sensor_key
-from web.readings.redis_readings import Sensors
+from tasks.sensors import PLANTS_KEY, LastFlush, sensor_key
+from web.readings.redis_readings import RedisReadings
 from workers.heartbeats import latest_readings as module
 from workers.heartbeats.latest_readings import RedisLatestReadings
 from workers.heartbeats.machine import Machine
@@ -42,18 +42,18 @@ def test_given_plants_that_were_heard_and_a_flush_when_looked_at_then_they_are_t
 ) -> None:
     live = RedisLatestReadings(redis_url, ttl=60)
     now = time.time()
-    last = Coalesced(flushed_at=now, recorded_at=now - 2, window=60, seconds=0.2, machines=3, beats=90)
+    last = LastFlush(flushed_at=now, recorded_at=now - 2, window_seconds=60, flush_seconds=0.2, machines=3, beats=90)
     with redis.Redis.from_url(redis_url) as client:
-        client.delete(PLANTS)
+        client.delete(PLANTS_KEY)
     for plant, at in (("plant-b", now), ("plant-a", now - 5), ("plant-b", now - 3), ("plant-c", now - 50)):
         live.publish({machine(f"{plant}-1", 1, plant): at})
         live.flush()
     live.publish_flush(last)
     live.close()
 
-    async def look() -> tuple[list[tuple[str, float, int]], Coalesced | None]:
-        sensors = Sensors(redis_url)
-        return await sensors.plants(since=now - 30), await sensors.coalesced()
+    async def look() -> tuple[list[tuple[str, float, int]], LastFlush | None]:
+        sensors = RedisReadings(redis_url)
+        return await sensors.plants(since=now - 30), await sensors.last_flush()
 
     plants, told = asyncio.run(look())
     assert [name for name, _heard, _machines in plants] == ["plant-a", "plant-b"]

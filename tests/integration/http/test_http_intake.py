@@ -163,5 +163,5 @@ def test_given_open_streams_when_the_web_tier_is_stopped_then_it_ends_in_time(in
         next(events.iter_lines())
         begun = time.monotonic()
         os.kill(intake.process.pid, signal.SIGTERM)
-        eventually(lambda: intake.process.ended() is not None, timeout=12)
+        eventually(lambda: intake.process.describe_exit() is not None, timeout=12)
     assert time.monotonic() - begun < 12

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import current_task
 
-from tasks.jobs.routing import fence_of
+from tasks.jobs.routing import memory_limit_of
 from tasks.settings import MIB, settings
 from workers.render import render
 from workers.render import task as blueprint
@@ -18,7 +18,7 @@ def hungry(source: Path, out: Path, options: Any, **more: Any) -> Any:
     """Render, unless the fence of this worker's lane is too small."""
     request = current_task.request
     needs = re.search(r"needs (\d+) MiB", request.kwargs["filename"])
-    if needs and int(needs[1]) * MIB > fence_of(request.delivery_info["routing_key"], settings()):
+    if needs and int(needs[1]) * MIB > memory_limit_of(request.delivery_info["routing_key"], settings()):
         raise MemoryError(needs[0])
     return render(source, out, options, **more)
 

@@ -14,12 +14,12 @@ from kombu import Connection, Exchange, Producer
 
 from tasks import renders
 from tasks.jobs import FINAL, Attempt, Job, State, open_ledger
-from tasks.messaging.dead_letters import DeadLetters, Letter
+from tasks.messaging.dead_letters import DeadLetter, DeadLetters
 from tasks.messaging.publisher import Publisher
 from tasks.messaging.topology import EXCHANGE, RENDER
 from tasks.storage import open_store
 from tests.services.platform import Platform
-from workers.crash.flight_recorder import FOLDER, parse
+from workers.crash.flight_recorder import FOLDER, parse_record
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class Renders:
     def publish(self, message: renders.RenderMessage, queue: str = RENDER) -> None:
         """Publish the message and tell the ledger."""
         self.publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"), queue=queue)
-        self.ledger.jobs.published(message.job, time.time())
+        self.ledger.jobs.mark_published(message.job, time.time())
 
     def submit(self, lines: int = LIGHT) -> str:
         """Accept and publish a render; answers its job's id."""
@@ -146,14 +146,14 @@ class Renders:
         def running() -> int | None:
             with suppress(LookupError, FileNotFoundError):
                 job = self.find(job_id)
-                if job.state is State.RUNNING and job.attempt >= attempt and job.holder:
-                    record = parse((self.platform.settings.var / FOLDER / job.holder).read_bytes())
-                    return int(job.holder.split(":")[1]) if record and record.attempt == job.attempt else None
+                if job.state is State.RUNNING and job.attempt >= attempt and job.lease_owner:
+                    record = parse_record((self.platform.settings.var / FOLDER / job.lease_owner).read_bytes())
+                    return int(job.lease_owner.split(":")[1]) if record and record.attempt == job.attempt else None
             return None
 
         return eventually(running, timeout)
 
-    def dead_letter(self, letter_id: str, timeout: float = 20) -> Letter:
+    def dead_letter(self, letter_id: str, timeout: float = 20) -> DeadLetter:
         """The dead letter with this id once it is there."""
         return eventually(
             lambda: next((letter for letter in self.letters.peek() if letter.id == letter_id), None), timeout

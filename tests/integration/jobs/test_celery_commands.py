@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import Program
 from tasks.jobs import State
 from tests.integration.jobs.renders import Renders, eventually
@@ -72,7 +72,7 @@ def test_a_worker_starts_without_an_error_or_a_warning_of_ours(platform: Platfor
 def test_flower_lists_the_worker_and_the_finished_task_to_those_who_have_its_password(
     platform: Platform, sent: Renders
 ) -> None:
-    port = kept_ports(platform.directory / "flower.json", ["flower"])["flower"]
+    port = assign_ports(platform.directory / "flower.json", ["flower"])["flower"]
     url = f"http://{LOOPBACK}:{port}"
     program = (sys.executable, "-m", "celery", "-A", "tasks", "flower", f"--address={LOOPBACK}", f"--port={port}")
     platform.start_worker()
@@ -80,7 +80,7 @@ def test_flower_lists_the_worker_and_the_finished_task_to_those_who_have_its_pas
         Program(
             name="flower",
             command=program,
-            ready=lambda: fetch(f"{url}/api/workers", PASSWORD) is not None,
+            is_ready=lambda: fetch(f"{url}/api/workers", PASSWORD) is not None,
             environment={
                 "PYTHONPATH": str(ROOT),
                 **platform.environment,

@@ -9,7 +9,7 @@ from kombu import Connection
 
 from tasks import renders
 from tasks.jobs import State
-from tasks.messaging.dead_letters import PEEK_LIMIT, REASON, DeadLetters, Letter
+from tasks.messaging.dead_letters import PEEK_LIMIT, REASON_HEADER, DeadLetter, DeadLetters
 from tasks.messaging.topology import DEAD_EXCHANGE, DEAD_QUEUES, RENDER, work_queue
 from tests.conftest import Broker
 from tests.integration.jobs.renders import Renders, celery_app, eventually, publish_raw
@@ -32,7 +32,7 @@ def bury(broker: Broker, letter_id: str, body: bytes = b"{}", reason: str = "spo
     publish_raw(
         broker.url,
         body,
-        {"id": letter_id, "task": renders.TASK, REASON: reason},
+        {"id": letter_id, "task": renders.TASK, REASON_HEADER: reason},
         exchange=DEAD_EXCHANGE,
         routing_key=RENDER,
     )
@@ -40,7 +40,7 @@ def bury(broker: Broker, letter_id: str, body: bytes = b"{}", reason: str = "spo
 
 def test_given_no_queue_at_all_then_there_are_no_dead_letters(letters: DeadLetters) -> None:
     assert letters.peek() == []
-    assert letters.drop("x") == 0
+    assert letters.delete("x") == 0
     assert letters.replay("x") == 0
 
 
@@ -55,7 +55,7 @@ def test_given_a_refused_message_then_its_letter_has_its_reason_and_its_body_byt
     publish_raw(platform.broker_url, body, headers, content_encoding="utf-16", correlation_id=letter_id)
 
     letter = sent.dead_letter(letter_id)
-    assert letter == Letter(
+    assert letter == DeadLetter(
         queue=RENDER,
         id=letter_id,
         task=renders.TASK,
@@ -85,8 +85,8 @@ def test_dropping_deletes_one_letter_and_keeps_the_others(broker: Broker, letter
     for letter_id in ("a", "b", "c"):
         bury(broker, letter_id)
 
-    assert letters.drop("b") == 1
-    assert letters.drop("b") == 0
+    assert letters.delete("b") == 1
+    assert letters.delete("b") == 0
 
     assert eventually(lambda: [letter.id for letter in letters.peek()] == ["a", "c"])
 
@@ -104,7 +104,7 @@ def test_a_letter_that_names_nobody_is_known_by_its_body_and_can_be_dropped(
     first, second = eventually(lambda: letters.peek() if len(letters.peek()) == 2 else None)
 
     assert (first.body, second.body, first.reason) == (b"\xff\x00 junk", b"", "unknown")
-    assert letters.drop(first.id) == 1
+    assert letters.delete(first.id) == 1
     assert [letter.id for letter in letters.peek()] == [second.id]
 
 
@@ -120,7 +120,7 @@ def test_a_replayed_letter_goes_to_its_queue_as_it_was_without_its_reason(broker
     with Connection(broker.url) as connection:
         message = eventually(lambda: work_queue(RENDER)(connection.channel()).get(no_ack=True))
     assert (message.headers["id"], message.headers["task"]) == ("again", renders.TASK)
-    assert REASON not in message.headers
+    assert REASON_HEADER not in message.headers
     assert json.loads(message.body) == [[], {"caf\u00e9": 1}, {}]
     assert message.properties["delivery_mode"] == 2
 
@@ -159,7 +159,7 @@ def test_given_a_dead_job_when_its_ledger_row_and_its_letter_are_replayed_then_i
     platform: Platform, sent: Renders
 ) -> None:
     message = sent.make()
-    sent.accept(message, state=State.DEAD, deaths=3)
+    sent.accept(message, state=State.DEAD, crashes=3)
     sent.publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"))
     platform.start_worker()
     letter = sent.dead_letter(message.job)

@@ -14,7 +14,7 @@ from tasks.jobs import State
 from tests.integration.jobs.renders import Renders
 from tests.services.faults import bomb
 from tests.services.platform import ROOT, Platform
-from workers.sandbox.leaf_cgroup import Cell, cell
+from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
@@ -25,29 +25,29 @@ SENTENCE = r"Attempt {} was killed by the kernel at (\d+) MB while encoding laye
 
 
 @pytest.fixture
-def small() -> Iterator[Cell]:
-    with cell(CELL) as made:
+def small() -> Iterator[Cgroup]:
+    with leaf_cgroup(CELL) as made:
         if made is None:
             pytest.skip("no memory cgroup can be made here; run as root or in a delegated cgroup")
         yield made
 
 
 def test_given_a_job_that_outgrows_its_fence_then_everybody_is_told_the_same_sentence(
-    small: Cell, platform: Platform, sent: Renders
+    small: Cgroup, platform: Platform, sent: Renders
 ) -> None:
     worker = platform.start_worker("render1", "--include", bomb.__name__, child_niceness="0")
     platform.start_web()
     for process in (psutil.Process(worker.pid), *psutil.Process(worker.pid).children()):
-        assert small.admit(process.pid)
+        assert small.add(process.pid)
 
     job = sent.finished(bomb.publish(sent.publisher))
 
-    assert (job.state, job.deaths, job.attempt) == (State.DEAD, 3, 3)
+    assert (job.state, job.crashes, job.attempt) == (State.DEAD, 3, 3)
     history = sent.history(job.id)
     assert [attempt.cause for attempt in history] == ["out-of-memory"] * 3
     for number, attempt in enumerate(history, 1):
-        sentence = re.fullmatch(SENTENCE.format(number), attempt.story or "")
-        assert sentence is not None, attempt.story
+        sentence = re.fullmatch(SENTENCE.format(number), attempt.explanation or "")
+        assert sentence is not None, attempt.explanation
         assert int(sentence[1]) > 120
     facts = history[2].facts or {}
     assert (facts["stage"], facts["layer"], facts["planned_bytes"]) == ("encode", "PIPES", bomb.PLANNED)
@@ -55,10 +55,16 @@ def test_given_a_job_that_outgrows_its_fence_then_everybody_is_told_the_same_sen
     assert facts["cgroup"]["events"]["oom_kill"] == 3 == small.oom_kills()
 
     shown = httpx.get(f"{platform.url}/renders/{job.id}").json()
-    assert [attempt["story"] for attempt in shown["attempts"]] == [attempt.story for attempt in history]
-    assert shown["error"] == {"code": "out-of-memory", "detail": f"{history[2].story} Attempt 3 was the last one."}
+    assert [attempt["explanation"] for attempt in shown["attempts"]] == [attempt.explanation for attempt in history]
+    assert shown["error"] == {
+        "code": "out-of-memory",
+        "detail": f"{history[2].explanation} Attempt 3 was the last one.",
+    }
 
-    assert f"lost its worker child {history[0].holder.split(':')[1]}: {history[0].story}" in worker.log.read_text()
+    assert (
+        f"lost its worker child {history[0].lease_owner.split(':')[1]}: {history[0].explanation}"
+        in worker.log.read_text()
+    )
 
     told = subprocess.run(
         [sys.executable, "-m", "bulkhead", "dead", "show", job.id],
@@ -68,4 +74,4 @@ def test_given_a_job_that_outgrows_its_fence_then_everybody_is_told_the_same_sen
         timeout=60,
         check=True,
     ).stdout
-    assert [line.split(": ", 1)[1] for line in told.splitlines()[2:]] == [attempt.story for attempt in history]
+    assert [line.split(": ", 1)[1] for line in told.splitlines()[2:]] == [attempt.explanation for attempt in history]

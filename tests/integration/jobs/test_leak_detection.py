@@ -23,7 +23,7 @@ QUICK = {"child_niceness": "0"}
 @pytest.fixture
 def worker_log(platform: Platform) -> Path:
     """A worker that tracks every job of a suspected kind, and replaces its child after 30 jobs."""
-    settings = {"jobs_per_child": "30", "leak_tracked": "1", **QUICK}
+    settings = {"max_jobs_per_child": "30", "leak_sample_every": "1", **QUICK}
     return platform.start_worker("render1", "--include", leaky.__name__, **settings).log
 
 

@@ -5,16 +5,16 @@ import uuid
 
 import pytest
 
-from tasks.jobs import Granted, State
+from tasks.jobs import Claimed, State
 from tasks.maintenance import RETAIN_TASK
-from tasks.messaging.topology import RENDER, UPKEEP
+from tasks.messaging.topology import MAINTENANCE, RENDER
 from tests.conftest import Broker
 from tests.integration.jobs.renders import NEW_QUEUE, Renders, eventually, publish_raw
 from tests.services.platform import Platform, delete_queues
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
 
-SWIFT = {"upkeep_interval": "0.5", "republish_after": "1", "lease_seconds": "1"}
+SWIFT = {"maintenance_interval": "0.5", "republish_after": "1", "lease_seconds": "1"}
 
 
 def test_given_a_job_accepted_but_never_published_then_the_sweep_publishes_it_and_it_is_rendered(
@@ -24,7 +24,7 @@ def test_given_a_job_accepted_but_never_published_then_the_sweep_publishes_it_an
     sent.accept(message)
 
     platform.start_worker()
-    platform.start_upkeep(**SWIFT)
+    platform.start_maintenance(**SWIFT)
 
     job = sent.finished(message.job)
     assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
@@ -36,27 +36,27 @@ def test_given_a_job_held_by_a_worker_of_a_lost_host_then_it_is_rendered_after_i
 ) -> None:
     message = sent.make()
     job = sent.accept(message)
-    claim = sent.ledger.attempts.claim(job, holder="lost-host-1:7:7", now=time.time(), lease=3)
-    assert isinstance(claim, Granted)
+    claim = sent.ledger.attempts.claim(job, lease_owner="lost-host-1:7:7", now=time.time(), lease=3)
+    assert isinstance(claim, Claimed)
 
     platform.start_worker()
-    platform.start_upkeep(**SWIFT)
+    platform.start_maintenance(**SWIFT)
 
     job = sent.finished(message.job)
-    assert (job.state, job.attempt, job.deaths, job.losses) == (State.SUCCEEDED, 2, 0, 1)
-    assert sent.history(job.id)[0].story == "Its worker vanished."
+    assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 2, 0, 1)
+    assert sent.history(job.id)[0].explanation == "Its worker vanished."
 
 
 def test_given_a_broker_that_forgot_everything_then_queued_jobs_are_published_again(
     platform: Platform, sent: Renders, broker: Broker
 ) -> None:
     jobs = [sent.submit() for _ in range(3)]
-    eventually(lambda: sent.publisher.waiting(RENDER) == 3)
+    eventually(lambda: sent.publisher.queue_depth(RENDER) == 3)
 
     delete_queues(broker.url)
 
     platform.start_worker()
-    platform.start_upkeep(**SWIFT)
+    platform.start_maintenance(**SWIFT)
 
     assert {sent.finished(job).state for job in jobs} == {State.SUCCEEDED}
 
@@ -69,7 +69,7 @@ def test_given_a_job_that_this_version_cannot_ask_for_then_it_is_buried_and_the_
     sent.accept(message)
 
     platform.start_worker()
-    platform.start_upkeep(**SWIFT)
+    platform.start_maintenance(**SWIFT)
 
     assert sent.finished(message.job).state is State.SUCCEEDED
     buried = sent.finished(odd.job)
@@ -82,7 +82,7 @@ def test_given_a_job_that_this_version_cannot_ask_for_then_it_is_buried_and_the_
 def test_given_a_broker_that_is_away_then_the_sweep_waits_for_it_without_losing_its_worker(
     platform: Platform, sent: Renders, broker: Broker
 ) -> None:
-    upkeep = platform.start_upkeep(**SWIFT)
+    maintenance = platform.start_maintenance(**SWIFT)
     platform.start_worker()
     time.sleep(NEW_QUEUE)
     broker.process.kill()
@@ -94,7 +94,7 @@ def test_given_a_broker_that_is_away_then_the_sweep_waits_for_it_without_losing_
     broker.process.wait_ready()
 
     assert sent.finished(message.job, timeout=90).state is State.SUCCEEDED
-    assert upkeep.ended() is None
+    assert maintenance.describe_exit() is None
 
 
 def test_given_jobs_that_are_too_old_when_a_round_is_due_then_they_are_forgotten_with_all_they_left(
@@ -103,10 +103,10 @@ def test_given_jobs_that_are_too_old_when_a_round_is_due_then_they_are_forgotten
     old, new = sent.make(), sent.make()
     sent.accept(old, state=State.FAILED, updated_at=1.0)
     sent.accept(new, state=State.FAILED)
-    platform.start_worker("upkeep", queue=UPKEEP, retain_jobs_days="1")
+    platform.start_worker("maintenance", queue=MAINTENANCE, retain_jobs_days="1")
 
     round_id = str(uuid.uuid4())
-    publish_raw(platform.broker_url, "[[], {}, {}]", {"task": RETAIN_TASK, "id": round_id}, routing_key=UPKEEP)
+    publish_raw(platform.broker_url, "[[], {}, {}]", {"task": RETAIN_TASK, "id": round_id}, routing_key=MAINTENANCE)
 
     eventually(lambda: sent.ledger.jobs.find(old.job) is None)
     assert sent.find(new.job).state is State.FAILED

@@ -29,7 +29,7 @@ JOBS = 4
 def captures(platform: Platform, tmp_path: Path) -> Path:
     """The folder of a worker's captures; it runs, and replaces its child after some jobs."""
     folder = tmp_path / "captures"
-    environment = platform.environment_with(jobs_per_child=str(JOBS), child_niceness="0")
+    environment = platform.environment_with(max_jobs_per_child=str(JOBS), child_niceness="0")
     environment["PYTHON"] = sys.executable
     program = worker_program("render1", RENDER, platform.broker_url, environment, platform.directory)
     script = ("sh", str(ROOT / "profiling" / "worker.sh"), str(folder))
@@ -41,7 +41,7 @@ def captures(platform: Platform, tmp_path: Path) -> Path:
 
 def child_of(sent: Renders, job: str) -> int:
     """Who did the job."""
-    return int(sent.history(job)[-1].holder.split(":")[1])
+    return int(sent.history(job)[-1].lease_owner.split(":")[1])
 
 
 def lost_by_clones(capture: Path) -> int:

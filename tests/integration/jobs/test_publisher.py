@@ -16,8 +16,8 @@ from kombu import Connection
 
 from cli.embedded.process import Process
 from tasks import renders
-from tasks.messaging.publisher import BrokerUnavailable, NotPublished, Publisher, QueueFull
-from tasks.messaging.topology import QUEUES, RENDER, UPKEEP
+from tasks.messaging.publisher import BrokerUnavailable, Publisher, PublishError, QueueFull
+from tasks.messaging.topology import MAINTENANCE, QUEUES, RENDER
 from tests.conftest import Broker
 from tests.integration.jobs.renders import NEW_QUEUE, celery_app, eventually
 
@@ -58,8 +58,8 @@ def test_given_a_broker_without_queues_when_messages_are_published_then_all_wait
 
     jobs = [publish(publisher) for _ in range(20)]
 
-    eventually(lambda: publisher.waiting(RENDER) == 20)
-    assert publisher.waiting(UPKEEP) == 0
+    eventually(lambda: publisher.queue_depth(RENDER) == 20)
+    assert publisher.queue_depth(MAINTENANCE) == 0
     with Connection(broker.url) as connection:
         queue = QUEUES[0](connection.channel())
         messages = [queue.get(no_ack=True) for _ in jobs]
@@ -76,7 +76,7 @@ def test_given_threads_that_share_a_publisher_then_every_message_arrives_once(
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _number: publish(publisher), range(200)))
 
-    eventually(lambda: publisher.waiting(RENDER) == 200)
+    eventually(lambda: publisher.queue_depth(RENDER) == 200)
 
 
 def test_given_a_queue_that_is_deleted_under_a_line_then_the_message_is_not_taken_for_sent(
@@ -89,7 +89,7 @@ def test_given_a_queue_that_is_deleted_under_a_line_then_the_message_is_not_take
 
     publish(publisher)  # unroutable on the old line, so it is sent again on a new one, which declares the queue
 
-    eventually(lambda: publisher.waiting(RENDER) == 1)
+    eventually(lambda: publisher.queue_depth(RENDER) == 1)
 
 
 def test_given_a_message_for_a_queue_that_does_not_exist_then_it_is_unroutable_and_an_error_says_so(
@@ -143,7 +143,7 @@ def test_given_a_broker_that_is_killed_then_publishing_fails_in_time_and_recover
     broker.process.start()
     broker.process.wait_ready()
     eventually(lambda: _publishes(publisher))  # a queue may need a moment longer than its broker
-    eventually(lambda: publisher.waiting(RENDER) >= 2)  # what was not confirmed may have been taken all the same
+    eventually(lambda: publisher.queue_depth(RENDER) >= 2)  # what was not confirmed may have been taken all the same
 
 
 @pytest.fixture
@@ -234,12 +234,12 @@ def test_given_a_line_that_gets_stuck_while_idle_then_every_call_fails_in_time_a
     broker: Broker, hose: Hose, make_publisher: Callable[[str], Publisher]
 ) -> None:
     publisher = make_publisher(through(hose, broker))
-    calls: list[Callable[[], object]] = [lambda: publish(publisher), lambda: publisher.waiting(RENDER)]
+    calls: list[Callable[[], object]] = [lambda: publish(publisher), lambda: publisher.queue_depth(RENDER)]
     for call in calls:
         call()
         hose.flows.clear()
         started = time.monotonic()
-        with pytest.raises(NotPublished):
+        with pytest.raises(PublishError):
             call()
         assert time.monotonic() - started < TIMEOUT + GRACE
         hose.flows.set()
@@ -301,5 +301,5 @@ def _family(process: Process) -> list[psutil.Process]:
 def _publishes(publisher: Publisher) -> bool:
     try:
         return bool(publish(publisher))
-    except NotPublished:
+    except PublishError:
         return False

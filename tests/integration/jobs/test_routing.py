@@ -11,15 +11,15 @@ import pytest
 
 from tasks import renders
 from tasks.jobs import State
-from tasks.messaging.topology import LANES, LARGE, RENDER, TILES
+from tasks.messaging.topology import LARGE, RENDER, RENDER_QUEUES, TILES
 from tests.integration.jobs.renders import Renders, publish_raw
 from tests.services.platform import ROOT, Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
 HUNGRY = ("-I", "tests.integration.jobs.hungry")
-WITH_LARGE = {"large_fence_bytes": str(1 << 30)}
-SWIFT = {"upkeep_interval": "0.5", "republish_after": "5", **WITH_LARGE}
+WITH_LARGE = {"large_memory_limit": str(1 << 30)}
+SWIFT = {"maintenance_interval": "0.5", "republish_after": "5", **WITH_LARGE}
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_given_a_backlog_in_the_lane_for_tiles_then_a_preview_does_not_wait_behi
 def test_given_messages_published_by_hand_on_any_lane_then_each_is_adopted_or_refused_as_one_of_that_lane(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker(queue=",".join(LANES))
-    messages = {lane: sent.make() for lane in LANES}
+    platform.start_worker(queue=",".join(RENDER_QUEUES))
+    messages = {lane: sent.make() for lane in RENDER_QUEUES}
     refused = str(uuid.uuid4())
 
     for lane, message in messages.items():
@@ -65,7 +65,7 @@ def test_given_messages_published_by_hand_on_any_lane_then_each_is_adopted_or_re
 
     jobs = {lane: sent.finished(message.job) for lane, message in messages.items()}
     assert {lane: (job.queue, job.state) for lane, job in jobs.items()} == {
-        lane: (lane, State.SUCCEEDED) for lane in LANES
+        lane: (lane, State.SUCCEEDED) for lane in RENDER_QUEUES
     }
     assert sent.dead_letter(refused).queue == TILES
     replay(platform, refused)
@@ -77,24 +77,24 @@ def test_given_jobs_out_of_memory_then_they_go_on_in_the_large_lane_and_one_that
 ) -> None:
     platform.start_worker("render1", *HUNGRY, **WITH_LARGE)
     large = platform.start_worker("large1", *HUNGRY, queue=LARGE, **WITH_LARGE)
-    platform.start_upkeep(**SWIFT)
+    platform.start_maintenance(**SWIFT)
 
     big = send(sent, RENDER, "needs 900 MiB.dxf")
     bomb = send(sent, RENDER, "needs 5000 MiB.dxf")
 
     job = sent.finished(big)
-    assert (job.state, job.queue, job.deaths, job.attempt) == (State.SUCCEEDED, LARGE, 1, 2)
+    assert (job.state, job.queue, job.crashes, job.attempt) == (State.SUCCEEDED, LARGE, 1, 2)
     first = sent.history(big)[0]
     assert first.cause == "out-of-memory"
-    assert first.story is not None
+    assert first.explanation is not None
     assert re.fullmatch(
         r"Attempt 1 needed more memory than its limits allow \(needs 900 MiB\), at \d+ MB while planning .*\. "
         r"It goes on in render\.large, inside a larger fence\.",
-        first.story,
+        first.explanation,
     )
 
     job = sent.finished(bomb)
-    assert (job.state, job.queue, job.deaths, job.attempt) == (State.DEAD, LARGE, 2, 2)
+    assert (job.state, job.queue, job.crashes, job.attempt) == (State.DEAD, LARGE, 2, 2)
     assert job.error is not None
     assert job.error["code"] == "out-of-memory"
     assert re.fullmatch(
@@ -120,7 +120,7 @@ def test_given_more_jobs_than_a_tenants_window_then_upkeep_lets_them_in_as_the_q
     for message in held:
         sent.accept(message)
     platform.start_worker()
-    platform.start_upkeep(upkeep_interval="0.5", tenant_window="1")
+    platform.start_maintenance(maintenance_interval="0.5", tenant_max_queued="1")
 
     jobs = [sent.finished(message.job) for message in held]
 

@@ -6,15 +6,15 @@ import pytest
 
 from tests.conftest import Broker
 from tests.integration.jobs.renders import celery_app, eventually
-from workers.runtime.scheduler import Clock, Lock
+from workers.runtime.scheduler import BrokerLock, SingletonScheduler
 
 pytestmark = pytest.mark.service
 
 
 @pytest.fixture
-def locks(broker: Broker) -> Iterator[tuple[Lock, Lock]]:
+def locks(broker: Broker) -> Iterator[tuple[BrokerLock, BrokerLock]]:
     apps = celery_app(broker.url), celery_app(broker.url)
-    first, second = (Lock(app) for app in apps)
+    first, second = (BrokerLock(app) for app in apps)
     yield first, second
     first.release()
     second.release()
@@ -23,25 +23,30 @@ def locks(broker: Broker) -> Iterator[tuple[Lock, Lock]]:
 
 
 def test_given_two_clocks_then_one_holds_the_lock_and_the_other_gets_it_once_the_first_is_gone(
-    locks: tuple[Lock, Lock],
+    locks: tuple[BrokerLock, BrokerLock],
 ) -> None:
     first, second = locks
 
-    assert [first.held(), second.held(), first.held(), second.held()] == [True, False, True, False]
+    assert [
+        first.acquire_or_renew(),
+        second.acquire_or_renew(),
+        first.acquire_or_renew(),
+        second.acquire_or_renew(),
+    ] == [True, False, True, False]
 
     first.release()
-    assert eventually(second.held)
-    assert not first.held()
+    assert eventually(second.acquire_or_renew)
+    assert not first.acquire_or_renew()
 
 
 def test_given_a_clock_whose_host_falls_silent_then_another_one_gets_the_lock(broker: Broker) -> None:
     apps = celery_app(broker.url), celery_app(broker.url)
     for app in apps:
         app.conf.update(broker_heartbeat=1)
-    silent, other = (Lock(app) for app in apps)
-    assert silent.held()  # and never asks again: its connection stays open, and nothing comes through it
+    silent, other = (BrokerLock(app) for app in apps)
+    assert silent.acquire_or_renew()  # and never asks again: its connection stays open, and nothing comes through it
 
-    assert eventually(other.held, timeout=20)
+    assert eventually(other.acquire_or_renew, timeout=20)
 
     for lock, app in zip((silent, other), apps, strict=True):
         lock.release()
@@ -49,26 +54,26 @@ def test_given_a_clock_whose_host_falls_silent_then_another_one_gets_the_lock(br
 
 
 def test_given_a_broker_that_dies_then_nobody_holds_the_lock_until_it_is_back(
-    broker: Broker, locks: tuple[Lock, Lock]
+    broker: Broker, locks: tuple[BrokerLock, BrokerLock]
 ) -> None:
     first, second = locks
-    assert first.held()
+    assert first.acquire_or_renew()
 
     broker.process.kill()
-    assert eventually(lambda: not first.held())
-    assert not second.held()
+    assert eventually(lambda: not first.acquire_or_renew())
+    assert not second.acquire_or_renew()
 
     broker.process.start()
     broker.process.wait_ready()
-    assert eventually(second.held)
-    assert not first.held()
+    assert eventually(second.acquire_or_renew)
+    assert not first.acquire_or_renew()
 
 
 def test_given_two_clocks_when_they_start_then_one_sends_everything_at_once_and_the_other_once_it_takes_over(
     broker: Broker,
 ) -> None:
     apps = celery_app(broker.url), celery_app(broker.url)
-    first, second = clocks = [Clock(app, lazy=False) for app in apps]
+    first, second = clocks = [SingletonScheduler(app, lazy=False) for app in apps]
     sent: list[tuple[str, str]] = []
     for name, clock in (("first", first), ("second", second)):
         clock.apply_async = lambda entry, *_args, name=name, **_kwargs: sent.append((name, entry.name))

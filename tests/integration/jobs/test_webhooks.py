@@ -32,7 +32,7 @@ OPEN = {
     "webhook_hosts": "localhost",
     "webhook_networks": "127.0.0.1/32 ::1/128",
     "webhook_secrets": json.dumps({TENANT: SECRET}),
-    "webhook_pauses": PAUSES,
+    "webhook_retry_delays": PAUSES,
     "webhook_timeout": "2",
 }
 
@@ -47,7 +47,7 @@ class House:
 
     def waiting(self) -> int:
         """Webhooks that wait to be delivered now."""
-        return self.sent.publisher.waiting(WEBHOOKS)
+        return self.sent.publisher.queue_depth(WEBHOOKS)
 
 
 @pytest.fixture
@@ -104,15 +104,15 @@ def test_given_renders_that_name_a_webhook_then_each_end_is_told_once_and_php_ve
     assert events[0]["data"]["error"]["code"] == "source-missing"
     assert events[1]["data"] == {"id": good.job, "state": "succeeded", "filename": "Süd.dxf", "error": None}
     assert receiver.received[1].headers["traceparent"] == trace
-    assert house.sent.ledger.jobs.webhooks_due() == []
+    assert house.sent.ledger.jobs.pending_webhooks() == []
 
 
 def test_given_a_job_that_ends_without_a_worker_then_upkeep_tells(house: House) -> None:
-    house.platform.start_upkeep(upkeep_interval="1", **OPEN)
+    house.platform.start_maintenance(maintenance_interval="1", **OPEN)
     house.platform.start_worker("webhooks", queue=WEBHOOKS, **OPEN)
     with receiving() as receiver:
         message = house.sent.make(webhook=f"http://localhost:{receiver.port}/hooks")
-        house.sent.accept(message, webhook=message.webhook, webhook_due=True, state=State.QUEUED)
+        house.sent.accept(message, webhook=message.webhook, webhook_pending=True, state=State.QUEUED)
         house.sent.ledger.jobs.cancel(message.job, time.time(), error={"code": "cancelled", "detail": "Not needed."})
 
         eventually(lambda: receiver.received)
@@ -144,7 +144,7 @@ def test_given_a_receiver_that_is_down_for_a_while_then_it_is_told_when_it_is_ba
 
 
 def test_given_a_receiver_that_stays_down_then_the_webhook_is_a_dead_letter_that_can_be_replayed(house: House) -> None:
-    house.platform.start_worker("webhooks", queue=WEBHOOKS, **{**OPEN, "webhook_pauses": "0.1 0.2"})
+    house.platform.start_worker("webhooks", queue=WEBHOOKS, **{**OPEN, "webhook_retry_delays": "0.1 0.2"})
     with receiving() as receiver:
         receiver.status = 500
         house.publisher.publish(webhook(receiver))

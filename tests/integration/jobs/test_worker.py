@@ -39,7 +39,7 @@ def test_given_a_render_accepted_and_published_then_it_succeeds_in_one_attempt(
 
     job = sent.finished(sent.submit())
 
-    assert (job.state, job.attempt, job.deaths) == (State.SUCCEEDED, 1, 0)
+    assert (job.state, job.attempt, job.crashes) == (State.SUCCEEDED, 1, 0)
     assert json.loads(sent.manifest(job).read_text())
     (attempt,) = sent.history(job.id)
     assert attempt.outcome is Outcome.SUCCEEDED
@@ -50,7 +50,7 @@ def test_given_a_render_accepted_and_published_then_it_succeeds_in_one_attempt(
     )
     assert abs(attempt.facts["grown_bytes"]) < 100_000_000
     assert attempt.facts["descriptors"] < 10
-    assert eventually(lambda: sent.publisher.waiting(RENDER) == 0)
+    assert eventually(lambda: sent.publisher.queue_depth(RENDER) == 0)
 
 
 def test_given_the_same_drawing_asked_for_again_then_its_artifacts_are_reused(
@@ -110,10 +110,10 @@ def test_given_a_child_killed_from_outside_in_the_middle_then_the_next_attempt_s
     kill(sent.child_at(job_id), signal.SIGKILL)
 
     job = sent.finished(job_id)
-    assert (job.state, job.attempt, job.deaths, job.losses) == (State.SUCCEEDED, 2, 0, 1)
+    assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 2, 0, 1)
     first, second = sent.history(job_id)
-    assert (first.outcome, first.cause) == (Outcome.DIED, "killed")
-    assert told(first.story, 1, "was killed from outside with SIGKILL")
+    assert (first.outcome, first.cause) == (Outcome.CRASHED, "killed")
+    assert told(first.explanation, 1, "was killed from outside with SIGKILL")
     assert first.facts is not None
     assert first.facts["stage"] in ("", "plan", "open", "draw", "compose", "encode")
     assert first.facts["cgroup"]["events"] is not None
@@ -129,10 +129,10 @@ def test_given_a_child_asked_to_terminate_in_the_middle_then_its_attempt_is_expl
     kill(sent.child_at(job_id), signal.SIGTERM)
 
     job = sent.finished(job_id)
-    assert (job.state, job.deaths) == (State.SUCCEEDED, 0)
+    assert (job.state, job.crashes) == (State.SUCCEEDED, 0)
     first = sent.history(job_id)[0]
-    assert (first.outcome, first.cause) == (Outcome.DIED, "killed")
-    assert told(first.story, 1, "was killed from outside with SIGTERM")
+    assert (first.outcome, first.cause) == (Outcome.CRASHED, "killed")
+    assert told(first.explanation, 1, "was killed from outside with SIGTERM")
 
 
 def test_given_a_child_that_crashes_at_every_attempt_then_the_job_is_dead_and_its_message_is_kept(
@@ -145,12 +145,12 @@ def test_given_a_child_that_crashes_at_every_attempt_then_the_job_is_dead_and_it
         kill(sent.child_at(job_id, attempt), signal.SIGSEGV)
 
     job = sent.finished(job_id)
-    assert (job.state, job.deaths, job.attempt) == (State.DEAD, 3, 3)
+    assert (job.state, job.crashes, job.attempt) == (State.DEAD, 3, 3)
     history = sent.history(job_id)
-    assert [attempt.cause for attempt in history] == ["crash"] * 3
+    assert [attempt.cause for attempt in history] == ["native-crash"] * 3
     for number, ended in enumerate(history, 1):
-        assert told(ended.story, number, "crashed in native code with SIGSEGV")
-    assert job.error == {"code": "crash", "detail": f"{history[2].story} Attempt 3 was the last one."}
+        assert told(ended.explanation, number, "crashed in native code with SIGSEGV")
+    assert job.error == {"code": "native-crash", "detail": f"{history[2].explanation} Attempt 3 was the last one."}
     letter = sent.dead_letter(job_id)
     assert (letter.task, letter.reason) == (renders.TASK, "rejected")
     assert json.loads(letter.body)[1]["job"] == job_id
@@ -165,11 +165,11 @@ def test_given_a_render_beyond_its_time_limit_then_it_is_tried_again_and_ends_de
 
     job = sent.finished(job_id)
 
-    assert (job.state, job.deaths) == (State.DEAD, 3)
+    assert (job.state, job.crashes) == (State.DEAD, 3)
     history = sent.history(job_id)
     assert [attempt.cause for attempt in history] == ["time-limit"] * 3
-    assert told(history[2].story, 3, "was stopped at its time limit of 3 s,")
-    assert job.error == {"code": "time-limit", "detail": f"{history[2].story} Attempt 3 was the last one."}
+    assert told(history[2].explanation, 3, "was stopped at its time limit of 3 s,")
+    assert job.error == {"code": "time-limit", "detail": f"{history[2].explanation} Attempt 3 was the last one."}
     assert sent.dead_letter(job_id).task == renders.TASK
 
 
@@ -185,7 +185,7 @@ def test_given_a_worker_killed_with_its_child_in_the_middle_then_another_worker_
     platform.start_worker("render2")
 
     job = sent.finished(job_id)
-    assert (job.state, job.attempt, job.deaths) == (State.SUCCEEDED, 2, 0)
+    assert (job.state, job.attempt, job.crashes) == (State.SUCCEEDED, 2, 0)
     assert sent.history(job_id)[0].cause == "worker-lost"
 
 
@@ -202,7 +202,7 @@ def test_given_a_running_render_when_it_is_cancelled_then_its_child_stops_early_
     assert next_job.state is State.SUCCEEDED
     assert sent.find(job_id).state is State.CANCELLED
     assert [attempt.outcome for attempt in sent.history(job_id)] == [Outcome.CANCELLED]
-    assert f":{child}:" in sent.history(next_job.id)[0].holder
+    assert f":{child}:" in sent.history(next_job.id)[0].lease_owner
 
 
 def test_given_a_ledger_that_is_away_when_a_job_is_claimed_then_that_costs_no_attempt(
@@ -221,7 +221,7 @@ def test_given_a_ledger_that_is_away_when_a_job_is_claimed_then_that_costs_no_at
 
     job = sent.finished(message.job)
 
-    assert (job.state, job.attempt, job.deaths, job.losses) == (State.SUCCEEDED, 1, 0, 0)
+    assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 1, 0, 0)
 
 
 def test_given_a_source_that_is_gone_or_no_drawing_then_the_job_fails_at_once_and_is_not_tried_again(
@@ -276,7 +276,7 @@ def test_given_a_child_that_dies_then_its_folder_is_swept_and_its_death_note_is_
     sent.finished(job_id)
 
     assert list(work.glob(f"*:{child}:*")) == []
-    assert list((platform.directory / "var" / "deaths").iterdir()) == []
+    assert list((platform.directory / "var" / "crashes").iterdir()) == []
     # The child that finished the job puts its own record away a moment after the ledger knows.
     eventually(lambda: not list((platform.directory / "var" / "flights").iterdir()))
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from cli.embedded.process import NotInstalled
-from tasks.sensors import PLANTS, plant_key, sensor_key
+from tasks.sensors import PLANTS_KEY, plant_key, sensor_key
 from tests.conftest import without
 from tests.services.edge import php
 from workers.heartbeats.latest_readings import FIELDS, RedisLatestReadings
@@ -62,7 +62,7 @@ def test_given_a_beat_that_php_sets_then_it_lies_where_the_platform_looks_and_is
     assert (kept["status"], kept["temperature_c"]) == ("running", "")
     assert client.ttl(sensor_key(PLANT, "press-1")) > 86_000
     assert client.zrange(plant_key(PLANT), 0, -1) == ["press-1"]
-    assert client.zscore(PLANTS, PLANT) == pytest.approx(float(kept["received_at"]))
+    assert client.zscore(PLANTS_KEY, PLANT) == pytest.approx(float(kept["received_at"]))
     assert [(each["plant"], each["machine"], each["seq"], each["rpm"]) for each in told] == [
         (PLANT, "press-1", 7, 0.1 + 0.2)
     ]

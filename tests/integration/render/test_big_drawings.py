@@ -11,7 +11,7 @@ import pytest
 from benchmarks._plant import LAYERS, write_plant
 from cli import app as bulkhead
 from tasks.plan import plan
-from tasks.plan.dxf import BYTES_PER_BYTE, WHOLE_BYTES
+from tasks.plan.dxf import DOCUMENT_BYTES_PER_BYTE, MAX_IN_MEMORY_BYTES
 
 ROOT = Path(bulkhead.__file__).parents[1]
 MIB = 1024**2
@@ -39,8 +39,8 @@ def test_given_a_large_drawing_when_rendered_in_a_small_fence_then_every_layer_i
     plant: Path, tmp_path: Path
 ) -> None:
     size = plant.stat().st_size
-    assert size > WHOLE_BYTES
-    assert BYTES_PER_BYTE * size > FENCE
+    assert size > MAX_IN_MEMORY_BYTES
+    assert DOCUMENT_BYTES_PER_BYTE * size > FENCE
 
     options = ("--out", str(tmp_path / "out"), "--width", "1024", "--json")
     ended = subprocess.run(
@@ -48,7 +48,7 @@ def test_given_a_large_drawing_when_rendered_in_a_small_fence_then_every_layer_i
         capture_output=True,
         text=True,
         timeout=110,
-        env={**os.environ, "BULKHEAD_FENCE_BYTES": str(FENCE)},
+        env={**os.environ, "BULKHEAD_MEMORY_LIMIT": str(FENCE)},
     )
 
     assert ended.returncode == 0, ended.stderr

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import pyvips
 
-from tasks.plan import TooLarge, check, plan
+from tasks.plan import TooLarge, check_memory_limit, plan
 from tasks.renders import RenderOptions
 from workers.render import Step, render
-from workers.sandbox.child import Fence, run
+from workers.sandbox.child import Limits, run
 
 ROOT = Path(__file__).resolve().parents[3]
 FENCE = 512 * 1024**2
@@ -131,9 +131,9 @@ def test_given_a_gigapixel_in_one_strip_when_rendered_with_tiles_then_it_stays_i
     out.mkdir()
     options = RenderOptions(tiles=True)
     planned = plan(scan, width=options.width, tiles=True)
-    check(planned, FENCE)
+    check_memory_limit(planned, FENCE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ending = run(child(scan, out, options), Fence(FENCE, 280), lambda _report: None, environment=environment)
+    ending = run(child(scan, out, options), Limits(FENCE, 280), lambda _report: None, environment=environment)
     assert ending.death is None, ending
     assert ending.peak <= planned.peak_bytes
     assert (out / "tiles_files/16/78_50.webp").exists()
@@ -142,8 +142,8 @@ def test_given_a_gigapixel_in_one_strip_when_rendered_with_tiles_then_it_stays_i
 def test_given_a_picture_whose_rows_of_tiles_do_not_fit_then_it_is_refused_from_its_header(tmp_path: Path) -> None:
     wide = tmp_path / "wide.tif"
     pyvips.Image.black(200_000, 64, bands=3).copy(interpretation="srgb").tiffsave(str(wide), compression="deflate")
-    check(plan(wide), FENCE)
+    check_memory_limit(plan(wide), FENCE)
     with pytest.raises(
         TooLarge, match=r"^Rendering this TIFF needs about [0-9,]+ MiB of memory and a worker has 512 MiB"
     ):
-        check(plan(wide, tiles=True), FENCE)
+        check_memory_limit(plan(wide, tiles=True), FENCE)

@@ -81,5 +81,5 @@ def test_given_haproxy_under_the_limit_of_its_drop_in_when_it_aborts_then_it_lea
 
     worker.send_signal(signal.SIGABRT)
 
-    eventually(lambda: fleet[0].haproxy.ended() is not None)
+    eventually(lambda: fleet[0].haproxy.describe_exit() is not None)
     assert not list(fleet[0].home.glob("core*"))

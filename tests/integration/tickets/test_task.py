@@ -26,7 +26,7 @@ from tests.services.platform import ROOT, Platform
 from workers.tickets.audit import FILE
 from workers.tickets.keyring import Key
 from workers.tickets.rotation import RotationRequest
-from workers.tickets.verify import VERSIONS, tls_context, handshake
+from workers.tickets.verify import VERSIONS, handshake, tls_context
 
 pytestmark = pytest.mark.service
 
@@ -67,13 +67,13 @@ def test_given_the_same_task_delivered_a_hundred_times_then_the_ring_moves_once(
     fleet: Fleet, host: JumpHost, broker: Broker, platform: Platform, publisher: Publisher
 ) -> None:
     before = fleet[0].names()
-    message = tickets.RotateMessage(generation=2, token=1).model_dump()
+    message = tickets.RotateMessage(generation=2, fencing_token=1).model_dump()
     for _ in range(DELIVERIES):
         publisher.publish(tickets.TASK, str(uuid4()), message)
 
     for number in (1, 2):  # two workers, for a lease must hold between them, too
         platform.start(worker_program(f"tickets{number}", TICKETS, broker.url, settings_of(host, broker), host.var))
-    eventually(lambda: publisher.waiting(TICKETS) == 0)
+    eventually(lambda: publisher.queue_depth(TICKETS) == 0)
     platform.stop()  # warm: what was taken is done
 
     (ring,) = fleet.rings()
@@ -131,7 +131,7 @@ def test_given_clock_upkeep_and_worker_then_keys_are_rotated_when_due_and_none_o
     executed, log, audit = host.var / "executed", platform.directory / "log/tickets.log", host.var / FILE
     environment = {**settings_of(host, broker), "BULKHEAD_TICKETS_INTERVAL": str(INTERVAL)}
     plain = worker_program("tickets", TICKETS, broker.url, environment, host.var)
-    worker = Program(plain.name, (*traced(executed), *plain.command), plain.ready, environment, host.var)
+    worker = Program(plain.name, (*traced(executed), *plain.command), plain.is_ready, environment, host.var)
     keys: set[Key] = {key for node in fleet.nodes for key in node.ring()}
     tap = Tap(broker.url)
     began = time.monotonic()
@@ -140,7 +140,7 @@ def test_given_clock_upkeep_and_worker_then_keys_are_rotated_when_due_and_none_o
         fleet[0].boot()
         platform.environment.update(environment)
         platform.start(worker)
-        platform.start_upkeep()
+        platform.start_maintenance()
         for generation in (2, 3):
             eventually(partial(reached, host, generation))
             keys |= {key for node in fleet.nodes for key in node.ring()}
@@ -167,7 +167,7 @@ def test_given_clock_upkeep_and_worker_then_keys_are_rotated_when_due_and_none_o
         planted = next(iter(keys))
         subprocess.run([*traced(executed), "/bin/true", planted.encode()], check=True)
         publisher.publish(tickets.TASK, str(uuid4()), {"token": planted.value.hex()})
-        host.ledger.rotations.claim(planted.encode(), now=0, lease=1, least=0)
+        host.ledger.rotations.claim(planted.encode(), now=0, lease=1, min_token=0)
         with log.open("ab") as file:
             file.write(planted.value)
         with audit.open("a") as text:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from cli.embedded.ports import LOOPBACK, is_listening, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports, is_listening
 from cli.embedded.process import Process, Program
 from tasks.database.migrate import migrate
-from tasks.jobs import Granted, Job, State, open_ledger
+from tasks.jobs import Claimed, Job, State, open_ledger
 from tasks.renders import artifact_prefix
 from tasks.settings import Settings
 from tasks.storage import open_store
@@ -132,8 +132,8 @@ class Site:
             job = Job(job_id, "acme", State.QUEUED, f"sources/acme/{job_id}", "pump.dxf", {}, now, now)
             ledger.jobs.accept(job)
             if outputs:
-                claim = ledger.attempts.claim(job, holder="host:1:x", now=now, lease=30)
-                assert isinstance(claim, Granted)
+                claim = ledger.attempts.claim(job, lease_owner="host:1:x", now=now, lease=30)
+                assert isinstance(claim, Claimed)
                 made = self.home / job_id
                 for name in outputs:
                     (made / name).parent.mkdir(parents=True)
@@ -175,7 +175,7 @@ def serving() -> Iterator[Site]:
     home = Path(tempfile.mkdtemp(prefix="bulkhead-edge-"))  # www-data may not enter pytest's own directories
     home.chmod(0o755)
     site = Site(home, *_prepare(home))
-    ports = kept_ports(home / "ports.json", ["php1", "php2", "static", "intake"])
+    ports = assign_ports(home / "ports.json", ["php1", "php2", "static", "intake"])
     try:
         for name in ("php1", "php2"):
             site.start(fpm_program(name, ports[name], 4, home))
@@ -197,7 +197,7 @@ def _prepare(home: Path) -> tuple[Settings, dict[str, str], str]:
     ledger = open_ledger(settings)
     migrate(ledger.database)
     ledger.database.close()
-    ports = kept_ports(home / "ports.json", ["php1", "php2", "static", "intake"])
+    ports = assign_ports(home / "ports.json", ["php1", "php2", "static", "intake"])
     to = {name: f"{LOOPBACK}:{port}" for name, port in ports.items()}
     return (
         settings,
@@ -218,7 +218,7 @@ def _intake(site: Site, port: int) -> Program:
     return Program(
         "intake",
         (*command, "--host", LOOPBACK, "--port", str(port), "--log-level", "warning"),
-        ready=lambda: is_listening(port),
+        is_ready=lambda: is_listening(port),
         environment={
             "PYTHONPATH": str(ROOT),
             "BULKHEAD_LEDGER_URL": site.settings.ledger_url.get_secret_value(),

@@ -133,7 +133,7 @@ def running_fpm(
         *(["--allow-to-run-as-root"] if root else []),
     ]
     process = Process(
-        Program("fpm", tuple(command), ready=lambda: _listens(address), environment=environment), home / "log"
+        Program("fpm", tuple(command), is_ready=lambda: _listens(address), environment=environment), home / "log"
     )
     process.start()
     try:

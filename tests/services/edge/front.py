@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.embedded.ports import LOOPBACK, kept_ports
+from cli.embedded.ports import LOOPBACK, assign_ports
 from tests.services.edge.php import BRIDGE
 from tests.services.edge.phpfpm import fpm_program, static_program
 from tests.services.haproxy import fleet
@@ -33,7 +33,7 @@ class Front:
         self.www = home / "www"
         self.platform = Platform(home / "platform", broker_url)
         self.token = secrets.token_hex(16)
-        self._ports = kept_ports(home / "ports.json", ["php", "static"])
+        self._ports = assign_ports(home / "ports.json", ["php", "static"])
         where = {
             "DOCROOT": str(self.www),
             "PHP_1": f"{LOOPBACK}:{self._ports['php']}",

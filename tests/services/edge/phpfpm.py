@@ -27,7 +27,7 @@ def fpm_program(name: str, port: int, children: int, home: Path, pool: Mapping[s
     return Program(
         name,
         (find_php_fpm(INSTEAD), *plain, "--fpm-config", str(configuration), "--allow-to-run-as-root"),
-        ready=lambda: is_listening(port),
+        is_ready=lambda: is_listening(port),
     )
 
 
@@ -36,7 +36,7 @@ def static_program(port: int, docroot: Path, kbytes: int) -> Program:
     return Program(
         "lighttpd",
         (find_program("/usr/sbin/lighttpd", "lighttpd", INSTEAD), "-D", "-f", f"{EDGE}/lighttpd/bulkhead.conf"),
-        ready=lambda: is_listening(port),
+        is_ready=lambda: is_listening(port),
         environment={
             "BULKHEAD_EDGE_STATIC_PORT": str(port),
             "BULKHEAD_EDGE_DOCROOT": str(docroot),

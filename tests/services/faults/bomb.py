@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from tasks import app, renders
 from tasks.jobs import Job, State
 from tasks.messaging.publisher import Publisher
-from workers.runtime.context import bench
-from workers.runtime.job_run import Done, Running, attempt
-from workers.runtime.message_validation import MESSAGES
-from workers.runtime.request import FencedTask
+from workers.runtime.context import worker_context
+from workers.runtime.job_run import JobRun, Result, run_job
+from workers.runtime.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.request import JobTask
 
 TASK = "render.bomb"
 TENANT = "local"
@@ -34,19 +34,21 @@ class BombMessage(BaseModel):
     job: renders.JobId
 
 
-MESSAGES[TASK] = BombMessage
+MESSAGE_SCHEMAS[TASK] = BombMessage
 
 
-@app.task(name=TASK, base=FencedTask)
+@app.task(name=TASK, base=JobTask)
 def bomb(job: str) -> None:
     """One attempt, claimed from the ledger as every render is."""
     now = time.time()
-    attempt(bench(), Job(job, TENANT, State.QUEUED, f"sources/{TENANT}/{job}", "bomb.dxf", {}, now, now), _explode)
+    run_job(
+        worker_context(), Job(job, TENANT, State.QUEUED, f"sources/{TENANT}/{job}", "bomb.dxf", {}, now, now), _explode
+    )
 
 
-def _explode(running: Running) -> Done:
-    running.note_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
-    running.progress(60, "encode", "PIPES")
+def _explode(running: JobRun) -> Result:
+    running.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
+    running.report_progress(60, "encode", "PIPES")
     held = []
     while True:
         held.append(bytearray(b"x") * BITE)

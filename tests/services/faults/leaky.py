@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 from tasks import app, renders
 from tasks.jobs import Job, State
 from tasks.messaging.publisher import Publisher
-from workers.runtime.context import bench
-from workers.runtime.job_run import Done, Running, attempt
-from workers.runtime.message_validation import MESSAGES
-from workers.runtime.request import FencedTask
+from workers.runtime.context import worker_context
+from workers.runtime.job_run import JobRun, Result, run_job
+from workers.runtime.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.request import JobTask
 
 TASK = "render.leak"
 TENANT = "local"
@@ -30,20 +30,20 @@ class LeakMessage(BaseModel):
     leaks: bool
 
 
-MESSAGES[TASK] = LeakMessage
+MESSAGE_SCHEMAS[TASK] = LeakMessage
 
 
-@app.task(name=TASK, base=FencedTask)
+@app.task(name=TASK, base=JobTask)
 def leak(job: str, side: int, leaks: bool) -> None:
     """One attempt, claimed from the ledger as every render is."""
 
-    def work(_running: Running) -> Done:
+    def work(_running: JobRun) -> Result:
         paint(side, leaks=leaks)
-        return Done("0" * 64)
+        return Result("0" * 64)
 
     now = time.time()
     source, plan = f"sources/{TENANT}/{job}", {"format": "leaky" if leaks else "clean"}
-    attempt(bench(), Job(job, TENANT, State.QUEUED, source, "", {}, now, now, plan=plan), work)
+    run_job(worker_context(), Job(job, TENANT, State.QUEUED, source, "", {}, now, now, plan=plan), work)
 
 
 def paint(side: int, *, leaks: bool) -> None:

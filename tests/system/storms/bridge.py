@@ -2,7 +2,7 @@
 
     python -m tests.system.storms.bridge --jobs 1000 --restarts 3
 
-Starts a broker, a worker and upkeep of its own. One PHP process publishes renders straight to the broker and tries a
+Starts a broker, a worker and maintenance of its own. One PHP process publishes renders straight to the broker and tries a
 render again when it is not confirmed; the broker is killed with SIGKILL and started again meanwhile. Once everything is
 settled the ledger is read. The last line of output is one JSON object; exit code 1 if any promise was broken.
 """
@@ -21,7 +21,7 @@ from typing import Any
 
 from kombu import Connection
 
-from cli.embedded.node import prepare_node
+from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, Outcome, State, open_ledger
@@ -34,7 +34,7 @@ from tests.services.edge import php
 from tests.services.platform import Platform
 from tests.system.storms.storm import scratch
 
-SETTINGS = {"BULKHEAD_LEASE_SECONDS": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_UPKEEP_INTERVAL": "1"}
+SETTINGS = {"BULKHEAD_LEASE_SECONDS": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_MAINTENANCE_INTERVAL": "1"}
 
 # Seconds that PHP gives the broker, tries of a render, and seconds that everything may take to settle.
 TIMEOUT = "1.5"
@@ -48,13 +48,13 @@ IN_TIME = 2.0
 @contextmanager
 def built(home: Path) -> Iterator[tuple[Platform, Process]]:
     """The platform and its broker's process, ended afterwards."""
-    node = prepare_node(home / "rabbitmq")
+    node = prepare_rabbitmq(home / "rabbitmq")
     with Supervisor(node.stages, home / "log") as supervisor:
         platform = Platform(home, node.url)
         platform.environment.update(SETTINGS)
         try:
             platform.start_worker()
-            platform.start_upkeep()
+            platform.start_maintenance()
             yield platform, supervisor.process("rabbitmq")
         finally:
             platform.stop()
@@ -113,7 +113,7 @@ def wait_until_settled(ledger: Ledger, ids: list[str]) -> int:
     """How many of the jobs are settled, once all are or the patience is over."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        settled = sum(ledger.jobs.counts()[state] for state in (State.SUCCEEDED, State.FAILED, State.DEAD))
+        settled = sum(ledger.jobs.count_by_state()[state] for state in (State.SUCCEEDED, State.FAILED, State.DEAD))
         if settled == len(ids) or time.monotonic() > deadline:
             return settled
         time.sleep(0.2)

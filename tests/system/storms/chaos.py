@@ -33,7 +33,7 @@ class Victim(Protocol):
     def pid(self) -> int:
         """Its process id."""
 
-    def ended(self) -> str | None:
+    def describe_exit(self) -> str | None:
         """How it ended; None while it runs."""
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class Chaos:
     def _strike(self, kill: Kill) -> bool:
         """Kill a process of that kind; False if none could be had."""
         kind = "worker" if kill.kind == "child" else kill.kind
-        up = [process for process in self.processes[kind] if process.ended() is None]
+        up = [process for process in self.processes[kind] if process.describe_exit() is None]
         pids = self._aim(up) if kill.kind == "child" else [process.pid for process in up]
         if not pids:
             return False
@@ -121,11 +121,11 @@ class Chaos:
     def _look_after_all(self) -> None:
         for kind, processes in self.processes.items():
             for process in processes:
-                if process.ended() is None:
+                if process.describe_exit() is None:
                     continue
                 if process.name not in self._restart_at:
                     self.ended_alone[kind] += 1
-                    self.tell(f"{process.name} ended by itself: {process.ended()}")
+                    self.tell(f"{process.name} ended by itself: {process.describe_exit()}")
                     self._restart_later(process)
                 elif time.monotonic() >= self._restart_at[process.name]:
                     del self._restart_at[process.name]

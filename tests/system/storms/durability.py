@@ -2,7 +2,7 @@
 
     python -m tests.system.storms.durability --ledger sqlite --jobs 300 --seed 1
 
-Starts a broker, a ledger, the web tier, two render workers and upkeep of its own, submits drawings of distinct bytes
+Starts a broker, a ledger, the web tier, two render workers and maintenance of its own, submits drawings of distinct bytes
 over HTTP, and kills all of these but the ledger with SIGKILL at random meanwhile. Once everything is settled it reads
 ledger, store and queues, and prints what it counted; the last line of output is one JSON object. Exit code 1 if any
 promise was broken, 0 if none was.
@@ -22,11 +22,11 @@ from typing import Any
 from amqp.exceptions import NotFound
 from kombu import Connection
 
-from cli.embedded.node import prepare_node
+from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, State, open_ledger
-from tasks.messaging.topology import DEAD_QUEUES, LANES
+from tasks.messaging.topology import DEAD_QUEUES, RENDER_QUEUES
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
 from tests.system.storms.chaos import Chaos, plan_kills
@@ -36,7 +36,7 @@ from tests.system.storms.verdict import Verdict, every_job, is_settled, judge
 LEDGERS = ("sqlite", "mariadb")
 
 # Kills a hundred jobs, by what is killed. `child` is a rendering child, `worker` its parent.
-KILLS = {"broker": 1.4, "web": 2, "worker": 4, "child": 4, "upkeep": 1}
+KILLS = {"broker": 1.4, "web": 2, "worker": 4, "child": 4, "maintenance": 1}
 
 # Seconds that everything may take to settle after the last kill.
 PATIENCE = 420.0
@@ -53,7 +53,7 @@ class House:
 @contextmanager
 def built(home: Path, ledger: str) -> Iterator[House]:
     """Everything started, below `home`, and ended afterwards."""
-    node = prepare_node(home / "rabbitmq")
+    node = prepare_rabbitmq(home / "rabbitmq")
     stages = list(node.stages)
     if ledger == "mariadb":
         (home / "mariadb").mkdir()
@@ -66,7 +66,7 @@ def built(home: Path, ledger: str) -> Iterator[House]:
             processes = {
                 "web": [platform.start_web()],
                 "worker": [platform.start_worker("render1"), platform.start_worker("render2")],
-                "upkeep": [platform.start_upkeep()],
+                "maintenance": [platform.start_maintenance()],
                 "broker": [supervisor.process("rabbitmq")],
             }
             yield House(platform, processes)
@@ -82,17 +82,17 @@ def storm(house: House, jobs: int, seed: int, tell: Callable[[str], None]) -> tu
     sending = clients(house.platform.url, jobs, lambda number: drawing(number, seed), kills, f"durability-{seed}")
 
     def is_over() -> bool:
-        return is_settled(every_job(ledger)) and not any(waiting(house, LANES).values())
+        return is_settled(every_job(ledger)) and not any(waiting(house, RENDER_QUEUES).values())
 
     done = pass_over(chaos, kills, sending, is_over, patience=PATIENCE)
     promises = sending.promises
-    for processes in (house.processes["worker"], house.processes["upkeep"]):
+    for processes in (house.processes["worker"], house.processes["maintenance"]):
         for process in processes:
             process.stop()  # whatever was not acknowledged is in its queue now
     sums = {job: hashlib.sha256(drawing(n, seed).content).hexdigest() for n, job in promises.jobs.items()}
     verdict = judge(ledger, house.platform.store, sums)
     verdict.violations += promises.faults
-    left = waiting(house, [*LANES, *(queue.name for queue in DEAD_QUEUES)])
+    left = waiting(house, [*RENDER_QUEUES, *(queue.name for queue in DEAD_QUEUES)])
     verdict.violations += [f"{count} messages are left in {queue}" for queue, count in left.items() if count]
     ledger.database.close()
     return verdict, {**done, "left_in_queues": sum(left.values())}
@@ -101,7 +101,7 @@ def storm(house: House, jobs: int, seed: int, tell: Callable[[str], None]) -> tu
 def at_work(ledger: Ledger) -> set[int]:
     """The process ids of the children that hold a job."""
     running = ledger.jobs.page(limit=200, states=[State.RUNNING]).jobs
-    return {int(job.holder.split(":")[1]) for job in running if job.holder}
+    return {int(job.lease_owner.split(":")[1]) for job in running if job.lease_owner}
 
 
 def waiting(house: House, queues: Iterable[str]) -> dict[str, int]:

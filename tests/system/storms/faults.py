@@ -21,7 +21,7 @@ from celery.signals import worker_process_init
 
 from tasks.settings import settings
 from workers.render import render, task
-from workers.sandbox.cgroup import memory
+from workers.sandbox.cgroup import read_memory
 
 BOMB, CRASH, HANG, THRASH, WORK, REST = "bomb", "crash", "hang", "thrash", "work", "rest"
 
@@ -93,7 +93,9 @@ def _work(beat: Callable[[], None]) -> None:
 def _thrash(beat: Callable[[], None]) -> None:
     """Fill the fence, then read pages at random of what does not fit into the rest: for each another one must go."""
     taken = []
-    while (now := memory()).current is not None and now.limit is not None and now.current < now.limit - FREE * PIECE:
+    while (
+        (now := read_memory()).current is not None and now.limit is not None and now.current < now.limit - FREE * PIECE
+    ):
         taken.append(bytearray(b"\xff") * PIECE)
     with tempfile.TemporaryFile(dir=settings().var) as file:
         for _ in range(READ):

@@ -28,13 +28,13 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from cli.embedded.node import Node, prepare_node
+from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.process import Process, Program, StartFailed
 from cli.embedded.programs import coalescer_program
 from cli.embedded.redis import prepare_redis
 from cli.embedded.supervisor import Supervisor
 from tasks.heartbeats import MAX_BEATS, HeartbeatPublisher
-from tasks.messaging.connections import NotPublished
+from tasks.messaging.connections import PublishError
 from tasks.sensors import sensor_key
 from tests.services.faults.doomed import POINTS
 from tests.services.galera import Galera
@@ -71,7 +71,7 @@ Doomed = tuple[Process, str]  # a coalescer, and the point at which it dies
 class Sender:
     """Publishes the storm's messages from a thread of its own, about as fast as `done` (0 to 1) goes on."""
 
-    node: Node
+    node: RabbitmqNode
     storm: Storm
     messages: int  # about how many there will be
     done: float = 0.0
@@ -100,7 +100,7 @@ class Sender:
         while not self.stopping:
             try:
                 publisher.publish(body)
-            except NotPublished:
+            except PublishError:
                 self.again += 1
                 time.sleep(0.1)
             else:
@@ -115,7 +115,7 @@ class House:
     """What the storm goes over."""
 
     home: Path
-    node: Node
+    node: RabbitmqNode
     urls: list[str]
     redis_url: str
     broker: Process
@@ -129,7 +129,7 @@ class House:
         program = coalescer_program(f"coalescer{number}", self.settings, self.home)
         if point:
             command = (sys.executable, "-m", "tests.services.faults.doomed", point)
-            program = Program(program.name, command, program.ready, program.environment, self.home)
+            program = Program(program.name, command, program.is_ready, program.environment, self.home)
         process = Process(program, self.home / "log")
         process.start()
         return process
@@ -157,7 +157,7 @@ def built(database: str) -> Iterator[House]:
     home = Path(tempfile.mkdtemp(prefix="bulkhead-beats-"))
     home.chmod(0o755)  # MariaDB's user must be able to pass
     try:
-        node = prepare_node(home / "rabbitmq")
+        node = prepare_rabbitmq(home / "rabbitmq")
         (home / "database").mkdir()
         with Supervisor(node.stages, home / "log") as brokers, running_redis(home) as live:
             own = (brokers.process("rabbitmq"), live.process)
@@ -179,7 +179,7 @@ def built(database: str) -> Iterator[House]:
 
 def _house(
     home: Path,
-    node: Node,
+    node: RabbitmqNode,
     urls: list[str],
     redis_url: str,
     own: tuple[Process, Process],
@@ -191,7 +191,7 @@ def _house(
         "PYTHONPATH": str(ROOT),
         "BULKHEAD_BROKER_URL": node.url,
         "BULKHEAD_STREAM_URL": node.stream_url,
-        "BULKHEAD_HEARTBEATS_URLS": " ".join(urls),
+        "BULKHEAD_HEARTBEATS_DATABASE_URLS": " ".join(urls),
         "BULKHEAD_HEARTBEATS_WINDOW": WINDOW,
         "BULKHEAD_HEARTBEATS_LEASE": str(LEASE),
         "BULKHEAD_REDIS_URL": redis_url,
@@ -266,7 +266,7 @@ class Chaos:
                 if was_fenced(process):  # it was too slow for its lease: somebody starts it again
                     self.overtaken += 1
                     crew[place] = self._start(point)
-                elif (ended := process.ended()) is not None:
+                elif (ended := process.describe_exit()) is not None:
                     if ended == "it was killed by SIGKILL":
                         self.hits[point] += 1
                     else:
@@ -284,13 +284,13 @@ class Chaos:
         time.sleep(SLEEP)
         os.kill(process.pid, signal.SIGCONT)
         deadline = time.monotonic() + PATIENCE
-        while process.ended() is None and time.monotonic() < deadline:
+        while process.describe_exit() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         self.hits[ASLEEP] += 1
         if was_fenced(process):
             self.fenced += 1
         else:
-            self.broken.append(f"{process.name} slept and was not fenced: {process.ended()}")
+            self.broken.append(f"{process.name} slept and was not fenced: {process.describe_exit()}")
             process.kill()
 
     def _strike(self, other: str) -> None:
@@ -325,7 +325,10 @@ def says(process: Process, words: str) -> bool:
 
 def was_fenced(process: Process) -> bool:
     """Whether it ended because somebody else has its lease."""
-    return process.ended() == "it ended with exit code 1" and "Another consumer has written" in process.log.read_text()
+    return (
+        process.describe_exit() == "it ended with exit code 1"
+        and "Another consumer has written" in process.log.read_text()
+    )
 
 
 def wait_for_end(house: House, seconds: float = PATIENCE) -> bool:

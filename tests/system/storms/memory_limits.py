@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import _drawings as drawings
-from cli.embedded.node import prepare_node
+from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import NotInstalled
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, LedgerUnavailable, open_ledger
@@ -62,7 +62,7 @@ class Worker:
         """The parent's process id."""
         return self._parent.pid
 
-    def ended(self) -> str | None:
+    def describe_exit(self) -> str | None:
         """None while there is a parent."""
         with suppress(psutil.NoSuchProcess):
             if self._parent.is_running() and self._parent.status() != psutil.STATUS_ZOMBIE:
@@ -87,7 +87,7 @@ class House:
 @contextmanager
 def built(home: Path, *, time_limit: float) -> Iterator[House]:
     """Everything started, below `home`, and ended afterwards."""
-    node = prepare_node(home / "rabbitmq")
+    node = prepare_rabbitmq(home / "rabbitmq")
     (home / "mariadb").mkdir()
     database = MariaDb(home / "mariadb")
     with Supervisor([*node.stages, (database.program,)], home / "log") as services:

@@ -19,8 +19,8 @@ from tests.system.storms.clients import Clients, Drawing
 SETTINGS = {
     "BULKHEAD_LEASE_SECONDS": "4",
     "BULKHEAD_REPUBLISH_AFTER": "5",
-    "BULKHEAD_UPKEEP_INTERVAL": "1",
-    "BULKHEAD_JOBS_PER_CHILD": "20",
+    "BULKHEAD_MAINTENANCE_INTERVAL": "1",
+    "BULKHEAD_MAX_JOBS_PER_CHILD": "20",
 }
 
 CLIENTS = 6

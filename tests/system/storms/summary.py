@@ -9,15 +9,15 @@ from tasks.jobs import Attempt, Job, Ledger, Outcome, State
 from tests.system.storms.faults import BOMB, HANG
 from tests.system.storms.verdict import every_job, outputs
 
-# Deaths of its own making after which a job is dead (BULKHEAD_MAX_DEATHS), and what they must be put down to.
+# Deaths of its own making after which a job is dead (BULKHEAD_MAX_CRASHES), and what they must be put down to.
 DEATHS = 3
 # A bomb may run out of time before memory: a busy machine does not hand out pages so fast.
 DESERVED = {BOMB: frozenset({"out-of-memory", "time-limit"}), HANG: frozenset({"time-limit"})}
 
 # How an attempt ends that somebody else interrupted: it says nothing about the job. Of the others, all that a bomb or
 # a hang may have: one more than its deaths, which was under way when word of the last one came late.
-INTERRUPTED = frozenset({"killed", "waited", "worker-lost", "store"})
-LATE = "dead-already"
+INTERRUPTED = frozenset({"killed", "ledger-unavailable", "worker-lost", "store-unavailable"})
+LATE = "job-already-dead"
 ATTEMPTS = DEATHS + 1
 
 
@@ -62,8 +62,8 @@ def pronounce(ledger: Ledger, store: Path, promised: Mapping[str, str]) -> Sente
 
 def _of_good(job: Job, history: list[Attempt], store: Path) -> list[str]:
     faults = []
-    if job.state is not State.SUCCEEDED or job.deaths:
-        faults.append(f"it is {job.state} with {job.deaths} deaths: {job.error}, {_told(history)}")
+    if job.state is not State.SUCCEEDED or job.crashes:
+        faults.append(f"it is {job.state} with {job.crashes} deaths: {job.error}, {_told(history)}")
     if sum(each.outcome is Outcome.SUCCEEDED for each in history) != (0 if _was_rendered_before(job) else 1):
         faults.append(f"it did not succeed exactly once: {_told(history)}")
     return faults or outputs(store, job, None)
@@ -78,17 +78,19 @@ def _was_rendered_before(job: Job) -> bool:
 
 def _of_mischief(job: Job, history: list[Attempt], deserved: frozenset[str]) -> list[str]:
     faults = []
-    if job.state is not State.DEAD or job.deaths != DEATHS:
-        faults.append(f"it is {job.state} with {job.deaths} deaths")
+    if job.state is not State.DEAD or job.crashes != DEATHS:
+        faults.append(f"it is {job.state} with {job.crashes} deaths")
     if (job.error or {}).get("code") not in deserved:
         faults.append(f"its error is {job.error}")
-    if sum(each.cause in deserved for each in history) != job.deaths:
-        faults.append(f"not all of its {job.deaths} deaths were put down to {sorted(deserved)}: {_told(history)}")
+    if sum(each.cause in deserved for each in history) != job.crashes:
+        faults.append(f"not all of its {job.crashes} deaths were put down to {sorted(deserved)}: {_told(history)}")
     if len(_own(history)) > ATTEMPTS:
         faults.append(f"it took {len(_own(history))} attempts that nobody interrupted: {_told(history)}")
     if wrong := [each for each in history if each.cause not in INTERRUPTED | deserved | {LATE}]:
         faults.append(f"it has another cause: {_told(wrong)}")
-    faults += [f"its story is wrong: {each.story}" for each in history if each.cause in deserved and not _true(each)]
+    faults += [
+        f"its story is wrong: {each.explanation}" for each in history if each.cause in deserved and not _true(each)
+    ]
     return faults
 
 
@@ -100,9 +102,9 @@ def _own(history: list[Attempt]) -> list[Attempt]:
 def _true(attempt: Attempt) -> bool:
     """Whether the story of a death of the job's own making names the attempt, the end and where it was."""
     did = {"out-of-memory": "was killed by the kernel at ", "time-limit": "was stopped at its time limit of "}
-    said = attempt.story or ""
+    said = attempt.explanation or ""
     return said.startswith(f"Attempt {attempt.number} {did[attempt.cause or '']}") and " while " in said
 
 
 def _told(history: list[Attempt]) -> str:
-    return "; ".join(f"{each.number} {each.outcome} {each.cause or ''} {each.story or ''}" for each in history)
+    return "; ".join(f"{each.number} {each.outcome} {each.cause or ''} {each.explanation or ''}" for each in history)

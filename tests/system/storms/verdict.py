@@ -70,14 +70,14 @@ def judge(ledger: Ledger, store: Path, promised: Mapping[str, str]) -> Verdict:
 def _states(jobs: Mapping[str, Job], promised: Mapping[str, str]) -> list[str]:
     violations = [f"job {job} was answered 202 and is not in the ledger" for job in promised if job not in jobs]
     for job in jobs.values():
-        told = f"job {job.id} (attempt {job.attempt}, deaths {job.deaths}, error {job.error})"
+        told = f"job {job.id} (attempt {job.attempt}, deaths {job.crashes}, error {job.error})"
         if job.id in promised and job.state is not State.SUCCEEDED:
             violations.append(f"{told} was answered 202 and is {job.state}")
         if job.state not in FINAL:
             violations.append(f"{told} is still {job.state}")
         if job.state in (State.FAILED, State.DEAD):
             violations.append(f"{told} is {job.state}, though nothing is wrong with it")
-        if job.deaths:
+        if job.crashes:
             violations.append(f"{told} was held guilty of a death that was not its own")
     return violations
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from cli import app as bulkhead
-from cli.errors import BadInput, JobFailed, ServiceMissing
+from cli.errors import BadInput, JobFailed, ServiceUnavailable
 from tasks.settings import Settings
 
 ROOT = Path(bulkhead.__file__).parents[1]
@@ -58,7 +58,7 @@ def test_given_a_command_when_its_help_is_asked_for_then_it_explains_itself(name
     result = CliRunner().invoke(bulkhead.app, [name, "--help"])
     assert result.exit_code == 0
     assert f"{name} " in result.output
-    assert (bulkhead.load(name).help or "").strip().endswith((".", "dark", "--json"))
+    assert (bulkhead.load_command(name).help or "").strip().endswith((".", "dark", "--json"))
 
 
 def test_given_a_misspelt_command_then_the_right_one_is_suggested() -> None:
@@ -78,20 +78,20 @@ def test_given_a_bad_setting_then_its_variable_is_named_without_its_value(tmp_pa
     )
 
 
-@pytest.mark.parametrize(("kind", "code"), [(JobFailed, 1), (BadInput, 2), (ServiceMissing, 3)])
+@pytest.mark.parametrize(("kind", "code"), [(JobFailed, 1), (BadInput, 2), (ServiceUnavailable, 3)])
 def test_given_a_failure_then_its_sentence_and_its_exit_code_are_told(kind: Any, code: int) -> None:
-    assert bulkhead.explain(kind("It broke. Mend it.")) == ("It broke. Mend it.", code)
+    assert bulkhead.describe_error(kind("It broke. Mend it.")) == ("It broke. Mend it.", code)
 
 
 def test_given_a_file_that_cannot_be_used_then_its_path_and_the_reason_are_told() -> None:
-    assert bulkhead.explain(PermissionError(13, "Permission denied", "/out")) == (
+    assert bulkhead.describe_error(PermissionError(13, "Permission denied", "/out")) == (
         "/out: Permission denied. Check the path and its permissions.",
         2,
     )
 
 
 def test_given_an_error_of_ours_then_the_way_to_its_traceback_is_told() -> None:
-    assert bulkhead.explain(KeyError("x")) == (
+    assert bulkhead.describe_error(KeyError("x")) == (
         "Something unexpected happened (KeyError: 'x'). Run it again with --debug to see where.",
         1,
     )
@@ -99,9 +99,9 @@ def test_given_an_error_of_ours_then_the_way_to_its_traceback_is_told() -> None:
 
 def test_given_several_bad_settings_then_all_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULKHEAD_PORT", "0")
-    monkeypatch.setenv("BULKHEAD_MAX_DEATHS", "none")
+    monkeypatch.setenv("BULKHEAD_MAX_CRASHES", "none")
     with pytest.raises(ValidationError) as caught:
         Settings()
-    message, _code = bulkhead.explain(caught.value)
+    message, _code = bulkhead.describe_error(caught.value)
     assert "BULKHEAD_PORT: " in message
-    assert "BULKHEAD_MAX_DEATHS: " in message
+    assert "BULKHEAD_MAX_CRASHES: " in message

@@ -27,7 +27,7 @@ def url(tmp_path: Path) -> str:
     for queue, seconds in [*[(RENDER, 0.5)] * 40, (TILES, 60.0)]:
         job = Job(str(uuid4()), "acme", State.QUEUED, "sources/acme/x", "", {}, 1.0, 1.0, queue=queue)
         ledger.jobs.accept(job)
-        ledger.attempts.claim(job, holder="host:1:1", now=100.0, lease=30)
+        ledger.attempts.claim(job, lease_owner="host:1:1", now=100.0, lease=30)
         ledger.attempts.succeed(job.id, 1, now=100.0 + seconds, artifact="a" * 64)
     ledger.database.close()
     return url

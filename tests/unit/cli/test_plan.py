@@ -36,7 +36,7 @@ def test_given_a_drawing_when_json_is_asked_for_then_a_machine_can_read_it(drawi
     planned = json.loads(invoke(str(drawing), "--json").output)
     assert planned["format"] == "dxf"
     assert planned["layers"] == 26
-    assert planned["fence_bytes"] == settings().fence_bytes
+    assert planned["memory_limit"] == settings().memory_limit
     assert planned["fits"] is True
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli import app as bulkhead
-from cli.commands.tickets import NO_NODE, _tell, lines, matrix, what_is_wrong
+from cli.commands.tickets import NO_NODES, _print_report, find_problem, format_report, format_resumption_matrix
 from cli.errors import JobFailed
 from workers.tickets.rotation import NodeStatus
 from workers.tickets.rotator import RunReport
@@ -18,14 +18,16 @@ from workers.tickets.verify import ResumptionCheck
 ROOT = Path(bulkhead.__file__).parents[1]
 
 OLD, MIDDLE, NEW, NEWEST = ("a1" * 16, "b2" * 16, "c3" * 16, "d4" * 16)
-FINE = NodeStatus((MIDDLE, NEW, NEWEST), 80, 42, 371.2, haproxy_running=True, token=9, owner="jump:1:2", newest_generation=42)
-BEHIND = replace(FINE, names=(OLD, MIDDLE, NEW), generation=41, running=False)
+FINE = NodeStatus(
+    (MIDDLE, NEW, NEWEST), 80, 42, 371.2, haproxy_running=True, token=9, owner="jump:1:2", newest_generation=42
+)
+BEHIND = replace(FINE, key_names=(OLD, MIDDLE, NEW), generation=41, haproxy_running=False)
 
 
 def test_given_nodes_then_each_has_a_line_with_names_of_keys_and_why_one_does_not_answer() -> None:
     report = RunReport(statuses={"edge2": BEHIND, "edge1": FINE}, unreachable={"edge3": "Connection refused"})
 
-    assert list(lines(report)) == [
+    assert list(format_report(report)) == [
         "NODE             GENERATION BEHIND      AGE  ENCRYPTS NEXT     HAPROXY",
         "edge1                    42      0    371 s  c3c3c3c3 d4d4d4d4 runs",
         "edge2                    41      1    371 s  b2b2b2b2 c3c3c3c3 is down",
@@ -37,7 +39,7 @@ def test_given_nodes_then_each_has_a_line_with_names_of_keys_and_why_one_does_no
     ("report", "wrong"),
     [
         (RunReport(statuses={"a": FINE, "b": FINE}), ""),
-        (RunReport(), NO_NODE),
+        (RunReport(), NO_NODES),
         (
             RunReport(statuses={"a": FINE}, unreachable={"c": "x"}, failed={"b": "y"}),
             "No sound answer from b, c. Mend them, or take them out: bulkhead tickets retire NODE",
@@ -47,18 +49,18 @@ def test_given_nodes_then_each_has_a_line_with_names_of_keys_and_why_one_does_no
             "Not all nodes have the same ring. Bring it to them: bulkhead tickets rotate",
         ),
         (
-            RunReport(statuses={"a": replace(FINE, age=7201.0)}),
+            RunReport(statuses={"a": replace(FINE, key_age=7201.0)}),
             "No key came for 7201 s. Do the clock, the broker and the worker of `tickets` run?",
         ),
     ],
 )
 def test_given_what_is_wrong_then_it_says_what_to_do(report: RunReport, wrong: str) -> None:
-    assert what_is_wrong(report, 3600) == wrong
+    assert find_problem(report, 3600) == wrong
 
 
 def test_given_a_run_that_is_refused_then_it_says_why_and_of_no_generation(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(JobFailed, match=r"^Wait 297 s\.$"):
-        _tell(RunReport(result="too-soon", reason="Wait 297 s."), as_json=False)
+        _print_report(RunReport(result="too-soon", reason="Wait 297 s."), as_json=False)
 
     assert capsys.readouterr().out == ""
 
@@ -71,7 +73,7 @@ def test_given_handshakes_then_there_is_a_table_of_each_version_and_a_sum() -> N
         ResumptionCheck("edge2", "edge2", "1.2", resumed=False, error="edge2: refused"),
     ]
 
-    assert list(matrix(checks)) == [
+    assert list(format_resumption_matrix(checks)) == [
         "TLS 1.2                 edge1        edge2",
         "edge1                 resumed          NEW",
         "edge2                   error        error",
@@ -92,5 +94,5 @@ def test_given_no_fleet_then_the_error_says_how_to_begin(command: list[str], tmp
         env=environment,
     )
 
-    assert done.stderr == f"{NO_NODE}\n"
+    assert done.stderr == f"{NO_NODES}\n"
     assert done.returncode == (1 if command == ["status"] else 2)

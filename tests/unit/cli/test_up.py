@@ -5,14 +5,22 @@ from pathlib import Path
 import pytest
 
 from cli.commands import up as module
-from cli.commands.up import AlreadyRunning, PortTaken, check_broker, only_instance, screen, serve, staff
+from cli.commands.up import (
+    AlreadyRunning,
+    PortTaken,
+    assign_queues,
+    check_broker,
+    format_summary,
+    hold_instance_lock,
+    run_platform,
+)
 from cli.embedded.programs import web_url
-from cli.errors import ServiceMissing
+from cli.errors import ServiceUnavailable
 from tasks.settings import Settings, settings
 
 
 def test_given_a_running_instance_when_another_one_starts_then_the_error_says_how_to_stop_it(tmp_path: Path) -> None:
-    with only_instance(tmp_path), pytest.raises(AlreadyRunning) as refusal, only_instance(tmp_path):
+    with hold_instance_lock(tmp_path), pytest.raises(AlreadyRunning) as refusal, hold_instance_lock(tmp_path):
         pass
 
     assert str(refusal.value) == (
@@ -22,28 +30,28 @@ def test_given_a_running_instance_when_another_one_starts_then_the_error_says_ho
 
 
 def test_given_an_instance_that_ended_when_another_one_starts_then_it_may(tmp_path: Path) -> None:
-    with only_instance(tmp_path):
+    with hold_instance_lock(tmp_path):
         pass
-    with only_instance(tmp_path):
+    with hold_instance_lock(tmp_path):
         assert (tmp_path / "up.lock").read_text() == f"{os.getpid()}\n"
 
 
 def test_given_two_cores_then_each_worker_takes_from_one_lane_and_the_large_one_is_there_where_configured() -> None:
     crew = {"render1": "render", "render2": "render", "tiles1": "render.tiles"}
 
-    assert staff(Settings(), 2, 1) == crew
-    assert staff(Settings(large_fence_bytes=2 << 30), 2, 1) == {**crew, "large1": "render.large"}
+    assert assign_queues(Settings(), 2, 1) == crew
+    assert assign_queues(Settings(large_memory_limit=2 << 30), 2, 1) == {**crew, "large1": "render.large"}
 
 
 def test_given_lines_of_the_users_in_the_environment_file_then_up_heeds_them_like_all_that_it_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "bulkhead.env").write_text(f"BULKHEAD_LARGE_FENCE_BYTES={2 << 30}\nBULKHEAD_PORT=8081\n")
+    (tmp_path / "bulkhead.env").write_text(f"BULKHEAD_LARGE_MEMORY_LIMIT={2 << 30}\nBULKHEAD_PORT=8081\n")
     monkeypatch.setenv("BULKHEAD_VAR", str(tmp_path))
     monkeypatch.setenv("TMPDIR", "")
     monkeypatch.setattr(module, "prepare_services", lambda _var, **_asked: [])
     served: list[tuple[int, list[str]]] = []
-    monkeypatch.setattr(module, "serve", lambda _stages, chosen, _var, crew: served.append((chosen.port, [*crew])))
+    monkeypatch.setattr(module, "run_platform", lambda _stages, chosen, _var, crew: served.append((chosen.port, [*crew])))
     settings.cache_clear()
 
     module.up(workers=1)
@@ -73,7 +81,7 @@ def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(PortTaken) as refusal:
-            serve([], Settings(port=port), tmp_path, staff(Settings(), 1, 1))
+            run_platform([], Settings(port=port), tmp_path, assign_queues(Settings(), 1, 1))
 
     assert str(refusal.value) == (
         f"Cannot listen on 127.0.0.1, port {port}: it is taken. Choose another one with --port."
@@ -85,7 +93,7 @@ def test_given_a_broker_of_the_users_that_is_down_then_the_error_says_so_and_sho
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    with pytest.raises(ServiceMissing) as failure:
+    with pytest.raises(ServiceUnavailable) as failure:
         check_broker(f"amqp://bulkhead:hush-hush@127.0.0.1:{port}//")
 
     assert str(failure.value) == (
@@ -100,7 +108,7 @@ def test_given_a_ledger_with_a_password_then_the_screen_does_not_show_it(
     url = "mysql+pymysql://bulkhead:hush-hush@db/bulkhead"
     monkeypatch.setenv("BULKHEAD_LEDGER_URL", url)
 
-    shown = screen(Settings(), tmp_path, ["render1"], private_broker=True)
+    shown = format_summary(Settings(), tmp_path, ["render1"], private_broker=True)
 
     assert "ledger   yours (BULKHEAD_LEDGER_URL)" in shown
     assert "hush-hush" not in shown

@@ -9,13 +9,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from leaks.report import Report
-from leaks.report.flame import flame, tree
+from leaks.report.flame import build_tree, render_flame_graph
 from leaks.report.html import write_html
 from leaks.report.machine import write_json, write_junit
-from leaks.report.plot import human
-from leaks.roots import Frame, Place, root_of
+from leaks.report.plot import format_bytes
+from leaks.roots import AllocationSite, Frame, make_root
 from leaks.samples import Samples
-from leaks.verdict import Kind, Verdict
+from leaks.verdict import Verdict, VerdictKind
 
 EVIL = '<script>alert("x")</script> & co'
 
@@ -28,12 +28,12 @@ def stack(*functions: str) -> tuple[Frame, ...]:
 def report() -> Report:
     """A leak of 284,000 bytes a job."""
     flat = [1000 + 100 * job for job in range(20)]
-    verdict = Verdict(Kind.LEAK, "survivors", "It leaks.", 284_000, 21, jobs=(6, 7), measured=2)
+    verdict = Verdict(VerdictKind.LEAK, "survivors", "It leaks.", 284_000, 21, appeared_in=(6, 7), measured=2)
     found = Report(EVIL, "survivors", verdict, 20, Samples(20, 5, live=flat, resident=flat, kept_bytes=flat))
-    found.roots = [root_of(stack("CloneMagickWand"), 568_000, 42, 2)]
-    found.places = [
-        Place(stack("AcquireAlignedMemory", "MagickCompositeImage", "main"), 480_000, 2),
-        Place(stack("CloneMagickWand", "main"), 88_000, 40),
+    found.roots = [make_root(stack("CloneMagickWand"), 568_000, 42, 2)]
+    found.sites = [
+        AllocationSite(stack("AcquireAlignedMemory", "MagickCompositeImage", "main"), 480_000, 2),
+        AllocationSite(stack("CloneMagickWand", "main"), 88_000, 40),
     ]
     return found
 
@@ -68,9 +68,11 @@ def test_given_a_leak_then_json_has_its_numbers(report: Report, tmp_path: Path) 
     assert found["roots"][0]["bytes_per_job"] == 284_000
 
 
-@pytest.mark.parametrize(("kind", "failures"), [(Kind.LEAK, "1"), (Kind.CLEAN, "0"), (Kind.GROWTH, "0")])
+@pytest.mark.parametrize(
+    ("kind", "failures"), [(VerdictKind.LEAK, "1"), (VerdictKind.CLEAN, "0"), (VerdictKind.GROWTH, "0")]
+)
 def test_given_a_verdict_then_junit_fails_for_faults_alone(
-    report: Report, kind: Kind, failures: str, tmp_path: Path
+    report: Report, kind: VerdictKind, failures: str, tmp_path: Path
 ) -> None:
     report.verdict = Verdict(kind, "live", "Why.")
     write_junit(report, tmp_path / "junit.xml")
@@ -81,13 +83,13 @@ def test_given_a_verdict_then_junit_fails_for_faults_alone(
 
 
 def test_given_callers_that_all_share_then_the_graph_begins_where_they_part(report: Report) -> None:
-    top = tree(report.places)
+    top = build_tree(report.sites)
 
     assert set(top.callees) == {"MagickCompositeImage", "CloneMagickWand"}
     assert top.bytes == 568_000
-    assert flame([]) == ""
+    assert render_flame_graph([]) == ""
 
 
 @pytest.mark.parametrize(("count", "text"), [(12, "12 B"), (284_240, "277.6 KiB"), (3 * 1024**3, "3.0 GiB")])
 def test_bytes_are_written_as_people_read_them(count: int, text: str) -> None:
-    assert human(count) == text
+    assert format_bytes(count) == text

@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from tasks.heartbeats import MAX_BEATS, MAX_BODY, Malformed, check_names, json_schema, parse
+from tasks.heartbeats import MAX_BEATS, MAX_BODY, MalformedHeartbeats, check_names, json_schema, parse
 
 BEAT = {"machine": "press-07", "seq": 41, "seen_at": 1_790_000_000.25, "status": "running", "rpm": 1480.5}
 MESSAGE = {"version": 1, "plant": "ulm", "beats": [BEAT]}
@@ -73,7 +73,7 @@ def test_given_the_largest_batch_of_the_longest_beats_then_it_is_taken() -> None
     ],
 )
 def test_given_a_message_that_is_none_when_parsed_then_it_is_said_where_it_is_wrong(message: bytes, said: str) -> None:
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(MalformedHeartbeats) as caught:
         parse(message)
 
     assert said in str(caught.value)
@@ -83,7 +83,7 @@ def test_given_a_message_that_is_none_when_parsed_then_it_is_said_where_it_is_wr
 def test_given_a_machine_of_no_good_name_when_names_are_checked_then_it_is_refused(name: str) -> None:
     message = parse(body(machine=name))
 
-    with pytest.raises(Malformed, match="the machine's name must match") as caught:
+    with pytest.raises(MalformedHeartbeats, match="the machine's name must match") as caught:
         check_names(message)
 
     assert "$.beats[0].machine" in str(caught.value)

@@ -2,24 +2,24 @@
 
 import pytest
 
-from tasks.presets import UnknownPreset, expand
+from tasks.presets import UnknownPreset, expand_preset
 from tasks.settings import Settings
 
 PRESETS = {"poster": {"width": 8192, "background": "dark"}}
 
 
 def test_given_a_preset_when_expanded_then_options_beside_it_win() -> None:
-    assert expand(PRESETS, "poster", {"width": 4096}) == {"width": 4096, "background": "dark"}
-    assert expand(PRESETS, "", {"width": 4096}) == {"width": 4096}
+    assert expand_preset(PRESETS, "poster", {"width": 4096}) == {"width": 4096, "background": "dark"}
+    assert expand_preset(PRESETS, "", {"width": 4096}) == {"width": 4096}
 
 
 def test_given_an_unknown_preset_when_expanded_then_the_error_lists_those_there_are() -> None:
     with pytest.raises(UnknownPreset) as caught:
-        expand(PRESETS, "card", {})
+        expand_preset(PRESETS, "card", {})
     assert str(caught.value) == "There is no preset 'card'. Known: poster."
 
     with pytest.raises(UnknownPreset, match="none are set in BULKHEAD_PRESETS"):
-        expand({}, "card", {})
+        expand_preset({}, "card", {})
 
 
 def test_given_presets_in_the_environment_when_read_then_they_are_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def test_given_nothing_then_everything_lies_below_var_and_listens_on_loopback() 
     assert settings.ledger_url.get_secret_value() == "sqlite:///var/ledger.db"
     assert settings.store_url == "var/store"
     assert (settings.host, settings.port) == ("127.0.0.1", 8080)
-    assert settings.fence_bytes == 512 * 1024 * 1024
+    assert settings.memory_limit == 512 * 1024 * 1024
     assert settings.tokens == {}
 
 
@@ -44,7 +44,7 @@ def test_given_a_file_of_the_private_platform_then_it_is_read_and_the_environmen
 
     found = settings.__wrapped__()
 
-    assert (found.port, found.max_deaths) == (9002, 5)
+    assert (found.port, found.max_crashes) == (9002, 5)
 
 
 def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:

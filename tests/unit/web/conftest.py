@@ -12,15 +12,23 @@ from pydantic import SecretStr
 
 from tasks.database.engine import Database
 from tasks.database.migrate import migrate
-from tasks.jobs import Granted, Job, open_ledger
+from tasks.jobs import Claimed, Job, open_ledger
 from tasks.renders import artifact_prefix
 from tasks.settings import Settings
 from tasks.storage import open_store
-from tests.unit.web.support import PLANT_TOKENS, TOKENS, Clock, FakeBroker, FakeLetters, FakeStream, TestClient
+from tests.unit.web.support import (
+    PLANT_TOKENS,
+    TOKENS,
+    Clock,
+    FakeBroker,
+    FakeDeadLetters,
+    FakeHeartbeatSink,
+    TestClient,
+)
 from web.app import create_app
 from web.dependencies import Services
-from web.submit.admission import Gate
-from web.worker_stats_cache import Roll
+from web.submit.admission import AdmissionController
+from web.worker_stats_cache import WorkerStatsCache
 
 
 @pytest.fixture
@@ -29,13 +37,13 @@ def broker() -> FakeBroker:
 
 
 @pytest.fixture
-def beats() -> FakeStream:
-    return FakeStream()
+def beats() -> FakeHeartbeatSink:
+    return FakeHeartbeatSink()
 
 
 @pytest.fixture
-def letters() -> FakeLetters:
-    return FakeLetters()
+def letters() -> FakeDeadLetters:
+    return FakeDeadLetters()
 
 
 @pytest.fixture
@@ -70,11 +78,13 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
 
 @pytest.fixture
 def house(
-    settings: Settings, broker: FakeBroker, beats: FakeStream, letters: FakeLetters, gate_clock: Clock
+    settings: Settings, broker: FakeBroker, beats: FakeHeartbeatSink, letters: FakeDeadLetters, gate_clock: Clock
 ) -> Iterator[Services]:
     ledger = open_ledger(settings)
-    gate = Gate(broker.waiting, settings.queue_limit, gate_clock)
-    yield Services(settings, ledger, open_store(settings.store_url), broker, gate, beats, letters, Roll(list))
+    gate = AdmissionController(broker.queue_depth, settings.queue_limit, gate_clock)
+    yield Services(
+        settings, ledger, open_store(settings.store_url), broker, gate, beats, letters, WorkerStatsCache(list)
+    )
     ledger.database.close()
 
 
@@ -114,8 +124,8 @@ def finish(house: Services, tmp_path: Path) -> Any:
     def finished(job_id: str, artifact: str = "a" * 64) -> Job:
         job = house.ledger.jobs.find(job_id)
         assert job is not None
-        claim = house.ledger.attempts.claim(job, holder="host:1:x", now=house.clock(), lease=30)
-        assert isinstance(claim, Granted)
+        claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=house.clock(), lease=30)
+        assert isinstance(claim, Claimed)
         made = tmp_path / f"made-{job_id}"
         for name, content in OUTPUTS.items():
             (made / name).parent.mkdir(parents=True, exist_ok=True)

@@ -19,13 +19,13 @@ __all__ = [
     "TOKENS",
     "Clock",
     "FakeBroker",
-    "FakeLetters",
-    "FakeStream",
+    "FakeDeadLetters",
+    "FakeHeartbeatSink",
     "TestClient",
-    "files",
-    "lying_png",
+    "oversized_png",
     "png",
     "post",
+    "stored_sources",
 ]
 
 PLANT_TOKENS = {"token-of-plant-ulm": "ulm", "token-of-plant-bern": "bern"}
@@ -49,12 +49,12 @@ class FakeBroker:
         self.messages.append(message)
         self.queues.append(queue)
 
-    def waiting(self, queue: str) -> int:
+    def queue_depth(self, queue: str) -> int:
         return self.depths.get(queue, self.depth)
 
 
 @dataclass
-class FakeStream:
+class FakeHeartbeatSink:
     """Takes heartbeats, or raises `error`."""
 
     bodies: list[bytes] = field(default_factory=list)
@@ -67,13 +67,13 @@ class FakeStream:
 
 
 @dataclass
-class FakeLetters:
+class FakeDeadLetters:
     """Dead letters, of which nothing is known but which were dropped."""
 
     dropped: list[str] = field(default_factory=list)
 
-    def drop(self, letter_id: str) -> int:
-        self.dropped.append(letter_id)
+    def delete(self, message_id: str) -> int:
+        self.dropped.append(message_id)
         return 1
 
 
@@ -100,7 +100,7 @@ def png(width: int = 8, height: int = 8, *, salt: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def lying_png(side: int) -> bytes:
+def oversized_png(side: int) -> bytes:
     """A PNG whose header claims to be interlaced and huge, so that it has to be decoded in one piece."""
     header = struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 1)
     head = b"IHDR" + header
@@ -108,7 +108,7 @@ def lying_png(side: int) -> bytes:
     return small[:8] + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + small[33:]
 
 
-def files(house: Services) -> list[str]:
+def stored_sources(house: Services) -> list[str]:
     """Every source in the store."""
     return list(house.store.list("sources"))
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.jobs import Granted
+from tasks.jobs import Claimed
 from tasks.messaging.connections import BrokerUnavailable
 from tests.unit.web.support import TestClient, post
 from web.dependencies import Services
@@ -26,7 +26,7 @@ def test_given_a_broker_that_is_away_when_asked_then_alive_but_not_ready_with_th
     def away(_queue: str) -> int:
         raise BrokerUnavailable("secret@host refused")
 
-    monkeypatch.setattr(house.gate, "_count", away)
+    monkeypatch.setattr(house.admission, "_count", away)
     answer = client.get("/readyz")
 
     assert client.get("/healthz").status_code == 200
@@ -54,15 +54,15 @@ def test_given_an_attempt_that_ended_when_metrics_are_read_then_they_tell_what_i
 ) -> None:
     job = house.ledger.jobs.find(post(client).json()["id"])
     assert job
-    claim = house.ledger.attempts.claim(job, holder="host:1:x", now=house.clock(), lease=30)
-    assert isinstance(claim, Granted)
+    claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=house.clock(), lease=30)
+    assert isinstance(claim, Claimed)
     house.ledger.attempts.succeed(
         job.id, claim.job.attempt, now=house.clock(), artifact="a" * 64, facts={"peak_bytes": 123456}
     )
     text = client.get("/metrics").text
 
-    assert 'bulkhead_attempts_recent{cause="",outcome="succeeded"} 1.0' in text
-    assert 'bulkhead_attempt_peak_bytes{quantile="1"} 123456.0' in text
+    assert 'bulkhead_attempts_total{cause="",outcome="succeeded"} 1.0' in text
+    assert 'bulkhead_attempt_peak_memory_bytes{quantile="1"} 123456.0' in text
 
 
 def test_given_an_unknown_address_when_asked_then_404_is_a_problem(client: TestClient) -> None:

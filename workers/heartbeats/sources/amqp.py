@@ -9,7 +9,7 @@ from amqp.transport import SSLTransport, TCPTransport
 from celery import Celery
 
 from tasks.heartbeats import declare_stream
-from tasks.messaging.connections import BROKER_ERRORS, Line, connect
+from tasks.messaging.connections import BROKER_ERRORS, PublisherConnection, connect
 from tasks.messaging.topology import HEARTBEATS
 from workers.heartbeats.sources import Batch, SourceLost
 
@@ -31,7 +31,7 @@ class AmqpSource:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._connection: Line | None = None
+        self._connection: PublisherConnection | None = None
         self._waiting: list[Message] = []
 
     def open(self, offsets: Mapping[int, int]) -> None:

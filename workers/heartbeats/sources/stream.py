@@ -93,7 +93,11 @@ class StreamSource:
         records = frames.extract_records(first)
         while self._pending and len(records) < MAX_BATCH:
             following = self._pending[0]
-            if following is None or not follows(frame, following) or following.timestamp - first.timestamp > MERGE_WITHIN_MS:
+            if (
+                following is None
+                or not follows(frame, following)
+                or following.timestamp - first.timestamp > MERGE_WITHIN_MS
+            ):
                 break
             frame = following
             records += frames.extract_records(frame)

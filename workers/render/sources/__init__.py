@@ -8,12 +8,12 @@ from typing import Protocol
 
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
-from workers.render.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.render.progress import Progress
-from workers.render.raster import Box, Piece, Pixels
+from workers.render.manifest import RenderWarning
+from workers.render.progress import ProgressReporter
+from workers.render.raster import Box, Pixels, Raster
 
 # Deep Zoom tiles show a drawing up to this many times as wide as its preview: a 2,048-pixel sheet at 16,384.
-DEEP = 8
+MAX_ZOOM = 8
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class Strips:
+class SequentialImage:
     """A picture at its full size, read once. `size` is its width and height in pixels.
 
     `read` gives all rows from top to bottom, in pieces (n, width, channels): grey, RGB or RGBA with straight alpha.
@@ -48,11 +48,11 @@ class Strips:
 
     size: tuple[int, int]
     channels: int
-    read: Callable[[], Iterator[Pixels]]
+    read_rows: Callable[[], Iterator[Pixels]]
 
 
 @dataclass(frozen=True)
-class Canvas:
+class ScalableImage:
     """A drawing that can be painted at any scale. `size` is the largest that is worth it, in pixels.
 
     `paint` takes the width and height of the whole drawing in pixels and a box of it, and gives that box as RGB or
@@ -80,20 +80,22 @@ class Source(Protocol):
     def layers(self) -> Sequence[SourceLayer]: ...
 
     @property
-    def warnings(self) -> Sequence[Warning]: ...
+    def warnings(self) -> Sequence[RenderWarning]: ...
 
     @property
     def draw_order_matters(self) -> bool: ...
 
-    def preview(self) -> Piece:
+    def draw_preview(self) -> Raster:
         """All visible layers in draw order, on transparency unless the source covers everything."""
         ...
 
-    def layer(self, index: int) -> Piece:
+    def draw_layer(self, index: int) -> Raster:
         """The layer at `index`, which has a box, cropped to it."""
         ...
 
-    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Strips | Canvas:
+    def open_full_size(
+        self, background: str | None, scratch: Path, index: int | None = None
+    ) -> SequentialImage | ScalableImage:
         """What tiles are made of: everything on `background` (#rrggbb, None is transparent), or one layer alone.
 
         `scratch` is a directory that a large temporary file may lie in while the result is used.
@@ -101,7 +103,7 @@ class Source(Protocol):
         ...
 
 
-_FAMILIES = {
+_MODULES = {
     "dxf": "dxf",
     "dwg": "dwg",
     "svg": "svg",
@@ -113,11 +115,11 @@ _FAMILIES = {
 }
 
 
-def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> Source:
+def open_source(plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> Source:
     """Open and draw the blueprint at `path` with the family that `plan` names.
 
     Reports the stages `open` and `draw`. Raises `BlueprintError` where the source is broken or lacks what was asked.
     """
-    family = import_module(f"workers.render.sources.{_FAMILIES[plan.format]}")
+    family = import_module(f"workers.render.sources.{_MODULES[plan.format]}")
     source: Source = family.open_source(plan, path, options, progress)
     return source

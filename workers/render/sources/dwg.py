@@ -10,46 +10,46 @@ from tempfile import TemporaryDirectory
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
 from tasks.settings import settings
-from tasks.utils.parent_death import lifeline
+from tasks.utils.parent_death import parent_death_setter
 from workers.render.errors import BlueprintError, EngineError
-from workers.render.progress import Progress
+from workers.render.progress import ProgressReporter
 from workers.render.sources import dxf
-from workers.render.vector.spill_buffer import FOLDER
+from workers.render.vector.spill_buffer import SPILL_DIR
 
 # A drawing of 50 MB takes dwg2dxf some twenty seconds.
-SECONDS = 120
+TIMEOUT = 120
 
 ADVICE = "Save it as DXF (command DXFOUT) and send that."
 
 
-def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> dxf.DxfSource:
+def open_source(plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> dxf.DxfSource:
     """Convert and open.
 
     Raises `BlueprintError` (`broken-dwg`, and what DXF raises), `EngineError` where the program cannot be started.
     """
-    progress.at("open")
-    with TemporaryDirectory(dir=FOLDER) as folder:
+    progress.update("open")
+    with TemporaryDirectory(dir=SPILL_DIR) as folder:
         source, target = Path(folder, "drawing.dwg"), Path(folder, "drawing.dxf")
         source.symlink_to(path.resolve())
-        _convert(settings().dwg_converter, source, target, settings().fence_bytes, progress)
+        _convert(settings().dwg_converter, source, target, settings().memory_limit, progress)
         return dxf.open_source(plan, target, options, progress)
 
 
-def command(template: str, source: Path, target: Path) -> list[str]:
+def build_command(template: str, source: Path, target: Path) -> list[str]:
     """The converter's words; {source} and {target} become paths, whatever those hold. No shell reads them."""
     places = {"{source}": str(source), "{target}": str(target)}
     words = shlex.split(template)
     return [places.get(word, word) for word in words]
 
 
-def _convert(template: str, source: Path, target: Path, memory: int, progress: Progress) -> None:
-    end_with_parent = lifeline()
+def _convert(template: str, source: Path, target: Path, memory_limit: int, progress: ProgressReporter) -> None:
+    end_with_parent = parent_death_setter()
 
     def confine() -> None:
         end_with_parent()
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
 
-    words = command(template, source, target)
+    words = build_command(template, source, target)
     try:
         process = subprocess.Popen(
             words,
@@ -62,7 +62,7 @@ def _convert(template: str, source: Path, target: Path, memory: int, progress: P
     except OSError as error:
         raise EngineError(f"The DWG converter cannot be started ({error}). See BULKHEAD_DWG_CONVERTER.") from error
     try:
-        _wait(process, progress)
+        _wait_for_converter(process, progress)
     finally:
         process.kill()
         process.wait()
@@ -70,12 +70,12 @@ def _convert(template: str, source: Path, target: Path, memory: int, progress: P
         raise BlueprintError("broken-dwg", f"The DWG could not be converted (exit code {process.returncode}). {ADVICE}")
 
 
-def _wait(process: "subprocess.Popen[bytes]", progress: Progress) -> None:
-    for _ in range(2 * SECONDS):
+def _wait_for_converter(process: "subprocess.Popen[bytes]", progress: ProgressReporter) -> None:
+    for _ in range(2 * TIMEOUT):
         try:
             process.wait(0.5)
         except subprocess.TimeoutExpired:
-            progress.beat()
+            progress.keep_alive()
         else:
             return
-    raise BlueprintError("broken-dwg", f"The DWG could not be converted within {SECONDS} s. {ADVICE}")
+    raise BlueprintError("broken-dwg", f"The DWG could not be converted within {TIMEOUT} s. {ADVICE}")

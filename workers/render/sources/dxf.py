@@ -27,33 +27,33 @@ from tasks.plan import Plan
 from tasks.renders import RenderOptions
 from workers.render.compose import BACKGROUNDS
 from workers.render.errors import BlueprintError
-from workers.render.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.render.native import short_lived
-from workers.render.progress import Progress
-from workers.render.raster import Box, Piece, Pixels, lay
-from workers.render.sources import DEEP, Canvas, Geometry, SourceLayer
+from workers.render.manifest import RenderWarning
+from workers.render.native import release_memory_afterwards
+from workers.render.progress import ProgressReporter
+from workers.render.raster import Box, Pixels, Raster, flatten
+from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, SourceLayer
 from workers.render.vector.backend import RecordingBackend
 from workers.render.vector.canvas import paint
 from workers.render.vector.context import BlueprintContext
 from workers.render.vector.display import DisplayList, Extents, View
 from workers.render.vector.frontend import BlueprintFrontend
-from workers.render.vector.notes import notes
-from workers.render.vector.order import order_matters
-from workers.render.vector.reader.document import Opened, open_drawing
+from workers.render.vector.notes import collect_warnings
+from workers.render.vector.order import draw_order_matters
+from workers.render.vector.reader.document import OpenedDrawing, open_drawing
 from workers.render.vector.text.font_matching import refresh_fonts
-from workers.render.vector.views import frame, place
+from workers.render.vector.views import fit_view, shown_extents
 
 # Units that ezdxf does not convert, in millimetres. A US survey foot is 1200/3937 m.
-FOOT = 1_200_000 / 3937
-LENGTHS = {
+US_SURVEY_FOOT = 1_200_000 / 3937
+MILLIMETRES_PER_UNIT = {
     InsertUnits.Microinches: 25.4e-6,
     InsertUnits.Mils: 25.4e-3,
-    InsertUnits.USSurveyFeet: FOOT,
-    InsertUnits.USSurveyInch: FOOT / 12,
-    InsertUnits.USSurveyYard: FOOT * 3,
-    InsertUnits.USSurveyMile: FOOT * 5280,
+    InsertUnits.USSurveyFeet: US_SURVEY_FOOT,
+    InsertUnits.USSurveyInch: US_SURVEY_FOOT / 12,
+    InsertUnits.USSurveyYard: US_SURVEY_FOOT * 3,
+    InsertUnits.USSurveyMile: US_SURVEY_FOOT * 5280,
 }
-SURVEY = {
+SURVEY_UNIT_NAMES = {
     InsertUnits.USSurveyFeet: "ft",
     InsertUnits.USSurveyInch: "in",
     InsertUnits.USSurveyYard: "yd",
@@ -72,29 +72,29 @@ class DxfSource:
     view: View
     geometry: Geometry
     layers: Sequence[SourceLayer]
-    warnings: Sequence[Warning]
-    progress: Progress
+    warnings: Sequence[RenderWarning]
+    progress: ProgressReporter
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.view.size
 
-    def preview(self) -> Piece:
+    def draw_preview(self) -> Raster:
         """All visible layers in one pass, in draw order."""
-        return paint(self.display, self.view, (0, 0, *self.size), told=self.progress.beat)
+        return paint(self.display, self.view, (0, 0, *self.size), on_chunk=self.progress.keep_alive)
 
-    def layer(self, index: int) -> Piece:
+    def draw_layer(self, index: int) -> Raster:
         """One layer in one pass over its own marks."""
         box = self.layers[index].box or (0, 0, 1, 1)
-        return paint(self.display, self.view, box, (index,), told=self.progress.beat)
+        return paint(self.display, self.view, box, (index,), on_chunk=self.progress.keep_alive)
 
     @cached_property
     def draw_order_matters(self) -> bool:
         """Whether layers laid on each other in their own order look otherwise than the drawing does."""
-        return order_matters(self.display, self.view, self.progress.beat)
+        return draw_order_matters(self.display, self.view, self.progress.keep_alive)
 
-    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Canvas:
+    def open_full_size(self, background: str | None, scratch: Path, index: int | None = None) -> ScalableImage:
         """The drawing at any scale. Lines keep their width, as on a screen that zooms in."""
         del scratch
         chosen = None if index is None else (index,)
@@ -102,13 +102,13 @@ class DxfSource:
         def draw(size: tuple[int, int], box: Box) -> Pixels:
             scale = self.view.scale * max(size) / max(self.size)
             piece = paint(self.display, replace(self.view, scale=scale, size=size), box, chosen)
-            return piece.plain if background is None else lay(piece.plain, background)
+            return piece.rgb_pixels if background is None else flatten(piece.rgb_pixels, background)
 
-        return Canvas((DEEP * self.size[0], DEEP * self.size[1]), draw)
+        return ScalableImage((MAX_ZOOM * self.size[0], MAX_ZOOM * self.size[1]), draw)
 
 
 @dataclass(frozen=True)
-class _Record:
+class _RecordedDrawing:
     """What is left of a document once it is drawn."""
 
     display: DisplayList
@@ -117,41 +117,41 @@ class _Record:
     units: str | None
     layouts: tuple[str, ...]
     layers: Sequence[SourceLayer]
-    warnings: Sequence[Warning]
+    warnings: Sequence[RenderWarning]
 
 
-def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> DxfSource:
+def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> DxfSource:
     """Read and draw a layout.
 
     Raises `BlueprintError` (`broken-dxf`, `no-such-layout`, `no-such-layer`, `nothing-to-draw`, `too-large`).
     """
-    progress.at("open")
-    with short_lived():
-        record = _record(path, options, progress)
-    shown = frame(record.extents, options)
-    view = place(shown, options, record.millimetres)
-    boxes = record.display.boxes(view)
+    progress.update("open")
+    with release_memory_afterwards():
+        record = _record_drawing(path, options, progress)
+    shown = shown_extents(record.extents, options)
+    view = fit_view(shown, options, record.millimetres)
+    boxes = record.display.layer_boxes(view)
     layers = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(record.layers)]
-    geometry = Geometry(extents=view.shown, units=record.units, layouts=record.layouts)
+    geometry = Geometry(extents=view.extents, units=record.units, layouts=record.layouts)
     return DxfSource(record.display, view, geometry, layers, record.warnings, progress)
 
 
-def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
+def _record_drawing(path: Path, options: RenderOptions, progress: ProgressReporter) -> _RecordedDrawing:
     opened = open_drawing(path)
     document = opened.document
-    layout = _layout(document, options.layout)
+    layout = _find_layout(document, options.layout)
     shown = frozenset(layer_key(name) for name in options.layer_names)
-    progress.at("draw")
+    progress.update("draw")
     refresh_fonts()
     context = BlueprintContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
-    context.linetype_scale = _scale(context.linetype_scale)
+    context.linetype_scale = _valid_linetype_scale(context.linetype_scale)
     if shown:
-        context.set_layer_properties_override(lambda layers: _show(layers, shown))
+        context.set_layer_properties_override(lambda layers: _show_only(layers, shown))
     numbers = {layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)}
     backend = RecordingBackend(numbers, options.line_weight)
     frontend = _draw(opened, layout, context, backend, options, shown, progress)
     backend.display.close()
-    _check_named(options, document, backend.names)
+    _check_layer_names(options, document, backend.unlisted_layers)
     extents = backend.display.extents()
     if extents is None:
         others = ", ".join(name for name in document.layout_names_in_taborder() if name != layout.name)
@@ -159,21 +159,21 @@ def _record(path: Path, options: RenderOptions, progress: Progress) -> _Record:
             "nothing-to-draw",
             f"Layout {layout.name} shows nothing. Switch layers on, or ask for another layout ({others}).",
         )
-    layers = [_describe(layer, context) for layer in document.layers]
-    layers += [SourceLayer(name, None) for name in backend.names]
-    unit = _unit(document)
-    return _Record(
+    layers = [_describe_layer(layer, context) for layer in document.layers]
+    layers += [SourceLayer(name, None) for name in backend.unlisted_layers]
+    unit = _drawing_unit(document)
+    return _RecordedDrawing(
         backend.display,
         extents,
-        _millimetres(document, layout),
-        SURVEY.get(unit) or units.decode(unit),
+        _millimetres_per_unit(document, layout),
+        SURVEY_UNIT_NAMES.get(unit) or units.decode(unit),
         tuple(document.layout_names_in_taborder()),
         layers,
-        opened.warnings + notes(opened, layout, frontend, backend),
+        opened.warnings + collect_warnings(opened, layout, frontend, backend),
     )
 
 
-def _layout(document: Drawing, name: str) -> Layout:
+def _find_layout(document: Drawing, name: str) -> Layout:
     for candidate in document.layouts:
         if candidate.name.lower() == (name.lower() or "model"):
             return candidate
@@ -181,64 +181,64 @@ def _layout(document: Drawing, name: str) -> Layout:
     raise BlueprintError("no-such-layout", f"There is no layout {name!r}. Ask for one of: {names}.")
 
 
-def _check_named(options: RenderOptions, document: Drawing, unlisted: Sequence[str]) -> None:
+def _check_layer_names(options: RenderOptions, document: Drawing, unlisted_names: Sequence[str]) -> None:
     """Refuse a layer that is neither in the drawing's table nor among those that its entities name besides."""
     listed = [layer.dxf.name for layer in document.layers]
-    found = {layer_key(name) for name in (*listed, *unlisted)}
+    found = {layer_key(name) for name in (*listed, *unlisted_names)}
     for name in options.layer_names:
         if layer_key(name) not in found:
             known = ", ".join(sorted(listed))
             raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Ask for some of: {known}.")
 
 
-def _show(layers: Sequence[LayerProperties], shown: frozenset[str]) -> None:
+def _show_only(layers: Sequence[LayerProperties], layer_keys: frozenset[str]) -> None:
     for layer in layers:
-        layer.is_visible = layer_key(layer.layer) in shown
+        layer.is_visible = layer_key(layer.layer) in layer_keys
 
 
-def _millimetres(document: Drawing, layout: Layout) -> float:
+def _millimetres_per_unit(document: Drawing, layout: Layout) -> float:
     """Length of a drawing unit; a millimetre where the drawing does not say."""
     if layout.is_modelspace:
-        unit = _unit(document)
-        if unit in LENGTHS:
-            return LENGTHS[unit]
+        unit = _drawing_unit(document)
+        if unit in MILLIMETRES_PER_UNIT:
+            return MILLIMETRES_PER_UNIT[unit]
         return units.conversion_factor(unit, InsertUnits.Millimeters) if unit else 1.0
     return 25.4 if layout.dxf.get("plot_paper_units", 1) == 0 else 1.0
 
 
-def _unit(document: Drawing) -> InsertUnits:
+def _drawing_unit(document: Drawing) -> InsertUnits:
     try:
         return InsertUnits(document.units)
     except ValueError:  # a number that stands for no unit
         return InsertUnits.Unitless
 
 
-def _paper_dashes(document: Drawing, layout: Layout) -> bool:
+def _dashes_in_paper_units(document: Drawing, layout: Layout) -> bool:
     """Whether dashes are as long in all viewports of a layout, whatever their scales (AutoCAD's PSLTSCALE)."""
     if document.dxfversion == DXF12:
         return bool(document.header.get("$PSLTSCALE", 1))
     return bool(layout.dxf.layout_flags & PSLTSCALE)
 
 
-def _scale(value: object) -> float:
+def _valid_linetype_scale(value: object) -> float:
     """What a header says of line types; 1 where it is damaged."""
     return float(value) if isinstance(value, int | float) and 0 < value < math.inf else 1.0
 
 
-def _describe(layer: Layer, context: RenderContext) -> SourceLayer:
+def _describe_layer(layer: Layer, context: RenderContext) -> SourceLayer:
     resolved = context.layers[layer_key(layer.dxf.name)]
     colour = resolved.get_entity_color_from_layer(context.current_layout_properties.default_color)
     return SourceLayer(layer.dxf.name, None, colour[:7], resolved.is_visible, bool(layer.dxf.plot))
 
 
 def _draw(
-    opened: Opened,
+    opened: OpenedDrawing,
     layout: Layout,
     context: RenderContext,
     backend: RecordingBackend,
     options: RenderOptions,
-    shown: frozenset[str],
-    progress: Progress,
+    only_layers: frozenset[str],
+    progress: ProgressReporter,
 ) -> BlueprintFrontend:
     configuration = Configuration(
         background_policy=BackgroundPolicy.CUSTOM,
@@ -246,27 +246,27 @@ def _draw(
         # Pictures beside a drawing are files that it names: they are never opened.
         image_policy=ImagePolicy.MISSING,
     )
-    frozen = frozenset(layer_key(layer.dxf.name) for layer in opened.document.layers if layer.is_frozen()) - shown
+    frozen = frozenset(layer_key(layer.dxf.name) for layer in opened.document.layers if layer.is_frozen()) - only_layers
     total = max(1, len(layout))
-    opened.told = lambda share: progress.at("draw", share)
+    opened.on_progress = lambda share: progress.update("draw", share)
     frontend = BlueprintFrontend(
         context,
         backend,
         configuration,
-        model=opened.model,
-        frozen=frozen,
-        shown=shown,
-        model_dashes=not _paper_dashes(opened.document, layout),
-        drawn=lambda count: progress.beat() if opened.streamed else progress.at("draw", count / total),
+        model_entities=opened.model_entities,
+        frozen_layers=frozen,
+        only_layers=only_layers,
+        dashes_in_model_units=not _dashes_in_paper_units(opened.document, layout),
+        on_progress=lambda count: progress.keep_alive() if opened.streamed else progress.update("draw", count / total),
     )
     # ezdxf prints what it skips, and a library's output is not ours to use.
-    with contextlib.redirect_stdout(sys.stderr), _steady_random():
+    with contextlib.redirect_stdout(sys.stderr), _deterministic_random():
         try:
             if opened.streamed:
-                frontend.draw_stream(layout, opened.entities(layout))
+                frontend.draw_stream(layout, opened.layout_entities(layout))
             else:
                 frontend.draw_layout(layout)
-            frontend.draw_endless()
+            frontend.draw_infinite_lines()
         except RecursionError as error:
             raise BlueprintError(
                 "broken-dxf", "The DXF has blocks that contain themselves. Open it in a CAD program and run AUDIT."
@@ -275,7 +275,7 @@ def _draw(
 
 
 @contextlib.contextmanager
-def _steady_random() -> Iterator[None]:
+def _deterministic_random() -> Iterator[None]:
     """ezdxf shifts hatch lines by a random hair's breadth; the same drawing shall give the same bytes."""
     state = random.getstate()
     random.seed(0)

@@ -12,15 +12,15 @@ from workers.render.raster import Pixels
 _LUMA = np.array([77, 150, 29], np.uint16)
 
 # Grey levels around the paper's own that are taken for its grain, and how many of its deviations are not ink.
-_GRAIN = 24
-_DEVIATIONS = 3.0
+_MAX_GRAIN = 24
+_GRAIN_DEVIATIONS = 3.0
 
 # Share of pixels that may be darker than what counts as full ink.
-_DARKEST = 0.001
+_FULL_INK_SHARE = 0.001
 
 
 @dataclass(frozen=True)
-class Ink:
+class InkThreshold:
     """How to lift ink of `shade` (0 black, 255 white: a blueprint in its literal sense) from a paper: `opacity` has
     256 entries, one for each grey."""
 
@@ -28,28 +28,28 @@ class Ink:
     opacity: npt.NDArray[np.uint8]
 
     @classmethod
-    def of(cls, pixels: Pixels) -> Self:
+    def estimate(cls, pixels: Pixels) -> Self:
         """Learn paper and ink from a picture (height, width, channels). The most frequent grey is the paper."""
-        counts = np.bincount(_grey(pixels).reshape(-1), minlength=256)
+        counts = np.bincount(_to_grey(pixels).reshape(-1), minlength=256)
         paper = int(counts.argmax())
         shade = 0 if paper >= 128 else 255
         distance = np.abs(np.arange(256) - paper) * ((np.arange(256) < paper) == (shade == 0))
-        near = np.abs(np.arange(256) - paper) <= _GRAIN
+        near = np.abs(np.arange(256) - paper) <= _MAX_GRAIN
         grain = float(np.sqrt(np.average((np.arange(256)[near] - paper) ** 2, weights=counts[near])))
         weight = np.bincount(distance, weights=counts, minlength=256)
-        full = int(np.flatnonzero(weight[::-1].cumsum() >= _DARKEST * weight.sum())[0])
-        start = min(_DEVIATIONS * grain, 128.0)
+        full = int(np.flatnonzero(weight[::-1].cumsum() >= _FULL_INK_SHARE * weight.sum())[0])
+        start = min(_GRAIN_DEVIATIONS * grain, 128.0)
         span = max(255 - full - start, 1.0)
         return cls(shade, (np.clip((distance - start) / span, 0.0, 1.0) * 255).round().astype(np.uint8))
 
-    def lift(self, pixels: Pixels) -> Pixels:
+    def apply(self, pixels: Pixels) -> Pixels:
         """RGBA of the same height and width: ink of one shade on transparency."""
         lifted = np.full((*pixels.shape[:2], 4), self.shade, np.uint8)
-        lifted[..., 3] = np.take(self.opacity, _grey(pixels))
+        lifted[..., 3] = np.take(self.opacity, _to_grey(pixels))
         return lifted
 
 
-def _grey(pixels: Pixels) -> Pixels:
+def _to_grey(pixels: Pixels) -> Pixels:
     if pixels.shape[2] == 1:
         return pixels[..., 0]
     weighted: npt.NDArray[np.uint16] = (pixels[..., :3].astype(np.uint16) * _LUMA).sum(axis=2, dtype=np.uint16)

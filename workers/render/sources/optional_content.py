@@ -13,30 +13,30 @@ import pikepdf
 MAX_GROUPS = 256
 
 # What pikepdf raises on a document that is not what it says it is.
-DAMAGED = (pikepdf.PdfError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
+DAMAGE_ERRORS = (pikepdf.PdfError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
 
 
 @dataclass(frozen=True)
-class OptionalContent:
+class OptionalContentGroup:
     """A layer: the number of its object, its name, and whether it is on by default."""
 
-    identity: tuple[int, int]
+    object_id: tuple[int, int]
     name: str
     visible: bool
 
 
-def groups_of(content: bytes) -> list[OptionalContent]:
+def read_groups(content: bytes) -> list[OptionalContentGroup]:
     """Layers of the document in its own order; none where it has none, or is too damaged to tell."""
     try:
         with pikepdf.open(io.BytesIO(content)) as document:
             return _groups(document)
-    except DAMAGED:
+    except DAMAGE_ERRORS:
         return []
 
 
-def switched(content: bytes, on: Sequence[OptionalContent]) -> bytes:
+def with_visible_groups(content: bytes, visible: Sequence[OptionalContentGroup]) -> bytes:
     """The document with those layers on and all others off. Costs the file's bytes twice."""
-    wanted = {group.identity for group in on}
+    wanted = {group.object_id for group in visible}
     with pikepdf.open(io.BytesIO(content)) as document:
         properties = document.Root.OCProperties
         groups = list(properties.OCGs)
@@ -50,7 +50,7 @@ def switched(content: bytes, on: Sequence[OptionalContent]) -> bytes:
     return written.getvalue()
 
 
-def _groups(document: pikepdf.Pdf) -> list[OptionalContent]:
+def _groups(document: pikepdf.Pdf) -> list[OptionalContentGroup]:
     properties = document.Root.get("/OCProperties")
     if properties is None:
         return []
@@ -59,7 +59,7 @@ def _groups(document: pikepdf.Pdf) -> list[OptionalContent]:
     on = {group.objgen for group in default.get("/ON", [])}
     all_off = default.get("/BaseState") == "/OFF"
     groups = [
-        OptionalContent(
+        OptionalContentGroup(
             group.objgen, str(group.get("/Name", "")), group.objgen in on if all_off else group.objgen not in off
         )
         for group in properties.get("/OCGs", [])

@@ -6,45 +6,48 @@ from pathlib import Path
 
 import pyvips
 
-from tasks.renders import PERMYRIAD, Region
+from tasks.renders import REGION_SCALE, Region
 from workers.render.errors import BlueprintError
 from workers.render.raster import Box
 
-UPRIGHT, MIRRORED, LYING = 1, 2, 5  # from 5 on, rows are columns
+UPRIGHT, MIRRORED, TRANSPOSED = 1, 2, 5  # from 5 on, rows are columns
 
 # Orientations whose upright picture starts at the stored one's last column or row (TIFF 6.0, tag 274): the first two
 # kinds mirror it, and a picture that lies is transposed after.
-_FROM_RIGHT, _FROM_BELOW = frozenset({2, 3, 6, 7}), frozenset({3, 4, 7, 8})
+_FLIPPED_HORIZONTALLY, _FLIPPED_VERTICALLY = frozenset({2, 3, 6, 7}), frozenset({3, 4, 7, 8})
 
 # The largest copy on disk: an A0 sheet at 600 dpi in colour has 0.8 GB.
-MAX_UNPACKED = 2 * 1024**3
+MAX_SCRATCH_BYTES = 2 * 1024**3
 
-_UNPACKED = ".unpacked.tif"
+_SCRATCH_FILE = ".unpacked.tif"
 _TILE = 512
 
 
-def lies(image: "pyvips.Image") -> bool:
+def swaps_axes(image: "pyvips.Image") -> bool:
     """Whether width and height change places when the picture is set upright."""
-    return _orientation(image) >= LYING
+    return _orientation(image) >= TRANSPOSED
 
 
-def stored(image: "pyvips.Image", window: Region) -> Box:
+def stored_box(image: "pyvips.Image", region: Region) -> Box:
     """Where `window` (left, top, right, bottom of the upright picture in ten-thousandths) is stored, in pixels."""
     orientation = _orientation(image)
-    left, top, right, bottom = window
-    if orientation in _FROM_RIGHT:
-        left, right = PERMYRIAD - right, PERMYRIAD - left
-    if orientation in _FROM_BELOW:
-        top, bottom = PERMYRIAD - bottom, PERMYRIAD - top
-    if orientation >= LYING:
+    left, top, right, bottom = region
+    if orientation in _FLIPPED_HORIZONTALLY:
+        left, right = REGION_SCALE - right, REGION_SCALE - left
+    if orientation in _FLIPPED_VERTICALLY:
+        top, bottom = REGION_SCALE - bottom, REGION_SCALE - top
+    if orientation >= TRANSPOSED:
         left, top, right, bottom = top, left, bottom, right
-    x, y = left * image.width // PERMYRIAD, top * image.height // PERMYRIAD
-    across, down = round((right - left) * image.width / PERMYRIAD), round((bottom - top) * image.height / PERMYRIAD)
+    x, y = left * image.width // REGION_SCALE, top * image.height // REGION_SCALE
+    across, down = (
+        round((right - left) * image.width / REGION_SCALE),
+        round((bottom - top) * image.height / REGION_SCALE),
+    )
     return x, y, min(max(1, across), image.width - x), min(max(1, down), image.height - y)
 
 
 @contextmanager
-def turned(image: "pyvips.Image", scratch: Path) -> Iterator["pyvips.Image"]:
+def upright_image(image: "pyvips.Image", scratch: Path) -> Iterator["pyvips.Image"]:
     """`image`, which can be read once from top to bottom, upright and readable likewise.
 
     One that is only mirrored costs nothing. Any other starts with rows that the source has last: it is unpacked into
@@ -57,9 +60,9 @@ def turned(image: "pyvips.Image", scratch: Path) -> Iterator["pyvips.Image"]:
     elif orientation == MIRRORED:
         yield image.fliphor()
     else:
-        unpacked = scratch / _UNPACKED
+        unpacked = scratch / _SCRATCH_FILE
         try:
-            _unpack(image, unpacked)
+            _write_scratch(image, unpacked)
             # Rows of the upright picture run down through tiles: each is read once for all its rows.
             yield pyvips.Image.new_from_file(str(unpacked)).autorot().linecache(tile_height=_TILE)
         finally:
@@ -70,9 +73,9 @@ def _orientation(image: "pyvips.Image") -> int:
     return int(image.get("orientation")) if image.get_typeof("orientation") else UPRIGHT
 
 
-def _unpack(image: "pyvips.Image", path: Path) -> None:
+def _write_scratch(image: "pyvips.Image", path: Path) -> None:
     needed = image.width * image.height * image.bands
-    if needed > MAX_UNPACKED:
+    if needed > MAX_SCRATCH_BYTES:
         raise BlueprintError(
             "too-large",
             f"This picture of {image.width:,} x {image.height:,} pixels is stored turned, and turning it needs "

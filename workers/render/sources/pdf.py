@@ -14,17 +14,22 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from tasks.plan import Plan
-from tasks.renders import PERMYRIAD, RenderOptions
+from tasks.renders import REGION_SCALE, RenderOptions
 from workers.render.errors import BlueprintError
-from workers.render.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.render.progress import Progress
-from workers.render.raster import Box, Piece, Pixels
-from workers.render.sizes import check_pixels, fit
-from workers.render.sources import DEEP, Canvas, Geometry, SourceLayer
-from workers.render.sources.optional_content import DAMAGED, OptionalContent, groups_of, switched
+from workers.render.manifest import RenderWarning
+from workers.render.progress import ProgressReporter
+from workers.render.raster import Box, Pixels, Raster
+from workers.render.sizes import check_pixels, fit_preview
+from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, SourceLayer
+from workers.render.sources.optional_content import (
+    DAMAGE_ERRORS,
+    OptionalContentGroup,
+    read_groups,
+    with_visible_groups,
+)
 
 PAPER = (255, 255, 255, 255)
-NOTHING = (255, 255, 255, 0)
+TRANSPARENT = (255, 255, 255, 0)
 PIXELS_PER_POINT = 96 / 72
 POINTS_PER_INCH = 72
 
@@ -39,11 +44,11 @@ class PdfSource:
     content: bytes
     options: RenderOptions
     size: tuple[int, int]
-    window: tuple[float, float, float, float]
+    region: tuple[float, float, float, float]
     geometry: Geometry
-    groups: Sequence[OptionalContent]
-    progress: Progress
-    warnings: Sequence[Warning] = field(default_factory=tuple)
+    groups: Sequence[OptionalContentGroup]
+    progress: ProgressReporter
+    warnings: Sequence[RenderWarning] = field(default_factory=tuple)
     draw_order_matters: bool = False
 
     @property
@@ -51,85 +56,87 @@ class PdfSource:
         """The page itself, or what lies on no layer and each layer."""
         whole = (0, 0, *self.size)
         return [SourceLayer(BASE, whole)] + [
-            SourceLayer(group.name, whole, visible=self._shown(group)) for group in self.groups
+            SourceLayer(group.name, whole, visible=self._is_visible(group)) for group in self.groups
         ]
 
-    def preview(self) -> Piece:
+    def draw_preview(self) -> Raster:
         """The page with its visible layers."""
-        return self._page
+        return self._preview
 
-    def layer(self, index: int) -> Piece:
+    def draw_layer(self, index: int) -> Raster:
         """The page without layers, or what a layer adds to it. Without any layers, the preview."""
-        self.progress.beat()
+        self.progress.keep_alive()
         if not self.groups:
-            return self._page
-        without = self._switched(())
+            return self._preview
+        without = self._draw_groups(())
         if index == 0:
             return without
-        drawn = self._switched((self.groups[index - 1],))
+        drawn = self._draw_groups((self.groups[index - 1],))
         _subtract(drawn, without)
         return drawn
 
-    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Canvas:
+    def open_full_size(self, background: str | None, scratch: Path, index: int | None = None) -> ScalableImage:
         """The page, or one of its layers, at any scale."""
         del scratch
-        paper = NOTHING if background is None else PAPER
+        paper = TRANSPARENT if background is None else PAPER
         document, without = self.document, None
         if self.groups and index is not None:
             on = (self.groups[index - 1],) if index else ()
-            document = _with_layers(self.content, on)
-            without = _with_layers(self.content, ()) if index else None
+            document = _open_with_groups(self.content, on)
+            without = _open_with_groups(self.content, ()) if index else None
 
         def paint(size: tuple[int, int], box: Box) -> Pixels:
-            drawn = _draw(document, self.options.page, size, self.window, box, paper)
+            drawn = _draw_page(document, self.options.page, size, self.region, box, paper)
             if without is not None:
-                _subtract(drawn, _draw(without, self.options.page, size, self.window, box, paper))
-            return drawn.plain
+                _subtract(drawn, _draw_page(without, self.options.page, size, self.region, box, paper))
+            return drawn.rgb_pixels
 
-        return Canvas((DEEP * self.size[0], DEEP * self.size[1]), paint)
+        return ScalableImage((MAX_ZOOM * self.size[0], MAX_ZOOM * self.size[1]), paint)
 
     @cached_property
-    def _page(self) -> Piece:
-        chosen = [group for group in self.groups if self._shown(group)]
+    def _preview(self) -> Raster:
+        chosen = [group for group in self.groups if self._is_visible(group)]
         if self.groups and self.options.layers:
-            return self._switched(chosen, self._paper)
+            return self._draw_groups(chosen, self._paper)
         return self._draw(self.document, self._paper)
 
     @property
     def _paper(self) -> tuple[int, int, int, int]:
-        return NOTHING if self.options.background == "transparent" else PAPER
+        return TRANSPARENT if self.options.background == "transparent" else PAPER
 
-    def _shown(self, group: OptionalContent) -> bool:
+    def _is_visible(self, group: OptionalContentGroup) -> bool:
         return group.name in self.options.layer_names if self.options.layers else group.visible
 
-    def _switched(self, on: Sequence[OptionalContent], paper: tuple[int, int, int, int] = NOTHING) -> Piece:
-        document = _with_layers(self.content, on)
+    def _draw_groups(
+        self, on: Sequence[OptionalContentGroup], paper: tuple[int, int, int, int] = TRANSPARENT
+    ) -> Raster:
+        document = _open_with_groups(self.content, on)
         try:
             return self._draw(document, paper)
         finally:
             document.close()
 
-    def _draw(self, document: pypdfium2.PdfDocument, paper: tuple[int, int, int, int]) -> Piece:
-        return _draw(document, self.options.page, self.size, self.window, (0, 0, *self.size), paper)
+    def _draw(self, document: pypdfium2.PdfDocument, paper: tuple[int, int, int, int]) -> Raster:
+        return _draw_page(document, self.options.page, self.size, self.region, (0, 0, *self.size), paper)
 
 
-def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> PdfSource:
+def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> PdfSource:
     """Open page `options.page`.
 
     Raises `BlueprintError` (`broken-pdf`, `locked-pdf`, `no-such-page`, `no-such-layer`, `too-large`).
     """
-    progress.at("open")
+    progress.update("open")
     document = _open(path)
     if options.page > len(document):
         raise BlueprintError("no-such-page", f"Page {options.page} was asked for; this PDF has {len(document)}.")
     content = path.read_bytes()
-    groups = groups_of(content)
+    groups = read_groups(content)
     _check_layers(groups, options)
-    progress.at("draw")
+    progress.update("draw")
     try:
         width, height = document[options.page - 1].get_size()
-        left, top, right, bottom = (part / PERMYRIAD for part in options.window)
-        size = _size(width * (right - left), height * (bottom - top), options)
+        left, top, right, bottom = (part / REGION_SCALE for part in options.region_bounds)
+        size = _preview_size(width * (right - left), height * (bottom - top), options)
         columns, rows = (max(1, round(side * PIXELS_PER_POINT)) for side in (width, height))
         source = PdfSource(
             document,
@@ -141,7 +148,7 @@ def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progr
             groups,
             progress,
         )
-        source.preview()
+        source.draw_preview()
     except pypdfium2.PdfiumError as error:
         raise BlueprintError("broken-pdf", f"Page {options.page} cannot be drawn ({error}). Print it again.") from error
     return source
@@ -149,27 +156,27 @@ def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progr
 
 def _open(path: Path) -> pypdfium2.PdfDocument:
     try:
-        return _ready(pypdfium2.PdfDocument(path))
+        return _init_forms(pypdfium2.PdfDocument(path))
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise BlueprintError("locked-pdf", "The PDF asks for a password. Save it without one.") from error
         raise BlueprintError("broken-pdf", f"The PDF cannot be opened ({error}). Print it to a new PDF.") from error
 
 
-def _ready(document: pypdfium2.PdfDocument) -> pypdfium2.PdfDocument:
+def _init_forms(document: pypdfium2.PdfDocument) -> pypdfium2.PdfDocument:
     """`document` before any of its pages is loaded: what its forms are filled in with can be drawn only then."""
     document.init_forms()
     return document
 
 
-def _with_layers(content: bytes, on: Sequence[OptionalContent]) -> pypdfium2.PdfDocument:
+def _open_with_groups(content: bytes, visible: Sequence[OptionalContentGroup]) -> pypdfium2.PdfDocument:
     try:
-        return _ready(pypdfium2.PdfDocument(switched(content, on)))
-    except (pypdfium2.PdfiumError, *DAMAGED) as error:
+        return _init_forms(pypdfium2.PdfDocument(with_visible_groups(content, visible)))
+    except (pypdfium2.PdfiumError, *DAMAGE_ERRORS) as error:
         raise BlueprintError("broken-pdf", f"Layers of this PDF cannot be drawn ({error}). Print it again.") from error
 
 
-def _check_layers(groups: Sequence[OptionalContent], options: RenderOptions) -> None:
+def _check_layers(groups: Sequence[OptionalContentGroup], options: RenderOptions) -> None:
     known = {BASE, *(group.name for group in groups)}
     for name in options.layer_names:
         if name not in known:
@@ -177,31 +184,31 @@ def _check_layers(groups: Sequence[OptionalContent], options: RenderOptions) -> 
             raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Ask for some of: {listed}.")
 
 
-def _subtract(drawn: Piece, without: Piece) -> None:
+def _subtract(drawn: Raster, without: Raster) -> None:
     """Clear in `drawn` what is the same in both."""
     drawn.pixels[(drawn.pixels == without.pixels).all(axis=2)] = 0
 
 
-def _size(width: float, height: float, options: RenderOptions) -> tuple[int, int]:
+def _preview_size(width: float, height: float, options: RenderOptions) -> tuple[int, int]:
     """Pixels of what is shown, `width` by `height` in points."""
     if not options.dpi:
-        return fit(max(width, 1.0), max(height, 1.0), options.width)
+        return fit_preview(max(width, 1.0), max(height, 1.0), options.width)
     columns, rows = (max(1, round(side / POINTS_PER_INCH * options.dpi)) for side in (width, height))
     check_pixels(columns, rows)
     return columns, rows
 
 
-def _draw(
+def _draw_page(
     document: pypdfium2.PdfDocument,
     number: int,
     size: tuple[int, int],
-    window: tuple[float, float, float, float],
+    region: tuple[float, float, float, float],
     box: Box,
     paper: tuple[int, int, int, int],
-) -> Piece:
+) -> Raster:
     """Draw `box` of the page's `window` at `size` pixels. Costs the box's pixels, 4 bytes each, twice."""
     x, y, columns, rows = box
-    left, top, right, bottom = window
+    left, top, right, bottom = region
     across, down = round(size[0] / (right - left)), round(size[1] / (bottom - top))
     try:
         page = document[number - 1]
@@ -214,7 +221,7 @@ def _draw(
         pdfium.FPDF_RenderPageBitmap(bitmap, page, *start, across, down, 0, pdfium.FPDF_ANNOT)
         if document.formenv:
             pdfium.FPDF_FFLDraw(document.formenv, bitmap, page, *start, across, down, 0, pdfium.FPDF_ANNOT)
-        return Piece(np.array(bitmap.to_numpy()), "BGRP" if paper == PAPER else "BGRA")
+        return Raster(np.array(bitmap.to_numpy()), "BGRP" if paper == PAPER else "BGRA")
     finally:
         bitmap.close()
         page.close()

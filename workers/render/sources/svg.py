@@ -14,16 +14,16 @@ import pyvips
 
 from tasks.plan import Plan
 from tasks.plan.svg_layers import BASE
-from tasks.renders import PERMYRIAD, RenderOptions
+from tasks.renders import REGION_SCALE, RenderOptions
 from workers.render.errors import BlueprintError
-from workers.render.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.render.native import give_back, prepare_vips
-from workers.render.progress import Progress
-from workers.render.raster import Box, Piece, Pixels, lay
-from workers.render.sizes import fit
-from workers.render.sources import DEEP, Canvas, Geometry, SourceLayer, Strips
-from workers.render.sources.raster import piece, reason
-from workers.render.sources.svg_text import SvgText
+from workers.render.manifest import RenderWarning
+from workers.render.native import prepare_vips, trim_heap
+from workers.render.progress import ProgressReporter
+from workers.render.raster import Box, Pixels, Raster, flatten
+from workers.render.sizes import fit_preview
+from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, SequentialImage, SourceLayer
+from workers.render.sources.raster import describe_error, to_raster
+from workers.render.sources.svg_text import SvgDocument
 
 MAX_BYTES = 64 * 1024**2  # the text and librsvg's tree are both held in memory
 
@@ -31,7 +31,7 @@ PIXELS_PER_INCH = 96  # CSS 2.1, 4.3.2
 
 # A long text goes less deep: it is parsed anew for each row of tiles, of which there are some six times the depth, and
 # so many bytes times the depth take a minute.
-DEEP_BYTES = 6 * 1024**2
+MAX_ZOOMED_BYTES = 6 * 1024**2
 
 
 @dataclass
@@ -41,93 +41,98 @@ class SvgSource:
     Each layer is parsed and drawn anew from the bytes that belong to it.
     """
 
-    text: SvgText
+    document: SvgDocument
     options: RenderOptions
-    sheet: tuple[float, float]
-    window: tuple[float, ...]
+    drawing_size: tuple[float, float]
+    region: tuple[float, ...]
     size: tuple[int, int]
     geometry: Geometry
-    progress: Progress
-    warnings: Sequence[Warning] = ()
+    progress: ProgressReporter
+    warnings: Sequence[RenderWarning] = ()
 
     @property
     def draw_order_matters(self) -> bool:
         """Whether a layer blends with what lies beneath, or the sheet as a whole is faded or filtered."""
-        return self.text.draw_order_matters
+        return self.document.draw_order_matters
 
     @property
     def layers(self) -> Sequence[SourceLayer]:
         """Groups in drawing order and what lies between them, or everything as one."""
         whole = (0, 0, *self.size)
-        if not self.text.layers:
+        if not self.document.layers:
             return (SourceLayer(BASE, whole),)
         return [
-            SourceLayer(layer.name, whole, visible=index in self._visible)
-            for index, layer in enumerate(self.text.layers)
+            SourceLayer(layer.name, whole, visible=index in self._visible_layers)
+            for index, layer in enumerate(self.document.layers)
         ]
 
-    def preview(self) -> Piece:
+    def draw_preview(self) -> Raster:
         """The visible layers, drawn in one pass."""
         return self._preview
 
-    def layer(self, index: int) -> Piece:
+    def draw_layer(self, index: int) -> Raster:
         """One layer, cropped to what it covers; the preview where there is but one."""
-        self.progress.beat()
-        return cropped(self._draw({index})) if self.text.layers else self._preview
+        self.progress.keep_alive()
+        return crop_to_ink(self._draw({index})) if self.document.layers else self._preview
 
-    def deep(self, background: str | None, scratch: Path, index: int | None = None) -> Strips | Canvas:
+    def open_full_size(
+        self, background: str | None, scratch: Path, index: int | None = None
+    ) -> SequentialImage | ScalableImage:
         """Everything or one layer, at any scale: 7 bytes a pixel of a row of tiles. At the preview's size where the
         text is long, or has effects that are worked out in pixels and would end where a row does.
         """
         del scratch
-        alone = index is not None and self.text.layers
-        shown = {index or 0} if alone else self._visible
-        depth = 1 if self.text.has_filters else min(DEEP, DEEP_BYTES // len(self.text.content))
+        alone = index is not None and self.document.layers
+        shown = {index or 0} if alone else self._visible_layers
+        depth = 1 if self.document.has_filters else min(MAX_ZOOM, MAX_ZOOMED_BYTES // len(self.document.content))
         if depth <= 1:
-            pixels = _on(background, self._draw(shown) if alone else self._preview)
-            return Strips(self.size, pixels.shape[2], lambda: iter((pixels,)))
+            pixels = _flatten(background, self._draw(shown) if alone else self._preview)
+            return SequentialImage(self.size, pixels.shape[2], lambda: iter((pixels,)))
 
         @lru_cache(maxsize=1)
         def row(size: tuple[int, int], top: int, height: int) -> Pixels:
-            return _on(background, self._draw(shown, size, (0, top, size[0], height)))
+            return _flatten(background, self._draw(shown, size, (0, top, size[0], height)))
 
         def paint(size: tuple[int, int], box: Box) -> Pixels:
             left, top, width, height = box
             return row(size, top, height)[:, left : left + width]
 
-        return Canvas((depth * self.size[0], depth * self.size[1]), paint)
+        return ScalableImage((depth * self.size[0], depth * self.size[1]), paint)
 
     @cached_property
-    def _preview(self) -> Piece:
-        return self._draw(self._visible)
+    def _preview(self) -> Raster:
+        return self._draw(self._visible_layers)
 
     @cached_property
-    def _visible(self) -> frozenset[int]:
+    def _visible_layers(self) -> frozenset[int]:
         chosen = self.options.layer_names
         return frozenset(
             index
-            for index, layer in enumerate(self.text.layers)
+            for index, layer in enumerate(self.document.layers)
             if (layer.name in chosen if chosen else not layer.hidden)
         )
 
-    def _draw(self, shown: Collection[int], size: tuple[int, int] | None = None, box: Box | None = None) -> Piece:
+    def _draw(self, shown: Collection[int], size: tuple[int, int] | None = None, box: Box | None = None) -> Raster:
         """A box of what is shown at `size` pixels; all of it at the preview's size."""
         size = size or self.size
         left, top, width, height = box or (0, 0, *size)
-        window = _part(self.window, left / size[0], top / size[1], (left + width) / size[0], (top + height) / size[1])
-        drawing = self.text.showing(shown, self.sheet, window, (width, height))
+        window = _subregion(
+            self.region, left / size[0], top / size[1], (left + width) / size[0], (top + height) / size[1]
+        )
+        drawing = self.document.extract(shown, self.drawing_size, window, (width, height))
         try:
-            drawn = piece(pyvips.Image.svgload_buffer(drawing, unlimited=True))
+            drawn = to_raster(pyvips.Image.svgload_buffer(drawing, unlimited=True))
         except pyvips.Error as error:
             raise BlueprintError(
-                "broken-svg", f"The SVG cannot be drawn ({reason(error)}). Open it in an editor and save it again."
+                "broken-svg",
+                f"The SVG cannot be drawn ({describe_error(error)}). Open it in an editor and save it again.",
             ) from error
         finally:
-            give_back()
+            trim_heap()
         return drawn
 
 
-def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progress) -> SvgSource:
+def open_source(plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> SvgSource:
     """Check the SVG and draw its preview.
 
     Raises `BlueprintError` (`too-large`, `broken-svg`, `external-reference`, `unsupported`, `no-such-layer`,
@@ -137,54 +142,56 @@ def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progre
         raise BlueprintError("too-large", f"An SVG may have {MAX_BYTES // 1024**2} MiB. Split it, or send it as PDF.")
     if options.page > 1:
         raise BlueprintError("no-such-page", f"Page {options.page} was asked for; an SVG has 1.")
-    progress.at("open")
-    text = SvgText.read(path.read_bytes())
+    progress.update("open")
+    text = SvgDocument.parse(path.read_bytes())
     _check_layers(text, options)
-    progress.at("draw")
+    progress.update("draw")
     prepare_vips()
-    window = tuple(part / PERMYRIAD for part in options.window)
-    sheet = text.size or _own_size(text)
+    window = tuple(part / REGION_SCALE for part in options.region_bounds)
+    sheet = text.size or _natural_size(text)
     left, top, right, bottom = window
     across, down = sheet[0] * (right - left), sheet[1] * (bottom - top)
     longer = round(max(across, down) * options.dpi / PIXELS_PER_INCH) if options.dpi else options.width
-    size = fit(across, down, max(1, longer))
+    size = fit_preview(across, down, max(1, longer))
     source = SvgSource(text, options, sheet, window, size, Geometry(plan.width, plan.height), progress)
-    source.preview()
+    source.draw_preview()
     return source
 
 
-def _on(background: str | None, drawn: Piece) -> Pixels:
-    return drawn.plain if background is None or drawn.opaque else lay(drawn.plain, background)
+def _flatten(background: str | None, drawn: Raster) -> Pixels:
+    return drawn.rgb_pixels if background is None or drawn.is_opaque else flatten(drawn.rgb_pixels, background)
 
 
-def _part(window: tuple[float, ...], *shares: float) -> tuple[float, ...]:
+def _subregion(window: tuple[float, ...], *shares: float) -> tuple[float, ...]:
     """A part of the window (left, top, right, bottom, in shares of it), in shares of the sheet."""
     first, past = window[:2] * 2, window[2:] * 2
     return tuple(a + (b - a) * share for a, b, share in zip(first, past, shares, strict=True))
 
 
-def cropped(whole: Piece) -> Piece:
+def crop_to_ink(raster: Raster) -> Raster:
     """A copy of the part of a preview-sized piece that can be seen; the piece itself where nothing can."""
-    if whole.opaque or whole.blank:
-        return whole
-    seen = whole.pixels[..., 3] > 0
+    if raster.is_opaque or raster.is_blank:
+        return raster
+    seen = raster.pixels[..., 3] > 0
     columns, rows = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
     left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    return Piece(whole.pixels[top:bottom, left:right].copy(), whole.channels, left, top, drawn=whole.drawn)
+    return Raster(
+        raster.pixels[top:bottom, left:right].copy(), raster.channels, left, top, from_vectors=raster.from_vectors
+    )
 
 
-def _own_size(text: SvgText) -> tuple[float, float]:
+def _natural_size(text: SvgDocument) -> tuple[float, float]:
     """Pixels that librsvg gives a drawing which asks for no size: those of what it shows."""
     try:
         image = pyvips.Image.svgload_buffer(text.content, unlimited=True)
     except pyvips.Error as error:
         raise BlueprintError(
-            "broken-svg", f"The SVG cannot be drawn ({reason(error)}). Open it in an editor and save it again."
+            "broken-svg", f"The SVG cannot be drawn ({describe_error(error)}). Open it in an editor and save it again."
         ) from error
     return float(image.width), float(image.height)
 
 
-def _check_layers(text: SvgText, options: RenderOptions) -> None:
+def _check_layers(text: SvgDocument, options: RenderOptions) -> None:
     known = {layer.name for layer in text.layers} or {BASE}
     for name in options.layer_names:
         if name not in known:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from tasks.plan import Unsupported
-from tasks.plan.svg import refuse_entities, size_of
-from tasks.plan.svg_layers import NAMESPACE, Child, SvgLayer, child, layers_of
+from tasks.plan.svg import reject_entities, size_in_pixels
+from tasks.plan.svg_layers import NAMESPACE, RootChild, SvgLayer, describe_child, group_layers
 from workers.render.errors import BlueprintError
 
 # Namespaced as the parser gives them.
-_LINKS = frozenset({"href", "http://www.w3.org/1999/xlink href", "http://www.w3.org/2000/svg href", "src"})
-_HARMLESS = ("#", "data:")
+_LINK_ATTRIBUTES = frozenset({"href", "http://www.w3.org/1999/xlink href", "http://www.w3.org/2000/svg href", "src"})
+_INTERNAL_PREFIXES = ("#", "data:")
 _ANCHOR, _STYLE, _ROOT = f"{NAMESPACE} a", f"{NAMESPACE} style", f"{NAMESPACE} svg"
 _URL = re.compile(r"url\(\s*[\"']?#([^\"')\s]+)")
 
@@ -24,32 +24,32 @@ _DECLARATION = re.compile(r"\A\ufeff?<\?xml[^>]*\?>")
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
 _SIZE = re.compile(rb"\s(?:width|height|x|y)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _STYLED_SIZE = re.compile(rb"(?<![-\w])(?:width|height)\s*:[^;\"']*")  # which would win over attributes
-_NOT_SHOWN = re.compile(rb"(\bdisplay\s*(?::|=\s*[\"'])\s*)none\b")
+_DISPLAY_NONE = re.compile(rb"(\bdisplay\s*(?::|=\s*[\"'])\s*)none\b")
 
 # A prefix of our own: whatever the text calls the namespace keeps its meaning inside.
-_OURS = b'xmlns:sheet="http://www.w3.org/2000/svg"'
-_GONE = b"<sheet:g " + _OURS + b"/>"
-_HIDDEN = b"<sheet:g " + _OURS + b' style="display:none">', b"</sheet:g>"
+_OWN_NAMESPACE = b'xmlns:sheet="http://www.w3.org/2000/svg"'
+_PLACEHOLDER = b"<sheet:g " + _OWN_NAMESPACE + b"/>"
+_HIDDEN_GROUP = b"<sheet:g " + _OWN_NAMESPACE + b' style="display:none">', b"</sheet:g>"
 
 # Effects that look at everything beneath, or hold for the sheet as a whole.
-_ACROSS = (b"mix-blend-mode", b"enable-background")
-_OF_ALL = frozenset({"opacity", "filter", "mask"})
+_BACKDROP_EFFECTS = (b"mix-blend-mode", b"enable-background")
+_ROOT_EFFECTS = frozenset({"opacity", "filter", "mask"})
 
 
 @dataclass
-class _Part:
+class _ChildSpan:
     """Bytes of a child of the root, ids defined in it, and ids that it refers to."""
 
     start: int
-    facts: Child
+    child: RootChild
     end: int = 0
     ids: set[str] = field(default_factory=set)
-    uses: set[str] = field(default_factory=set)
-    styles: bool = False
+    references: set[str] = field(default_factory=set)
+    has_styles: bool = False
 
 
 @dataclass(frozen=True)
-class SvgText:
+class SvgDocument:
     """A checked SVG. `size` is its width and height in pixels at 96 to the inch, None where it leaves them open."""
 
     content: bytes
@@ -58,8 +58,8 @@ class SvgText:
     draw_order_matters: bool
     root: tuple[int, int]
     end: int
-    parts: tuple[_Part, ...]
-    needed: frozenset[int]
+    children: tuple[_ChildSpan, ...]
+    referenced: frozenset[int]
 
     @property
     def has_filters(self) -> bool:
@@ -67,43 +67,47 @@ class SvgText:
         return b"filter" in self.content
 
     @classmethod
-    def read(cls, content: bytes) -> "SvgText":
+    def parse(cls, content: bytes) -> "SvgDocument":
         """Check `content`. Costs the text once more where it is UTF-16, and some 100 bytes an id and reference.
 
         Raises `BlueprintError` (`broken-svg`, `external-reference`, `unsupported`).
         """
         if content.startswith(_UTF16):
-            content = _as_utf8(content)
-        reader = _Reader()
-        reader.read(content)
+            content = _to_utf8(content)
+        reader = _Parser()
+        reader.parse(content)
         first = _TAG.match(content, reader.root)
         if first is None:
             raise BlueprintError("broken-svg", "The SVG is in an encoding that cannot be read. Save it as UTF-8.")
-        for part in reader.parts:
+        for part in reader.children:
             part.end = _element_end(content, part.start, part.end)
-        layers = tuple(layers_of([part.facts for part in reader.parts]))
-        across = any(word in content for word in _ACROSS) or not _OF_ALL.isdisjoint(reader.attributes)
+        layers = tuple(group_layers([part.child for part in reader.children]))
+        across = any(word in content for word in _BACKDROP_EFFECTS) or not _ROOT_EFFECTS.isdisjoint(reader.attributes)
         return cls(
             content,
-            size_of(reader.attributes),
+            size_in_pixels(reader.attributes),
             layers,
             bool(layers) and across,
             first.span(),
             _element_end(content, reader.root, reader.end),
-            tuple(reader.parts),
-            _needed(reader.parts, reader.elsewhere),
+            tuple(reader.children),
+            _find_referenced(reader.children, reader.outside),
         )
 
-    def showing(
-        self, shown: Collection[int], sheet: tuple[float, float], window: tuple[float, ...], size: tuple[int, int]
+    def extract(
+        self,
+        shown: Collection[int],
+        drawing_size: tuple[float, float],
+        region: tuple[float, ...],
+        size: tuple[int, int],
     ) -> bytes:
         """The SVG with the layers in `shown` alone, of which `window` is drawn at `size` pixels.
 
         `sheet` is the size of the whole in its own pixels, `window` the left, top, right and bottom of the part in
         shares of it. Costs the bytes of what is left.
         """
-        left, top, right, bottom = window
-        width, height = sheet
+        left, top, right, bottom = region
+        width, height = drawing_size
         box = f"{left * width:.9g} {top * height:.9g} {(right - left) * width:.9g} {(bottom - top) * height:.9g}"
         outer = f'width="{size[0]}" height="{size[1]}" viewBox="{box}" preserveAspectRatio="none">'
         start, stop = self.root
@@ -114,22 +118,22 @@ class SvgText:
             (
                 self.content[:start],
                 b"<sheet:svg ",
-                _OURS,
+                _OWN_NAMESPACE,
                 b" ",
                 outer.encode(),
                 tag[:at],
                 f' width="{width:.9g}" height="{height:.9g}"'.encode(),
                 tag[at:],
-                *self._inside(frozenset(shown)),
+                *self._body(frozenset(shown)),
                 b"</sheet:svg>",
             )
         )
 
-    def _inside(self, shown: frozenset[int]) -> Iterator[bytes]:
+    def _body(self, shown: frozenset[int]) -> Iterator[bytes]:
         """What follows the root's start tag, up to and with its end tag."""
-        change = self._changes(shown)
+        change = self._replacements(shown)
         at = self.root[1]
-        for index, part in enumerate(self.parts):
+        for index, part in enumerate(self.children):
             if index in change:
                 yield self.content[at : part.start]
                 yield change[index]
@@ -137,36 +141,36 @@ class SvgText:
         if at < self.end:
             yield self.content[at : self.end]
 
-    def _changes(self, shown: frozenset[int]) -> Mapping[int, bytes]:
+    def _replacements(self, shown: frozenset[int]) -> Mapping[int, bytes]:
         change: dict[int, bytes] = {}
         for number, layer in enumerate(self.layers):
             for index in layer.children:
-                part = self.parts[index]
+                part = self.children[index]
                 whole = self.content[part.start : part.end]
                 if number not in shown:
-                    change[index] = whole.join(_HIDDEN) if index in self.needed else _GONE
+                    change[index] = whole.join(_HIDDEN_GROUP) if index in self.referenced else _PLACEHOLDER
                 elif layer.hidden:
                     stop = _tag_end(whole, 0)
-                    change[index] = _NOT_SHOWN.sub(rb"\1inline", whole[:stop]) + whole[stop:]
+                    change[index] = _DISPLAY_NONE.sub(rb"\1inline", whole[:stop]) + whole[stop:]
         return change
 
 
-class _Reader:
+class _Parser:
     """Handlers of one pass."""
 
     def __init__(self) -> None:
         self.root = -1
         self.end = 0
         self.attributes: dict[str, str] = {}
-        self.parts: list[_Part] = []
+        self.children: list[_ChildSpan] = []
         self._depth = 0
-        self.elsewhere = _Part(0, Child(drawn=False, name=None, marked=False, hidden=False))
+        self.outside = _ChildSpan(0, RootChild(rendered=False, name=None, is_inkscape_layer=False, hidden=False))
         self._parser = expat.ParserCreate(namespace_separator=" ")
 
-    def read(self, content: bytes) -> None:
+    def parse(self, content: bytes) -> None:
         parser = self._parser
-        parser.StartElementHandler, parser.EndElementHandler = self._start, self._stop
-        refuse_entities(parser)
+        parser.StartElementHandler, parser.EndElementHandler = self._start_element, self._end_element
+        reject_entities(parser)
         try:
             parser.Parse(content, True)  # noqa: FBT003 - the parser takes no keyword
         except (expat.ExpatError, LookupError, ValueError) as error:  # the others are about its encoding
@@ -174,25 +178,25 @@ class _Reader:
         except Unsupported as error:
             raise BlueprintError(error.code, error.message) from None
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
+    def _start_element(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth == 0:
             self._open_root(name, attributes)
         elif self._depth == 1:
-            self.parts.append(_Part(self._parser.CurrentByteIndex, child(name, attributes)))
+            self.children.append(_ChildSpan(self._parser.CurrentByteIndex, describe_child(name, attributes)))
         self._depth += 1
-        part = self.parts[-1] if self.parts else self.elsewhere
+        part = self.children[-1] if self.children else self.outside
         if name == _STYLE:
-            part.styles = True
-            self._parser.CharacterDataHandler = self._text
+            part.has_styles = True
+            self._parser.CharacterDataHandler = self._style_text
         for key, value in attributes.items():
-            if key in _LINKS:
-                _refuse_elsewhere(name, value)
+            if key in _LINK_ATTRIBUTES:
+                _reject_external_reference(name, value)
                 if value.startswith("#"):
-                    part.uses.add(value[1:])
+                    part.references.add(value[1:])
             elif key == "id":
                 part.ids.add(value)
             elif "url(" in value:
-                part.uses.update(_URL.findall(value))
+                part.references.update(_URL.findall(value))
 
     def _open_root(self, name: str, attributes: dict[str, str]) -> None:
         if name != _ROOT:
@@ -200,34 +204,34 @@ class _Reader:
         self.root = self._parser.CurrentByteIndex
         self.attributes = attributes
 
-    def _stop(self, name: str) -> None:
+    def _end_element(self, name: str) -> None:
         self._depth -= 1
         if name == _STYLE:
             self._parser.CharacterDataHandler = None
         if self._depth == 1:
-            self.parts[-1].end = self._parser.CurrentByteIndex
+            self.children[-1].end = self._parser.CurrentByteIndex
         elif self._depth == 0:
             self.end = self._parser.CurrentByteIndex
 
-    def _text(self, text: str) -> None:
-        self.parts[-1].uses.update(_URL.findall(text))
+    def _style_text(self, text: str) -> None:
+        self.children[-1].references.update(_URL.findall(text))
 
 
-def _refuse_elsewhere(name: str, value: str) -> None:
-    if name != _ANCHOR and not value.strip().startswith(_HARMLESS):
+def _reject_external_reference(name: str, value: str) -> None:
+    if name != _ANCHOR and not value.strip().startswith(_INTERNAL_PREFIXES):
         raise BlueprintError(
             "external-reference",
             f"The SVG refers to another file ({value[:80]}). Embed what it needs and send it again.",
         )
 
 
-def _needed(parts: list[_Part], elsewhere: _Part) -> frozenset[int]:
+def _find_referenced(children: list[_ChildSpan], outside: _ChildSpan) -> frozenset[int]:
     """Parts that others refer to, or that hold rules for all: they are hidden, never left out."""
-    owner = {identity: index for index, part in enumerate(parts) for identity in part.ids}
-    used = {owner[name] for name in elsewhere.uses if name in owner}
-    for index, part in enumerate(parts):
-        used.update(owner[name] for name in part.uses if owner.get(name, index) != index)
-        if part.styles:
+    owner = {identity: index for index, part in enumerate(children) for identity in part.ids}
+    used = {owner[name] for name in outside.references if name in owner}
+    for index, part in enumerate(children):
+        used.update(owner[name] for name in part.references if owner.get(name, index) != index)
+        if part.has_styles:
             used.add(index)
     return frozenset(used)
 
@@ -243,7 +247,7 @@ def _element_end(content: bytes, start: int, at: int) -> int:
     return stop if content[stop - 2 : stop] == b"/>" else content.index(b">", at) + 1
 
 
-def _as_utf8(content: bytes) -> bytes:
+def _to_utf8(content: bytes) -> bytes:
     try:
         text = content.decode("utf-16")
     except UnicodeDecodeError as error:

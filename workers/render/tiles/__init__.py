@@ -9,23 +9,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workers.render.manifest import TileSet
-from workers.render.native import busy_heap
-from workers.render.sources import Canvas, Strips
+from workers.render.native import retain_free_heap
+from workers.render.sources import ScalableImage, SequentialImage
 from workers.render.tiles.painted import paint_levels
 from workers.render.tiles.pyramid import Pyramid
-from workers.render.tiles.strips import cut
+from workers.render.tiles.strips import build_levels
 from workers.render.tiles.writer import TileWriter
 
 
-def write_tiles(deep: Strips | Canvas, folder: Path, name: str, told: Callable[[float], None]) -> TileSet:
+def write_tiles(
+    image: SequentialImage | ScalableImage, folder: Path, name: str, on_progress: Callable[[float], None]
+) -> TileSet:
     """Write `<name>.dzi` and its tiles into `folder`; what lies there from an earlier attempt is kept.
 
     `told` hears the share that is done. Raises what the source raises, and OSError where the disk is full.
     """
-    pyramid = Pyramid(*deep.size)
-    with busy_heap(), TileWriter(folder, name, pyramid, told) as writer:
-        if isinstance(deep, Canvas):
-            paint_levels(deep.paint, pyramid, writer)
+    pyramid = Pyramid(*image.size)
+    with retain_free_heap(), TileWriter(folder, name, pyramid, on_progress) as writer:
+        if isinstance(image, ScalableImage):
+            paint_levels(image.paint, pyramid, writer)
         else:
-            cut(deep.read(), pyramid, deep.channels, writer)
-    return writer.tileset()
+            build_levels(image.read_rows(), pyramid, image.channels, writer)
+    return writer.finish()

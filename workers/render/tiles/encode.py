@@ -28,29 +28,29 @@ MAX_LOSSLESS_BYTES_PER_PIXEL = 1 / 8
 PHOTOGRAPH = {"lossless": False, "method": 2, "quality": 80}
 
 # Fewer pixels than this that equal their right neighbour, and the tile is a photograph.
-PHOTOGRAPHIC_BELOW = 0.4
+MIN_EQUAL_NEIGHBOURS = 0.4
 SAMPLED_ROWS = 64
 
 
-def encode(pixels: Pixels) -> bytes:
+def encode_tile(pixels: Pixels) -> bytes:
     """WebP of `pixels` (height, width, 1, 3 or 4 channels): lossless for line work, lossy for photographs."""
-    picture = _picture(pixels)
+    picture = _to_image(pixels)
     if picture.mode == "L":
         picture = picture.convert("RGB")
-    chosen = settings(pixels)
+    chosen = choose_settings(pixels)
     data = _webp(picture, chosen)
     if chosen is LINE_WORK and len(data) > MAX_LOSSLESS_BYTES_PER_PIXEL * picture.width * picture.height:
         return min(data, _webp(picture, PHOTOGRAPH), key=len)
     return data
 
 
-def settings(pixels: Pixels) -> dict[str, bool | int]:
+def choose_settings(pixels: Pixels) -> dict[str, bool | int]:
     """What suits a tile: `LINE_WORK`, `PALETTE` or `PHOTOGRAPH`. Looks at 64 of its rows."""
     rows = pixels[:: max(1, len(pixels) // SAMPLED_ROWS)]
-    if _picture(np.ascontiguousarray(rows)).getcolors(FEW_COLOURS):
+    if _to_image(np.ascontiguousarray(rows)).getcolors(FEW_COLOURS):
         return PALETTE
     different = (rows[:, 1:] != rows[:, :-1]).any(axis=2)
-    return PHOTOGRAPH if 1 - float(different.mean()) < PHOTOGRAPHIC_BELOW else LINE_WORK
+    return PHOTOGRAPH if 1 - float(different.mean()) < MIN_EQUAL_NEIGHBOURS else LINE_WORK
 
 
 def _webp(picture: Image.Image, chosen: dict[str, bool | int]) -> bytes:
@@ -59,16 +59,16 @@ def _webp(picture: Image.Image, chosen: dict[str, bool | int]) -> bytes:
     return file.getvalue()
 
 
-def _picture(pixels: Pixels) -> Image.Image:
+def _to_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def whole(data: bytes) -> bool:
+def is_complete(data: bytes) -> bool:
     """Whether `data` is as long as its RIFF header says (RFC 9649): a tile that an ended attempt left complete."""
     return len(data) > 8 and data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 == len(data)
 
 
-def blank(pixels: Pixels) -> bytes | None:
+def uniform_pixel(pixels: Pixels) -> bytes | None:
     """Value of the pixel that fills the whole tile; None where there is something to see."""
     if pixels.shape[2] == 4 and not pixels[..., 3].any():
         return bytes(4)  # whatever colours lie below: nothing of them can be seen

@@ -11,7 +11,7 @@ from workers.render.tiles.pyramid import TILE, Pyramid
 from workers.render.tiles.writer import TileWriter
 
 # Tiles that are painted in one go: each painting walks through the marks that touch it.
-STRIP = 8
+STRIP_TILES = 8
 
 # Paints a box of a level: (level's width and height, box in its pixels) -> (height, width, channels).
 Paint: TypeAlias = Callable[[tuple[int, int], Box], Pixels]
@@ -22,22 +22,24 @@ def paint_levels(paint: Paint, pyramid: Pyramid, writer: TileWriter) -> None:
     for level in range(pyramid.top + 1):
         columns, rows = pyramid.grid(level)
         for row in range(rows):
-            for first in range(0, columns, STRIP):
+            for first in range(0, columns, STRIP_TILES):
                 wanted = [
                     column
-                    for column in range(first, min(first + STRIP, columns))
-                    if not writer.keep(level, column, row)
+                    for column in range(first, min(first + STRIP_TILES, columns))
+                    if not writer.reuse(level, column, row)
                 ]
                 if wanted:
-                    _strip(paint, pyramid, writer, (level, row), wanted)
+                    _paint_strip(paint, pyramid, writer, (level, row), wanted)
 
 
-def _strip(paint: Paint, pyramid: Pyramid, writer: TileWriter, place: tuple[int, int], columns: list[int]) -> None:
-    level, row = place
+def _paint_strip(
+    paint: Paint, pyramid: Pyramid, writer: TileWriter, position: tuple[int, int], columns: list[int]
+) -> None:
+    level, row = position
     width, height = pyramid.size(level)
     left, top = columns[0] * TILE, row * TILE
     right, bottom = min((columns[-1] + 1) * TILE, width), min(top + TILE, height)
     pixels = paint((width, height), (left, top, right - left, bottom - top))
     for column in columns:
         start = column * TILE - left
-        writer.put(level, column, row, pixels[:, start : start + TILE])
+        writer.submit(level, column, row, pixels[:, start : start + TILE])

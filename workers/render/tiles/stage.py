@@ -9,52 +9,54 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tasks.renders import ENGINE_VERSION, EVERYTHING, RenderOptions
+from tasks.renders import ALL_LAYERS, ENGINE_VERSION, RenderOptions
 from workers.render.compose import BACKGROUNDS
 from workers.render.errors import BlueprintError
 from workers.render.manifest import Layer, Manifest, SourceFacts, TileSet
-from workers.render.progress import Progress
+from workers.render.progress import ProgressReporter
 from workers.render.sources import Source
 from workers.render.tiles import write_tiles
 
 # Beside the other stages' weights, which come to about 100: tiles take four times as long as all before them.
 TILES_WEIGHT = 400
 
-NOTE = ".drawn.json"
+CHECKPOINT = ".drawn.json"
 
 
-def resume(out: Path, source: SourceFacts, options: RenderOptions) -> Manifest | None:
+def load_checkpoint(out: Path, source: SourceFacts, options: RenderOptions) -> Manifest | None:
     """What an earlier attempt at the same picture noted in `out`; None where it did not get that far."""
     try:
-        manifest = Manifest.model_validate_json((out / NOTE).read_bytes())
+        manifest = Manifest.model_validate_json((out / CHECKPOINT).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
     same = (manifest.engine, manifest.source, manifest.options) == (ENGINE_VERSION, source, options)
     return manifest if same else None
 
 
-def forget(out: Path) -> None:
+def delete_checkpoint(out: Path) -> None:
     """Take the note away once the manifest is written."""
-    (out / NOTE).unlink(missing_ok=True)
+    (out / CHECKPOINT).unlink(missing_ok=True)
 
 
-def add_tiles(source: Source, manifest: Manifest, out: Path, progress: Progress) -> Manifest:
+def add_tiles(source: Source, manifest: Manifest, out: Path, progress: ProgressReporter) -> Manifest:
     """Note `manifest`, cut all tiles into `out`, and return the manifest with them."""
-    fresh = out / f"{NOTE}.part"
+    fresh = out / f"{CHECKPOINT}.part"
     manifest.write(fresh)
-    fresh.replace(out / NOTE)
+    fresh.replace(out / CHECKPOINT)
     options = manifest.options
     shown = [layer for layer in manifest.layers if layer.file and layer.sha256 != manifest.preview.sha256]
-    sets = 1 + len(shown) * (options.layer_tiles and options.only_layer == EVERYTHING)
+    sets = 1 + len(shown) * (options.layer_tiles and options.single_layer == ALL_LAYERS)
     background = BACKGROUNDS[options.background]
 
     def tiles(name: str, number: int, layer: Layer | None = None) -> TileSet:
         label = layer.name if layer else ""
-        deep = source.deep(background, out) if layer is None else source.deep(None, out, layer.index)
-        return write_tiles(deep, out, name, lambda share: progress.at("tiles", (number + share) / sets, label))
+        deep = (
+            source.open_full_size(background, out) if layer is None else source.open_full_size(None, out, layer.index)
+        )
+        return write_tiles(deep, out, name, lambda share: progress.update("tiles", (number + share) / sets, label))
 
-    if options.only_layer != EVERYTHING:
-        return _one(manifest, options.only_layer, tiles)
+    if options.single_layer != ALL_LAYERS:
+        return _tile_one_layer(manifest, options.single_layer, tiles)
     everything = tiles("tiles", 0)
     layers = manifest.layers
     if options.layer_tiles:
@@ -67,7 +69,7 @@ def add_tiles(source: Source, manifest: Manifest, out: Path, progress: Progress)
     return manifest.model_copy(update={"tiles": everything, "layers": layers})
 
 
-def _one(manifest: Manifest, index: int, tiles: Callable[[str, int, Layer], TileSet]) -> Manifest:
+def _tile_one_layer(manifest: Manifest, index: int, tiles: Callable[[str, int, Layer], TileSet]) -> Manifest:
     """The manifest with tiles of one layer. Raises BlueprintError (`no-such-layer`)."""
     layer = next((layer for layer in manifest.layers if layer.index == index and layer.file), None)
     if layer is None:

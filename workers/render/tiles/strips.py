@@ -14,20 +14,20 @@ from workers.render.tiles.pyramid import TILE, Pyramid
 from workers.render.tiles.writer import TileWriter
 
 # Columns that are halved at once: Pillow has 4 bytes for every pixel of colour, whatever it is given.
-BLOCK = 4096
+BLOCK_COLUMNS = 4096
 
 
-def cut(rows: Iterable[Pixels], pyramid: Pyramid, channels: int, writer: TileWriter) -> None:
+def build_levels(rows: Iterable[Pixels], pyramid: Pyramid, channels: int, writer: TileWriter) -> None:
     """Feed the whole picture, from top to bottom in pieces (n, width, channels) of any height, to `writer`."""
-    levels = [_Row(pyramid.size(level)[0], channels) for level in range(pyramid.top + 1)]
-    builder = _Builder(levels, writer)
+    levels = [_TileRow(pyramid.size(level)[0], channels) for level in range(pyramid.top + 1)]
+    builder = _PyramidBuilder(levels, writer)
     for piece in rows:
         builder.push(pyramid.top, piece)
     for level in range(pyramid.top, -1, -1):
         builder.flush(level)
 
 
-class _Row:
+class _TileRow:
     """The row of tiles that a level is filling."""
 
     def __init__(self, width: int, channels: int) -> None:
@@ -36,8 +36,8 @@ class _Row:
         self.number = 0
 
 
-class _Builder:
-    def __init__(self, levels: list[_Row], writer: TileWriter) -> None:
+class _PyramidBuilder:
+    def __init__(self, levels: list[_TileRow], writer: TileWriter) -> None:
         self._levels = levels
         self._writer = writer
 
@@ -59,8 +59,8 @@ class _Builder:
             return
         pixels = row.pixels[: row.filled]
         for column, left in enumerate(range(0, pixels.shape[1], TILE)):
-            if not self._writer.keep(level, column, row.number):
-                self._writer.put(level, column, row.number, pixels[:, left : left + TILE])
+            if not self._writer.reuse(level, column, row.number):
+                self._writer.submit(level, column, row.number, pixels[:, left : left + TILE])
         if level:
             self.push(level - 1, halve(pixels))
         row.number += 1
@@ -71,13 +71,13 @@ def halve(pixels: Pixels) -> Pixels:
     """Mean of every 2 x 2 pixels (at an odd edge, of those there are); colours weigh as much as they can be seen."""
     height, width, channels = pixels.shape
     half = np.empty((-(-height // 2), -(-width // 2), channels), np.uint8)
-    for left in range(0, width, BLOCK):
-        block = np.ascontiguousarray(pixels[:, left : left + BLOCK])
-        half[:, left // 2 : (left + BLOCK) // 2] = _halve(block)
+    for left in range(0, width, BLOCK_COLUMNS):
+        block = np.ascontiguousarray(pixels[:, left : left + BLOCK_COLUMNS])
+        half[:, left // 2 : (left + BLOCK_COLUMNS) // 2] = _halve_block(block)
     return half
 
 
-def _halve(pixels: Pixels) -> Pixels:
+def _halve_block(pixels: Pixels) -> Pixels:
     channels = pixels.shape[2]
     if channels == 1:
         return np.asarray(Image.fromarray(pixels[..., 0]).reduce(2))[..., np.newaxis]

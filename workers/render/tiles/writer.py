@@ -17,17 +17,17 @@ from typing import Self
 
 from workers.render.manifest import TileLevel, TileSet
 from workers.render.raster import Pixels
-from workers.render.tiles.encode import blank, encode, whole
+from workers.render.tiles.encode import encode_tile, is_complete, uniform_pixel
 from workers.render.tiles.pyramid import FORMAT, TILE, Pyramid
 
 # libwebp lets go of the interpreter: one thread a core of the worker, beside the one that reads and shrinks.
-THREADS = 2
+ENCODER_THREADS = 2
 
 # Tiles under way: enough that no thread waits, few enough that their pixels (1 MB each at most) do not matter.
-PENDING = 8
+MAX_PENDING = 8
 
 # The file has names enough, or the file system knows only one a file.
-_NO_LINK = frozenset({errno.EMLINK, errno.EPERM, errno.ENOTSUP})
+_LINK_UNSUPPORTED = frozenset({errno.EMLINK, errno.EPERM, errno.ENOTSUP})
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -43,18 +43,18 @@ class TileWriter:
     from the thread that puts. `drawn` counts the tiles that were not there before.
     """
 
-    def __init__(self, folder: Path, name: str, pyramid: Pyramid, told: Callable[[float], None]) -> None:
-        self.drawn = 0
-        self._folder, self._name, self._pyramid, self._told = folder, name, pyramid, told
+    def __init__(self, folder: Path, name: str, pyramid: Pyramid, on_progress: Callable[[float], None]) -> None:
+        self.written = 0
+        self._folder, self._name, self._pyramid, self._on_progress = folder, name, pyramid, on_progress
         self._levels = [
             _Level(folder / f"{name}_files" / str(level), pyramid.grid(level)) for level in range(pyramid.top + 1)
         ]
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tile")
-        self._room = threading.Semaphore(PENDING)
-        self._blank = threading.Lock()
-        self._blanks: dict[tuple[bytes, int, int], tuple[Path, bytes]] = {}
+        self._pool = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="tile")
+        self._slots = threading.Semaphore(MAX_PENDING)
+        self._uniform_lock = threading.Lock()
+        self._uniform_tiles: dict[tuple[bytes, int, int], tuple[Path, bytes]] = {}
         self._failure: BaseException | None = None
-        self._count = 0
+        self._done_count = 0
 
     def __enter__(self) -> Self:
         for level in self._levels:
@@ -66,29 +66,31 @@ class TileWriter:
     ) -> None:
         self._pool.shutdown(cancel_futures=kind is not None)
         if kind is None:
-            self._check()
+            self._raise_failure()
 
-    def keep(self, level: int, column: int, row: int) -> bool:
+    def reuse(self, level: int, column: int, row: int) -> bool:
         """Whether an earlier attempt has written this tile; it counts as put then."""
         try:
             data = self._levels[level].path(column, row).read_bytes()
         except FileNotFoundError:
             return False
-        if not whole(data):
+        if not is_complete(data):
             return False
         self._levels[level].record(column, row, data)
         self._advance()
         return True
 
-    def put(self, level: int, column: int, row: int, pixels: Pixels) -> None:
+    def submit(self, level: int, column: int, row: int, pixels: Pixels) -> None:
         """Encode and write a tile soon; waits while `PENDING` are under way. `pixels` is copied."""
-        self._check()
-        self._room.acquire()
-        self.drawn += 1
-        self._pool.submit(self._write, self._levels[level], column, row, pixels.copy()).add_done_callback(self._ended)
+        self._raise_failure()
+        self._slots.acquire()
+        self.written += 1
+        self._pool.submit(self._write_tile, self._levels[level], column, row, pixels.copy()).add_done_callback(
+            self._on_written
+        )
         self._advance()
 
-    def tileset(self) -> TileSet:
+    def finish(self) -> TileSet:
         """What the manifest says; call it after the block. Writes the descriptor, last of all files."""
         path = self._folder / f"{self._name}.dzi"
         text = self._pyramid.descriptor().encode()
@@ -99,43 +101,43 @@ class TileWriter:
             sha256=hashlib.sha256(text).hexdigest(),
             width=self._pyramid.width,
             height=self._pyramid.height,
-            tile=TILE,
-            levels=[level.facts(number) for number, level in enumerate(self._levels)],
+            tile_size=TILE,
+            levels=[level.describe(number) for number, level in enumerate(self._levels)],
         )
 
-    def _write(self, level: "_Level", column: int, row: int, pixels: Pixels) -> None:
+    def _write_tile(self, level: "_Level", column: int, row: int, pixels: Pixels) -> None:
         path = level.path(column, row)
-        value = blank(pixels)
+        value = uniform_pixel(pixels)
         if value is None:
-            data = encode(pixels)
-            _write(path, data)
+            data = encode_tile(pixels)
+            _write_file(path, data)
         else:
-            data = self._write_blank(path, (value, *pixels.shape[:2]), pixels)
+            data = self._write_uniform(path, (value, *pixels.shape[:2]), pixels)
         level.record(column, row, data)
 
-    def _write_blank(self, path: Path, key: tuple[bytes, int, int], pixels: Pixels) -> bytes:
-        with self._blank:
-            if key in self._blanks:
-                first, data = self._blanks[key]
-                _write(path, data, first)
+    def _write_uniform(self, path: Path, key: tuple[bytes, int, int], pixels: Pixels) -> bytes:
+        with self._uniform_lock:
+            if key in self._uniform_tiles:
+                first, data = self._uniform_tiles[key]
+                _write_file(path, data, first)
             else:
-                data = encode(pixels)
-                _write(path, data)
-                self._blanks[key] = path, data
+                data = encode_tile(pixels)
+                _write_file(path, data)
+                self._uniform_tiles[key] = path, data
         return data
 
-    def _ended(self, future: "Future[None]") -> None:
-        self._room.release()
+    def _on_written(self, future: "Future[None]") -> None:
+        self._slots.release()
         if not future.cancelled() and future.exception() is not None:
             self._failure = self._failure or future.exception()
 
-    def _check(self) -> None:
+    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _advance(self) -> None:
-        self._count += 1
-        self._told(self._count / self._pyramid.tiles)
+        self._done_count += 1
+        self._on_progress(self._done_count / self._pyramid.tiles)
 
 
 class _Level:
@@ -155,29 +157,29 @@ class _Level:
         self._sizes[place] = len(data)
         self._digests[_DIGEST * place : _DIGEST * (place + 1)] = hashlib.sha256(data).digest()
 
-    def facts(self, number: int) -> TileLevel:
+    def describe(self, number: int) -> TileLevel:
         distinct = {bytes(self._digests[at : at + _DIGEST]) for at in range(0, len(self._digests), _DIGEST)}
         return TileLevel(
             level=number,
             columns=self._columns,
             rows=self._rows,
-            distinct=len(distinct),
+            distinct_tiles=len(distinct),
             bytes=sum(self._sizes),
             sha256=hashlib.sha256(self._digests).hexdigest(),
         )
 
 
-def _write(path: Path, data: bytes, same: Path | None = None) -> None:
+def _write_file(path: Path, data: bytes, link_to: Path | None = None) -> None:
     """Make `data` appear at `path` whole; as another name of the file `same` where the file system can."""
     fresh = path.with_suffix(".part")
     fresh.unlink(missing_ok=True)
     try:
-        if same is None:
+        if link_to is None:
             fresh.write_bytes(data)
         else:
-            os.link(same, fresh)
+            os.link(link_to, fresh)
     except OSError as error:
-        if error.errno not in _NO_LINK:
+        if error.errno not in _LINK_UNSUPPORTED:
             raise
         fresh.write_bytes(data)
     fresh.replace(path)

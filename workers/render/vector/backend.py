@@ -38,15 +38,15 @@ class RecordingBackend(BackendInterface):
     def __init__(self, layers: dict[str, int], line_weight: int = 100) -> None:
         self.display = DisplayList()
         self._pixels_per_mm = PIXELS_PER_MM * line_weight / 100
-        self.names: list[str] = []
-        self.bad_coordinates = 0
+        self.unlisted_layers: list[str] = []
+        self.invalid_coordinates = 0
         self._layers = layers
-        self._spellings: dict[str, int] = {}
+        self._layer_numbers: dict[str, int] = {}
         self._strokes: dict[tuple[str, float], Style] = {}
         self._fills: dict[str, Style] = {}
 
     @contextmanager
-    def recording(self) -> Iterator[DisplayList]:
+    def record_separately(self) -> Iterator[DisplayList]:
         """Record into a list of its own meanwhile, which is closed afterwards."""
         outer, self.display = self.display, DisplayList()
         try:
@@ -57,36 +57,36 @@ class RecordingBackend(BackendInterface):
 
     def draw_line(self, start: Vec2, end: Vec2, properties: BackendProperties) -> None:
         """Record a straight line."""
-        if self._line(start, end):
-            self._stroke(properties)
+        if self._append_line(start, end):
+            self._mark_stroke(properties)
 
     def draw_point(self, pos: Vec2, properties: BackendProperties) -> None:
         """Record a dot: a line of no length with round ends."""
-        if self._line(pos, pos):
-            self._stroke(properties)
+        if self._append_line(pos, pos):
+            self._mark_stroke(properties)
 
     def draw_solid_lines(self, lines: Iterable[tuple[Vec2, Vec2]], properties: BackendProperties) -> None:
         """Record many lines of one style."""
-        drawn = [self._line(start, end) for start, end in lines]
+        drawn = [self._append_line(start, end) for start, end in lines]
         if any(drawn):
-            self._stroke(properties)
+            self._mark_stroke(properties)
 
     def draw_path(self, path: BkPath2d, properties: BackendProperties) -> None:
         """Record an outline."""
-        if self._paths([path]):
-            self._stroke(properties)
+        if self._append_paths([path]):
+            self._mark_stroke(properties)
 
     def draw_filled_paths(self, paths: Iterable[BkPath2d], properties: BackendProperties) -> None:
         """Record an area with its holes."""
-        if self._paths(paths):
-            self._fill(properties)
+        if self._append_paths(paths):
+            self._mark_fill(properties)
 
     def draw_filled_polygon(self, points: BkPoints2d, properties: BackendProperties) -> None:
         """Record an area of straight edges."""
         vertices = points.np_vertices()
-        if len(vertices) > 1 and self._finite(vertices):
-            self._append(polyline(len(vertices)), vertices)
-            self._fill(properties)
+        if len(vertices) > 1 and self._check_finite(vertices):
+            self._append_points(polyline(len(vertices)), vertices)
+            self._mark_fill(properties)
 
     def draw_image(self, image_data: ImageData, properties: BackendProperties) -> None:
         """Never called: pictures beside a drawing are not read (`ImagePolicy.MISSING`)."""
@@ -110,7 +110,7 @@ class RecordingBackend(BackendInterface):
     def finalize(self) -> None:
         """Nothing to do."""
 
-    def _line(self, start: Vec2, end: Vec2) -> bool:
+    def _append_line(self, start: Vec2, end: Vec2) -> bool:
         x0, y0, x1, y1 = start.x, start.y, end.x, end.y
         if (
             abs(x0) < MAX_COORDINATE
@@ -118,64 +118,64 @@ class RecordingBackend(BackendInterface):
             and abs(x1) < MAX_COORDINATE
             and abs(y1) < MAX_COORDINATE
         ):
-            x, y = self._origin(x0, y0)
+            x, y = self._ensure_origin(x0, y0)
             self.display.points.extend((x0 - x, y0 - y, x1 - x, y1 - y))
             self.display.commands.frombytes(_SEGMENT)
             return True
-        self.bad_coordinates += 1
+        self.invalid_coordinates += 1
         return False
 
-    def _paths(self, parts: Iterable[BkPath2d]) -> bool:
+    def _append_paths(self, parts: Iterable[BkPath2d]) -> bool:
         drawn = False
         for part in parts:
             vertices = part.np_vertices()
-            if len(part) and self._finite(vertices):
-                self._append(_START + part._commands.tobytes(), vertices)  # its public copy is a list of numbers
+            if len(part) and self._check_finite(vertices):
+                self._append_points(_START + part._commands.tobytes(), vertices)  # its public copy is a list of numbers
                 drawn = True
         return drawn
 
-    def _finite(self, vertices: Rows) -> bool:
+    def _check_finite(self, vertices: Rows) -> bool:
         if (np.abs(vertices) < MAX_COORDINATE).all():
             return True
-        self.bad_coordinates += 1
+        self.invalid_coordinates += 1
         return False
 
-    def _origin(self, x: float, y: float) -> tuple[float, float]:
+    def _ensure_origin(self, x: float, y: float) -> tuple[float, float]:
         if self.display.origin is None:
             self.display.origin = (x, y)
         return self.display.origin
 
-    def _append(self, commands: bytes, vertices: Rows) -> None:
-        origin = self._origin(float(vertices[0, 0]), float(vertices[0, 1]))
+    def _append_points(self, commands: bytes, vertices: Rows) -> None:
+        origin = self._ensure_origin(float(vertices[0, 0]), float(vertices[0, 1]))
         self.display.commands.frombytes(commands)
         self.display.points.frombytes((vertices - origin).astype(np.float32).tobytes())
 
-    def _stroke(self, properties: BackendProperties) -> None:
+    def _mark_stroke(self, properties: BackendProperties) -> None:
         key = properties.color, properties.lineweight
         style = self._strokes.get(key)
         if style is None:
             width = max(properties.lineweight * self._pixels_per_mm, MIN_LINE_PIXELS)
-            style = self._strokes[key] = _style(properties.color, width)
-        self.display.mark(self._layer(properties.layer), style)
+            style = self._strokes[key] = _make_style(properties.color, width)
+        self.display.mark(self._layer_number(properties.layer), style)
 
-    def _fill(self, properties: BackendProperties) -> None:
+    def _mark_fill(self, properties: BackendProperties) -> None:
         style = self._fills.get(properties.color)
         if style is None:
-            style = self._fills[properties.color] = _style(properties.color, 0.0)
-        self.display.mark(self._layer(properties.layer), style)
+            style = self._fills[properties.color] = _make_style(properties.color, 0.0)
+        self.display.mark(self._layer_number(properties.layer), style)
 
-    def _layer(self, name: str) -> int:
-        number = self._spellings.get(name)
+    def _layer_number(self, name: str) -> int:
+        number = self._layer_numbers.get(name)
         if number is None:
             key = layer_key(name)
             if key not in self._layers:
                 self._layers[key] = len(self._layers)
-                self.names.append(name)
-            number = self._spellings[name] = self._layers[key]
+                self.unlisted_layers.append(name)
+            number = self._layer_numbers[name] = self._layers[key]
         return number
 
 
-def _style(colour: str, width: float) -> Style:
+def _make_style(colour: str, width: float) -> Style:
     red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     alpha = int(colour[7:9], 16) / 255 if len(colour) > 7 else 1.0
     return Style(red, green, blue, alpha, width)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection
 import cairocffi
 import numpy as np
 
-from workers.render.raster import Box, Piece, straighten
-from workers.render.vector.display import DisplayList, Part, Style, View
+from workers.render.raster import Box, Raster, unpremultiply
+from workers.render.vector.display import Chunk, DisplayList, Style, View
 from workers.render.vector.paths import ROW_BYTES, Rows, cairo_rows
 
 
@@ -16,28 +16,30 @@ def paint(
     box: Box,
     layers: Collection[int] | None = None,
     *,
-    told: Callable[[], object] = lambda: None,
-) -> Piece:
+    on_chunk: Callable[[], object] = lambda: None,
+) -> Raster:
     """Draw all marks, or those of some layers, inside `box` of `view` on transparency, in draw order.
 
     Costs the box's pixels, 4 bytes each, and some 40 MB for a part of the list while it is painted. `told` is called
     after every part.
     """
     with _Surface(box) as surface:
-        for part in display.parts(view, box, layers):
-            surface.paint(part, display.pixels(part.points, view), display.styles)
-            told()
-    return surface.piece()
+        for part in display.chunks(view, box, layers):
+            surface.paint(part, display.to_pixels(part.points, view), display.styles)
+            on_chunk()
+    return surface.to_raster()
 
 
-def stack(display: DisplayList, view: View, box: Box, *, told: Callable[[], object] = lambda: None) -> Piece:
+def paint_by_layer(
+    display: DisplayList, view: View, box: Box, *, on_chunk: Callable[[], object] = lambda: None
+) -> Raster:
     """Draw one layer after the other, as somebody does who lays their pictures on each other. Costs as `paint` does."""
     with _Surface(box) as surface:
         for layer in sorted(display.layers):
-            for part in display.parts(view, box, (layer,)):
-                surface.paint(part, display.pixels(part.points, view), display.styles)
-                told()
-    return surface.piece()
+            for part in display.chunks(view, box, (layer,)):
+                surface.paint(part, display.to_pixels(part.points, view), display.styles)
+                on_chunk()
+    return surface.to_raster()
 
 
 class _Surface:
@@ -62,7 +64,7 @@ class _Surface:
     def __exit__(self, *_error: object) -> None:
         self._surface.finish()
 
-    def paint(self, part: Part, points: Rows, styles: list[Style]) -> None:
+    def paint(self, part: Chunk, points: Rows, styles: list[Style]) -> None:
         context = self._context
         rows, after = cairo_rows(part.commands, points)
         base = cairocffi.ffi.cast("char *", rows.ctypes.data)
@@ -85,6 +87,6 @@ class _Surface:
                 context.fill()
             start = end
 
-    def piece(self) -> Piece:
-        straighten(self.pixels)
-        return Piece(self.pixels, "BGRA", self.x, self.y, drawn=True)
+    def to_raster(self) -> Raster:
+        unpremultiply(self.pixels)
+        return Raster(self.pixels, "BGRA", self.x, self.y, from_vectors=True)

@@ -4,7 +4,7 @@ from ezdxf.addons.drawing.properties import LayerProperties, RenderContext, laye
 from ezdxf.entities.dxfgfx import DXFGraphic
 from ezdxf.entities.textstyle import Textstyle
 
-from workers.render.vector.text.font_matching import find_face, find_twin
+from workers.render.vector.text.font_matching import find_font_face, find_substitute
 
 
 class BlueprintContext(RenderContext):
@@ -25,6 +25,6 @@ class BlueprintContext(RenderContext):
         super().add_text_style(text_style)
         family, italic, bold = text_style.get_extended_font_data()
         file = text_style.dxf.font
-        face = find_twin(file) if file else find_face(family, bold=bold, italic=italic)
+        face = find_substitute(file) if file else find_font_face(family, bold=bold, italic=italic)
         if face:
             self.fonts[table_key(text_style.dxf.name)] = face

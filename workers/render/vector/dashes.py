@@ -16,7 +16,7 @@ from ezdxf.npshapes import NumpyPath2d
 
 # Dashes and gaps of one line, and of all of a drawing: half a second, and half a minute.
 MAX_DASHES = 100_000
-MAX_ALL_DASHES = 5_000_000
+MAX_TOTAL_DASHES = 5_000_000
 
 
 class DashStage(LinetypeStage2d):
@@ -25,12 +25,12 @@ class DashStage(LinetypeStage2d):
 
     def __init__(self, config: Configuration, scale: Callable[[], float], stage: LinetypeStage2d) -> None:
         super().__init__(config, scale, stage.next_stage)
-        self.whole = 0
-        self._left = MAX_ALL_DASHES
+        self.solid_lines = 0
+        self._remaining = MAX_TOTAL_DASHES
 
     def draw_line(self, start: Vec2, end: Vec2, properties: Properties) -> None:
         """Draw dashes, or the line itself."""
-        if self._fits(start.distance(end), properties):
+        if self._is_within_limit(start.distance(end), properties):
             super().draw_line(start, end, properties)
         else:
             self.next_stage.draw_line(start, end, properties)
@@ -38,25 +38,25 @@ class DashStage(LinetypeStage2d):
     def draw_path(self, path: NumpyPath2d, properties: Properties) -> None:
         """Draw dashes, or the path itself."""
         length = sum(start.distance(end) for start, end in pairwise(path.control_vertices()))
-        if self._fits(length, properties):
+        if self._is_within_limit(length, properties):
             super().draw_path(path, properties)
         else:
             self.next_stage.draw_path(path, properties)
 
-    def _fits(self, length: float, properties: Properties) -> bool:
+    def _is_within_limit(self, length: float, properties: Properties) -> bool:
         if self.solid_lines_only or len(properties.linetype_pattern) < 2:
             return True
         pattern = self.pattern(properties)
         period = sum(pattern)
         dashes = length / period * len(pattern) if period > 0 else inf
-        if not dashes <= min(MAX_DASHES, self._left):  # of a length that is no number, too
-            self.whole += 1
+        if not dashes <= min(MAX_DASHES, self._remaining):  # of a length that is no number, too
+            self.solid_lines += 1
             return False
-        self._left -= int(dashes)
+        self._remaining -= int(dashes)
         return True
 
 
-def bound_dashes(pipeline: AbstractPipeline, config: Configuration, *, model_units: bool) -> DashStage:
+def limit_dashes(pipeline: AbstractPipeline, config: Configuration, *, model_units: bool) -> DashStage:
     """Put a `DashStage` in its place in ezdxf's pipeline, which is clipping, line types, backend.
 
     Clipping has brought a viewport's lines to paper. Their dashes are measured there, or in the model with

@@ -15,17 +15,17 @@ import numpy.typing as npt
 from workers.render.errors import BlueprintError
 from workers.render.raster import Box
 from workers.render.vector.paths import POINTS_OF, Commands, Points, Rows
-from workers.render.vector.spill_buffer import Shelf
+from workers.render.vector.spill_buffer import SpillBuffer
 
 # Strokes of one style are painted as one path up to this many commands: long enough that calls do not matter, short
 # enough that cairo does not keep hundreds of crossing edges in its head at once.
-MAX_STROKE = 128
+MAX_STROKE_COMMANDS = 128
 
 # Points of a drawing, nested blocks and all: a gigabyte on disk, and minutes to paint.
 MAX_POINTS = 100_000_000
 
 # Points of a part: 2 MB recorded, and up to 16 times that while it is painted.
-PART_POINTS = 1 << 17
+CHUNK_POINTS = 1 << 17
 
 
 class Style(NamedTuple):
@@ -58,14 +58,14 @@ class View:
     size: tuple[int, int]
 
     @property
-    def shown(self) -> tuple[float, float, float, float]:
+    def extents(self) -> tuple[float, float, float, float]:
         """Left, bottom, right and top in drawing units."""
         width, height = self.size
         return self.left, self.top - height / self.scale, self.left + width / self.scale, self.top
 
 
 @dataclass(frozen=True)
-class Part:
+class Chunk:
     """Some marks in a row. `points` (n, 2) are counted from the display list's origin; `ends` is the command after
     each mark."""
 
@@ -76,20 +76,20 @@ class Part:
     ends: npt.NDArray[np.int32]
 
     @cached_property
-    def corners(self) -> tuple[Points, Points]:
+    def bounds(self) -> tuple[Points, Points]:
         """Lowest and highest coordinates of each mark."""
         starts = np.cumsum(POINTS_OF[self.commands])[self.ends - 1]
         starts = np.concatenate(([0], starts[:-1]))
         return np.minimum.reduceat(self.points, starts), np.maximum.reduceat(self.points, starts)
 
-    def joined(self, strokes: npt.NDArray[np.bool_]) -> "Part":
+    def merge_strokes(self, is_stroke: npt.NDArray[np.bool_]) -> "Chunk":
         """Neighbouring marks of one style as one, where `strokes` says that the style is one of lines."""
-        alike = (self.styles[1:] == self.styles[:-1]) & strokes[self.styles[1:]]
-        alike &= self.ends[1:] // MAX_STROKE == self.ends[:-1] // MAX_STROKE
+        alike = (self.styles[1:] == self.styles[:-1]) & is_stroke[self.styles[1:]]
+        alike &= self.ends[1:] // MAX_STROKE_COMMANDS == self.ends[:-1] // MAX_STROKE_COMMANDS
         last = np.append(~alike, True)
-        return Part(self.commands, self.points, self.layers[last], self.styles[last], self.ends[last])
+        return Chunk(self.commands, self.points, self.layers[last], self.styles[last], self.ends[last])
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> "Part":
+    def select(self, chosen: npt.NDArray[np.bool_]) -> "Chunk":
         """The marks that are `chosen`."""
         if chosen.all():
             return self
@@ -97,24 +97,24 @@ class Part:
         commands = np.repeat(chosen, lengths)
         points = np.repeat(commands, POINTS_OF[self.commands])
         ends = np.cumsum(lengths[chosen]).astype(np.int32)
-        return Part(self.commands[commands], self.points[points], self.layers[chosen], self.styles[chosen], ends)
+        return Chunk(self.commands[commands], self.points[points], self.layers[chosen], self.styles[chosen], ends)
 
 
 @dataclass(frozen=True)
-class _Summary:
+class _ChunkSummary:
     """What is known of a part without looking at it: the corners of each layer in it."""
 
     number: int
-    corners: dict[int, tuple[Points, Points]]
+    bounds: dict[int, tuple[Points, Points]]
 
     @property
     def low(self) -> Points:
-        lowest: Points = np.array([low for low, _ in self.corners.values()]).min(axis=0)
+        lowest: Points = np.array([low for low, _ in self.bounds.values()]).min(axis=0)
         return lowest
 
     @property
     def high(self) -> Points:
-        highest: Points = np.array([high for _, high in self.corners.values()]).max(axis=0)
+        highest: Points = np.array([high for _, high in self.bounds.values()]).max(axis=0)
         return highest
 
 
@@ -129,50 +129,50 @@ class DisplayList:
         self.points = array("f")
         self.origin: tuple[float, float] | None = None
         self.styles: list[Style] = []
-        self._numbers: dict[Style, int] = {}
-        self._layers = array("i")
-        self._marked = array("i")
-        self._ends = array("i")
-        self._summaries: list[_Summary] = []
-        self._shelf = Shelf()
-        self._reach: dict[int, float] = {}
-        self._total = 0
+        self._style_numbers: dict[Style, int] = {}
+        self._mark_layers = array("i")
+        self._mark_styles = array("i")
+        self._mark_ends = array("i")
+        self._summaries: list[_ChunkSummary] = []
+        self._buffer = SpillBuffer()
+        self._margins: dict[int, float] = {}
+        self._total_points = 0
 
     def mark(self, layer: int, style: Style) -> None:
         """Give what was appended since the last mark to `layer`, painted in `style`."""
-        if len(self.points) >= 2 * PART_POINTS:
-            self._put(self._ends[-1] if self._ends else 0)
-        self._layers.append(layer)
-        self._marked.append(self._number(style))
-        self._ends.append(len(self.commands))
-        self._reach[layer] = max(self._reach.get(layer, 0.0), style.width / 2 + 1)
+        if len(self.points) >= 2 * CHUNK_POINTS:
+            self._flush(self._mark_ends[-1] if self._mark_ends else 0)
+        self._mark_layers.append(layer)
+        self._mark_styles.append(self._style_number(style))
+        self._mark_ends.append(len(self.commands))
+        self._margins[layer] = max(self._margins.get(layer, 0.0), style.width / 2 + 1)
 
-    def stamp(self, part: Part, points: Rows, styles: list[Style]) -> None:
+    def append_copy(self, part: Chunk, points: Rows, styles: list[Style]) -> None:
         """Append the marks of another list's `part`, painted in that one's `styles`, at `points` (n, 2)."""
         if self.origin is None:
             self.origin = (float(points[0, 0]), float(points[0, 1]))
-        if len(self.points) >= 2 * PART_POINTS:
-            self._put(self._ends[-1] if self._ends else 0)
+        if len(self.points) >= 2 * CHUNK_POINTS:
+            self._flush(self._mark_ends[-1] if self._mark_ends else 0)
         start = len(self.commands)
         self.commands.frombytes(part.commands.tobytes())
         self.points.frombytes((points - self.origin).astype(np.float32).tobytes())
-        numbers = [self._number(style) for style in styles]
+        numbers = [self._style_number(style) for style in styles]
         marked = [numbers[number] for number in part.styles.tolist()]
         layers = part.layers.tolist()
-        self._layers.extend(layers)
-        self._marked.extend(marked)
-        self._ends.extend((part.ends + start).tolist())
+        self._mark_layers.extend(layers)
+        self._mark_styles.extend(marked)
+        self._mark_ends.extend((part.ends + start).tolist())
         for layer, number in set(zip(layers, marked, strict=True)):
-            self._reach[layer] = max(self._reach.get(layer, 0.0), self.styles[number].width / 2 + 1)
+            self._margins[layer] = max(self._margins.get(layer, 0.0), self.styles[number].width / 2 + 1)
 
     def close(self) -> None:
         """Put away what is left."""
-        self._put(len(self.commands))
+        self._flush(len(self.commands))
 
     @property
     def layers(self) -> set[int]:
         """Layers that have marks."""
-        return {layer for summary in self._summaries for layer in summary.corners}
+        return {layer for summary in self._summaries for layer in summary.bounds}
 
     def extents(self) -> Extents | None:
         """What the points cover, control points of curves included; None where there are none."""
@@ -182,32 +182,32 @@ class DisplayList:
         right, top = np.max([summary.high for summary in self._summaries], axis=0) + np.array(self.origin)
         return Extents(float(left), float(bottom), float(right), float(top))
 
-    def boxes(self, view: View) -> dict[int, Box]:
+    def layer_boxes(self, view: View) -> dict[int, Box]:
         """Pixels that each layer's ink may touch, cut to the view."""
         found: dict[int, list[Rows]] = {}
         for summary in self._summaries:
-            for layer, corners in summary.corners.items():
-                across = self.pixels(np.array(corners, np.float32), view)
+            for layer, corners in summary.bounds.items():
+                across = self.to_pixels(np.array(corners, np.float32), view)
                 found.setdefault(layer, []).append(across)
         boxes = {}
         for layer, pairs in found.items():
             every = np.concatenate(pairs)
-            reach = self._reach[layer]  # half the line, and a pixel for its soft edge
-            box = _box(every.min(axis=0) - reach, every.max(axis=0) + reach, view.size)
+            reach = self._margins[layer]  # half the line, and a pixel for its soft edge
+            box = _pixel_box(every.min(axis=0) - reach, every.max(axis=0) + reach, view.size)
             if box:
                 boxes[layer] = box
         return boxes
 
-    def pixels(self, points: Points, view: View) -> Rows:
+    def to_pixels(self, points: Points, view: View) -> Rows:
         """Points of the list as pixels of `view`, y downwards. Costs 16 bytes a point."""
         x, y = self.origin or (0.0, 0.0)
         scale = np.array((view.scale, -view.scale))
         placed: Rows = points * scale + np.array((x - view.left, y - view.top)) * scale
         return placed
 
-    def parts(self, view: View, box: Box, layers: Collection[int] | None = None) -> Iterator[Part]:
+    def chunks(self, view: View, box: Box, layers: Collection[int] | None = None) -> Iterator[Chunk]:
         """Marks that touch `box`, of some layers or of all, in draw order, in parts of bounded size."""
-        reach = max(self._reach.values(), default=0.0) / view.scale
+        reach = max(self._margins.values(), default=0.0) / view.scale
         x, y = self.origin or (0.0, 0.0)
         left, top = view.left - x + box[0] / view.scale, view.top - y - box[1] / view.scale
         right, bottom = left + box[2] / view.scale + reach, top - box[3] / view.scale - reach
@@ -215,66 +215,66 @@ class DisplayList:
         # What is translucent shows how often it was painted.
         strokes = np.array([style.width > 0 and style.alpha == 1 for style in self.styles], bool)
         for summary in self._summaries:
-            wanted = summary.corners.keys() if layers is None else summary.corners.keys() & layers
-            if not any(_meet(*summary.corners[layer], low, high) for layer in wanted):
+            wanted = summary.bounds.keys() if layers is None else summary.bounds.keys() & layers
+            if not any(_overlap(*summary.bounds[layer], low, high) for layer in wanted):
                 continue
-            part = Part(*self._shelf.get(summary.number))
-            if len(wanted) < len(summary.corners):
-                part = part.only(np.isin(part.layers, list(wanted)))
+            part = Chunk(*self._buffer.get(summary.number))
+            if len(wanted) < len(summary.bounds):
+                part = part.select(np.isin(part.layers, list(wanted)))
             # Joined before anything is left out, so that a tile looks the same however many are painted at once.
-            part = part.joined(strokes)
+            part = part.merge_strokes(strokes)
             if (summary.low < low).any() or (summary.high > high).any():
-                lowest, highest = part.corners
-                part = part.only(np.logical_and((highest >= low).all(axis=1), (lowest <= high).all(axis=1)))
+                lowest, highest = part.bounds
+                part = part.select(np.logical_and((highest >= low).all(axis=1), (lowest <= high).all(axis=1)))
             if len(part.ends):
                 yield part
 
     @property
-    def whole(self) -> Iterator[Part]:
+    def all_chunks(self) -> Iterator[Chunk]:
         """All that was recorded, in draw order."""
         for summary in self._summaries:
-            yield Part(*self._shelf.get(summary.number))
+            yield Chunk(*self._buffer.get(summary.number))
 
-    def _number(self, style: Style) -> int:
-        number = self._numbers.get(style)
+    def _style_number(self, style: Style) -> int:
+        number = self._style_numbers.get(style)
         if number is None:
-            number = self._numbers[style] = len(self.styles)
+            number = self._style_numbers[style] = len(self.styles)
             self.styles.append(style)
         return number
 
-    def _put(self, count: int) -> None:
+    def _flush(self, count: int) -> None:
         """Put away the first `count` commands: all that is marked."""
-        if not self._ends:
+        if not self._mark_ends:
             return
         commands = np.array(self.commands[:count], np.uint8)
         numbers = 2 * int(POINTS_OF[commands].sum())
-        part = Part(
+        part = Chunk(
             commands,
             np.array(self.points[:numbers], np.float32).reshape(-1, 2),
-            *(np.array(field, np.int32) for field in (self._layers, self._marked, self._ends)),
+            *(np.array(field, np.int32) for field in (self._mark_layers, self._mark_styles, self._mark_ends)),
         )
-        low, high = part.corners
+        low, high = part.bounds
         corners = {}
-        for layer in sorted(set(self._layers)):
+        for layer in sorted(set(self._mark_layers)):
             own = part.layers == layer
             corners[layer] = low[own].min(axis=0), high[own].max(axis=0)
-        number = self._shelf.put(part.commands, part.points, part.layers, part.styles, part.ends)
-        self._summaries.append(_Summary(number, corners))
-        self._total += numbers // 2
-        if self._total > MAX_POINTS:
+        number = self._buffer.append(part.commands, part.points, part.layers, part.styles, part.ends)
+        self._summaries.append(_ChunkSummary(number, corners))
+        self._total_points += numbers // 2
+        if self._total_points > MAX_POINTS:
             raise BlueprintError(
                 "too-large", f"The drawing has more than {MAX_POINTS:,} points once its blocks are drawn. Split it."
             )
         del self.commands[:count], self.points[:numbers]
-        for field in (self._layers, self._marked, self._ends):
+        for field in (self._mark_layers, self._mark_styles, self._mark_ends):
             del field[:]
 
 
-def _meet(low: Points, high: Points, others_low: Rows, others_high: Rows) -> bool:
+def _overlap(low: Points, high: Points, others_low: Rows, others_high: Rows) -> bool:
     return bool((high >= others_low).all() and (low <= others_high).all())
 
 
-def _box(low: Rows, high: Rows, size: tuple[int, int]) -> Box | None:
+def _pixel_box(low: Rows, high: Rows, size: tuple[int, int]) -> Box | None:
     left, top = (int(value) for value in np.maximum(np.floor(low), 0))
     right, bottom = (int(value) for value in np.minimum(np.ceil(high), size))
     return (left, top, right - left, bottom - top) if left < right and top < bottom else None

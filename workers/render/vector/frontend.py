@@ -21,16 +21,16 @@ from ezdxf.render.hatching import DenseHatchingLinesError
 
 from workers.render.errors import BlueprintError
 from workers.render.vector.backend import RecordingBackend
-from workers.render.vector.block_cache import Stencils, key_of, stamp, template
-from workers.render.vector.dashes import bound_dashes
+from workers.render.vector.block_cache import BlockCache, cache_key, draw_cached, untransformed
+from workers.render.vector.dashes import limit_dashes
 from workers.render.vector.hatches import HatchBudget, hatch_lines
-from workers.render.vector.infinite_lines import FAR, KINDS, Endless, endless
-from workers.render.vector.reader.document import BROKEN
-from workers.render.vector.text.glyphs import Lettering
-from workers.render.vector.text.paragraphs import Paragraphs
+from workers.render.vector.infinite_lines import INFINITE_TYPES, VIEWPORT_REACH, InfiniteLine, to_infinite_line
+from workers.render.vector.reader.document import DAMAGE_ERRORS
+from workers.render.vector.text.glyphs import FallbackTextRenderer
+from workers.render.vector.text.paragraphs import ParagraphRenderer
 
 # ezdxf calls back per entity, inner ones included; progress is reported every so many.
-STRIDE = 128
+PROGRESS_INTERVAL = 128
 
 # Copies that one insert may lay out in rows and columns. Each costs a tenth of a millisecond, even of an empty block.
 MAX_COPIES = 1_000_000
@@ -52,35 +52,35 @@ class BlueprintFrontend(Frontend):
         backend: RecordingBackend,
         config: Configuration,
         *,
-        model: Callable[[], Iterator[DXFGraphic]],
-        frozen: frozenset[str],
-        shown: frozenset[str],
-        model_dashes: bool,
-        drawn: Callable[[int], None],
+        model_entities: Callable[[], Iterator[DXFGraphic]],
+        frozen_layers: frozenset[str],
+        only_layers: frozenset[str],
+        dashes_in_model_units: bool,
+        on_progress: Callable[[int], None],
     ) -> None:
         super().__init__(context, backend, config)
-        self.pipeline.text_engine = self.lettering = Lettering()
-        self._dashes = bound_dashes(self.pipeline, config, model_units=model_dashes)
+        self.pipeline.text_engine = self.text_renderer = FallbackTextRenderer()
+        self._dashes = limit_dashes(self.pipeline, config, model_units=dashes_in_model_units)
         self.skipped: Counter[str] = Counter()
-        self.broken: Counter[str] = Counter()
-        self.solid_hatches = 0
-        self.gradients = 0
-        self.types: set[str] = set()
-        self.styles: set[str] = set()
+        self.damaged: Counter[str] = Counter()
+        self.filled_hatches = 0
+        self.flat_gradients = 0
+        self.entity_types: set[str] = set()
+        self.text_styles: set[str] = set()
         self._backend = backend
-        self._budget = HatchBudget()
-        self._stencils = Stencils()
-        self._endless: list[tuple[Endless, Properties]] = []
-        self._model = model
-        self._frozen = frozen
-        self._shown = shown
-        self._drawn = drawn
-        self._count = 0
+        self._hatch_budget = HatchBudget()
+        self._block_cache = BlockCache()
+        self._infinite_lines: list[tuple[InfiniteLine, Properties]] = []
+        self._model_entities = model_entities
+        self._frozen_layers = frozen_layers
+        self._only_layers = only_layers
+        self._on_progress = on_progress
+        self._entity_count = 0
 
     @property
-    def whole_lines(self) -> int:
+    def solid_lines(self) -> int:
         """Lines of too many dashes, which were drawn whole."""
-        return self._dashes.whole
+        return self._dashes.solid_lines
 
     def draw_stream(self, layout: Layout, entities: Iterable[DXFGraphic]) -> None:
         """Draw `entities` as those of `layout`, in the order in which they come."""
@@ -90,47 +90,51 @@ class BlueprintFrontend(Frontend):
 
     def override_properties(self, entity: DXFGraphic, properties: Properties) -> None:
         """Hide what is on other layers than those asked for; a block's parts have layers of their own."""
-        if self._shown and not isinstance(entity, Insert) and layer_key(properties.layer) not in self._shown:
+        if (
+            self._only_layers
+            and not isinstance(entity, Insert)
+            and layer_key(properties.layer) not in self._only_layers
+        ):
             properties.is_visible = False
 
     def draw_entity(self, entity: DXFGraphic, properties: Properties) -> None:
         """Draw one entity; where it is broken, leave it out and go on with the rest."""
-        self._count += 1
-        if self._count % STRIDE == 0:
-            self._drawn(self._count)
-        self.types.add(entity.dxftype())
+        self._entity_count += 1
+        if self._entity_count % PROGRESS_INTERVAL == 0:
+            self._on_progress(self._entity_count)
+        self.entity_types.add(entity.dxftype())
         if properties.font is not None:
-            self.styles.add(entity.dxf.get("style", "Standard"))
+            self.text_styles.add(entity.dxf.get("style", "Standard"))
         block = self.ctx.current_block_reference_properties
         try:
             super().draw_entity(entity, properties)
-        except BROKEN:
+        except DAMAGE_ERRORS:
             while self.ctx.current_block_reference_properties is not block:
                 self.ctx.pop_state()
-            self.broken[entity.dxftype()] += 1
+            self.damaged[entity.dxftype()] += 1
 
     def draw_line_entity(self, entity: DXFGraphic, properties: Properties) -> None:
         """Draw a line; one without end crosses its viewport, or waits for `draw_endless`."""
-        if entity.dxftype() not in KINDS:
+        if entity.dxftype() not in INFINITE_TYPES:
             super().draw_line_entity(entity, properties)
-        elif line := endless(entity):
-            if self._clipped:
-                self.pipeline.draw_line(*line.ends(FAR), properties)
+        elif line := to_infinite_line(entity):
+            if self._in_viewport:
+                self.pipeline.draw_line(*line.segment(VIEWPORT_REACH), properties)
             else:
-                self._endless.append((line, properties))
+                self._infinite_lines.append((line, properties))
 
-    def draw_endless(self) -> None:
+    def draw_infinite_lines(self) -> None:
         """Draw lines without end across what was drawn so far."""
-        if not self._endless:
+        if not self._infinite_lines:
             return
         self._backend.display.close()
         extents = self._backend.display.extents()
-        for line, properties in self._endless:
-            if ends := line.within(extents):
+        for line, properties in self._infinite_lines:
+            if ends := line.clip(extents):
                 self.pipeline.draw_line(*ends, properties)
 
     @property
-    def _clipped(self) -> bool:
+    def _in_viewport(self) -> bool:
         """Whether a viewport is drawn."""
         return bool(self.pipeline.clipping_portal.is_active)  # type: ignore[attr-defined] # of its only implementation
 
@@ -145,7 +149,7 @@ class BlueprintFrontend(Frontend):
                     "Lay it out in fewer rows and columns.",
                 )
             # A frozen layer hides whole blocks; one that is off hides only what lies on it.
-            if layer_key(properties.layer) not in self._frozen and not self._stamped(entity, properties):
+            if layer_key(properties.layer) not in self._frozen_layers and not self._draw_from_cache(entity, properties):
                 super().draw_composite_entity(entity, properties)
             return
         if (
@@ -160,23 +164,23 @@ class BlueprintFrontend(Frontend):
         finally:
             self.ctx.pop_state()
 
-    def _stamped(self, insert: Insert, properties: Properties) -> bool:
+    def _draw_from_cache(self, insert: Insert, properties: Properties) -> bool:
         """Draw a block from its stencil, recording that where it pays; whether that was possible."""
-        key = None if self._clipped else key_of(insert, properties)
+        key = None if self._in_viewport else cache_key(insert, properties)
         if key is None:
             return False
-        stencil = self._stencils.find(key)
+        stencil = self._block_cache.get(key)
         if stencil is None:
-            if not self._stencils.worth(key):
+            if not self._block_cache.should_record(key):
                 return False
-            waiting = len(self._endless)
-            with self._backend.recording() as stencil:
-                super().draw_composite_entity(template(insert), properties)
-            if len(self._endless) > waiting:
-                del self._endless[waiting:]  # they reach otherwise at each place
+            waiting = len(self._infinite_lines)
+            with self._backend.record_separately() as stencil:
+                super().draw_composite_entity(untransformed(insert), properties)
+            if len(self._infinite_lines) > waiting:
+                del self._infinite_lines[waiting:]  # they reach otherwise at each place
                 return False
-            self._stencils.keep(key, stencil)
-        stamp(stencil, insert, self._backend.display)
+            self._block_cache.put(key, stencil)
+        draw_cached(stencil, insert, self._backend.display)
         self.ctx.push_state(properties)
         try:
             self.draw_entities(insert.attribs)
@@ -193,13 +197,13 @@ class BlueprintFrontend(Frontend):
 
     def draw_complex_mtext(self, mtext: MText, properties: Properties) -> None:
         """Draw text with formatting."""
-        Paragraphs(self.ctx, self.pipeline, properties, self.lettering).draw(mtext)
+        ParagraphRenderer(self.ctx, self.pipeline, properties, self.text_renderer).draw(mtext)
 
     def draw_hatch_entity(self, entity: DXFGraphic, properties: Properties, *, loops: list[Path] | None = None) -> None:
         """Draw a hatch; where it fades from one colour into another, fill it with their mean."""
         filling = properties.filling
         if filling is not None and filling.type == Filling.GRADIENT:
-            self.gradients += 1
+            self.flat_gradients += 1
             first, last = (RGB.from_hex(str(each)) for each in (filling.gradient_color1, filling.gradient_color2))
             mean = RGB(*((a + b) // 2 for a, b in zip(first, last, strict=True)))
             properties.color = mean.to_hex() + properties.color[7:]
@@ -208,11 +212,11 @@ class BlueprintFrontend(Frontend):
     def draw_hatch_pattern(self, polygon: DXFPolygon, paths: list[Path], properties: Properties) -> None:
         """Draw hatch lines; a hatch with too many of them is filled."""
         properties.linetype_pattern = ()
-        self._drawn(self._count)
+        self._on_progress(self._entity_count)
         try:
-            lines = hatch_lines(polygon, paths, self._budget)
+            lines = hatch_lines(polygon, paths, self._hatch_budget)
         except DenseHatchingLinesError:
-            self.solid_hatches += 1
+            self.filled_hatches += 1
             raise
         self.pipeline.draw_solid_lines(lines, properties)
 
@@ -223,16 +227,16 @@ class BlueprintFrontend(Frontend):
             return
         try:
             entered = self.pipeline.enter_viewport(vp)  # type: ignore[attr-defined] # of its only implementation
-        except BROKEN:
-            self.broken["VIEWPORT"] += 1
+        except DAMAGE_ERRORS:
+            self.damaged["VIEWPORT"] += 1
             return
         if entered:
-            outer = self._frozen
-            self._frozen = outer | {layer_key(name) for name in vp.frozen_layers} - self._shown
+            outer = self._frozen_layers
+            self._frozen_layers = outer | {layer_key(name) for name in vp.frozen_layers} - self._only_layers
             try:
-                self.draw_entities_callback(self.ctx.from_viewport(vp), self._model())
+                self.draw_entities_callback(self.ctx.from_viewport(vp), self._model_entities())
             finally:
-                self._frozen = outer
+                self._frozen_layers = outer
                 self.pipeline.exit_viewport()  # type: ignore[attr-defined]
 
     def draw_entities_callback(self, ctx: RenderContext, entities: Iterable[DXFGraphic]) -> None:

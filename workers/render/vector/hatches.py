@@ -10,11 +10,11 @@ from ezdxf.render.hatching import DenseHatchingLinesError, HatchBaseLine
 
 # Crossings of hatch lines with edges, and dashes, that one hatch and all of a drawing may take. Each costs 5 to 10
 # microseconds: a second for a hatch, five for a drawing. Below a pixel's distance nobody sees the lines anyway.
-HATCH_WORK = 100_000
-DRAWING_WORK = 500_000
+MAX_HATCH_WORK = 100_000
+MAX_TOTAL_HATCH_WORK = 500_000
 
 # Drawing units; ezdxf draws whole lines below that.
-MIN_PATTERN = 1e-9
+MIN_PATTERN_LENGTH = 1e-9
 
 Segment = tuple[Vec3, Vec3]
 
@@ -23,12 +23,12 @@ class HatchBudget:
     """Work that the hatches of a drawing may still take."""
 
     def __init__(self) -> None:
-        self.left = DRAWING_WORK
+        self.remaining = MAX_TOTAL_HATCH_WORK
 
     def spend(self, work: int) -> None:
         """Raises DenseHatchingLinesError where that is more than is left."""
-        self.left -= work
-        if self.left < 0:
+        self.remaining -= work
+        if self.remaining < 0:
             raise DenseHatchingLinesError
 
 
@@ -41,22 +41,22 @@ def hatch_lines(polygon: DXFPolygon, paths: list[Path], budget: HatchBudget) -> 
     if polygon.pattern is None or not polygon.pattern.lines:
         return []
     baselines = list(hatching.pattern_baselines(polygon, jiggle_origin=True))
-    crossings = sum(_crossings(baseline, paths) for baseline in baselines)
-    if crossings > HATCH_WORK:
+    crossings = sum(_count_crossings(baseline, paths) for baseline in baselines)
+    if crossings > MAX_HATCH_WORK:
         raise DenseHatchingLinesError
     budget.spend(int(crossings))
     found: list[Segment] = []
     try:
         for segment in _segments(polygon, baselines, paths):
             found.append(segment)
-            if len(found) > HATCH_WORK:
+            if len(found) > MAX_HATCH_WORK:
                 raise DenseHatchingLinesError
     finally:
-        budget.left -= len(found)
+        budget.remaining -= len(found)
     return found
 
 
-def _crossings(baseline: HatchBaseLine, paths: Iterable[Path]) -> float:
+def _count_crossings(baseline: HatchBaseLine, paths: Iterable[Path]) -> float:
     """Hatch lines that meet edges, counted for each edge by how far it leads away from the base line."""
     crossings = 0.0
     for path in paths:
@@ -74,9 +74,9 @@ def _segments(polygon: DXFPolygon, baselines: list[HatchBaseLine], paths: list[P
     for baseline in baselines:
         for line in hatching.hatch_paths(baseline, paths):
             pattern = baseline.pattern_renderer(line.distance)
-            if pattern.pattern_length > MIN_PATTERN:
+            if pattern.pattern_length > MIN_PATTERN_LENGTH:
                 repeats += (line.end - line.start).magnitude / pattern.pattern_length
-            if repeats > HATCH_WORK:
+            if repeats > MAX_HATCH_WORK:
                 raise DenseHatchingLinesError
             for start, end in pattern.render(line.start, line.end):
                 if ocs.transform:

@@ -8,38 +8,38 @@ from ezdxf.math.clipping import ClippingRect2d
 
 from workers.render.vector.display import Extents
 
-KINDS = ("XLINE", "RAY")
+INFINITE_TYPES = ("XLINE", "RAY")
 
-FAR = 1e9  # drawing units that reach beyond any viewport, in numbers that still tell a micrometre
-ALONE = 10.0  # drawing units on either side, where there is nothing else to see
+VIEWPORT_REACH = 1e9  # drawing units that reach beyond any viewport, in numbers that still tell a micrometre
+DEFAULT_REACH = 10.0  # drawing units on either side, where there is nothing else to see
 
 
 @dataclass(frozen=True)
-class Endless:
+class InfiniteLine:
     """A line through `start` along the unit vector `direction`; a ray only begins there."""
 
     start: Vec2
     direction: Vec2
     ray: bool
 
-    def ends(self, reach: float) -> tuple[Vec2, Vec2]:
+    def segment(self, reach: float) -> tuple[Vec2, Vec2]:
         """Its points that are `reach` drawing units from the start."""
         back = 0.0 if self.ray else reach
         return self.start - self.direction * back, self.start + self.direction * reach
 
-    def within(self, extents: Extents | None) -> tuple[Vec2, Vec2] | None:
+    def clip(self, extents: Extents | None) -> tuple[Vec2, Vec2] | None:
         """Where it enters and leaves a rectangle, if it does."""
         if extents is None:
-            return self.ends(ALONE)
+            return self.segment(DEFAULT_REACH)
         low, high = Vec2(extents.left, extents.bottom), Vec2(extents.right, extents.top)
         reach = max(self.start.distance(low), self.start.distance(high)) + low.distance(high)
-        found = ClippingRect2d(low, high).clip_line(*self.ends(reach))
+        found = ClippingRect2d(low, high).clip_line(*self.segment(reach))
         return found[0] if found else None
 
 
-def endless(entity: DXFGraphic) -> Endless | None:
+def to_infinite_line(entity: DXFGraphic) -> InfiniteLine | None:
     """The line, seen from above; None for one that is a point from there."""
     direction = Vec2(entity.dxf.unit_vector)
     if direction.is_null:
         return None
-    return Endless(Vec2(entity.dxf.start), direction.normalize(), entity.dxftype() == "RAY")
+    return InfiniteLine(Vec2(entity.dxf.start), direction.normalize(), entity.dxftype() == "RAY")

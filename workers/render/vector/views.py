@@ -1,6 +1,6 @@
 """From a drawing's extents and the options to the view that is painted."""
 
-from tasks.renders import PERMYRIAD, RenderOptions
+from tasks.renders import REGION_SCALE, RenderOptions
 from workers.render.sizes import check_pixels
 from workers.render.vector.display import Extents, View
 
@@ -16,28 +16,28 @@ MARGIN = 0.01
 MM_PER_INCH = 25.4
 
 
-def frame(extents: Extents, options: RenderOptions) -> Extents:
+def shown_extents(extents: Extents, options: RenderOptions) -> Extents:
     """The rectangle that is shown: the drawing with its margin, or the region of that which was asked for."""
     margin = MARGIN * max(extents.right - extents.left, extents.top - extents.bottom)
     left, top = extents.left - margin, extents.top + margin
     across, down = extents.right + margin - left, top - (extents.bottom - margin)
-    first, upper, last, lower = options.window
+    first, upper, last, lower = options.region_bounds
     return Extents(
-        left + across * first / PERMYRIAD,
-        top - down * lower / PERMYRIAD,
-        left + across * last / PERMYRIAD,
-        top - down * upper / PERMYRIAD,
+        left + across * first / REGION_SCALE,
+        top - down * lower / REGION_SCALE,
+        left + across * last / REGION_SCALE,
+        top - down * upper / REGION_SCALE,
     )
 
 
-def place(shown: Extents, options: RenderOptions, millimetres: float) -> View:
+def fit_view(shown: Extents, options: RenderOptions, millimetres_per_unit: float) -> View:
     """Fit what is shown into the pixels asked for: `width` on the longer side, or `dpi` at 1:`scale` on paper.
 
     `millimetres` is the length of a drawing unit. Raises `BlueprintError` (`too-large`).
     """
     across, up = shown.right - shown.left, shown.top - shown.bottom
     if options.dpi:
-        scale = millimetres / MM_PER_INCH * options.dpi / options.scale
+        scale = millimetres_per_unit / MM_PER_INCH * options.dpi / options.scale
     else:
         scale = options.width / max(across, up, MIN_EXTENT)
     size = max(MIN_SIDE, round(across * scale)), max(MIN_SIDE, round(up * scale))

@@ -30,7 +30,9 @@ class HAProxy:
             return None
         keys = tuple(Key.decode(line.split()[1]) for line in answer.splitlines() if line[:1].isdigit())
         if len(keys) != KEY_COUNT:
-            raise HAProxyError(f"HAProxy shows no ring of the name {self._keyring_file}. Is that the file on its bind line?")
+            raise HAProxyError(
+                f"HAProxy shows no ring of the name {self._keyring_file}. Is that the file on its bind line?"
+            )
         return keys
 
     def sync(self, wanted: Keyring) -> None:

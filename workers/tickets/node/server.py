@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 from workers.tickets.keyring import KEY_COUNT, KEY_SIZES, InvalidKey, Key, Keyring
 from workers.tickets.node.haproxy import HAProxy, HAProxyError
 from workers.tickets.node.harden import harden_process
-from workers.tickets.node.state import NotOnTmpfs, NodeState
+from workers.tickets.node.state import NodeState, NotOnTmpfs
 
 # A frame is its length, four bytes in network order, and so many bytes of JSON. Three keys take 400.
 FRAME_LENGTH = struct.Struct("!I")
@@ -77,7 +77,7 @@ class TicketNode:
         asked, record = _parse_claim(frame), self._state.load_record()
         if asked < (record.token, record.owner):
             raise _stale_token(record.token, record.owner)
-        self._state.save_record(replace(record, token=asked[0], holder=asked[1]))
+        self._state.save_record(replace(record, token=asked[0], owner=asked[1]))
         return {}
 
     def read(self, frame: Frame) -> Frame:
@@ -182,7 +182,9 @@ class TicketNode:
     def _replace_keyring(self, ring: Keyring, generation: int) -> None:
         """File first: a reload in between reads the new ring."""
         if (here := self._state.load_keyring()) and here.size != ring.size:
-            raise RequestRefused("size", f"This node's keys have {here.size} bytes, which only a reload of HAProxy changes.")
+            raise RequestRefused(
+                "size", f"This node's keys have {here.size} bytes, which only a reload of HAProxy changes."
+            )
         self._state.store(ring, generation)
         self._haproxy.sync(ring)
 

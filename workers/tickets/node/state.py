@@ -83,7 +83,9 @@ class NodeState:
         record, here = self.load_record(), self.load_keyring()
         before = record.find(here) if here else None
         rings = [KeyringRecord(keyring.names, generation, self._clock()), *([before] if before else [])]
-        self.save_record(replace(record, rings=tuple(rings), seen=max(record.newest_generation, generation)))
+        self.save_record(
+            replace(record, keyrings=tuple(rings), newest_generation=max(record.newest_generation, generation))
+        )
 
     def load_record(self) -> NodeRecord:
         """The record; an empty one where it is lost."""

@@ -30,10 +30,10 @@ def upgrade() -> None:
         sa.Column("error", sa.JSON),
         sa.Column("traceparent", sa.String(55)),
         sa.Column("attempt", sa.Integer, nullable=False, default=0),
-        sa.Column("deaths", sa.Integer, nullable=False, default=0),
-        sa.Column("losses", sa.Integer, nullable=False, default=0),
-        sa.Column("holder", sa.String(255)),
-        sa.Column("lease_until", sa.Double),
+        sa.Column("crashes", sa.Integer, nullable=False, default=0),
+        sa.Column("worker_losses", sa.Integer, nullable=False, default=0),
+        sa.Column("lease_owner", sa.String(255)),
+        sa.Column("lease_expires_at", sa.Double),
         sa.Column("published_at", sa.Double),
         sa.Column("publications", sa.Integer, nullable=False, default=0),
         **_TABLE,
@@ -46,17 +46,17 @@ def upgrade() -> None:
         "attempts",
         sa.Column("job", sa.String(36), sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("holder", sa.String(255), nullable=False),
+        sa.Column("lease_owner", sa.String(255), nullable=False),
         sa.Column("started_at", sa.Double, nullable=False),
         sa.Column("ended_at", sa.Double),
         sa.Column("outcome", sa.String(10), nullable=False),
         sa.Column("cause", sa.String(32)),
-        sa.Column("story", sa.Text),
+        sa.Column("explanation", sa.Text),
         sa.Column("facts", sa.JSON),
         **_TABLE,
     )
     op.create_table(
-        "requests",
+        "idempotency_keys",
         sa.Column("tenant", sa.String(63), primary_key=True),
         sa.Column("idempotency_key", sa.String(255), primary_key=True),
         sa.Column("created_at", sa.Double, nullable=False),
@@ -64,9 +64,9 @@ def upgrade() -> None:
         sa.Column("job", sa.String(36)),
         **_TABLE,
     )
-    op.create_index("requests_by_job", "requests", ["job"])
+    op.create_index("idempotency_keys_by_job", "idempotency_keys", ["job"])
 
 
 def downgrade() -> None:
-    for table in ("requests", "attempts", "jobs"):
+    for table in ("idempotency_keys", "attempts", "jobs"):
         op.drop_table(table)

@@ -1,8 +1,8 @@
 import stat
 from pathlib import Path
 
-from cli.embedded.environment import merge, read
-from cli.embedded.files import private_directory, write_private
+from cli.embedded.environment import read_environment_file, update_environment_file
+from cli.embedded.files import make_private_directory, write_private
 
 
 def mode(path: Path) -> int:
@@ -32,20 +32,24 @@ def test_given_the_draft_of_a_killed_writer_when_the_file_is_written_then_it_is_
 def test_given_an_open_directory_when_it_is_made_private_then_only_its_owner_may_enter(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir(mode=0o755)
 
-    assert mode(private_directory(tmp_path / "home")) == 0o700
+    assert mode(make_private_directory(tmp_path / "home")) == 0o700
 
 
 def test_given_a_line_of_the_user_when_values_are_merged_then_it_stays(tmp_path: Path) -> None:
     file = tmp_path / "bulkhead.env"
-    merge(file, {"BULKHEAD_BROKER_URL": "amqp://one"})
+    update_environment_file(file, {"BULKHEAD_BROKER_URL": "amqp://one"})
     file.write_text(file.read_text() + "# mine\nBULKHEAD_PORT=9090")
 
-    merge(file, {"BULKHEAD_BROKER_URL": "amqp://two", "BULKHEAD_SECRET": "a=b"})
+    update_environment_file(file, {"BULKHEAD_BROKER_URL": "amqp://two", "BULKHEAD_SECRET": "a=b"})
 
-    assert read(file) == {"BULKHEAD_PORT": "9090", "BULKHEAD_BROKER_URL": "amqp://two", "BULKHEAD_SECRET": "a=b"}
+    assert read_environment_file(file) == {
+        "BULKHEAD_PORT": "9090",
+        "BULKHEAD_BROKER_URL": "amqp://two",
+        "BULKHEAD_SECRET": "a=b",
+    }
     assert "# mine\n" in file.read_text()
     assert mode(file) == 0o600
 
 
 def test_given_no_file_when_it_is_read_then_it_has_no_values(tmp_path: Path) -> None:
-    assert read(tmp_path / "bulkhead.env") == {}
+    assert read_environment_file(tmp_path / "bulkhead.env") == {}

@@ -4,28 +4,28 @@ from pathlib import Path
 import pytest
 
 from cli.embedded import ports
-from cli.embedded.ports import LOOPBACK, PORT_RANGE, PortsExhausted, is_free, is_listening, kept_ports
+from cli.embedded.ports import LOOPBACK, PORT_RANGE, PortsExhausted, assign_ports, is_free, is_listening
 
 
 def test_given_no_ports_yet_when_they_are_chosen_then_they_differ_and_no_client_connection_can_take_them(
     tmp_path: Path,
 ) -> None:
-    chosen = kept_ports(tmp_path / "ports.json", ["amqp", "stream", "epmd"])
+    chosen = assign_ports(tmp_path / "ports.json", ["amqp", "stream", "epmd"])
 
     assert len(set(chosen.values())) == 3
     assert all(port in PORT_RANGE for port in chosen.values())
 
 
 def test_given_ports_of_the_last_time_when_they_are_asked_for_again_then_they_are_the_same(tmp_path: Path) -> None:
-    first = kept_ports(tmp_path / "ports.json", ["amqp", "epmd"])
+    first = assign_ports(tmp_path / "ports.json", ["amqp", "epmd"])
 
-    assert kept_ports(tmp_path / "ports.json", ["amqp", "epmd"]) == first
+    assert assign_ports(tmp_path / "ports.json", ["amqp", "epmd"]) == first
 
 
 def test_given_a_port_that_somebody_took_when_ports_are_asked_for_then_only_that_one_changes(tmp_path: Path) -> None:
-    first = kept_ports(tmp_path / "ports.json", ["amqp", "epmd"])
+    first = assign_ports(tmp_path / "ports.json", ["amqp", "epmd"])
     with socket.create_server((LOOPBACK, first["amqp"])):
-        second = kept_ports(tmp_path / "ports.json", ["amqp", "epmd"])
+        second = assign_ports(tmp_path / "ports.json", ["amqp", "epmd"])
 
     assert second["amqp"] != first["amqp"]
     assert second["epmd"] == first["epmd"]
@@ -49,4 +49,4 @@ def test_given_no_free_port_when_one_is_asked_for_then_the_error_says_what_to_do
         monkeypatch.setattr(ports, "PORT_RANGE", range(port, port + 1))
 
         with pytest.raises(PortsExhausted, match=r"No free port was found on .*; stop other servers"):
-            kept_ports(tmp_path / "ports.json", ["amqp"])
+            assign_ports(tmp_path / "ports.json", ["amqp"])

@@ -31,7 +31,7 @@ def program(code: str, log: Path, *, stop_timeout: float = 5, **environment: str
     return Program(
         "program",
         (sys.executable, "-c", code),
-        ready=lambda: "ready\n" in log.read_text(),
+        is_ready=lambda: "ready\n" in log.read_text(),
         environment=environment,
         start_timeout=5,
         stop_timeout=stop_timeout,
@@ -62,7 +62,7 @@ def test_given_a_process_with_a_child_when_it_is_stopped_then_both_are_gone(
 
     process.stop()
 
-    assert process.ended() == "it was killed by SIGTERM"
+    assert process.describe_exit() == "it was killed by SIGTERM"
     assert is_gone(child)
 
 
@@ -74,10 +74,10 @@ def test_given_a_leader_that_somebody_killed_when_its_end_is_seen_then_its_child
     child = psutil.Process(int(process.log.read_text().split()[0]))
 
     os.kill(process.pid, signal.SIGKILL)
-    while process.ended() is None:
+    while process.describe_exit() is None:
         time.sleep(0.01)
 
-    assert process.ended() == "it was killed by SIGKILL"
+    assert process.describe_exit() == "it was killed by SIGKILL"
     assert is_gone(child)
 
 
@@ -89,7 +89,7 @@ def test_given_a_process_deaf_to_sigterm_when_it_is_stopped_then_it_is_killed_af
 
     process.stop()
 
-    assert process.ended() == "it was killed by SIGKILL"
+    assert process.describe_exit() == "it was killed by SIGKILL"
 
 
 def test_given_a_process_that_ends_at_once_when_it_is_waited_for_then_the_error_shows_the_end_of_its_log(

@@ -9,26 +9,28 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.embedded.leftovers import end_leftovers
-from cli.embedded.process import MARK, Program, StartFailed, mark_of
-from cli.embedded.supervisor import LONGEST_PAUSE, QUIET_TIME, Supervisor, pause_after
+from cli.embedded.leftovers import kill_orphans
+from cli.embedded.process import SUPERVISOR_VARIABLE, Program, StartFailed, supervisor_id
+from cli.embedded.supervisor import BACKOFF_RESET_AFTER, MAX_BACKOFF, Supervisor, restart_delay
 from tests.services.processes import is_gone
 
 SLEEP = "import time; time.sleep(60)"
 
 
 def sleeper(name: str, code: str = SLEEP) -> Program:
-    return Program(name, (sys.executable, "-c", code), ready=lambda: True, start_timeout=5, stop_timeout=5)
+    return Program(name, (sys.executable, "-c", code), is_ready=lambda: True, start_timeout=5, stop_timeout=5)
 
 
-@pytest.mark.parametrize(("crashes", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (6, 16.0), (7, LONGEST_PAUSE)])
+@pytest.mark.parametrize(("crashes", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (6, 16.0), (7, MAX_BACKOFF)])
 def test_given_crashes_in_a_row_then_the_pause_doubles_up_to_a_limit(crashes: int, seconds: float) -> None:
-    assert pause_after(crashes) == seconds
+    assert restart_delay(crashes) == seconds
 
 
 def test_given_two_stages_when_they_are_stopped_then_the_last_one_stops_first(tmp_path: Path) -> None:
     told: list[str] = []
-    with Supervisor([[sleeper("broker")], [sleeper("worker"), sleeper("web")]], tmp_path, tell=told.append) as running:
+    with Supervisor(
+        [[sleeper("broker")], [sleeper("worker"), sleeper("web")]], tmp_path, report=told.append
+    ) as running:
         processes = [psutil.Process(running.process(name).pid) for name in ("broker", "worker", "web")]
 
     assert [line.split()[0] for line in told] == ["broker", "worker", "web", "stopping", "worker", "web", "broker"]
@@ -37,10 +39,10 @@ def test_given_two_stages_when_they_are_stopped_then_the_last_one_stops_first(tm
 
 def test_given_a_stage_that_cannot_start_then_the_error_tells_why_and_nothing_stays(tmp_path: Path) -> None:
     told: list[str] = []
-    broken = Program("broken", (sys.executable, "-c", "raise SystemExit(7)"), ready=lambda: False, start_timeout=5)
+    broken = Program("broken", (sys.executable, "-c", "raise SystemExit(7)"), is_ready=lambda: False, start_timeout=5)
 
     with pytest.raises(StartFailed, match="broken did not start: it ended with exit code 7"):
-        Supervisor([[sleeper("broker")], [broken]], tmp_path, tell=told.append).start()
+        Supervisor([[sleeper("broker")], [broken]], tmp_path, report=told.append).start()
 
     assert told[-1] == "broker is stopped"
 
@@ -48,19 +50,19 @@ def test_given_a_stage_that_cannot_start_then_the_error_tells_why_and_nothing_st
 def test_given_a_crashed_program_when_it_is_watched_then_it_is_started_again_after_the_pause(tmp_path: Path) -> None:
     now = 0.0
     told: list[str] = []
-    with Supervisor([[sleeper("worker")]], tmp_path, tell=told.append, clock=lambda: now) as supervisor:
+    with Supervisor([[sleeper("worker")]], tmp_path, report=told.append, clock=lambda: now) as supervisor:
         process = supervisor.process("worker")
         first = process.pid
         os.kill(first, signal.SIGKILL)
         wait_until_zombie(first)
 
-        supervisor.look_after_all()
+        supervisor.check_all()
         assert process.pid == first
         now = 0.6
-        supervisor.look_after_all()
+        supervisor.check_all()
 
         assert process.pid != first
-        assert process.ended() is None
+        assert process.describe_exit() is None
     log = tmp_path / "worker.log"
     assert f"worker: it was killed by SIGKILL. Starting it again in 0.5 s; see {log}" in told
 
@@ -68,26 +70,26 @@ def test_given_a_crashed_program_when_it_is_watched_then_it_is_started_again_aft
 def test_given_a_program_that_ran_quietly_when_it_crashes_again_then_the_pause_starts_anew(tmp_path: Path) -> None:
     now = 0.0
     told: list[str] = []
-    with Supervisor([[sleeper("worker")]], tmp_path, tell=told.append, clock=lambda: now) as supervisor:
+    with Supervisor([[sleeper("worker")]], tmp_path, report=told.append, clock=lambda: now) as supervisor:
         process = supervisor.process("worker")
-        for moment in (1.0, 3.0, 5.0 + QUIET_TIME):
+        for moment in (1.0, 3.0, 5.0 + BACKOFF_RESET_AFTER):
             now = moment
             os.kill(process.pid, signal.SIGKILL)
             wait_until_zombie(process.pid)
-            supervisor.look_after_all()
+            supervisor.check_all()
             now += 1.0
-            supervisor.look_after_all()
+            supervisor.check_all()
 
     assert [line.split(" in ")[1].split(";")[0] for line in told if "again" in line] == ["0.5 s", "1 s", "0.5 s"]
 
 
 def test_given_a_request_to_stop_while_it_starts_then_it_starts_no_more(tmp_path: Path) -> None:
-    never = Program("never", (sys.executable, "-c", SLEEP), ready=lambda: False, start_timeout=60)
+    never = Program("never", (sys.executable, "-c", SLEEP), is_ready=lambda: False, start_timeout=60)
     supervisor = Supervisor([[never], [sleeper("web")]], tmp_path)
-    supervisor.ask_to_stop()
+    supervisor.request_stop()
 
     with supervisor:
-        supervisor.watch()
+        supervisor.run_until_stopped()
 
     with pytest.raises(RuntimeError, match="web was never started"):
         _ = supervisor.process("web").pid
@@ -136,8 +138,8 @@ def test_given_a_process_that_escaped_its_killed_supervisor_when_leftovers_are_e
 ) -> None:
     stray = orphan(ESCAPING, tmp_path / "log")
 
-    assert end_leftovers(tmp_path / "other") == []
-    assert stray.pid in end_leftovers(tmp_path / "log")
+    assert kill_orphans(tmp_path / "other") == []
+    assert stray.pid in kill_orphans(tmp_path / "log")
 
     assert is_gone(stray)
 
@@ -147,7 +149,9 @@ def test_given_a_leftover_that_ends_while_others_are_looked_for_then_that_is_no_
 ) -> None:
     logs = tmp_path / "log"
     argv = [sys.executable, "-c", f"print(flush=True); {SLEEP}"]
-    with subprocess.Popen(argv, env={**os.environ, MARK: mark_of(logs)}, stdout=subprocess.PIPE) as leftover:
+    with subprocess.Popen(
+        argv, env={**os.environ, SUPERVISOR_VARIABLE: supervisor_id(logs)}, stdout=subprocess.PIPE
+    ) as leftover:
         assert leftover.stdout is not None
         leftover.stdout.readline()
 
@@ -158,7 +162,7 @@ def test_given_a_leftover_that_ends_while_others_are_looked_for_then_that_is_no_
 
         monkeypatch.setattr(psutil, "process_iter", processes)
 
-        assert end_leftovers(logs) == [leftover.pid]
+        assert kill_orphans(logs) == [leftover.pid]
 
 
 def wait_until_zombie(pid: int) -> None:

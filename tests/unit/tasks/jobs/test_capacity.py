@@ -2,12 +2,12 @@
 
 import pytest
 
-from tasks.jobs.capacity import MOST_BUSY, Work, crew_for, crew_of, work_of
+from tasks.jobs.capacity import MAX_UTILIZATION, ServiceTime, estimate_service_time, evaluate_workers, size_workers
 
 
 def test_the_spread_of_measured_renders_counts_with_their_mean() -> None:
-    assert work_of([2.0, 2.0]) == Work(2.0, 0.0)
-    assert work_of([1.0, 3.0]) == Work(2.0, 0.25)
+    assert estimate_service_time([2.0, 2.0]) == ServiceTime(2.0, 0.0)
+    assert estimate_service_time([1.0, 3.0]) == ServiceTime(2.0, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -20,27 +20,27 @@ def test_the_spread_of_measured_renders_counts_with_their_mean() -> None:
     ],
 )
 def test_the_wait_is_that_of_textbooks(workers: int, rate: float, scv: float, wait: float) -> None:
-    assert crew_of(workers, Work(1.0, scv), rate).wait == pytest.approx(wait, abs=1e-3)
+    assert evaluate_workers(workers, ServiceTime(1.0, scv), rate).max_wait == pytest.approx(wait, abs=1e-3)
 
 
 def test_the_crew_asked_for_is_the_smallest_that_keeps_the_promise() -> None:
-    work = Work(0.4, 1.5)
+    work = ServiceTime(0.4, 1.5)
 
-    crew = crew_for(work, rate=20, wait=1.0)
+    crew = size_workers(work, rate=20, max_wait=1.0)
 
-    assert crew.wait <= 1.0
-    assert crew_of(crew.workers - 1, work, 20).wait > 1.0
-    assert crew.busy == pytest.approx(8 / crew.workers)
+    assert crew.max_wait <= 1.0
+    assert evaluate_workers(crew.workers - 1, work, 20).max_wait > 1.0
+    assert crew.utilization == pytest.approx(8 / crew.workers)
 
 
 def test_a_large_crew_is_busier_for_the_same_promise_but_has_time_to_spare() -> None:
-    small, large = (crew_for(Work(1.0, 1.0), rate, wait=1.0) for rate in (1.0, 9_900.0))
+    small, large = (size_workers(ServiceTime(1.0, 1.0), rate, max_wait=1.0) for rate in (1.0, 9_900.0))
 
-    assert small.busy < 0.5
-    assert large.busy == pytest.approx(MOST_BUSY, abs=1e-3)
-    assert large.wait == 0
+    assert small.utilization < 0.5
+    assert large.utilization == pytest.approx(MAX_UTILIZATION, abs=1e-3)
+    assert large.max_wait == 0
 
 
 def test_workers_that_cannot_keep_up_are_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match="5 renders a second of 1 s keep more than 5 workers busy"):
-        crew_of(5, Work(1.0, 1.0), 5.0)
+        evaluate_workers(5, ServiceTime(1.0, 1.0), 5.0)

@@ -3,7 +3,7 @@
 import random
 
 from tasks.jobs import Attempt, Outcome
-from tasks.jobs.leak_detection import WARM_UP, Left, Sureness, judge, leftovers
+from tasks.jobs.leak_detection import WARM_UP, Confidence, Residue, find_leaks, residues
 
 MIB = 1024**2
 
@@ -15,10 +15,10 @@ def child(
     pixels: list[int] | None = None,
     files: list[int] | None = None,
     tracked: tuple[int, ...] = (),
-) -> list[Left]:
+) -> list[Residue]:
     """What one child held after each of its jobs."""
     return [
-        Left(
+        Residue(
             name,
             float(number),
             "dxf",
@@ -48,7 +48,7 @@ def test_workers_that_are_clean_are_never_accused() -> None:
     for _ in range(300):
         lefts = [one for name in "abcd" for one in child(name, clean_heap(chance, chance.randrange(5, 51)))]
 
-        assert not [one for one in judge(lefts) if one.is_suspect]
+        assert not [one for one in find_leaks(lefts) if one.is_suspected]
 
 
 def test_a_clone_that_is_lost_by_every_job_is_certain_with_its_bytes() -> None:
@@ -63,68 +63,68 @@ def test_a_clone_that_is_lost_by_every_job_is_certain_with_its_bytes() -> None:
         )
     ]
 
-    (found,) = judge(lefts)
+    (found,) = find_leaks(lefts)
 
-    assert (found.sureness, found.gauge, found.jobs, found.leaving) == (Sureness.CERTAIN, "pixels", 24, 24)
-    assert 240_000 <= found.bytes < 320_000
-    assert found.sentence.startswith("Renders of dxf leave ")
+    assert (found.confidence, found.resource, found.jobs, found.leaking_jobs) == (Confidence.CERTAIN, "pixels", 24, 24)
+    assert 240_000 <= found.leaked_bytes < 320_000
+    assert found.summary.startswith("Renders of dxf leave ")
 
 
 def test_a_clone_lost_by_one_job_in_ten_is_certain_because_pixels_are_counted_exactly() -> None:
     pixels = [240_000 * (number // 10) for number in range(50)]
 
-    (found,) = judge(child("a", [20 * MIB] * 50, pixels=pixels))
+    (found,) = find_leaks(child("a", [20 * MIB] * 50, pixels=pixels))
 
-    assert (found.sureness, found.gauge, found.leaving) == (Sureness.CERTAIN, "pixels", 4)
+    assert (found.confidence, found.resource, found.leaking_jobs) == (Confidence.CERTAIN, "pixels", 4)
 
 
 def test_heap_that_most_jobs_keep_is_certain_and_that_a_third_keeps_is_suspected() -> None:
-    every = judge(child("a", [MIB * number for number in range(30)]))
-    third = judge(child("a", [MIB * (number // 3) for number in range(30)]))
+    every = find_leaks(child("a", [MIB * number for number in range(30)]))
+    third = find_leaks(child("a", [MIB * (number // 3) for number in range(30)]))
 
-    assert (every[0].sureness, every[0].gauge, every[0].bytes) == (Sureness.CERTAIN, "heap", MIB)
-    assert (third[0].sureness, third[0].gauge) == (Sureness.SUSPECTED, "heap")
+    assert (every[0].confidence, every[0].resource, every[0].leaked_bytes) == (Confidence.CERTAIN, "heap", MIB)
+    assert (third[0].confidence, third[0].resource) == (Confidence.SUSPECTED, "heap")
 
 
 def test_files_that_stay_open_are_certain() -> None:
-    (found,) = judge(child("a", [20 * MIB] * 30, files=list(range(30))))
+    (found,) = find_leaks(child("a", [20 * MIB] * 30, files=list(range(30))))
 
-    assert (found.sureness, found.gauge, found.files) == (Sureness.CERTAIN, "files", 1)
-    assert found.sentence.startswith("Renders of dxf leave 1.00 open files a job behind, as 26 of 26 jobs show.")
+    assert (found.confidence, found.resource, found.leaked_files) == (Confidence.CERTAIN, "files", 1)
+    assert found.summary.startswith("Renders of dxf leave 1.00 open files a job behind, as 26 of 26 jobs show.")
 
 
 def test_what_later_jobs_give_back_is_no_leak() -> None:
     ring = [240_000 * (2 + number % 2) for number in range(40)]
 
-    assert judge(child("a", ring, pixels=ring))[0].sureness is Sureness.CLEAN
+    assert find_leaks(child("a", ring, pixels=ring))[0].confidence is Confidence.CLEAN
 
 
 def test_few_jobs_make_a_suspect_and_no_certainty_and_too_few_make_nothing() -> None:
-    few = judge(child("a", [MIB * number for number in range(WARM_UP + 5)]))
-    none = judge(child("a", [MIB * number for number in range(WARM_UP + 1)]))
+    few = find_leaks(child("a", [MIB * number for number in range(WARM_UP + 5)]))
+    none = find_leaks(child("a", [MIB * number for number in range(WARM_UP + 1)]))
 
-    assert few[0].sureness is Sureness.SUSPECTED
-    assert (none[0].sureness, none[0].jobs) == (Sureness.UNKNOWN, 0)
+    assert few[0].confidence is Confidence.SUSPECTED
+    assert (none[0].confidence, none[0].jobs) == (Confidence.UNKNOWN, 0)
 
 
 def test_a_job_under_an_observer_is_not_judged_and_what_the_observer_takes_is_charged_to_nobody() -> None:
     heap = [20 * MIB] * 10 + [40 * MIB] * 10 + [60 * MIB] * 10
 
-    (found,) = judge(child("a", heap, tracked=(10, 20)))
+    (found,) = find_leaks(child("a", heap, tracked=(10, 20)))
 
-    assert (found.sureness, found.leaving, found.jobs) == (Sureness.CLEAN, 0, 24)
+    assert (found.confidence, found.leaking_jobs, found.jobs) == (Confidence.CLEAN, 0, 24)
 
 
 def test_kinds_are_told_apart_in_one_child_and_the_worst_comes_first() -> None:
     heap = [MIB * (number // 2) for number in range(100)]
     mixed = [
-        Left(one.child, one.began, "svg" if number % 2 else "pdf", "3", 0, one.heap, 12)
+        Residue(one.child, one.started_at, "svg" if number % 2 else "pdf", "3", 0, one.heap, 12)
         for number, one in enumerate(child("a", heap))
     ]
 
-    assert [(one.format, one.sureness) for one in judge(mixed)] == [
-        ("pdf", Sureness.CERTAIN),
-        ("svg", Sureness.CLEAN),
+    assert [(one.format, one.confidence) for one in find_leaks(mixed)] == [
+        ("pdf", Confidence.CERTAIN),
+        ("svg", Confidence.CLEAN),
     ]
 
 
@@ -133,4 +133,4 @@ def test_attempts_without_such_notes_are_left_out() -> None:
     noted = Attempt("1", 1, "host:1:2", 3.0, Outcome.SUCCEEDED, facts=facts)
     older = Attempt("2", 1, "host:1:2", 3.0, Outcome.SUCCEEDED, facts={"seconds": 1})
 
-    assert list(leftovers([("", noted), ("dxf", older)])) == [Left("host:1:2", 3.0, "unknown", "3", 6, 5, 7)]
+    assert list(residues([("", noted), ("dxf", older)])) == [Residue("host:1:2", 3.0, "unknown", "3", 6, 5, 7)]

@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from tasks.jobs import FINAL, OPEN, Job, State
-from tasks.jobs.model import MAX_LOSSES, OUT_OF_MEMORY, after_death, after_memory_death, is_overdue, may_claim
+from tasks.jobs.model import (
+    MAX_WORKER_LOSSES,
+    OUT_OF_MEMORY,
+    is_stale,
+    may_claim,
+    queue_after_out_of_memory,
+    state_after_crash,
+)
 from tasks.messaging.topology import LARGE, RENDER, TILES
 from workers.crash.causes import Cause
 
@@ -21,7 +28,7 @@ JOB = Job(
     created_at=NOW,
     updated_at=NOW,
 )
-RUNNING = replace(JOB, state=State.RUNNING, attempt=1, holder="host:1:1", lease_until=NOW + 30)
+RUNNING = replace(JOB, state=State.RUNNING, attempt=1, lease_owner="host:1:1", lease_expires_at=NOW + 30)
 
 
 def test_every_state_is_either_open_or_final() -> None:
@@ -30,32 +37,32 @@ def test_every_state_is_either_open_or_final() -> None:
 
 
 def test_a_job_that_nobody_runs_may_be_claimed() -> None:
-    assert may_claim(JOB, NOW, holder_is_gone=False)
+    assert may_claim(JOB, NOW, owner_is_dead=False)
 
 
 @pytest.mark.parametrize(("seconds", "gone", "may"), [(29, False, False), (30, False, True), (1, True, True)])
 def test_a_running_job_may_be_claimed_when_its_lease_ran_out_or_its_holder_is_gone(
     seconds: float, gone: bool, may: bool
 ) -> None:
-    assert may_claim(RUNNING, NOW + seconds, holder_is_gone=gone) is may
+    assert may_claim(RUNNING, NOW + seconds, owner_is_dead=gone) is may
 
 
 @pytest.mark.parametrize(
-    ("deaths", "losses", "state"),
+    ("crashes", "worker_losses", "state"),
     [
         (1, 0, State.QUEUED),
-        (2, MAX_LOSSES - 1, State.QUEUED),
+        (2, MAX_WORKER_LOSSES - 1, State.QUEUED),
         (3, 0, State.DEAD),
         (4, 0, State.DEAD),
-        (0, MAX_LOSSES, State.DEAD),
+        (0, MAX_WORKER_LOSSES, State.DEAD),
     ],
 )
 def test_a_job_is_dead_after_its_own_deaths_or_too_many_losses(deaths: int, losses: int, state: State) -> None:
-    assert after_death(deaths=deaths, losses=losses, max_deaths=3) is state
+    assert state_after_crash(crashes=deaths, worker_losses=losses, max_crashes=3) is state
 
 
 @pytest.mark.parametrize(
-    ("deaths", "queue", "large_lane", "hopeless", "goes_on_in"),
+    ("crashes", "queue", "large_lane", "hopeless", "goes_on_in"),
     [
         (1, RENDER, False, False, RENDER),
         (1, RENDER, True, False, LARGE),
@@ -67,7 +74,7 @@ def test_a_job_is_dead_after_its_own_deaths_or_too_many_losses(deaths: int, loss
 def test_a_job_out_of_memory_goes_on_in_the_large_lane_and_is_hopeless_after_a_second_death_there(
     deaths: int, queue: str, large_lane: bool, hopeless: bool, goes_on_in: str
 ) -> None:
-    assert after_memory_death(deaths=deaths, queue=queue, large_lane=large_lane) == (hopeless, goes_on_in)
+    assert queue_after_out_of_memory(crashes=deaths, queue=queue, has_large_queue=large_lane) == (hopeless, goes_on_in)
 
 
 def test_the_cause_that_moves_a_job_is_the_one_that_the_fence_proves() -> None:
@@ -75,7 +82,7 @@ def test_the_cause_that_moves_a_job_is_the_one_that_the_fence_proves() -> None:
 
 
 def overdue(job: Job, now: float, *, waiting: int, reached: float | None = None) -> bool:
-    return is_overdue(job, now, patience=60, waiting=waiting, reached=reached)
+    return is_stale(job, now, republish_after=60, queue_depth=waiting, consumed_until=reached)
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.jobs import Granted, Job, Ledger, State
-from tasks.jobs.reconcile import Differences, compare, mend
+from tasks.jobs import Claimed, Job, Ledger, State
+from tasks.jobs.reconcile import Differences, compare, repair
 from tasks.renders import RenderOptions, artifact_key, artifact_prefix, source_key
 from tasks.storage import MANIFEST, Store
 
@@ -60,15 +60,15 @@ def test_given_outputs_of_no_job_whole_or_not_then_they_are_found_and_removed(le
 
     found = compare(ledger, store, SECRET)
 
-    assert found == Differences(outputs=(whole, torn))
-    mend(ledger, store, found, NOW)
+    assert found == Differences(orphaned_outputs=(whole, torn))
+    repair(ledger, store, found, NOW)
     assert objects(store) == set()
 
 
 def test_given_outputs_that_a_worker_is_about_to_name_then_they_are_left_alone(ledger: Ledger, store: Store) -> None:
     job = add(ledger, store, digest="d" * 64)
-    claim = ledger.attempts.claim(job, holder="host:1:1", now=NOW, lease=30)
-    assert isinstance(claim, Granted)
+    claim = ledger.attempts.claim(job, lease_owner="host:1:1", now=NOW, lease=30)
+    assert isinstance(claim, Claimed)
     put_outputs(store, artifact_key(SECRET, "acme", "d" * 64, RenderOptions()), "preview.webp")
 
     assert not compare(ledger, store, SECRET)
@@ -83,8 +83,8 @@ def test_given_drawings_of_no_job_then_they_are_found_unless_another_job_uses_th
 
     found = compare(ledger, store, SECRET)
 
-    assert found == Differences(sources=(left,))
-    mend(ledger, store, found, NOW)
+    assert found == Differences(orphaned_sources=(left,))
+    repair(ledger, store, found, NOW)
     assert objects(store) == {used}
 
 
@@ -97,19 +97,19 @@ def test_given_jobs_whose_outputs_are_gone_then_those_with_a_drawing_are_rendere
 
     found = compare(ledger, store, SECRET)
 
-    assert found == Differences(rendered_again=(again.id,), lost=(lost.id,))
-    mend(ledger, store, found, NOW + 1)
+    assert found == Differences(rerenderable=(again.id,), unrecoverable=(lost.id,))
+    repair(ledger, store, found, NOW + 1)
     mended = ledger.jobs.find(again.id)
     assert mended is not None
     assert (mended.state, mended.artifact, mended.finished_at) == (State.ACCEPTED, None, None)
-    assert [job.id for job in ledger.jobs.overdue(NOW + 99, patience=60, waiting=0)] == [again.id]
-    assert compare(ledger, store, SECRET) == Differences(lost=(lost.id,))
+    assert [job.id for job in ledger.jobs.stale(NOW + 99, republish_after=60, queue_depth=0)] == [again.id]
+    assert compare(ledger, store, SECRET) == Differences(unrecoverable=(lost.id,))
 
 
 def test_only_what_two_looks_agree_on_is_mended() -> None:
     first = Differences(("a", "b"), ("c",), ("d",), ())
 
-    assert first.both(Differences(("b", "x"), (), ("d",), ("e",))) == Differences(("b",), (), ("d",), ())
+    assert first.intersection(Differences(("b", "x"), (), ("d",), ("e",))) == Differences(("b",), (), ("d",), ())
 
 
 def test_given_many_differences_at_both_looks_then_the_later_ones_are_gone_through_once() -> None:
@@ -122,7 +122,7 @@ def test_given_many_differences_at_both_looks_then_the_later_ones_are_gone_throu
             walks.append(self)
             return super().__iter__()
 
-    Differences(("a", "b", "c")).both(Differences(Walked(("a", "b", "c"))))
+    Differences(("a", "b", "c")).intersection(Differences(Walked(("a", "b", "c"))))
 
     assert len(walks) == 1
 

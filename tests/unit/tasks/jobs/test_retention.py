@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from tasks.jobs import Job, Ledger, State
-from tasks.jobs.removal import job_of_source
-from tasks.jobs.retention import DAY, PATIENCE, Removed, retain
+from tasks.jobs.removal import source_job_id
+from tasks.jobs.retention import DAY, TIME_BUDGET, RemovedCounts, remove_expired
 from tasks.renders import artifact_prefix, source_key
 from tasks.settings import Settings
 from tasks.storage import MANIFEST, Store
@@ -30,8 +30,9 @@ def add(ledger: Ledger, store: Store, at: float, artifact: str | None = None, **
     return job
 
 
-def round_of(ledger: Ledger, store: Store, **days: float) -> Removed:
-    return retain(ledger, store, Settings(**{f"retain_{name}_days": number for name, number in days.items()}), NOW)  # type: ignore[arg-type]
+def round_of(ledger: Ledger, store: Store, **days: float) -> RemovedCounts:
+    settings = Settings(**{f"retain_{name}_days": number for name, number in days.items()})  # type: ignore[arg-type]
+    return remove_expired(ledger, store, settings, NOW)
 
 
 def ids(ledger: Ledger) -> set[str]:
@@ -50,7 +51,7 @@ def test_given_no_setting_then_nothing_is_ever_removed(ledger: Ledger, store: St
     add(ledger, store, OLD, "a" * 64)
     before = objects(store)
 
-    assert round_of(ledger, store) == Removed()
+    assert round_of(ledger, store) == RemovedCounts()
     assert (len(ids(ledger)), objects(store)) == (1, before)
 
 
@@ -61,7 +62,7 @@ def test_given_old_jobs_then_they_are_forgotten_with_all_they_left_and_open_ones
     add(ledger, store, OLD, state=State.FAILED)
     waiting, new = add(ledger, store, OLD, state=State.QUEUED), add(ledger, store, NEW, "b" * 64)
 
-    assert round_of(ledger, store, jobs=7) == Removed(jobs=2)
+    assert round_of(ledger, store, jobs=7) == RemovedCounts(jobs=2)
 
     assert ids(ledger) == {waiting.id, new.id}
     assert objects(store) == {waiting.source, new.source, outputs("b" * 64)}
@@ -71,12 +72,12 @@ def test_given_outputs_that_a_newer_job_has_too_then_they_are_kept_with_that_one
     old, new = add(ledger, store, OLD, "a" * 64), add(ledger, store, NEW, "a" * 64)
     alone = add(ledger, store, OLD, "b" * 64)
 
-    assert round_of(ledger, store, outputs=7) == Removed(outputs=2)
+    assert round_of(ledger, store, outputs=7) == RemovedCounts(outputs=2)
 
     assert ids(ledger) == {old.id, new.id, alone.id}
     assert [found.artifact for found in ledger.jobs.find_all([old.id, alone.id])] == [None, None]
     assert {key for key in objects(store) if key.startswith("artifacts/")} == {outputs("a" * 64)}
-    assert round_of(ledger, store, outputs=7) == Removed()
+    assert round_of(ledger, store, outputs=7) == RemovedCounts()
 
 
 def test_given_old_drawings_then_only_those_are_removed_that_the_intake_stored_for_a_settled_job(
@@ -87,7 +88,7 @@ def test_given_old_drawings_then_only_those_are_removed_that_the_intake_stored_f
     add(ledger, store, NEW, state=State.RUNNING, source=asked_again.source)
     store.put("sources/acme/library/pump.dxf", b"kept by its owner")
 
-    assert round_of(ledger, store, sources=7) == Removed(sources=1)
+    assert round_of(ledger, store, sources=7) == RemovedCounts(sources=1)
 
     assert set(store.list("sources")) == {
         new.source,
@@ -101,12 +102,12 @@ def test_given_old_drawings_then_only_those_are_removed_that_the_intake_stored_f
 def test_given_more_than_fits_into_half_a_minute_then_the_next_round_goes_on(ledger: Ledger, store: Store) -> None:
     for _ in range(5):
         add(ledger, store, OLD)
-    ticks = iter([0.0, 1.0, 2.0, PATIENCE + 1])
+    ticks = iter([0.0, 1.0, 2.0, TIME_BUDGET + 1])
 
-    removed = retain(ledger, store, Settings(retain_jobs_days=7), NOW, clock=lambda: next(ticks))
+    removed = remove_expired(ledger, store, Settings(retain_jobs_days=7), NOW, clock=lambda: next(ticks))
 
-    assert removed == Removed(jobs=2)
-    assert round_of(ledger, store, jobs=7) == Removed(jobs=3)
+    assert removed == RemovedCounts(jobs=2)
+    assert round_of(ledger, store, jobs=7) == RemovedCounts(jobs=3)
 
 
 @pytest.mark.parametrize(
@@ -119,4 +120,4 @@ def test_given_more_than_fits_into_half_a_minute_then_the_next_round_goes_on(led
     ],
 )
 def test_a_source_tells_which_job_the_intake_stored_it_for(key: str, job: str | None) -> None:
-    assert job_of_source(key) == job
+    assert source_job_id(key) == job

@@ -3,13 +3,13 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.jobs.routing import fence_of, lane, largest_fence
+from tasks.jobs.routing import choose_queue, largest_memory_limit, memory_limit_of
 from tasks.messaging.topology import LARGE, RENDER, TILES
 from tasks.renders import RenderOptions
 from tasks.settings import MIB, Settings
 
-ORDINARY = Settings(fence_bytes=512 * MIB)
-WITH_LARGE = Settings(fence_bytes=512 * MIB, large_fence_bytes=2048 * MIB)
+ORDINARY = Settings(memory_limit=512 * MIB)
+WITH_LARGE = Settings(memory_limit=512 * MIB, large_memory_limit=2048 * MIB)
 
 
 @pytest.mark.parametrize(
@@ -27,15 +27,15 @@ WITH_LARGE = Settings(fence_bytes=512 * MIB, large_fence_bytes=2048 * MIB)
 def test_a_render_goes_where_its_memory_fits_and_where_its_time_hinders_nobody(
     tiles: bool, peak: int, settings: Settings, queue: str
 ) -> None:
-    assert lane(RenderOptions(tiles=tiles), peak, settings) == queue
+    assert choose_queue(RenderOptions(tiles=tiles), peak, settings) == queue
 
 
 def test_only_the_large_lane_has_more_memory_and_only_where_it_is_configured() -> None:
-    assert [fence_of(queue, WITH_LARGE) // MIB for queue in (RENDER, TILES, LARGE)] == [512, 512, 2048]
-    assert fence_of(LARGE, ORDINARY) == ORDINARY.fence_bytes
-    assert (largest_fence(ORDINARY), largest_fence(WITH_LARGE)) == (512 * MIB, 2048 * MIB)
+    assert [memory_limit_of(queue, WITH_LARGE) // MIB for queue in (RENDER, TILES, LARGE)] == [512, 512, 2048]
+    assert memory_limit_of(LARGE, ORDINARY) == ORDINARY.memory_limit
+    assert (largest_memory_limit(ORDINARY), largest_memory_limit(WITH_LARGE)) == (512 * MIB, 2048 * MIB)
 
 
 def test_a_large_fence_that_is_no_larger_is_refused() -> None:
-    with pytest.raises(ValidationError, match="it must be more than BULKHEAD_FENCE_BYTES"):
-        Settings(fence_bytes=512 * MIB, large_fence_bytes=512 * MIB)
+    with pytest.raises(ValidationError, match="it must be more than BULKHEAD_MEMORY_LIMIT"):
+        Settings(memory_limit=512 * MIB, large_memory_limit=512 * MIB)

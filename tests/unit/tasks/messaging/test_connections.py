@@ -8,7 +8,7 @@ from amqp.exceptions import MessageNacked
 from kombu.exceptions import OperationalError
 
 from tasks.messaging import connections
-from tasks.messaging.connections import BrokerUnavailable, Line, Lines, QueueFull
+from tasks.messaging.connections import BrokerUnavailable, ConnectionPool, PublisherConnection, QueueFull
 
 
 class FakeConnection:
@@ -41,12 +41,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[PublisherConnection]:
     """Every line that was opened."""
-    lines: list[Line] = []
+    lines: list[PublisherConnection] = []
 
-    def connect(_app: Any, _timeout: float, **_options: Any) -> Line:
-        lines.append(Line(FakeConnection(), object()))  # type: ignore[arg-type]
+    def connect(_app: Any, _timeout: float, **_options: Any) -> PublisherConnection:
+        lines.append(PublisherConnection(FakeConnection(), object()))  # type: ignore[arg-type]
         return lines[-1]
 
     monkeypatch.setattr(connections, "connect", connect)
@@ -54,16 +54,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
 
 
 @pytest.fixture
-def lines(opened: list[Line], clock: Clock) -> Lines:
+def lines(opened: list[PublisherConnection], clock: Clock) -> ConnectionPool:
     assert opened == []
-    return Lines(None, 1.5, clock)
+    return ConnectionPool(None, 1.5, clock)
 
 
-def failing(*errors: Exception | None) -> Callable[[Line, float], str]:
+def failing(*errors: Exception | None) -> Callable[[PublisherConnection, float], str]:
     """Work that meets these errors one after the other, and then none."""
     left = list(errors)
 
-    def work(_line: Line, _timeout: float) -> str:
+    def work(_line: PublisherConnection, _timeout: float) -> str:
         if left and (error := left.pop(0)):
             raise error
         return "done"
@@ -71,12 +71,16 @@ def failing(*errors: Exception | None) -> Callable[[Line, float], str]:
     return work
 
 
-def test_given_calls_one_after_the_other_then_they_share_a_line(lines: Lines, opened: list[Line]) -> None:
+def test_given_calls_one_after_the_other_then_they_share_a_line(
+    lines: ConnectionPool, opened: list[PublisherConnection]
+) -> None:
     assert [lines.run(failing()) for _ in range(3)] == ["done"] * 3
     assert len(opened) == 1
 
 
-def test_given_a_new_line_that_fails_then_it_is_dropped_and_the_call_fails(lines: Lines, opened: list[Line]) -> None:
+def test_given_a_new_line_that_fails_then_it_is_dropped_and_the_call_fails(
+    lines: ConnectionPool, opened: list[PublisherConnection]
+) -> None:
     with pytest.raises(BrokerUnavailable, match="Check BULKHEAD_BROKER_URL"):
         lines.run(failing(ConnectionResetError("gone")))
 
@@ -84,7 +88,7 @@ def test_given_a_new_line_that_fails_then_it_is_dropped_and_the_call_fails(lines
 
 
 def test_given_an_idle_line_that_was_closed_meanwhile_then_the_work_is_done_on_a_new_one(
-    lines: Lines, opened: list[Line]
+    lines: ConnectionPool, opened: list[PublisherConnection]
 ) -> None:
     lines.run(failing())
 
@@ -94,11 +98,11 @@ def test_given_an_idle_line_that_was_closed_meanwhile_then_the_work_is_done_on_a
 
 
 def test_given_an_idle_line_that_hangs_until_the_deadline_then_nothing_is_tried_again(
-    lines: Lines, opened: list[Line], clock: Clock
+    lines: ConnectionPool, opened: list[PublisherConnection], clock: Clock
 ) -> None:
     lines.run(failing())
 
-    def hang(_line: Line, timeout: float) -> str:
+    def hang(_line: PublisherConnection, timeout: float) -> str:
         clock.now += timeout
         raise TimeoutError("timed out")
 
@@ -108,7 +112,7 @@ def test_given_an_idle_line_that_hangs_until_the_deadline_then_nothing_is_tried_
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_nack_is_told_as_a_full_queue_even_when_celery_has_wrapped_it(lines: Lines, wrapped: bool) -> None:
+def test_a_nack_is_told_as_a_full_queue_even_when_celery_has_wrapped_it(lines: ConnectionPool, wrapped: bool) -> None:
     error: Exception = MessageNacked()
     if wrapped:
         error = OperationalError("")
@@ -119,7 +123,7 @@ def test_a_nack_is_told_as_a_full_queue_even_when_celery_has_wrapped_it(lines: L
 
 
 def test_given_a_mistake_of_the_caller_then_it_comes_through_and_the_line_is_not_used_again(
-    lines: Lines, opened: list[Line]
+    lines: ConnectionPool, opened: list[PublisherConnection]
 ) -> None:
     with pytest.raises(ZeroDivisionError):
         lines.run(failing(ZeroDivisionError()))
@@ -128,7 +132,7 @@ def test_given_a_mistake_of_the_caller_then_it_comes_through_and_the_line_is_not
     assert len(opened) == 2
 
 
-def test_closing_says_good_bye_on_every_idle_line(lines: Lines, opened: list[Line]) -> None:
+def test_closing_says_good_bye_on_every_idle_line(lines: ConnectionPool, opened: list[PublisherConnection]) -> None:
     lines.run(failing())
     lines.close()
 

@@ -4,33 +4,35 @@ import pytest
 
 from tasks import celeryconfig, maintenance, renders
 from tasks.messaging import topology
-from tasks.messaging.publisher import is_served, queue_of
+from tasks.messaging.publisher import default_queue, may_use_queue
 
 
-@pytest.mark.parametrize(("task", "queue"), [(renders.TASK, topology.RENDER), (maintenance.TASK, topology.UPKEEP)])
+@pytest.mark.parametrize(
+    ("task", "queue"), [(renders.TASK, topology.RENDER), (maintenance.SWEEP_TASK, topology.MAINTENANCE)]
+)
 def test_every_task_has_a_queue_that_workers_declare(task: str, queue: str) -> None:
-    assert queue_of(task).name == queue
-    assert queue_of(task) in celeryconfig.task_queues
+    assert default_queue(task).name == queue
+    assert default_queue(task) in celeryconfig.task_queues
 
 
 def test_a_task_of_no_route_has_no_queue() -> None:
     with pytest.raises(KeyError):
-        queue_of("nothing.known")
+        default_queue("nothing.known")
 
 
 def test_every_route_leads_to_a_declared_queue_by_its_own_name() -> None:
     declared = {queue.name: queue for queue in topology.QUEUES}
 
-    assert {queue for queues in topology.SERVED.values() for queue in queues} == set(declared)
+    assert {queue for queues in topology.TASK_QUEUES.values() for queue in queues} == set(declared)
     assert all(queue.routing_key == name for name, queue in declared.items())
     queues = {route["queue"] for route in celeryconfig.task_routes.values()}
-    assert queues == {topology.RENDER, topology.UPKEEP, topology.TICKETS, topology.WEBHOOKS}
+    assert queues == {topology.RENDER, topology.MAINTENANCE, topology.TICKETS, topology.WEBHOOKS}
 
 
 def test_a_render_may_come_through_every_lane_and_a_sweep_through_none() -> None:
-    assert [is_served(renders.TASK, lane) for lane in topology.LANES] == [True, True, True]
-    assert not any(is_served(maintenance.TASK, lane) for lane in topology.LANES)
-    assert not is_served(renders.TASK, topology.UPKEEP)
+    assert [may_use_queue(renders.TASK, lane) for lane in topology.RENDER_QUEUES] == [True, True, True]
+    assert not any(may_use_queue(maintenance.SWEEP_TASK, lane) for lane in topology.RENDER_QUEUES)
+    assert not may_use_queue(renders.TASK, topology.MAINTENANCE)
 
 
 def test_every_work_queue_is_replicated_bounded_in_deliveries_and_has_its_dead_letters_kept() -> None:
@@ -51,7 +53,7 @@ def test_every_work_queue_is_replicated_bounded_in_deliveries_and_has_its_dead_l
 def test_progress_is_told_under_the_tenant_and_the_job_and_kept_by_nobody() -> None:
     queue = topology.progress_queue("ear")
 
-    assert topology.progress_key("acme", "job-1") == "progress.acme.job-1"
+    assert topology.progress_routing_key("acme", "job-1") == "progress.acme.job-1"
     assert (queue.routing_key, queue.durable, queue.exclusive) == ("progress.#", False, True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.observability.logs import about, formatter, trace_id
+from tasks.observability.logs import formatter, log_context, trace_id
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -29,7 +29,7 @@ class Lines:
 
 def test_given_json_when_a_line_is_logged_about_a_job_then_it_names_job_attempt_and_trace() -> None:
     lines = Lines("json")
-    with about(job="j-1", attempt=2, traceparent=TRACEPARENT):
+    with log_context(job="j-1", attempt=2, traceparent=TRACEPARENT):
         lines.logger.warning("Layer %s is late.", "WALLS")
     lines.logger.info("Idle.")
     within, outside = lines.json()
@@ -60,7 +60,7 @@ def test_given_json_when_an_error_is_logged_then_its_traceback_is_in_the_line() 
 
 def test_given_text_then_a_line_is_for_people() -> None:
     lines = Lines("text")
-    with about(job="j-1"):
+    with log_context(job="j-1"):
         lines.logger.warning("Late.")
     assert lines.stream.getvalue().endswith(" WARNING Late.\n")
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.plan import Empty, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported, check, plan
+from tasks.plan import Empty, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported, check_memory_limit, plan
 
 MIB = 1024**2
 
@@ -211,14 +211,14 @@ def test_given_a_plan_beyond_the_fence_when_checked_then_the_error_has_the_estim
     huge = plan(path)
 
     with pytest.raises(TooLarge) as caught:
-        check(huge, 512 * MIB)
+        check_memory_limit(huge, 512 * MIB)
 
     assert caught.value.code == "too-large"
     assert caught.value.message == (
         f"Rendering this PNG needs about {huge.peak_bytes / MIB:,.0f} MiB of memory and a worker has 512 MiB. "
         "Split the drawing, ask for a smaller width, or send it to a larger worker."
     )
-    check(huge, huge.peak_bytes)
+    check_memory_limit(huge, huge.peak_bytes)
 
 
 def test_given_a_plan_when_turned_into_a_dictionary_then_it_is_ready_for_json(tmp_path: Path) -> None:

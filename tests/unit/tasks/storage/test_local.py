@@ -55,7 +55,7 @@ def test_given_a_link_to_a_file_outside_when_read_then_it_is_not_found(
     with pytest.raises(NotFound):
         store.open_read("sources/link")
     with pytest.raises(NotFound):
-        store.borrow("sources/link").__enter__()
+        store.as_file("sources/link").__enter__()
 
 
 def test_given_a_link_to_a_directory_outside_when_used_then_nothing_there_is_read_written_listed_or_removed(
@@ -132,7 +132,7 @@ def test_given_litter_of_killed_writers_when_swept_then_only_what_is_old_goes(
         for name in ("writing-old", "old-tree"):
             os.utime(tmp_path / "store" / ".tmp" / name, (long_ago, long_ago))
 
-        assert store.sweep(older_than=86_400) == 2
+        assert store.remove_abandoned(older_than=86_400) == 2
         assert temporary(tmp_path) == [young.path]
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.utils.group_commit import Together
+from tasks.utils.group_commit import GroupCommit
 
 PATIENCE = 10.0
 
@@ -20,11 +20,11 @@ def test_what_comes_while_work_is_under_way_is_done_in_one_round() -> None:
         under_way.set()
         assert go_on.wait(PATIENCE)
 
-    together = Together(work)
+    together = GroupCommit(work)
     with ThreadPoolExecutor(6) as threads:
-        done = [threads.submit(together.do, 0)]
+        done = [threads.submit(together.commit, 0)]
         assert under_way.wait(PATIENCE)
-        done += [threads.submit(together.do, number) for number in range(1, 6)]
+        done += [threads.submit(together.commit, number) for number in range(1, 6)]
         while len(together._waiting) < 5:
             pass
         go_on.set()
@@ -38,20 +38,20 @@ def test_what_comes_while_work_is_under_way_is_done_in_one_round() -> None:
 
 def test_nothing_is_lost_and_nothing_done_twice_under_many_threads() -> None:
     seen: list[int] = []
-    together = Together(seen.extend)
+    together = GroupCommit(seen.extend)
 
     with ThreadPoolExecutor(16) as threads:
-        list(threads.map(together.do, range(2000)))
+        list(threads.map(together.commit, range(2000)))
 
     assert sorted(seen) == list(range(2000))
 
 
 def test_whoever_asked_gets_the_error_and_the_next_one_starts_afresh() -> None:
-    together = Together[int](lambda items: [1 // item for item in items])
+    together = GroupCommit[int](lambda items: [1 // item for item in items])
 
     with pytest.raises(ZeroDivisionError):
-        together.do(0)
-    together.do(1)
+        together.commit(0)
+    together.commit(1)
 
 
 def test_the_fault_of_one_does_not_fail_the_others() -> None:
@@ -65,12 +65,12 @@ def test_the_fault_of_one_does_not_fail_the_others() -> None:
             raise FaultyError
         seen.extend(items)
 
-    together = Together(work, faults=(FaultyError,))
-    entries = [together._entry(number) for number in (0, 1, 2)]
+    together = GroupCommit(work, item_errors=(FaultyError,))
+    entries = [together._enqueue(number) for number in (0, 1, 2)]
 
     with pytest.raises(FaultyError):
-        together._settle(entries[0])
-    together._settle(entries[1])
-    together._settle(entries[2])
+        together._wait(entries[0])
+    together._wait(entries[1])
+    together._wait(entries[2])
 
     assert seen == [1, 2]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.web.support import TestClient
-from web.access.authentication import is_loopback, tenant_of
+from web.access.authentication import find_tenant, is_loopback
 from web.app import create_app
 from web.dependencies import Services
 
@@ -16,7 +16,7 @@ TOKENS = {"first-token-123456": "acme", "second-token-12345": "rival", "third-to
 
 @pytest.mark.parametrize(("token", "tenant"), [*TOKENS.items(), ("first-token-12345", None), ("", None)])
 def test_given_a_token_when_looked_up_then_only_a_whole_one_names_its_tenant(token: str, tenant: str | None) -> None:
-    assert tenant_of(token, TOKENS) == tenant
+    assert find_tenant(token, TOKENS) == tenant
 
 
 @pytest.mark.parametrize(

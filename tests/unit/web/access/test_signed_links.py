@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 import pytest
+from web.access.signed_links import sign, signed_query
 
 from tasks.settings import Settings
 from tests.unit.web.support import TestClient, png, post
-from web.access.signed_links import query, signature
 from web.dependencies import Services
 
 
@@ -67,17 +67,17 @@ def test_given_an_old_link_when_opened_then_it_says_how_to_have_a_new_one(
     job = house.ledger.jobs.find(links["self"].rpartition("/")[2])
     assert job is not None
     past = int(time.time()) - 1
-    answer = stranger.get(f"{links['self']}/preview.webp?until={past}&signature={signature(house.settings, job, past)}")
+    answer = stranger.get(f"{links['self']}/preview.webp?until={past}&signature={sign(house.settings, job, past)}")
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert "ask for the render again" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("without", [{"tokens": {}}, {"signed_links": 0}, {"secret": ""}])
+@pytest.mark.parametrize("without", [{"tokens": {}}, {"signed_link_ttl": 0}, {"secret": ""}])
 def test_given_nothing_to_sign_with_or_for_when_linked_then_the_link_is_plain(
     settings: Settings, client: TestClient, house: Services, without: dict[str, Any]
 ) -> None:
     job = house.ledger.jobs.find(post(client).json()["id"])
     assert job is not None
-    assert query(settings, job, 7_300.0).startswith("?until=14400&signature=")
+    assert signed_query(settings, job, 7_300.0).startswith("?until=14400&signature=")
     plain = Settings.model_validate(settings.model_dump() | without)
-    assert query(plain, job, 7_300.0) == ""
+    assert signed_query(plain, job, 7_300.0) == ""

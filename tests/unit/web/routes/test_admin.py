@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.jobs import Granted
+from tasks.jobs import Claimed
 from tasks.jobs.leak_detection import WARM_UP
 from tests.unit.web.support import TestClient, png, post
 from web.dependencies import Services
@@ -16,8 +16,8 @@ def render_and_lose(client: TestClient, house: Services, number: int) -> None:
     """Let a job succeed whose child then holds a megabyte more."""
     job = house.ledger.jobs.find(post(client, png(salt=bytes([number]))).json()["id"])
     assert job is not None
-    claim = house.ledger.attempts.claim(job, holder="host:1:x", now=1000.0 + number, lease=30)
-    assert isinstance(claim, Granted)
+    claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=1000.0 + number, lease=30)
+    assert isinstance(claim, Claimed)
     held = {"engine": "3", "pixel_bytes": number * LOST, "heap_bytes": number * LOST, "open_files": 12}
     house.ledger.attempts.succeed(job.id, 1, now=1001.0 + number, artifact="a" * 64, facts=held)
 
@@ -39,9 +39,9 @@ def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are
     client: TestClient, house: Services
 ) -> None:
     before = client.get("/operations/tickets").json()
-    token = house.ledger.rotations.claim("host", now=house.clock(), lease=60, least=0)
+    token = house.ledger.rotations.claim("host", now=house.clock(), lease=60, min_token=0)
     during = client.get("/operations/tickets").json()
-    assert house.ledger.rotations.settle(token, generation=7, rotated_at=1234.0, result="rotated")
+    assert house.ledger.rotations.finish(token, generation=7, rotated_at=1234.0, result="rotated")
     after = client.get("/operations/tickets").json()
 
     assert (before["generation"], before["rotated_at"], before["rotating"]) == (0, None, False)

@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from tasks.jobs import Attempt, Granted, Job
-from tasks.messaging.progress import Progress
+from tasks.jobs import Attempt, Claimed, Job
+from tasks.messaging.progress import ProgressMessage
 from tests.unit.web.support import TestClient, post
 from web.dependencies import Services
-from web.progress.hub import BACKLOG, Watchers
-from web.progress.job_poller import look
-from web.progress.server_sent_events import KEEP_ALIVE, SILENCE, rest
+from web.progress.hub import QUEUE_SIZE, ProgressHub
+from web.progress.job_poller import poll_once
+from web.progress.server_sent_events import KEEP_ALIVE, KEEP_ALIVE_INTERVAL, keep_alive_delay
 from web.routes.events import stream
 
 Finish = Callable[..., Job]
 
 
-def word(job: str, percent: int = 0, state: str = "running", attempt: int = 1) -> Progress:
-    return Progress(job=job, tenant="acme", state=state, attempt=attempt, percent=percent, stage="draw")
+def word(job: str, percent: int = 0, state: str = "running", attempt: int = 1) -> ProgressMessage:
+    return ProgressMessage(job=job, tenant="acme", state=state, attempt=attempt, percent=percent, stage="draw")
 
 
 def parsed(event: str) -> tuple[str, dict[str, object]]:
@@ -57,16 +57,16 @@ def test_given_a_running_job_when_watched_then_progress_comes_as_it_is_told_and_
     job_id = post(client).json()["id"]
     job = house.ledger.jobs.find(job_id)
     assert job is not None
-    assert isinstance(house.ledger.attempts.claim(job, holder="h:1:x", now=1.0, lease=30), Granted)
+    assert isinstance(house.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30), Claimed)
 
     async def watch() -> list[str]:
         events: AsyncIterator[str] = stream(house, "acme", job_id)
         seen = [await anext(events)]
         for percent in (10, 55):
-            house.watchers.tell(word(job_id, percent))
+            house.progress_hub.publish(word(job_id, percent))
             seen.append(await anext(events))
         await asyncio.to_thread(house.ledger.attempts.succeed, job_id, 1, now=2.0, artifact="a" * 64)
-        house.watchers.tell(word(job_id, 100, state="succeeded"))
+        house.progress_hub.publish(word(job_id, 100, state="succeeded"))
         seen += [event async for event in events]
         return seen
 
@@ -75,7 +75,7 @@ def test_given_a_running_job_when_watched_then_progress_comes_as_it_is_told_and_
     assert parsed(ten) == ("progress", {"percent": 10, "stage": "draw", "layer": ""})
     assert parsed(more)[1]["percent"] == 55
     assert end.startswith("id: end\nevent: render\n")
-    assert house.watchers.latest(job_id) is None
+    assert house.progress_hub.latest(job_id) is None
 
 
 def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kept_alive_and_the_ledger_tells_its_end(
@@ -87,10 +87,10 @@ def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kep
         events = stream(house, "acme", job_id)
         seen = [await anext(events), await anext(events)]
         await asyncio.to_thread(house.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
-        await look(house)
+        await poll_once(house)
         return [*seen, *[event async for event in events]]
 
-    monkeypatch.setattr("web.progress.server_sent_events.SILENCE", 0.01)
+    monkeypatch.setattr("web.progress.server_sent_events.KEEP_ALIVE_INTERVAL", 0.01)
     _first, quiet, *_more, end = asyncio.run(watch())
     assert quiet == KEEP_ALIVE
     assert '"state":"cancelled"' in end
@@ -104,7 +104,7 @@ def test_given_a_job_that_is_removed_when_watched_then_the_stream_ends(client: T
         seen = [await anext(events)]
         await asyncio.to_thread(house.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
         await asyncio.to_thread(house.ledger.jobs.remove, job_id)
-        house.watchers.tell(word(job_id, state="cancelled"))
+        house.progress_hub.publish(word(job_id, state="cancelled"))
         return [*seen, *[event async for event in events]]
 
     assert len(asyncio.run(watch())) == 1
@@ -124,20 +124,20 @@ def test_given_a_hundred_watchers_of_a_running_job_then_the_ledger_is_asked_as_o
         return whole(job_id)
 
     monkeypatch.setattr(house.ledger.attempts, "history", counted)
-    monkeypatch.setattr("web.progress.server_sent_events.SILENCE", 0.01)
+    monkeypatch.setattr("web.progress.server_sent_events.KEEP_ALIVE_INTERVAL", 0.01)
 
     async def watch() -> list[list[str]]:
         streams = [stream(house, "acme", job_id) for _ in range(100)]
         firsts = [await anext(each) for each in streams]
         assert {parsed(first)[1]["state"] for first in firsts} == {"queued"}
-        await asyncio.to_thread(house.ledger.attempts.claim, job, holder="h:1:x", now=1.0, lease=30)
-        house.watchers.tell(word(job_id, 0))
-        house.watchers.tell(word(job_id, 40))
+        await asyncio.to_thread(house.ledger.attempts.claim, job, lease_owner="h:1:x", now=1.0, lease=30)
+        house.progress_hub.publish(word(job_id, 0))
+        house.progress_hub.publish(word(job_id, 40))
         for each in streams:
             assert parsed(await anext(each))[1]["state"] == "running"
-        await look(house)
+        await poll_once(house)
         await asyncio.to_thread(house.ledger.attempts.succeed, job_id, 1, now=2.0, artifact="a" * 64)
-        await look(house)  # the word itself was lost
+        await poll_once(house)  # the word itself was lost
         return [[event async for event in each] for each in streams]
 
     for events in asyncio.run(watch()):
@@ -151,12 +151,12 @@ def test_given_a_job_in_the_middle_when_another_one_begins_to_watch_then_they_se
     job_id = post(client).json()["id"]
     job = house.ledger.jobs.find(job_id)
     assert job is not None
-    house.ledger.attempts.claim(job, holder="h:1:x", now=1.0, lease=30)
+    house.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30)
 
     async def watch() -> str:
         first = stream(house, "acme", job_id)
         await anext(first)
-        house.watchers.tell(word(job_id, 55))
+        house.progress_hub.publish(word(job_id, 55))
         second = stream(house, "acme", job_id)
         return await anext(second)
 
@@ -164,20 +164,20 @@ def test_given_a_job_in_the_middle_when_another_one_begins_to_watch_then_they_se
 
 
 def test_given_a_slow_watcher_when_much_is_told_then_it_misses_the_oldest_and_nobody_waits() -> None:
-    watchers = Watchers()
-    with watchers.watch("job") as words:
-        for percent in range(BACKLOG + 10):
-            watchers.tell(word("job", percent % 101))
-        assert words.qsize() == BACKLOG
+    watchers = ProgressHub()
+    with watchers.subscribe("job") as words:
+        for percent in range(QUEUE_SIZE + 10):
+            watchers.publish(word("job", percent % 101))
+        assert words.qsize() == QUEUE_SIZE
         assert words.get_nowait().percent == 10
-    watchers.tell(word("job", 7))
+    watchers.publish(word("job", 7))
     latest = watchers.latest("job")
     assert latest is not None
     assert latest.percent == 7
 
 
 def test_given_streams_that_were_opened_together_when_they_rest_then_they_do_not_speak_together() -> None:
-    rests = [rest() for _ in range(1_000)]
-    assert all(SILENCE / 2 <= each <= SILENCE for each in rests)
+    rests = [keep_alive_delay() for _ in range(1_000)]
+    assert all(KEEP_ALIVE_INTERVAL / 2 <= each <= KEEP_ALIVE_INTERVAL for each in rests)
     most_in_a_moment = max(sum(moment <= each < moment + 0.1 for each in rests) for moment in rests)
     assert most_in_a_moment < 50

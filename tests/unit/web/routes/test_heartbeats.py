@@ -9,7 +9,7 @@ import pytest
 
 from tasks.heartbeats import MAX_BODY
 from tasks.messaging.connections import BrokerUnavailable, QueueFull
-from tests.unit.web.support import FakeStream, TestClient
+from tests.unit.web.support import FakeHeartbeatSink, TestClient
 
 ULM = {"authorization": "Bearer token-of-plant-ulm"}
 BEAT = {"machine": "press-07", "seq": 41, "seen_at": 1_790_000_000.25, "status": "running", "rpm": 1480.5}
@@ -22,7 +22,7 @@ def post(client: TestClient, message: Any = MESSAGE, **headers: str) -> Any:
 
 
 def test_given_beats_of_the_tokens_plant_when_sent_then_they_are_on_the_stream_as_they_are(
-    client: TestClient, beats: FakeStream
+    client: TestClient, beats: FakeHeartbeatSink
 ) -> None:
     answer = post(client)
 
@@ -34,7 +34,7 @@ def test_given_beats_of_the_tokens_plant_when_sent_then_they_are_on_the_stream_a
     ("error", "code"), [(BrokerUnavailable(), "broker-unavailable"), (QueueFull(), "stream-unavailable")]
 )
 def test_given_a_broker_that_does_not_confirm_then_503_says_to_send_it_again(
-    client: TestClient, beats: FakeStream, error: Exception, code: str
+    client: TestClient, beats: FakeHeartbeatSink, error: Exception, code: str
 ) -> None:
     beats.error = error
 
@@ -44,7 +44,7 @@ def test_given_a_broker_that_does_not_confirm_then_503_says_to_send_it_again(
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_given_a_forged_plant_then_403_and_nothing_is_taken(client: TestClient, beats: FakeStream) -> None:
+def test_given_a_forged_plant_then_403_and_nothing_is_taken(client: TestClient, beats: FakeHeartbeatSink) -> None:
     answer = post(client, {**MESSAGE, "plant": "bern"})
 
     assert (answer.status_code, answer.json()["code"]) == (403, "another-plant")
@@ -53,7 +53,7 @@ def test_given_a_forged_plant_then_403_and_nothing_is_taken(client: TestClient, 
 
 
 @pytest.mark.parametrize("token", ["", "Bearer token-of-acme-0001", "Bearer nonsense-nonsense"])
-def test_given_no_token_of_a_plant_then_401(client: TestClient, beats: FakeStream, token: str) -> None:
+def test_given_no_token_of_a_plant_then_401(client: TestClient, beats: FakeHeartbeatSink, token: str) -> None:
     answer = post(client, authorization=token)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
@@ -73,7 +73,7 @@ def test_given_no_token_of_a_plant_then_401(client: TestClient, beats: FakeStrea
     ],
 )
 def test_given_a_message_that_is_none_then_422_says_where(
-    client: TestClient, beats: FakeStream, message: Any, said: str
+    client: TestClient, beats: FakeHeartbeatSink, message: Any, said: str
 ) -> None:
     answer = post(client, message)
 
@@ -82,7 +82,7 @@ def test_given_a_message_that_is_none_then_422_says_where(
     assert beats.bodies == []
 
 
-def test_given_a_body_that_is_too_long_then_413(client: TestClient, beats: FakeStream) -> None:
+def test_given_a_body_that_is_too_long_then_413(client: TestClient, beats: FakeHeartbeatSink) -> None:
     answer = post(client, b" " * (MAX_BODY + 1))
 
     assert (answer.status_code, answer.json()["code"]) == (413, "request-too-large")

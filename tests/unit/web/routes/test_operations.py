@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.jobs import Granted, State
+from tasks.jobs import Claimed, State
 from tasks.messaging.connections import BrokerUnavailable
-from tasks.messaging.inspect_workers import Fence, Worker
-from tests.unit.web.support import Clock, FakeBroker, FakeLetters, TestClient, post
+from tasks.messaging.inspect_workers import CgroupMemory, Worker
+from tests.unit.web.support import Clock, FakeBroker, FakeDeadLetters, TestClient, post
 from web.app import create_app
 from web.dependencies import Services
-from web.worker_stats_cache import KEPT, Roll
+from web.worker_stats_cache import TTL, WorkerStatsCache
 
 
 def die(house: Services, job_id: str) -> None:
@@ -24,21 +24,21 @@ def die(house: Services, job_id: str) -> None:
         assert job is not None
         if job.state is State.DEAD:
             return
-        claim = house.ledger.attempts.claim(job, holder="host:1:x", now=house.clock(), lease=30)
-        assert isinstance(claim, Granted)
-        house.ledger.attempts.died(
+        claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=house.clock(), lease=30)
+        assert isinstance(claim, Claimed)
+        house.ledger.attempts.record_crash(
             job_id,
             host="host",
             pid=1,
             cause="out-of-memory",
-            causal=True,
-            story="It took too much.",
+            job_at_fault=True,
+            explanation="It took too much.",
             now=house.clock(),
         )
 
 
 def test_given_a_dead_render_when_replayed_then_it_is_queued_again_and_its_letter_is_gone(
-    client: TestClient, house: Services, broker: FakeBroker, letters: FakeLetters
+    client: TestClient, house: Services, broker: FakeBroker, letters: FakeDeadLetters
 ) -> None:
     job_id = post(client).json()["id"]
     die(house, job_id)
@@ -64,8 +64,8 @@ def test_given_a_render_that_lives_or_is_anothers_when_replayed_then_it_is_refus
 def test_given_workers_that_answer_when_operations_are_read_then_they_are_there_with_lanes_and_jobs(
     house: Services,
 ) -> None:
-    worker = Worker("render1@host", 12, [34], 5, 60.0, Fence(1 << 20, 2 << 20, 4 << 20), recycled=3, died=1)
-    app = create_app(services=replace(house, roll=Roll(lambda: [worker])))
+    worker = Worker("render1@host", 12, [34], 5, 60.0, CgroupMemory(1 << 20, 2 << 20, 4 << 20), recycled=3, crashed=1)
+    app = create_app(services=replace(house, worker_stats=WorkerStatsCache(lambda: [worker])))
     with TestClient(app, headers={"authorization": "Bearer token-of-acme-0001"}) as client:
         post(client)
         found = client.get("/operations").json()
@@ -93,7 +93,7 @@ def test_given_a_broker_that_is_away_when_operations_are_read_then_the_ledger_st
     def away(_queue: str) -> int:
         raise BrokerUnavailable("refused")
 
-    monkeypatch.setattr(house.gate, "_count", away)
+    monkeypatch.setattr(house.admission, "_count", away)
     found = client.get("/operations").json()
     assert (found["waiting"], found["workers"], found["jobs"]["dead"]) == ({}, [], 0)
 
@@ -112,11 +112,11 @@ def test_given_many_who_look_when_workers_are_called_then_once_every_few_seconds
         return work()
 
     async def look() -> None:
-        roll = Roll(call, clock)
-        found = await asyncio.gather(*(roll.workers(run) for _ in range(50)))
+        roll = WorkerStatsCache(call, clock)
+        found = await asyncio.gather(*(roll.get(run) for _ in range(50)))
         assert [len(each) for each in found] == [1] * 50
-        clock.now += KEPT
-        assert await roll.workers(run) == []
+        clock.now += TTL
+        assert await roll.get(run) == []
 
     asyncio.run(look())
     assert len(calls) == 2

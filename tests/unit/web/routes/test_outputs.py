@@ -13,7 +13,7 @@ import pytest
 from tasks.jobs import Job
 from tests.unit.web.support import TestClient, post
 from web.dependencies import Services
-from web.routes.downloads import CHUNK, WHOLE, ahead, rest
+from web.routes.downloads import CHUNK_SIZE, MAX_CACHED_FILE, delay, throttled
 
 Finish = Callable[..., Job]
 
@@ -80,7 +80,7 @@ def test_given_an_output_when_its_head_is_asked_for_then_the_headers_are_those_o
 
 
 def test_given_a_large_output_when_read_then_it_comes_whole(client: TestClient, house: Services, rendered: str) -> None:
-    large = bytes(range(256)) * (WHOLE // 256) + b"and more"
+    large = bytes(range(256)) * (MAX_CACHED_FILE // 256) + b"and more"
     house.store.put(f"artifacts/acme/{'a' * 64}/layers/001.webp", large)
 
     answer = client.get(f"{rendered}/layers/1.webp")
@@ -92,8 +92,8 @@ def test_given_an_output_that_was_read_when_read_again_then_the_store_is_not_ask
     client: TestClient, house: Services, rendered: str
 ) -> None:
     artifact = f"artifacts/acme/{'a' * 64}"
-    house.store.put(f"{artifact}/layers/001.webp", bytes(WHOLE))
-    house.store.put(f"{artifact}/layers/002.webp", bytes(WHOLE + 1))
+    house.store.put(f"{artifact}/layers/001.webp", bytes(MAX_CACHED_FILE))
+    house.store.put(f"{artifact}/layers/002.webp", bytes(MAX_CACHED_FILE + 1))
     addresses = [f"{rendered}/layers/{number}.webp" for number in (1, 2)]
     first = [client.get(address) for address in addresses]
     house.store.delete_tree(artifact)
@@ -112,26 +112,26 @@ def test_given_an_output_that_was_read_when_read_again_then_the_store_is_not_ask
 def test_given_a_rate_when_a_download_is_ahead_of_it_then_it_waits_for_so_long(
     sent: int, elapsed: float, pause: float
 ) -> None:
-    assert ahead(sent, elapsed, rate=1_000) == pause
+    assert delay(sent, elapsed, rate=1_000) == pause
 
 
 async def passed(house: Services, file: BytesIO) -> tuple[bytes, float]:
     begun = asyncio.get_running_loop().time()
-    content = b"".join([chunk async for chunk in rest(house, file, file.read(CHUNK))])
+    content = b"".join([chunk async for chunk in throttled(house, file, file.read(CHUNK_SIZE))])
     return content, asyncio.get_running_loop().time() - begun
 
 
 def test_given_a_large_output_when_it_is_sent_then_no_faster_than_the_rate_and_its_file_is_closed(
     house: Services,
 ) -> None:
-    rate = 10 * CHUNK
+    rate = 10 * CHUNK_SIZE
     slow = replace(house, settings=house.settings.model_copy(update={"output_rate": rate}))
-    file = BytesIO(bytes(3 * CHUNK))
+    file = BytesIO(bytes(3 * CHUNK_SIZE))
 
     content, seconds = asyncio.run(passed(slow, file))
 
-    assert len(content) == 3 * CHUNK
-    assert seconds >= 2 * CHUNK / rate  # the first chunk waits for nothing
+    assert len(content) == 3 * CHUNK_SIZE
+    assert seconds >= 2 * CHUNK_SIZE / rate  # the first chunk waits for nothing
     assert file.closed
 
 

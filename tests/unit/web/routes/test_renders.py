@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.jobs import Granted, Job
-from tasks.messaging.progress import Progress
-from tests.unit.web.support import TestClient, files, png, post
+from tasks.jobs import Claimed, Job
+from tasks.messaging.progress import ProgressMessage
+from tests.unit.web.support import TestClient, png, post, stored_sources
 from web.dependencies import Services
 
 Finish = Callable[..., Job]
@@ -22,11 +22,13 @@ def test_given_a_running_job_when_looked_at_then_its_attempt_and_true_progress_a
     own = post(client).json()
     job = house.ledger.jobs.find(own["id"])
     assert job is not None
-    assert isinstance(house.ledger.attempts.claim(job, holder="h:1:x", now=1.0, lease=30), Granted)
-    stale = Progress(job=job.id, tenant="acme", state="running", attempt=0, percent=90, stage="encode")
-    house.watchers.tell(stale)
+    assert isinstance(house.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30), Claimed)
+    stale = ProgressMessage(job=job.id, tenant="acme", state="running", attempt=0, percent=90, stage="encode")
+    house.progress_hub.publish(stale)
     before = client.get(own["links"]["self"])
-    house.watchers.tell(stale.model_copy(update={"attempt": 1, "percent": 40, "stage": "draw", "layer": "PIPES"}))
+    house.progress_hub.publish(
+        stale.model_copy(update={"attempt": 1, "percent": 40, "stage": "draw", "layer": "PIPES"})
+    )
     render = client.get(own["links"]["self"]).json()
 
     assert before.headers["cache-control"] == "no-store"
@@ -40,7 +42,7 @@ def test_given_a_running_job_when_looked_at_then_its_attempt_and_true_progress_a
             "started_at": "1970-01-01T00:00:01Z",
             "ended_at": None,
             "cause": None,
-            "story": None,
+            "explanation": None,
             "facts": None,
         }
     ]
@@ -50,7 +52,7 @@ def test_given_a_job_that_failed_when_looked_at_then_its_error_is_told(client: T
     own = post(client).json()
     job = house.ledger.jobs.find(own["id"])
     assert job is not None
-    house.ledger.attempts.claim(job, holder="h:1:x", now=1.0, lease=30)
+    house.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30)
     error = {"code": "broken", "detail": "Export it again."}
     house.ledger.attempts.fail(job.id, 1, now=2.0, error=error)
 
@@ -96,7 +98,7 @@ def test_given_tiles_of_one_layer_when_listed_without_parts_then_they_are_left_o
     whole = [post(client, png(salt=bytes([number]))).json()["id"] for number in range(3)]
     post(client, tiles="true", tile_layer="0")
 
-    first = client.get("/renders?parts=false&limit=2").json()
+    first = client.get("/renders?include_tile_jobs=false&limit=2").json()
     second = client.get(first["next"]).json()
 
     assert [job["id"] for job in first["renders"] + second["renders"]] == whole[::-1]
@@ -147,7 +149,7 @@ def test_given_an_open_job_when_deleted_then_it_is_cancelled_and_still_listed(
     assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
     render = client.get(own["links"]["self"]).json()
     assert (render["state"], render["error"]["code"]) == ("cancelled", "cancelled")
-    assert len(files(house)) == 1
+    assert len(stored_sources(house)) == 1
 
 
 def test_given_a_settled_job_when_deleted_then_it_is_gone_with_its_source_and_outputs(
@@ -159,7 +161,7 @@ def test_given_a_settled_job_when_deleted_then_it_is_gone_with_its_source_and_ou
 
     assert (answer.status_code, answer.content) == (204, b"")
     assert client.get(own["links"]["self"]).status_code == 404
-    assert files(house) == []
+    assert stored_sources(house) == []
     assert list(house.store.list("artifacts")) == []
 
 
@@ -180,8 +182,8 @@ def test_given_files_that_two_jobs_share_when_one_is_removed_then_they_stay_unti
         ).status_code
         == 200
     )
-    assert files(house) == ["sources/acme/shared.png"]
+    assert stored_sources(house) == ["sources/acme/shared.png"]
 
     client.delete(twins[1]["links"]["self"])
-    assert files(house) == []
+    assert stored_sources(house) == []
     assert list(house.store.list("artifacts")) == []

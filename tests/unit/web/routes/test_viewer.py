@@ -43,7 +43,7 @@ def test_given_a_built_viewer_when_opened_then_nothing_inline_or_foreign_may_run
 @pytest.mark.usefixtures("built")
 def test_given_sites_that_may_frame_the_viewer_then_at_its_own_address_alone(house: Services) -> None:
     frames = "'self' https://portal.example.com:8443"
-    framed = replace(house, settings=house.settings.model_copy(update={"viewer_frames": frames}))
+    framed = replace(house, settings=house.settings.model_copy(update={"viewer_frame_ancestors": frames}))
     with TestClient(create_app(services=framed)) as client:
         page = client.get("/viewer/")
         assert (page.status_code, page.text) == (200, "<!doctype html>")
@@ -57,7 +57,7 @@ def test_given_sites_that_may_frame_the_viewer_then_at_its_own_address_alone(hou
 @pytest.mark.parametrize("frames", ["*", "'self'; script-src *", "https://a.example 'none'", "'self'\nset-cookie: x"])
 def test_given_frames_that_are_no_sites_then_the_setting_is_refused(frames: str) -> None:
     with pytest.raises(ValidationError):
-        Settings(viewer_frames=frames)
+        Settings(viewer_frame_ancestors=frames)
 
 
 @pytest.mark.usefixtures("built")

@@ -10,7 +10,14 @@ from tasks.messaging.connections import BrokerUnavailable
 from tasks.messaging.topology import LARGE, RENDER, TILES
 from tests.unit.web.support import Clock
 from web.problems import Problem
-from web.submit.admission import LONGEST_WAIT, STALE, UNKNOWN_WAIT, Gate, drain_rate, retry_after
+from web.submit.admission import (
+    DEFAULT_RETRY_AFTER,
+    MAX_DEPTH_AGE,
+    MAX_RETRY_AFTER,
+    AdmissionController,
+    drain_rate,
+    retry_after,
+)
 
 
 class Queue:
@@ -28,34 +35,34 @@ class Queue:
         return self.depth if name == "render" else 0
 
 
-def outcome(gate: Gate, lane: str = RENDER) -> str:
+def outcome(gate: AdmissionController, lane: str = RENDER) -> str:
     """What the gate does with one render."""
 
     async def admit() -> str:
         try:
-            await gate.admit()
-            if gate._looking:
-                await gate._looking
-            gate.enter(lane)
+            await gate.check()
+            if gate._refreshing:
+                await gate._refreshing
+            gate.check_queue(lane)
         except Problem as problem:
             return problem.code
         except BrokerUnavailable:
             return "unavailable"
-        gate.admitted(lane)
+        gate.record_admitted(lane)
         return "in"
 
     return asyncio.run(admit())
 
 
 @pytest.fixture
-def made() -> tuple[Gate, Queue, Clock]:
+def made() -> tuple[AdmissionController, Queue, Clock]:
     clock, queue = Clock(), Queue()
-    return Gate(queue, 3, clock), queue, clock
+    return AdmissionController(queue, 3, clock), queue, clock
 
 
 @pytest.mark.parametrize(
     ("waiting", "rate", "seconds"),
-    [(100, 10.0, 1), (150, 10.0, 6), (100, 0.1, 100), (10_000, 0.1, LONGEST_WAIT), (100, 0.0, UNKNOWN_WAIT)],
+    [(100, 10.0, 1), (150, 10.0, 6), (100, 0.1, 100), (10_000, 0.1, MAX_RETRY_AFTER), (100, 0.0, DEFAULT_RETRY_AFTER)],
 )
 def test_given_a_queue_and_its_drain_rate_when_full_then_the_wait_is_until_a_tenth_is_free(
     waiting: int, rate: float, seconds: int
@@ -64,20 +71,22 @@ def test_given_a_queue_and_its_drain_rate_when_full_then_the_wait_is_until_a_ten
 
 
 def test_given_two_depths_when_compared_then_the_rate_counts_what_was_added_and_is_smoothed() -> None:
-    assert drain_rate(0, was=10, added=20, now=10, seconds=2) == 10
-    assert drain_rate(10, was=10, added=0, now=10, seconds=1) == pytest.approx(7)
-    assert drain_rate(0, was=0, added=0, now=50, seconds=1) == 0
+    assert drain_rate(0, depth_before=10, admitted=20, depth_now=10, seconds=2) == 10
+    assert drain_rate(10, depth_before=10, admitted=0, depth_now=10, seconds=1) == pytest.approx(7)
+    assert drain_rate(0, depth_before=0, admitted=0, depth_now=50, seconds=1) == 0
 
 
 def test_given_room_when_more_come_than_fit_between_two_looks_then_the_gate_counts_them_itself(
-    made: tuple[Gate, Queue, Clock],
+    made: tuple[AdmissionController, Queue, Clock],
 ) -> None:
     gate, queue, _clock = made
     assert [outcome(gate) for _ in range(5)] == ["in", "in", "in", "queue-full", "queue-full"]
     assert queue.asked == 1
 
 
-def test_given_a_full_queue_when_it_drains_then_the_next_look_opens_the_gate(made: tuple[Gate, Queue, Clock]) -> None:
+def test_given_a_full_queue_when_it_drains_then_the_next_look_opens_the_gate(
+    made: tuple[AdmissionController, Queue, Clock],
+) -> None:
     gate, queue, clock = made
     queue.depth = 3
     assert outcome(gate) == "queue-full"
@@ -89,7 +98,7 @@ def test_given_a_full_queue_when_it_drains_then_the_next_look_opens_the_gate(mad
 
 
 def test_given_a_broker_that_is_away_when_asked_then_it_is_asked_once_a_second_and_heals_by_itself(
-    made: tuple[Gate, Queue, Clock],
+    made: tuple[AdmissionController, Queue, Clock],
 ) -> None:
     gate, queue, clock = made
     queue.away = True
@@ -103,36 +112,36 @@ def test_given_a_broker_that_is_away_when_asked_then_it_is_asked_once_a_second_a
 
 
 def test_given_a_depth_of_long_ago_when_a_render_comes_then_it_waits_for_a_new_one(
-    made: tuple[Gate, Queue, Clock],
+    made: tuple[AdmissionController, Queue, Clock],
 ) -> None:
     gate, queue, clock = made
     assert outcome(gate) == "in"
     queue.depth = 3
-    clock.now += STALE + 1
+    clock.now += MAX_DEPTH_AGE + 1
     assert outcome(gate) == "queue-full"
 
 
 def test_given_many_at_once_when_a_look_is_due_then_one_look_serves_them_all() -> None:
     queue = Queue()
-    gate = Gate(queue, 1000, Clock())
+    gate = AdmissionController(queue, 1000, Clock())
 
     async def rush() -> None:
-        await asyncio.gather(*(gate.admit() for _ in range(50)))
+        await asyncio.gather(*(gate.check() for _ in range(50)))
 
     asyncio.run(rush())
     assert queue.asked == 1
 
 
 def test_given_a_full_queue_when_refused_then_the_problem_names_depth_and_wait(
-    made: tuple[Gate, Queue, Clock],
+    made: tuple[AdmissionController, Queue, Clock],
 ) -> None:
-    problem = made[0].full(TILES)
+    problem = made[0].queue_full(TILES)
     assert problem.status == 429
     assert problem.detail == "0 renders are waiting in 'render.tiles' already: try again in 10 s."
 
 
 def test_given_a_full_lane_when_a_render_of_another_one_comes_then_it_is_let_in(
-    made: tuple[Gate, Queue, Clock],
+    made: tuple[AdmissionController, Queue, Clock],
 ) -> None:
     gate, queue, _clock = made
     queue.depth = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.jobs import Job, State
-from tests.unit.web.support import FakeBroker, TestClient, files, png, post
+from tests.unit.web.support import FakeBroker, TestClient, png, post, stored_sources
 from web.dependencies import Services
 
 
@@ -38,7 +38,7 @@ def test_given_a_quota_when_it_is_used_up_then_429_says_so_leaves_no_trace_and_o
         "You have 2 renders waiting or running, which is your quota: "
         "wait until one is done or cancel one, and try again in 10 s."
     )
-    assert (len(jobs(house)), len(files(house))) == (2, 2)
+    assert (len(jobs(house)), len(stored_sources(house))) == (2, 2)
     assert ask(rival, 1).status_code == 202
 
 
@@ -58,14 +58,14 @@ def test_given_a_quota_when_a_render_is_done_or_cancelled_or_reused_then_there_i
 def test_given_a_window_when_more_is_asked_then_it_is_accepted_but_waits_in_the_ledger(
     client: TestClient, rival: TestClient, house: Services, broker: FakeBroker
 ) -> None:
-    limit(house, tenant_window=2)
+    limit(house, tenant_max_queued=2)
 
     answers = [ask(client, number) for number in range(4)]
 
     assert [answer.status_code for answer in answers] == [202] * 4
     assert [answer.json()["state"] for answer in answers] == ["queued", "queued", "accepted", "accepted"]
     assert len(broker.messages) == 2
-    assert len(files(house)) == 4
+    assert len(stored_sources(house)) == 4
     held = [job for job in jobs(house) if job.state is State.ACCEPTED]
     assert {(job.published_at, job.publications) for job in held} == {(None, 0)}
     assert ask(rival, 1).json()["state"] == "queued"
@@ -74,7 +74,7 @@ def test_given_a_window_when_more_is_asked_then_it_is_accepted_but_waits_in_the_
 def test_given_a_window_when_it_is_used_up_in_one_lane_then_the_other_lane_is_open(
     client: TestClient, house: Services
 ) -> None:
-    limit(house, tenant_window=1)
+    limit(house, tenant_max_queued=1)
 
     states = [ask(client, 1, tiles=tiles).json()["state"] for tiles in ("true", "true", "false")]
 

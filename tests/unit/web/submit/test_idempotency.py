@@ -8,7 +8,7 @@ import pytest
 
 from tasks.jobs.idempotency import InProgress
 from tasks.messaging.connections import BrokerUnavailable
-from tests.unit.web.support import FakeBroker, TestClient, files, png, post
+from tests.unit.web.support import FakeBroker, TestClient, png, post, stored_sources
 from web.dependencies import Services
 
 KEY = {"idempotency-key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -22,7 +22,7 @@ def test_given_a_key_when_the_same_request_comes_again_then_it_is_the_same_job(
 
     assert first.status_code == again.status_code == 202
     assert again.json()["id"] == first.json()["id"]
-    assert len(broker.messages) == len(files(house)) == 1
+    assert len(broker.messages) == len(stored_sources(house)) == 1
 
 
 @pytest.mark.parametrize(("drawing", "options"), [(png(salt=b"x"), {}), (png(), {"width": "99"})])
@@ -34,11 +34,11 @@ def test_given_a_key_when_another_request_comes_with_it_then_422_and_nothing_is_
 
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency-key-reused")
     assert "choose a new key" in answer.json()["detail"]
-    assert len(files(house)) == 1
+    assert len(stored_sources(house)) == 1
 
 
 def test_given_a_key_that_is_being_handled_when_it_comes_again_then_409(client: TestClient, house: Services) -> None:
-    house.ledger.requests.reserve("acme", KEY["idempotency-key"], house.clock())
+    house.ledger.idempotency_keys.reserve("acme", KEY["idempotency-key"], house.clock())
     answer = post(client, headers=KEY)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "request-in-progress")
@@ -51,7 +51,7 @@ def test_given_a_job_that_the_broker_has_not_confirmed_when_its_key_comes_again_
     meanwhile = []
 
     def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:  # noqa: ARG001
-        meanwhile.append(house.ledger.requests.reserve("acme", KEY["idempotency-key"], house.clock()))
+        meanwhile.append(house.ledger.idempotency_keys.reserve("acme", KEY["idempotency-key"], house.clock()))
         raise BrokerUnavailable
 
     broker.publish = publish  # type: ignore[method-assign]

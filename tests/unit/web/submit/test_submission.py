@@ -19,7 +19,7 @@ from tasks.jobs import Job, LedgerUnavailable, State
 from tasks.messaging.connections import BrokerUnavailable, QueueFull
 from tasks.renders import RenderOptions, artifact_key
 from tasks.storage import StoreError, StoreFull
-from tests.unit.web.support import Clock, FakeBroker, TestClient, files, lying_png, png, post
+from tests.unit.web.support import Clock, FakeBroker, TestClient, oversized_png, png, post, stored_sources
 from web.dependencies import Services
 
 Finish = Callable[..., Job]
@@ -39,8 +39,8 @@ def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorde
     assert body["state"] == "queued"
     assert answer.headers["location"] == body["links"]["self"] == f"/renders/{body['id']}"
     assert answer.headers["retry-after"] == "1"
-    assert files(house) == [f"sources/acme/{body['id']}"]
-    with house.store.open_read(files(house)[0]) as source:
+    assert stored_sources(house) == [f"sources/acme/{body['id']}"]
+    with house.store.open_read(stored_sources(house)[0]) as source:
         assert source.read() == png()
     job = house.ledger.jobs.find(body["id"], "acme")
     assert job is not None
@@ -123,7 +123,7 @@ def test_given_a_preset_that_is_not_there_or_wrong_when_posted_then_422_says_so(
 
     assert answer.status_code == 422
     assert says in answer.json()["detail"]
-    assert files(house) == []
+    assert stored_sources(house) == []
 
 
 def test_given_an_unknown_option_when_posted_then_422_names_it_and_nothing_is_left(
@@ -133,7 +133,7 @@ def test_given_an_unknown_option_when_posted_then_422_names_it_and_nothing_is_le
 
     assert answer.status_code == 422
     assert {part["location"] for part in answer.json()["errors"]} == {"options.colour", "options.width"}
-    assert files(house) == []
+    assert stored_sources(house) == []
     assert list((tmp_path / "store" / ".tmp").iterdir()) == []
 
 
@@ -146,17 +146,17 @@ def test_given_a_file_that_is_no_drawing_when_posted_then_422_says_why_and_nothi
     answer = post(client, drawing)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
-    assert (jobs(house), files(house), broker.messages) == ([], [], [])
+    assert (jobs(house), stored_sources(house), broker.messages) == ([], [], [])
 
 
 def test_given_a_drawing_beyond_the_fence_when_posted_then_413_carries_the_estimate(
     client: TestClient, house: Services
 ) -> None:
-    answer = post(client, lying_png(60_000))
+    answer = post(client, oversized_png(60_000))
 
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (413, "too-large")
-    assert problem["plan"]["peak_bytes"] > house.settings.fence_bytes
+    assert problem["plan"]["peak_bytes"] > house.settings.memory_limit
     assert "MiB" in problem["detail"]
     assert jobs(house) == []
 
@@ -201,10 +201,10 @@ def test_given_a_broker_that_does_not_confirm_when_posted_then_the_job_is_taken_
     assert job.state is State.CANCELLED
     assert job.error is not None
     assert job.error["code"] == reason
-    assert files(house) == []
+    assert stored_sources(house) == []
 
     broker.error = None
-    house.gate._broken_at = float("-inf")
+    house.admission._broker_failed_at = float("-inf")
     assert post(client, headers={"idempotency-key": "k"}).status_code == 202
 
 
@@ -247,7 +247,7 @@ def test_given_a_ledger_that_is_away_when_posted_then_503_and_the_source_is_remo
     assert (answer.status_code, answer.json()["code"]) == (503, "ledger-unavailable")
     assert answer.headers["retry-after"] == "2"
     assert "gone away" not in answer.text
-    assert (files(house), broker.messages) == ([], [])
+    assert (stored_sources(house), broker.messages) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_given_a_hostile_filename_when_posted_then_it_is_kept_harmless(client: T
 
 
 def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client: TestClient, house: Services) -> None:
-    busy = replace(house, threads=Busy())  # type: ignore[arg-type]
+    busy = replace(house, write_threads=Busy())  # type: ignore[arg-type]
     client.app.state.services = busy  # type: ignore[attr-defined]
     answer = post(client)
 
@@ -362,7 +362,7 @@ def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client
 
 @pytest.mark.timeout(20)
 def test_given_everybody_looks_on_when_posted_then_nobody_waits_for_them(client: TestClient, house: Services) -> None:
-    client.app.state.services = replace(house, lookers=Taken())  # type: ignore[arg-type, attr-defined]
+    client.app.state.services = replace(house, read_threads=Taken())  # type: ignore[arg-type, attr-defined]
     assert post(client).status_code == 202
 
 
@@ -403,18 +403,18 @@ def test_given_a_full_lane_for_tiles_when_posted_then_tiles_are_refused_without_
     assert (refused.status_code, refused.json()["code"]) == (429, "queue-full")
     assert int(refused.headers["retry-after"]) > 0
     assert "waiting in 'render.tiles' already" in refused.json()["detail"]
-    assert (jobs(house), files(house)) == ([], [])
+    assert (jobs(house), stored_sources(house)) == ([], [])
     assert post(client).status_code == 202
 
 
 def test_given_a_large_lane_when_a_drawing_needs_it_then_it_goes_there_instead_of_being_refused(
     client: TestClient, house: Services, broker: FakeBroker
 ) -> None:
-    assert post(client, lying_png(12_000)).status_code == 413
+    assert post(client, oversized_png(12_000)).status_code == 413
 
-    object.__setattr__(house, "settings", house.settings.model_copy(update={"large_fence_bytes": 1 << 33}))
+    object.__setattr__(house, "settings", house.settings.model_copy(update={"large_memory_limit": 1 << 33}))
 
-    assert post(client, lying_png(12_000)).status_code == 202
+    assert post(client, oversized_png(12_000)).status_code == 202
     assert broker.queues == ["render.large"]
 
 
@@ -423,8 +423,8 @@ def test_given_a_store_with_less_room_than_its_reserve_when_posted_then_507_says
 ) -> None:
     done = post(client).json()["id"]
     finish(done, artifact_key("a secret of the test", "acme", sha256(png()).hexdigest(), RenderOptions()))
-    object.__setattr__(house, "settings", house.settings.model_copy(update={"store_reserve": 1 << 60}))
-    before = files(house)
+    object.__setattr__(house, "settings", house.settings.model_copy(update={"store_min_free": 1 << 60}))
+    before = stored_sources(house)
 
     refused = post(client, png(salt=b"other"))
 
@@ -433,5 +433,5 @@ def test_given_a_store_with_less_room_than_its_reserve_when_posted_then_507_says
         "MiB left and keeps 1,099,511,627,776 MiB for renders under way. "
         "Remove renders that are not needed any more, or have its disk enlarged."
     )
-    assert files(house) == before
+    assert stored_sources(house) == before
     assert post(client).json()["state"] == "succeeded"  # it takes no room

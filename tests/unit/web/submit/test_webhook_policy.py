@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.settings import Settings
-from tests.unit.web.support import FakeBroker, TestClient, files, post
+from tests.unit.web.support import FakeBroker, TestClient, post, stored_sources
 from web.dependencies import Services
 
 URL = "https://portal.example.com/hook?x=1"
@@ -30,18 +30,18 @@ def test_given_an_allowed_webhook_then_it_travels_with_the_job_and_is_due_at_its
 
     job = house.ledger.jobs.find(job_id)
     assert job is not None
-    assert (job.webhook, job.webhook_due) == (URL, True)
+    assert (job.webhook, job.webhook_pending) == (URL, True)
     assert broker.messages[0]["webhook"] == URL
-    assert house.ledger.jobs.webhooks_due() == []  # it has not ended
+    assert house.ledger.jobs.pending_webhooks() == []  # it has not ended
 
     client.delete(f"/renders/{job_id}")
 
-    assert [due.id for due in house.ledger.jobs.webhooks_due()] == [job_id]
+    assert [due.id for due in house.ledger.jobs.pending_webhooks()] == [job_id]
 
 
 def test_given_a_render_of_a_stored_drawing_then_its_webhook_is_kept_too(client: TestClient, house: Services) -> None:
     post(client)
-    asked = {"source": files(house)[0], "webhook": URL, "options": {"width": 99}}
+    asked = {"source": stored_sources(house)[0], "webhook": URL, "options": {"width": 99}}
 
     job = house.ledger.jobs.find(client.post("/renders", json=asked).json()["id"])
 
@@ -67,7 +67,7 @@ def test_given_a_webhook_that_would_never_be_sent_then_it_is_refused_and_nothing
 
     assert (answer.status_code, answer.json()["code"]) == (422, "webhook-refused")
     assert answer.json()["detail"].startswith(said)
-    assert files(house) == []
+    assert stored_sources(house) == []
 
 
 def test_given_a_tenant_without_a_secret_then_its_webhooks_are_refused(rival: TestClient) -> None:

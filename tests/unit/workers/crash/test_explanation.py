@@ -5,17 +5,17 @@ from signal import Signals
 import pytest
 
 from workers.crash.causes import Cause, Death, classify
-from workers.crash.explanation import facts, plan_error, tell
-from workers.crash.flight_recorder import Record
-from workers.sandbox.cgroup import Memory, Pressure
+from workers.crash.explanation import crash_facts, format_crash, plan_error
+from workers.crash.flight_recorder import FlightRecord
+from workers.sandbox.cgroup import CgroupMemory, MemoryPressure
 
 MIB = 1024**2
-RECORD = Record("j", 2, "encode", "PIPES", planned=120 * MIB, resident=505 * MIB, highest=506 * MIB)
+RECORD = FlightRecord("j", 2, "encode", "PIPES", planned=120 * MIB, resident=505 * MIB, peak=506 * MIB)
 
 
 def test_a_death_is_told_with_size_place_and_plan() -> None:
     sentence = "Attempt 2 was killed by the kernel at 505 MB while encoding layer PIPES (planned 120 MB)."
-    assert tell(classify(-Signals.SIGKILL, oom_kills=1), RECORD) == sentence
+    assert format_crash(classify(-Signals.SIGKILL, oom_kills=1), RECORD) == sentence
 
 
 @pytest.mark.parametrize(
@@ -28,41 +28,43 @@ def test_a_death_is_told_with_size_place_and_plan() -> None:
     ],
 )
 def test_every_other_cause_is_told_likewise(death: Death, did: str) -> None:
-    assert tell(death, RECORD) == f"Attempt 2 {did} at 505 MB while encoding layer PIPES (planned 120 MB)."
+    assert format_crash(death, RECORD) == f"Attempt 2 {did} at 505 MB while encoding layer PIPES (planned 120 MB)."
 
 
 @pytest.mark.parametrize(
     ("record", "sentence"),
     [
-        (Record("j", 1), "Attempt 1 was stopped at its time limit of 5 s."),
+        (FlightRecord("j", 1), "Attempt 1 was stopped at its time limit of 5 s."),
         (
-            Record("j", 1, "plan", resident=90 * MIB),
+            FlightRecord("j", 1, "plan", resident=90 * MIB),
             "Attempt 1 was stopped at its time limit of 5 s, at 90 MB while planning.",
         ),
         (
-            Record("j", 1, "tiles", "0", resident=90 * MIB),
+            FlightRecord("j", 1, "tiles", "0", resident=90 * MIB),
             "Attempt 1 was stopped at its time limit of 5 s, at 90 MB while cutting tiles of layer 0.",
         ),
         (
-            Record("j", 1, "dry {x}", "{y}", resident=90 * MIB),
+            FlightRecord("j", 1, "dry {x}", "{y}", resident=90 * MIB),
             "Attempt 1 was stopped at its time limit of 5 s, at 90 MB while at dry {x}, layer {y}.",
         ),
     ],
 )
-def test_what_is_not_known_is_left_out(record: Record, sentence: str) -> None:
-    assert tell(classify(0, time_limit=5), record) == sentence
+def test_what_is_not_known_is_left_out(record: FlightRecord, sentence: str) -> None:
+    assert format_crash(classify(0, time_limit=5), record) == sentence
 
 
 def test_without_a_record_the_death_tells_its_own_story() -> None:
     death = classify(-Signals.SIGKILL, oom_kills=1)
-    assert tell(death, None) == "The kernel killed it: it needed more memory than its fence allows."
-    assert tell(Death(Cause.OUT_OF_MEMORY, "It was stopped."), RECORD) == "It was stopped."
+    assert format_crash(death, None) == "The kernel killed it: it needed more memory than its fence allows."
+    assert format_crash(Death(Cause.OUT_OF_MEMORY, "It was stopped."), RECORD) == "It was stopped."
 
 
 def test_programs_are_told_the_same_in_bytes() -> None:
-    memory = Memory(510 * MIB, 512 * MIB, 512 * MIB, {"max": 9, "oom_kill": 1}, Pressure(some=12.5, full=3.0))
+    memory = CgroupMemory(
+        510 * MIB, 512 * MIB, 512 * MIB, {"max": 9, "oom_kill": 1}, MemoryPressure(some=12.5, full=3.0)
+    )
 
-    assert facts(RECORD, memory) == {
+    assert crash_facts(RECORD, memory) == {
         "stage": "encode",
         "layer": "PIPES",
         "resident_bytes": 505 * MIB,
@@ -80,7 +82,7 @@ def test_programs_are_told_the_same_in_bytes() -> None:
 
 
 def test_without_a_record_the_cgroup_alone_is_told() -> None:
-    told = facts(None, Memory())
+    told = crash_facts(None, CgroupMemory())
     assert told == {
         "cgroup": {"current_bytes": None, "peak_bytes": None, "limit_bytes": None, "events": {}, "pressure": None}
     }

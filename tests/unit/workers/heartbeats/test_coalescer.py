@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from benchmarks._consumer import Nowhere
+from benchmarks._consumer import NullSink
 from workers.heartbeats.coalescer import Coalescer
 from workers.heartbeats.latest_readings import NullLatestReadings
 from workers.heartbeats.sink import Flush, FlushResult
@@ -31,14 +31,14 @@ class Away:
         self.made.append(weakref.ref(Connection()))
         raise SourceLost("The broker is away.")
 
-    def take(self, timeout: float) -> Batch | None:  # noqa: ARG002
+    def poll(self, timeout: float) -> Batch | None:  # noqa: ARG002
         raise SourceLost("The broker is away.")
 
     def close(self) -> None:
         pass
 
 
-class Empty(Nowhere):
+class Empty(NullSink):
     """A sink that nothing may be written to."""
 
     def flush(self, flush: Flush) -> FlushResult:
@@ -58,10 +58,18 @@ def test_given_a_broker_that_is_away_then_nothing_of_a_connection_that_failed_st
     source = Away()
 
     def new_window(machines: dict[str, int]) -> Window:
-        return Window(seconds=60, machines_per_plant=1, max_cached=1, max_clock_skew=0, machine_counts=machines, clock=lambda: 0.0)
+        return Window(
+            seconds=60, machines_per_plant=1, max_cached=1, max_clock_skew=0, machine_counts=machines, clock=lambda: 0.0
+        )
 
     Coalescer(
-        source, Empty(), NullLatestReadings(), new_window, is_stopping=lambda: len(source.made) > 3, lease=30, wait=lambda _: None
+        source,
+        Empty(),
+        NullLatestReadings(),
+        new_window,
+        is_stopping=lambda: len(source.made) > 3,
+        lease=30,
+        wait=lambda _: None,
     ).run()
 
     assert [connection() for connection in source.made[:-1]] == [None, None, None]

@@ -15,7 +15,9 @@ RECORDS = [b"one", b"", b"three" * 100]
 def frame(data: bytes, entries: int, *, crc: int | None = None, version: int = 1) -> bytes:
     """The bytes of a frame: one chunk that begins at record 40."""
     checksum = zlib.crc32(data) if crc is None else crc
-    return HEADER.pack(DELIVER_KEY, version, 1, 0x50, 0, entries, entries, 1_000, 7, 40, checksum, len(data), 0, 0) + data
+    return (
+        HEADER.pack(DELIVER_KEY, version, 1, 0x50, 0, entries, entries, 1_000, 7, 40, checksum, len(data), 0, 0) + data
+    )
 
 
 def entries(records: list[bytes]) -> bytes:

@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.rows import sql_values, from_row, to_row
+from workers.heartbeats.rows import from_row, sql_values, to_row
 from workers.heartbeats.schema import machines
 
 

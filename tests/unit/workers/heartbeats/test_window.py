@@ -141,7 +141,7 @@ def test_given_a_machine_turned_away_then_the_table_is_not_asked_again(clock: Cl
 def test_given_more_plants_than_there_may_be_then_a_new_one_is_turned_away(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_PLANTS", 1)
+    monkeypatch.setattr(module, "MAX_PLANTS", 1)
     here = window(clock)
     fold(here, "a")
     fold(here, "a", plant="bern")
@@ -153,7 +153,7 @@ def test_given_more_plants_than_there_may_be_then_a_new_one_is_turned_away(
 def test_given_a_flood_of_names_then_those_remembered_are_bounded(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_TURNED_AWAY", 5)
+    monkeypatch.setattr(module, "MAX_REJECTED_NAMES", 5)
     here = window(clock, limit=1)
     for number in range(12):
         fold(here, f"m{number}")

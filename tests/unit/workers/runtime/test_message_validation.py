@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import maintenance, renders
-from tasks.messaging.compatibility import UNREADABLE
-from tasks.messaging.topology import LANES, RENDER, UPKEEP
-from workers.runtime.message_validation import MAX_BODY, MAX_REASON, refusal
+from tasks.messaging.compatibility import UNREADABLE_HEADER
+from tasks.messaging.topology import MAINTENANCE, RENDER, RENDER_QUEUES
+from workers.runtime.message_validation import MAX_BODY_BYTES, MAX_REASON_LENGTH, validate_message
 
 JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
 HEADERS: dict[str, Any] = {"task": renders.TASK, "id": JOB}
@@ -47,7 +47,9 @@ def body(fields: Any = None, args: Any = (), embedded: Any = None) -> bytes:
 
 def judge(headers: Any = None, content: bytes | None = None, **more: Any) -> str | None:
     known: dict[str, Any] = {"content_type": "application/json", "content_encoding": "utf-8", "routing_key": RENDER}
-    return refusal(HEADERS if headers is None else headers, body() if content is None else content, **{**known, **more})
+    return validate_message(
+        HEADERS if headers is None else headers, body() if content is None else content, **{**known, **more}
+    )
 
 
 @pytest.mark.parametrize("headers", [HEADERS, PROTOCOL_2, {**PROTOCOL_2, "x-death": [{"count": 1}], "more": object()}])
@@ -61,15 +63,15 @@ def test_utf_8_may_be_spelled_in_every_way(encoding: str) -> None:
     assert judge(content_encoding=encoding) is None
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", RENDER_QUEUES)
 def test_a_render_is_let_in_on_every_lane(lane: str) -> None:
     assert judge(routing_key=lane) is None
 
 
 def test_a_sweep_and_a_round_of_retention_are_let_in_on_their_own_queue_only() -> None:
-    for task in (maintenance.TASK, maintenance.RETAIN_TASK):
+    for task in (maintenance.SWEEP_TASK, maintenance.RETAIN_TASK):
         sweep = {"task": task, "id": JOB}
-        assert judge(sweep, b"[[], {}, {}]", routing_key=UPKEEP) is None
+        assert judge(sweep, b"[[], {}, {}]", routing_key=MAINTENANCE) is None
         assert judge(sweep, b"[[], {}, {}]") == f"no task '{task}' is served on the queue 'render'"
 
 
@@ -77,7 +79,7 @@ def test_a_sweep_and_a_round_of_retention_are_let_in_on_their_own_queue_only() -
     ("more", "reason"),
     [
         (
-            {"content": b"x" * (MAX_BODY + 1)},
+            {"content": b"x" * (MAX_BODY_BYTES + 1)},
             "the body has 65,537 bytes; the largest allowed has 65,536",
         ),
         ({"content_type": None}, "the content type is None; only 'application/json' is taken"),
@@ -89,7 +91,7 @@ def test_a_sweep_and_a_round_of_retention_are_let_in_on_their_own_queue_only() -
         ({"content_encoding": None}, "the content encoding is None; only 'utf-8' is taken"),
         ({"routing_key": "elsewhere"}, "no task 'render.blueprint' is served on the queue 'elsewhere'"),
         (
-            {"headers": {UNREADABLE: "UnicodeDecodeError: invalid start byte"}},
+            {"headers": {UNREADABLE_HEADER: "UnicodeDecodeError: invalid start byte"}},
             "the message cannot be read: UnicodeDecodeError: invalid start byte",
         ),
     ],
@@ -176,7 +178,7 @@ def test_the_golden_messages_are_those_of_every_version_that_the_schema_knows() 
 
 @pytest.mark.parametrize(
     ("version", "told"),
-    [(2, "2"), ("1", "'1'"), ("x" * 5000, "'" + "x" * (MAX_REASON - 1))],
+    [(2, "2"), ("1", "'1'"), ("x" * 5000, "'" + "x" * (MAX_REASON_LENGTH - 1))],
 )
 def test_a_version_that_is_not_known_is_refused_with_what_to_do(version: Any, told: str) -> None:
     newer = body({**FIELDS, "version": version, "copies": 3})
@@ -196,7 +198,7 @@ def test_a_reason_is_short_and_printable_whatever_the_message_holds() -> None:
     told = judge(content=body({**FIELDS, "\x1b[31m\n" * 5000: 1}))
 
     assert told is not None
-    assert len(told) < MAX_REASON + 100
+    assert len(told) < MAX_REASON_LENGTH + 100
     assert told.isprintable()
 
 
@@ -210,7 +212,9 @@ header_values = json_values | st.binary() | st.dates() | st.decimals()
 
 @given(headers=st.dictionaries(st.text() | st.binary(), header_values) | st.none(), content=st.binary())
 def test_any_headers_and_bytes_are_refused_and_never_raise(headers: Any, content: bytes) -> None:
-    assert refusal(headers, content, content_type="application/json", content_encoding="utf-8", routing_key=RENDER)
+    assert validate_message(
+        headers, content, content_type="application/json", content_encoding="utf-8", routing_key=RENDER
+    )
 
 
 @given(json_values)

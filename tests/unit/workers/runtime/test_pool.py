@@ -81,7 +81,7 @@ def test_given_a_child_that_leaves_then_it_goes_as_soon_as_its_parent_has_heard_
 def test_given_a_parent_that_does_not_listen_then_the_child_goes_all_the_same_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "HEARD_PATIENCE", 0.05)
+    monkeypatch.setattr(module, "RESULTS_CONSUMED_TIMEOUT", 0.05)
 
     assert not leaving(heard=2)._ensure_messages_consumed(completed=3)
 

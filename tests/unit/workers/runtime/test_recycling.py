@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from workers.runtime.recycling import Allowance, Lifetime, why_replace
+from workers.runtime.recycling import ChildLifetime, RecyclingPolicy, reason_to_recycle
 
 MIB = 1024**2
-ALLOWANCE = Allowance(seconds=3600, growth=64 * MIB, left_open=256)
+ALLOWANCE = RecyclingPolicy(max_age=3600, max_growth=64 * MIB, max_left_open=256)
 
 
 class Clock:
@@ -31,41 +31,41 @@ class Clock:
     ],
 )
 def test_the_reason_is_a_sentence_and_growth_comes_first(age: float, growth: int, left_open: int, reason: str) -> None:
-    assert why_replace(ALLOWANCE, age=age, growth=growth, left_open=left_open) == reason
+    assert reason_to_recycle(ALLOWANCE, age=age, growth=growth, left_open=left_open) == reason
 
 
 def test_given_a_large_job_that_is_over_then_its_peak_does_not_count() -> None:
-    lifetime = Lifetime(Allowance(seconds=3600, growth=32 * MIB))
+    lifetime = ChildLifetime(RecyclingPolicy(max_age=3600, max_growth=32 * MIB))
     held = bytearray(128 * MIB)
     held[::4096] = b"x" * len(held[::4096])
     del held
 
-    assert lifetime.over() == ""
+    assert lifetime.recycle_reason() == ""
 
 
 def test_given_memory_in_small_pieces_that_is_free_again_then_what_the_allocator_keeps_does_not_count() -> None:
-    lifetime = Lifetime(Allowance(seconds=3600, growth=32 * MIB))
+    lifetime = ChildLifetime(RecyclingPolicy(max_age=3600, max_growth=32 * MIB))
     pieces = [bytes(10_000) for _ in range(10_000)]
     keeper = bytes(10_000)  # it lies after the others and keeps the heap from shrinking by itself
     del pieces
 
-    assert lifetime.over() == ""
+    assert lifetime.recycle_reason() == ""
     assert len(keeper) == 10_000
 
 
 def test_given_memory_that_a_job_leaves_behind_then_the_child_must_go() -> None:
-    lifetime = Lifetime(Allowance(seconds=3600, growth=32 * MIB))
+    lifetime = ChildLifetime(RecyclingPolicy(max_age=3600, max_growth=32 * MIB))
     leak = bytearray(48 * MIB)
     leak[::4096] = b"x" * len(leak[::4096])
 
-    assert lifetime.over().endswith(" MB more than when it began.")
+    assert lifetime.recycle_reason().endswith(" MB more than when it began.")
 
 
 def test_given_files_that_jobs_left_open_then_the_child_must_go() -> None:
-    lifetime = Lifetime(Allowance(seconds=3600, growth=64 * MIB, left_open=8))
+    lifetime = ChildLifetime(RecyclingPolicy(max_age=3600, max_growth=64 * MIB, max_left_open=8))
     leaked = [os.open(os.devnull, os.O_RDONLY) for _ in range(9)]
     try:
-        assert lifetime.over() == "Its jobs left 9 files open."
+        assert lifetime.recycle_reason() == "Its jobs left 9 files open."
     finally:
         for file in leaked:
             os.close(file)
@@ -73,10 +73,10 @@ def test_given_files_that_jobs_left_open_then_the_child_must_go() -> None:
 
 def test_given_a_child_of_age_then_it_must_go() -> None:
     clock = Clock()
-    lifetime = Lifetime(Allowance(seconds=60, growth=64 * MIB), clock)
+    lifetime = ChildLifetime(RecyclingPolicy(max_age=60, max_growth=64 * MIB), clock)
     clock.now += 60
-    assert lifetime.over() == ""
+    assert lifetime.recycle_reason() == ""
 
     clock.now += 2
 
-    assert lifetime.over() == "It is 62 s old."
+    assert lifetime.recycle_reason() == "It is 62 s old."

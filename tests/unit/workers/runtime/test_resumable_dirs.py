@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.runtime.resumable_dirs import KEEP, kept, sweep
+from workers.runtime.resumable_dirs import RETENTION, remove_stale_dirs, resumable_dir
 
 FILL_AND_HANG = """
 import sys, time
@@ -28,32 +28,32 @@ def test_given_a_process_killed_inside_when_the_next_one_enters_then_its_work_is
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "filled\n"
-        with kept(tmp_path, "a") as path:
+        with resumable_dir(tmp_path, "a") as path:
             assert path is None
         process.send_signal(signal.SIGKILL)
-    with kept(tmp_path, "a") as path:
+    with resumable_dir(tmp_path, "a") as path:
         assert path is not None
         assert (path / "tile").read_text() == "cut"
     assert not list(tmp_path.iterdir())
 
 
 def test_given_two_keys_then_their_directories_are_apart(tmp_path: Path) -> None:
-    with kept(tmp_path, "a") as one, kept(tmp_path, "b") as other:
+    with resumable_dir(tmp_path, "a") as one, resumable_dir(tmp_path, "b") as other:
         assert one != other
 
 
 def test_given_an_exception_inside_then_nothing_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no"), kept(tmp_path, "a"):
+    with pytest.raises(ValueError, match="no"), resumable_dir(tmp_path, "a"):
         raise ValueError("no")
     assert not list(tmp_path.iterdir())
 
 
 def test_given_a_directory_that_was_moved_away_when_entered_again_then_it_is_empty(tmp_path: Path) -> None:
-    with kept(tmp_path, "a") as path:
+    with resumable_dir(tmp_path, "a") as path:
         assert path is not None
         (path / "tile").write_text("cut")
         path.rename(tmp_path / "published")
-        with kept(tmp_path, "a") as fresh:
+        with resumable_dir(tmp_path, "a") as fresh:
             assert fresh is not None
             assert not list(fresh.iterdir())
     assert (tmp_path / "published/tile").exists()
@@ -61,10 +61,10 @@ def test_given_a_directory_that_was_moved_away_when_entered_again_then_it_is_emp
 
 def test_given_a_directory_that_was_moved_away_and_entered_by_another_then_that_one_keeps_it(tmp_path: Path) -> None:
     with ExitStack() as first, ExitStack() as second:
-        path = first.enter_context(kept(tmp_path, "a"))
+        path = first.enter_context(resumable_dir(tmp_path, "a"))
         assert path is not None
         path.rename(tmp_path / "published")
-        fresh = second.enter_context(kept(tmp_path, "a"))
+        fresh = second.enter_context(resumable_dir(tmp_path, "a"))
         assert fresh is not None
         (fresh / "tile").write_text("cut")
         first.close()
@@ -75,10 +75,10 @@ def test_given_a_directory_that_was_moved_away_and_entered_by_another_then_that_
 def test_given_kept_directories_when_swept_then_only_old_ones_that_nobody_is_in_go(tmp_path: Path) -> None:
     for name in ("old", "new"):
         (tmp_path / f"kept.{name}").mkdir()
-    long_ago = time.time() - 2 * KEEP
+    long_ago = time.time() - 2 * RETENTION
     os.utime(tmp_path / "kept.old", (long_ago, long_ago))
-    with kept(tmp_path, "busy") as busy:
+    with resumable_dir(tmp_path, "busy") as busy:
         assert busy is not None
         os.utime(busy, (long_ago, long_ago))
-        sweep(tmp_path)
+        remove_stale_dirs(tmp_path)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.busy", "kept.new"]

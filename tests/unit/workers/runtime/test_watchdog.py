@@ -50,7 +50,7 @@ def test_given_a_broker_that_comes_back_then_the_loop_goes_on_as_before(hear: Ca
     watchdog.ready(loop)
     hear()
 
-    watchdog.waiting()
+    watchdog.waiting_for_broker()
     assert hear() == "WATCHDOG=1\nSTATUS=Waiting for the broker."
     watchdog.ready(loop)
 

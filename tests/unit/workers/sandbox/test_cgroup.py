@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.sandbox.cgroup import Memory, Pressure, memory, oom_kills
+from workers.sandbox.cgroup import CgroupMemory, MemoryPressure, oom_kills, read_memory
 
 
 def tree(root: Path, proc: str, files: dict[str, str]) -> tuple[Path, Path]:
@@ -69,12 +69,12 @@ def test_given_version_2_then_everything_is_read_from_the_own_cgroup_and_its_nea
         "a/b/memory.pressure": PSI,
     }
 
-    assert memory(*tree(tmp_path, "0::/a/b\n", files)) == Memory(
+    assert read_memory(*tree(tmp_path, "0::/a/b\n", files)) == CgroupMemory(
         current=4096,
         peak=8192,
         limit=536_870_912,
         events={"low": 0, "high": 0, "max": 12, "oom": 3, "oom_kill": 2, "oom_group_kill": 0},
-        pressure=Pressure(some=1.5, full=0.25),
+        pressure=MemoryPressure(some=1.5, full=0.25),
     )
 
 
@@ -89,16 +89,20 @@ def test_given_version_1_then_its_few_events_and_the_machines_pressure_are_read(
     }
     proc, root = tree(tmp_path, "4:memory:/a\n0::/\n", files)
 
-    assert memory(proc, root, root / "pressure") == Memory(
-        current=4096, peak=8192, limit=None, events={"max": 31, "oom_kill": 5}, pressure=Pressure(some=1.5, full=0.25)
+    assert read_memory(proc, root, root / "pressure") == CgroupMemory(
+        current=4096,
+        peak=8192,
+        limit=None,
+        events={"max": 31, "oom_kill": 5},
+        pressure=MemoryPressure(some=1.5, full=0.25),
     )
 
 
 def test_given_a_kernel_without_a_peak_or_pressure_then_the_rest_is_told(tmp_path: Path) -> None:
     proc, root = tree(tmp_path, "0::/a\n", {"a/memory.current": "4096\n"})
 
-    assert memory(proc, root, root / "absent") == Memory(current=4096)
+    assert read_memory(proc, root, root / "absent") == CgroupMemory(current=4096)
 
 
 def test_on_this_machine_the_own_cgroup_holds_something() -> None:
-    assert (memory().current or 1) > 0
+    assert (read_memory().current or 1) > 0

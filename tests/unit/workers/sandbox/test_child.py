@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from workers.crash.causes import Cause
-from workers.sandbox.child import MAX_LINE, Ending, Fence, Report, run
-from workers.sandbox.leaf_cgroup import cell
+from workers.sandbox.child import MAX_LINE_BYTES, ExitInfo, Limits, Report, run
+from workers.sandbox.leaf_cgroup import leaf_cgroup
 
 MIB = 1024 * 1024
-FENCE = Fence(memory=256 * MIB, seconds=30)
+FENCE = Limits(memory=256 * MIB, time_limit=30)
 
 HOG = """
 import time
@@ -33,10 +33,10 @@ def nothing_is_left_behind() -> Iterator[None]:
     assert {child.pid for child in psutil.Process().children()} <= before
 
 
-def start(program: str, fence: Fence = FENCE, *, cgroups: Path | None = None) -> tuple[Ending, list[Report]]:
+def start(program: str, fence: Limits = FENCE, *, cgroups: Path | None = None) -> tuple[ExitInfo, list[Report]]:
     heard: list[Report] = []
     argv = [sys.executable, "-c", program]
-    ending = run(argv, fence, heard.append) if cgroups is None else run(argv, fence, heard.append, cgroups=cgroups)
+    ending = run(argv, fence, heard.append) if cgroups is None else run(argv, fence, heard.append, cgroup_root=cgroups)
     return ending, heard
 
 
@@ -48,7 +48,9 @@ def test_given_a_child_that_reports_when_it_ends_well_then_every_report_was_hear
 
 
 def test_given_noise_on_standard_output_then_it_is_no_report() -> None:
-    ending, heard = start(f"print('libfoo: warning'); print('[1]'); print('x' * {3 * MAX_LINE}); print('{{\"a\": 1}}')")
+    ending, heard = start(
+        f"print('libfoo: warning'); print('[1]'); print('x' * {3 * MAX_LINE_BYTES}); print('{{\"a\": 1}}')"
+    )
     assert ending.death is None
     assert heard == [{"a": 1}]
 
@@ -59,37 +61,37 @@ def test_given_a_last_report_without_an_end_of_line_then_it_is_dropped_as_torn()
 
 
 def test_given_a_child_that_never_ends_then_the_time_limit_ends_it() -> None:
-    ending, _heard = start("import time; time.sleep(60)", Fence(memory=256 * MIB, seconds=0.3))
+    ending, _heard = start("import time; time.sleep(60)", Limits(memory=256 * MIB, time_limit=0.3))
     assert ending.status == -signal.SIGKILL
     assert ending.death is not None
     assert ending.death.cause is Cause.TIME_LIMIT
-    assert ending.death.story == "It was still running after its time limit of 0.3 s."
+    assert ending.death.explanation == "It was still running after its time limit of 0.3 s."
 
 
 def test_given_a_child_that_closes_its_pipe_and_hangs_then_the_time_limit_ends_it() -> None:
-    ending, _heard = start("import os, time; os.close(1); time.sleep(60)", Fence(memory=256 * MIB, seconds=0.5))
+    ending, _heard = start("import os, time; os.close(1); time.sleep(60)", Limits(memory=256 * MIB, time_limit=0.5))
     assert ending.death is not None
     assert ending.death.cause is Cause.TIME_LIMIT
 
 
 def test_given_a_hog_in_a_cgroup_then_the_kernel_ends_it_and_the_cgroup_is_gone() -> None:
-    with cell(64 * MIB) as trial:
+    with leaf_cgroup(64 * MIB) as trial:
         if trial is None:
             pytest.skip("no cgroup can be made here: it takes root or a delegated tree")
         parent = trial.path.parent
-    ending, _heard = start(HOG, Fence(memory=64 * MIB, seconds=30))
+    ending, _heard = start(HOG, Limits(memory=64 * MIB, time_limit=30))
     assert ending.death is not None
     assert ending.death.cause is Cause.OUT_OF_MEMORY
-    assert ending.death.story == "The kernel killed it: it needed more memory than its fence allows."
+    assert ending.death.explanation == "The kernel killed it: it needed more memory than its fence allows."
     assert not [path for path in parent.iterdir() if path.name.startswith(f"bulkhead-{os.getpid()}-")]
 
 
 def test_given_a_hog_and_no_cgroup_then_the_watch_ends_it(tmp_path: Path) -> None:
-    ending, _heard = start(HOG, Fence(memory=64 * MIB, seconds=30), cgroups=tmp_path)
+    ending, _heard = start(HOG, Limits(memory=64 * MIB, time_limit=30), cgroups=tmp_path)
     assert ending.status == -signal.SIGKILL
     assert ending.death is not None
     assert ending.death.cause is Cause.OUT_OF_MEMORY
-    assert ending.death.story == "It was stopped: its resident set grew beyond its fence."
+    assert ending.death.explanation == "It was stopped: its resident set grew beyond its fence."
     assert ending.resident > 64 * MIB
     assert not list(tmp_path.iterdir())
 
@@ -104,7 +106,7 @@ def test_given_a_child_that_aborts_then_it_crashed() -> None:
     ending, _heard = start("import os; os.abort()")
     assert ending.death is not None
     assert ending.death.cause is Cause.CRASH
-    assert ending.death.story == "Native code crashed it with SIGABRT."
+    assert ending.death.explanation == "Native code crashed it with SIGABRT."
 
 
 def test_given_a_listener_that_fails_then_the_child_is_ended_too() -> None:

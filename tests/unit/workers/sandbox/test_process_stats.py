@@ -11,37 +11,37 @@ MIB = 1024**2
 
 
 def test_memory_that_is_taken_shows_as_live_and_is_gone_when_it_is_dropped() -> None:
-    before = process_stats.live()
+    before = process_stats.anonymous_memory()
     held = bytearray(64 * MIB)
     held[::4096] = b"x" * len(held[::4096])
-    assert process_stats.live() - before > 60 * MIB
+    assert process_stats.anonymous_memory() - before > 60 * MIB
 
     del held
 
-    assert process_stats.live() - before < 16 * MIB
+    assert process_stats.anonymous_memory() - before < 16 * MIB
 
 
 def test_the_peak_can_be_started_anew() -> None:
     held = bytearray(128 * MIB)
     held[::4096] = b"x" * len(held[::4096])
-    high = process_stats.peak()
+    high = process_stats.peak_resident_memory()
     del held
-    assert abs(process_stats.peak() - high) < MIB  # the kernel counts in batches
+    assert abs(process_stats.peak_resident_memory() - high) < MIB  # the kernel counts in batches
 
-    assert process_stats.restart_peak()
+    assert process_stats.reset_peak()
 
-    assert high - process_stats.peak() > 100 * MIB
+    assert high - process_stats.peak_resident_memory() > 100 * MIB
 
 
 def test_without_leave_to_start_the_peak_anew_it_says_so(tmp_path: Path) -> None:
-    assert not process_stats.restart_peak(str(tmp_path / "absent"))
+    assert not process_stats.reset_peak(str(tmp_path / "absent"))
 
 
 def test_a_file_left_open_is_counted() -> None:
-    before = process_stats.descriptors()
+    before = process_stats.open_descriptors()
     with Path(os.devnull).open():
-        assert process_stats.descriptors() == before + 1
-    assert process_stats.descriptors() == before
+        assert process_stats.open_descriptors() == before + 1
+    assert process_stats.open_descriptors() == before
 
 
 def test_processor_time_is_read_in_seconds() -> None:
@@ -59,7 +59,7 @@ def test_the_kernels_own_words_are_read(tmp_path: Path) -> None:
 
     reading = process_stats.read(str(tmp_path))
 
-    assert reading.live == 500 * os.sysconf("SC_PAGE_SIZE")
+    assert reading.anonymous == 500 * os.sysconf("SC_PAGE_SIZE")
     assert (reading.peak, reading.descriptors) == (2 * MIB, 4)
 
 

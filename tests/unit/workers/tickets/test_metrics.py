@@ -17,7 +17,7 @@ def told(metrics: TicketMetrics) -> set[str]:
 
 def test_given_a_look_and_a_run_then_every_node_is_told_by_generation_age_and_how_far_it_is_behind() -> None:
     metrics = TicketMetrics(lambda: 1000.0)
-    behind = replace(FINE, names=("a", "b", "c"), generation=41)
+    behind = replace(FINE, key_names=("a", "b", "c"), generation=41)
 
     metrics.observe_status(RunReport(statuses={"edge1": FINE, "edge2": behind}, unreachable={"edge3": "refused"}))
     metrics.observe_run("caught-up")
@@ -26,10 +26,10 @@ def test_given_a_look_and_a_run_then_every_node_is_told_by_generation_age_and_ho
         'bulkhead_tickets_up{node="edge1"} 1.0',
         'bulkhead_tickets_up{node="edge3"} 0.0',
         'bulkhead_tickets_generation{node="edge2"} 41.0',
-        'bulkhead_tickets_behind{node="edge1"} 0.0',
-        'bulkhead_tickets_behind{node="edge2"} 1.0',
-        'bulkhead_tickets_age_seconds{node="edge1"} 371.0',
-        "bulkhead_tickets_spread 1.0",
+        'bulkhead_tickets_missing_keys{node="edge1"} 0.0',
+        'bulkhead_tickets_missing_keys{node="edge2"} 1.0',
+        'bulkhead_tickets_key_age_seconds{node="edge1"} 371.0',
+        "bulkhead_tickets_generation_spread 1.0",
         'bulkhead_tickets_last_result{result="caught-up"} 1.0',
         "bulkhead_tickets_last_run_timestamp_seconds 1000.0",
     }

@@ -15,7 +15,7 @@ import pytest
 
 from workers.tickets.keyring import Key
 from workers.tickets.node.haproxy import HAProxy
-from workers.tickets.node.server import MAX_FRAME, FRAME_LENGTH, TicketNode, serve
+from workers.tickets.node.server import FRAME_LENGTH, MAX_FRAME, TicketNode, serve
 from workers.tickets.node.state import NodeState
 from workers.tickets.node_archive import build_archive
 
@@ -156,7 +156,9 @@ def test_given_a_reboot_then_the_token_is_remembered_and_the_ring_is_the_nodes_o
     assert state.load_record().owner == "jump"
 
 
-def test_given_a_lost_record_then_a_push_of_what_is_there_tells_the_generation(node: TicketNode, tmp_path: Path) -> None:
+def test_given_a_lost_record_then_a_push_of_what_is_there_tells_the_generation(
+    node: TicketNode, tmp_path: Path
+) -> None:
     ask(node, "claim")
     ring = keys(3)
     push(node, ring, 41)
@@ -237,7 +239,13 @@ def test_given_several_frames_then_each_is_answered_and_the_end_is_the_end(node:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"\0", FRAME_LENGTH.pack(MAX_FRAME + 1), FRAME_LENGTH.pack(2**32 - 1), FRAME_LENGTH.pack(9) + b"{", FRAME_LENGTH.pack(2) + b"[]"],
+    [
+        b"\0",
+        FRAME_LENGTH.pack(MAX_FRAME + 1),
+        FRAME_LENGTH.pack(2**32 - 1),
+        FRAME_LENGTH.pack(9) + b"{",
+        FRAME_LENGTH.pack(2) + b"[]",
+    ],
 )
 def test_given_bytes_that_are_no_frame_then_the_program_ends(
     node: TicketNode, sent: bytes, capsys: pytest.CaptureFixture[str]

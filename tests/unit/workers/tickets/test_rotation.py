@@ -7,18 +7,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.tickets.keyring import missing_key_count
-from workers.tickets.rotation import CatchUp, Done, Refuse, Rotate, Step, NodeStatus, RotationRequest, decide, fleet_keyring, spread
+from workers.tickets.rotation import (
+    CatchUp,
+    Done,
+    NodeStatus,
+    Refuse,
+    Rotate,
+    RotationRequest,
+    Step,
+    decide,
+    fleet_keyring,
+    spread,
+)
 
 NEVER_FAILED: Mapping[str, str] = {}
 ONCE_MORE = RotationRequest(None)
 
 
 def view(names: str, generation: int, **changes: object) -> NodeStatus:
-    plain = NodeStatus(tuple(names), 80, generation, 100.0, haproxy_running=True, token=1, owner="jump", newest_generation=generation)
+    plain = NodeStatus(
+        tuple(names), 80, generation, 100.0, haproxy_running=True, token=1, owner="jump", newest_generation=generation
+    )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def next_step(wish: RotationRequest, *, failed: Mapping[str, str] = NEVER_FAILED, nodes: int = 0, **views: NodeStatus) -> Step:
+def next_step(
+    wish: RotationRequest, *, failed: Mapping[str, str] = NEVER_FAILED, nodes: int = 0, **views: NodeStatus
+) -> Step:
     return decide(views, failed, wish, fleet_size=nodes or len(views))
 
 
@@ -114,7 +129,7 @@ class Model:
     broken: bool = False  # answers, but takes no key
 
     def view(self) -> NodeStatus:
-        return replace(view("", self.generation, seen=self.seen), names=tuple(self.ring))
+        return replace(view("", self.generation, seen=self.seen), key_names=tuple(self.ring))
 
     def push(self, keys: list[str], generation: int) -> bool:
         if self.broken:

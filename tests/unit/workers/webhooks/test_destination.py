@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.settings import Settings
-from workers.webhooks.destination import Destination, DeliveryForbidden, resolve_destination, is_public
+from workers.webhooks.destination import DeliveryForbidden, Destination, is_public, resolve_destination
 
 HOST = "portal.example.com"
 URL = f"https://{HOST}/hooks?x=1"

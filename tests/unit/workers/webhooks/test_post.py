@@ -111,6 +111,9 @@ def test_given_a_slow_line_and_a_handshake_that_does_not_end_then_the_time_is_ov
 
     monkeypatch.setattr(socket, "create_connection", slowly)
     started = time.monotonic()
-    with receiver(lambda connection: connection.recv(1 << 20) and connection.recv(1)) as where, pytest.raises(DeliveryFailed):
+    with (
+        receiver(lambda connection: connection.recv(1 << 20) and connection.recv(1)) as where,
+        pytest.raises(DeliveryFailed),
+    ):
         post(where._replace(scheme="https"), b"{}", {}, GRACE)
     assert time.monotonic() - started < 1.5 * GRACE

@@ -50,6 +50,6 @@ def test_given_a_tenant_without_a_secret_then_nothing_is_sent() -> None:
 
 
 def test_pauses_grow_and_end() -> None:
-    chosen = settings(webhook_pauses="5 30")
+    chosen = settings(webhook_retry_delays="5 30")
 
     assert [retry_delay(tries, chosen) for tries in range(3)] == [5, 30, None]

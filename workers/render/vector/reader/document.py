@@ -23,13 +23,13 @@ from ezdxf.lldxf.const import DXFError
 from ezdxf.lldxf.extendedtags import ExtendedTags
 from ezdxf.lldxf.tags import Tags
 
-from tasks.plan.dxf import WHOLE_BYTES
+from tasks.plan.dxf import MAX_IN_MEMORY_BYTES
 from workers.render.errors import BlueprintError
-from workers.render.manifest import Warning  # noqa: A004 - the manifest's own word
-from workers.render.vector.reader.tags import BinaryDxfFile, DxfFile, Sections, is_binary, open_dxf, whole
+from workers.render.manifest import RenderWarning
+from workers.render.vector.reader.tags import AsciiDxfFile, BinaryDxfFile, Sections, is_binary, open_dxf, read_sections
 
 # What ezdxf raises on content that breaks the rules: it trusts attributes, references and numbers, and that they exist.
-BROKEN = (
+DAMAGE_ERRORS = (
     DXFError,
     ValueError,
     TypeError,
@@ -43,127 +43,127 @@ BROKEN = (
 
 
 @dataclass
-class Opened:
+class OpenedDrawing:
     """A drawing ready to be drawn. `model` gives its model space anew at every call, in the file's order; `told`
     hears the share that has been read. `broken` counts entities that could not be loaded."""
 
     document: Drawing
-    warnings: list[Warning] = field(default_factory=list)
-    file: DxfFile | BinaryDxfFile | None = None
-    broken: Counter[str] = field(default_factory=Counter)
-    told: Callable[[float], None] = lambda _share: None
+    warnings: list[RenderWarning] = field(default_factory=list)
+    file: AsciiDxfFile | BinaryDxfFile | None = None
+    damaged: Counter[str] = field(default_factory=Counter)
+    on_progress: Callable[[float], None] = lambda _share: None
 
     @property
     def streamed(self) -> bool:
         """Whether entities come from the file while they are drawn."""
         return self.file is not None
 
-    def model(self) -> Iterator[DXFGraphic]:
+    def model_entities(self) -> Iterator[DXFGraphic]:
         """Entities of the model space; a streamed one is destroyed when the next is asked for."""
         if self.file is None:
             return iter(self.document.modelspace())
-        return self._streamed(paper=False)
+        return self._stream_entities(paper=False)
 
-    def entities(self, layout: Layout) -> Iterable[DXFGraphic]:
+    def layout_entities(self, layout: Layout) -> Iterable[DXFGraphic]:
         """Entities of a layout. What lies on the active paper stands among the model's entities in the file."""
         if layout.is_modelspace:
-            return self.model()
-        if self.file is None or layout.layout_key != self._key("*Paper_Space"):
+            return self.model_entities()
+        if self.file is None or layout.layout_key != self._layout_key("*Paper_Space"):
             return layout
-        return self._streamed(paper=True)
+        return self._stream_entities(paper=True)
 
-    def _streamed(self, *, paper: bool) -> Iterator[DXFGraphic]:
-        self.broken.clear()
-        keys = self._key("*Model_Space"), self._key("*Paper_Space")
-        for entity in _linked(self._loaded()):
-            if isinstance(entity, DXFGraphic) and _in_paper(entity, *keys) == paper:
-                for part in (entity, *_parts(entity)):
+    def _stream_entities(self, *, paper: bool) -> Iterator[DXFGraphic]:
+        self.damaged.clear()
+        keys = self._layout_key("*Model_Space"), self._layout_key("*Paper_Space")
+        for entity in _link_entities(self._load_entities()):
+            if isinstance(entity, DXFGraphic) and _is_in_paper_space(entity, *keys) == paper:
+                for part in (entity, *_sub_entities(entity)):
                     part.post_load_hook(self.document)
                 if entity.is_alive:
                     yield entity
             if not isinstance(entity, Viewport):  # those are drawn last
                 entity.destroy()
 
-    def _key(self, name: str) -> str:
+    def _layout_key(self, name: str) -> str:
         return str(self.document.block_records.get(name).dxf.handle)
 
-    def _loaded(self) -> Iterator[DXFEntity]:
-        for tags in self._read():
+    def _load_entities(self) -> Iterator[DXFEntity]:
+        for tags in self._read_tags():
             try:
                 entity = factory.load(ExtendedTags(tags), self.document)
                 entity.doc = self.document
                 if entity.dxf.handle is None:
                     entity.dxf.handle = "0"  # R12 files may have none
-            except BROKEN:
-                self._count_broken(str(tags[0].value))
+            except DAMAGE_ERRORS:
+                self._count_damaged(str(tags[0].value))
                 continue
             yield entity
 
-    def _read(self) -> Iterator[Tags]:
+    def _read_tags(self) -> Iterator[Tags]:
         assert self.file is not None  # noqa: S101 - asked for where it is
         try:
-            for number, (share, tags) in enumerate(self.file.entities(self._count_broken)):
+            for number, (share, tags) in enumerate(self.file.entities(self._count_damaged)):
                 if number % 256 == 0:
-                    self.told(share)
+                    self.on_progress(share)
                 yield tags
-        except BROKEN as error:
-            raise _beyond_repair(error) from error
+        except DAMAGE_ERRORS as error:
+            raise _damaged_error(error) from error
 
-    def _count_broken(self, kind: str) -> None:
-        self.broken[kind] += 1
+    def _count_damaged(self, kind: str) -> None:
+        self.damaged[kind] += 1
 
 
-def open_drawing(path: Path) -> Opened:
+def open_drawing(path: Path) -> OpenedDrawing:
     """Open the drawing at `path`. Raises `BlueprintError` (`broken-dxf`)."""
-    large = path.stat().st_size > WHOLE_BYTES
+    large = path.stat().st_size > MAX_IN_MEMORY_BYTES
     try:
         if not large:
-            return Opened(_document(whole(path)))
+            return OpenedDrawing(_load_document(read_sections(path)))
         file = open_dxf(path)
-        return Opened(_document(file.sections()), file=file)
-    except BROKEN as error:
+        return OpenedDrawing(_load_document(file.sections()), file=file)
+    except DAMAGE_ERRORS as error:
         if large or is_binary(path):  # which ezdxf's recover does not read
-            raise _beyond_repair(error) from error
-    return _recovered(path)
+            raise _damaged_error(error) from error
+    return _recover(path)
 
 
-def _recovered(path: Path) -> Opened:
+def _recover(path: Path) -> OpenedDrawing:
     try:
         document, auditor = recover.readfile(path)
         document.modelspace()
-        _sort(document)
-    except (*BROKEN, RecursionError) as error:
-        raise _beyond_repair(error) from error
+        _apply_draw_order(document)
+    except (*DAMAGE_ERRORS, RecursionError) as error:
+        raise _damaged_error(error) from error
     count = len(auditor.errors) + len(auditor.fixes)
-    mended = Warning(code="recovered", message=f"The file was damaged: {count} faults were mended or left.")
-    return Opened(document, [mended])
+    mended = RenderWarning(code="recovered", message=f"The file was damaged: {count} faults were mended or left.")
+    return OpenedDrawing(document, [mended])
 
 
-def _beyond_repair(error: BaseException) -> BlueprintError:
+def _damaged_error(error: BaseException) -> BlueprintError:
     return BlueprintError(
         "broken-dxf",
         f"The DXF is damaged beyond repair ({error}). Open it in a CAD program, run AUDIT and save it again.",
     )
 
 
-def _document(sections: Sections) -> Drawing:
+def _load_document(sections: Sections) -> Drawing:
     document = Drawing()
     document._load_section_dict(sections)  # as ezdxf.recover does
     document.modelspace()  # a KeyError where a damaged file has none
-    _sort(document)
+    _apply_draw_order(document)
     return document
 
 
-def _sort(document: Drawing) -> None:
+def _apply_draw_order(document: Drawing) -> None:
     """Put what blocks and layouts hold into the order in which it is drawn: ezdxf's frontend sorts neither the parts of
     an inserted block nor the model that a viewport shows."""
     for block in document.blocks:
-        with suppress(*BROKEN):
+        with suppress(*DAMAGE_ERRORS):
             if any(True for _ in block.get_redraw_order()):
                 block.entity_space.entities[:] = block.entities_in_redraw_order()
 
 
-def _in_paper(entity: DXFEntity, model: str, paper: str) -> bool:
+def _is_in_paper_space(entity: DXFEntity, model: str, paper: str) -> bool:
     """As ezdxf decides it (`ezdxf.sections.entities`): by owner, then by flag."""
     owner = entity.dxf.owner
     if owner in {model, paper}:
@@ -171,7 +171,7 @@ def _in_paper(entity: DXFEntity, model: str, paper: str) -> bool:
     return bool(entity.dxf.get("paperspace", 0))
 
 
-def _linked(entities: Iterable[DXFEntity]) -> Iterator[DXFEntity]:
+def _link_entities(entities: Iterable[DXFEntity]) -> Iterator[DXFEntity]:
     """Entities with what belongs to them: attributes of inserts, vertices of polylines."""
     linked, waiting = entity_linker(), None
     for entity in entities:
@@ -188,5 +188,5 @@ def _linked(entities: Iterable[DXFEntity]) -> Iterator[DXFEntity]:
         yield waiting
 
 
-def _parts(entity: DXFEntity) -> Iterable[DXFEntity]:
+def _sub_entities(entity: DXFEntity) -> Iterable[DXFEntity]:
     return entity.all_sub_entities() if isinstance(entity, LinkedEntities) else ()

@@ -18,9 +18,9 @@ from ezdxf.lldxf.tagger import binary_tags_loader, tag_compiler
 from ezdxf.lldxf.tags import Tags, group_tags
 from ezdxf.lldxf.types import BINARY_DATA, POINT_CODES, TYPE_TABLE, DXFBinaryTag, DXFTag, DXFVertex
 
-from tasks.plan.dxf import MAGIC, entities_span
+from tasks.plan.dxf import MAGIC, find_entities_span
 
-BLOCK = 1 << 17
+BLOCK_BYTES = 1 << 17
 COMMENT = 999
 
 Sections = dict[str, list[Tags]]
@@ -29,7 +29,7 @@ _HEADER_END = re.compile(rb"\x00ENDSEC\x00")
 
 
 @dataclass(frozen=True)
-class DxfFile:
+class AsciiDxfFile:
     """A file in two halves: `sections`, kept in memory by their reader, and `entities`, which may be gigabytes.
 
     `span` is where the entities lie in bytes.
@@ -42,16 +42,16 @@ class DxfFile:
     def sections(self) -> Sections:
         """Tags of all sections; ENTITIES holds its head alone. Raises what `BROKEN` lists where they are damaged."""
         start, end = self.span
-        return _sections(self._groups((0, start), (end, self.path.stat().st_size)))
+        return _group_by_section(self._groups((0, start), (end, self.path.stat().st_size)))
 
-    def entities(self, broken: Callable[[str], None]) -> Iterator[tuple[float, Tags]]:
+    def entities(self, on_damaged: Callable[[str], None]) -> Iterator[tuple[float, Tags]]:
         """Each entity's tags, in the file's order, and the share of the section that has been read.
 
         `broken` hears the type of an entity whose tags make no sense.
         """
         start, end = self.span
         with self.path.open("rb") as file:
-            for groups in ascii_groups(file, self.encoding, (start, end), broken=broken):
+            for groups in ascii_groups(file, self.encoding, (start, end), on_damaged=on_damaged):
                 share = (file.tell() - start) / max(1, end - start)
                 for group in groups:
                     yield share, group
@@ -72,17 +72,17 @@ class BinaryDxfFile:
     def sections(self) -> Sections:
         """Tags of all sections; ENTITIES holds its head alone."""
         start, end = self.span
-        return _sections(_binary_groups(self.data[:start] + self.data[end:]))
+        return _group_by_section(_read_binary_groups(self.data[:start] + self.data[end:]))
 
-    def entities(self, broken: Callable[[str], None]) -> Iterator[tuple[float, Tags]]:
+    def entities(self, on_damaged: Callable[[str], None]) -> Iterator[tuple[float, Tags]]:
         """Each entity's tags, in the file's order; how much has been read is not known. Numbers cannot be misspelt."""
-        del broken
+        del on_damaged
         start, end = self.span
         # Version and encoding stand in the header: its tags come first, and are passed over.
         header = _HEADER_END.search(self.data)
         prefix = self.data[: header.end()] if header and header.end() < start else self.data[:22]
         inside = len(prefix) == 22
-        for group in _binary_groups(prefix + self.data[start:end]):
+        for group in _read_binary_groups(prefix + self.data[start:end]):
             if inside:
                 yield 0.0, group
             inside = inside or group[0].value == "ENDSEC"
@@ -94,29 +94,31 @@ def is_binary(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def open_dxf(path: Path) -> DxfFile | BinaryDxfFile:
+def open_dxf(path: Path) -> AsciiDxfFile | BinaryDxfFile:
     """Find the two halves. Raises DXFStructureError without a whole ENTITIES section."""
     with path.open("rb") as file:
         binary = file.read(len(MAGIC)) == MAGIC
-        span = entities_span(file, binary=binary)
+        span = find_entities_span(file, binary=binary)
     if span is None:
         raise DXFStructureError("there is no whole ENTITIES section")
     if binary:
         return BinaryDxfFile(path.read_bytes(), span)
-    return DxfFile(path, dxf_file_info(path).encoding, span)
+    return AsciiDxfFile(path, dxf_file_info(path).encoding, span)
 
 
-def whole(path: Path) -> Sections:
+def read_sections(path: Path) -> Sections:
     """Tags of all sections of a file, entities and all."""
     with path.open("rb") as file:
         if file.read(len(MAGIC)) == MAGIC:
-            return _sections(_binary_groups(path.read_bytes()))
+            return _group_by_section(_read_binary_groups(path.read_bytes()))
         encoding = dxf_file_info(path).encoding
-        return _sections(group for groups in ascii_groups(file, encoding, (0, path.stat().st_size)) for group in groups)
+        return _group_by_section(
+            group for groups in ascii_groups(file, encoding, (0, path.stat().st_size)) for group in groups
+        )
 
 
 def ascii_groups(
-    file: io.BufferedReader, encoding: str, *spans: tuple[int, int], broken: Callable[[str], None] | None = None
+    file: io.BufferedReader, encoding: str, *spans: tuple[int, int], on_damaged: Callable[[str], None] | None = None
 ) -> Iterator[list[Tags]]:
     """Groups of tags of some spans of bytes, a block at a time. Costs the lines of a block, some 3 MB.
 
@@ -125,15 +127,15 @@ def ascii_groups(
 
     def compiled(at: int, end: int) -> Iterator[Tags]:
         try:
-            yield _compiled(codes, values, at, end)
+            yield _compile_tags(codes, values, at, end)
         except DXFStructureError:
-            if broken is None:
+            if on_damaged is None:
                 raise
-            broken(values[at].strip())
+            on_damaged(values[at].strip())
 
     codes: list[int] = []
     values: list[str] = []
-    for lines in _lines(file, encoding, spans):
+    for lines in _read_lines(file, encoding, spans):
         codes += map(int, lines[0::2])
         values += lines[1::2]
         # The last group may go on in the next block.
@@ -145,13 +147,13 @@ def ascii_groups(
         yield list(compiled(0, len(codes)))
 
 
-def _lines(file: io.BufferedReader, encoding: str, spans: tuple[tuple[int, int], ...]) -> Iterator[list[str]]:
+def _read_lines(file: io.BufferedReader, encoding: str, spans: tuple[tuple[int, int], ...]) -> Iterator[list[str]]:
     """Lines in blocks of even numbers."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("surrogateescape"), translate=True)
     text = ""
     for start, end in spans:
         file.seek(start)
-        while block := file.read(min(BLOCK, end - file.tell())):
+        while block := file.read(min(BLOCK_BYTES, end - file.tell())):
             lines = (text + decoder.decode(block)).split("\n")
             text = lines.pop()
             if len(lines) % 2:
@@ -163,14 +165,14 @@ def _lines(file: io.BufferedReader, encoding: str, spans: tuple[tuple[int, int],
         yield lines[:2]
 
 
-def _compiled(codes: list[int], values: list[str], at: int, end: int) -> Tags:
+def _compile_tags(codes: list[int], values: list[str], at: int, end: int) -> Tags:
     """Tags `at` to `end` with values of their types. Raises DXFStructureError."""
     tags = Tags()
     try:
         while at < end:
             code, value = codes[at], values[at]
             if code in POINT_CODES:
-                at += _point(tags, codes, values, at, end)
+                at += _append_point(tags, codes, values, at, end)
                 continue
             at += 1
             if code == COMMENT:
@@ -178,16 +180,16 @@ def _compiled(codes: list[int], values: list[str], at: int, end: int) -> Tags:
             if code in BINARY_DATA:
                 tags.append(DXFBinaryTag.from_string(code, value))
             else:
-                tags.append(DXFTag(code, _value(code, value)))
+                tags.append(DXFTag(code, _parse_value(code, value)))
     except ValueError as error:
         raise DXFStructureError(f"a value is not of its type ({error})") from error
     return tags
 
 
-def _value(code: int, text: str) -> object:
+def _parse_value(code: int, text: str) -> object:
     kind = TYPE_TABLE.get(code, str)
     if kind is str:
-        return text.strip() if code == 0 else _letters(text)
+        return text.strip() if code == 0 else _decode_text(text)
     try:
         return kind(text)
     except ValueError:
@@ -196,12 +198,12 @@ def _value(code: int, text: str) -> object:
         raise
 
 
-def _letters(text: str) -> str:
+def _decode_text(text: str) -> str:
     """`text` with the letters that files of any version may write as codes: \\U+041F, \\M+2A4A4."""
     return decode_mif_to_unicode(decode_dxf_unicode(text)) if "\\" in text else text
 
 
-def _point(tags: Tags, codes: list[int], values: list[str], at: int, end: int) -> int:
+def _append_point(tags: Tags, codes: list[int], values: list[str], at: int, end: int) -> int:
     """Append the point that begins at tag `at`; the number of tags it takes."""
     code = codes[at]
     if at + 1 >= end or codes[at + 1] != code + 10:
@@ -213,16 +215,16 @@ def _point(tags: Tags, codes: list[int], values: list[str], at: int, end: int) -
     return 2
 
 
-def _binary_groups(data: bytes) -> Iterator[Tags]:
-    groups: Iterator[Tags] = iter(group_tags(tag_compiler(map(_lettered, binary_tags_loader(data)))))
+def _read_binary_groups(data: bytes) -> Iterator[Tags]:
+    groups: Iterator[Tags] = iter(group_tags(tag_compiler(map(_decode_tag, binary_tags_loader(data)))))
     return groups
 
 
-def _lettered(tag: DXFTag) -> DXFTag:
-    return DXFTag(tag.code, _letters(tag.value)) if isinstance(tag.value, str) else tag
+def _decode_tag(tag: DXFTag) -> DXFTag:
+    return DXFTag(tag.code, _decode_text(tag.value)) if isinstance(tag.value, str) else tag
 
 
-def _sections(groups: Iterator[Tags]) -> Sections:
+def _group_by_section(groups: Iterator[Tags]) -> Sections:
     """Groups by section, as `ezdxf.lldxf.loader.load_dxf_structure` has them. Raises DXFStructureError."""
     sections: Sections = {}
     section: list[Tags] | None = None

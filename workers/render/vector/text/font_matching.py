@@ -14,7 +14,7 @@ from ezdxf.fonts import fonts
 from ezdxf.fonts.font_face import FontFace
 from ezdxf.fonts.font_manager import LINUX_FONT_DIRS
 
-TWINS = {
+SUBSTITUTES = {
     "arial": "Liberation Sans",
     "arial narrow": "Liberation Sans Narrow",
     "courier new": "Liberation Mono",
@@ -22,8 +22,8 @@ TWINS = {
 }
 
 # How the files of these families begin, and how they end: whether that is bold and italic.
-STEMS = {"arial": "arial", "arialn": "arial narrow", "cour": "courier new", "times": "times new roman"}
-CUTS = {
+FILE_STEMS = {"arial": "arial", "arialn": "arial narrow", "cour": "courier new", "times": "times new roman"}
+STYLE_SUFFIXES = {
     "": (False, False),
     "b": (True, False),
     "bd": (True, False),
@@ -31,12 +31,14 @@ CUTS = {
     "bi": (True, True),
     "z": (True, True),
 }
-FILES = {f"{stem}{cut}.ttf": (family, *looks) for stem, family in STEMS.items() for cut, looks in CUTS.items()}
+KNOWN_FILES = {
+    f"{stem}{cut}.ttf": (family, *looks) for stem, family in FILE_STEMS.items() for cut, looks in STYLE_SUFFIXES.items()
+}
 
-STYLES = {(False, False): "Regular", (True, False): "Bold", (False, True): "Italic", (True, True): "Bold Italic"}
+STYLE_NAMES = {(False, False): "Regular", (True, False): "Bold", (False, True): "Italic", (True, True): "Bold Italic"}
 
 
-def written_at() -> float:
+def cache_written_at() -> float:
     """When ezdxf's list of fonts was written, in seconds since 1970; 0 where it could not be."""
     try:
         return (
@@ -46,7 +48,7 @@ def written_at() -> float:
         return 0.0
 
 
-READ_AT = written_at() or time.time()  # when what ezdxf has read was written
+CACHE_READ_AT = cache_written_at() or time.time()  # when what ezdxf has read was written
 
 
 @cache
@@ -56,32 +58,32 @@ def refresh_fonts() -> None:
     The list may be older than its file: a forked child has that of its parent.
     """
     with suppress(OSError):  # folders may go meanwhile
-        changed = changed_at(LINUX_FONT_DIRS)
-        if changed > written_at():
+        changed = folders_changed_at(LINUX_FONT_DIRS)
+        if changed > cache_written_at():
             fonts.build_system_font_cache()
-        if changed > READ_AT:
+        if changed > CACHE_READ_AT:
             fonts.load()
 
 
-def changed_at(folders: list[str]) -> float:
+def folders_changed_at(folders: list[str]) -> float:
     """When a file in one of these folders, or below, came or went last; seconds since 1970."""
     walks = (os.walk(Path(folder).expanduser()) for folder in folders)
     return max((Path(inner).stat().st_mtime for walk in walks for inner, _, _ in walk), default=0.0)
 
 
-def find_twin(file: str) -> FontFace | None:
+def find_substitute(file: str) -> FontFace | None:
     """The twin of a font file that is not installed itself."""
-    known = FILES.get(PureWindowsPath(file).name.lower())
+    known = KNOWN_FILES.get(PureWindowsPath(file).name.lower())
     if known is None or fonts.font_manager.has_font(file):
         return None
     family, bold, italic = known
-    return find_face(family, bold=bold, italic=italic)
+    return find_font_face(family, bold=bold, italic=italic)
 
 
-def find_face(family: str, *, bold: bool, italic: bool) -> FontFace | None:
+def find_font_face(family: str, *, bold: bool, italic: bool) -> FontFace | None:
     """The installed face of a family, or of its twin."""
-    for name in (family, TWINS.get(family.lower(), "")):
-        style, weight = STYLES[bold, italic], 700 if bold else 400
+    for name in (family, SUBSTITUTES.get(family.lower(), "")):
+        style, weight = STYLE_NAMES[bold, italic], 700 if bold else 400
         if name and (face := fonts.find_best_match(family=name, style=style, weight=weight, italic=italic)):
             return face
     return None

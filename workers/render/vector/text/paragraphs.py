@@ -8,17 +8,21 @@ from ezdxf.fonts.fonts import AbstractFont
 from ezdxf.tools.text import MTextContext
 from ezdxf.tools.text_layout import LayoutAlignment, Text
 
-from workers.render.vector.text.glyphs import Lettering
+from workers.render.vector.text.glyphs import FallbackTextRenderer
 
 
-class Paragraphs(ComplexMTextRenderer):
+class ParagraphRenderer(ComplexMTextRenderer):
     """ezdxf's renderer, with words and blanks as wide as `lettering` draws them."""
 
     def __init__(
-        self, context: RenderContext, pipeline: AbstractPipeline, properties: Properties, lettering: Lettering
+        self,
+        context: RenderContext,
+        pipeline: AbstractPipeline,
+        properties: Properties,
+        text_renderer: FallbackTextRenderer,
     ) -> None:
         super().__init__(context, pipeline, properties)
-        self._lettering = lettering
+        self._text_renderer = text_renderer
 
     def draw(self, mtext: MText) -> None:
         """Lay out and draw a paragraph."""
@@ -28,7 +32,7 @@ class Paragraphs(ComplexMTextRenderer):
 
     def get_font(self, ctx: MTextContext) -> AbstractFont:
         """The font at a cap height of one drawing unit."""
-        return self._lettering.get_font(ctx.font_face)
+        return self._text_renderer.get_font(ctx.font_face)
 
     def space_width(self, ctx: MTextContext) -> float:
         """Width of a blank in drawing units."""
@@ -38,5 +42,5 @@ class Paragraphs(ComplexMTextRenderer):
         """A piece of text without blanks."""
         cell = super().word(text, ctx)
         assert isinstance(cell, Text)  # noqa: S101 - tested, should a later ezdxf make something else of words
-        width = self._lettering.get_text_line_width(text, ctx.font_face, ctx.cap_height) * ctx.width_factor
+        width = self._text_renderer.get_text_line_width(text, ctx.font_face, ctx.cap_height) * ctx.width_factor
         return Text(width, cell.total_height, cell.valign, cell.stroke, cell.renderer)
