@@ -1,4 +1,4 @@
-"""`python -m web`: serve the HTTP intake with uvicorn."""
+"""`python -m web`: serve the HTTP API with uvicorn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.settings import settings
 from web.counters import shared_directory
 
 METRICS_DIRECTORY = "metrics"  # below BULKHEAD_VAR
-SHUTDOWN_TIMEOUT = 5  # seconds that open requests, event streams among them, have to end
+SHUTDOWN_TIMEOUT = 5  # seconds that open requests and event streams have to finish
 
 
 def main() -> None:

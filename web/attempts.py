@@ -1,4 +1,4 @@
-"""What the attempts of the last minutes took, as metrics."""
+"""Metrics of recently finished attempts."""
 
 from collections.abc import Iterator, Sequence
 from math import ceil
@@ -8,7 +8,7 @@ from prometheus_client.core import Metric
 from tasks.jobs import RecentAttempts
 from tasks.observability import metrics
 
-# The metric of each of the facts that workers note (workers/runtime/resource_usage.py).
+# The metric of each fact that workers record (workers/runtime/resource_usage.py).
 MEASURES = {
     "seconds": metrics.ATTEMPT_DURATION,
     "cpu_seconds": metrics.ATTEMPT_CPU_TIME,
@@ -19,14 +19,14 @@ MEASURES = {
     "descriptors": metrics.ATTEMPT_DESCRIPTOR_GROWTH,
 }
 
-# Of so many attempts at most: enough for a quantile of 0.99.
+# At most so many attempts are read: enough for the 0.99 quantile.
 MAX_ATTEMPTS = 1_000
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
 
 def attempt_metrics(ended: RecentAttempts) -> Iterator[Metric]:
-    """How attempts ended, and quantiles of what they took; a measure that nobody noted is left out."""
+    """Outcomes of attempts and quantiles of their resource usage; measures without values are omitted."""
     if ended.counts:
         yield metrics.ATTEMPTS.snapshot({(str(outcome), cause): n for (outcome, cause), n in ended.counts.items()})
     for name, metric in MEASURES.items():
@@ -35,5 +35,5 @@ def attempt_metrics(ended: RecentAttempts) -> Iterator[Metric]:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Of sorted values the least that is not below so large a share of them."""
+    """The quantile of sorted values by the nearest-rank method."""
     return values[max(0, ceil(len(values) * share) - 1)]

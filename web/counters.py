@@ -1,4 +1,4 @@
-"""Where the processes of one web tier count together: files that are gone with it, however it ends."""
+"""The directory in which the processes of one web server share their metrics. It is removed however they end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from tempfile import mkdtemp
 
 @contextmanager
 def shared_directory(parent: Path) -> Iterator[Path]:
-    """A new directory below `parent` for the length of the block. Those that killed processes left there are removed.
+    """Create a directory below `parent`, and remove it at the end of the block. Raises OSError.
 
-    Whoever uses one holds its lock, which the kernel lets go when the process ends. Raises OSError.
+    A process holds a lock on its directory, which the kernel releases when the process ends. Unlocked directories were
+    left by killed processes and are removed.
     """
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with locked(parent):  # no other process shall find the new directory before it is locked
+    with locked(parent):  # so that no other process finds the new directory before it is locked
         for path in parent.iterdir():
             remove_unused(path)
         own = Path(mkdtemp(dir=parent))
@@ -31,14 +32,14 @@ def shared_directory(parent: Path) -> Iterator[Path]:
 
 
 def remove_unused(path: Path) -> None:
-    """Remove a directory unless somebody holds its lock."""
+    """Remove a directory unless it is locked."""
     with suppress(BlockingIOError, FileNotFoundError, NotADirectoryError), locked(path, fcntl.LOCK_NB):
         shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
 def locked(path: Path, how: int = 0) -> Iterator[None]:
-    """Hold a directory's lock. With LOCK_NB raises BlockingIOError instead of waiting."""
+    """Hold a lock on a directory. With LOCK_NB, raises BlockingIOError instead of waiting."""
     held = lock(path, how)
     try:
         yield
@@ -47,7 +48,7 @@ def locked(path: Path, how: int = 0) -> Iterator[None]:
 
 
 def lock(path: Path, how: int = 0) -> int:
-    """Lock a directory. Returns the descriptor whose end is the lock's."""
+    """Lock a directory. Closing the returned descriptor releases the lock."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | how)

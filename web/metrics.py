@@ -1,4 +1,4 @@
-"""The metrics of the web tier: what its processes count, and what is looked up for each answer."""
+"""Metrics of the web server: those that its processes collect, and those that are read at each scrape."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from web.attempts import attempt_metrics
 
 
 class Metrics:
-    """A registry of its own, so that several apps may live in one process."""
+    """Metrics in a registry of their own, so that one process can run several applications."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -55,7 +55,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class _CurrentValues(Collector):
-    """Gauges of this moment, which no process keeps."""
+    """Values that are read at each scrape."""
 
     jobs: Mapping[str, int]
     waiting: Mapping[str, int]
@@ -71,7 +71,7 @@ class _CurrentValues(Collector):
 
 
 class RequestMetricsMiddleware:
-    """ASGI middleware that counts and times requests by route."""
+    """ASGI middleware that measures requests by route."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -100,5 +100,5 @@ class RequestMetricsMiddleware:
             await self.app(scope, receive, measured)
         except Exception:
             if not answered:
-                count(500)  # which Starlette answers from outside of all middleware
+                count(500)  # Starlette sends this response outside of all middleware
             raise

@@ -1,6 +1,6 @@
-"""Errors as RFC 9457 problem details: every one of them, and never a stack trace.
+"""Errors as RFC 9457 problem details, never as a stack trace.
 
-A handler raises `Problem`, or lets an error of the ledger, the store or the broker pass: its answer stands here.
+A handler raises `Problem`, or lets an error of the ledger, the store or the broker propagate: it is translated here.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from tasks.messaging.connections import BrokerUnavailable
 from tasks.storage import NotFound, StoreError, StoreFull
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = 2  # seconds; a service that is away is asked again about then
-MAX_ERRORS = 20  # faults named in one answer
+RETRY_AFTER = 2  # seconds; when to retry after a service was unavailable
+MAX_ERRORS = 20  # validation errors in one response
 
 logger = logging.getLogger(__name__)
 
 
 class InvalidField(BaseModel):
-    """One fault in a request."""
+    """An invalid part of a request."""
 
-    location: str = Field(description="Where it is, as `query.limit` or `options.width`.")
-    detail: str = Field(description="What is wrong with it.")
+    location: str = Field(description="Its location, such as `query.limit` or `options.width`.")
+    detail: str = Field(description="Why it is invalid.")
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong and what to do about it (RFC 9457)."""
+    """An error and what to do about it (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(description="Names the kind of problem: `urn:bulkhead:problem:<code>`.")
+    type: str = Field(description="Kind of problem: `urn:bulkhead:problem:<code>`.")
     title: str
     status: int
-    detail: str = Field(description="What happened and what to do next.")
+    detail: str = Field(description="What happened, and what to do next.")
     code: str = Field(description="The last part of `type`.")
-    errors: list[InvalidField] = Field(default_factory=list, description="The faults of an invalid request.")
-    plan: dict[str, Any] | None = Field(None, description="What a refused blueprint would have cost.")
+    errors: list[InvalidField] = Field(default_factory=list, description="The invalid parts of the request.")
+    plan: dict[str, Any] | None = Field(None, description="The plan of a rejected blueprint.")
 
 
 class Problem(Exception):
-    """An answer that is an error. `members` are added to the problem's own."""
+    """An error response. `members` are added to the problem document."""
 
     def __init__(
         self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
@@ -78,7 +78,7 @@ class Problem(Exception):
 
 
 def invalid_request(errors: Sequence[Mapping[str, Any]], *, where: str = "", status: int = 422) -> Problem:
-    """The problem of a request whose parts pydantic refused."""
+    """The problem of a request that fails validation."""
     parts = [
         InvalidField(location=".".join([*filter(None, [where]), *map(str, error["loc"])]), detail=error["msg"])
         for error in errors[:MAX_ERRORS]
@@ -88,12 +88,12 @@ def invalid_request(errors: Sequence[Mapping[str, Any]], *, where: str = "", sta
 
 
 def unavailable(code: str, detail: str, retry_after: int = RETRY_AFTER) -> Problem:
-    """The problem of a service that is away; nothing was accepted."""
+    """The problem of an unavailable service."""
     return Problem(503, code, detail, headers={"retry-after": str(retry_after)})
 
 
 def translate(error: Exception) -> Problem:
-    """The answer for an error."""
+    """The problem of an exception."""
     match error:
         case Problem():
             return error
@@ -104,22 +104,22 @@ def translate(error: Exception) -> Problem:
         case StoreError():
             return from_store_error(error)
         case LedgerUnavailable():
-            return unavailable("ledger-unavailable", "The ledger does not answer: nothing was accepted, try again.")
+            return unavailable("ledger-unavailable", "The ledger does not answer. Nothing was accepted. Try again.")
         case BrokerUnavailable():
-            return unavailable("broker-unavailable", "The broker does not answer: nothing was accepted, try again.")
+            return unavailable("broker-unavailable", "The broker does not answer. Nothing was accepted. Try again.")
         case ClientDisconnect():
             return Problem(400, "disconnected", "The request ended before its body was complete.")
         case _:
-            return Problem(500, "internal-error", "Something went wrong here; the server's log says what.")
+            return Problem(500, "internal-error", "An internal error occurred. The server's log has the details.")
 
 
 def from_http_exception(error: HTTPException) -> Problem:
     match error.status_code:
         case 404:
-            detail = "There is nothing at this address; /openapi.json lists what there is."
+            detail = "There is no resource at this URL. /openapi.json lists the available ones."
             return Problem(404, "not-found", detail)
         case 405:
-            detail = "This address does not take that method; the Allow header names those it takes."
+            detail = "This URL does not support the method. The Allow header lists the supported ones."
             return Problem(405, "method-not-allowed", detail)
         case status:
             return Problem(status, "http-error", str(error.detail), headers=error.headers)
@@ -132,7 +132,7 @@ def from_store_error(error: StoreError) -> Problem:
         case StoreFull():
             return Problem(507, "store-full", str(error))
         case _:
-            return unavailable("store-unavailable", "The store does not answer: nothing was accepted, try again.")
+            return unavailable("store-unavailable", "The store does not answer. Nothing was accepted. Try again.")
 
 
 EXPECTED = (
@@ -147,7 +147,7 @@ EXPECTED = (
 
 
 def install_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Make `app` answer every error with a problem; of `routes` the Allow header of a 405 is made."""
+    """Make `app` answer every error with a problem. `routes` provide the Allow header of a 405."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = translate(error)
@@ -162,14 +162,14 @@ def install_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
 
 def allowed_methods(request: Request, routes: Sequence[BaseRoute]) -> set[str]:
-    """Every method that the address of this request takes; the router itself knows the first route's only."""
+    """All methods that this request's URL supports; the router itself only reports those of the first route."""
     here = [route for route in routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
     return set().union(*(route.methods or () for route in here))
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation that may answer with these problems."""
-    retry = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": {"type": "integer"}}}
+    """The OpenAPI `responses` of an operation that may fail with these statuses."""
+    retry = {"Retry-After": {"description": "Seconds after which to retry.", "schema": {"type": "integer"}}}
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {
         status: {

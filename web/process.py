@@ -1,4 +1,4 @@
-"""One of the processes that serve: `create()` makes its application, for uvicorn (`--factory`)."""
+"""One server process: `create()` returns its application, for uvicorn (`--factory`)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from fastapi import FastAPI
 from tasks.utils.parent_death import die_with_parent
 from web.app import create_app
 
-# Seconds after which a busy thread hands the interpreter on. A drawing's thread gives it up at every write and has to
-# win it back: at Python's 5 ms, from a loop that serves those who look on, that doubles the time of an answer.
+# Interpreter switch interval (s). An upload's thread releases the GIL at every write and must reacquire it from the
+# event loop; Python's default of 5 ms doubles response latency while viewers are connected.
 SWITCH_INTERVAL = 0.0005
 
-# Collections of each generation before one of the next (Python: 700, 10, 10). A full one goes through all that hundreds
-# of event streams hold, some 25 ms in which nobody is answered; what requests leave behind is found by the others.
+# Garbage collection thresholds (Python's default: 700, 10, 10). A full collection traverses the objects of hundreds of
+# event streams and blocks every response for about 25 ms; the younger generations collect what requests leave behind.
 GC_THRESHOLDS = (700, 10, 100)
 
 
 def create() -> FastAPI:
-    """The application. Where several processes serve, none outlives the one that started them."""
+    """Create the application. A child of a multi-process server exits when its parent dies."""
     if multiprocessing.parent_process():
         die_with_parent()
     sys.setswitchinterval(SWITCH_INTERVAL)

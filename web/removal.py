@@ -1,4 +1,4 @@
-"""Taking a job away: cancel it while it is open, remove it with all it left once it is settled."""
+"""Cancels an open job, or removes a finished job with its files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from web.dependencies import Services
 CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}
 
 
-def cancel_or_remove(house: Services, job: Job) -> bool:
-    """True: the job is now cancelled. False: it was settled, and is gone with its source and artifacts.
+def cancel_or_remove(services: Services, job: Job) -> bool:
+    """Returns True if the job was open and is now cancelled, False if it was finished and is now removed.
 
-    Files that another job refers to are kept.
+    Its source and artifacts are removed with it, except files that another job uses.
     """
-    jobs = house.ledger.jobs
-    if jobs.cancel(job.id, house.clock(), error=CANCELLED):
+    jobs = services.ledger.jobs
+    if jobs.cancel(job.id, services.clock(), error=CANCELLED):
         return True
-    settled = jobs.find(job.id) or job  # it may have succeeded since it was looked up
-    remove_job(house.ledger, house.store, settled)
+    settled = jobs.find(job.id) or job  # it may have succeeded in the meantime
+    remove_job(services.ledger, services.store, settled)
     return False

@@ -1,4 +1,4 @@
-"""Live readings, as the coalescer left them in Redis."""
+"""Latest readings in Redis, written by the coalescer."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ __all__ = ["ReadingsSubscription", "RedisError", "RedisReadings"]
 
 
 class ReadingsSubscription:
-    """What is new at one plant from now on."""
+    """A subscription to the new readings of a plant."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
 
     async def receive(self, seconds: float) -> list[Sensor]:
-        """The next readings; none if nothing is new for so many seconds. Raises RedisError."""
+        """The next readings, or none after `seconds`. Raises RedisError."""
         message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=seconds)
         return SENSOR_LIST.validate_json(message["data"]) if message else []
 
 
 class RedisReadings:
-    """The Redis at `url`. Every method raises RedisError when it does not answer."""
+    """Reads from the Redis at `url`. Every method raises RedisError if it does not answer."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     async def find(self, plant: str, machine: str) -> Sensor | None:
-        """The latest readings of a machine, if it was heard lately."""
+        """The latest readings of a machine, or None if it is unknown."""
         found = await self.find_many(plant, [machine])
         return found[0] if found else None
 
     async def plants(self, since: float) -> list[tuple[str, float, int]]:
-        """Plants that were heard since then, by name: when they were last heard, and how many machines they have."""
+        """Plants with a heartbeat since then, by name: the time of the last one, and the number of machines."""
         async with self._connected() as client, client.pipeline(transaction=False) as pipe:
             found: list[Any] = await client.zrangebyscore(PLANTS_KEY, since, "+inf", withscores=True)
             heard = {str(name): float(at) for name, at in found}
@@ -54,18 +54,18 @@ class RedisReadings:
         return [(name, heard[name], int(count)) for name, count in zip(names, counts, strict=True)]
 
     async def last_flush(self) -> LastFlush | None:
-        """How the coalescer's last flush went; None if there was none lately."""
+        """The last flush of the coalescer, or None without a recent one."""
         async with self._connected() as client:
             found = await client.get(LAST_FLUSH_KEY)
         return LastFlush.model_validate_json(found) if found else None
 
     async def machines(self, plant: str) -> list[str]:
-        """Machines of a plant that were heard lately, in order."""
+        """The known machines of a plant, sorted by name."""
         async with self._connected() as client:
             return sorted(str(name) for name in await client.zrange(plant_key(plant), 0, -1))
 
     async def find_many(self, plant: str, machines: Sequence[str]) -> list[Sensor]:
-        """Readings of those of the machines that have any."""
+        """The readings of the machines that have any."""
         async with self._connected() as client, client.pipeline(transaction=False) as pipe:
             for machine in machines:
                 pipe.hgetall(sensor_key(plant, machine))
@@ -73,7 +73,7 @@ class RedisReadings:
         return [_sensor(plant, machine, found) for machine, found in zip(machines, hashes, strict=True) if found]
 
     async def unknown_machines(self, plant: str, machines: Sequence[str], limit: int) -> list[str]:
-        """Those of the machines that were not heard lately, if the plant has `limit` others already."""
+        """The machines that are unknown, if the plant already has `limit` machines; otherwise none."""
         async with self._connected() as client:
             if await client.zcard(plant_key(plant)) < limit:
                 return []
@@ -82,7 +82,7 @@ class RedisReadings:
 
     @asynccontextmanager
     async def subscribe(self, plant: str) -> AsyncIterator[ReadingsSubscription]:
-        """Hear what is new at a plant."""
+        """Subscribe to the new readings of a plant."""
         async with self._connected() as client, client.pubsub() as channel:
             await channel.subscribe(plant_key(plant))
             yield ReadingsSubscription(channel)

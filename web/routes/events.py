@@ -1,4 +1,4 @@
-"""A job's life as server-sent events: its state now, its progress as it comes, its end."""
+"""Server-sent events of a job: its current state, its progress and its final state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from web.problems import Problem, problem_responses
 from web.progress import server_sent_events
 from web.progress.hub import next_event
 
-END_EVENT_ID = "end"  # id of the last event: a browser that comes back with it is told to stay away
+END_EVENT_ID = "end"  # id of the last event; a browser that reconnects with it gets a 204 and stops
 
 router = APIRouter(tags=["renders"])
 
@@ -36,31 +36,31 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
         "The stream ends with a `render` in a final state.",
         "content": {server_sent_events.MEDIA_TYPE: {"schema": EVENT_SCHEMA}},
     },
-    204: {"description": "The client has seen the end already (`Last-Event-ID: end`)."},
+    204: {"description": "The client has already received the final event (`Last-Event-ID: end`)."},
     **problem_responses(401, 404, 422, 503),
 }
 
 
 @router.get("/renders/{render}/events", response_class=Response, responses=STREAM_RESPONSES)
 async def events(
-    house: ServicesDep, tenant: Tenant, render: RenderId, last_event_id: Annotated[str | None, Header()] = None
+    services: ServicesDep, tenant: Tenant, render: RenderId, last_event_id: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Watch a render."""
-    job = await find_job(house, tenant, str(render))
+    """Stream the state and progress of a render."""
+    job = await find_job(services, tenant, str(render))
     if last_event_id == END_EVENT_ID and job.state in FINAL:
         return Response(status_code=204)
-    return server_sent_events.stream_response(stream(house, tenant, job.id))
+    return server_sent_events.stream_response(stream(services, tenant, job.id))
 
 
-async def stream(house: Services, tenant: str, job_id: str) -> AsyncIterator[str]:
-    with house.progress_hub.subscribe(job_id) as words, house.metrics.event_streams.track_inprogress():
+async def stream(services: Services, tenant: str, job_id: str) -> AsyncIterator[str]:
+    with services.progress_hub.subscribe(job_id) as words, services.metrics.event_streams.track_inprogress():
         shown = None
         while True:
             try:
-                seen = await house.progress_hub.get_view(job_id, partial(load_render, house, tenant, job_id))
+                seen = await services.progress_hub.get_view(job_id, partial(load_render, services, tenant, job_id))
             except Problem:
-                return  # removed meanwhile
-            view = with_progress(seen, house.progress_hub.latest(job_id))
+                return  # the job was removed
+            view = with_progress(seen, services.progress_hub.latest(job_id))
             yield render_event(view) if view != shown else server_sent_events.KEEP_ALIVE
             if view.state in FINAL:
                 return
@@ -72,7 +72,7 @@ async def stream(house: Services, tenant: str, job_id: str) -> AsyncIterator[str
 
 
 def is_progress_of(message: ProgressMessage, view: Render) -> bool:
-    """Whether `word` only goes on with what `view` shows; else something changed that the ledger knows better."""
+    """Whether `message` only updates the progress in `view`. Otherwise the job changed and must be read from the ledger."""
     return message.state == view.state and message.attempt == view.attempt()
 
 

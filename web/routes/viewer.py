@@ -1,8 +1,7 @@
-"""The viewer: one page at `/`, and its assets, whose names change with what is in them.
+"""The viewer: one page at `/`, and its assets, whose names contain a hash of their content.
 
-The same at `/viewer/`, where a site of somebody else has the front page, and may show the viewer inside its own pages.
-
-`setup/viewer.sh` builds it from `web/viewer`. Without it everything else works.
+It is also served at `/viewer/`, for sites that have a front page of their own; these may embed the viewer in frames.
+`setup/viewer.sh` builds the viewer from `web/viewer`. The rest of the API works without it.
 """
 
 from __future__ import annotations
@@ -65,22 +64,22 @@ class Asset:
 @router.get("/")
 @router.head("/")
 async def index(request: Request) -> Response:
-    """The page. It is asked for anew each time, and names the assets of its version."""
+    """The page. Browsers revalidate it at each visit; it names the assets of its version."""
     return page(request, NOBODY)
 
 
 @router.get("/viewer/")
 @router.head("/viewer/")
-async def framed(request: Request, house: ServicesDep) -> Response:
-    """The page, which others may frame if the settings say so."""
-    return page(request, house.settings.viewer_frame_ancestors)
+async def framed(request: Request, services: ServicesDep) -> Response:
+    """The page, for embedding in frames of the sites in the settings."""
+    return page(request, services.settings.viewer_frame_ancestors)
 
 
 def page(request: Request, frames: str) -> Response:
     """The page; `frames` are those who may show it inside their own, as in Content-Security-Policy."""
     asset = load(INDEX)
     if asset is None:
-        detail = "The viewer is not built: run `make viewer` and reload. For programs everything is there: /docs."
+        detail = "The viewer is not built. Run `make viewer` and reload. The API works without it: see /docs."
         raise Problem(404, "viewer-not-built", detail)
     return answer(request, asset, "no-cache", frames)
 
@@ -95,7 +94,7 @@ async def asset(
     """A script, style or picture of the page."""
     found = load(f"assets/{name}")
     if found is None:
-        raise Problem(404, "no-such-asset", "The viewer was built anew meanwhile: reload the page.")
+        raise Problem(404, "no-such-asset", "There is no such asset. The viewer may have been rebuilt: reload the page.")
     return answer(request, found, FOR_EVER)
 
 

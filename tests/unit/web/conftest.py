@@ -77,7 +77,7 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
 
 
 @pytest.fixture
-def house(
+def services(
     settings: Settings, broker: FakeBroker, beats: FakeHeartbeatSink, letters: FakeDeadLetters, gate_clock: Clock
 ) -> Iterator[Services]:
     ledger = open_ledger(settings)
@@ -89,9 +89,9 @@ def house(
 
 
 @pytest.fixture
-def client(house: Services) -> Iterator[TestClient]:
+def client(services: Services) -> Iterator[TestClient]:
     """Speaks for the tenant acme."""
-    app = create_app(services=house)
+    app = create_app(services=services)
     headers = {"authorization": "Bearer token-of-acme-0001"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
         yield client
@@ -118,20 +118,20 @@ OUTPUTS = {
 
 
 @pytest.fixture
-def finish(house: Services, tmp_path: Path) -> Any:
+def finish(services: Services, tmp_path: Path) -> Any:
     """Do a worker's part: publish artifacts under a name and settle the job."""
 
     def finished(job_id: str, artifact: str = "a" * 64) -> Job:
-        job = house.ledger.jobs.find(job_id)
+        job = services.ledger.jobs.find(job_id)
         assert job is not None
-        claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=house.clock(), lease=30)
+        claim = services.ledger.attempts.claim(job, lease_owner="host:1:x", now=services.clock(), lease=30)
         assert isinstance(claim, Claimed)
         made = tmp_path / f"made-{job_id}"
         for name, content in OUTPUTS.items():
             (made / name).parent.mkdir(parents=True, exist_ok=True)
             (made / name).write_bytes(content)
-        house.store.publish_tree(made, artifact_prefix(job.tenant, artifact))
-        assert house.ledger.attempts.succeed(job_id, claim.job.attempt, now=house.clock(), artifact=artifact)
+        services.store.publish_tree(made, artifact_prefix(job.tenant, artifact))
+        assert services.ledger.attempts.succeed(job_id, claim.job.attempt, now=services.clock(), artifact=artifact)
         return claim.job
 
     return finished

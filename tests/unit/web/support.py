@@ -108,9 +108,9 @@ def oversized_png(side: int) -> bytes:
     return small[:8] + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + small[33:]
 
 
-def stored_sources(house: Services) -> list[str]:
+def stored_sources(services: Services) -> list[str]:
     """Every source in the store."""
-    return list(house.store.list("sources"))
+    return list(services.store.list("sources"))
 
 
 def post(client: TestClient, drawing: bytes | None = None, headers: dict[str, str] | None = None, **fields: str) -> Any:

@@ -21,12 +21,12 @@ def test_given_services_that_answer_when_asked_then_ready_and_alive(client: Test
 
 
 def test_given_a_broker_that_is_away_when_asked_then_alive_but_not_ready_with_the_reason(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, house: Services
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, services: Services
 ) -> None:
     def away(_queue: str) -> int:
         raise BrokerUnavailable("secret@host refused")
 
-    monkeypatch.setattr(house.admission, "_count", away)
+    monkeypatch.setattr(services.admission, "_count", away)
     answer = client.get("/readyz")
 
     assert client.get("/healthz").status_code == 200
@@ -50,14 +50,14 @@ def test_given_requests_when_metrics_are_read_then_they_are_counted_by_route(cli
 
 
 def test_given_an_attempt_that_ended_when_metrics_are_read_then_they_tell_what_it_took(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
-    job = house.ledger.jobs.find(post(client).json()["id"])
+    job = services.ledger.jobs.find(post(client).json()["id"])
     assert job
-    claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=house.clock(), lease=30)
+    claim = services.ledger.attempts.claim(job, lease_owner="host:1:x", now=services.clock(), lease=30)
     assert isinstance(claim, Claimed)
-    house.ledger.attempts.succeed(
-        job.id, claim.job.attempt, now=house.clock(), artifact="a" * 64, facts={"peak_bytes": 123456}
+    services.ledger.attempts.succeed(
+        job.id, claim.job.attempt, now=services.clock(), artifact="a" * 64, facts={"peak_bytes": 123456}
     )
     text = client.get("/metrics").text
 
@@ -92,12 +92,12 @@ def test_given_a_method_that_an_output_does_not_take_when_used_then_405_names_th
 
 
 def test_given_a_fault_of_ours_when_it_happens_then_500_tells_no_secret(
-    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("a secret detail")
 
-    monkeypatch.setattr(type(house.ledger.jobs), "page", breaks)
+    monkeypatch.setattr(type(services.ledger.jobs), "page", breaks)
     answer = client.get("/renders")
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal-error")

@@ -55,10 +55,10 @@ def test_given_tokens_when_none_of_them_is_sent_then_401_says_how(client: TestCl
     ],
 )
 def test_given_no_tokens_when_asked_then_only_this_machine_and_its_own_pages_are_served(
-    house: Services, client_host: str, base: str, headers: dict[str, str], status: int
+    services: Services, client_host: str, base: str, headers: dict[str, str], status: int
 ) -> None:
-    open_house = replace(house, settings=house.settings.model_copy(update={"tokens": {}}))
-    with TestClient(create_app(services=open_house), base_url=base, client=(client_host, 5)) as client:
+    open_services_fixture = replace(services, settings=services.settings.model_copy(update={"tokens": {}}))
+    with TestClient(create_app(services=open_services_fixture), base_url=base, client=(client_host, 5)) as client:
         answer = client.get("/renders", headers=headers)
 
     assert answer.status_code == status

@@ -61,22 +61,22 @@ def test_given_a_link_when_it_is_changed_or_of_another_render_then_it_opens_noth
 
 
 def test_given_an_old_link_when_opened_then_it_says_how_to_have_a_new_one(
-    stranger: TestClient, house: Services, done: Any
+    stranger: TestClient, services: Services, done: Any
 ) -> None:
     links = done()
-    job = house.ledger.jobs.find(links["self"].rpartition("/")[2])
+    job = services.ledger.jobs.find(links["self"].rpartition("/")[2])
     assert job is not None
     past = int(time.time()) - 1
-    answer = stranger.get(f"{links['self']}/preview.webp?until={past}&signature={sign(house.settings, job, past)}")
+    answer = stranger.get(f"{links['self']}/preview.webp?until={past}&signature={sign(services.settings, job, past)}")
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert "ask for the render again" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("without", [{"tokens": {}}, {"signed_link_ttl": 0}, {"secret": ""}])
 def test_given_nothing_to_sign_with_or_for_when_linked_then_the_link_is_plain(
-    settings: Settings, client: TestClient, house: Services, without: dict[str, Any]
+    settings: Settings, client: TestClient, services: Services, without: dict[str, Any]
 ) -> None:
-    job = house.ledger.jobs.find(post(client).json()["id"])
+    job = services.ledger.jobs.find(post(client).json()["id"])
     assert job is not None
     assert signed_query(settings, job, 7_300.0).startswith("?until=14400&signature=")
     plain = Settings.model_validate(settings.model_dump() | without)

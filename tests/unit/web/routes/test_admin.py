@@ -12,22 +12,22 @@ from web.dependencies import Services
 LOST = 1 << 20  # bytes that each job leaves behind
 
 
-def render_and_lose(client: TestClient, house: Services, number: int) -> None:
+def render_and_lose(client: TestClient, services: Services, number: int) -> None:
     """Let a job succeed whose child then holds a megabyte more."""
-    job = house.ledger.jobs.find(post(client, png(salt=bytes([number]))).json()["id"])
+    job = services.ledger.jobs.find(post(client, png(salt=bytes([number]))).json()["id"])
     assert job is not None
-    claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=1000.0 + number, lease=30)
+    claim = services.ledger.attempts.claim(job, lease_owner="host:1:x", now=1000.0 + number, lease=30)
     assert isinstance(claim, Claimed)
     held = {"engine": "3", "pixel_bytes": number * LOST, "heap_bytes": number * LOST, "open_files": 12}
-    house.ledger.attempts.succeed(job.id, 1, now=1001.0 + number, artifact="a" * 64, facts=held)
+    services.ledger.attempts.succeed(job.id, 1, now=1001.0 + number, artifact="a" * 64, facts=held)
 
 
 def test_given_renders_that_lose_memory_when_leaks_are_read_then_it_is_told_how_much(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
     assert client.get("/operations/leaks").json() == {"findings": []}
     for number in range(WARM_UP + 5):
-        render_and_lose(client, house, number)
+        render_and_lose(client, services, number)
 
     (found,) = client.get("/operations/leaks").json()["findings"]
 
@@ -36,12 +36,12 @@ def test_given_renders_that_lose_memory_when_leaks_are_read_then_it_is_told_how_
 
 
 def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are_told(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
     before = client.get("/operations/tickets").json()
-    token = house.ledger.rotations.claim("host", now=house.clock(), lease=60, min_token=0)
+    token = services.ledger.rotations.claim("host", now=services.clock(), lease=60, min_token=0)
     during = client.get("/operations/tickets").json()
-    assert house.ledger.rotations.finish(token, generation=7, rotated_at=1234.0, result="rotated")
+    assert services.ledger.rotations.finish(token, generation=7, rotated_at=1234.0, result="rotated")
     after = client.get("/operations/tickets").json()
 
     assert (before["generation"], before["rotated_at"], before["rotating"]) == (0, None, False)
@@ -49,7 +49,7 @@ def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are
     assert after == {
         "generation": 7,
         "rotated_at": 1234.0,
-        "interval": house.settings.tickets_interval,
+        "interval": services.settings.tickets_interval,
         "result": "rotated",
         "rotating": False,
     }

@@ -52,21 +52,21 @@ def test_given_a_browser_that_saw_the_end_when_it_comes_back_then_204_keeps_it_a
 
 
 def test_given_a_running_job_when_watched_then_progress_comes_as_it_is_told_and_the_end_from_the_ledger(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
     job_id = post(client).json()["id"]
-    job = house.ledger.jobs.find(job_id)
+    job = services.ledger.jobs.find(job_id)
     assert job is not None
-    assert isinstance(house.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30), Claimed)
+    assert isinstance(services.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30), Claimed)
 
     async def watch() -> list[str]:
-        events: AsyncIterator[str] = stream(house, "acme", job_id)
+        events: AsyncIterator[str] = stream(services, "acme", job_id)
         seen = [await anext(events)]
         for percent in (10, 55):
-            house.progress_hub.publish(word(job_id, percent))
+            services.progress_hub.publish(word(job_id, percent))
             seen.append(await anext(events))
-        await asyncio.to_thread(house.ledger.attempts.succeed, job_id, 1, now=2.0, artifact="a" * 64)
-        house.progress_hub.publish(word(job_id, 100, state="succeeded"))
+        await asyncio.to_thread(services.ledger.attempts.succeed, job_id, 1, now=2.0, artifact="a" * 64)
+        services.progress_hub.publish(word(job_id, 100, state="succeeded"))
         seen += [event async for event in events]
         return seen
 
@@ -75,19 +75,19 @@ def test_given_a_running_job_when_watched_then_progress_comes_as_it_is_told_and_
     assert parsed(ten) == ("progress", {"percent": 10, "stage": "draw", "layer": ""})
     assert parsed(more)[1]["percent"] == 55
     assert end.startswith("id: end\nevent: render\n")
-    assert house.progress_hub.latest(job_id) is None
+    assert services.progress_hub.latest(job_id) is None
 
 
 def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kept_alive_and_the_ledger_tells_its_end(
-    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = post(client).json()["id"]
 
     async def watch() -> list[str]:
-        events = stream(house, "acme", job_id)
+        events = stream(services, "acme", job_id)
         seen = [await anext(events), await anext(events)]
-        await asyncio.to_thread(house.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
-        await poll_once(house)
+        await asyncio.to_thread(services.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
+        await poll_once(services)
         return [*seen, *[event async for event in events]]
 
     monkeypatch.setattr("web.progress.server_sent_events.KEEP_ALIVE_INTERVAL", 0.01)
@@ -96,48 +96,48 @@ def test_given_a_job_of_which_nothing_is_heard_when_watched_then_the_line_is_kep
     assert '"state":"cancelled"' in end
 
 
-def test_given_a_job_that_is_removed_when_watched_then_the_stream_ends(client: TestClient, house: Services) -> None:
+def test_given_a_job_that_is_removed_when_watched_then_the_stream_ends(client: TestClient, services: Services) -> None:
     job_id = post(client).json()["id"]
 
     async def watch() -> list[str]:
-        events = stream(house, "acme", job_id)
+        events = stream(services, "acme", job_id)
         seen = [await anext(events)]
-        await asyncio.to_thread(house.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
-        await asyncio.to_thread(house.ledger.jobs.remove, job_id)
-        house.progress_hub.publish(word(job_id, state="cancelled"))
+        await asyncio.to_thread(services.ledger.jobs.cancel, job_id, 3.0, error={"code": "c", "detail": "d"})
+        await asyncio.to_thread(services.ledger.jobs.remove, job_id)
+        services.progress_hub.publish(word(job_id, state="cancelled"))
         return [*seen, *[event async for event in events]]
 
     assert len(asyncio.run(watch())) == 1
 
 
 def test_given_a_hundred_watchers_of_a_running_job_then_the_ledger_is_asked_as_often_as_for_one(
-    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = post(client).json()["id"]
-    job = house.ledger.jobs.find(job_id)
+    job = services.ledger.jobs.find(job_id)
     assert job is not None
     asked: list[str] = []
-    whole = house.ledger.attempts.history
+    whole = services.ledger.attempts.history
 
     def counted(job_id: str) -> list[Attempt]:
         asked.append(job_id)
         return whole(job_id)
 
-    monkeypatch.setattr(house.ledger.attempts, "history", counted)
+    monkeypatch.setattr(services.ledger.attempts, "history", counted)
     monkeypatch.setattr("web.progress.server_sent_events.KEEP_ALIVE_INTERVAL", 0.01)
 
     async def watch() -> list[list[str]]:
-        streams = [stream(house, "acme", job_id) for _ in range(100)]
+        streams = [stream(services, "acme", job_id) for _ in range(100)]
         firsts = [await anext(each) for each in streams]
         assert {parsed(first)[1]["state"] for first in firsts} == {"queued"}
-        await asyncio.to_thread(house.ledger.attempts.claim, job, lease_owner="h:1:x", now=1.0, lease=30)
-        house.progress_hub.publish(word(job_id, 0))
-        house.progress_hub.publish(word(job_id, 40))
+        await asyncio.to_thread(services.ledger.attempts.claim, job, lease_owner="h:1:x", now=1.0, lease=30)
+        services.progress_hub.publish(word(job_id, 0))
+        services.progress_hub.publish(word(job_id, 40))
         for each in streams:
             assert parsed(await anext(each))[1]["state"] == "running"
-        await poll_once(house)
-        await asyncio.to_thread(house.ledger.attempts.succeed, job_id, 1, now=2.0, artifact="a" * 64)
-        await poll_once(house)  # the word itself was lost
+        await poll_once(services)
+        await asyncio.to_thread(services.ledger.attempts.succeed, job_id, 1, now=2.0, artifact="a" * 64)
+        await poll_once(services)  # the word itself was lost
         return [[event async for event in each] for each in streams]
 
     for events in asyncio.run(watch()):
@@ -146,18 +146,18 @@ def test_given_a_hundred_watchers_of_a_running_job_then_the_ledger_is_asked_as_o
 
 
 def test_given_a_job_in_the_middle_when_another_one_begins_to_watch_then_they_see_how_far_it_is(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
     job_id = post(client).json()["id"]
-    job = house.ledger.jobs.find(job_id)
+    job = services.ledger.jobs.find(job_id)
     assert job is not None
-    house.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30)
+    services.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30)
 
     async def watch() -> str:
-        first = stream(house, "acme", job_id)
+        first = stream(services, "acme", job_id)
         await anext(first)
-        house.progress_hub.publish(word(job_id, 55))
-        second = stream(house, "acme", job_id)
+        services.progress_hub.publish(word(job_id, 55))
+        second = stream(services, "acme", job_id)
         return await anext(second)
 
     assert parsed(asyncio.run(watch()))[1]["progress"] == {"percent": 55, "stage": "draw", "layer": ""}

@@ -17,31 +17,31 @@ from web.dependencies import Services
 from web.worker_stats_cache import TTL, WorkerStatsCache
 
 
-def die(house: Services, job_id: str) -> None:
+def die(services: Services, job_id: str) -> None:
     """Let every attempt die."""
     while True:
-        job = house.ledger.jobs.find(job_id)
+        job = services.ledger.jobs.find(job_id)
         assert job is not None
         if job.state is State.DEAD:
             return
-        claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=house.clock(), lease=30)
+        claim = services.ledger.attempts.claim(job, lease_owner="host:1:x", now=services.clock(), lease=30)
         assert isinstance(claim, Claimed)
-        house.ledger.attempts.record_crash(
+        services.ledger.attempts.record_crash(
             job_id,
             host="host",
             pid=1,
             cause="out-of-memory",
             job_at_fault=True,
             explanation="It took too much.",
-            now=house.clock(),
+            now=services.clock(),
         )
 
 
 def test_given_a_dead_render_when_replayed_then_it_is_queued_again_and_its_letter_is_gone(
-    client: TestClient, house: Services, broker: FakeBroker, letters: FakeDeadLetters
+    client: TestClient, services: Services, broker: FakeBroker, letters: FakeDeadLetters
 ) -> None:
     job_id = post(client).json()["id"]
-    die(house, job_id)
+    die(services, job_id)
     answer = client.post(f"/renders/{job_id}/replay")
 
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")
@@ -62,10 +62,10 @@ def test_given_a_render_that_lives_or_is_anothers_when_replayed_then_it_is_refus
 
 
 def test_given_workers_that_answer_when_operations_are_read_then_they_are_there_with_lanes_and_jobs(
-    house: Services,
+    services: Services,
 ) -> None:
     worker = Worker("render1@host", 12, [34], 5, 60.0, CgroupMemory(1 << 20, 2 << 20, 4 << 20), recycled=3, crashed=1)
-    app = create_app(services=replace(house, worker_stats=WorkerStatsCache(lambda: [worker])))
+    app = create_app(services=replace(services, worker_stats=WorkerStatsCache(lambda: [worker])))
     with TestClient(app, headers={"authorization": "Bearer token-of-acme-0001"}) as client:
         post(client)
         found = client.get("/operations").json()
@@ -88,12 +88,12 @@ def test_given_workers_that_answer_when_operations_are_read_then_they_are_there_
 
 
 def test_given_a_broker_that_is_away_when_operations_are_read_then_the_ledger_still_speaks(
-    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_queue: str) -> int:
         raise BrokerUnavailable("refused")
 
-    monkeypatch.setattr(house.admission, "_count", away)
+    monkeypatch.setattr(services.admission, "_count", away)
     found = client.get("/operations").json()
     assert (found["waiting"], found["workers"], found["jobs"]["dead"]) == ({}, [], 0)
 

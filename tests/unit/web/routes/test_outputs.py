@@ -79,9 +79,9 @@ def test_given_an_output_when_its_head_is_asked_for_then_the_headers_are_those_o
     assert dict(head.headers) == dict(get.headers)
 
 
-def test_given_a_large_output_when_read_then_it_comes_whole(client: TestClient, house: Services, rendered: str) -> None:
+def test_given_a_large_output_when_read_then_it_comes_whole(client: TestClient, services: Services, rendered: str) -> None:
     large = bytes(range(256)) * (MAX_CACHED_FILE // 256) + b"and more"
-    house.store.put(f"artifacts/acme/{'a' * 64}/layers/001.webp", large)
+    services.store.put(f"artifacts/acme/{'a' * 64}/layers/001.webp", large)
 
     answer = client.get(f"{rendered}/layers/1.webp")
     assert answer.content == large
@@ -89,14 +89,14 @@ def test_given_a_large_output_when_read_then_it_comes_whole(client: TestClient, 
 
 
 def test_given_an_output_that_was_read_when_read_again_then_the_store_is_not_asked_and_a_large_one_is_not_kept(
-    client: TestClient, house: Services, rendered: str
+    client: TestClient, services: Services, rendered: str
 ) -> None:
     artifact = f"artifacts/acme/{'a' * 64}"
-    house.store.put(f"{artifact}/layers/001.webp", bytes(MAX_CACHED_FILE))
-    house.store.put(f"{artifact}/layers/002.webp", bytes(MAX_CACHED_FILE + 1))
+    services.store.put(f"{artifact}/layers/001.webp", bytes(MAX_CACHED_FILE))
+    services.store.put(f"{artifact}/layers/002.webp", bytes(MAX_CACHED_FILE + 1))
     addresses = [f"{rendered}/layers/{number}.webp" for number in (1, 2)]
     first = [client.get(address) for address in addresses]
-    house.store.delete_tree(artifact)
+    services.store.delete_tree(artifact)
 
     again = [client.get(address) for address in addresses]
 
@@ -115,17 +115,17 @@ def test_given_a_rate_when_a_download_is_ahead_of_it_then_it_waits_for_so_long(
     assert delay(sent, elapsed, rate=1_000) == pause
 
 
-async def passed(house: Services, file: BytesIO) -> tuple[bytes, float]:
+async def passed(services: Services, file: BytesIO) -> tuple[bytes, float]:
     begun = asyncio.get_running_loop().time()
-    content = b"".join([chunk async for chunk in throttled(house, file, file.read(CHUNK_SIZE))])
+    content = b"".join([chunk async for chunk in throttled(services, file, file.read(CHUNK_SIZE))])
     return content, asyncio.get_running_loop().time() - begun
 
 
 def test_given_a_large_output_when_it_is_sent_then_no_faster_than_the_rate_and_its_file_is_closed(
-    house: Services,
+    services: Services,
 ) -> None:
     rate = 10 * CHUNK_SIZE
-    slow = replace(house, settings=house.settings.model_copy(update={"output_rate": rate}))
+    slow = replace(services, settings=services.settings.model_copy(update={"output_rate": rate}))
     file = BytesIO(bytes(3 * CHUNK_SIZE))
 
     content, seconds = asyncio.run(passed(slow, file))
@@ -161,16 +161,16 @@ def test_given_outputs_of_another_tenant_when_read_then_404(
 
 
 def test_given_a_viewer_when_it_asks_for_many_tiles_then_the_ledger_is_asked_once(
-    client: TestClient, house: Services, rendered: str, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, services: Services, rendered: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    whole = house.ledger.jobs.find
+    whole = services.ledger.jobs.find
 
     def counted(job_id: str, tenant: str | None = None) -> Job | None:
         asked.append(job_id)
         return whole(job_id, tenant)
 
-    monkeypatch.setattr(house.ledger.jobs, "find", counted)
+    monkeypatch.setattr(services.ledger.jobs, "find", counted)
     for _ in range(20):
         assert client.get(f"{rendered}/tiles_files/9/3_2.webp").status_code == 200
     assert len(asked) == 1

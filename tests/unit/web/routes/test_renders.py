@@ -17,16 +17,16 @@ Finish = Callable[..., Job]
 
 
 def test_given_a_running_job_when_looked_at_then_its_attempt_and_true_progress_are_told(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
     own = post(client).json()
-    job = house.ledger.jobs.find(own["id"])
+    job = services.ledger.jobs.find(own["id"])
     assert job is not None
-    assert isinstance(house.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30), Claimed)
+    assert isinstance(services.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30), Claimed)
     stale = ProgressMessage(job=job.id, tenant="acme", state="running", attempt=0, percent=90, stage="encode")
-    house.progress_hub.publish(stale)
+    services.progress_hub.publish(stale)
     before = client.get(own["links"]["self"])
-    house.progress_hub.publish(
+    services.progress_hub.publish(
         stale.model_copy(update={"attempt": 1, "percent": 40, "stage": "draw", "layer": "PIPES"})
     )
     render = client.get(own["links"]["self"]).json()
@@ -48,13 +48,13 @@ def test_given_a_running_job_when_looked_at_then_its_attempt_and_true_progress_a
     ]
 
 
-def test_given_a_job_that_failed_when_looked_at_then_its_error_is_told(client: TestClient, house: Services) -> None:
+def test_given_a_job_that_failed_when_looked_at_then_its_error_is_told(client: TestClient, services: Services) -> None:
     own = post(client).json()
-    job = house.ledger.jobs.find(own["id"])
+    job = services.ledger.jobs.find(own["id"])
     assert job is not None
-    house.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30)
+    services.ledger.attempts.claim(job, lease_owner="h:1:x", now=1.0, lease=30)
     error = {"code": "broken", "detail": "Export it again."}
-    house.ledger.attempts.fail(job.id, 1, now=2.0, error=error)
+    services.ledger.attempts.fail(job.id, 1, now=2.0, error=error)
 
     assert client.get(own["links"]["self"]).json()["error"] == error
     assert client.get("/renders").json()["renders"][0]["error"] == error
@@ -141,7 +141,7 @@ def test_given_a_query_that_is_wrong_when_listed_then_422(client: TestClient, qu
 
 
 def test_given_an_open_job_when_deleted_then_it_is_cancelled_and_still_listed(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
     own = post(client).json()
     answer = client.delete(own["links"]["self"])
@@ -149,11 +149,11 @@ def test_given_an_open_job_when_deleted_then_it_is_cancelled_and_still_listed(
     assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
     render = client.get(own["links"]["self"]).json()
     assert (render["state"], render["error"]["code"]) == ("cancelled", "cancelled")
-    assert len(stored_sources(house)) == 1
+    assert len(stored_sources(services)) == 1
 
 
 def test_given_a_settled_job_when_deleted_then_it_is_gone_with_its_source_and_outputs(
-    client: TestClient, house: Services, finish: Finish
+    client: TestClient, services: Services, finish: Finish
 ) -> None:
     own = post(client).json()
     finish(own["id"])
@@ -161,14 +161,14 @@ def test_given_a_settled_job_when_deleted_then_it_is_gone_with_its_source_and_ou
 
     assert (answer.status_code, answer.content) == (204, b"")
     assert client.get(own["links"]["self"]).status_code == 404
-    assert stored_sources(house) == []
-    assert list(house.store.list("artifacts")) == []
+    assert stored_sources(services) == []
+    assert list(services.store.list("artifacts")) == []
 
 
 def test_given_files_that_two_jobs_share_when_one_is_removed_then_they_stay_until_the_other_is(
-    client: TestClient, house: Services, finish: Finish
+    client: TestClient, services: Services, finish: Finish
 ) -> None:
-    house.store.put("sources/acme/shared.png", png())
+    services.store.put("sources/acme/shared.png", png())
     twins = [client.post("/renders", json={"source": "sources/acme/shared.png"}).json() for _ in range(2)]
     for twin in twins:
         finish(twin["id"])
@@ -182,8 +182,8 @@ def test_given_files_that_two_jobs_share_when_one_is_removed_then_they_stay_unti
         ).status_code
         == 200
     )
-    assert stored_sources(house) == ["sources/acme/shared.png"]
+    assert stored_sources(services) == ["sources/acme/shared.png"]
 
     client.delete(twins[1]["links"]["self"])
-    assert stored_sources(house) == []
-    assert list(house.store.list("artifacts")) == []
+    assert stored_sources(services) == []
+    assert list(services.store.list("artifacts")) == []

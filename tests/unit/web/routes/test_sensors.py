@@ -24,8 +24,8 @@ class Away:
 
 
 @pytest.mark.parametrize("path", ["/sensors?plant=ulm", "/sensors/events?plant=ulm", "/sensors/ulm/press-1"])
-def test_given_a_redis_that_is_away_when_readings_are_asked_for_then_503_says_so(house: Services, path: str) -> None:
-    app = create_app(services=replace(house, readings=Away()))  # type: ignore[arg-type]
+def test_given_a_redis_that_is_away_when_readings_are_asked_for_then_503_says_so(services: Services, path: str) -> None:
+    app = create_app(services=replace(services, readings=Away()))  # type: ignore[arg-type]
     token = next(token for token, plant in PLANT_TOKENS.items() if plant == "ulm")
     with TestClient(app, headers={"authorization": f"Bearer {token}"}) as client:
         answer = client.get(path)

@@ -41,16 +41,16 @@ def test_given_a_built_viewer_when_opened_then_nothing_inline_or_foreign_may_run
 
 
 @pytest.mark.usefixtures("built")
-def test_given_sites_that_may_frame_the_viewer_then_at_its_own_address_alone(house: Services) -> None:
+def test_given_sites_that_may_frame_the_viewer_then_at_its_own_address_alone(services: Services) -> None:
     frames = "'self' https://portal.example.com:8443"
-    framed = replace(house, settings=house.settings.model_copy(update={"viewer_frame_ancestors": frames}))
+    framed = replace(services, settings=services.settings.model_copy(update={"viewer_frame_ancestors": frames}))
     with TestClient(create_app(services=framed)) as client:
         page = client.get("/viewer/")
         assert (page.status_code, page.text) == (200, "<!doctype html>")
         assert page.headers["content-security-policy"].endswith(f"; frame-ancestors {frames}")
         assert client.get("/").headers["content-security-policy"].endswith("; frame-ancestors 'none'")
         assert client.get("/viewer/assets/index-C0ffee.js").status_code == 200
-    with TestClient(create_app(services=house)) as client:
+    with TestClient(create_app(services=services)) as client:
         assert client.get("/viewer/").headers["content-security-policy"].endswith("; frame-ancestors 'none'")
 
 

@@ -9,22 +9,22 @@ from tests.unit.web.support import FakeBroker, TestClient, png, post, stored_sou
 from web.dependencies import Services
 
 
-def limit(house: Services, **settings: Any) -> None:
-    object.__setattr__(house, "settings", house.settings.model_copy(update=settings))
+def limit(services: Services, **settings: Any) -> None:
+    object.__setattr__(services, "settings", services.settings.model_copy(update=settings))
 
 
 def ask(client: TestClient, number: int, **fields: Any) -> Any:
     return post(client, png(salt=str(number).encode()), **fields)
 
 
-def jobs(house: Services, tenant: str = "acme") -> list[Job]:
-    return house.ledger.jobs.page(tenant).jobs
+def jobs(services: Services, tenant: str = "acme") -> list[Job]:
+    return services.ledger.jobs.page(tenant).jobs
 
 
 def test_given_a_quota_when_it_is_used_up_then_429_says_so_leaves_no_trace_and_other_tenants_go_on(
-    client: TestClient, rival: TestClient, house: Services
+    client: TestClient, rival: TestClient, services: Services
 ) -> None:
-    limit(house, tenant_quota=2)
+    limit(services, tenant_quota=2)
     assert [ask(client, number).status_code for number in range(2)] == [202, 202]
 
     refused = ask(client, 3)
@@ -38,14 +38,14 @@ def test_given_a_quota_when_it_is_used_up_then_429_says_so_leaves_no_trace_and_o
         "You have 2 renders waiting or running, which is your quota: "
         "wait until one is done or cancel one, and try again in 10 s."
     )
-    assert (len(jobs(house)), len(stored_sources(house))) == (2, 2)
+    assert (len(jobs(services)), len(stored_sources(services))) == (2, 2)
     assert ask(rival, 1).status_code == 202
 
 
 def test_given_a_quota_when_a_render_is_done_or_cancelled_or_reused_then_there_is_room(
-    client: TestClient, house: Services, finish: Any
+    client: TestClient, services: Services, finish: Any
 ) -> None:
-    limit(house, tenant_quota=1)
+    limit(services, tenant_quota=1)
     first = ask(client, 1).json()["id"]
     assert ask(client, 2).status_code == 429
     finish(first)
@@ -56,25 +56,25 @@ def test_given_a_quota_when_a_render_is_done_or_cancelled_or_reused_then_there_i
 
 
 def test_given_a_window_when_more_is_asked_then_it_is_accepted_but_waits_in_the_ledger(
-    client: TestClient, rival: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, rival: TestClient, services: Services, broker: FakeBroker
 ) -> None:
-    limit(house, tenant_max_queued=2)
+    limit(services, tenant_max_queued=2)
 
     answers = [ask(client, number) for number in range(4)]
 
     assert [answer.status_code for answer in answers] == [202] * 4
     assert [answer.json()["state"] for answer in answers] == ["queued", "queued", "accepted", "accepted"]
     assert len(broker.messages) == 2
-    assert len(stored_sources(house)) == 4
-    held = [job for job in jobs(house) if job.state is State.ACCEPTED]
+    assert len(stored_sources(services)) == 4
+    held = [job for job in jobs(services) if job.state is State.ACCEPTED]
     assert {(job.published_at, job.publications) for job in held} == {(None, 0)}
     assert ask(rival, 1).json()["state"] == "queued"
 
 
 def test_given_a_window_when_it_is_used_up_in_one_lane_then_the_other_lane_is_open(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
-    limit(house, tenant_max_queued=1)
+    limit(services, tenant_max_queued=1)
 
     states = [ask(client, 1, tiles=tiles).json()["state"] for tiles in ("true", "true", "false")]
 
@@ -82,9 +82,9 @@ def test_given_a_window_when_it_is_used_up_in_one_lane_then_the_other_lane_is_op
 
 
 def test_given_a_render_over_the_quota_when_its_key_comes_again_later_then_it_is_a_new_try(
-    client: TestClient, house: Services, finish: Any
+    client: TestClient, services: Services, finish: Any
 ) -> None:
-    limit(house, tenant_quota=1)
+    limit(services, tenant_quota=1)
     first = ask(client, 1).json()["id"]
     drawing = png(salt=b"other")
     assert post(client, drawing, headers={"idempotency-key": "k"}).status_code == 429

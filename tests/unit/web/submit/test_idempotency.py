@@ -15,30 +15,30 @@ KEY = {"idempotency-key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
 
 def test_given_a_key_when_the_same_request_comes_again_then_it_is_the_same_job(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     first = post(client, headers=KEY)
     again = post(client, headers=KEY)
 
     assert first.status_code == again.status_code == 202
     assert again.json()["id"] == first.json()["id"]
-    assert len(broker.messages) == len(stored_sources(house)) == 1
+    assert len(broker.messages) == len(stored_sources(services)) == 1
 
 
 @pytest.mark.parametrize(("drawing", "options"), [(png(salt=b"x"), {}), (png(), {"width": "99"})])
 def test_given_a_key_when_another_request_comes_with_it_then_422_and_nothing_is_left(
-    client: TestClient, house: Services, drawing: bytes, options: dict[str, str]
+    client: TestClient, services: Services, drawing: bytes, options: dict[str, str]
 ) -> None:
     post(client, headers=KEY)
     answer = post(client, drawing, headers=KEY, **options)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency-key-reused")
     assert "choose a new key" in answer.json()["detail"]
-    assert len(stored_sources(house)) == 1
+    assert len(stored_sources(services)) == 1
 
 
-def test_given_a_key_that_is_being_handled_when_it_comes_again_then_409(client: TestClient, house: Services) -> None:
-    house.ledger.idempotency_keys.reserve("acme", KEY["idempotency-key"], house.clock())
+def test_given_a_key_that_is_being_handled_when_it_comes_again_then_409(client: TestClient, services: Services) -> None:
+    services.ledger.idempotency_keys.reserve("acme", KEY["idempotency-key"], services.clock())
     answer = post(client, headers=KEY)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "request-in-progress")
@@ -46,12 +46,12 @@ def test_given_a_key_that_is_being_handled_when_it_comes_again_then_409(client: 
 
 
 def test_given_a_job_that_the_broker_has_not_confirmed_when_its_key_comes_again_then_nobody_is_promised_it(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     meanwhile = []
 
     def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:  # noqa: ARG001
-        meanwhile.append(house.ledger.idempotency_keys.reserve("acme", KEY["idempotency-key"], house.clock()))
+        meanwhile.append(services.ledger.idempotency_keys.reserve("acme", KEY["idempotency-key"], services.clock()))
         raise BrokerUnavailable
 
     broker.publish = publish  # type: ignore[method-assign]

@@ -25,12 +25,12 @@ from web.dependencies import Services
 Finish = Callable[..., Job]
 
 
-def jobs(house: Services) -> list[Job]:
-    return house.ledger.jobs.page("acme").jobs
+def jobs(services: Services) -> list[Job]:
+    return services.ledger.jobs.page("acme").jobs
 
 
 def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorded_and_published(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     answer = post(client, width="640", background="dark")
 
@@ -39,10 +39,10 @@ def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorde
     assert body["state"] == "queued"
     assert answer.headers["location"] == body["links"]["self"] == f"/renders/{body['id']}"
     assert answer.headers["retry-after"] == "1"
-    assert stored_sources(house) == [f"sources/acme/{body['id']}"]
-    with house.store.open_read(stored_sources(house)[0]) as source:
+    assert stored_sources(services) == [f"sources/acme/{body['id']}"]
+    with services.store.open_read(stored_sources(services)[0]) as source:
         assert source.read() == png()
-    job = house.ledger.jobs.find(body["id"], "acme")
+    job = services.ledger.jobs.find(body["id"], "acme")
     assert job is not None
     assert (job.state, job.filename, job.size) == (State.QUEUED, "plan.png", len(png()))
     assert job.plan is not None
@@ -61,9 +61,9 @@ def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorde
 
 
 def test_given_a_drawing_in_the_store_when_named_in_json_then_it_is_rendered(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
-    house.store.put("sources/acme/pumps/station.png", png())
+    services.store.put("sources/acme/pumps/station.png", png())
 
     answer = client.post("/renders", json={"source": "sources/acme/pumps/station.png", "options": {"width": 99}})
 
@@ -74,9 +74,9 @@ def test_given_a_drawing_in_the_store_when_named_in_json_then_it_is_rendered(
 
 @pytest.mark.parametrize("source", ["sources/acme/none", "sources/rival/drawing"])
 def test_given_a_source_that_is_not_there_or_foreign_when_named_then_404(
-    client: TestClient, house: Services, source: str
+    client: TestClient, services: Services, source: str
 ) -> None:
-    house.store.put("sources/rival/drawing", png())
+    services.store.put("sources/rival/drawing", png())
     answer = client.post("/renders", json={"source": source})
     assert (answer.status_code, answer.json()["code"]) == (404, "no-such-file")
 
@@ -117,23 +117,23 @@ def test_given_a_preset_when_posted_then_its_options_hold_beside_those_given(
 
 @pytest.mark.parametrize(("preset", "says"), [("postr", "Known: broken, poster"), ("broken", "colour")])
 def test_given_a_preset_that_is_not_there_or_wrong_when_posted_then_422_says_so(
-    client: TestClient, house: Services, preset: str, says: str
+    client: TestClient, services: Services, preset: str, says: str
 ) -> None:
     answer = post(client, preset=preset)
 
     assert answer.status_code == 422
     assert says in answer.json()["detail"]
-    assert stored_sources(house) == []
+    assert stored_sources(services) == []
 
 
 def test_given_an_unknown_option_when_posted_then_422_names_it_and_nothing_is_left(
-    client: TestClient, house: Services, tmp_path: Path
+    client: TestClient, services: Services, tmp_path: Path
 ) -> None:
     answer = post(client, colour="red", width="wide")
 
     assert answer.status_code == 422
     assert {part["location"] for part in answer.json()["errors"]} == {"options.colour", "options.width"}
-    assert stored_sources(house) == []
+    assert stored_sources(services) == []
     assert list((tmp_path / "store" / ".tmp").iterdir()) == []
 
 
@@ -141,24 +141,24 @@ def test_given_an_unknown_option_when_posted_then_422_names_it_and_nothing_is_le
     ("drawing", "code"), [(b"", "empty"), (b"neither fish nor fowl", "unknown-format"), (png()[:20], "truncated")]
 )
 def test_given_a_file_that_is_no_drawing_when_posted_then_422_says_why_and_nothing_is_left(
-    client: TestClient, house: Services, broker: FakeBroker, drawing: bytes, code: str
+    client: TestClient, services: Services, broker: FakeBroker, drawing: bytes, code: str
 ) -> None:
     answer = post(client, drawing)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
-    assert (jobs(house), stored_sources(house), broker.messages) == ([], [], [])
+    assert (jobs(services), stored_sources(services), broker.messages) == ([], [], [])
 
 
 def test_given_a_drawing_beyond_the_fence_when_posted_then_413_carries_the_estimate(
-    client: TestClient, house: Services
+    client: TestClient, services: Services
 ) -> None:
     answer = post(client, oversized_png(60_000))
 
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (413, "too-large")
-    assert problem["plan"]["peak_bytes"] > house.settings.memory_limit
+    assert problem["plan"]["peak_bytes"] > services.settings.memory_limit
     assert "MiB" in problem["detail"]
-    assert jobs(house) == []
+    assert jobs(services) == []
 
 
 @pytest.mark.parametrize("declared", [True, False])
@@ -190,33 +190,33 @@ def test_given_another_media_type_when_posted_then_415_names_those_that_are_take
     ],
 )
 def test_given_a_broker_that_does_not_confirm_when_posted_then_the_job_is_taken_back(
-    client: TestClient, house: Services, broker: FakeBroker, error: Exception, status: int, code: str, reason: str
+    client: TestClient, services: Services, broker: FakeBroker, error: Exception, status: int, code: str, reason: str
 ) -> None:
     broker.error = error
     answer = post(client, headers={"idempotency-key": "k"})
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert int(answer.headers["retry-after"]) > 0
-    [job] = jobs(house)
+    [job] = jobs(services)
     assert job.state is State.CANCELLED
     assert job.error is not None
     assert job.error["code"] == reason
-    assert stored_sources(house) == []
+    assert stored_sources(services) == []
 
     broker.error = None
-    house.admission._broker_failed_at = float("-inf")
+    services.admission._broker_failed_at = float("-inf")
     assert post(client, headers={"idempotency-key": "k"}).status_code == 202
 
 
 def test_given_a_broker_that_failed_a_moment_ago_when_posted_then_503_at_once_until_it_is_looked_at_again(
-    client: TestClient, house: Services, broker: FakeBroker, gate_clock: Clock
+    client: TestClient, services: Services, broker: FakeBroker, gate_clock: Clock
 ) -> None:
     broker.error = BrokerUnavailable()
     post(client)
     broker.error = None
 
     assert post(client).status_code == 503
-    assert len(jobs(house)) == 1
+    assert len(jobs(services)) == 1
     gate_clock.now += 1.1
     assert post(client).status_code == 202
 
@@ -236,25 +236,25 @@ def test_given_an_unconfirmed_job_that_a_worker_finished_nevertheless_when_taken
 
 
 def test_given_a_ledger_that_is_away_when_posted_then_503_and_the_source_is_removed(
-    client: TestClient, house: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, services: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_args: object, **_kwargs: object) -> None:
         raise LedgerUnavailable(OperationalError("insert", {}, Exception("gone away")))
 
-    monkeypatch.setattr(type(house.ledger.jobs), "accept", away)
+    monkeypatch.setattr(type(services.ledger.jobs), "accept", away)
     answer = post(client)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "ledger-unavailable")
     assert answer.headers["retry-after"] == "2"
     assert "gone away" not in answer.text
-    assert (stored_sources(house), broker.messages) == ([], [])
+    assert (stored_sources(services), broker.messages) == ([], [])
 
 
 @pytest.mark.parametrize(
     ("error", "status", "code"), [(StoreFull(), 507, "store-full"), (StoreError("away"), 503, "store-unavailable")]
 )
 def test_given_a_store_that_fails_when_posted_then_the_answer_says_so(
-    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
+    client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
 ) -> None:
     def fails(*_args: object) -> None:
         raise error
@@ -263,27 +263,27 @@ def test_given_a_store_that_fails_when_posted_then_the_answer_says_so(
     answer = post(client, headers={"idempotency-key": "k"})
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert jobs(house) == []
+    assert jobs(services) == []
     monkeypatch.undo()
     assert post(client, headers={"idempotency-key": "k"}).status_code == 202
 
 
 def test_given_a_full_queue_when_posted_then_429_before_the_body_is_stored(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
-    broker.depth = house.settings.queue_limit
+    broker.depth = services.settings.queue_limit
     answer = post(client)
 
     assert (answer.status_code, answer.json()["code"]) == (429, "queue-full")
     assert 1 <= int(answer.headers["retry-after"]) <= 300
-    assert jobs(house) == []
+    assert jobs(services) == []
 
 
 def test_given_the_same_drawing_when_posted_again_then_it_has_succeeded_at_once_within_the_tenant_only(
-    client: TestClient, rival: TestClient, house: Services, broker: FakeBroker, finish: Finish
+    client: TestClient, rival: TestClient, services: Services, broker: FakeBroker, finish: Finish
 ) -> None:
     first = post(client).json()
-    digest = house.ledger.jobs.find(first["id"]).digest  # type: ignore[union-attr]
+    digest = services.ledger.jobs.find(first["id"]).digest  # type: ignore[union-attr]
     assert digest is not None
     finish(first["id"], artifact_key("a secret of the test", "acme", digest, RenderOptions()))
 
@@ -327,12 +327,12 @@ def test_given_prefer_wait_when_the_job_ends_in_time_then_200_with_everything_el
 
 
 def test_given_a_ledger_that_goes_away_while_the_client_waits_then_202_for_the_job_is_accepted(
-    client: TestClient, house: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, services: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_args: object, **_kwargs: object) -> None:
         raise LedgerUnavailable(OperationalError("select", {}, Exception("gone away")))
 
-    monkeypatch.setattr(type(house.ledger.jobs), "find", away)
+    monkeypatch.setattr(type(services.ledger.jobs), "find", away)
     answer = post(client, headers={"prefer": "wait=5"})
 
     assert len(broker.messages) == 1
@@ -350,19 +350,19 @@ def test_given_a_hostile_filename_when_posted_then_it_is_kept_harmless(client: T
     json.dumps(broker.messages)
 
 
-def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client: TestClient, house: Services) -> None:
-    busy = replace(house, write_threads=Busy())  # type: ignore[arg-type]
+def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client: TestClient, services: Services) -> None:
+    busy = replace(services, write_threads=Busy())  # type: ignore[arg-type]
     client.app.state.services = busy  # type: ignore[attr-defined]
     answer = post(client)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert answer.headers["retry-after"] == "2"
-    assert jobs(house) == []
+    assert jobs(services) == []
 
 
 @pytest.mark.timeout(20)
-def test_given_everybody_looks_on_when_posted_then_nobody_waits_for_them(client: TestClient, house: Services) -> None:
-    client.app.state.services = replace(house, read_threads=Taken())  # type: ignore[arg-type, attr-defined]
+def test_given_everybody_looks_on_when_posted_then_nobody_waits_for_them(client: TestClient, services: Services) -> None:
+    client.app.state.services = replace(services, read_threads=Taken())  # type: ignore[arg-type, attr-defined]
     assert post(client).status_code == 202
 
 
@@ -384,17 +384,17 @@ class Busy:
 
 
 def test_given_renders_with_and_without_tiles_when_posted_then_each_goes_to_its_lane(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     post(client)
     post(client, png(salt=b"other"), tiles="true")
 
     assert broker.queues == ["render", "render.tiles"]
-    assert sorted(job.queue for job in jobs(house)) == ["render", "render.tiles"]
+    assert sorted(job.queue for job in jobs(services)) == ["render", "render.tiles"]
 
 
 def test_given_a_full_lane_for_tiles_when_posted_then_tiles_are_refused_without_a_trace_and_previews_are_not(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     broker.depths["render.tiles"] = 100
 
@@ -403,28 +403,28 @@ def test_given_a_full_lane_for_tiles_when_posted_then_tiles_are_refused_without_
     assert (refused.status_code, refused.json()["code"]) == (429, "queue-full")
     assert int(refused.headers["retry-after"]) > 0
     assert "waiting in 'render.tiles' already" in refused.json()["detail"]
-    assert (jobs(house), stored_sources(house)) == ([], [])
+    assert (jobs(services), stored_sources(services)) == ([], [])
     assert post(client).status_code == 202
 
 
 def test_given_a_large_lane_when_a_drawing_needs_it_then_it_goes_there_instead_of_being_refused(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     assert post(client, oversized_png(12_000)).status_code == 413
 
-    object.__setattr__(house, "settings", house.settings.model_copy(update={"large_memory_limit": 1 << 33}))
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"large_memory_limit": 1 << 33}))
 
     assert post(client, oversized_png(12_000)).status_code == 202
     assert broker.queues == ["render.large"]
 
 
 def test_given_a_store_with_less_room_than_its_reserve_when_posted_then_507_says_what_to_do_and_nothing_is_left(
-    client: TestClient, house: Services, finish: Finish
+    client: TestClient, services: Services, finish: Finish
 ) -> None:
     done = post(client).json()["id"]
     finish(done, artifact_key("a secret of the test", "acme", sha256(png()).hexdigest(), RenderOptions()))
-    object.__setattr__(house, "settings", house.settings.model_copy(update={"store_min_free": 1 << 60}))
-    before = stored_sources(house)
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"store_min_free": 1 << 60}))
+    before = stored_sources(services)
 
     refused = post(client, png(salt=b"other"))
 
@@ -433,5 +433,5 @@ def test_given_a_store_with_less_room_than_its_reserve_when_posted_then_507_says
         "MiB left and keeps 1,099,511,627,776 MiB for renders under way. "
         "Remove renders that are not needed any more, or have its disk enlarged."
     )
-    assert stored_sources(house) == before
+    assert stored_sources(services) == before
     assert post(client).json()["state"] == "succeeded"  # it takes no room

@@ -24,26 +24,26 @@ def settings(settings: Settings) -> Settings:
 
 
 def test_given_an_allowed_webhook_then_it_travels_with_the_job_and_is_due_at_its_end(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     job_id = post(client, webhook=URL).json()["id"]
 
-    job = house.ledger.jobs.find(job_id)
+    job = services.ledger.jobs.find(job_id)
     assert job is not None
     assert (job.webhook, job.webhook_pending) == (URL, True)
     assert broker.messages[0]["webhook"] == URL
-    assert house.ledger.jobs.pending_webhooks() == []  # it has not ended
+    assert services.ledger.jobs.pending_webhooks() == []  # it has not ended
 
     client.delete(f"/renders/{job_id}")
 
-    assert [due.id for due in house.ledger.jobs.pending_webhooks()] == [job_id]
+    assert [due.id for due in services.ledger.jobs.pending_webhooks()] == [job_id]
 
 
-def test_given_a_render_of_a_stored_drawing_then_its_webhook_is_kept_too(client: TestClient, house: Services) -> None:
+def test_given_a_render_of_a_stored_drawing_then_its_webhook_is_kept_too(client: TestClient, services: Services) -> None:
     post(client)
-    asked = {"source": stored_sources(house)[0], "webhook": URL, "options": {"width": 99}}
+    asked = {"source": stored_sources(services)[0], "webhook": URL, "options": {"width": 99}}
 
-    job = house.ledger.jobs.find(client.post("/renders", json=asked).json()["id"])
+    job = services.ledger.jobs.find(client.post("/renders", json=asked).json()["id"])
 
     assert job is not None
     assert job.webhook == URL
@@ -61,13 +61,13 @@ def test_given_a_render_of_a_stored_drawing_then_its_webhook_is_kept_too(client:
     ],
 )
 def test_given_a_webhook_that_would_never_be_sent_then_it_is_refused_and_nothing_is_left(
-    url: str, said: str, client: TestClient, house: Services
+    url: str, said: str, client: TestClient, services: Services
 ) -> None:
     answer = post(client, webhook=url)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "webhook-refused")
     assert answer.json()["detail"].startswith(said)
-    assert stored_sources(house) == []
+    assert stored_sources(services) == []
 
 
 def test_given_a_tenant_without_a_secret_then_its_webhooks_are_refused(rival: TestClient) -> None:
