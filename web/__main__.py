@@ -8,7 +8,7 @@ import uvicorn
 
 from tasks.observability.logs import logging_config
 from tasks.settings import settings
-from web.counters import shared_directory
+from web.multiprocess_metrics import shared_directory
 
 METRICS_DIRECTORY = "metrics"  # below BULKHEAD_VAR
 SHUTDOWN_TIMEOUT = 5  # seconds that open requests and event streams have to finish
@@ -20,7 +20,7 @@ def main() -> None:
     with shared_directory(here.var / METRICS_DIRECTORY) as shared:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)  # read by prometheus_client when a process imports it
         uvicorn.run(
-            "web.process:create",
+            "web.server_process:create",
             factory=True,
             host=here.host,
             port=here.port,

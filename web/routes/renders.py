@@ -16,7 +16,7 @@ from tasks.jobs import FINAL, Job, LedgerUnavailable, State
 from tasks.messaging.progress import ProgressMessage
 from tasks.renders import RenderOptions, source_key
 from web.access.authentication import Tenant
-from web.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
+from web.routes.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
 from web.dependencies import Services, ServicesDep
 from web.job_views import (
     AcceptedRender,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from web.counters import shared_directory
+from web.multiprocess_metrics import shared_directory
 
 
 def test_given_a_directory_when_the_block_ends_then_it_is_gone(tmp_path: Path) -> None:
