@@ -42,17 +42,19 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             app.state.services = opened
             loop = asyncio.get_running_loop()
 
-            def hear(progress: ProgressMessage) -> None:
+            def publish(progress: ProgressMessage) -> None:
                 loop.call_soon_threadsafe(opened.progress_hub.publish, progress)
 
-            listener = ProgressListener(celery, hear)
+            listener = ProgressListener(celery, publish)
             listener.start()
             stack.callback(listener.stop)
             stack.callback(asyncio.create_task(poll_jobs(opened)).cancel)
             gc.collect()
-            gc.freeze()  # otherwise each full collection traverses all imported modules and blocks every request for 50 ms
+            gc.freeze()  # otherwise full collections traverse all imported modules and block every request for 50 ms
             notify("READY=1")  # the socket is already listening; systemd uses the first of several notifications
             yield
+            if opened.readings:
+                await opened.readings.close()
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
     routers = [module.router for module in (renders, events, heartbeats, sensors, operations, admin, health, viewer)]
@@ -74,9 +76,9 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         for model in (problems.ProblemDetails, RenderRequest):  # referenced by name only, so FastAPI does not add them
-            own = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(own.pop("$defs"))
-            schemas[model.__name__] = own
+            component = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(component.pop("$defs"))
+            schemas[model.__name__] = component
         schemas.update(heartbeats.openapi_schemas())
         schema["paths"] = dict(sorted((schema["paths"] | outputs.openapi_paths()).items()))
         app.openapi_schema = schema

@@ -33,12 +33,8 @@ WRITE_THREADS = 4  # concurrent blocking calls; more would only compete for the 
 READ_THREADS = 2  # concurrent blocking reads; they have a pool of their own so that polling cannot starve uploads
 RENDERED_CACHE_SIZE = 1_000  # succeeded renders in the cache
 RENDERED_CACHE_TTL = 5.0  # seconds
-OUTPUT_CACHE_BYTES = (
-    32 << 20
-)  # bytes of small outputs, so that hundreds of viewers of a drawing cost the store one read
-MAX_BACKLOG = (
-    200  # calls that may wait for a thread; more would wait for seconds, so they are rejected with a 503
-)
+OUTPUT_CACHE_BYTES = 32 << 20  # small outputs, so that hundreds of viewers of a drawing cost the store one read
+MAX_BACKLOG = 200  # calls that may wait for a thread; more would wait for seconds, so they are rejected with a 503
 INSPECT_TIMEOUT = 1.0  # seconds that workers have to reply
 
 P = ParamSpec("P")
@@ -46,14 +42,14 @@ T = TypeVar("T")
 
 
 class JobPublisher(Protocol):
-    """The part of `tasks.messaging.publisher.Publisher` that the web tier uses."""
+    """The part of `tasks.messaging.publisher.Publisher` that the web server uses."""
 
     def publish(self, task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None: ...
     def queue_depth(self, queue: str) -> int: ...
 
 
 class HeartbeatSink(Protocol):
-    """The part of `tasks.heartbeats.HeartbeatPublisher` that the web tier uses."""
+    """The part of `tasks.heartbeats.HeartbeatPublisher` that the web server uses."""
 
     def publish(self, body: bytes) -> None: ...
 
@@ -90,26 +86,28 @@ class Services:
     def check_backlog(self) -> None:
         """Raise a 503 problem if too many calls wait for the write pool."""
         if self.write_threads.statistics().tasks_waiting >= MAX_BACKLOG:
-            raise unavailable("busy", "The server is overloaded. Try again in a moment.")
+            raise unavailable("overloaded", "The server is overloaded. Try again in a moment.")
 
 
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
     """Open the services. They connect on first use, so this works while broker and ledger are unavailable."""
     publisher = Publisher(celery, settings.publish_timeout)
-    beats = HeartbeatPublisher(celery, settings.publish_timeout)
-    letters = DeadLetters(celery, settings.publish_timeout)
+    heartbeats = HeartbeatPublisher(celery, settings.publish_timeout)
+    dead_letters = DeadLetters(celery, settings.publish_timeout)
     store = open_store(settings.store_url)
-    roll = WorkerStatsCache(partial(inspect_workers, celery, INSPECT_TIMEOUT))
+    worker_stats = WorkerStatsCache(partial(inspect_workers, celery, INSPECT_TIMEOUT))
     ledger = open_ledger(settings)
-    gate = AdmissionController(publisher.queue_depth, settings.queue_limit)
-    sensors = RedisReadings(settings.redis_url.get_secret_value()) if settings.redis_url else None
+    admission = AdmissionController(publisher.queue_depth, settings.queue_limit)
+    readings = RedisReadings(settings.redis_url.get_secret_value()) if settings.redis_url else None
     try:
-        yield Services(settings, ledger, store, publisher, gate, beats, letters, roll, sensors)
+        yield Services(
+            settings, ledger, store, publisher, admission, heartbeats, dead_letters, worker_stats, readings
+        )
     finally:
         publisher.close()
-        beats.close()
-        letters.close()
+        heartbeats.close()
+        dead_letters.close()
         ledger.database.close()
 
 

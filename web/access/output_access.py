@@ -14,7 +14,7 @@ from web.access.signed_links import SIGNATURE_DIGITS, is_valid
 from web.dependencies import Services
 from web.job_views import find_cached_job, find_rendered_job
 
-SIGNED_LINK_PARAMETERS = ("until", "signature")  # query parameters of a signed link
+SIGNED_LINK_PARAMETERS = ("expires", "signature")  # query parameters of a signed link
 
 Number = Annotated[int, Field(ge=0, le=99_999)]
 
@@ -27,17 +27,17 @@ class OutputAddress(BaseModel):
     level: Number = Field(0, description="Level of a tile.")
     column: Number = Field(0, description="Column of a tile.")
     row: Number = Field(0, description="Row of a tile.")
-    until: int | None = Field(None, ge=0, le=10**11, description="From a signed link.")
+    expires: int | None = Field(None, ge=0, le=10**11, description="From a signed link.")
     signature: str | None = Field(None, max_length=SIGNATURE_DIGITS, description="From a signed link.")
 
 
 async def find_readable_job(request: Request, services: Services, address: OutputAddress) -> Job:
     """The job, if a signed link or a token permits to read its outputs. Raises 401 and 404 problems."""
     credentials = await bearer(request)
-    job_id, until, signature = str(address.render), address.until, address.signature
-    if until is None or signature is None or credentials:
+    job_id, expires, signature = str(address.render), address.expires, address.signature
+    if expires is None or signature is None or credentials:
         return await find_rendered_job(services, await authenticate_tenant(request, services, credentials), job_id)
     job = await find_cached_job(services, job_id)
-    if job is None or not is_valid(services.settings, job, until, signature, services.clock()):
+    if job is None or not is_valid(services.settings, job, expires, signature, services.clock()):
         raise unauthorized("This link has expired or is invalid. Request the render again to get a new link.")
     return job

@@ -23,18 +23,18 @@ def signed_query(settings: Settings, job: Job, now: float) -> str:
     period = settings.signed_link_ttl
     if not (settings.tokens and period and settings.secret.get_secret_value()):
         return ""
-    until = (int(now) // period + 2) * period
-    return f"?until={until}&signature={sign(settings, job, until)}"
+    expires = (int(now) // period + 2) * period
+    return f"?expires={expires}&signature={sign(settings, job, expires)}"
 
 
-def sign(settings: Settings, job: Job, until: int) -> str:
+def sign(settings: Settings, job: Job, expires: int) -> str:
     """HMAC-SHA256 over purpose, tenant, job and expiry time (seconds since 1970)."""
-    said = b"\0".join((PURPOSE, job.tenant.encode(), job.id.encode(), str(until).encode()))
-    return hmac.new(settings.secret.get_secret_value().encode(), said, hashlib.sha256).hexdigest()[:SIGNATURE_DIGITS]
+    message = b"\0".join((PURPOSE, job.tenant.encode(), job.id.encode(), str(expires).encode()))
+    return hmac.new(settings.secret.get_secret_value().encode(), message, hashlib.sha256).hexdigest()[:SIGNATURE_DIGITS]
 
 
-def is_valid(settings: Settings, job: Job, until: int, given: str, now: float) -> bool:
+def is_valid(settings: Settings, job: Job, expires: int, signature: str, now: float) -> bool:
     """Whether a signed link to the outputs of `job` is valid now."""
-    if not signed_query(settings, job, now) or until < now:
+    if not signed_query(settings, job, now) or expires < now:
         return False
-    return hmac.compare_digest(given.encode(), sign(settings, job, until).encode())
+    return hmac.compare_digest(signature.encode(), sign(settings, job, expires).encode())

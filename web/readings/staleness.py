@@ -25,9 +25,9 @@ class StalenessTracker:
     def changed_states(self, now: float) -> dict[str, SensorState]:
         """The machines whose state differs from the last reported one. Each change is returned once."""
         states = {machine: state_at(at, now, self._settings) for machine, at in self._received_at.items()}
-        turned = {machine: state for machine, state in states.items() if state != self._reported[machine]}
-        self._reported.update(turned)
-        return turned
+        changed = {machine: state for machine, state in states.items() if state != self._reported[machine]}
+        self._reported.update(changed)
+        return changed
 
 
 def state_at(received_at: float, now: float, settings: Settings) -> SensorState:

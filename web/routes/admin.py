@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.jobs import latest_attempts
 from tasks.jobs.leak_detection import MAX_JOBS, Confidence, find_leaks, residues
@@ -13,8 +11,7 @@ from tasks.sensors import LastFlush
 from web.access.authentication import Tenant
 from web.dependencies import ServicesDep
 from web.problems import problem_responses
-from web.readings.redis_readings import RedisError
-from web.routes.sensors import redis_unavailable, require_readings
+from web.routes.sensors import require_readings
 
 router = APIRouter(prefix="/operations", tags=["operations"])
 
@@ -22,14 +19,16 @@ router = APIRouter(prefix="/operations", tags=["operations"])
 class LeakFinding(BaseModel):
     """What renders of one drawing format leave behind in their worker processes."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     format: str = Field(description="Format of the drawing.")
     engine: str = Field(description="Version of the render engine.")
-    sureness: Confidence = Field(description="Confidence that such renders leak.")
-    gauge: str = Field(description="What grew: `pixels`, `heap` or `files`.")
+    confidence: Confidence = Field(description="Confidence that such renders leak.")
+    resource: str = Field(description="What leaks: `pixels`, `heap` or `files`.")
     jobs: int = Field(description="Jobs that were analysed.")
-    leaving: int = Field(description="Jobs of these that left something behind.")
-    bytes: int = Field(description="Bytes that a job leaves behind.")
-    files: float = Field(description="Open files that a job leaves behind.")
+    leaking_jobs: int = Field(description="Jobs of these that left something behind.")
+    leaked_bytes: int = Field(description="Bytes that a job leaves behind.")
+    leaked_files: float = Field(description="Open files that a job leaves behind.")
 
 
 class LeakReport(BaseModel):
@@ -53,38 +52,41 @@ class CoalescerStatus(BaseModel):
 
     last: LastFlush | None
     age: float | None = Field(description="Seconds since the last flush.")
-    late: float | None = Field(description="Seconds from the broker's receipt of the last heartbeat to the flush.")
+    lag: float | None = Field(description="Seconds from the broker's receipt of the last heartbeat to the flush.")
 
 
 @router.get("/leaks", responses=problem_responses(401, 503))
-async def get_leaks(services: ServicesDep, tenant: Tenant) -> LeakReport:  # noqa: ARG001 - any tenant's token is sufficient
+async def get_leaks(services: ServicesDep, tenant: Tenant) -> LeakReport:  # noqa: ARG001 - for authentication
     """What recent renders left behind in their worker processes, by drawing format and engine version."""
     recent = await services.run_read(latest_attempts, services.ledger.database, MAX_JOBS)
-    return LeakReport(findings=[LeakFinding.model_validate(asdict(found)) for found in find_leaks(residues(recent))])
+    return LeakReport(findings=[LeakFinding.model_validate(finding) for finding in find_leaks(residues(recent))])
 
 
 @router.get("/tickets", responses=problem_responses(401, 503))
-async def get_ticket_rotation(services: ServicesDep, tenant: Tenant) -> TicketRotationStatus:  # noqa: ARG001 - any tenant's token is sufficient
+async def get_ticket_rotation(
+    services: ServicesDep,
+    tenant: Tenant,  # noqa: ARG001 - for authentication
+) -> TicketRotationStatus:
     """State of the ticket key rotation in the ledger. `bulkhead tickets status` asks the nodes."""
-    row = await services.run_read(services.ledger.rotations.find)
+    rotation = await services.run_read(services.ledger.rotations.find)
     return TicketRotationStatus(
-        generation=row.generation,
-        rotated_at=row.rotated_at,
+        generation=rotation.generation,
+        rotated_at=rotation.rotated_at,
         interval=services.settings.tickets_interval,
-        result=row.result,
-        rotating=row.lease_expires_at is not None and row.lease_expires_at > services.clock(),
+        result=rotation.result,
+        rotating=rotation.lease_expires_at is not None and rotation.lease_expires_at > services.clock(),
     )
 
 
 @router.get("/heartbeats", responses=problem_responses(401, 503))
-async def get_coalescer_status(services: ServicesDep, tenant: Tenant) -> CoalescerStatus:  # noqa: ARG001 - any tenant's token is sufficient
+async def get_coalescer_status(
+    services: ServicesDep,
+    tenant: Tenant,  # noqa: ARG001 - for authentication
+) -> CoalescerStatus:
     """The last flush of the coalescer. A 503 problem without Redis."""
-    try:
-        last = await require_readings(services).last_flush()
-    except RedisError as error:
-        raise redis_unavailable() from error
+    last = await require_readings(services).last_flush()
     if last is None:
         return CoalescerStatus(last=None, age=None, late=None)
     return CoalescerStatus(
-        last=last, age=services.clock() - last.flushed_at, late=max(0.0, last.flushed_at - last.recorded_at)
+        last=last, age=services.clock() - last.flushed_at, lag=max(0.0, last.flushed_at - last.recorded_at)
     )

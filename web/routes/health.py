@@ -85,7 +85,7 @@ async def is_ready(name: str, check: Awaitable[object]) -> bool:
         **problem_responses(401),
     },
 )
-async def metrics(services: ServicesDep, tenant: Tenant) -> Response:  # noqa: ARG001 - any tenant's token is sufficient
+async def metrics(services: ServicesDep, tenant: Tenant) -> Response:  # noqa: ARG001 - for authentication
     """Metrics of all processes of this server, of jobs and recent attempts in the ledger, and of queue depths."""
     body = services.metrics.exposition(
         await jobs_by_state(services), await queue_depths(services), await load_recent_attempts(services)

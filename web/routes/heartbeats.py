@@ -13,7 +13,7 @@ from tasks.messaging.connections import BrokerUnavailable, QueueFull
 from web.access.authentication import AllowedPlant
 from web.dependencies import Services, ServicesDep
 from web.problems import Problem, problem_responses, unavailable
-from web.readings.redis_readings import RedisError
+from web.readings.redis_readings import ReadingsUnavailable
 from web.submit.uploads import JSON, read_body
 
 MAX_MACHINES_NAMED = 3  # machines that an error message names
@@ -43,16 +43,18 @@ def openapi_schemas() -> dict[str, Any]:
     responses=problem_responses(400, 401, 403, 413, 415, 422, 503),
     openapi_extra=OPENAPI_BODY,
 )
-async def create(request: Request, services: ServicesDep, own: AllowedPlant) -> AcceptedHeartbeats:
-    """Send one heartbeat, or up to 1,000 of a plant's machines. It is safe to retry after any error: duplicates are
-    recognized by their sequence number."""
+async def create_heartbeats(request: Request, services: ServicesDep, allowed: AllowedPlant) -> AcceptedHeartbeats:
+    """Send one heartbeat, or up to 1,000 of a plant's machines.
+
+    It is safe to retry after any error: duplicates are recognized by their sequence numbers.
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise Problem(415, "unsupported-media-type", f"Send {JSON}.")
     services.check_backlog()
     body = await read_body(request, MAX_BODY)
     message = parse_message(body)
-    if own is not None and message.plant != own:
-        raise Problem(403, "another-plant", f"This token belongs to the plant {own}, not to {message.plant}.")
+    if allowed is not None and message.plant != allowed:
+        raise Problem(403, "wrong-plant", f"This token belongs to the plant {allowed}, not to {message.plant}.")
     await check_machine_limit(services, message)
     await append(services, body)
     return AcceptedHeartbeats(beats=len(message.beats))
@@ -73,13 +75,13 @@ async def check_machine_limit(services: Services, message: Heartbeats) -> None:
     if services.readings is None:
         return
     limit = services.settings.machines_per_plant
+    machines = list({beat.machine for beat in message.beats})
     try:
-        names = list({beat.machine for beat in message.beats})
-        strangers = await services.readings.unknown_machines(message.plant, names, limit)
-    except RedisError:
+        unknown = await services.readings.unknown_machines(message.plant, machines, limit)
+    except ReadingsUnavailable:
         return
-    if strangers:
-        named = ", ".join(sorted(strangers)[:MAX_MACHINES_NAMED])
+    if unknown:
+        named = ", ".join(sorted(unknown)[:MAX_MACHINES_NAMED])
         detail = f"The plant {message.plant} already has {limit} machines (BULKHEAD_MACHINES_PER_PLANT). New: {named}."
         raise Problem(422, "too-many-machines", detail)
 
@@ -93,4 +95,5 @@ async def append(services: Services, body: bytes) -> None:
         services.admission.mark_broker_down()
         raise
     except QueueFull as error:
-        raise unavailable("stream-unavailable", "The heartbeat stream is not available yet. Send the message again.") from error
+        detail = "The heartbeat stream is not available yet. Send the message again."
+        raise unavailable("stream-unavailable", detail) from error

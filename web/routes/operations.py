@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.jobs.replay import replay
 from web.access.authentication import Tenant
@@ -21,6 +19,8 @@ router = APIRouter(tags=["operations"])
 class MemoryView(BaseModel):
     """Memory of a worker's cgroup, all its processes together, in bytes; null if unknown."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     current: int | None
     peak: int | None = Field(description="Peak since the worker's unit was started.")
     limit: int | None = Field(description="Limit above which the kernel kills processes; null without a limit.")
@@ -29,14 +29,18 @@ class MemoryView(BaseModel):
 class WorkerView(BaseModel):
     """A worker that replied to the inspection."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     name: str
     pid: int = Field(description="Process id of the parent, on its host.")
     children: list[int] = Field(description="Process ids of the child processes.")
-    done: int = Field(description="Tasks processed since the worker started.")
+    completed_jobs: int = Field(description="Jobs completed since the worker started.")
     uptime: float = Field(description="Seconds since the worker started.")
-    fence: MemoryView
-    recycled: int = Field(description="Child processes that were replaced between two jobs because of their age, job count or memory growth.")
-    died: int = Field(description="Child processes that were killed or crashed.")
+    memory: MemoryView
+    recycled: int = Field(
+        description="Child processes that were replaced between two jobs: for their age, job count or memory growth."
+    )
+    crashed: int = Field(description="Child processes that were killed or crashed.")
 
 
 class Operations(BaseModel):
@@ -48,12 +52,15 @@ class Operations(BaseModel):
 
 
 @router.get("/operations", responses=problem_responses(401))
-async def get_operations(services: ServicesDep, tenant: Tenant) -> Operations:  # noqa: ARG001 - any tenant's token is sufficient
-    """Queue depths, jobs by state, and the workers that replied within a second. Workers are cached for some seconds."""
+async def get_operations(services: ServicesDep, tenant: Tenant) -> Operations:  # noqa: ARG001 - for authentication
+    """Queue depths, jobs by state, and the workers that replied within a second, cached for some seconds."""
     depths = await queue_depths(services)
-    found = await services.worker_stats.get(services.run_read) if depths else []
-    views = [WorkerView.model_validate(asdict(each)) for each in found]
-    return Operations(jobs=await jobs_by_state(services), waiting=dict(depths), workers=views)
+    workers = await services.worker_stats.get(services.run_read) if depths else []
+    return Operations(
+        jobs=await jobs_by_state(services),
+        waiting=dict(depths),
+        workers=[WorkerView.model_validate(worker) for worker in workers],
+    )
 
 
 @router.post(
@@ -68,6 +75,6 @@ async def replay_render(services: ServicesDep, tenant: Tenant, render: RenderId)
     replayed = await services.run_write(replay, services.ledger, services.dead_letters, services.publisher, job.id, services.clock())
     if replayed is None:
         raise Problem(
-            409, "not-settled", f"This render is {job.state}. Only failed, dead and cancelled renders can be replayed."
+            409, "not-finished", f"This render is {job.state}. Only failed, dead and cancelled renders can be replayed."
         )
     return JSONResponse(accepted_view(services, replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"})

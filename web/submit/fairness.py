@@ -27,7 +27,7 @@ def admit(services: Services, job: Job) -> Job:
     services.admission.check_queue(job.queue)
     quota, window = services.settings.tenant_quota, services.settings.tenant_max_queued
     if quota is not None and services.ledger.jobs.count_open(job.tenant) >= quota:
-        services.metrics.submissions.labels("quota").inc()
+        services.metrics.submissions.labels("quota-exceeded").inc()
         raise quota_exceeded(quota)
     if window is not None and services.ledger.jobs.count_waiting(job.tenant, job.queue) >= window:
         return replace(job, state=State.ACCEPTED, published_at=None, publications=0)

@@ -114,7 +114,7 @@ def create(services: Services, submission: Submission) -> Job:
         case State.SUCCEEDED:
             services.metrics.submissions.labels("reused").inc()
         case State.ACCEPTED:
-            services.metrics.submissions.labels("held").inc()
+            services.metrics.submissions.labels("deferred").inc()
         case _:
             publish_job(services, submission, job)
     return job
@@ -124,7 +124,7 @@ def check_free_space(services: Services) -> None:
     """Raise a 507 problem if the free space of the store is below the minimum that open renders need."""
     free, reserve = services.store.free_bytes(), services.settings.store_min_free
     if free is not None and free < reserve:
-        services.metrics.submissions.labels("no-room").inc()
+        services.metrics.submissions.labels("store-full").inc()
         detail = (
             f"The store has only {free // MIB:,} MiB of free space; {reserve // MIB:,} MiB are reserved for open renders. "
             "Remove renders that are no longer needed, or enlarge the disk."
@@ -147,7 +147,7 @@ def plan_render(services: Services, asked: ParsedRequest) -> Plan:
             )
         check_memory_limit(estimate, largest_memory_limit(services.settings))
     except PlanError as error:
-        services.metrics.submissions.labels("refused").inc()
+        services.metrics.submissions.labels("rejected").inc()
         members: dict[str, Any] = {"plan": estimate.as_dict()} if estimate else {}
         raise Problem(413 if isinstance(error, TooLarge) else 422, error.code, str(error), **members) from error
     return estimate
@@ -214,7 +214,7 @@ def publish_job(services: Services, submission: Submission, job: Job) -> None:
 def cancel_unconfirmed(services: Services, submission: Submission, error: PublishError) -> bool:
     """Cancel a job that may not have been published. Returns False if a worker has finished it nevertheless."""
     full = isinstance(error, QueueFull)
-    services.metrics.submissions.labels("full" if full else "unavailable").inc()
+    services.metrics.submissions.labels("queue-full" if full else "broker-unavailable").inc()
     if isinstance(error, BrokerUnavailable):
         services.admission.mark_broker_down()
     reason = {"code": "queue-full" if full else "broker-unavailable", "detail": "The broker did not confirm the job."}

@@ -16,7 +16,7 @@ def test_given_attempts_that_ended_then_they_are_told_by_outcome_and_cause() -> 
     samples = shown(RecentAttempts(counts, []))["bulkhead_attempts_total"].samples
     assert {(one.labels["outcome"], one.labels["cause"]): one.value for one in samples} == {
         ("succeeded", ""): 7,
-        ("died", "out-of-memory"): 2,
+        ("crashed", "out-of-memory"): 2,
     }
 
 

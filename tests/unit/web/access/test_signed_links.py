@@ -49,12 +49,12 @@ def test_given_a_link_when_it_is_changed_or_of_another_render_then_it_opens_noth
 ) -> None:
     one, other = done(b"1"), done(b"2")
     path, _, signed = one["preview"].partition("?")
-    until = int(signed.partition("&")[0].removeprefix("until="))
+    expires = int(signed.partition("&")[0].removeprefix("expires="))
     for wrong in (
         f"{other['preview'].partition('?')[0]}?{signed}",
         f"{path}?{signed[:-1]}",
-        f"{path}?{signed.replace(str(until), str(until + 1))}",
-        f"{path}?until={until}",
+        f"{path}?{signed.replace(str(expires), str(expires + 1))}",
+        f"{path}?expires={expires}",
         path,
     ):
         assert stranger.get(wrong).status_code == 401, wrong
@@ -67,7 +67,7 @@ def test_given_an_old_link_when_opened_then_it_says_how_to_have_a_new_one(
     job = services.ledger.jobs.find(links["self"].rpartition("/")[2])
     assert job is not None
     past = int(time.time()) - 1
-    answer = stranger.get(f"{links['self']}/preview.webp?until={past}&signature={sign(services.settings, job, past)}")
+    answer = stranger.get(f"{links['self']}/preview.webp?expires={past}&signature={sign(services.settings, job, past)}")
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert "ask for the render again" in answer.json()["detail"]
 
@@ -78,6 +78,6 @@ def test_given_nothing_to_sign_with_or_for_when_linked_then_the_link_is_plain(
 ) -> None:
     job = services.ledger.jobs.find(post(client).json()["id"])
     assert job is not None
-    assert signed_query(settings, job, 7_300.0).startswith("?until=14400&signature=")
+    assert signed_query(settings, job, 7_300.0).startswith("?expires=14400&signature=")
     plain = Settings.model_validate(settings.model_dump() | without)
     assert signed_query(plain, job, 7_300.0) == ""

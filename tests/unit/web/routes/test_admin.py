@@ -31,8 +31,8 @@ def test_given_renders_that_lose_memory_when_leaks_are_read_then_it_is_told_how_
 
     (found,) = client.get("/operations/leaks").json()["findings"]
 
-    assert (found["format"], found["engine"], found["sureness"], found["gauge"]) == ("png", "3", "suspected", "pixels")
-    assert found["bytes"] == LOST
+    assert (found["format"], found["engine"], found["confidence"], found["resource"]) == ("png", "3", "suspected", "pixels")
+    assert found["leaked_bytes"] == LOST
 
 
 def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are_told(
@@ -58,7 +58,7 @@ def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are
 def test_given_no_redis_when_heartbeats_are_read_then_it_is_said_what_to_set(client: TestClient) -> None:
     answer = client.get("/operations/heartbeats")
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "no-sensors")
+    assert (answer.status_code, answer.json()["code"]) == (503, "readings-not-configured")
     assert "BULKHEAD_REDIS_URL" in answer.json()["detail"]
 
 

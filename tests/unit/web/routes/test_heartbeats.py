@@ -47,7 +47,7 @@ def test_given_a_broker_that_does_not_confirm_then_503_says_to_send_it_again(
 def test_given_a_forged_plant_then_403_and_nothing_is_taken(client: TestClient, beats: FakeHeartbeatSink) -> None:
     answer = post(client, {**MESSAGE, "plant": "bern"})
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "another-plant")
+    assert (answer.status_code, answer.json()["code"]) == (403, "wrong-plant")
     assert answer.json()["detail"] == "This token speaks for the plant ulm, not for bern."
     assert beats.bodies == []
 
@@ -96,7 +96,7 @@ def test_given_another_media_type_then_415(client: TestClient) -> None:
 def test_given_no_redis_then_sensors_are_503_and_say_what_to_set(client: TestClient) -> None:
     for address in ("/sensors/plants", "/sensors?plant=ulm", "/sensors/ulm/press-07", "/sensors/events?plant=ulm"):
         answer = client.get(address, headers=ULM)
-        assert (answer.status_code, answer.json()["code"]) == (503, "no-sensors")
+        assert (answer.status_code, answer.json()["code"]) == (503, "readings-not-configured")
         assert "BULKHEAD_REDIS_URL" in answer.json()["detail"]
 
 

@@ -56,7 +56,7 @@ def test_given_a_render_that_lives_or_is_anothers_when_replayed_then_it_is_refus
     job_id = post(client).json()["id"]
     answer = client.post(f"/renders/{job_id}/replay")
 
-    assert (answer.status_code, answer.json()["code"]) == (409, "not-settled")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not-finished")
     assert "This render is queued" in answer.json()["detail"]
     assert rival.post(f"/renders/{job_id}/replay").status_code == 404
 
@@ -77,11 +77,11 @@ def test_given_workers_that_answer_when_operations_are_read_then_they_are_there_
             "name": "render1@host",
             "pid": 12,
             "children": [34],
-            "done": 5,
+            "completed_jobs": 5,
             "uptime": 60.0,
-            "fence": {"current": 1 << 20, "peak": 2 << 20, "limit": 4 << 20},
+            "memory": {"current": 1 << 20, "peak": 2 << 20, "limit": 4 << 20},
             "recycled": 3,
-            "died": 1,
+            "crashed": 1,
         }
     ]
     assert client.get("/operations", headers={"authorization": "Bearer nobody-knows-it"}).status_code == 401

@@ -192,8 +192,8 @@ def test_given_a_render_that_is_remembered_when_a_stranger_asks_then_it_is_not_t
         ("layers/-1.webp", "address.number"),
         (f"layers/{'9' * 5_000}.webp", "address.number"),
         ("tiles_files/9/3_x.webp", "address.row"),
-        ("preview.webp?until=tomorrow", "address.until"),
-        (f"preview.webp?until=1&signature={'a' * 33}", "address.signature"),
+        ("preview.webp?expires=tomorrow", "address.expires"),
+        (f"preview.webp?expires=1&signature={'a' * 33}", "address.signature"),
     ],
 )
 def test_given_an_address_that_is_none_when_read_then_422_names_the_fault(
@@ -211,7 +211,7 @@ def test_given_the_outputs_when_described_then_every_part_of_an_address_is_told_
     assert set(tile) == {"get", "head"}
     parameters = {(each["name"], each["in"], each["required"]) for each in tile["get"]["parameters"]}
     inside = {(name, "path", True) for name in ("render", "number", "level", "column", "row")}
-    assert parameters == inside | {("until", "query", False), ("signature", "query", False)}
+    assert parameters == inside | {("expires", "query", False), ("signature", "query", False)}
     assert len({operation["operationId"] for path in paths.values() for operation in path.values()}) == sum(
         map(len, paths.values())
     )

@@ -33,7 +33,7 @@ def test_given_a_running_job_when_looked_at_then_its_attempt_and_true_progress_a
 
     assert before.headers["cache-control"] == "no-store"
     assert before.json()["progress"] == {"percent": 0, "stage": "", "layer": ""}
-    assert (render["state"], render["lane"]) == ("running", "render")
+    assert (render["state"], render["queue"]) == ("running", "render")
     assert render["progress"] == {"percent": 40, "stage": "draw", "layer": "PIPES"}
     assert render["attempts"] == [
         {

@@ -355,7 +355,7 @@ def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client
     client.app.state.services = busy  # type: ignore[attr-defined]
     answer = post(client)
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     assert answer.headers["retry-after"] == "2"
     assert jobs(services) == []
 

@@ -65,7 +65,7 @@ def test_given_a_webhook_that_would_never_be_sent_then_it_is_refused_and_nothing
 ) -> None:
     answer = post(client, webhook=url)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "webhook-refused")
+    assert (answer.status_code, answer.json()["code"]) == (422, "webhook-not-allowed")
     assert answer.json()["detail"].startswith(said)
     assert stored_sources(services) == []
 
