@@ -1,19 +1,23 @@
-"""Named sets of render options (`BULKHEAD_PRESETS`), expanded by who publishes: messages hold plain options."""
+"""Named sets of render options (`BULKHEAD_PRESETS`). Publishers expand them, so messages contain plain options."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.errors import InvalidInput
+
 Presets = Mapping[str, Mapping[str, Any]]
 
 
-class UnknownPreset(LookupError):
-    """There is no preset of that name; the message lists those there are."""
+class UnknownPreset(InvalidInput):
+    """There is no preset with this name."""
+
+    code = "unknown-preset"
 
 
 def expand_preset(presets: Presets, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the preset `name`, and what is `given` beside it, which wins. An empty name is no preset.
+    """The options of the preset `name`, overridden by `options`. An empty name means no preset.
 
-    Raises `UnknownPreset`.
+    Raises UnknownPreset.
     """
     if not name:
         return dict(options)

@@ -57,12 +57,15 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
                 await opened.readings.close()
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
-    routers = [module.router for module in (renders, events, heartbeats, sensors, operations, admin, health, viewer)]
-    routes = outputs.routes()
-    app.router.routes += routes  # first, because outputs are requested most often
+    routers = [module.router for module in (renders, events, heartbeats, sensors, operations, admin, health)]
+    output_routes, viewer_routes = outputs.routes(), viewer.routes()
+    app.router.routes += output_routes  # first, because outputs are requested most often
     for router in routers:
         app.include_router(router)
-    problems.install_handlers(app, [*routes, *(route for router in routers for route in router.routes)])
+    app.router.routes += viewer_routes
+    problems.install_handlers(
+        app, [*output_routes, *viewer_routes, *(route for router in routers for route in router.routes)]
+    )
     app.add_middleware(RequestMetricsMiddleware)
     app.openapi = lambda: build_openapi(app)  # type: ignore[method-assign]
     return app

@@ -101,9 +101,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     admission = AdmissionController(publisher.queue_depth, settings.queue_limit)
     readings = RedisReadings(settings.redis_url.get_secret_value()) if settings.redis_url else None
     try:
-        yield Services(
-            settings, ledger, store, publisher, admission, heartbeats, dead_letters, worker_stats, readings
-        )
+        yield Services(settings, ledger, store, publisher, admission, heartbeats, dead_letters, worker_stats, readings)
     finally:
         publisher.close()
         heartbeats.close()

@@ -45,9 +45,9 @@ class AttemptView(BaseModel):
     )
     facts: dict[str, Any] | None = Field(
         description="Measurements in seconds and bytes: `seconds`, `cpu_seconds`, `peak_bytes`, `planned_bytes`, "
-        "`plan_error`; residue: `grown_bytes`, `spilled_bytes`, `descriptors`; memory of the worker process afterwards: "
-        "`heap_bytes`, `pixel_bytes`, `open_files`; its `engine`; where it crashed: `stage`, `layer`, `resident_bytes`, "
-        "`cgroup`."
+        "`plan_error`; what it left behind: `memory_growth_bytes`, `spilled_bytes`, `descriptor_growth`; totals of its "
+        "process afterwards: `heap_bytes`, `pixel_bytes`, `open_files`; its `engine`; where it crashed: `stage`, "
+        "`layer`, `resident_bytes`, `cgroup`."
     )
 
 
@@ -63,7 +63,9 @@ class AcceptedRender(BaseModel):
 
     id: str = Field(json_schema_extra={"format": "uuid"})
     state: State
-    links: dict[str, str] = Field(description="URLs of the render (`self`), its `events`, and its outputs once it has succeeded.")
+    links: dict[str, str] = Field(
+        description="URLs of the render (`self`), its `events`, and its outputs once it has succeeded."
+    )
 
 
 class RenderSummary(AcceptedRender):
@@ -80,7 +82,9 @@ class RenderSummary(AcceptedRender):
 class Render(RenderSummary):
     """A job with all its details."""
 
-    source: str = Field(description="Key of the drawing in the store. Use it to render the drawing again with other options.")
+    source: str = Field(
+        description="Key of the drawing in the store. Use it to render the drawing again with other options."
+    )
     digest: str | None = Field(description="SHA-256 of the drawing, in hex.")
     options: dict[str, Any]
     queue: str = Field(description="Name of its queue: `render`, `render.tiles` or `render.large`.")
@@ -101,14 +105,14 @@ class RenderPage(BaseModel):
 
 
 def render_links(services: Services, job: Job) -> dict[str, str]:
-    own = f"/renders/{job.id}"
-    links = {"self": own, "events": f"{own}/events"}
+    url = f"/renders/{job.id}"
+    links = {"self": url, "events": f"{url}/events"}
     if job.state is State.SUCCEEDED:
         kind = "png" if job.options.get("format") == "png" else "webp"
         signed = signed_query(services.settings, job, services.clock())
-        links |= {"manifest": f"{own}/manifest.json{signed}", "preview": f"{own}/preview.{kind}{signed}"}
+        links |= {"manifest": f"{url}/manifest.json{signed}", "preview": f"{url}/preview.{kind}{signed}"}
         if job.options.get("tiles") and job.options.get("tile_layer", ALL_LAYERS) == ALL_LAYERS:
-            links["tiles"] = f"{own}/tiles.dzi{signed}"
+            links["tiles"] = f"{url}/tiles.dzi{signed}"
     return links
 
 
@@ -122,7 +126,6 @@ def summary_view(services: Services, job: Job) -> RenderSummary:
 
 def render_view(services: Services, job: Job, attempts: Sequence[Attempt]) -> Render:
     """The render as recorded in the ledger, without live progress."""
-    done = 100 if job.state is State.SUCCEEDED else 0
     return Render(
         **common_fields(services, job),
         source=job.source,
@@ -130,19 +133,8 @@ def render_view(services: Services, job: Job, attempts: Sequence[Attempt]) -> Re
         options=job.options,
         queue=job.queue,
         plan=job.plan,
-        progress=Progress(percent=done, stage="", layer=""),
-        attempts=[
-            AttemptView(
-                number=attempt.number,
-                outcome=attempt.outcome,
-                started_at=to_datetime(attempt.started_at),
-                ended_at=to_datetime(attempt.ended_at) if attempt.ended_at is not None else None,
-                cause=attempt.cause,
-                explanation=attempt.explanation,
-                facts=attempt.facts,
-            )
-            for attempt in attempts
-        ],
+        progress=Progress(percent=100 if job.state is State.SUCCEEDED else 0, stage="", layer=""),
+        attempts=[AttemptView.model_validate(attempt, from_attributes=True) for attempt in attempts],
     )
 
 
@@ -198,9 +190,9 @@ async def find_rendered_job(services: Services, tenant: str, job_id: str) -> Job
 
 async def find_cached_job(services: Services, job_id: str) -> Job | None:
     """The job of any tenant, from the cache if possible. The caller must check the tenant."""
-    known: Job | None = services.rendered_jobs.get(job_id)
-    if known is not None:
-        return known
+    cached: Job | None = services.rendered_jobs.get(job_id)
+    if cached is not None:
+        return cached
     job = await services.run_read(services.ledger.jobs.find, job_id)
     if job is not None and job.state is State.SUCCEEDED:
         services.rendered_jobs[job_id] = job
@@ -217,10 +209,10 @@ async def load_render(services: Services, tenant: str, job_id: str) -> Render:
 async def wait_until_finished(services: Services, tenant: str, job_id: str, seconds: float) -> Job:
     """Wait until the job is finished, at most `seconds`, and return it."""
     deadline = services.clock() + seconds
-    with services.progress_hub.subscribe(job_id) as words:
+    with services.progress_hub.subscribe(job_id) as messages:
         while True:
             job = await find_job(services, tenant, job_id)
             remaining = deadline - services.clock()
             if job.state in FINAL or remaining <= 0:
                 return job
-            await wait_for_final_event(words, min(POLL_INTERVAL, remaining))
+            await wait_for_final_event(messages, min(POLL_INTERVAL, remaining))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
+
+from tasks.utils.files import acquire_lock, locked
 
 
 @contextmanager
@@ -22,37 +23,16 @@ def shared_directory(parent: Path) -> Iterator[Path]:
     with locked(parent):  # so that no other process finds the new directory before it is locked
         for path in parent.iterdir():
             remove_unused(path)
-        own = Path(mkdtemp(dir=parent))
-        held = lock(own)
+        directory = Path(mkdtemp(dir=parent))
+        lock = acquire_lock(directory)
     try:
-        yield own
+        yield directory
     finally:
-        shutil.rmtree(own, ignore_errors=True)
-        os.close(held)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.close(lock)
 
 
 def remove_unused(path: Path) -> None:
     """Remove a directory unless it is locked."""
-    with suppress(BlockingIOError, FileNotFoundError, NotADirectoryError), locked(path, fcntl.LOCK_NB):
+    with suppress(OSError), locked(path, wait=False):
         shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def locked(path: Path, how: int = 0) -> Iterator[None]:
-    """Hold a lock on a directory. With LOCK_NB, raises BlockingIOError instead of waiting."""
-    held = lock(path, how)
-    try:
-        yield
-    finally:
-        os.close(held)
-
-
-def lock(path: Path, how: int = 0) -> int:
-    """Lock a directory. Closing the returned descriptor releases the lock."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | how)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor

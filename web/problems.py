@@ -1,10 +1,11 @@
 """Errors as RFC 9457 problem details, never as a stack trace.
 
-A handler raises `Problem`, or lets an error of the ledger, the store or the broker propagate: it is translated here.
+Handlers raise `Problem`, or let errors of `tasks.errors` propagate, which are translated here by their attributes.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -18,9 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 
-from tasks.jobs import LedgerUnavailable
-from tasks.messaging.connections import BrokerUnavailable
-from tasks.storage import NotFound, StoreError, StoreFull
+from tasks.errors import BulkheadError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; when to retry after a service was unavailable
@@ -50,41 +49,40 @@ class ProblemDetails(BaseModel):
     plan: dict[str, Any] | None = Field(None, description="The plan of a rejected blueprint.")
 
 
-class Problem(Exception):
+class Problem(BulkheadError):
     """An error response. `members` are added to the problem document."""
 
     def __init__(
         self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
     ) -> None:
         super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
+        self.http_status = status  # type: ignore[misc]
+        self.code = code  # type: ignore[misc]
         self.headers = dict(headers or {})
         self.members = members
 
     def response(self) -> JSONResponse:
         details = ProblemDetails(
             type=f"urn:bulkhead:problem:{self.code}",
-            title=HTTPStatus(self.status).phrase,
-            status=self.status,
-            detail=self.detail,
+            title=HTTPStatus(self.http_status).phrase,
+            status=self.http_status,
+            detail=self.message,
             code=self.code,
             **self.members,
         )
         body = details.model_dump(mode="json", exclude_unset=True)
         headers = {"cache-control": "no-store", **self.headers}
-        return JSONResponse(body, self.status, headers, MEDIA_TYPE)
+        return JSONResponse(body, self.http_status, headers, MEDIA_TYPE)
 
 
 def invalid_request(errors: Sequence[Mapping[str, Any]], *, where: str = "", status: int = 422) -> Problem:
     """The problem of a request that fails validation."""
-    parts = [
+    fields = [
         InvalidField(location=".".join([*filter(None, [where]), *map(str, error["loc"])]), detail=error["msg"])
         for error in errors[:MAX_ERRORS]
     ]
-    said = "; ".join(f"{part.location}: {part.detail}" for part in parts[:3])
-    return Problem(status, "invalid-request", f"Correct the request and send it again: {said}.", errors=parts)
+    summary = "; ".join(f"{field.location}: {field.detail}" for field in fields[:3])
+    return Problem(status, "invalid-request", f"Correct the request and send it again: {summary}.", errors=fields)
 
 
 def unavailable(code: str, detail: str, retry_after: int = RETRY_AFTER) -> Problem:
@@ -97,20 +95,34 @@ def translate(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
+        case BulkheadError():
+            return from_error(error)
         case RequestValidationError():
             return invalid_request(error.errors())
         case HTTPException():
             return from_http_exception(error)
-        case StoreError():
-            return from_store_error(error)
-        case LedgerUnavailable():
-            return unavailable("ledger-unavailable", "The ledger does not answer. Nothing was accepted. Try again.")
-        case BrokerUnavailable():
-            return unavailable("broker-unavailable", "The broker does not answer. Nothing was accepted. Try again.")
         case ClientDisconnect():
             return Problem(400, "disconnected", "The request ended before its body was complete.")
         case _:
             return Problem(500, "internal-error", "An internal error occurred. The server's log has the details.")
+
+
+def from_error(error: BulkheadError, **members: Any) -> Problem:
+    """The problem of an error of ours, as its attributes say.
+
+    The client gets the text of its own errors. Texts about the server may contain host names, so of these the client
+    only gets the first sentence of the error's documentation; the log has the full text.
+    """
+    if error.http_status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        detail = error.message
+    else:
+        documentation = " ".join((inspect.getdoc(type(error)) or "").split())
+        detail = documentation.partition(". ")[0].rstrip(".") + "."
+    headers = {}
+    if error.transient:
+        detail += f" Try again in {RETRY_AFTER} s."
+        headers["retry-after"] = str(RETRY_AFTER)
+    return Problem(error.http_status, error.code, detail, headers=headers, **members)
 
 
 def from_http_exception(error: HTTPException) -> Problem:
@@ -125,25 +137,7 @@ def from_http_exception(error: HTTPException) -> Problem:
             return Problem(status, "http-error", str(error.detail), headers=error.headers)
 
 
-def from_store_error(error: StoreError) -> Problem:
-    match error:
-        case NotFound():
-            return Problem(404, "no-such-file", "There is no such file.")
-        case StoreFull():
-            return Problem(507, "store-full", str(error))
-        case _:
-            return unavailable("store-unavailable", "The store does not answer. Nothing was accepted. Try again.")
-
-
-EXPECTED = (
-    Problem,
-    RequestValidationError,
-    HTTPException,
-    LedgerUnavailable,
-    BrokerUnavailable,
-    StoreError,
-    ClientDisconnect,
-)
+HANDLED = (BulkheadError, RequestValidationError, HTTPException, ClientDisconnect, Exception)
 
 
 def install_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
@@ -151,20 +145,22 @@ def install_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = translate(error)
-        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        if problem.http_status == HTTPStatus.METHOD_NOT_ALLOWED:
             problem.headers["allow"] = ", ".join(sorted(allowed_methods(request, routes)))
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.warning("%s: %s", problem.code, error)
         return problem.response()
 
-    for kind in (*EXPECTED, Exception):
+    for kind in HANDLED:
         app.add_exception_handler(kind, answer)
 
 
 def allowed_methods(request: Request, routes: Sequence[BaseRoute]) -> set[str]:
     """All methods that this request's URL supports; the router itself only reports those of the first route."""
-    here = [route for route in routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
-    return set().union(*(route.methods or () for route in here))
+    matching = [
+        route for route in routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    return set().union(*(route.methods or () for route in matching))
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 
+from tasks.errors import ServiceUnavailable
 from tasks.messaging.compatibility import tolerate_malformed_properties
 
 T = TypeVar("T")
@@ -22,19 +23,25 @@ BROKER_ERRORS = (AMQPError, KombuError, OSError)
 MIN_TIMEOUT = 0.05
 
 
-class PublishError(Exception):
-    """The broker did not confirm the message: it may or may not have been taken."""
+class PublishError(ServiceUnavailable):
+    """The broker did not confirm the message, which may or may not have been accepted. Try again."""
+
+    code = "not-confirmed"
 
     def __init__(self, reason: object = "") -> None:
-        super().__init__(f"{self.__doc__} ({reason})" if reason else self.__doc__)
+        super().__init__(f"{self.__doc__} ({reason})" if reason else None)
 
 
 class BrokerUnavailable(PublishError):
     """The broker does not answer. Check BULKHEAD_BROKER_URL and the server, or run `bulkhead doctor`."""
 
+    code = "broker-unavailable"
+
 
 class QueueFull(PublishError):
-    """The broker refused the message: its queue is full, or not up yet after a restart. Try again later."""
+    """The broker rejected the message: its queue is full, or not available yet after a restart. Try again later."""
+
+    code = "queue-full"
 
 
 class PublisherConnection(NamedTuple):

@@ -18,7 +18,9 @@ from web.problems import Problem
 
 LOCAL_TENANT = "local"
 
-bearer = HTTPBearer(auto_error=False, description="A token of BULKHEAD_TOKENS. If none is configured, only loopback is served.")
+bearer = HTTPBearer(
+    auto_error=False, description="A token of BULKHEAD_TOKENS. If none is configured, only loopback is served."
+)
 plant_bearer = HTTPBearer(
     auto_error=False,
     scheme_name="PlantToken",
@@ -28,12 +30,12 @@ plant_bearer = HTTPBearer(
 
 def find_tenant(token: str, tokens: Mapping[str, str]) -> str | None:
     """The tenant of the token, or None. Compares in constant time."""
-    given = hashlib.sha256(token.encode()).digest()
-    found = None
+    digest = hashlib.sha256(token.encode()).digest()
+    match = None
     for known, tenant in tokens.items():
-        if hmac.compare_digest(given, hashlib.sha256(known.encode()).digest()):
-            found = tenant
-    return found
+        if hmac.compare_digest(digest, hashlib.sha256(known.encode()).digest()):
+            match = tenant
+    return match
 
 
 @lru_cache(maxsize=1024)
@@ -76,7 +78,7 @@ async def authenticate_plant(
 def check_token(
     request: Request, credentials: HTTPAuthorizationCredentials | None, tokens: Mapping[str, str], variable: str
 ) -> str | None:
-    """Tenant of the bearer token; None for loopback when no tokens are configured. Raises a 401 problem."""
+    """Tenant or plant of the bearer token; None for loopback if no tokens are configured. Raises a 401 problem."""
     if not tokens:
         # Reject pages of other sites in a local browser (Origin), and DNS rebinding (Host).
         origin = host_of(request.headers.get("origin", "//localhost"))
@@ -86,10 +88,10 @@ def check_token(
         raise unauthorized(f"No token is configured, so only loopback is served. Set {variable}.")
     if credentials is None:
         raise unauthorized("Send a token as 'Authorization: Bearer …'.")
-    known = find_tenant(credentials.credentials, tokens)
-    if known is None:
+    name = find_tenant(credentials.credentials, tokens)
+    if name is None:
         raise unauthorized("This token is not valid. Ask the operator for one.")
-    return known
+    return name
 
 
 def unauthorized(detail: str) -> Problem:

@@ -74,11 +74,11 @@ class ProgressHub:
             if not watched.queues:
                 del self._watched[job]
 
-    async def get_view(self, job: str, look_up: Callable[[], Awaitable[T]]) -> T:
+    async def get_view(self, job: str, load: Callable[[], Awaitable[T]]) -> T:
         """The view of a watched job. It is loaded once after every change of state, for all subscribers."""
         watched = self._watched[job]
         if watched.view is None:
-            watched.view = asyncio.ensure_future(look_up())
+            watched.view = asyncio.ensure_future(load())
             watched.view.add_done_callback(_retrieve_exception)
         view: asyncio.Future[T] = watched.view
         try:
@@ -90,9 +90,9 @@ class ProgressHub:
 
     @staticmethod
     def _deliver(watched: WatchedJob, progress: ProgressMessage) -> None:
-        place = (progress.state, progress.attempt)
-        if place != watched.position:
-            watched.position, watched.view = place, None
+        position = (progress.state, progress.attempt)
+        if position != watched.position:
+            watched.position, watched.view = position, None
         for queue in watched.queues:
             if queue.full():
                 queue.get_nowait()

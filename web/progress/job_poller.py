@@ -31,5 +31,5 @@ async def poll_once(services: Services) -> None:
     """Publish the states that differ from the last published ones. Raises LedgerUnavailable."""
     watched = services.progress_hub.watched_jobs()
     for start in range(0, len(watched), BATCH_SIZE):
-        for place in await services.run_read(services.ledger.jobs.find_states, watched[start : start + BATCH_SIZE]):
-            services.progress_hub.reconcile(*place)
+        for state in await services.run_read(services.ledger.jobs.find_states, watched[start : start + BATCH_SIZE]):
+            services.progress_hub.reconcile(*state)

@@ -50,16 +50,16 @@ class ProgressListener(threading.Thread):
         self.join(timeout=2 * POLL_TIMEOUT)
 
     def _listen(self) -> None:
-        line = connect(self._app, CONNECT_TIMEOUT)
+        broker = connect(self._app, CONNECT_TIMEOUT)
         try:
             queue = progress_queue(f"progress.{os.uname().nodename}.{os.getpid()}.{uuid4().hex[:8]}")
-            with Consumer(line.connection, [queue], callbacks=[self._on_message], accept=["json"], no_ack=True):
+            with Consumer(broker.connection, [queue], callbacks=[self._on_message], accept=["json"], no_ack=True):
                 while not self._stopping.is_set():
                     with suppress(TimeoutError):
-                        line.connection.drain_events(timeout=POLL_TIMEOUT)
-                    line.connection.heartbeat_check()
+                        broker.connection.drain_events(timeout=POLL_TIMEOUT)
+                    broker.connection.heartbeat_check()
         finally:
-            line.drop()
+            broker.drop()
 
     def _on_message(self, body: Any, _message: object) -> None:
         with suppress(ValidationError):  # a message of a newer worker; the ledger has the state

@@ -34,15 +34,15 @@ class ReadingsSubscription:
     def __init__(self, channel: Any) -> None:
         self._channel = channel
 
-    async def receive(self, timeout: float) -> list[Sensor]:
-        """The next readings, or none after `timeout` seconds. Raises ReadingsUnavailable."""
+    async def receive(self, seconds: float) -> list[Sensor]:
+        """The next readings, or none after `seconds`. Raises ReadingsUnavailable."""
         with _translated_errors():
-            message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=timeout)
+            message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=seconds)
         return SENSOR_LIST.validate_json(message["data"]) if message else []
 
 
 class RedisReadings:
-    """Reads from the Redis at `url` through a connection pool. Methods raise ReadingsUnavailable if it does not answer."""
+    """Reads from the Redis at `url` through one connection pool. Methods raise ReadingsUnavailable."""
 
     def __init__(self, url: str) -> None:
         self._client = redis.asyncio.Redis.from_url(
@@ -51,7 +51,7 @@ class RedisReadings:
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             max_connections=MAX_CONNECTIONS,
-            # One immediate retry replaces a pooled connection that Redis has closed meanwhile. Timeouts are not retried.
+            # One immediate retry replaces a pooled connection that Redis has closed. Timeouts are not retried.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
 

@@ -86,7 +86,7 @@ async def get_coalescer_status(
     """The last flush of the coalescer. A 503 problem without Redis."""
     last = await require_readings(services).last_flush()
     if last is None:
-        return CoalescerStatus(last=None, age=None, late=None)
+        return CoalescerStatus(last=None, age=None, lag=None)
     return CoalescerStatus(
         last=last, age=services.clock() - last.flushed_at, lag=max(0.0, last.flushed_at - last.recorded_at)
     )

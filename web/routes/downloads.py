@@ -36,7 +36,9 @@ async def send_output(request: Request, services: Services, job: Job, name: str,
     try:
         beginning, size, more = await open_output(services, f"{artifact_prefix(job.tenant, job.artifact)}/{name}")
     except NotFound as error:
-        raise Problem(404, "no-such-output", f"This render has no {name}. See its manifest for the available outputs.") from error
+        raise Problem(
+            404, "no-such-output", f"This render has no {name}. See its manifest for the available outputs."
+        ) from error
     headers["content-length"] = str(size)
     if more is None:
         return Response(b"" if request.method == "HEAD" else beginning, 200, headers, media_type)
@@ -48,9 +50,9 @@ async def send_output(request: Request, services: Services, job: Job, name: str,
 
 async def open_output(services: Services, key: str) -> tuple[bytes, int, BinaryIO | None]:
     """As `read_beginning`, with a cache of small files. Raises NotFound."""
-    whole = services.output_cache.get(key)
-    if whole is not None:
-        return whole, len(whole), None
+    cached = services.output_cache.get(key)
+    if cached is not None:
+        return cached, len(cached), None
     beginning, size, more = await services.run_read(read_beginning, services.store.open_read, key)
     if more is None:
         services.output_cache[key] = beginning
@@ -71,10 +73,10 @@ def read_beginning(open_read: Any, key: str) -> tuple[bytes, int, BinaryIO | Non
 async def throttled(services: Services, file: BinaryIO, chunk: bytes) -> AsyncIterator[bytes]:
     """Yield `chunk` and the rest of the file, at most at the download rate limit."""
     clock = asyncio.get_running_loop().time
-    begun, sent = clock(), 0
+    started, sent = clock(), 0
     try:
         while chunk:
-            await asyncio.sleep(delay(sent, clock() - begun, services.settings.output_rate))
+            await asyncio.sleep(delay(sent, clock() - started, services.settings.output_rate))
             yield chunk
             sent += len(chunk)
             chunk = await services.run_read(file.read, CHUNK_SIZE)

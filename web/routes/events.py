@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 
 from tasks.jobs import FINAL
-from tasks.messaging.progress import ProgressMessage as ProgressMessage
+from tasks.messaging.progress import ProgressMessage
 from web.access.authentication import Tenant
 from web.dependencies import Services, ServicesDep
 from web.job_views import Progress, Render, RenderId, find_job, load_render, with_progress
@@ -53,26 +53,26 @@ async def events(
 
 
 async def stream(services: Services, tenant: str, job_id: str) -> AsyncIterator[str]:
-    with services.progress_hub.subscribe(job_id) as words, services.metrics.event_streams.track_inprogress():
-        shown = None
+    with services.progress_hub.subscribe(job_id) as messages, services.metrics.event_streams.track_inprogress():
+        sent = None
         while True:
             try:
-                seen = await services.progress_hub.get_view(job_id, partial(load_render, services, tenant, job_id))
+                loaded = await services.progress_hub.get_view(job_id, partial(load_render, services, tenant, job_id))
             except Problem:
                 return  # the job was removed
-            view = with_progress(seen, services.progress_hub.latest(job_id))
-            yield render_event(view) if view != shown else server_sent_events.KEEP_ALIVE
+            view = with_progress(loaded, services.progress_hub.latest(job_id))
+            yield render_event(view) if view != sent else server_sent_events.KEEP_ALIVE
             if view.state in FINAL:
                 return
-            shown = view
-            while (word := await next_event(words, server_sent_events.keep_alive_delay())) is None or is_progress_of(
-                word, view
-            ):
-                yield progress_event(word) if word else server_sent_events.KEEP_ALIVE
+            sent = view
+            message = await next_event(messages, server_sent_events.keep_alive_delay())
+            while message is None or is_progress_of(message, view):
+                yield progress_event(message) if message else server_sent_events.KEEP_ALIVE
+                message = await next_event(messages, server_sent_events.keep_alive_delay())
 
 
 def is_progress_of(message: ProgressMessage, view: Render) -> bool:
-    """Whether `message` only updates the progress in `view`. Otherwise the job changed and must be read from the ledger."""
+    """Whether `message` only updates the progress in `view`. Otherwise the job must be read from the ledger again."""
     return message.state == view.state and message.attempt == view.attempt()
 
 

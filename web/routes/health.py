@@ -96,7 +96,9 @@ async def metrics(services: ServicesDep, tenant: Tenant) -> Response:  # noqa: A
 async def jobs_by_state(services: Services) -> dict[str, int]:
     """Jobs in the ledger by state; empty while it is unavailable."""
     try:
-        return {str(state): count for state, count in (await services.run_read(services.ledger.jobs.count_by_state)).items()}
+        return {
+            str(state): count for state, count in (await services.run_read(services.ledger.jobs.count_by_state)).items()
+        }
     except LedgerUnavailable:
         return {}
 
@@ -104,7 +106,9 @@ async def jobs_by_state(services: Services) -> dict[str, int]:
 async def load_recent_attempts(services: Services) -> RecentAttempts | None:
     """Recently finished attempts; None while the ledger is unavailable."""
     try:
-        return await services.run_read(recent_attempts, services.ledger.database, services.clock() - RECENT_WINDOW, MAX_ATTEMPTS)
+        return await services.run_read(
+            recent_attempts, services.ledger.database, services.clock() - RECENT_WINDOW, MAX_ATTEMPTS
+        )
     except LedgerUnavailable:
         return None
 

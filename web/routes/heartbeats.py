@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from tasks.heartbeats import MAX_BODY, Heartbeats, MalformedHeartbeats, check_names, parse
+from tasks.heartbeats import MAX_BODY, Heartbeats, check_names, parse
 from tasks.messaging.connections import BrokerUnavailable, QueueFull
 from web.access.authentication import AllowedPlant
 from web.dependencies import Services, ServicesDep
@@ -52,22 +52,13 @@ async def create_heartbeats(request: Request, services: ServicesDep, allowed: Al
         raise Problem(415, "unsupported-media-type", f"Send {JSON}.")
     services.check_backlog()
     body = await read_body(request, MAX_BODY)
-    message = parse_message(body)
+    message = parse(body)
+    check_names(message)
     if allowed is not None and message.plant != allowed:
         raise Problem(403, "wrong-plant", f"This token belongs to the plant {allowed}, not to {message.plant}.")
     await check_machine_limit(services, message)
     await append(services, body)
     return AcceptedHeartbeats(beats=len(message.beats))
-
-
-def parse_message(body: bytes) -> Heartbeats:
-    """Parse and validate the body. Raises a 422 problem."""
-    try:
-        message = parse(body)
-        check_names(message)
-    except MalformedHeartbeats as error:
-        raise Problem(422, "invalid-heartbeats", f"Correct the message and send it again: {error}.") from error
-    return message
 
 
 async def check_machine_limit(services: Services, message: Heartbeats) -> None:

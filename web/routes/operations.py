@@ -72,9 +72,13 @@ async def get_operations(services: ServicesDep, tenant: Tenant) -> Operations:  
 async def replay_render(services: ServicesDep, tenant: Tenant, render: RenderId) -> Response:
     """Run a failed, dead or cancelled render again."""
     job = await find_job(services, tenant, str(render))
-    replayed = await services.run_write(replay, services.ledger, services.dead_letters, services.publisher, job.id, services.clock())
+    replayed = await services.run_write(
+        replay, services.ledger, services.dead_letters, services.publisher, job.id, services.clock()
+    )
     if replayed is None:
         raise Problem(
             409, "not-finished", f"This render is {job.state}. Only failed, dead and cancelled renders can be replayed."
         )
-    return JSONResponse(accepted_view(services, replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"})
+    return JSONResponse(
+        accepted_view(services, replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"}
+    )

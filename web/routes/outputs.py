@@ -13,7 +13,6 @@ from typing import Any
 
 from fastapi import Request, Response
 from pydantic import ValidationError
-from starlette.routing import Route
 
 from tasks.storage import MANIFEST
 from web.access.authentication import bearer
@@ -21,6 +20,7 @@ from web.access.output_access import SIGNED_LINK_PARAMETERS, OutputAddress, find
 from web.dependencies import get_services
 from web.problems import invalid_request, problem_responses
 from web.routes.downloads import send_output
+from web.routes.plain_route import PlainRoute
 
 WEBP = "image/webp"
 PNG = "image/png"
@@ -60,23 +60,21 @@ OUTPUTS = (
 )
 
 
-def routes() -> list[Route]:
+def routes() -> list[PlainRoute]:
     """The routes of all outputs, for GET and HEAD."""
     return [make_route(output) for output in OUTPUTS]
 
 
-def make_route(output: Output) -> Route:
+def make_route(output: Output) -> PlainRoute:
     """The route of an output."""
 
     async def answer(request: Request) -> Response:
-        request.scope["route"] = own  # the metrics read it, as of FastAPI's own routes
         address = parse_address(request)
         services = await get_services(request)
         job = await find_readable_job(request, services, address)
         return await send_output(request, services, job, output.file(address), output.media_type)
 
-    own = Route(route_path(output), answer, methods=["GET", "HEAD"])
-    return own
+    return PlainRoute(route_path(output), answer, methods=["GET"])  # Starlette adds HEAD
 
 
 def route_path(output: Output) -> str:
@@ -86,9 +84,9 @@ def route_path(output: Output) -> str:
 
 def parse_address(request: Request) -> OutputAddress:
     """The output that this request addresses. Raises a 422 problem that lists the invalid parts."""
-    link = {name: value for name, value in request.query_params.items() if name in SIGNED_LINK_PARAMETERS}
+    query = {name: value for name, value in request.query_params.items() if name in SIGNED_LINK_PARAMETERS}
     try:
-        return OutputAddress.model_validate_strings(link | request.path_params)
+        return OutputAddress.model_validate_strings(query | request.path_params)
     except ValidationError as error:
         raise invalid_request(error.errors(), where="address") from error
 
@@ -125,12 +123,14 @@ def openapi_operation(output: Output, method: str) -> dict[str, Any]:
 
 def openapi_parameters(output: Output) -> list[dict[str, Any]]:
     """The OpenAPI parameters of the output's path and of signed links."""
-    found = []
+    parameters = []
     for name, schema in OutputAddress.model_json_schema()["properties"].items():
-        inside = f"{{{name}}}" in route_path(output)
-        if inside or name in SIGNED_LINK_PARAMETERS:
-            about = schema.pop("description")
+        in_path = f"{{{name}}}" in route_path(output)
+        if in_path or name in SIGNED_LINK_PARAMETERS:
+            description = schema.pop("description")
             schema.pop("default", None)
-            where = "path" if inside else "query"
-            found.append({"name": name, "in": where, "required": inside, "description": about, "schema": schema})
-    return found
+            location = "path" if in_path else "query"
+            parameters.append(
+                {"name": name, "in": location, "required": in_path, "description": description, "schema": schema}
+            )
+    return parameters

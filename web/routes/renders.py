@@ -13,10 +13,10 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from tasks.jobs import FINAL, Job, LedgerUnavailable, State
+from tasks.jobs.removal import remove_job
 from tasks.messaging.progress import ProgressMessage
 from tasks.renders import RenderOptions, source_key
 from web.access.authentication import Tenant
-from web.routes.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
 from web.dependencies import Services, ServicesDep
 from web.job_views import (
     AcceptedRender,
@@ -30,7 +30,7 @@ from web.job_views import (
     wait_until_finished,
 )
 from web.problems import problem_responses
-from web.removal import cancel_or_remove
+from web.routes.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
 from web.submit.idempotency import KEY_PATTERN as KEY_PATTERN
 from web.submit.idempotency import parse_key
 from web.submit.prefer import parse_wait
@@ -38,6 +38,7 @@ from web.submit.submission import Submission, submit
 from web.submit.trace_context import parse_traceparent
 from web.submit.uploads import RenderRequest, read_request
 
+CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}
 POLL_INTERVAL = 1  # seconds that a polling client should wait
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -48,7 +49,7 @@ router = APIRouter(tags=["renders"])
 def form_schema() -> dict[str, Any]:
     """JSON Schema of the multipart form: the drawing, and a field for every option."""
     options = RenderOptions.model_json_schema()
-    others = {name: RenderRequest.model_json_schema()["properties"][name] for name in ("preset", "webhook")}
+    submission = {name: RenderRequest.model_json_schema()["properties"][name] for name in ("preset", "webhook")}
     drawing = {
         "type": "string",
         "contentMediaType": "application/octet-stream",
@@ -57,7 +58,7 @@ def form_schema() -> dict[str, Any]:
     return {
         **options,
         "title": "RenderForm",
-        "properties": {"blueprint": drawing, **others, **options["properties"]},
+        "properties": {"blueprint": drawing, **submission, **options["properties"]},
         "required": ["blueprint"],
     }
 
@@ -100,8 +101,10 @@ async def create_render(
     services.check_backlog()
     await services.admission.check()
     job_id = str(uuid4())
-    asked = await read_request(request, services, tenant, source_key(tenant, job_id))
-    job = await services.run_write(submit, services, Submission(job_id, tenant, asked, key, parse_traceparent(traceparent)))
+    parsed = await read_request(request, services, tenant, source_key(tenant, job_id))
+    job = await services.run_write(
+        submit, services, Submission(job_id, tenant, parsed, key, parse_traceparent(traceparent))
+    )
     return await respond(services, job, parse_wait(prefer or []))
 
 
@@ -113,8 +116,8 @@ async def respond(services: Services, job: Job, wait: int | None) -> Response:
         with suppress(LedgerUnavailable):  # the job is accepted even if its state cannot be read
             job = await wait_until_finished(services, job.tenant, job.id, wait)
             if job.state in FINAL:
-                whole = await load_render(services, job.tenant, job.id)
-                return JSONResponse(whole.model_dump(mode="json"), 200, headers)
+                finished = await load_render(services, job.tenant, job.id)
+                return JSONResponse(finished.model_dump(mode="json"), 200, headers)
     headers["retry-after"] = str(POLL_INTERVAL)
     return JSONResponse(accepted_view(services, job).model_dump(mode="json"), 202, headers)
 
@@ -144,12 +147,12 @@ async def list_renders(
         states=states,
         include_tile_jobs=include_tile_jobs,
     )
-    following = None
+    next_page = None
     if page.next:
         query = {"q": q, "state": list(states), "limit": limit, "cursor": encode_cursor(page.next)}
         query |= {} if include_tile_jobs else {"include_tile_jobs": "false"}
-        following = f"/renders?{urlencode({name: value for name, value in query.items() if value}, doseq=True)}"
-    return RenderPage(renders=[summary_view(services, job) for job in page.jobs], next=following)
+        next_page = f"/renders?{urlencode({name: value for name, value in query.items() if value}, doseq=True)}"
+    return RenderPage(renders=[summary_view(services, job) for job in page.jobs], next=next_page)
 
 
 @router.get("/renders/{render}", responses=problem_responses(401, 404, 422, 503))
@@ -180,3 +183,16 @@ async def delete_render(services: ServicesDep, tenant: Tenant, render: RenderId)
         ProgressMessage(job=job.id, tenant=tenant, state=cancelled.state, attempt=job.attempt, percent=0)
     )
     return JSONResponse(accepted_view(services, cancelled).model_dump(mode="json"), 202)
+
+
+def cancel_or_remove(services: Services, job: Job) -> bool:
+    """Cancel an open job, or remove a finished one with its source and artifacts. Returns True if it was open.
+
+    Files that another job uses are not removed.
+    """
+    jobs = services.ledger.jobs
+    if jobs.cancel(job.id, services.clock(), error=CANCELLED):
+        return True
+    finished = jobs.find(job.id) or job  # it may have succeeded in the meantime
+    remove_job(services.ledger, services.store, finished)
+    return False

@@ -171,4 +171,3 @@ def require_readings(services: Services) -> RedisReadings:
 
 def sensor_not_found() -> Problem:
     return Problem(404, "no-such-sensor", "There is no such machine, or it has sent no heartbeat for a long time.")
-

@@ -68,12 +68,12 @@ class AdmissionController:
         self._refreshing: asyncio.Task[None] | None = None
         self._refreshed_at = -math.inf
         self._broker_failed_at = -math.inf
-        self._depths = {lane: QueueDepth() for lane in RENDER_QUEUES}
+        self._depths = {queue: QueueDepth() for queue in RENDER_QUEUES}
 
     @property
     def waiting(self) -> Mapping[str, int]:
         """Messages in each queue at the last refresh."""
-        return {lane: depth.waiting for lane, depth in self._depths.items()}
+        return {queue: depth.waiting for queue, depth in self._depths.items()}
 
     async def check(self) -> None:
         """Check that a render may be accepted before its queue is known.
@@ -84,18 +84,18 @@ class AdmissionController:
         if self._is_full(RENDER) and self._is_full(TILES):
             raise self.queue_full(RENDER)
 
-    def check_queue(self, lane: str) -> None:
+    def check_queue(self, queue: str) -> None:
         """Check that the queue has room. Raises a 429 problem with Retry-After."""
-        if self._is_full(lane):
-            raise self.queue_full(lane)
+        if self._is_full(queue):
+            raise self.queue_full(queue)
 
-    def record_admitted(self, lane: str) -> None:
+    def record_admitted(self, queue: str) -> None:
         """Count a render that was published to the queue."""
-        self._depths[lane].admitted += 1
+        self._depths[queue].admitted += 1
 
-    def queue_full(self, lane: str) -> Problem:
+    def queue_full(self, queue: str) -> Problem:
         """The 429 problem of a full queue."""
-        depth = self._depths[lane]
+        depth = self._depths[queue]
         seconds = retry_after(depth.total, self._limit, depth.rate)
         detail = f"The queue '{queue}' is full: {depth.total} renders are waiting. Try again in {seconds} s."
         return Problem(429, "queue-full", detail, headers={"retry-after": str(seconds)})
@@ -121,19 +121,19 @@ class AdmissionController:
             await asyncio.shield(self._refreshing)
             self.check_broker()
 
-    def _is_full(self, lane: str) -> bool:
-        return self._depths[lane].total >= self._limit
+    def _is_full(self, queue: str) -> bool:
+        return self._depths[queue].total >= self._limit
 
     async def _count_queues(self) -> None:
         try:
-            counted = await anyio.to_thread.run_sync(self._count_all, limiter=self._thread)
+            depths = await anyio.to_thread.run_sync(self._count_all, limiter=self._thread)
         except BrokerUnavailable:
             self.mark_broker_down()
             return
         now = self._clock()
         seconds = max(now - self._refreshed_at, 1e-3)
-        for lane, waiting in counted.items():
-            depth = self._depths[lane]
+        for queue, waiting in depths.items():
+            depth = self._depths[queue]
             if seconds <= MAX_DEPTH_AGE:
                 depth.rate = drain_rate(
                     depth.rate, depth_before=depth.waiting, admitted=depth.admitted, depth_now=waiting, seconds=seconds
@@ -142,4 +142,4 @@ class AdmissionController:
         self._refreshed_at = now
 
     def _count_all(self) -> dict[str, int]:
-        return {lane: self._count(lane) for lane in RENDER_QUEUES}
+        return {queue: self._count(queue) for queue in RENDER_QUEUES}

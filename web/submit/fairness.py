@@ -1,9 +1,9 @@
-"""How much of the platform one tenant may have: a quota of renders under way, and a window in the queue.
+"""Fairness between tenants: a quota of open renders, and a window of queued renders.
 
-A queue of RabbitMQ is first come, first served: what lies in it cannot be overtaken. So that one tenant's thousand
-renders are not in everybody's way, only a window of them lies in the queue. The others are in the ledger, as durable,
-and maintenance lets them in, each tenant in turn (`Jobs.next_in_turn`). Whoever comes next then waits behind one window of
-each other tenant at most.
+RabbitMQ queues are first in, first out. To keep one tenant's thousand renders from delaying everyone else, each tenant
+has only a window of messages in the queue. Its other renders wait in the ledger, where they are just as durable, and
+maintenance queues them in turn by tenant (`Jobs.next_fair_batch`). A new render therefore waits behind at most one
+window of each other tenant.
 """
 
 from __future__ import annotations

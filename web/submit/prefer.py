@@ -12,6 +12,6 @@ WAIT_PREFERENCE = re.compile(r'\s*wait\s*=\s*"?(\d{1,6})"?\s*(;.*)?', re.IGNOREC
 def parse_wait(headers: list[str]) -> int | None:
     """Seconds that the client is willing to wait, at most 30; None without the preference. The first one counts."""
     for preference in ",".join(headers).split(","):
-        if found := WAIT_PREFERENCE.fullmatch(preference):
-            return min(MAX_WAIT, int(found.group(1)))
+        if match := WAIT_PREFERENCE.fullmatch(preference):
+            return min(MAX_WAIT, int(match.group(1)))
     return None

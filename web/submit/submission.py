@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tasks.jobs import Job, LedgerUnavailable, State
 from tasks.jobs.idempotency import Completed, InProgress, Reserved
@@ -16,12 +15,12 @@ from tasks.jobs.routing import choose_queue, largest_memory_limit
 from tasks.messaging.connections import BrokerUnavailable, PublishError, QueueFull
 from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
-from tasks.plan import Plan, PlanError, TooLarge, check_memory_limit, plan
+from tasks.plan import Plan, PlanError, check_memory_limit, plan
 from tasks.renders import TASK, RenderMessage, artifact_key, artifact_prefix
 from tasks.storage import MANIFEST, StoreError
-from tasks.utils.units import MIB
+from tasks.utils.units import format_bytes
 from web.dependencies import Services
-from web.problems import Problem
+from web.problems import Problem, from_error
 from web.submit.fairness import admit
 from web.submit.idempotency import key_reused, request_in_progress
 from web.submit.uploads import ParsedRequest
@@ -47,10 +46,10 @@ def submit(services: Services, submission: Submission) -> Job:
     """
     job = submission.job
     with span("submit", submission.traceparent, job=job) as traceparent, log_context(job=job, traceparent=traceparent):
-        return create_or_reuse(services, replace(submission, traceparent=traceparent))
+        return _submit(services, replace(submission, traceparent=traceparent))
 
 
-def create_or_reuse(services: Services, submission: Submission) -> Job:
+def _submit(services: Services, submission: Submission) -> Job:
     """`submit` inside its tracing span."""
     try:
         services.admission.check_broker()  # the broker may have failed while this call waited for its thread
@@ -67,29 +66,29 @@ def create_idempotent(services: Services, submission: Submission, key: str) -> J
 
     Raises a 409 problem while the previous request is in progress: its job is not durable before the broker confirms.
     """
-    requests, tenant, fingerprint = services.ledger.idempotency_keys, submission.tenant, submission.request.fingerprint
-    match requests.reserve(tenant, key, services.clock()):
+    keys, tenant, fingerprint = services.ledger.idempotency_keys, submission.tenant, submission.request.fingerprint
+    match keys.reserve(tenant, key, services.clock()):
         case InProgress():
             raise request_in_progress()
-        case Completed() as former:
-            return existing_job(services, tenant, former, fingerprint)
+        case Completed() as previous:
+            return existing_job(services, tenant, previous, fingerprint)
         case Reserved():
             pass
     try:
         job = create(services, submission)
-        requests.complete(tenant, key, job=job.id, fingerprint=fingerprint)
+        keys.complete(tenant, key, job=job.id, fingerprint=fingerprint)
     except BaseException:
         with suppress(LedgerUnavailable):
-            requests.release(tenant, key)
+            keys.release(tenant, key)
         raise
     return job
 
 
-def existing_job(services: Services, tenant: str, former: Completed, fingerprint: str) -> Job:
+def existing_job(services: Services, tenant: str, previous: Completed, fingerprint: str) -> Job:
     """The job of a previous request. Raises a 422 problem if that request had different content."""
-    if fingerprint != former.fingerprint:
+    if fingerprint != previous.fingerprint:
         raise key_reused()
-    job = services.ledger.jobs.find(former.job, tenant)
+    job = services.ledger.jobs.find(previous.job, tenant)
     if job is None:
         raise request_in_progress()  # it is being removed, and its key with it
     return job
@@ -97,14 +96,14 @@ def existing_job(services: Services, tenant: str, former: Completed, fingerprint
 
 def create(services: Services, submission: Submission) -> Job:
     """Plan the drawing, store it, record the job and publish it."""
-    asked = submission.request
-    estimate = plan_render(services, asked)
+    request = submission.request
+    estimate = plan_render(services, request)
     job = build_job(services, submission, estimate)
     if job.state is not State.SUCCEEDED:
         check_free_space(services)
         job = admit(services, job)
-    if asked.writer:
-        asked.writer.commit()
+    if request.writer:
+        request.writer.commit()
     try:
         services.ledger.jobs.accept(job)
     except LedgerUnavailable:
@@ -122,58 +121,57 @@ def create(services: Services, submission: Submission) -> Job:
 
 def check_free_space(services: Services) -> None:
     """Raise a 507 problem if the free space of the store is below the minimum that open renders need."""
-    free, reserve = services.store.free_bytes(), services.settings.store_min_free
-    if free is not None and free < reserve:
+    free, required = services.store.free_bytes(), services.settings.store_min_free
+    if free is not None and free < required:
         services.metrics.submissions.labels("store-full").inc()
         detail = (
-            f"The store has only {free // MIB:,} MiB of free space; {reserve // MIB:,} MiB are reserved for open renders. "
-            "Remove renders that are no longer needed, or enlarge the disk."
+            f"The store has only {format_bytes(free)} of free space; {format_bytes(required)} are reserved for open "
+            "renders. Remove renders that are no longer needed, or enlarge the disk."
         )
         raise Problem(507, "store-full", detail)
 
 
-def plan_render(services: Services, asked: ParsedRequest) -> Plan:
+def plan_render(services: Services, request: ParsedRequest) -> Plan:
     """Plan the drawing. Raises a 413 or 422 problem if it cannot be rendered within the memory limit."""
-    source = nullcontext(asked.writer.path) if asked.writer else services.store.as_file(asked.source)
+    source = nullcontext(request.writer.path) if request.writer else services.store.as_file(request.source)
     estimate = None
     try:
         with source as path:
             estimate = plan(
                 path,
-                asked.filename,
-                width=asked.options.width,
-                tiles=asked.options.tiles,
-                page=asked.options.page,
+                request.filename,
+                width=request.options.width,
+                tiles=request.options.tiles,
+                page=request.options.page,
             )
         check_memory_limit(estimate, largest_memory_limit(services.settings))
     except PlanError as error:
         services.metrics.submissions.labels("rejected").inc()
-        members: dict[str, Any] = {"plan": estimate.as_dict()} if estimate else {}
-        raise Problem(413 if isinstance(error, TooLarge) else 422, error.code, str(error), **members) from error
+        raise from_error(error, **({"plan": estimate.as_dict()} if estimate else {})) from error
     return estimate
 
 
 def build_job(services: Services, submission: Submission, estimate: Plan) -> Job:
-    """The job as the ledger shall know it: succeeded if its artifacts are there already, else queued.
+    """The job to record: succeeded if its artifacts already exist, otherwise queued.
 
-    It is recorded as queued just before it is published, which saves a transaction: if the process dies in between,
-    nobody was promised anything and maintenance publishes the job when its message does not turn up.
+    It is recorded as queued just before it is published, which saves a transaction. If the process dies in between,
+    the client has no response yet, and maintenance publishes the job because its message is missing.
     """
-    asked, digest = submission.request, submission.request.digest
+    request, digest = submission.request, submission.request.digest
     now = services.clock()
     artifact = None
     if digest:
         secret = services.settings.secret.get_secret_value()
-        artifact = artifact_key(secret, submission.tenant, digest, asked.options)
+        artifact = artifact_key(secret, submission.tenant, digest, request.options)
         if not services.store.exists(f"{artifact_prefix(submission.tenant, artifact)}/{MANIFEST}"):
             artifact = None
     return Job(
         id=submission.job,
         tenant=submission.tenant,
         state=State.SUCCEEDED if artifact else State.QUEUED,
-        source=asked.source,
-        filename=asked.filename,
-        options=asked.options.model_dump(),
+        source=request.source,
+        filename=request.filename,
+        options=request.options.model_dump(),
         created_at=now,
         updated_at=now,
         finished_at=now if artifact else None,
@@ -184,23 +182,23 @@ def build_job(services: Services, submission: Submission, estimate: Plan) -> Job
         traceparent=submission.traceparent,
         published_at=None if artifact else now,
         publications=0 if artifact else 1,
-        queue=choose_queue(asked.options, estimate.peak_bytes, services.settings),
-        webhook=asked.webhook,
-        webhook_pending=asked.webhook is not None,
+        queue=choose_queue(request.options, estimate.peak_bytes, services.settings),
+        webhook=request.webhook,
+        webhook_pending=request.webhook is not None,
     )
 
 
 def publish_job(services: Services, submission: Submission, job: Job) -> None:
     """Publish a recorded job. If the broker does not confirm it, cancel the job and raise."""
-    asked = submission.request
+    request = submission.request
     message = RenderMessage(
         job=job.id,
         tenant=job.tenant,
-        source=asked.source,
-        filename=asked.filename,
-        options=asked.options,
+        source=request.source,
+        filename=request.filename,
+        options=request.options,
         traceparent=submission.traceparent,
-        webhook=asked.webhook,
+        webhook=request.webhook,
     )
     try:
         services.publisher.publish(TASK, job.id, message.model_dump(mode="json"), queue=job.queue)
@@ -213,11 +211,10 @@ def publish_job(services: Services, submission: Submission, job: Job) -> None:
 
 def cancel_unconfirmed(services: Services, submission: Submission, error: PublishError) -> bool:
     """Cancel a job that may not have been published. Returns False if a worker has finished it nevertheless."""
-    full = isinstance(error, QueueFull)
-    services.metrics.submissions.labels("queue-full" if full else "broker-unavailable").inc()
+    services.metrics.submissions.labels(error.code).inc()
     if isinstance(error, BrokerUnavailable):
         services.admission.mark_broker_down()
-    reason = {"code": "queue-full" if full else "broker-unavailable", "detail": "The broker did not confirm the job."}
+    reason = {"code": error.code, "detail": "The broker did not confirm the job."}
     try:
         if not services.ledger.jobs.cancel(submission.job, services.clock(), error=reason):
             return False

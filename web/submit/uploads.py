@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.presets import Presets, UnknownPreset, expand_preset
+from tasks.presets import Presets, expand_preset
 from tasks.renders import MAX_FILENAME, RenderOptions, SourceKey
 from tasks.settings import Settings
 from tasks.storage import NotFound, Writer
+from tasks.utils.units import format_bytes
 from tasks.webhooks import WebhookUrl
 from web.dependencies import Services
 from web.problems import Problem, invalid_request
@@ -31,7 +32,9 @@ MULTIPART = "multipart/form-data"
 JSON = "application/json"
 
 
-PRESET = Field("", max_length=100, description="Name of a set of options on this server. Options in the request take precedence.")
+PRESET = Field(
+    "", max_length=100, description="Name of a set of options on this server. Options in the request take precedence."
+)
 WEBHOOK = Field(None, description="URL that is called when the job finishes, on a host that this server allows.")
 
 
@@ -49,7 +52,7 @@ class RenderRequest(BaseModel):
 
 @dataclass
 class ParsedRequest:
-    """A parsed request. `writer` holds an uploaded drawing that is not yet committed; otherwise `source` is its key."""
+    """A parsed request. `writer` holds an uploaded drawing that is not committed. Without one, `source` is its key."""
 
     options: RenderOptions
     filename: str
@@ -87,25 +90,24 @@ async def read_request(request: Request, services: Services, tenant: str, key: s
         return await read_form(request, services, tenant, key)
     if kind == JSON:
         return await read_json(request, services.settings, tenant)
-    raise Problem(
-        415, "unsupported-media-type", f"Send {MULTIPART} with the drawing, or {JSON} with the key of a source in the store."
-    )
+    detail = f"Send {MULTIPART} with the drawing, or {JSON} with the key of a source in the store."
+    raise Problem(415, "unsupported-media-type", detail)
 
 
 async def read_json(request: Request, settings: Settings, tenant: str) -> ParsedRequest:
     body = await read_body(request, MAX_JSON)
     try:
-        asked = RenderRequest.model_validate_json(body)
+        parsed = RenderRequest.model_validate_json(body)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
         raise invalid_request(
-            faults, where="body", status=400 if faults[0]["type"] == "json_invalid" else 422
+            errors, where="body", status=400 if errors[0]["type"] == "json_invalid" else 422
         ) from error
-    if asked.source.split("/")[1] != tenant:
-        raise NotFound(asked.source)
-    options = apply_preset(settings.presets, asked.preset, asked.options)
-    webhook = check_webhook(settings, tenant, asked.webhook)
-    return ParsedRequest(options, clean_filename(asked.filename), asked.source, webhook=webhook)
+    if parsed.source.split("/")[1] != tenant:
+        raise NotFound(parsed.source)
+    options = apply_preset(settings.presets, parsed.preset, parsed.options)
+    webhook = check_webhook(settings, tenant, parsed.webhook)
+    return ParsedRequest(options, clean_filename(parsed.filename), parsed.source, webhook=webhook)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -114,7 +116,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise Problem(413, "request-too-large", f"The JSON exceeds the limit of {limit:,} bytes.")
+            raise Problem(413, "request-too-large", f"The JSON exceeds the limit of {format_bytes(limit)}.")
     return bytes(body)
 
 
@@ -125,37 +127,39 @@ async def read_form(request: Request, services: Services, tenant: str, key: str)
     reader = FormReader(boundary_of(request.headers["content-type"]))
     writer = services.store.writer(key)
     try:
-        held = await receive_blueprint(request, reader, writer, services)
+        last_chunk = await receive_blueprint(request, reader, writer, services)
         form = reader.finish()
-        services.metrics.uploaded_bytes.inc(writer.size + sum(map(len, held)))
+        services.metrics.uploaded_bytes.inc(writer.size + sum(map(len, last_chunk)))
         preset = form.fields.pop("preset", "")
         webhook = check_webhook(services.settings, tenant, form.fields.pop("webhook", "") or None)
         options = apply_preset(services.settings.presets, preset, parse_options(form.fields))
-        return ParsedRequest(options, form.filename, key, writer, held, webhook)
+        return ParsedRequest(options, form.filename, key, writer, last_chunk, webhook)
     except BaseException:
         writer.discard()
         raise
 
 
-async def receive_blueprint(request: Request, reader: FormReader, writer: Writer, services: Services) -> list[memoryview]:
+async def receive_blueprint(
+    request: Request, reader: FormReader, writer: Writer, services: Services
+) -> list[memoryview]:
     """Write the uploaded drawing to `writer`, except for its last chunk. Raises a 413 problem.
 
     The last chunk is returned, so that the thread that processes the drawing can write it without another thread call.
     """
     limit = services.settings.upload_limit
-    received = found = held = 0
+    received = uploaded = buffered = 0
     pieces: list[memoryview] = []
     async for chunk in request.stream():
         received += len(chunk)
         new = reader.feed(chunk)
         size = sum(map(len, new))
-        found, held = found + size, held + size
-        if received > limit + FORM_OVERHEAD or found > limit:
+        uploaded, buffered = uploaded + size, buffered + size
+        if received > limit + FORM_OVERHEAD or uploaded > limit:
             raise too_large(limit)
         pieces += new
-        if held >= CHUNK_SIZE:
+        if buffered >= CHUNK_SIZE:
             await services.run_write(write_all, writer, pieces)
-            pieces, held = [], 0
+            pieces, buffered = [], 0
     return pieces
 
 
@@ -180,14 +184,13 @@ def parse_options(fields: dict[str, str]) -> RenderOptions:
         return RenderOptions.model_validate_strings(fields)
 
 
-def apply_preset(presets: Presets, name: str, given: RenderOptions) -> RenderOptions:
-    """The options of a preset, overridden by those in the request. Raises a 422 problem for an unknown preset."""
-    try:
-        options = expand_preset(presets, name, given.model_dump(include=given.model_fields_set))
-    except UnknownPreset as error:
-        raise Problem(422, "unknown-preset", str(error)) from error
+def apply_preset(presets: Presets, name: str, options: RenderOptions) -> RenderOptions:
+    """The options of a preset, overridden by those in the request. Raises UnknownPreset or a 422 problem."""
+    if not name:
+        return options
+    expanded = expand_preset(presets, name, options.model_dump(include=options.model_fields_set))
     with translate_option_errors():
-        return RenderOptions.model_validate(options)
+        return RenderOptions.model_validate(expanded)
 
 
 @contextmanager
@@ -196,9 +199,9 @@ def translate_option_errors() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise invalid_request(faults, where="options") from error
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        raise invalid_request(errors, where="options") from error
 
 
 def too_large(limit: int) -> Problem:
-    return Problem(413, "upload-too-large", f"The drawing exceeds the limit of {limit:,} bytes.")
+    return Problem(413, "upload-too-large", f"The drawing exceeds the limit of {format_bytes(limit)}.")

@@ -21,7 +21,9 @@ def check_webhook(settings: Settings, tenant: str, url: str | None) -> str | Non
         detail = "The webhook must be a URL with a host name, such as https://portal.example.com/path."
         raise Problem(422, "webhook-not-allowed", detail) from error
     if not is_host_allowed(url, settings.webhook_hosts):
-        raise Problem(422, "webhook-not-allowed", "This server does not send webhooks to that host (BULKHEAD_WEBHOOK_HOSTS).")
+        raise Problem(
+            422, "webhook-not-allowed", "This server does not send webhooks to that host (BULKHEAD_WEBHOOK_HOSTS)."
+        )
     if tenant not in settings.webhook_secrets:
         detail = f"The tenant {tenant} has no webhook secret (BULKHEAD_WEBHOOK_SECRETS)."
         raise Problem(422, "webhook-not-allowed", detail)

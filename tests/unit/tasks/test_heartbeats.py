@@ -69,7 +69,7 @@ def test_given_the_largest_batch_of_the_longest_beats_then_it_is_taken() -> None
         (body(machine="m" * 65), "length <= 64"),
         (b"\xff" + body(), "JSON is malformed"),
         (b'{"plant": "\xff"}', "can't decode byte 0xff"),
-        (b"{" + b" " * MAX_BODY, "longer than 524288 bytes: send fewer beats"),
+        (b"{" + b" " * MAX_BODY, "longer than 512.0 KiB: send fewer heartbeats"),
     ],
 )
 def test_given_a_message_that_is_none_when_parsed_then_it_is_said_where_it_is_wrong(message: bytes, said: str) -> None:
@@ -83,7 +83,7 @@ def test_given_a_message_that_is_none_when_parsed_then_it_is_said_where_it_is_wr
 def test_given_a_machine_of_no_good_name_when_names_are_checked_then_it_is_refused(name: str) -> None:
     message = parse(body(machine=name))
 
-    with pytest.raises(MalformedHeartbeats, match="the machine's name must match") as caught:
+    with pytest.raises(MalformedHeartbeats, match="The name of a machine must match") as caught:
         check_names(message)
 
     assert "$.beats[0].machine" in str(caught.value)

@@ -31,7 +31,12 @@ def test_given_renders_that_lose_memory_when_leaks_are_read_then_it_is_told_how_
 
     (found,) = client.get("/operations/leaks").json()["findings"]
 
-    assert (found["format"], found["engine"], found["confidence"], found["resource"]) == ("png", "3", "suspected", "pixels")
+    assert (found["format"], found["engine"], found["confidence"], found["resource"]) == (
+        "png",
+        "3",
+        "suspected",
+        "pixels",
+    )
     assert found["leaked_bytes"] == LOST
 
 

@@ -79,7 +79,9 @@ def test_given_an_output_when_its_head_is_asked_for_then_the_headers_are_those_o
     assert dict(head.headers) == dict(get.headers)
 
 
-def test_given_a_large_output_when_read_then_it_comes_whole(client: TestClient, services: Services, rendered: str) -> None:
+def test_given_a_large_output_when_read_then_it_comes_whole(
+    client: TestClient, services: Services, rendered: str
+) -> None:
     large = bytes(range(256)) * (MAX_CACHED_FILE // 256) + b"and more"
     services.store.put(f"artifacts/acme/{'a' * 64}/layers/001.webp", large)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from starlette.staticfiles import StaticFiles
 
 from tasks.settings import Settings
 from tests.unit.web.support import TestClient
@@ -21,7 +22,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "index.html").write_text("<!doctype html>")
     (tmp_path / "assets" / "index-C0ffee.js").write_text("let it = 'be';" * 100)
     (tmp_path / "secret.txt").write_text("not an asset")
-    monkeypatch.setattr(viewer, "BUILT", tmp_path)
+    monkeypatch.setattr(viewer, "FILES", StaticFiles(directory=tmp_path))
     return tmp_path
 
 
@@ -95,8 +96,8 @@ def test_given_a_new_build_when_opened_then_it_is_sent_at_once(client: TestClien
 def test_given_no_build_when_opened_then_the_page_says_how_to_make_one_and_the_rest_works(
     client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewer, "BUILT", tmp_path / "nowhere")
+    monkeypatch.setattr(viewer, "FILES", StaticFiles(directory=tmp_path / "nowhere", check_dir=False))
     answer = client.get("/")
     assert (answer.status_code, answer.json()["code"]) == (404, "viewer-not-built")
-    assert "run `make viewer`" in answer.json()["detail"]
+    assert "Run `make viewer`" in answer.json()["detail"]
     assert client.get("/renders").status_code == 200

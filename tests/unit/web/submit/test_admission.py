@@ -136,8 +136,8 @@ def test_given_a_full_queue_when_refused_then_the_problem_names_depth_and_wait(
     made: tuple[AdmissionController, Queue, Clock],
 ) -> None:
     problem = made[0].queue_full(TILES)
-    assert problem.status == 429
-    assert problem.detail == "0 renders are waiting in 'render.tiles' already: try again in 10 s."
+    assert problem.http_status == 429
+    assert problem.message == "The queue 'render.tiles' is full: 0 renders are waiting. Try again in 10 s."
 
 
 def test_given_a_full_lane_when_a_render_of_another_one_comes_then_it_is_let_in(

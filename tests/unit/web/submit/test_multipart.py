@@ -53,7 +53,7 @@ def test_given_a_form_that_breaks_off_when_finished_then_400_says_so(end: int) -
     body = form(part("blueprint", b"drawing", '; filename="a"'))
     with pytest.raises(Problem, match=r"breaks off or is not multipart/form-data: send it again") as raised:
         read(body[: len(body) * end // 100])[1].finish()
-    assert raised.value.status == 400
+    assert raised.value.http_status == 400
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_given_a_form_that_breaks_off_when_finished_then_400_says_so(end: int) -
 def test_given_a_form_that_is_wrong_when_read_then_422_names_the_fault(body: bytes, says: str) -> None:
     with pytest.raises(Problem, match=says) as raised:
         read(body)[1].finish()
-    assert raised.value.status == 422
+    assert raised.value.http_status == 422
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_given_a_form_that_is_wrong_when_read_then_422_names_the_fault(body: byt
 def test_given_no_usable_boundary_when_asked_for_then_400(content_type: str) -> None:
     with pytest.raises(Problem) as raised:
         boundary_of(content_type)
-    assert raised.value.status == 400
+    assert raised.value.http_status == 400
 
 
 @pytest.mark.parametrize(

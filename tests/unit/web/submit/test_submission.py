@@ -350,7 +350,9 @@ def test_given_a_hostile_filename_when_posted_then_it_is_kept_harmless(client: T
     json.dumps(broker.messages)
 
 
-def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client: TestClient, services: Services) -> None:
+def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(
+    client: TestClient, services: Services
+) -> None:
     busy = replace(services, write_threads=Busy())  # type: ignore[arg-type]
     client.app.state.services = busy  # type: ignore[attr-defined]
     answer = post(client)
@@ -361,7 +363,9 @@ def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client
 
 
 @pytest.mark.timeout(20)
-def test_given_everybody_looks_on_when_posted_then_nobody_waits_for_them(client: TestClient, services: Services) -> None:
+def test_given_everybody_looks_on_when_posted_then_nobody_waits_for_them(
+    client: TestClient, services: Services
+) -> None:
     client.app.state.services = replace(services, read_threads=Taken())  # type: ignore[arg-type, attr-defined]
     assert post(client).status_code == 202
 

@@ -39,7 +39,9 @@ def test_given_an_allowed_webhook_then_it_travels_with_the_job_and_is_due_at_its
     assert [due.id for due in services.ledger.jobs.pending_webhooks()] == [job_id]
 
 
-def test_given_a_render_of_a_stored_drawing_then_its_webhook_is_kept_too(client: TestClient, services: Services) -> None:
+def test_given_a_render_of_a_stored_drawing_then_its_webhook_is_kept_too(
+    client: TestClient, services: Services
+) -> None:
     post(client)
     asked = {"source": stored_sources(services)[0], "webhook": URL, "options": {"width": 99}}
 
