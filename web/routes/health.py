@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
-from tasks.jobs import LedgerUnavailable, RecentAttempts, recent_attempts
+from tasks.errors import BulkheadError
+from tasks.jobs import LedgerUnavailable, ended_attempts
 from tasks.messaging.connections import BrokerUnavailable
-from tasks.observability.metrics import RECENT_WINDOW
-from tasks.storage import StoreError
 from web.access.authentication import Tenant
-from web.attempts import MAX_ATTEMPTS
 from web.dependencies import Services, ServicesDep
 from web.problems import Problem, problem_responses
 
@@ -71,7 +71,7 @@ async def is_ready(name: str, check: Awaitable[object]) -> bool:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
             await check
-    except (BrokerUnavailable, LedgerUnavailable, StoreError, TimeoutError) as error:
+    except (BulkheadError, TimeoutError) as error:
         logger.warning("%s is not ready: %s", name, error)
         return False
     return True
@@ -86,31 +86,20 @@ async def is_ready(name: str, check: Awaitable[object]) -> bool:
     },
 )
 async def metrics(services: ServicesDep, tenant: Tenant) -> Response:  # noqa: ARG001 - for authentication
-    """Metrics of all processes of this server, of jobs and recent attempts in the ledger, and of queue depths."""
-    body = services.metrics.exposition(
-        await jobs_by_state(services), await queue_depths(services), await load_recent_attempts(services)
-    )
+    """Metrics of all processes of this server, with the jobs and finished attempts of the ledger."""
+    with suppress(LedgerUnavailable):
+        await services.run_read(services.metrics.attempts.update, partial(ended_attempts, services.ledger.database))
+    body = services.metrics.exposition(await jobs_by_state(services), await queue_depths(services))
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
 async def jobs_by_state(services: Services) -> dict[str, int]:
-    """Jobs in the ledger by state; empty while it is unavailable."""
+    """Jobs in the ledger by state; empty while the ledger is unavailable."""
     try:
-        return {
-            str(state): count for state, count in (await services.run_read(services.ledger.jobs.count_by_state)).items()
-        }
+        counts = await services.run_read(services.ledger.jobs.count_by_state)
     except LedgerUnavailable:
         return {}
-
-
-async def load_recent_attempts(services: Services) -> RecentAttempts | None:
-    """Recently finished attempts; None while the ledger is unavailable."""
-    try:
-        return await services.run_read(
-            recent_attempts, services.ledger.database, services.clock() - RECENT_WINDOW, MAX_ATTEMPTS
-        )
-    except LedgerUnavailable:
-        return None
+    return {str(state): count for state, count in counts.items()}
 
 
 async def queue_depths(services: Services) -> Mapping[str, int]:
