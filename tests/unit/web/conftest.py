@@ -1,4 +1,4 @@
-"""The real application over a SQLite ledger, a local store and a broker that does as it is told."""
+"""The real application over a SQLite ledger, a local store and a fake broker."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def gate_clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with its tables and nothing in it, made once."""
+    """An empty ledger, created once."""
     path = tmp_path_factory.mktemp("ledger") / "empty.db"
     database = Database(f"sqlite:///{path}")
     migrate(database)
@@ -90,7 +90,7 @@ def services(
 
 @pytest.fixture
 def client(services: Services) -> Iterator[TestClient]:
-    """Speaks for the tenant acme."""
+    """A client of the tenant acme."""
     app = create_app(services=services)
     headers = {"authorization": "Bearer token-of-acme-0001"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
@@ -99,7 +99,7 @@ def client(services: Services) -> Iterator[TestClient]:
 
 @pytest.fixture
 def rival(client: TestClient) -> TestClient:
-    """Speaks for another tenant."""
+    """A client of another tenant."""
     headers = {"authorization": "Bearer token-of-rival-0001"}
     return TestClient(client.app, headers=headers, raise_server_exceptions=False)
 
@@ -119,7 +119,7 @@ OUTPUTS = {
 
 @pytest.fixture
 def finish(services: Services, tmp_path: Path) -> Any:
-    """Do a worker's part: publish artifacts under a name and settle the job."""
+    """Finish a job like a worker: publish artifacts and record the success."""
 
     def finished(job_id: str, artifact: str = "a" * 64) -> Job:
         job = services.ledger.jobs.find(job_id)
