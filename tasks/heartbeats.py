@@ -1,10 +1,9 @@
-"""Heartbeats: status messages of the machines of a plant, thousands per second.
+"""Heartbeats: the message that machines of a plant send, thousands of times a second, and its publisher.
 
-A message is one JSON object: a plant and 1 to 1,000 heartbeats. The HTTP API or any AMQP publisher sends it to the
-stream `heartbeats`. Its JSON Schema (`docs/schemas/heartbeats.json`) is generated from `Heartbeats`.
+A message is one JSON object with a plant and 1 to 1,000 beats. The intake, or any AMQP publisher, appends it to the
+stream `heartbeats`. Its JSON Schema is generated from `Heartbeats`.
 
-Messages are decoded by msgspec, which is fifty times as fast as pydantic: a consumer has a few microseconds for each
-heartbeat.
+msgspec decodes beats fifty times as fast as pydantic: a consumer has a few microseconds for each.
 """
 
 import re
@@ -12,24 +11,23 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-from celery import Celery
 from kombu import Connection
 from msgspec import Meta, Struct
 
 from tasks.errors import InvalidInput
-from tasks.messaging.connections import ConnectionPool, PublisherConnection
+from tasks.messaging.publisher import ConfirmedPublisher
 from tasks.messaging.topology import EXCHANGE, HEARTBEATS, heartbeats_stream
 from tasks.utils.units import format_bytes
 
 MAX_BEATS = 1_000
 
-# Bytes: MAX_BEATS heartbeats with every field at its maximum length, and whitespace.
+# Size of MAX_BEATS beats with every field at its longest, and some white space.
 MAX_BODY = 512 * 1024
 
 # Limits the sums of readings. No sensor of a machine measures more.
 MAX_READING = 1e9
 
-# Seconds since 1970, before the year 5138: a reading in milliseconds is rejected, not stored.
+# Seconds since the epoch, in the year 5138: a timestamp in milliseconds is rejected.
 MAX_TIMESTAMP = 1e11
 
 # The largest integer that every language's JSON keeps exact (RFC 8259, section 6).
@@ -43,54 +41,51 @@ _machine = re.compile(MACHINE_PATTERN)
 
 PlantName = Annotated[str, Meta(min_length=1, max_length=63, extra_json_schema={"pattern": PLANT_PATTERN})]
 
-# Matching a pattern would take as long as the rest of decoding. `check_names` matches it instead: the HTTP API calls it
-# for every heartbeat, the coalescer once per machine.
+# Matching the pattern while decoding would double the time. `check_names` matches it: at the intake for every beat, in
+# the coalescer when it sees a machine for the first time.
 MachineName = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": MACHINE_PATTERN})]
 
 Reading = Annotated[float, Meta(ge=-MAX_READING, le=MAX_READING)]
 
 
 class MalformedHeartbeats(InvalidInput):
-    """The message of heartbeats is invalid."""
+    """The message is not a valid message of heartbeats."""
 
-    code = "invalid-heartbeats"
+    code = "malformed-heartbeats"
 
 
 class Beat(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One heartbeat of a machine, with its readings, if any."""
+    """A heartbeat of a machine, with its readings, if any."""
 
     machine: Annotated[MachineName, Meta(description="Name of the machine in its plant.")]
     seq: Annotated[
-        int, Meta(ge=0, le=MAX_SEQ, description="Sequence number, which the machine increments with every heartbeat.")
+        int, Meta(ge=0, le=MAX_SEQ, description="Sequence number of the beat, which the machine increments by one.")
     ]
     seen_at: Annotated[
-        float, Meta(ge=0, le=MAX_TIMESTAMP, description="Time by the machine's clock, in seconds since 1970.")
+        float,
+        Meta(ge=0, le=MAX_TIMESTAMP, description="Time of the beat by the machine's clock, seconds since the epoch."),
     ]
     status: Literal["running", "idle", "stopped", "fault", "service"]
     rpm: Annotated[Reading | None, Meta(description="Revolutions per minute.")] = None
-    temperature_c: Annotated[Reading | None, Meta(description="Temperature in degrees Celsius.")] = None
-    vibration_mm_s: Annotated[
-        Reading | None, Meta(description="Vibration velocity (RMS) in millimetres per second.")
-    ] = None
+    temperature_c: Annotated[Reading | None, Meta(description="Degrees Celsius.")] = None
+    vibration_mm_s: Annotated[Reading | None, Meta(description="RMS velocity, millimetres per second.")] = None
 
 
 class Heartbeats(Struct, frozen=True, forbid_unknown_fields=True):
-    """Heartbeats of a plant's machines, in the order in which they happened."""
+    """A batch of 1 to 1,000 beats of a plant's machines, in chronological order."""
 
-    plant: Annotated[PlantName, Meta(description="Name of the plant.")]
+    plant: Annotated[PlantName, Meta(description="Plant that the machines belong to.")]
     beats: Annotated[list[Beat], Meta(min_length=1, max_length=MAX_BEATS)]
-    version: Annotated[Literal[1], Meta(description="Version of the message schema.")] = 1
+    version: Annotated[Literal[1], Meta(description="Version of this message's schema.")] = 1
 
 
 _decode = msgspec.json.Decoder(Heartbeats).decode
 
 
 def parse(body: bytes) -> Heartbeats:
-    """Decode a message, except for the names of machines: see `check_names`. Raises MalformedHeartbeats."""
+    """Parse a message. Raises MalformedHeartbeats. Machine names are not checked: see `check_names`."""
     if len(body) > MAX_BODY:
-        raise MalformedHeartbeats(
-            f"The message is longer than {format_bytes(MAX_BODY)}: send fewer heartbeats at a time."
-        )
+        raise MalformedHeartbeats(f"The message exceeds {format_bytes(MAX_BODY)}. Send fewer heartbeats at a time.")
     try:
         message = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -101,7 +96,7 @@ def parse(body: bytes) -> Heartbeats:
 
 
 def check_names(message: Heartbeats) -> None:
-    """Raise MalformedHeartbeats unless the name of every machine is valid."""
+    """Check the names of all machines. Raises MalformedHeartbeats."""
     for number, beat in enumerate(message.beats):
         if not is_machine_name(beat.machine):
             raise MalformedHeartbeats(
@@ -111,12 +106,12 @@ def check_names(message: Heartbeats) -> None:
 
 @lru_cache(maxsize=1_000)
 def is_plant_name(name: str) -> bool:
-    """Whether this is a valid name of a plant."""
+    """Whether `name` is a valid name of a plant."""
     return _plant.fullmatch(name) is not None
 
 
 def is_machine_name(name: str) -> bool:
-    """Whether this is a valid name of a machine."""
+    """Whether `name` is a valid name of a machine."""
     return _machine.fullmatch(name) is not None
 
 
@@ -125,37 +120,22 @@ def json_schema() -> dict[str, Any]:
     return msgspec.json.schema(Heartbeats)
 
 
-class HeartbeatPublisher:
-    """Publishes messages with confirms. Thread-safe. `timeout` is the maximum duration of a call in seconds."""
-
-    def __init__(self, app: Celery, timeout: float) -> None:
-        self._pool = ConnectionPool(app, timeout)
+class HeartbeatPublisher(ConfirmedPublisher):
+    """Appends messages to the stream."""
 
     def publish(self, body: bytes) -> None:
-        """Append one validated message to the stream. Raises BrokerUnavailable or QueueFull."""
-
-        def send(line: PublisherConnection, timeout: float) -> None:
-            line.producer.publish(
-                body,
-                exchange=EXCHANGE,
-                routing_key=HEARTBEATS,
-                declare=[heartbeats_stream()],
-                content_type="application/json",
-                content_encoding="utf-8",
-                mandatory=True,
-                retry=False,
-                timeout=timeout,
-                confirm_timeout=timeout,
-            )
-
-        self._pool.run(send)
-
-    def close(self) -> None:
-        """Close every idle connection."""
-        self._pool.close()
+        """Append a message that has been checked."""
+        self._publish(
+            body,
+            EXCHANGE,
+            HEARTBEATS,
+            [heartbeats_stream()],
+            content_type="application/json",
+            content_encoding="utf-8",
+        )
 
 
 def declare_stream(connection: Connection) -> None:
-    """Declare the stream with its exchange and binding, as publishers do."""
+    """Declare the stream with its exchange and binding. Publishers and readers both do: the first one creates it."""
     with connection.channel() as channel:
         heartbeats_stream()(channel).declare()

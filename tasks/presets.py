@@ -1,4 +1,4 @@
-"""Named sets of render options (`BULKHEAD_PRESETS`). Publishers expand them, so messages contain plain options."""
+"""Presets: named render options (`BULKHEAD_PRESETS`). The publisher expands them; messages hold plain options."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ Presets = Mapping[str, Mapping[str, Any]]
 
 
 class UnknownPreset(InvalidInput):
-    """There is no preset with this name."""
+    """There is no preset of that name."""
 
     code = "unknown-preset"
 
@@ -17,7 +17,7 @@ class UnknownPreset(InvalidInput):
 def expand_preset(presets: Presets, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the preset `name`, overridden by `options`. An empty name means no preset.
 
-    Raises UnknownPreset.
+    Raises `UnknownPreset`, which lists the presets.
     """
     if not name:
         return dict(options)

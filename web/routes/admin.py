@@ -88,5 +88,5 @@ async def get_coalescer_status(
     if last is None:
         return CoalescerStatus(last=None, age=None, lag=None)
     return CoalescerStatus(
-        last=last, age=services.clock() - last.flushed_at, lag=max(0.0, last.flushed_at - last.recorded_at)
+        last=last, age=services.clock() - last.flushed_at, lag=max(0.0, last.flushed_at - last.received_at)
     )

@@ -69,7 +69,7 @@ def test_given_the_largest_batch_of_the_longest_heartbeats_then_it_is_valid() ->
         (body(machine="m" * 65), "length <= 64"),
         (b"\xff" + body(), "JSON is malformed"),
         (b'{"plant": "\xff"}', "can't decode byte 0xff"),
-        (b"{" + b" " * MAX_BODY, "longer than 512.0 KiB: send fewer heartbeats"),
+        (b"{" + b" " * MAX_BODY, "exceeds 512.0 KiB. Send fewer heartbeats"),
     ],
 )
 def test_given_an_invalid_message_when_parsed_then_the_error_says_where(message: bytes, expected: str) -> None:
