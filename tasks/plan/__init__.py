@@ -15,7 +15,7 @@ from typing import BinaryIO
 from tasks.plan import dwg, dxf, jpeg, pdf, png, svg, tiff, webp
 from tasks.plan.cost import estimate_cost
 from tasks.plan.model import Empty, Header, NoSuchPage, Plan, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported
-from tasks.plan.sniff import detect_format
+from tasks.plan.detect import detect_format
 
 __all__ = [
     "Empty",

@@ -19,7 +19,7 @@ from workers.render.raster import Box, Pixels
 from workers.render.sources import ScalableImage, SequentialImage
 from workers.render.tiles import encode, write_tiles
 from workers.render.tiles.pyramid import TILE, Pyramid
-from workers.render.tiles.strips import halve
+from workers.render.tiles.sequential import halve
 
 SEED = 7
 

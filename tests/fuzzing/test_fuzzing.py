@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fuzzing.seeds import FAMILIES
-from tests.fuzzing.target import OVER_LIMIT, Pool, Report, jobs
+from tests.fuzzing.harness import OVER_LIMIT, Pool, Report, jobs
 
 COUNT = 200
 SEED = 1

@@ -13,7 +13,7 @@ import pytest
 from tasks.storage import NotFound
 from tasks.storage.local import LocalStore
 from tests.hostile.corpus import CASES, TIMEOUT, Case, Expected, make_canaries
-from tests.hostile.lab import Outcome, Trial, plan_case, render_trials
+from tests.hostile.harness import Outcome, Trial, plan_case, render_trials
 
 MAX_REFUSAL_SECONDS = 0.05
 BATCH = 12
@@ -154,4 +154,4 @@ def test_a_link_in_the_store_is_not_followed(tmp_path: Path, outside: Path) -> N
 def test_no_child_is_left(verdicts: Verdicts) -> None:
     for case in verdicts:
         _verdict(case, verdicts)
-    assert not [child for child in psutil.Process().children(recursive=True) if "tests.hostile.many" in child.cmdline()]
+    assert not [child for child in psutil.Process().children(recursive=True) if "tests.hostile.render_batch" in child.cmdline()]

@@ -9,9 +9,9 @@ from ezdxf.path import Path
 from workers.render.raster import unpremultiply
 from workers.render.vector import display as module
 from workers.render.vector import spill_buffer
-from workers.render.vector.canvas import paint, paint_by_layer
+from workers.render.vector.painter import paint, paint_by_layer
 from workers.render.vector.display import DisplayList, Extents, Style, View
-from workers.render.vector.order import draw_order_matters
+from workers.render.vector.draw_order import draw_order_matters
 from workers.render.vector.paths import Rows, cairo_rows, polyline
 
 BLACK = Style(0, 0, 0, 1, 1.0)

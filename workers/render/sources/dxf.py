@@ -33,15 +33,15 @@ from workers.render.progress import ProgressReporter
 from workers.render.raster import Box, Pixels, Raster, flatten
 from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, SourceLayer
 from workers.render.vector.backend import RecordingBackend
-from workers.render.vector.canvas import paint
+from workers.render.vector.painter import paint
 from workers.render.vector.context import BlueprintContext
 from workers.render.vector.display import DisplayList, Extents, View
 from workers.render.vector.frontend import BlueprintFrontend
-from workers.render.vector.notes import collect_warnings
-from workers.render.vector.order import draw_order_matters
+from workers.render.vector.drawing_warnings import collect_warnings
+from workers.render.vector.draw_order import draw_order_matters
 from workers.render.vector.reader.document import OpenedDrawing, open_drawing
 from workers.render.vector.text.font_matching import refresh_fonts
-from workers.render.vector.views import fit_view, shown_extents
+from workers.render.vector.view import fit_view, shown_extents
 
 # Units that ezdxf does not convert, in millimetres. A US survey foot is 1200/3937 m.
 US_SURVEY_FOOT = 1_200_000 / 3937

@@ -22,7 +22,7 @@ from workers.render.raster import Pixels, Raster
 from workers.render.sizes import fit_preview
 from workers.render.sources import Geometry, SequentialImage, SourceLayer
 from workers.render.sources.checksums import find_damage
-from workers.render.sources.ink import InkThreshold
+from workers.render.sources.threshold import InkThreshold
 from workers.render.sources.orientation import stored_box, swaps_axes, upright_image
 
 # Passed to the loader itself: the thumbnailer drops its own argument of that name. What is lost or cannot be decoded

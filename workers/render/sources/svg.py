@@ -23,7 +23,7 @@ from workers.render.raster import Box, Pixels, Raster, flatten
 from workers.render.sizes import fit_preview
 from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, SequentialImage, SourceLayer
 from workers.render.sources.raster import describe_error, to_raster
-from workers.render.sources.svg_text import SvgDocument
+from workers.render.sources.svg_document import SvgDocument
 
 MAX_BYTES = 64 * 1024**2  # the text and librsvg's tree are both held in memory
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from workers.render.manifest import TileSet
 from workers.render.native import retain_free_heap
 from workers.render.sources import ScalableImage, SequentialImage
-from workers.render.tiles.painted import paint_levels
+from workers.render.tiles.scalable import paint_levels
 from workers.render.tiles.pyramid import Pyramid
-from workers.render.tiles.strips import build_levels
+from workers.render.tiles.sequential import build_levels
 from workers.render.tiles.writer import TileWriter
 
 

@@ -1,6 +1,6 @@
 """Render damaged files in children that may die of it, and count what happens.
 
-    python -m tests.fuzzing.target FAMILY --count 5000 --seed 1 --keep kept
+    python -m tests.fuzzing.harness FAMILY --count 5000 --seed 1 --keep kept
 
 Two children live long; each file has its own seconds and memory. Prints one line of JSON, progress on standard error.
 The same family, seed and number always make the same file; `--only NUMBER` runs one of them.

@@ -103,7 +103,7 @@ class _Child:
         """Draw; the number of jobs that have their verdict."""
         self._scratch.mkdir(parents=True)
         trace = self._scratch.with_suffix(".trace")
-        child = [sys.executable, "-P", "-m", "tests.hostile.many", RenderOptions(width=512).model_dump_json()]
+        child = [sys.executable, "-P", "-m", "tests.hostile.render_batch", RenderOptions(width=512).model_dump_json()]
         for job in self._jobs:
             job.out.mkdir(exist_ok=True)
             child += [str(job.source), str(job.out)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workers.render.vector.canvas import paint, paint_by_layer
+from workers.render.vector.painter import paint, paint_by_layer
 from workers.render.vector.display import DisplayList, View
 
 # Longer side of the two small paintings that are compared, in pixels.

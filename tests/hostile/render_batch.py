@@ -1,4 +1,4 @@
-"""`python -m tests.hostile.many OPTIONS SOURCE OUT [SOURCE OUT ...]`: renders in one process, as in a warm worker.
+"""`python -m tests.hostile.render_batch OPTIONS SOURCE OUT [SOURCE OUT ...]`: renders in one process, as in a warm worker.
 
 Each is the fenced child's own program, between two lines on standard output: `{"source": ...}` as it begins,
 `{"source": ..., "status": ...}` as it ends.
