@@ -1,4 +1,4 @@
-"""Deep Zoom tiles: geometry, contents, blanks, checksums, and going on after a kill."""
+"""Deep Zoom tiles: geometry, contents, uniform tiles, checksums, and resuming after a kill."""
 
 import errno
 import hashlib
@@ -25,7 +25,7 @@ SEED = 7
 
 
 def sheet(width: int, height: int, channels: int = 1) -> Pixels:
-    """Paper with a few lines on it; what is transparent is paper too."""
+    """Return paper with a few lines on it; transparent pixels have the colour of paper too."""
     chance = np.random.default_rng(SEED)
     pixels = np.full((height, width, channels), 255, np.uint8)
     if channels == 4:
@@ -38,7 +38,7 @@ def sheet(width: int, height: int, channels: int = 1) -> Pixels:
 
 
 def strips(pixels: Pixels, rows: int = 100) -> SequentialImage:
-    """The picture in pieces of `rows` rows."""
+    """Yield the image in blocks of `rows` rows."""
     height, width, channels = pixels.shape
     return SequentialImage(
         (width, height), channels, lambda: (pixels[top : top + rows] for top in range(0, height, rows))
@@ -46,7 +46,7 @@ def strips(pixels: Pixels, rows: int = 100) -> SequentialImage:
 
 
 def quiet(_share: float) -> None:
-    """Nobody listens."""
+    """Ignore progress."""
 
 
 def write(pixels: Pixels, folder: Path, rows: int = 100) -> TileSet:
@@ -59,7 +59,7 @@ def read(folder: Path, level: int, column: int, row: int, mode: str = "L") -> Pi
 
 
 def everything(folder: Path) -> dict[str, str]:
-    """Digest of every file below."""
+    """Return the digest of every file in the folder, recursively."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -207,11 +207,11 @@ def test_given_a_tile_cut_short_then_it_does_not_count_as_whole() -> None:
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def cut_off(pixels: Pixels, after: int) -> SequentialImage:
-    """The picture, until the process ends when `after` rows are read."""
+    """Yield the image until the process ends after `after` rows."""
     whole = strips(pixels, 64)
 
     def read() -> Iterator[Pixels]:
@@ -271,7 +271,7 @@ def test_given_tiles_under_way_then_the_share_that_is_done_rises_to_one(tmp_path
 
 
 class Rings:
-    """A drawing of circles, which counts what is painted of it."""
+    """A drawing of circles that counts its paintings."""
 
     def __init__(self) -> None:
         self.painted = 0
