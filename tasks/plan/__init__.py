@@ -16,6 +16,7 @@ from tasks.plan import dwg, dxf, jpeg, pdf, png, svg, tiff, webp
 from tasks.plan.cost import estimate_cost
 from tasks.plan.detect import detect_format
 from tasks.plan.model import Empty, Header, NoSuchPage, Plan, PlanError, TooLarge, Truncated, UnknownFormat, Unsupported
+from tasks.utils.units import format_bytes
 
 __all__ = [
     "Empty",
@@ -72,11 +73,7 @@ def check_memory_limit(plan: Plan, memory_limit: int) -> None:
     """Raise `TooLarge` if `plan` predicts more memory than `memory_limit` bytes."""
     if plan.peak_bytes > memory_limit:
         raise TooLarge(
-            f"Rendering this {plan.format.upper()} needs about {_mebibytes(plan.peak_bytes)} of memory "
-            f"and a worker has {_mebibytes(memory_limit)}. Split the drawing, ask for a smaller width, "
+            f"Rendering this {plan.format.upper()} needs about {format_bytes(plan.peak_bytes)} of memory "
+            f"and a worker has {format_bytes(memory_limit)}. Split the drawing, ask for a smaller width, "
             "or send it to a larger worker."
         )
-
-
-def _mebibytes(count: int) -> str:
-    return f"{count / 1024**2:,.0f} MiB"

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tasks.errors import InvalidInput
+
 ACCEPTED_FORMATS = "DXF, SVG, PDF, PNG, JPEG, TIFF and WebP"
 
 
@@ -49,14 +51,10 @@ class Header:
     channels: int = 3
 
 
-class PlanError(Exception):
-    """A blueprint refused from its header. `code` is stable for programs; `message` tells a person what to do."""
+class PlanError(InvalidInput):
+    """The blueprint cannot be rendered, as its header shows."""
 
     code = "refused"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 class Empty(PlanError):
@@ -93,3 +91,4 @@ class TooLarge(PlanError):
     """The render would exceed the memory limit."""
 
     code = "too-large"
+    http_status = 413

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from workers.render import webp
 from workers.render.manifest import TileSet
 from workers.render.raster import Box, Pixels
 from workers.render.sources import ScalableImage, SequentialImage
@@ -180,9 +181,9 @@ def test_given_line_work_and_a_photograph_then_each_tile_is_encoded_as_suits_it(
     noise = np.random.default_rng(SEED).integers(0, 256, (512, 512, 3), np.uint8)
     grey_lines = sheet(512, 512)
     grey_lines[::9] = np.arange(512, dtype=np.uint8)[:, np.newaxis] // 8
-    assert encode.choose_settings(noise) is encode.PHOTOGRAPH
-    assert encode.choose_settings(grey_lines) is encode.LINE_WORK
-    assert encode.choose_settings(sheet(512, 512)) is encode.PALETTE
+    assert encode.choose_settings(noise) is webp.PHOTOGRAPH
+    assert encode.choose_settings(grey_lines) is webp.LINE_WORK_TILE
+    assert encode.choose_settings(sheet(512, 512)) is webp.PALETTE_TILE
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -250,7 +251,7 @@ def test_given_a_tile_that_a_crash_of_the_machine_left_broken_when_tried_again_t
     data = broken.read_bytes()
     broken.unlink()
     broken.write_bytes(data[:20])
-    broken.with_suffix(".part").write_bytes(b"half")
+    broken.with_name("0_0.webp.part").write_bytes(b"half")
     assert write(pixels, tmp_path) == expected
     assert broken.read_bytes() == data
     assert not list(tmp_path.rglob("*.part"))
@@ -258,7 +259,7 @@ def test_given_a_tile_that_a_crash_of_the_machine_left_broken_when_tried_again_t
 
 def test_given_a_disk_that_fails_when_tiles_are_written_then_the_error_is_told(tmp_path: Path) -> None:
     (tmp_path / "tiles_files/11").mkdir(parents=True)
-    (tmp_path / "tiles_files/11/0_0.part").mkdir()
+    (tmp_path / "tiles_files/11/0_0.webp.part").mkdir()
     with pytest.raises(IsADirectoryError):
         write(sheet(1300, 1100), tmp_path)
 
@@ -326,7 +327,7 @@ def test_given_lines_with_noise_around_them_then_the_smaller_of_lossless_and_los
     pixels = sheet(512, 512, 3)
     noise = np.random.default_rng(SEED).integers(240, 256, (512, 250, 3), np.uint8)
     pixels[:, :250] = noise
-    assert encode.choose_settings(pixels) is encode.LINE_WORK
+    assert encode.choose_settings(pixels) is webp.LINE_WORK_TILE
     data = encode.encode_tile(pixels)
     assert data[12:16] == b"VP8 "
     assert len(data) < 512 * 512 / 8

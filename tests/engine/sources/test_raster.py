@@ -220,7 +220,7 @@ def test_given_a_turned_picture_too_large_to_unpack_then_it_is_refused_with_what
         draw(path, tiles=True)
     assert caught.value.code == "too-large"
     assert caught.value.message == (
-        "This image of 700 x 560 pixels is stored rotated, and rotating it needs 0.0 GiB of disk. "
+        "This image of 700 x 560 pixels is stored rotated, and rotating it needs 1.1 MiB of disk. "
         "Save it upright, or render it without tiles."
     )
 

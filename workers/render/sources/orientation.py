@@ -7,6 +7,7 @@ from pathlib import Path
 import pyvips
 
 from tasks.renders import REGION_SCALE, Region
+from tasks.utils.units import GIB, format_bytes
 from workers.render.errors import BlueprintError
 from workers.render.raster import Box
 
@@ -17,7 +18,7 @@ UPRIGHT, MIRRORED, TRANSPOSED = 1, 2, 5  # from 5 on, rows and columns are excha
 _FLIPPED_HORIZONTALLY, _FLIPPED_VERTICALLY = frozenset({2, 3, 6, 7}), frozenset({3, 4, 7, 8})
 
 # The largest copy on disk. An A0 sheet at 600 dpi in colour has 0.8 GB.
-MAX_SCRATCH_BYTES = 2 * 1024**3
+MAX_SCRATCH_BYTES = 2 * GIB
 
 _SCRATCH_FILE = ".unpacked.tif"
 _TILE = 512
@@ -79,6 +80,6 @@ def _write_scratch(image: "pyvips.Image", path: Path) -> None:
         raise BlueprintError(
             "too-large",
             f"This image of {image.width:,} x {image.height:,} pixels is stored rotated, and rotating it needs "
-            f"{needed / 1024**3:.1f} GiB of disk. Save it upright, or render it without tiles.",
+            f"{format_bytes(needed)} of disk. Save it upright, or render it without tiles.",
         )
     image.tiffsave(str(path), tile=True, tile_width=_TILE, tile_height=_TILE, bigtiff=True)

@@ -15,6 +15,7 @@ import pyvips
 from tasks.plan import Plan
 from tasks.plan.svg_layers import BASE
 from tasks.renders import REGION_SCALE, RenderOptions
+from tasks.utils.units import MIB, format_bytes
 from workers.render.errors import BlueprintError
 from workers.render.manifest import RenderWarning
 from workers.render.native import prepare_vips, trim_heap
@@ -25,13 +26,13 @@ from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, Sequential
 from workers.render.sources.raster import describe_error, to_raster
 from workers.render.sources.svg_document import SvgDocument
 
-MAX_BYTES = 64 * 1024**2  # both the text and librsvg's tree are in memory
+MAX_BYTES = 64 * MIB  # both the text and librsvg's tree are in memory
 
 PIXELS_PER_INCH = 96  # CSS 2.1, 4.3.2
 
 # Bytes of text times zoom. Each row of tiles parses the text again, and there are about six rows for each unit of zoom:
 # at this limit, parsing takes a minute. Longer texts get less zoom.
-MAX_ZOOMED_BYTES = 6 * 1024**2
+MAX_ZOOMED_BYTES = 6 * MIB
 
 
 @dataclass
@@ -142,7 +143,7 @@ def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progre
     """
     if plan.size > MAX_BYTES:
         raise BlueprintError(
-            "too-large", f"An SVG may have at most {MAX_BYTES // 1024**2} MiB. Split it, or send a PDF."
+            "too-large", f"An SVG may have at most {format_bytes(MAX_BYTES)}. Split it, or send a PDF."
         )
     if options.page > 1:
         raise BlueprintError("no-such-page", f"There is no page {options.page}; an SVG has one.")

@@ -12,49 +12,40 @@ import numpy as np
 from PIL import Image
 
 from workers.render.raster import Pixels
+from workers.render.webp import LINE_WORK_TILE, PALETTE_TILE, PHOTOGRAPH, WebpSettings, is_photograph, sample_rows
 
-# libwebp's settings for line work: method 0 is faster and smaller than lossy. In lossless mode, quality means effort.
-LINE_WORK = {"lossless": True, "method": 0, "quality": 75}
-
-# With so few colours (a bilevel scan at full size) method 1 uses a palette: 40 % fewer bytes for half a millisecond.
+# A tile with so few colours is encoded with a palette.
 FEW_COLOURS = 16
-PALETTE = {"lossless": True, "method": 1, "quality": 20}
 
 # Line work that needs more than this is noisy (JPEG artefacts around lines): lossy may be smaller.
 MAX_LOSSLESS_BYTES_PER_PIXEL = 1 / 8
 
-# The same as for the preview.
-PHOTOGRAPH = {"lossless": False, "method": 2, "quality": 80}
-
-# A tile is a photograph if a smaller share of its pixels equals their right neighbour.
-MIN_EQUAL_NEIGHBOURS = 0.4
 SAMPLED_ROWS = 64
 
 
 def encode_tile(pixels: Pixels) -> bytes:
     """Encode `pixels` (height, width, 1, 3 or 4 channels): lossless for line work, lossy for photographs."""
-    picture = _to_image(pixels)
-    if picture.mode == "L":
-        picture = picture.convert("RGB")
-    chosen = choose_settings(pixels)
-    data = _webp(picture, chosen)
-    if chosen is LINE_WORK and len(data) > MAX_LOSSLESS_BYTES_PER_PIXEL * picture.width * picture.height:
-        return min(data, _webp(picture, PHOTOGRAPH), key=len)
+    image = _to_image(pixels)
+    if image.mode == "L":
+        image = image.convert("RGB")
+    settings = choose_settings(pixels)
+    data = _encode(image, settings)
+    if settings is LINE_WORK_TILE and len(data) > MAX_LOSSLESS_BYTES_PER_PIXEL * image.width * image.height:
+        return min(data, _encode(image, PHOTOGRAPH), key=len)
     return data
 
 
-def choose_settings(pixels: Pixels) -> dict[str, bool | int]:
-    """Choose `LINE_WORK`, `PALETTE` or `PHOTOGRAPH` for a tile. Samples 64 of its rows."""
-    rows = pixels[:: max(1, len(pixels) // SAMPLED_ROWS)]
+def choose_settings(pixels: Pixels) -> WebpSettings:
+    """Choose `LINE_WORK_TILE`, `PALETTE_TILE` or `PHOTOGRAPH` for a tile. Samples 64 of its rows."""
+    rows = sample_rows(pixels, SAMPLED_ROWS)
     if _to_image(np.ascontiguousarray(rows)).getcolors(FEW_COLOURS):
-        return PALETTE
-    different = (rows[:, 1:] != rows[:, :-1]).any(axis=2)
-    return PHOTOGRAPH if 1 - float(different.mean()) < MIN_EQUAL_NEIGHBOURS else LINE_WORK
+        return PALETTE_TILE
+    return PHOTOGRAPH if is_photograph(rows) else LINE_WORK_TILE
 
 
-def _webp(picture: Image.Image, chosen: dict[str, bool | int]) -> bytes:
+def _encode(image: Image.Image, settings: WebpSettings) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "WEBP", **chosen)
+    image.save(file, "WEBP", lossless=settings.lossless, method=settings.method, quality=settings.quality)
     return file.getvalue()
 
 

@@ -16,6 +16,7 @@ from workers.render.manifest import Layer, Manifest, SourceFacts, TileSet
 from workers.render.progress import ProgressReporter
 from workers.render.sources import Source
 from workers.render.tiles import write_tiles
+from workers.render.tiles.writer import replace_file
 
 # The weights of the other stages sum to about 100; tiling takes four times as long as they do together.
 TILES_WEIGHT = 400
@@ -40,9 +41,7 @@ def delete_checkpoint(out: Path) -> None:
 
 def add_tiles(source: Source, manifest: Manifest, out: Path, progress: ProgressReporter) -> Manifest:
     """Write `manifest` as a checkpoint, write all tiles into `out`, and return the manifest with the tiles."""
-    fresh = out / f"{CHECKPOINT}.part"
-    manifest.write(fresh)
-    fresh.replace(out / CHECKPOINT)
+    replace_file(out / CHECKPOINT, manifest.to_json().encode())
     options = manifest.options
     shown = [layer for layer in manifest.layers if layer.file and layer.sha256 != manifest.preview.sha256]
     sets = 1 + len(shown) * (options.layer_tiles and options.single_layer == ALL_LAYERS)

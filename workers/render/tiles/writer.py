@@ -110,7 +110,7 @@ class TileWriter:
         value = uniform_pixel(pixels)
         if value is None:
             data = encode_tile(pixels)
-            _write_file(path, data)
+            replace_file(path, data)
         else:
             data = self._write_uniform(path, (value, *pixels.shape[:2]), pixels)
         level.record(column, row, data)
@@ -119,10 +119,10 @@ class TileWriter:
         with self._uniform_lock:
             if key in self._uniform_tiles:
                 first, data = self._uniform_tiles[key]
-                _write_file(path, data, first)
+                replace_file(path, data, first)
             else:
                 data = encode_tile(pixels)
-                _write_file(path, data)
+                replace_file(path, data)
                 self._uniform_tiles[key] = path, data
         return data
 
@@ -169,17 +169,20 @@ class _Level:
         )
 
 
-def _write_file(path: Path, data: bytes, link_to: Path | None = None) -> None:
-    """Write `data` to `path` atomically; as a hard link to `link_to` if the file system supports that."""
-    fresh = path.with_suffix(".part")
-    fresh.unlink(missing_ok=True)
+def replace_file(path: Path, data: bytes, link_to: Path | None = None) -> None:
+    """Write `data` to `path` atomically; as a hard link to `link_to` if the file system supports that.
+
+    The temporary name is fixed: an attempt after a kill replaces the file, which would be published under any other.
+    """
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.unlink(missing_ok=True)
     try:
         if link_to is None:
-            fresh.write_bytes(data)
+            temporary.write_bytes(data)
         else:
-            os.link(link_to, fresh)
+            os.link(link_to, temporary)
     except OSError as error:
         if error.errno not in _LINK_UNSUPPORTED:
             raise
-        fresh.write_bytes(data)
-    fresh.replace(path)
+        temporary.write_bytes(data)
+    temporary.replace(path)
