@@ -79,7 +79,7 @@ def test_given_an_invalid_message_then_422_says_where(
 ) -> None:
     answer = post(client, message)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-heartbeats")
+    assert (answer.status_code, answer.json()["code"]) == (422, "malformed-heartbeats")
     assert expected in answer.json()["detail"]
     assert beats.bodies == []
 
