@@ -54,9 +54,11 @@ def settings_page() -> str:
         GENERATED_NOTICE,
         "# Settings",
         "",
-        "Settings are environment variables. A variable that is not set is read from the file "
-        f"`{ENVIRONMENT_FILE}` in BULKHEAD_VAR, which `bulkhead up` writes; otherwise its default applies. A laptop "
-        "needs none of them. Sizes are bytes and times are seconds.",
+        (
+            "Settings are environment variables. A variable that is not set is read from the file "
+            f"`{ENVIRONMENT_FILE}` in BULKHEAD_VAR, which `bulkhead up` writes; otherwise its default applies. A laptop "
+            "needs none of them. Sizes are bytes and times are seconds."
+        ),
     ]
     properties = Settings.model_json_schema()["properties"]
     for group in GROUPS:
