@@ -16,22 +16,22 @@ import { formatRoute, parseRoute, isSamePage } from "../src/router";
 const MIB = 1024 ** 2;
 
 describe("signed links", () => {
-  const link = "#/drawing/0b0f?name=S%C3%BCd%201.dxf&until=1764070000&signature=c0ffee&v=0,0,1";
+  const link = "#/drawing/0b0f?name=S%C3%BCd%201.dxf&expires=1764070000&signature=c0ffee&v=0,0,1";
 
   it("given a signed link, when opened, then output URLs have its signature and no new render can be requested", () => {
     const render = parseSignedLink(parseRoute(link))!;
     expect([render.filename, render.source]).toEqual(["Süd 1.dxf", ""]);
-    expect(render.links.manifest).toBe("/renders/0b0f/manifest.json?until=1764070000&signature=c0ffee");
-    expect(outputUrl(render, "layers/001.webp")).toBe("/renders/0b0f/layers/001.webp?until=1764070000&signature=c0ffee");
+    expect(render.links.manifest).toBe("/renders/0b0f/manifest.json?expires=1764070000&signature=c0ffee");
+    expect(outputUrl(render, "layers/001.webp")).toBe("/renders/0b0f/layers/001.webp?expires=1764070000&signature=c0ffee");
   });
 
   it("given a signed link, when the view changes, then the signature stays in the URL", () => {
     expect(parseRoute(`#/drawing/0b0f?${persistentQuery(parseRoute(link).query)}`).query.get("name")).toBe("Süd 1.dxf");
-    expect(persistentQuery(parseRoute(link).query)).toBe("name=S%C3%BCd+1.dxf&until=1764070000&signature=c0ffee");
+    expect(persistentQuery(parseRoute(link).query)).toBe("name=S%C3%BCd+1.dxf&expires=1764070000&signature=c0ffee");
   });
 
   it("given a URL without a signature, then it is not a signed link", () => {
-    expect(parseSignedLink(parseRoute("#/drawing/0b0f?until=1764070000"))).toBeNull();
+    expect(parseSignedLink(parseRoute("#/drawing/0b0f?expires=1764070000"))).toBeNull();
     expect(persistentQuery(parseRoute("#/drawing/0b0f?v=0,0,1").query)).toBe("");
   });
 });
@@ -115,7 +115,7 @@ describe("operator", () => {
 
 describe("floor", () => {
   it("given plants, when none is named, then it is the most recently viewed one, or the only one", () => {
-    const active = (...names: string[]) => names.map((plant) => ({ plant, heard_at: 0, machines: 1 }));
+    const active = (...names: string[]) => names.map((plant) => ({ plant, last_seen_at: 0, machines: 1 }));
     expect(defaultPlant(active("bern", "ulm"), ["gone", "ulm"])).toBe("ulm");
     expect(defaultPlant(active("bern"), ["gone"])).toBe("bern");
     expect(defaultPlant(active("bern", "ulm"), ["gone"])).toBeUndefined();

@@ -119,7 +119,7 @@ export class ImageStack {
     return {
       width: tiles.width,
       height: tiles.height,
-      tileSize: tiles.tile,
+      tileSize: tiles.tile_size,
       tileOverlap: 0,
       minLevel: Math.min(MIN_LEVEL, levels),
       maxLevel: levels,

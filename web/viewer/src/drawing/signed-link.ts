@@ -3,7 +3,7 @@
 import { Problem, getJson, type Manifest, type Render } from "../api";
 import type { Route } from "../router";
 
-const SIGNATURE_FIELDS = ["until", "signature"];
+const SIGNATURE_FIELDS = ["expires", "signature"];
 const PERSISTENT_FIELDS = ["name", ...SIGNATURE_FIELDS]; // stay in the URL when the view changes
 
 /** The render of a signed link; null if the URL has no signature. Links are only signed for successful renders. */

@@ -7,7 +7,7 @@ import { formatRoute } from "../router";
 
 export interface Plant {
   plant: string;
-  heard_at: number;
+  last_seen_at: number;
   machines: number;
 }
 

@@ -124,7 +124,7 @@ class JobsPage {
   }
 
   #query(): string {
-    const query = new URLSearchParams({ limit: String(PAGE_SIZE), parts: "false" });
+    const query = new URLSearchParams({ limit: String(PAGE_SIZE), include_tile_jobs: "false" });
     if (this.search) query.set("q", this.search);
     if (this.state) query.set("state", this.state);
     return `/renders?${query}`;

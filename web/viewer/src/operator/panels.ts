@@ -7,11 +7,11 @@ export interface Worker {
   name: string;
   pid: number;
   children: number[];
-  done: number;
+  completed_jobs: number;
   uptime: number;
   memory: { current: number | null; peak: number | null; limit: number | null };
   recycled: number;
-  died: number;
+  crashed: number;
 }
 
 export interface Operations {
@@ -24,11 +24,11 @@ export interface Leak {
   format: string;
   engine: string;
   confidence: "unknown" | "clean" | "suspected" | "certain";
-  gauge: string;
+  resource: string;
   jobs: number;
   leaking_jobs: number;
-  bytes: number;
-  files: number;
+  leaked_bytes: number;
+  leaked_files: number;
 }
 
 export interface Tickets {
@@ -40,7 +40,7 @@ export interface Tickets {
 }
 
 export interface Heartbeats {
-  last: { window: number; seconds: number; machines: number; beats: number } | null;
+  last: { window_seconds: number; flush_seconds: number; machines: number; beats: number } | null;
   age: number | null;
   lag: number | null;
 }
@@ -62,12 +62,12 @@ export function workers({ workers: all }: Operations): HTMLElement {
     each.name,
     `${each.pid} (${each.children.join(", ") || "no children"})`,
     memoryCell(each),
-    `${number(each.recycled)} recycled, ${number(each.died)} crashed`,
+    `${number(each.recycled)} recycled, ${number(each.crashed)} crashed`,
     duration(each.uptime),
-    number(each.done),
+    number(each.completed_jobs),
   ]);
-  const heads = ["Name", "PID (children)", "Memory", "Children replaced", "Uptime", "Jobs done"];
-  return table("Workers", heads, rows, "No workers respond. Start one: celery -A tasks worker -Q render", "wide");
+  const headers = ["Name", "PID (children)", "Memory", "Children replaced", "Uptime", "Jobs done"];
+  return table("Workers", headers, rows, "No workers respond. Start one: celery -A tasks worker -Q render", "wide");
 }
 
 /** Formats memory usage, such as `180 MiB of 512 MiB, peak 402 MiB`. */
@@ -87,9 +87,9 @@ export function leaks(findings: Leak[]): HTMLElement {
   const rows = findings.map((each) => [
     each.format,
     each.engine,
-    each.confidence === "suspected" || each.confidence === "certain" ? `${CONFIDENCE[each.confidence]} (${each.gauge})` : CONFIDENCE[each.confidence],
+    each.confidence === "suspected" || each.confidence === "certain" ? `${CONFIDENCE[each.confidence]} (${each.resource})` : CONFIDENCE[each.confidence],
     `${number(each.leaking_jobs)} of ${number(each.jobs)}`,
-    formatBytes(each.bytes),
+    formatBytes(each.leaked_bytes),
   ]);
   return table("Leak detection", ["Format", "Engine", "Leak", "Leaking jobs", "Leaked per job"], rows, "No renders have been measured yet.");
 }
@@ -110,9 +110,9 @@ export function heartbeats({ last, age, lag }: Heartbeats): HTMLElement {
   const rows = last && [
     ["Last write", `${duration(age!)} ago`],
     ["Lag", `${lag!.toFixed(1)} s`],
-    ["Window", `${duration(last.window)}, write took ${last.seconds.toFixed(2)} s`],
+    ["Window", `${duration(last.window_seconds)}, write took ${last.flush_seconds.toFixed(2)} s`],
     ["Machines per window", number(last.machines)],
-    ["Beats per second", number(Math.round(last.beats / last.window))],
+    ["Beats per second", number(Math.round(last.beats / last.window_seconds))],
   ];
   return table("Heartbeats", ["", ""], rows ?? [], "No heartbeats have been written yet. Start the heartbeat writer: python -m workers.heartbeats");
 }
