@@ -68,7 +68,7 @@ describe("text", () => {
     expect(failureMessage({ state: "dead", error: { code: "poison", detail: "The render process crashed." } })).toBe("The render process crashed.");
     expect(failureMessage({ state: "cancelled", error: null })).toContain("Drop the drawing again");
     expect(failureMessage({ state: "succeeded", error: null })).toBeNull();
-    expect([formatBytes(null), formatBytes(12), formatBytes(3_400), formatBytes(309_037)]).toEqual(["", "12 bytes", "3.3 KiB", "302 KiB"]);
+    expect([null, 12, 3_400, 2.5 * MIB, 512 * MIB, 1024 * MIB, 20 * 1024 * MIB].map(formatBytes)).toEqual(["", "12 B", "3.3 KiB", "2.5 MiB", "512 MiB", "1,024 MiB", "20.0 GiB"]);
   });
 });
 

@@ -35,13 +35,20 @@ export function attemptText(attempt: Pick<Attempt, "number" | "outcome" | "expla
   return text.startsWith("Attempt ") ? text : `Attempt ${attempt.number}: ${text}`;
 }
 
-const UNITS = ["KiB", "MiB", "GiB", "TiB"];
+const KIB = 1024;
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
 
-/** Formats a size in binary units, as the command line does; empty if it is unknown. */
+/** Formats a size as the command line does (tasks/utils/units.py); empty if it is unknown. */
 export function formatBytes(bytes: number | null): string {
   if (bytes == null) return "";
-  if (bytes < 1024) return `${bytes} bytes`;
-  const exponent = Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length);
-  const value = bytes / 1024 ** exponent;
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[exponent - 1]}`;
+  if (bytes < KIB) return `${decimal(bytes, 0)} B`;
+  if (bytes < MIB) return `${decimal(bytes / KIB, 1)} KiB`;
+  if (bytes < 10 * MIB) return `${decimal(bytes / MIB, 1)} MiB`;
+  if (bytes < 10 * GIB) return `${decimal(bytes / MIB, 0)} MiB`;
+  return `${decimal(bytes / GIB, 1)} GiB`;
+}
+
+function decimal(value: number, digits: number): string {
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
