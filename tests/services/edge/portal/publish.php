@@ -7,7 +7,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/../../../bridge/php/autoload.php';
+require __DIR__ . '/../../../../bridge/php/autoload.php';
 
 use Bulkhead\Exception\BulkheadException;
 use Bulkhead\Render;

@@ -8,7 +8,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/../../../bridge/php/autoload.php';
+require __DIR__ . '/../../../../bridge/php/autoload.php';
 
 use Bulkhead\Beat;
 use Bulkhead\Reading;
