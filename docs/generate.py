@@ -47,29 +47,24 @@ def message_models() -> dict[str, type[BaseModel]]:
 
 
 def settings_page() -> str:
-    """One row a variable."""
-    from tasks.settings import ENVIRONMENT_FILE, Settings
+    """A section for each group of settings, with a row for each variable."""
+    from tasks.settings import ENVIRONMENT_FILE, GROUPS, Settings
 
     lines = [
         GENERATED_NOTICE,
         "# Settings",
         "",
-        f"Every setting is an environment variable; the file `{ENVIRONMENT_FILE}` in BULKHEAD_VAR, which `bulkhead up`",
-        "writes, comes next, then the default. None needs to be set on a laptop. Sizes are bytes, times are seconds.",
-        "",
-        "| variable | takes | default | what it is |",
-        "|---|---|---|---|",
+        "Settings are environment variables. A variable that is not set is read from the file "
+        f"`{ENVIRONMENT_FILE}` in BULKHEAD_VAR, which `bulkhead up` writes; otherwise its default applies. A laptop "
+        "needs none of them. Sizes are bytes and times are seconds.",
     ]
     properties = Settings.model_json_schema()["properties"]
-    for name, field in Settings.model_fields.items():
-        default = _default(field.get_default(call_default_factory=True))
-        row = (
-            f"`BULKHEAD_{name.upper()}`",
-            _type_text(_without_null(properties[name])),
-            default,
-            field.description or "",
-        )
-        lines.append(_row(*row))
+    for group in GROUPS:
+        lines += ["", f"## {group.__doc__}", "", "| variable | type | default | description |", "|---|---|---|---|"]
+        for name, field in group.model_fields.items():
+            default = _default(field.get_default(call_default_factory=True))
+            kind = _type_text(_without_null(properties[name]))
+            lines.append(_row(f"`BULKHEAD_{name.upper()}`", kind, default, field.description or ""))
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,7 @@ SCRIPT = ROOT / "docs/generate.py"
 
 
 def test_given_the_generated_pages_then_the_committed_ones_are_the_same() -> None:
-    made = load(SCRIPT).pages()
+    made = load(SCRIPT).build_pages()
     assert {"settings.md", "http.md", "schemas/render.json", "schemas/progress.json", "schemas/manifest.json"} <= set(
         made
     )

@@ -34,7 +34,7 @@ from tests.services.edge import php
 from tests.services.platform import Platform
 from tests.system.storms.storm import scratch
 
-SETTINGS = {"BULKHEAD_LEASE_SECONDS": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_MAINTENANCE_INTERVAL": "1"}
+SETTINGS = {"BULKHEAD_LEASE": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_MAINTENANCE_INTERVAL": "1"}
 
 # Seconds that PHP gives the broker, tries of a render, and seconds that everything may take to settle.
 TIMEOUT = "1.5"

@@ -107,8 +107,8 @@ def test_settings_of_webhooks_are_read_from_words(monkeypatch: pytest.MonkeyPatc
     ("name", "value", "said"),
     [
         ("NETWORKS", "10.1.2.3.4", "valid IPv4 or IPv6 network"),
-        ("PAUSES", "5 soon", "valid number"),
-        ("PAUSES", "0", "greater than 0"),
+        ("RETRY_DELAYS", "5 soon", "valid number"),
+        ("RETRY_DELAYS", "0", "greater than 0"),
         ("SECRETS", '{"acme": "whsec_c2hvcnQ="}', "make one with `echo whsec_$(openssl rand -base64 32)`"),
         ("SECRETS", '{"acme": ""}', "a secret is whsec_ and Base64"),
         ("SECRETS", "whsec_c2hvcnQ=", 'write it as JSON: {"tenant": "whsec_…"}'),
