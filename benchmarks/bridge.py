@@ -100,7 +100,9 @@ def measure_upload(fpm: FpmPool, home: Path) -> dict[str, float]:
 
 def measure_sensor_writes(url: str) -> dict[str, float]:
     """Writes a second of sixteen PHP processes, and torn values that readers saw meanwhile."""
-    writers = [php.start_script("sensors.php", "write", url, "ulm", str(MACHINES), str(SECONDS)) for _ in range(WRITERS)]
+    writers = [
+        php.start_script("sensors.php", "write", url, "ulm", str(MACHINES), str(SECONDS)) for _ in range(WRITERS)
+    ]
     readers = [php.start_script("sensors.php", "read", url, "ulm", str(SECONDS)) for _ in range(READERS)]
     written = sum(json.loads(process.communicate()[0]) for process in writers)
     seen = [json.loads(process.communicate()[0]) for process in readers]
