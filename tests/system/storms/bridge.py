@@ -99,7 +99,7 @@ def storm(
 
 def publish(url: str, ids: list[str], answers: list[dict[str, Any]]) -> None:
     """Have PHP publish the jobs; its answers come in one by one."""
-    process = php.start("publish.php", url, TIMEOUT, TRIES)
+    process = php.start_script("publish.php", url, TIMEOUT, TRIES)
     assert process.stdin
     assert process.stdout
     for job in ids:
