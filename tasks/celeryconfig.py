@@ -1,4 +1,4 @@
-"""Celery's configuration, read by Celery on first use. Why each value: `docs/architecture.md`."""
+"""Celery's configuration, read by Celery on first use. Why each value: `docs/reference/architecture.md`."""
 
 from celery.schedules import schedule
 

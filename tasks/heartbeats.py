@@ -1,7 +1,7 @@
 """Heartbeats: what the machines of a plant say of themselves, thousands of times a second.
 
 A message is one JSON object: a plant, and one beat or up to 1,000. It goes to the stream `heartbeats`, from the intake
-or from any AMQP publisher. Its JSON Schema (`docs/schemas/heartbeats.json`) is generated from `Heartbeats`.
+or from any AMQP publisher. Its JSON Schema (`docs/reference/schemas/heartbeats.json`) is generated from `Heartbeats`.
 
 Beats are decoded by msgspec, fifty times as fast as by pydantic: a consumer has a few microseconds for each.
 """

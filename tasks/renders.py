@@ -1,7 +1,7 @@
 """Renders: what may be asked of `render.blueprint`, and how its artifacts are named.
 
-The message is the keyword arguments of the Celery task. Its JSON Schema (`docs/schemas/render.json`) is generated
-from `RenderMessage` for publishers in other languages.
+The message is the keyword arguments of the Celery task. Its JSON Schema (`docs/reference/schemas/render.json`) is
+generated from `RenderMessage` for publishers in other languages.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Every metric that Bulkhead shows to Prometheus, declared once.
 
-Who counts opens a metric from here, the reference page (docs/metrics.md) lists them, and the alert rules are held
-against them. The linter refuses `prometheus_client`'s own classes anywhere else.
+Who counts opens a metric from here, the reference page (docs/reference/metrics.md) lists them, and the alert rules are
+held against them. The linter refuses `prometheus_client`'s own classes anywhere else.
 """
 
 from __future__ import annotations

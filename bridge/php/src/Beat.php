@@ -6,7 +6,7 @@ namespace Bulkhead;
 
 use Bulkhead\Exception\Invalid;
 
-/** One sign of life of a machine, and what it measured, if anything. The bounds are those of `docs/schemas/heartbeats.json`. */
+/** One sign of life of a machine, and what it measured, if anything. The bounds are those of `docs/reference/schemas/heartbeats.json`. */
 final class Beat
 {
     public const STATUSES = ['running', 'idle', 'stopped', 'fault', 'service'];

@@ -9,7 +9,7 @@ use PhpAmqpLib\Wire\AMQPTable;
 
 /**
  * A message of Celery's protocol 2, field by field as Celery itself writes it; the vectors in `tests/vectors` hold it to
- * that. `docs/messages.md` is the contract.
+ * that. `docs/reference/messages.md` is the contract.
  */
 final class CeleryMessage
 {

@@ -14,7 +14,7 @@ final class Render
 {
     public const TASK = 'render.blueprint';
 
-    /** Version of the message; its schema is `docs/schemas/render.json`. */
+    /** Version of the message; its schema is `docs/reference/schemas/render.json`. */
     private const VERSION = 1;
 
     /** As in the schema; a test holds them together. */

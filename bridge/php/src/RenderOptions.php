@@ -9,7 +9,7 @@ use Bulkhead\Exception\Invalid;
 /**
  * How a drawing is drawn: `new RenderOptions(width: 1024, tiles: true)`. What is left out has the platform's default.
  *
- * The bounds are those of `docs/schemas/render.json`, which explains each option; a test holds them together.
+ * The bounds are those of `docs/reference/schemas/render.json`, which explains each option; a test holds them together.
  */
 final class RenderOptions
 {

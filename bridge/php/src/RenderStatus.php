@@ -16,7 +16,7 @@ final class RenderStatus
      * @param string|null $error why it did not succeed, in a sentence for people
      * @param array<string, string> $links addresses by name: `self`, `events`, and once it succeeded `preview`,
      *     `manifest`, `tiles`
-     * @param array<string, mixed> $all everything that the platform says (`docs/http.md`, model Render)
+     * @param array<string, mixed> $all everything that the platform says (`docs/reference/http.md`, model Render)
      */
     public function __construct(
         public readonly string $job,

@@ -24,7 +24,7 @@ WEB_USER = "www-data"  # whom the pool of edge/php-fpm.d runs as
 class Front:
     """Where it lies and answers. `url` is the edge's address for browsers, `www` what PHP serves.
 
-    Scripts find the platform in their environment as docs/php.md says; the token stays there.
+    Scripts find the platform in their environment as docs/guides/php.md says; the token stays there.
     """
 
     def __init__(self, home: Path, broker_url: str) -> None:
@@ -64,7 +64,7 @@ class Front:
         platform.adopt(self._edge.process)
 
     def _make_store(self) -> None:
-        """The store's folders as docs/php.md says: of a group that has PHP's user and the workers'."""
+        """The store's folders as docs/guides/php.md says: of a group that has PHP's user and the workers'."""
         for folder in (self.platform.store, self.platform.store / ".tmp", self.platform.store / "sources"):
             folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:

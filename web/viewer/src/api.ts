@@ -1,4 +1,4 @@
-// The HTTP API as this page uses it: docs/http.md.
+// The HTTP API as this page uses it: docs/reference/http.md.
 
 import { token } from "./session";
 
