@@ -1,4 +1,4 @@
-"""Writes grafana.json, the dashboard of docs/metrics.md's metrics: `python monitoring/dashboard.py`."""
+"""Writes grafana.json, the dashboard of docs/reference/metrics.md's metrics: `python monitoring/dashboard.py`."""
 
 import json
 import sys

@@ -218,7 +218,7 @@ def _format_check(check: ResumptionCheck) -> str:
 def _require_answer(node: str, report: RunReport) -> None:
     if node not in report.statuses or node in report.failed:
         why = report.failed.get(node) or report.unreachable.get(node) or report.reason
-        raise ServiceUnavailable(f"{node} is not ready: {why}. What a node needs is told in docs/tickets.md.")
+        raise ServiceUnavailable(f"{node} is not ready: {why}. See docs/operations/tickets.md.")
 
 
 def _print_report(report: RunReport, as_json: bool) -> None:
