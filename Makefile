@@ -43,7 +43,7 @@ docs: packages .venv/.dev ## Write settings, HTTP reference and schemas from the
 	$(BIN)/python docs/generate.py
 
 bench: packages .venv/.dev ## Run every benchmark; the last line of each is one JSON object
-	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
 
 chaos: packages .venv/.dev ## As root: 1,000 jobs, bombs and hangs among them, and kills, under a real systemd
 	$(BIN)/python -m tests.system.storms.memory_limits --jobs 1000

@@ -58,7 +58,7 @@ def hunt(
     """
     from leaks.hunt import hunt as run
     from leaks.report.html import write_html
-    from leaks.report.machine import as_dict, write_json, write_junit
+    from leaks.report.serialize import as_dict, write_json, write_junit
     from leaks.target import Subject
 
     subject = Subject(target, {"width": width} if width else {}, then, errors)

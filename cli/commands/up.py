@@ -17,11 +17,11 @@ from kombu.exceptions import OperationalError
 
 from cli.embedded.environment import read_environment_file, update_environment_file
 from cli.embedded.files import PRIVATE_DIRECTORY
-from cli.embedded.leftovers import kill_orphans
-from cli.embedded.node import prepare_rabbitmq
+from cli.embedded.orphans import kill_orphans
 from cli.embedded.ports import PortsExhausted, is_free
 from cli.embedded.process import NotInstalled, StartFailed
 from cli.embedded.programs import coalescer_program, scheduler_program, web_program, web_url, worker_program
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.redis import is_private, prepare_redis
 from cli.embedded.supervisor import Stage, Supervisor
 from cli.errors import BadInput, ServiceUnavailable

@@ -1,7 +1,7 @@
 """One supervised process: started in a session of its own, told to stop, killed with all it started.
 
 The kernel kills it when its supervisor dies, however that dies (`setpriv --pdeathsig`). Its environment carries a
-mark, so that what such a death may leave behind for a moment can be found by the next start (`cli.embedded.leftovers`).
+mark, so that what such a death may leave behind for a moment can be found by the next start (`cli.embedded.orphans`).
 """
 
 import contextlib

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from cli.embedded.environment import read_environment_file
-from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.ports import assign_ports
 from cli.embedded.process import NotInstalled
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from tests.conftest import without
 from tests.services.processes import alive, is_gone
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.embedded.leftovers import kill_orphans
+from cli.embedded.orphans import kill_orphans
 from cli.embedded.process import SUPERVISOR_VARIABLE, Program, StartFailed, supervisor_id
 from cli.embedded.supervisor import BACKOFF_RESET_AFTER, MAX_BACKOFF, Supervisor, restart_delay
 from tests.services.processes import is_gone
