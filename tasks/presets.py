@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.errors import InvalidInput
+
 Presets = Mapping[str, Mapping[str, Any]]
 
 
-class UnknownPreset(LookupError):
-    """There is no preset of that name; the message lists those there are."""
+class UnknownPreset(InvalidInput):
+    """No preset has this name; the message lists the presets."""
+
+    code = "unknown-preset"
 
 
 def expand_preset(presets: Presets, name: str, options: Mapping[str, Any]) -> dict[str, Any]:

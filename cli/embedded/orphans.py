@@ -1,4 +1,4 @@
-"""Processes that outlived a supervisor which was killed: found by the mark in their environment, and ended."""
+"""Orphans: processes that outlived a killed supervisor. They are found by a variable in their environment."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,19 +7,19 @@ import psutil
 
 from cli.embedded.process import SUPERVISOR_VARIABLE, supervisor_id
 
-# Seconds that a killed process may take to disappear.
+# Seconds to wait for killed processes to disappear.
 KILL_TIMEOUT = 5
 
 
 def kill_orphans(logs: Path) -> list[int]:
-    """Kill every process that the supervisor whose logs are in `logs` left behind. Returns their ids."""
-    mark = supervisor_id(logs)
-    left = [process for process in psutil.process_iter() if _supervisor_id_of(process) == mark]
-    for process in left:
-        with suppress(psutil.NoSuchProcess):  # one ends with the other
+    """Kill every process of an earlier supervisor with the same log directory. Returns their process ids."""
+    supervisor = supervisor_id(logs)
+    orphans = [process for process in psutil.process_iter() if _supervisor_id_of(process) == supervisor]
+    for process in orphans:
+        with suppress(psutil.NoSuchProcess):  # killing one may end others
             process.kill()
-    psutil.wait_procs(left, timeout=KILL_TIMEOUT)
-    return [process.pid for process in left]
+    psutil.wait_procs(orphans, timeout=KILL_TIMEOUT)
+    return [process.pid for process in orphans]
 
 
 def _supervisor_id_of(process: psutil.Process) -> str | None:
