@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks._drawings import WIDTH, dxf
+from benchmarks.support.drawings import WIDTH, dxf
 from tasks import app
 from tasks.jobs import Job, Ledger, Outcome, State, open_ledger
 from tasks.jobs.messages import render_message
@@ -113,7 +113,7 @@ class JobSubmitter:
 
 def bare_engine(home: Path) -> "subprocess.Popen[str]":
     """A process that renders with the engine alone; leave its `with` block to end it."""
-    command = [sys.executable, "-m", "benchmarks.peers.bare", str(home)]
+    command = [sys.executable, "-m", "benchmarks.peers.bare_engine", str(home)]
     # In a session of its own, as a worker is: the kernel shares the processor by session.
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 

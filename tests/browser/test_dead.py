@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import Page, expect
 
-from benchmarks import _drawings as drawings
+from benchmarks.support import drawings
 from tasks import renders
 from tasks.jobs import State
 from tasks.messaging.topology import LARGE

@@ -21,8 +21,8 @@ from typing import Any
 
 from kombu import Connection
 
-from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, Outcome, State, open_ledger
 from tasks.messaging.connections import BROKER_ERRORS

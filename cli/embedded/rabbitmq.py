@@ -1,7 +1,7 @@
-"""A private RabbitMQ node: Debian's package, run by an ordinary user, bound to 127.0.0.1, its data in a directory.
+"""A private RabbitMQ node: Debian's package, run by an ordinary user, bound to 127.0.0.1.
 
-Two processes: epmd, Erlang's port mapper, with a port of its own (RabbitMQ would start one that outlives it), and the
-node. Credentials lie in files of mode 0600, never in an argument that `ps` could show.
+It consists of two processes: the node, and its own epmd, Erlang's port mapper (RabbitMQ would start one that outlives
+the node). Credentials are stored in files of mode 0600 and never passed as arguments, which `ps` shows.
 """
 
 import secrets
@@ -11,18 +11,18 @@ from pathlib import Path
 from amqp import AMQPError, Connection
 
 from cli.embedded.environment import read_environment_file
-from cli.embedded.files import make_private_directory, write_private
 from cli.embedded.ports import LOOPBACK, assign_ports, is_listening
 from cli.embedded.process import Program, find_program
+from tasks.utils.files import make_private_directory, write_atomically
 
-# The wrapper in /usr/sbin refuses everyone but root and rabbitmq; the script it wraps does not.
+# The wrapper in /usr/sbin accepts only root and rabbitmq; the script that it wraps accepts every user.
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 PACKAGE = "rabbitmq-server"
-ALTERNATIVE = "set BULKHEAD_BROKER_URL to a RabbitMQ of yours"
+ALTERNATIVE = "set BULKHEAD_BROKER_URL to an existing RabbitMQ"
 
 USER = "bulkhead"
 
-# At `localhost` because the database belongs to the node's name: another host name would orphan it.
+# At `localhost` because RabbitMQ's database belongs to the name of the node: a changed host name would lose it.
 NODE_NAME = "bulkhead@localhost"
 
 DATA_DIRECTORY = "data"
@@ -36,11 +36,11 @@ stream.advertised_host = {loopback}
 stream.advertised_port = {stream}
 default_user = {user}
 default_pass = {password}
-# A laptop's share: above it publishers are held back. Messages are small, drawings lie in the store.
+# For a laptop. Publishers are blocked above it; messages are small, and drawings are in the store.
 vm_memory_high_watermark.absolute = 512MiB
-# Room to write the logs of queues out before the disk is full.
+# Enough to write the queues' logs before the disk is full.
 disk_free_limit.absolute = 256MB
-# Quorum queues' write-ahead log is kept in memory, too: 64 MiB in place of 512.
+# The write-ahead log of quorum queues is also in memory: 64 MiB instead of 512 MiB.
 raft.wal_max_size_bytes = 67108864
 log.file = false
 log.console = true
@@ -51,28 +51,28 @@ log.console.level = notice
 
 @dataclass(frozen=True)
 class RabbitmqNode:
-    """A prepared node: where it listens and what runs it, epmd first."""
+    """A prepared node: its URLs, and the programs to start, epmd first."""
 
     url: str
     stream_url: str  # of the stream protocol
     stages: tuple[tuple[Program, ...], ...]
-    data_directory: Path  # what it remembers; without it, it starts anew
+    data_directory: Path  # queues and messages; without it the node starts empty
 
 
 def prepare_rabbitmq(home: Path) -> RabbitmqNode:
-    """Write the node's configuration below `home` (made if missing) and describe its processes.
+    """Write the node's configuration below `home` (created if missing) and return its programs.
 
-    Ports, password and messages are those of the last time where there was one. Raises NotInstalled, PortsExhausted.
+    Ports, password and messages of an earlier run are reused. Raises NotInstalled, PortsExhausted.
     """
     server = find_program(SERVER, PACKAGE, ALTERNATIVE)
     mapper = find_program("epmd", "erlang-base", ALTERNATIVE)
     home = make_private_directory(home)
     ports = assign_ports(home / "ports.json", PORTS)
     password = _load_or_create_password(home)
-    write_private(
+    write_atomically(
         home / "rabbitmq.conf", CONFIGURATION.format(user=USER, password=password, loopback=LOOPBACK, **ports)
     )
-    write_private(home / "enabled_plugins", "[rabbitmq_stream].\n")
+    write_atomically(home / "enabled_plugins", "[rabbitmq_stream].\n")
     epmd = Program(
         name="epmd",
         command=(mapper, "-address", LOOPBACK, "-port", str(ports["epmd"])),
@@ -94,18 +94,18 @@ def prepare_rabbitmq(home: Path) -> RabbitmqNode:
 
 
 def _load_or_create_password(home: Path) -> str:
-    """The node's password, made on first use; likewise the cookie that other Erlang nodes would need."""
+    """The node's password, created on first use together with the cookie that authenticates Erlang nodes."""
     cookie = home / ".erlang.cookie"
     if not cookie.exists():
-        write_private(cookie, secrets.token_hex(20))
+        write_atomically(cookie, secrets.token_hex(20))
     file = home / "credentials"
     if not file.exists():
-        write_private(file, f"password={secrets.token_hex(20)}\n")
+        write_atomically(file, f"password={secrets.token_hex(20)}\n")
     return read_environment_file(file)["password"]
 
 
 def _environment(home: Path, ports: dict[str, int]) -> dict[str, str]:
-    """RabbitMQ's variables: every file below `home`, every socket on 127.0.0.1."""
+    """Variables that put every file of RabbitMQ below `home` and every socket on 127.0.0.1."""
     return {
         "HOME": str(home),
         "RABBITMQ_NODENAME": NODE_NAME,
@@ -121,10 +121,10 @@ def _environment(home: Path, ports: dict[str, int]) -> dict[str, str]:
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
         "RABBITMQ_PLUGINS_EXPAND_DIR": str(home / "plugins"),
         "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
-        # The system's own node has these; they must not leak into ours.
+        # The system's own node has these files; ours must not read them.
         "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "advanced.config"),
         "RABBITMQ_CONF_ENV_FILE": str(home / "rabbitmq-env.conf"),
-        # Let the start script become the server, so that signals reach it and no shell stays behind.
+        # Makes the start script exec the server, so that signals reach it and no shell remains.
         "RUNNING_UNDER_SYSTEMD": "true",
     }
 

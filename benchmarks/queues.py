@@ -1,6 +1,6 @@
 """How long a preview takes beside a backlog of tiles: in a lane of its own, and in the one queue that it would share.
 
-    python -m benchmarks.lanes [--previews 100] [--rounds 3] [--minutes 40]
+    python -m benchmarks.queues [--previews 100] [--rounds 3] [--minutes 40]
 
 Two workers, a lane each. A round measures previews one after another while the tile worker is idle, and again while it
 works on a backlog that would keep it for 40 minutes. Then both workers serve one queue, and a preview waits behind a
@@ -20,9 +20,10 @@ from statistics import median
 
 from kombu import Connection
 
+# Run as a file, this folder would hide the packages `leaks` and `web`.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks._services import print_progress, print_result, running_broker, running_platform, scratch
+from benchmarks.support.services import print_progress, print_result, running_broker, running_platform, scratch
 from tasks.messaging.topology import RENDER, TILES
 from tasks.renders import RenderOptions
 from tests.integration.jobs.renders import Renders

@@ -1,6 +1,6 @@
 """The bare engine in a warm process: reads paths of drawings line by line, answers the seconds that each render took.
 
-`python -m benchmarks.peers.bare FOLDER`, with the niceness and limits of a worker's child.
+`python -m benchmarks.peers.bare_engine FOLDER`, with the niceness and limits of a worker's child.
 """
 
 import sys
@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks._drawings import WIDTH
+from benchmarks.support.drawings import WIDTH
 from tasks.renders import RenderOptions
 from tasks.settings import settings
 from workers.render import render

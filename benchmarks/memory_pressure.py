@@ -1,6 +1,6 @@
 """What a unit that thrashes at its memory fence costs its neighbour.
 
-    python -m benchmarks.pressure [--previews 200] [--rounds 5]
+    python -m benchmarks.memory_pressure [--previews 200] [--rounds 5]
 
 As root. Two render units of 512 MiB in a private systemd. One holds a job throughout: in one part of a round it rests,
 in another it keeps a processor busy as any render does, in the third it fills its fence and then reads a file of 256
@@ -13,14 +13,18 @@ the median of the rounds' own; and that it was so: `faults_per_second`, pages th
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 from statistics import median
 
 import httpx
 
-from benchmarks import _drawings as drawings
-from benchmarks._services import print_progress, print_result, running_broker, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support import drawings
+from benchmarks.support.services import print_progress, print_result, running_broker, scratch
 from tests.integration.jobs.renders import Renders, drawing
 from tests.services.platform import Platform
 from tests.services.units import Units, running_units, with_option

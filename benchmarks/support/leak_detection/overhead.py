@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks._services import ROOT
+from benchmarks.support.services import ROOT
 from leaks.instruments import load_instrument, survivors
 from leaks.run import Run
 from leaks.tagger import build_library
 from leaks.target import Subject
 
-TARGET = "benchmarks._leaks_jobs:work"
+TARGET = "benchmarks.support.leak_detection.jobs:work"
 SHORT, LONG = 20, 80
 
 _ALONE = f"""

@@ -1,6 +1,6 @@
 """A large believable drawing: the floor of a plant, bay after bay, of as many entities as asked for.
 
-    python -m benchmarks._plant 500000 plant.dxf
+    python -m benchmarks.support.plant_drawing 500000 plant.dxf
 
 Walls (lines), rooms and ducts (polylines), pumps and valves (blocks, some with a tag of their own), pipes with bends
 (arcs), columns (circles) and labels (text) on twenty layers; R2010, ASCII. The same number gives the same bytes.

@@ -1,4 +1,4 @@
-"""`python -m benchmarks._consumer KIND URL BEATS CORE`: read beats as the coalescer does, on one core, writing nowhere.
+"""`python -m benchmarks.support.heartbeats_consumer KIND URL BEATS CORE`: read beats as the coalescer does, on one core, writing nowhere.
 
 Prints one JSON object: `seconds` from the first record on, `cpu` seconds of them, `rss_mb` and `machines` afterwards.
 """

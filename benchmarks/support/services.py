@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.embedded.node import prepare_rabbitmq
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.redis import prepare_redis
 from cli.embedded.supervisor import Supervisor
 from tests.services.platform import Platform
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def print_progress(line: str) -> None:

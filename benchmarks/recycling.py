@@ -1,6 +1,6 @@
 """A job that leaks beside the same job clean: what it costs that children are replaced before their fence is full.
 
-    python -m benchmarks.leaky [--jobs 2000]
+    python -m benchmarks.recycling [--jobs 2000]
 
 Each worker lies in a memory cgroup of 128 MB (root, or a delegated tree). The leak, a cloned wand of 283 kB a job,
 comes to twice that in each of two rounds of 1,000 jobs. Starts a RabbitMQ of its own. The last line of output is one
@@ -11,12 +11,16 @@ JSON object: `leaky_per_second`, `clean_per_second` (medians of rounds in turns)
 import argparse
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 
 import psutil
 
-from benchmarks._services import print_progress, print_result, running_broker, running_platform, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import print_progress, print_result, running_broker, running_platform, scratch
 from tests.services.platform import Platform
 from workers.sandbox.leaf_cgroup import leaf_cgroup
 

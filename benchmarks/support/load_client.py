@@ -1,4 +1,4 @@
-"""An open-loop HTTP client: `python -m benchmarks._client URL RATE WARM_UP SECONDS` prints what it saw as JSON.
+"""An open-loop HTTP client: `python -m benchmarks.support.load_client URL RATE WARM_UP SECONDS` prints what it saw as JSON.
 
 It sends at fixed times, over connections that are kept, and opens another one when all of them wait for an answer.
 """
@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from benchmarks._drawings import tiff, tiff_header
+from benchmarks.support.drawings import tiff, tiff_header
 
 # Side of the drawing in pixels of one byte: one megabyte.
 SIDE = 1024

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks._services import ROOT
+from benchmarks.support.services import ROOT
 from leaks.verdict import VerdictKind
 from tests.leaks.corpus import CASES
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks._renderer SCAN`: a warm engine in a process of its own, as a worker's child is.
+"""`python -m benchmarks.support.render_process SCAN`: a warm engine in a process of its own, as a worker's child is.
 
 Reads render options as JSON, one line a render, and answers each with a line of JSON: `seconds` of the whole call,
 `tile_seconds` of the stage that cuts tiles, `peak_mb` of this process so far, `preview_bytes` and `tile_bytes`.

@@ -4,7 +4,7 @@ import time
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks._hold import hold, nap
+from benchmarks.support.memory_hog import hold, nap
 from tasks import app, renders
 from tasks.jobs import Job, State
 from tasks.messaging.publisher import Publisher

@@ -1,4 +1,4 @@
-"""People who look on: `python -m benchmarks._audience URL VIEWERS < jobs` watches jobs and looks at a drawing.
+"""People who look on: `python -m benchmarks.support.viewer_load URL VIEWERS < jobs` watches jobs and looks at a drawing.
 
 The first line of the standard input names the jobs, one event stream each; the second a finished drawing, of which each
 of VIEWERS asks for one output a second. It says "ready" when all streams have had their answer, and ends with its

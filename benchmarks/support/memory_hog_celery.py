@@ -1,7 +1,7 @@
 """The job of `benchmarks.recovery` on Celery as it comes, with late acknowledgement."""
 
-from benchmarks._hold import hold
 from benchmarks.peers.stock import app
+from benchmarks.support.memory_hog import hold
 
 app.task(name="hold")(hold)
 
