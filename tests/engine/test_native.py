@@ -1,4 +1,4 @@
-"""ImageMagick under our own policy, and an engine that loads nothing before it is called."""
+"""ImageMagick under our own policy, and an engine that loads no native code before it is used."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def _resources() -> dict[str, int]:
 def test_given_the_policy_file_when_compared_then_the_limits_checked_are_those_it_sets() -> None:
     resources = _resources()
 
-    assert resources.pop("file") > 0  # ImageMagick reports what is left of it
+    assert resources.pop("file") > 0  # ImageMagick reports the remaining number
     assert resources == LIMITS
 
 

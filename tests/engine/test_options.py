@@ -16,7 +16,7 @@ from workers.render import BlueprintError
 def test_given_a_resolution_and_a_scale_when_rendered_then_a_pixel_is_that_length_on_paper(
     pump: Path, draw: Render
 ) -> None:
-    # 100 mm and 1 mm of margin on either side, at 1:2 and 254 dots an inch: 5 pixels a millimetre
+    # 100 mm plus a margin of 1 mm on either side, at 1:2 and 254 dpi: 5 pixels a millimetre
     manifest = draw(pump, dpi=254, scale=2)
 
     assert manifest.preview.width == 510
@@ -91,7 +91,7 @@ def test_given_a_layer_that_does_not_exist_when_chosen_then_the_error_lists_thos
         draw(pump, layers="PIPES,WATER")
 
     assert caught.value.code == "no-such-layer"
-    assert caught.value.message.startswith("There is no layer 'WATER'. Ask for some of: 0, COLD, Defpoints, HIDDEN,")
+    assert caught.value.message.startswith("There is no layer 'WATER'. Choose from: 0, COLD, Defpoints, HIDDEN,")
 
 
 def test_given_a_layer_that_only_entities_name_when_chosen_then_it_alone_is_drawn(tmp_path: Path, draw: Render) -> None:
@@ -203,7 +203,7 @@ def test_given_one_layer_of_tiles_when_asked_for_then_its_tiles_alone_are_cut_as
 def test_given_a_layer_with_nothing_to_see_when_its_tiles_are_asked_for_then_that_is_said(
     pump: Path, draw: Render
 ) -> None:
-    with pytest.raises(BlueprintError, match="There is nothing to see of layer 77") as refused:
+    with pytest.raises(BlueprintError, match="Layer 77 is empty or does not exist") as refused:
         draw(pump, width=256, tiles=True, tile_layer=77)
 
     assert refused.value.code == "no-such-layer"

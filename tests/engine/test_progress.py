@@ -1,4 +1,4 @@
-"""Progress: weighted, rising, and silent where nothing changes."""
+"""Progress: weighted, never falling, and reported on changes only."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Drawings may say anything, at any length; what is said of them stays short."""
+"""Text from drawings is untrusted and may have any length; reported text is kept short."""
 
 from pathlib import Path
 

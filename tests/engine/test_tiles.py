@@ -1,4 +1,4 @@
-"""Deep Zoom tiles: geometry, contents, blanks, checksums, and going on after a kill."""
+"""Deep Zoom tiles: geometry, contents, uniform tiles, checksums, and resuming after a kill."""
 
 import errno
 import hashlib
@@ -14,18 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from workers.render import webp
 from workers.render.manifest import TileSet
 from workers.render.raster import Box, Pixels
 from workers.render.sources import ScalableImage, SequentialImage
 from workers.render.tiles import encode, write_tiles
 from workers.render.tiles.pyramid import TILE, Pyramid
-from workers.render.tiles.strips import halve
+from workers.render.tiles.sequential import halve
 
 SEED = 7
 
 
 def sheet(width: int, height: int, channels: int = 1) -> Pixels:
-    """Paper with a few lines on it; what is transparent is paper too."""
+    """Return paper with a few lines on it; transparent pixels have the colour of paper too."""
     chance = np.random.default_rng(SEED)
     pixels = np.full((height, width, channels), 255, np.uint8)
     if channels == 4:
@@ -38,7 +39,7 @@ def sheet(width: int, height: int, channels: int = 1) -> Pixels:
 
 
 def strips(pixels: Pixels, rows: int = 100) -> SequentialImage:
-    """The picture in pieces of `rows` rows."""
+    """Yield the image in blocks of `rows` rows."""
     height, width, channels = pixels.shape
     return SequentialImage(
         (width, height), channels, lambda: (pixels[top : top + rows] for top in range(0, height, rows))
@@ -46,7 +47,7 @@ def strips(pixels: Pixels, rows: int = 100) -> SequentialImage:
 
 
 def quiet(_share: float) -> None:
-    """Nobody listens."""
+    """Ignore progress."""
 
 
 def write(pixels: Pixels, folder: Path, rows: int = 100) -> TileSet:
@@ -59,7 +60,7 @@ def read(folder: Path, level: int, column: int, row: int, mode: str = "L") -> Pi
 
 
 def everything(folder: Path) -> dict[str, str]:
-    """Digest of every file below."""
+    """Return the digest of every file in the folder, recursively."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -180,9 +181,9 @@ def test_given_line_work_and_a_photograph_then_each_tile_is_encoded_as_suits_it(
     noise = np.random.default_rng(SEED).integers(0, 256, (512, 512, 3), np.uint8)
     grey_lines = sheet(512, 512)
     grey_lines[::9] = np.arange(512, dtype=np.uint8)[:, np.newaxis] // 8
-    assert encode.choose_settings(noise) is encode.PHOTOGRAPH
-    assert encode.choose_settings(grey_lines) is encode.LINE_WORK
-    assert encode.choose_settings(sheet(512, 512)) is encode.PALETTE
+    assert encode.choose_settings(noise) is webp.PHOTOGRAPH
+    assert encode.choose_settings(grey_lines) is webp.LINE_WORK_TILE
+    assert encode.choose_settings(sheet(512, 512)) is webp.PALETTE_TILE
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -207,11 +208,11 @@ def test_given_a_tile_cut_short_then_it_does_not_count_as_whole() -> None:
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def cut_off(pixels: Pixels, after: int) -> SequentialImage:
-    """The picture, until the process ends when `after` rows are read."""
+    """Yield the image until the process ends after `after` rows."""
     whole = strips(pixels, 64)
 
     def read() -> Iterator[Pixels]:
@@ -250,7 +251,7 @@ def test_given_a_tile_that_a_crash_of_the_machine_left_broken_when_tried_again_t
     data = broken.read_bytes()
     broken.unlink()
     broken.write_bytes(data[:20])
-    broken.with_suffix(".part").write_bytes(b"half")
+    broken.with_name("0_0.webp.part").write_bytes(b"half")
     assert write(pixels, tmp_path) == expected
     assert broken.read_bytes() == data
     assert not list(tmp_path.rglob("*.part"))
@@ -258,7 +259,7 @@ def test_given_a_tile_that_a_crash_of_the_machine_left_broken_when_tried_again_t
 
 def test_given_a_disk_that_fails_when_tiles_are_written_then_the_error_is_told(tmp_path: Path) -> None:
     (tmp_path / "tiles_files/11").mkdir(parents=True)
-    (tmp_path / "tiles_files/11/0_0.part").mkdir()
+    (tmp_path / "tiles_files/11/0_0.webp.part").mkdir()
     with pytest.raises(IsADirectoryError):
         write(sheet(1300, 1100), tmp_path)
 
@@ -271,7 +272,7 @@ def test_given_tiles_under_way_then_the_share_that_is_done_rises_to_one(tmp_path
 
 
 class Rings:
-    """A drawing of circles, which counts what is painted of it."""
+    """A drawing of circles that counts its paintings."""
 
     def __init__(self) -> None:
         self.painted = 0
@@ -326,7 +327,7 @@ def test_given_lines_with_noise_around_them_then_the_smaller_of_lossless_and_los
     pixels = sheet(512, 512, 3)
     noise = np.random.default_rng(SEED).integers(240, 256, (512, 250, 3), np.uint8)
     pixels[:, :250] = noise
-    assert encode.choose_settings(pixels) is encode.LINE_WORK
+    assert encode.choose_settings(pixels) is webp.LINE_WORK_TILE
     data = encode.encode_tile(pixels)
     assert data[12:16] == b"VP8 "
     assert len(data) < 512 * 512 / 8

@@ -1,4 +1,4 @@
-"""Pictures that lie about themselves, and pictures that swell when they are unpacked."""
+"""Raster images with false headers, and decompression bombs."""
 
 import struct
 import zlib
@@ -15,7 +15,7 @@ MIB = 1024**2
 
 
 def zeros(mebibytes: int) -> bytes:
-    """That many MiB of zeros, packed a thousand times smaller; one packed MiB is repeated, to make it fast."""
+    """Compress this many MiB of zeros to a thousandth. Repeats one compressed MiB, which is faster."""
     packer = zlib.compressobj(9, wbits=-15)
     block = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
     checksum = (mebibytes * MIB % 65521) << 16 | 1
@@ -23,25 +23,25 @@ def zeros(mebibytes: int) -> bytes:
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
-    """A PNG chunk."""
+    """Return a PNG chunk."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def png(
     width: int, height: int, data: bytes = b"", *, depth: int = 8, colour: int = 2, lace: int = 0, extra: bytes = b""
 ) -> bytes:
-    """A PNG of that header with the given packed `data`."""
+    """Return a PNG with the given header and compressed `data`."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, lace))
     return PNG_MAGIC + header + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def small_png() -> bytes:
-    """A good one, 8 by 8 pixels."""
+    """Return a valid PNG of 8 by 8 pixels."""
     return png(8, 8, zlib.compress(bytes(8 * 9)), colour=0)
 
 
 def jpeg(width: int, height: int, *, frame: int = 0xC0, components: int = 3, scan: bytes = b"") -> bytes:
-    """A JPEG's headers, whatever its scan holds."""
+    """Return a JPEG with valid headers and any scan data."""
     parts = b"".join(bytes((number + 1 & 0xFF, 0x11, 0)) for number in range(components))
     body = struct.pack(">BHHB", 8, height, width, components) + parts
     head = b"\xff\xd8" + bytes((0xFF, frame)) + struct.pack(">H", len(body) + 2) + body
@@ -49,13 +49,13 @@ def jpeg(width: int, height: int, *, frame: int = 0xC0, components: int = 3, sca
 
 
 def tiff(tags: Sequence[tuple[int, int, int, int]], data: bytes = b"", *, following: int = 0) -> bytes:
-    """A TIFF of one directory; `data` begins at byte `at(len(tags))`. A tag is (number, type, count, value)."""
+    """Return a TIFF of one directory; `data` begins at byte `at(len(tags))`. A tag is (number, type, count, value)."""
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
     return b"II*\x00" + struct.pack("<I", 8) + directory + struct.pack("<I", following) + data
 
 
 def bigtiff(count: int, tags: Sequence[tuple[int, int, int, int]]) -> bytes:
-    """A BigTIFF whose directory says that it has `count` entries."""
+    """Return a BigTIFF whose directory declares `count` entries."""
     directory = struct.pack("<Q", count) + b"".join(struct.pack("<HHQQ", *tag) for tag in sorted(tags))
     return b"II+\x00" + struct.pack("<HHQ", 8, 0, 16) + directory + bytes(8)
 
@@ -63,37 +63,37 @@ def bigtiff(count: int, tags: Sequence[tuple[int, int, int, int]]) -> bytes:
 def picture(
     width: int, height: int, *more: tuple[int, int, int, int], bits: int = 8, packed: int = 1
 ) -> list[tuple[int, int, int, int]]:
-    """Tags of a grey picture; `more` adds to them or replaces them."""
+    """Return the tags of a grey image; `more` adds or replaces tags."""
     tags = {256: (256, 4, 1, width), 257: (257, 4, 1, height), 258: (258, 3, 1, bits), 259: (259, 3, 1, packed)}
     tags |= {262: (262, 3, 1, 1), 277: (277, 3, 1, 1), 278: (278, 4, 1, height)}
     return list((tags | {tag[0]: tag for tag in more}).values())
 
 
 def at(entries: int) -> int:
-    """Where the data of `tiff` begins."""
+    """Return the offset of the data in `tiff`."""
     return 8 + 6 + 12 * entries
 
 
 def one_strip(width: int, height: int, data: bytes, *more: tuple[int, int, int, int], packed: int = 1) -> bytes:
-    """A TIFF of one strip that is where it should be."""
+    """Return a TIFF of one valid strip."""
     tags = picture(width, height, (273, 4, 1, 0), (279, 4, 1, len(data)), *more, packed=packed)
     tags = [tag if tag[0] != 273 else (273, 4, 1, at(len(tags))) for tag in tags]
     return tiff(tags, data)
 
 
 def webp(*chunks: tuple[bytes, bytes], length: int | None = None) -> bytes:
-    """A WebP container."""
+    """Return a WebP container."""
     body = b"".join(kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for kind, data in chunks)
     return b"RIFF" + struct.pack("<I", len(body) + 4 if length is None else length) + b"WEBP" + body
 
 
 def canvas(width: int, height: int, flags: int = 0) -> tuple[bytes, bytes]:
-    """The chunk of a WebP that says how large it is."""
+    """Return the WebP chunk with the canvas size."""
     return b"VP8X", bytes((flags, 0, 0, 0)) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
 
 
 def lossless(width: int, height: int) -> tuple[bytes, bytes]:
-    """A frame of one colour: every prefix code has a single symbol, so that no pixel takes a bit."""
+    """Return a frame of one colour: every prefix code has a single symbol, so pixels take no bits."""
     bits = (width - 1) | (height - 1) << 14
     return b"VP8L", b"\x2f" + struct.pack("<I", bits) + b"\x88\x88\x08\x00\x00\x00\x00\x00"
 
@@ -188,7 +188,7 @@ hostile_files(
 
 @hostile_file("tiff", FAILS)
 def first_strips_outside(_outside: Path) -> bytes:
-    """The last strip is where it should be, and that is the one that the planner looks at."""
+    """Only the last strip is valid, which is the one that the planner checks."""
     tags = picture(64, 64, (278, 4, 1, 16), (273, 4, 4, 0), (279, 4, 4, 0))
     start = at(len(tags))
     tags = [{273: (273, 4, 4, start), 279: (279, 4, 4, start + 16)}.get(tag[0], tag) for tag in tags]
@@ -198,13 +198,13 @@ def first_strips_outside(_outside: Path) -> bytes:
 
 @hostile_file("tiff", FAILS)
 def strip_of_rubbish(_outside: Path) -> bytes:
-    """A packed strip that is not packed."""
+    """A compressed strip with invalid data."""
     return one_strip(512, 512, b"\xde\xad\xbe\xef" * 99, packed=8)
 
 
 @hostile_file("tiff", CONTAINED)
 def directories_in_a_circle(_outside: Path) -> bytes:
-    """A chain of pages that bites its tail."""
+    """A cyclic chain of pages."""
     good = one_strip(64, 64, bytes(64 * 64))
     end = 8 + 2 + 12 * 9
     return good[:end] + struct.pack("<I", 8) + good[end + 4 :]
@@ -212,7 +212,7 @@ def directories_in_a_circle(_outside: Path) -> bytes:
 
 @hostile_file("tiff", CONTAINED)
 def pages_by_the_thousand(_outside: Path) -> bytes:
-    """Each page is a directory of its own; all of them show the same strip."""
+    """Each page has its own directory; all share one strip."""
     tags = picture(8, 8, (273, 4, 1, 8), (279, 4, 1, 64))
     page = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
     head = b"II*\x00" + struct.pack("<I", 72) + bytes(64)
@@ -222,13 +222,13 @@ def pages_by_the_thousand(_outside: Path) -> bytes:
 
 @hostile_file("tiff", CONTAINED)
 def bomb_of_one_strip(_outside: Path) -> bytes:
-    """A quarter of a gigabyte in one strip of 250 kilobytes."""
+    """A strip of 250 kB that decompresses to 250 MB."""
     return one_strip(16_384, 16_384, zeros(256), packed=8)
 
 
 @hostile_file("tiff", CONTAINED)
 def bomb_of_more_than_its_rows(_outside: Path) -> bytes:
-    """A strip that unpacks to far more than its rows take."""
+    """A strip that decompresses to far more than its rows need."""
     return one_strip(64, 64, zeros(512), packed=8)
 
 

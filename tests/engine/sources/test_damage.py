@@ -1,4 +1,4 @@
-"""Files that fuzzing found: what is damaged is refused in words, or drawn."""
+"""Damaged files that fuzzing found: each is refused with a clear message, or drawn."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_given_layer_name_outside_its_encoding_when_rendered_then_manifest_and_s
 
 
 def test_given_error_that_quotes_a_drawing_then_its_message_can_be_sent() -> None:
-    error = BlueprintError("broken-dxf", "Invalid handle \udc9d.")
+    error = BlueprintError("damaged-dxf", "Invalid handle \udc9d.")
 
     assert error.message == str(error) == "Invalid handle ?."
 
@@ -53,7 +53,7 @@ def test_given_binary_dxf_cut_anywhere_when_opened_then_refused_as_what_it_is(tm
     with pytest.raises(BlueprintError) as caught:
         open_drawing(path)
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
     assert "Invalid group code" not in caught.value.message
 
 
@@ -70,7 +70,7 @@ def test_given_pdf_whose_layers_cannot_be_switched_when_rendered_then_the_page_i
 ) -> None:
     path = tmp_path / "drawing.pdf"
     path.write_bytes(seeds("pdf")[1])
-    monkeypatch.setattr(pdf, "switched", lambda _content, _on: b"no PDF any more")
+    monkeypatch.setattr(pdf, "with_visible_groups", lambda _content, _visible: b"not a PDF")
 
     manifest = draw(path, width=64)
 
@@ -93,7 +93,7 @@ def test_given_a_block_inserted_nowhere_when_rendered_then_the_other_ones_are_dr
 
     assert manifest.source.extents is not None
     assert manifest.source.extents[2] < 70
-    assert "bad-coordinates" in [warning.code for warning in manifest.warnings]
+    assert "invalid-coordinates" in [warning.code for warning in manifest.warnings]
 
 
 @pytest.mark.parametrize("scale", ["nan", "-1.0", "0.0", (1.0, 2.0)])
@@ -127,7 +127,7 @@ def test_given_a_drawing_without_a_model_space_when_rendered_then_refused_with_a
     with pytest.raises(BlueprintError, match="run AUDIT") as caught:
         draw(path, width=64)
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
 
 
 def test_given_a_viewport_that_shows_nothing_when_rendered_then_the_rest_of_its_sheet_is_drawn(
@@ -158,7 +158,7 @@ def test_given_lines_of_billions_of_dashes_when_rendered_then_they_are_drawn_who
     manifest = draw(save(document, tmp_path / "drawing.dxf"), width=256)
 
     assert [(warning.code, warning.message) for warning in manifest.warnings] == [
-        ("line-solid", "2 lines have too many dashes to draw and were drawn whole.")
+        ("lines-drawn-solid", "Lines with too many dashes were drawn solid: 2.")
     ]
     whole, dashed = (layer for layer in manifest.layers if layer.file)
     assert whole.extent == dashed.extent

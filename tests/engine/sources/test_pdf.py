@@ -1,4 +1,4 @@
-"""PDF pages: any part at any size, and layers where a document has them."""
+"""PDF pages: regions at any size, and layers (optional content)."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.engine.conftest import Render
 from tests.engine.drawings import layer_named, pixels, text_pdf
 from workers.render import BlueprintError
 
-# A black frame on no layer, a red square on one that is on, a blue one on one that is off.
+# A black frame outside all layers, a red square on a visible layer, a blue one on a hidden layer.
 CONTENT = b"""
 0 0 0 RG 10 10 180 80 re S
 /OC /Pipes BDC 1 0 0 rg 20 20 40 40 re f EMC
@@ -70,7 +70,7 @@ def test_given_a_layer_that_a_pdf_lacks_when_asked_for_then_the_error_lists_thos
     with pytest.raises(BlueprintError) as caught:
         draw(layered, layers="Water")
 
-    assert caught.value.message == "There is no layer 'Water'. Ask for some of: Hidden, Pipes, base."
+    assert caught.value.message == "There is no layer 'Water'. Choose from: Hidden, Pipes, base."
 
 
 def test_given_a_region_when_rendered_then_it_is_that_part_drawn_larger(

@@ -1,4 +1,4 @@
-"""Rasters, SVG and PDF: one base layer, at the size that was asked for."""
+"""Raster images, SVG and PDF: one base layer at the requested size."""
 
 from pathlib import Path
 
@@ -145,7 +145,7 @@ def test_given_a_page_that_does_not_exist_when_asked_for_then_the_error_counts_t
     with pytest.raises(BlueprintError) as caught:
         draw(tmp_path / "one.tif", page=2)
 
-    assert (caught.value.code, caught.value.message) == ("no-such-page", "Page 2 was asked for; this picture has 1.")
+    assert (caught.value.code, caught.value.message) == ("no-such-page", "There is no page 2; this TIFF has 1.")
 
 
 def test_given_a_png_whose_pixels_are_cut_short_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render) -> None:
@@ -154,7 +154,7 @@ def test_given_a_png_whose_pixels_are_cut_short_when_rendered_then_it_is_refused
     with pytest.raises(BlueprintError) as caught:
         draw(tmp_path / "short.png")
 
-    assert caught.value.code == "broken-picture"
+    assert caught.value.code == "damaged-image"
     assert caught.value.message.startswith("The PNG cannot be decoded (")
     assert caught.value.message.endswith("Open it in an editor and save it again.")
 
@@ -197,7 +197,7 @@ def test_given_an_svg_that_refers_to_another_file_when_rendered_then_it_is_refus
         draw(tmp_path / "a.svg", width=64)
 
     assert caught.value.code == "external-reference"
-    assert caught.value.message.endswith("Embed what it needs and send it again.")
+    assert caught.value.message.endswith("Embed that file in it and send it again.")
 
 
 def test_given_an_svg_with_hyperlinks_and_embedded_parts_when_rendered_then_it_is_drawn(
@@ -215,7 +215,7 @@ def test_given_an_svg_cut_short_when_rendered_then_it_is_refused(tmp_path: Path,
     with pytest.raises(BlueprintError) as caught:
         draw(tmp_path / "a.svg")
 
-    assert caught.value.code == "broken-svg"
+    assert caught.value.code == "damaged-svg"
     assert caught.value.message.startswith("The SVG is not well-formed XML (")
 
 
@@ -243,7 +243,7 @@ def test_given_a_pdf_page_that_does_not_exist_when_asked_for_then_the_error_coun
     with pytest.raises(BlueprintError) as caught:
         draw(text_pdf(tmp_path / "a.pdf", pages=3), page=4)
 
-    assert (caught.value.code, caught.value.message) == ("no-such-page", "Page 4 was asked for; this PDF has 3.")
+    assert (caught.value.code, caught.value.message) == ("no-such-page", "There is no page 4; this PDF has 3.")
 
 
 def test_given_a_pdf_that_is_only_a_header_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render) -> None:
@@ -252,7 +252,7 @@ def test_given_a_pdf_that_is_only_a_header_when_rendered_then_it_is_refused(tmp_
     with pytest.raises(BlueprintError) as caught:
         draw(tmp_path / "a.pdf")
 
-    assert caught.value.code == "broken-pdf"
+    assert caught.value.code == "damaged-pdf"
     assert caught.value.message.endswith("Print it to a new PDF.")
 
 

@@ -1,4 +1,4 @@
-"""Rasters of every kind: depth, palette, colour space, transparency, page and orientation; preview and tiles alike."""
+"""Raster images: depth, palette, colour space, alpha, page and orientation, in previews and tiles."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 700, 560
 
 
 def colours() -> Pixels:
-    """A tinted sheet with a red band and a black line, different in each corner."""
+    """Return a tinted image with a red band and a black line that differs in each corner."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     pixels = np.stack([columns * 255 // WIDTH, rows * 255 // HEIGHT, np.full((HEIGHT, WIDTH), 40)], 2).astype(np.uint8)
     pixels[100:110] = 255, 0, 0
@@ -35,7 +35,7 @@ def image(pixels: np.ndarray[Any, Any], interpretation: str) -> "pyvips.Image":
 
 
 def shown(out: Path, manifest: Manifest) -> Pixels:
-    """The deepest tiles put together."""
+    """Assemble the tiles of the largest level."""
     assert manifest.tiles is not None
     top = manifest.tiles.levels[-1]
     rows = []
@@ -168,7 +168,7 @@ def test_given_a_region_of_a_scan_when_rendered_then_it_fills_the_width_and_is_n
     assert (large.preview.width, large.preview.height) == (350, 560)
 
 
-@pytest.mark.parametrize(("dpi", "width", "warnings"), [(100, 350, []), (200, 700, []), (300, 700, ["own-resolution"])])
+@pytest.mark.parametrize(("dpi", "width", "warnings"), [(100, 350, []), (200, 700, []), (300, 700, ["not-enlarged"])])
 def test_given_a_resolution_when_a_scan_tells_its_own_then_its_size_follows(
     tmp_path: Path, draw: Render, dpi: int, width: int, warnings: list[str]
 ) -> None:
@@ -185,8 +185,8 @@ def test_given_a_resolution_when_a_picture_does_not_tell_its_own_then_it_is_refu
     Image.fromarray(RGB).save(tmp_path / name)
     with pytest.raises(BlueprintError) as caught:
         draw(tmp_path / name, dpi=300)
-    assert caught.value.code == "no-resolution"
-    assert caught.value.message.endswith("Ask for a width in pixels.")
+    assert caught.value.code == "unknown-resolution"
+    assert caught.value.message.endswith("Set `width` in pixels instead.")
 
 
 def test_given_layers_of_a_scan_when_asked_for_then_the_base_is_all_there_is(tmp_path: Path, draw: Render) -> None:
@@ -196,8 +196,8 @@ def test_given_layers_of_a_scan_when_asked_for_then_the_base_is_all_there_is(tmp
         draw(tmp_path / "a.png", layers="base,Walls")
     assert caught.value.code == "no-such-layer"
     assert caught.value.message == (
-        "There is no layer 'Walls': a picture has its base alone. "
-        "Leave `layers` empty; `line_work` lifts the ink off a scan."
+        "There is no layer 'Walls': the only layer of a raster image is 'base'. "
+        "Leave `layers` empty; set `line_work` to get a scan's ink as a layer."
     )
 
 
@@ -220,8 +220,8 @@ def test_given_a_turned_picture_too_large_to_unpack_then_it_is_refused_with_what
         draw(path, tiles=True)
     assert caught.value.code == "too-large"
     assert caught.value.message == (
-        "This picture of 700 x 560 pixels is stored turned, and turning it needs 0.0 GiB of disk. "
-        "Save it upright, or ask for it without tiles."
+        "This image of 700 x 560 pixels is stored rotated, and rotating it needs 1.1 MiB of disk. "
+        "Save it upright, or render it without tiles."
     )
 
 
@@ -244,7 +244,7 @@ def test_given_a_tiff_whose_pages_differ_when_planned_then_the_page_asked_for_co
     assert second.seconds > first.seconds
     with pytest.raises(NoSuchPage) as caught:
         plan(tmp_path / "a.tif", page=3)
-    assert caught.value.message == "Page 3 was asked for; this picture has 2."
+    assert caught.value.message == "There is no page 3; this TIFF has 2."
 
 
 def test_given_a_picture_that_breaks_off_when_tiles_are_cut_then_the_message_says_what_to_do(
@@ -258,7 +258,7 @@ def test_given_a_picture_that_breaks_off_when_tiles_are_cut_then_the_message_say
     path.write_bytes(data)
     with pytest.raises(BlueprintError) as caught:
         draw(path, tiles=True)
-    assert caught.value.code == "broken-picture"
+    assert caught.value.code == "damaged-image"
     assert caught.value.message.endswith("Open it in an editor and save it again.")
 
 

@@ -1,4 +1,4 @@
-"""SVG: groups become layers, regions are drawn alone, and nothing outside the file is read."""
+"""SVG: groups become layers, regions are drawn alone, and no other file is read."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def drawing(folder: Path, text: str) -> Path:
 
 
 def composed(out: Path, manifest: Manifest) -> Pixels:
-    """The layers laid on white in the manifest's order."""
+    """Compose the layers on white in the manifest's order."""
     sheet = np.full((manifest.preview.height, manifest.preview.width, 3), 255.0)
     for layer in manifest.layers:
         if layer.file and layer.extent:
@@ -95,7 +95,7 @@ def test_given_a_layer_that_does_not_exist_when_asked_for_then_the_error_lists_t
 
     assert caught.value.code == "no-such-layer"
     assert caught.value.message == (
-        "There is no layer 'Water'. Ask for some of: Empty, Notes, Pipes & valves, Walls, base."
+        "There is no layer 'Water'. Choose from: Empty, Notes, Pipes & valves, Walls, base."
     )
 
 
@@ -177,7 +177,7 @@ def test_given_an_svg_without_a_namespace_when_rendered_then_it_is_refused(tmp_p
     with pytest.raises(BlueprintError) as caught:
         draw(drawing(tmp_path, '<svg width="9" height="9"/>'))
 
-    assert caught.value.code == "broken-svg"
+    assert caught.value.code == "damaged-svg"
     assert caught.value.message.startswith('The SVG lacks xmlns="http://www.w3.org/2000/svg".')
 
 
@@ -187,7 +187,7 @@ def test_given_a_page_of_an_svg_when_asked_for_then_the_error_says_that_it_has_o
     with pytest.raises(BlueprintError) as caught:
         draw(drawing(tmp_path, INKSCAPE), page=2)
 
-    assert caught.value.message == "Page 2 was asked for; an SVG has 1."
+    assert caught.value.message == "There is no page 2; an SVG has one."
 
 
 @pytest.mark.parametrize("region", ["2500,2500,7500,7500", "0,0,5000,10000", "9000,9000,10000,10000"])
@@ -205,7 +205,7 @@ def test_given_a_region_when_rendered_then_it_is_that_part_of_the_whole(
     left, top, right, bottom = (int(part) for part in region.split(","))
     expected = whole[top // 5 : bottom // 5, left * 2 // 5 : right * 2 // 5]
     difference = np.abs(pixels(out / "preview.webp")[..., :3].astype(int) - expected)
-    assert difference.max() <= 24  # edges are rounded to parts of a pixel elsewhere
+    assert difference.max() <= 24  # antialiasing rounds edges differently
     assert difference.mean() < 0.05
 
 
@@ -213,7 +213,7 @@ STRIPES = "".join(f'<path d="M{at} 0 L{400 - at} 200" stroke="#036"/>' for at in
 
 
 def deepest(folder: Path) -> Pixels:
-    """The tiles of the lowest level put together, as RGBA."""
+    """Assemble the tiles of the largest level, as RGBA."""
     level = max(folder.iterdir(), key=lambda level: int(level.name))
     places = [tuple(map(int, tile.stem.split("_"))) for tile in level.iterdir()]
     columns, rows = (max(numbers) + 1 for numbers in zip(*places, strict=True))
@@ -262,7 +262,7 @@ def test_given_a_blurred_svg_when_cut_into_tiles_then_no_row_is_blurred_by_itsel
     assert manifest.tiles
     assert (manifest.tiles.width, manifest.tiles.height) == (600, 300)
     difference = np.abs(deepest(out / "tiles_files").astype(int) - pixels(out / "preview.webp"))
-    assert difference.max() <= 24  # each is encoded for itself
+    assert difference.max() <= 24  # each tile is encoded separately
 
 
 def test_given_a_long_svg_when_cut_into_tiles_then_they_are_less_deep(
@@ -281,10 +281,10 @@ def test_given_a_small_region_at_a_high_resolution_when_rendered_then_only_its_p
     source = drawing(tmp_path, INKSCAPE.replace('width="200" height="100"', 'width="4000" height="2000"'))
     code = (
         "import sys; from pathlib import Path; from tasks.renders import RenderOptions\n"
-        "from workers.render import render; from workers.sandbox.process_stats import peak\n"
+        "from workers.render import render; from workers.sandbox.process_stats import peak_resident_memory\n"
         "options = RenderOptions(dpi=2400, region='100,100,200,200')\n"
         "made = render(Path(sys.argv[1]), Path(sys.argv[2]), options)\n"
-        "print(made.preview.width, made.preview.height, peak())"
+        "print(made.preview.width, made.preview.height, peak_resident_memory())"
     )
     (tmp_path / "out").mkdir()
 

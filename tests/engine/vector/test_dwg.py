@@ -1,4 +1,4 @@
-"""DWG: drawn where a converter is set, refused with advice where none is."""
+"""DWG: drawn if a converter is configured, otherwise refused with advice."""
 
 import shutil
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_given_a_converter_that_fails_when_rendered_then_the_error_tells_and_not
     with pytest.raises(BlueprintError) as caught:
         draw(dwg)
 
-    assert caught.value.code == "broken-dwg"
+    assert caught.value.code == "damaged-dwg"
     assert caught.value.message == (
         "The DWG could not be converted (exit code 1). Save it as DXF (command DXFOUT) and send that."
     )

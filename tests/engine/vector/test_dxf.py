@@ -47,8 +47,8 @@ def test_given_a_block_drawn_on_layer_0_when_inserted_then_its_ink_is_on_the_ins
     assert valves.extent is not None
     assert valves.file is not None
     x, y, width, height = valves.extent
-    # 400 px show 100 mm and a margin of 1 mm on either side: the block stands at 20, 20 and is 16 x 8 mm; y counts
-    # from 51 mm downwards.
+    # 400 px show 100 mm plus a margin of 1 mm on either side. The block is at 20, 20 and has 16 x 8 mm; y runs
+    # downwards from 51 mm.
     assert (x, y) == pytest.approx((82, 90), abs=3)
     assert (x + width, y + height) == pytest.approx((145, 122), abs=3)
     picture = pixels(out / valves.file)
@@ -195,7 +195,7 @@ def test_given_a_picture_beside_the_drawing_when_rendered_then_it_is_not_opened_
 
     manifest = draw(save(document, tmp_path / "image.dxf"), width=64)
 
-    assert "image-not-drawn" in {warning.code for warning in manifest.warnings}
+    assert "images-not-drawn" in {warning.code for warning in manifest.warnings}
 
 
 def test_given_coordinates_that_are_no_numbers_when_rendered_then_the_rest_is_drawn_with_a_warning(
@@ -210,7 +210,7 @@ def test_given_coordinates_that_are_no_numbers_when_rendered_then_the_rest_is_dr
     manifest = draw(save(document, tmp_path / "nan.dxf"), width=64)
 
     assert not manifest.layers[0].empty
-    assert "bad-coordinates" in {warning.code for warning in manifest.warnings}
+    assert "invalid-coordinates" in {warning.code for warning in manifest.warnings}
     assert manifest.source.extents == pytest.approx((0, 0, 10, 5), abs=0.2)
 
 
@@ -267,7 +267,7 @@ def test_given_a_layout_that_does_not_exist_when_asked_for_then_the_error_lists_
         draw(pump, layout="Elevation")
 
     assert caught.value.code == "no-such-layout"
-    assert caught.value.message == "There is no layout 'Elevation'. Ask for one of: Model, Layout1."
+    assert caught.value.message == "There is no layout 'Elevation'. Choose one of: Model, Layout1."
 
 
 def test_given_an_empty_layout_when_rendered_then_the_error_names_the_others(tmp_path: Path, draw: Render) -> None:
@@ -277,7 +277,7 @@ def test_given_an_empty_layout_when_rendered_then_the_error_names_the_others(tmp
         draw(source)
 
     assert caught.value.code == "nothing-to-draw"
-    assert caught.value.message.endswith("or ask for another layout (Layout1).")
+    assert caught.value.message.endswith("or choose another layout (Layout1).")
 
 
 def test_given_a_dxf_that_is_only_rubbish_inside_when_rendered_then_the_error_says_how_to_mend_it(
@@ -289,7 +289,7 @@ def test_given_a_dxf_that_is_only_rubbish_inside_when_rendered_then_the_error_sa
     with pytest.raises(BlueprintError) as caught:
         draw(source)
 
-    assert caught.value.code in {"broken-dxf", "nothing-to-draw"}
+    assert caught.value.code in {"damaged-dxf", "nothing-to-draw"}
 
 
 def test_given_a_block_that_contains_itself_when_rendered_then_it_is_refused_or_drawn_without_hanging(
@@ -304,7 +304,7 @@ def test_given_a_block_that_contains_itself_when_rendered_then_it_is_refused_or_
     with pytest.raises(BlueprintError) as caught:
         draw(save(document, tmp_path / "self.dxf"), width=64)
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
 
 
 def test_given_a_manifest_when_read_back_then_it_names_files_by_checksum(pump: Path, out: Path, draw: Render) -> None:

@@ -1,4 +1,4 @@
-"""Every form a DXF comes in: versions, ASCII and binary, whole and streamed, layouts, blocks, hatches."""
+"""Variants of DXF: versions, ASCII and binary, whole and streamed, layouts, blocks, hatches."""
 
 from pathlib import Path
 from typing import Literal
@@ -70,7 +70,7 @@ def test_given_a_drawing_too_large_to_hold_when_streamed_then_not_a_pixel_differ
     whole = draw(source, width=300, layout=layout)
     before = pixels(out / "preview.webp")
 
-    monkeypatch.setattr(document, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(document, "MAX_IN_MEMORY_BYTES", 0)
     streamed = draw(source, width=300, layout=layout)
 
     assert streamed.layers == whole.layers
@@ -86,7 +86,7 @@ def test_given_a_drawing_that_is_entities_alone_when_streamed_then_not_a_pixel_d
     draw(source, width=300)
     before = pixels(out / "preview.webp")
 
-    monkeypatch.setattr(document, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(document, "MAX_IN_MEMORY_BYTES", 0)
     draw(source, width=300)
 
     assert np.array_equal(pixels(out / "preview.webp"), before)
@@ -95,7 +95,7 @@ def test_given_a_drawing_that_is_entities_alone_when_streamed_then_not_a_pixel_d
 def test_given_a_broken_entity_in_a_streamed_drawing_when_rendered_then_the_rest_is_drawn_with_a_warning(
     tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(document, "MAX_IN_MEMORY_BYTES", 0)
     source = _save(_station("R2010"), tmp_path / "drawing.dxf")
     text = source.read_text()
     at = text.index(" 40\n3.0\n", text.index("ENTITIES"))
@@ -104,7 +104,7 @@ def test_given_a_broken_entity_in_a_streamed_drawing_when_rendered_then_the_rest
     manifest = draw(source, width=200)
 
     assert not layer_named(manifest, "PIPES").empty
-    assert "Not drawn, because they are damaged: 1 TEXT." in {warning.message for warning in manifest.warnings}
+    assert "Damaged entities were not drawn: 1 TEXT." in {warning.message for warning in manifest.warnings}
 
 
 def test_given_a_block_inserted_often_when_rendered_then_each_stands_where_it_would_alone(
@@ -122,7 +122,7 @@ def test_given_a_block_inserted_often_when_rendered_then_each_stands_where_it_wo
         draw(_save(document, tmp_path / "flags.dxf"), width=400)
         return pixels(out / "preview.webp")
 
-    # The first is drawn entity by entity, the second recorded, the third stamped.
+    # The first is drawn entity by entity, the second is recorded, the third is copied from the cache.
     one, three = drawn(1), drawn(3)
     document = new("R2010")
     space = document.modelspace()
@@ -154,7 +154,7 @@ def test_given_a_hatch_when_its_lines_are_too_many_then_it_is_filled_with_a_warn
     first = (out / "preview.webp").read_bytes()
     draw(source, width=100)
 
-    assert [warning.code for warning in manifest.warnings] == (["hatch-solid"] if solid else [])
+    assert [warning.code for warning in manifest.warnings] == (["hatches-filled"] if solid else [])
     assert ((pixels(out / "preview.webp")[20:60, 20:80] < 10).all()) == solid
     assert (out / "preview.webp").read_bytes() == first
 

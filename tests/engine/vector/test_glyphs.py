@@ -1,4 +1,4 @@
-"""Text of DXF drawings: fonts that are not installed have twins, and letters that a font lacks come from another."""
+"""Text in DXF drawings: substitutes for missing fonts, and a fallback font for missing glyphs."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ from tests.engine.drawings import pixels, save
 from workers.render.manifest import Manifest
 
 WORDS = "WIDE AND ILL"
-HOLE = "\u2300"  # the sign of a diameter; Liberation's fonts lack it
+HOLE = "\u2300"  # diameter sign; Liberation fonts lack it
 
 
 def _written(words: str, font: str) -> Drawing:
-    """A drawing with one line of text in a style of its own."""
+    """Write a drawing with one line of text in its own style."""
     document = new("R2010")
     document.styles.add("OWN", font=font)
     document.modelspace().add_text(words, height=10, dxfattribs={"style": "OWN"})
@@ -31,7 +31,7 @@ def _written(words: str, font: str) -> Drawing:
 
 
 def _width(manifest: Manifest, out: Path) -> float:
-    """Width of all ink in drawing units."""
+    """Return the width of all ink in drawing units."""
     ink = np.flatnonzero((pixels(out / "preview.webp") < 200).any(axis=(0, 2)))
     assert manifest.source.extents is not None
     left, _, right, _ = manifest.source.extents
@@ -66,7 +66,7 @@ def test_given_text_in_a_font_of_windows_when_rendered_then_it_is_as_wide_as_its
 
     assert _width(manifest, out) == pytest.approx(_ink(_font(file), WORDS), rel=0.01)
     told = [warning.message for warning in manifest.warnings]
-    assert told == ([f"Font {asked['font']} is not installed; {file} stands in for it."] if "font" in asked else [])
+    assert told == ([f"Font {asked['font']} is not installed; {file} was used instead."] if "font" in asked else [])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,9 @@ def test_given_a_letter_that_only_another_font_has_when_rendered_then_it_comes_f
 
     font, second = _font("LiberationSans-Regular.ttf"), _font(fonts.font_manager.fallback_font_name())
     expected = font.text_width("HOLE") + 2 * font.space_width() + second.text_width(HOLE) + font.text_width("12")
-    assert _width(manifest, out) == pytest.approx(expected, rel=0.03)  # less what surrounds the first and last letter
+    assert _width(manifest, out) == pytest.approx(
+        expected, rel=0.03
+    )  # without the side bearings of the first and last glyph
     assert not manifest.warnings
 
 
@@ -113,7 +115,7 @@ def test_given_text_in_a_font_that_is_missing_when_rendered_then_a_warning_names
 ) -> None:
     manifest = draw(save(_written("VALVE", "nosuchfont.shx"), tmp_path / "font.dxf"), width=64)
 
-    assert [warning.code for warning in manifest.warnings] == ["font-replaced"]
+    assert [warning.code for warning in manifest.warnings] == ["font-substituted"]
     assert manifest.warnings[0].message.startswith("Font nosuchfont.shx is not installed; ")
 
 
@@ -125,9 +127,9 @@ def test_given_letters_that_a_font_lacks_when_rendered_then_a_warning_shows_some
 
     manifest = draw(save(document, tmp_path / "boxes.dxf"), width=64)
 
-    assert [warning.code for warning in manifest.warnings] == ["letters-missing"]
+    assert [warning.code for warning in manifest.warnings] == ["missing-glyphs"]
     shown = "\u4e00 \u4e01 \u4e02 \u4e03 \u4e04 \u4e05 \u4e06 \u56fd and others"
-    assert manifest.warnings[0].message.startswith(f"Boxes stand for letters that no font here has: {shown}. Install ")
+    assert manifest.warnings[0].message.startswith(f"Characters without a glyph were drawn as boxes: {shown}. Install ")
 
 
 CHILD = """

@@ -88,7 +88,7 @@ def test_given_a_drawing_broken_beyond_repair_when_rendered_then_it_is_refused_w
     with pytest.raises(BlueprintError, match=r"damaged beyond repair .* run AUDIT") as caught:
         render(source, tmp_path, RenderOptions())
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
 
 
 def test_given_ink_that_is_missing_or_too_much_when_compared_then_recall_or_precision_falls() -> None:

@@ -1,7 +1,7 @@
-"""SVG through librsvg (inside libvips), at the resolution that is asked for; a layer for each group below its root.
+"""SVG through librsvg (in libvips), drawn at the requested resolution, with a layer for each top-level group.
 
-The text is checked first, then handed over from memory: with no base address librsvg can follow no reference. A
-region is drawn as a sheet of its own, so that only its pixels exist, 4 bytes each, however high the resolution.
+The document is checked first and then passed from memory: without a base URL librsvg cannot follow references. A
+region is drawn as a drawing of its own, so memory is 4 bytes for each of its pixels at any resolution.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,6 +15,7 @@ import pyvips
 from tasks.plan import Plan
 from tasks.plan.svg_layers import BASE
 from tasks.renders import REGION_SCALE, RenderOptions
+from tasks.utils.units import MIB, format_bytes
 from workers.render.errors import BlueprintError
 from workers.render.manifest import RenderWarning
 from workers.render.native import prepare_vips, trim_heap
@@ -23,22 +24,23 @@ from workers.render.raster import Box, Pixels, Raster, flatten
 from workers.render.sizes import fit_preview
 from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, SequentialImage, SourceLayer
 from workers.render.sources.raster import describe_error, to_raster
-from workers.render.sources.svg_text import SvgDocument
+from workers.render.sources.svg_document import SvgDocument
 
-MAX_BYTES = 64 * 1024**2  # the text and librsvg's tree are both held in memory
+MAX_BYTES = 64 * MIB  # both the text and librsvg's tree are in memory
 
 PIXELS_PER_INCH = 96  # CSS 2.1, 4.3.2
 
-# A long text goes less deep: it is parsed anew for each row of tiles, of which there are some six times the depth, and
-# so many bytes times the depth take a minute.
-MAX_ZOOMED_BYTES = 6 * 1024**2
+# Bytes of text times zoom. Each row of tiles parses the text again, and there are about six rows for each unit of zoom:
+# at this limit, parsing takes a minute. Longer texts get less zoom.
+MAX_ZOOMED_BYTES = 6 * MIB
 
 
 @dataclass
 class SvgSource:
-    """A checked SVG of `sheet` pixels at 96 to the inch, of which `window` (shares: left, top, right, bottom) is shown.
+    """A checked SVG. `drawing_size` is in pixels at 96 an inch; `region` is the part shown (left, top, right, bottom as
+    shares).
 
-    Each layer is parsed and drawn anew from the bytes that belong to it.
+    Drawing a layer parses the bytes that belong to it.
     """
 
     document: SvgDocument
@@ -52,12 +54,12 @@ class SvgSource:
 
     @property
     def draw_order_matters(self) -> bool:
-        """Whether a layer blends with what lies beneath, or the sheet as a whole is faded or filtered."""
+        """Whether a layer blends with the layers below, or the root element has an opacity, filter or mask."""
         return self.document.draw_order_matters
 
     @property
     def layers(self) -> Sequence[SourceLayer]:
-        """Groups in drawing order and what lies between them, or everything as one."""
+        """Groups, and the elements between them, in drawing order; or the whole drawing as one layer."""
         whole = (0, 0, *self.size)
         if not self.document.layers:
             return (SourceLayer(BASE, whole),)
@@ -67,19 +69,20 @@ class SvgSource:
         ]
 
     def draw_preview(self) -> Raster:
-        """The visible layers, drawn in one pass."""
+        """Return the visible layers, drawn in one pass."""
         return self._preview
 
     def draw_layer(self, index: int) -> Raster:
-        """One layer, cropped to what it covers; the preview where there is but one."""
+        """Draw one layer, cropped to its ink. Returns the preview if there are no layers."""
         self.progress.keep_alive()
         return crop_to_ink(self._draw({index})) if self.document.layers else self._preview
 
     def open_full_size(
         self, background: str | None, scratch: Path, index: int | None = None
     ) -> SequentialImage | ScalableImage:
-        """Everything or one layer, at any scale: 7 bytes a pixel of a row of tiles. At the preview's size where the
-        text is long, or has effects that are worked out in pixels and would end where a row does.
+        """Open everything, or one layer, for painting at any scale; takes 7 bytes a pixel of a row of tiles.
+
+        Stays at the preview's size if the text is long, or has filters, which a row of tiles would cut off at its edge.
         """
         del scratch
         alone = index is not None and self.document.layers
@@ -113,7 +116,7 @@ class SvgSource:
         )
 
     def _draw(self, shown: Collection[int], size: tuple[int, int] | None = None, box: Box | None = None) -> Raster:
-        """A box of what is shown at `size` pixels; all of it at the preview's size."""
+        """Draw a box of the region at `size` pixels; by default all of it, at the preview's size."""
         size = size or self.size
         left, top, width, height = box or (0, 0, *size)
         window = _subregion(
@@ -124,7 +127,7 @@ class SvgSource:
             drawn = to_raster(pyvips.Image.svgload_buffer(drawing, unlimited=True))
         except pyvips.Error as error:
             raise BlueprintError(
-                "broken-svg",
+                "damaged-svg",
                 f"The SVG cannot be drawn ({describe_error(error)}). Open it in an editor and save it again.",
             ) from error
         finally:
@@ -135,13 +138,15 @@ class SvgSource:
 def open_source(plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> SvgSource:
     """Check the SVG and draw its preview.
 
-    Raises `BlueprintError` (`too-large`, `broken-svg`, `external-reference`, `unsupported`, `no-such-layer`,
+    Raises `BlueprintError` (`too-large`, `damaged-svg`, `external-reference`, `unsupported`, `no-such-layer`,
     `no-such-page`).
     """
     if plan.size > MAX_BYTES:
-        raise BlueprintError("too-large", f"An SVG may have {MAX_BYTES // 1024**2} MiB. Split it, or send it as PDF.")
+        raise BlueprintError(
+            "too-large", f"An SVG may have at most {format_bytes(MAX_BYTES)}. Split it, or send a PDF."
+        )
     if options.page > 1:
-        raise BlueprintError("no-such-page", f"Page {options.page} was asked for; an SVG has 1.")
+        raise BlueprintError("no-such-page", f"There is no page {options.page}; an SVG has one.")
     progress.update("open")
     text = SvgDocument.parse(path.read_bytes())
     _check_layers(text, options)
@@ -163,13 +168,13 @@ def _flatten(background: str | None, drawn: Raster) -> Pixels:
 
 
 def _subregion(window: tuple[float, ...], *shares: float) -> tuple[float, ...]:
-    """A part of the window (left, top, right, bottom, in shares of it), in shares of the sheet."""
+    """Convert a part of the region (left, top, right, bottom as shares of the region) to shares of the drawing."""
     first, past = window[:2] * 2, window[2:] * 2
     return tuple(a + (b - a) * share for a, b, share in zip(first, past, shares, strict=True))
 
 
 def crop_to_ink(raster: Raster) -> Raster:
-    """A copy of the part of a preview-sized piece that can be seen; the piece itself where nothing can."""
+    """Return a copy of the part of a preview-sized raster that has ink; the raster itself if it has none."""
     if raster.is_opaque or raster.is_blank:
         return raster
     seen = raster.pixels[..., 3] > 0
@@ -181,12 +186,12 @@ def crop_to_ink(raster: Raster) -> Raster:
 
 
 def _natural_size(text: SvgDocument) -> tuple[float, float]:
-    """Pixels that librsvg gives a drawing which asks for no size: those of what it shows."""
+    """Return the size in pixels that librsvg computes for a drawing without one: that of its content."""
     try:
         image = pyvips.Image.svgload_buffer(text.content, unlimited=True)
     except pyvips.Error as error:
         raise BlueprintError(
-            "broken-svg", f"The SVG cannot be drawn ({describe_error(error)}). Open it in an editor and save it again."
+            "damaged-svg", f"The SVG cannot be drawn ({describe_error(error)}). Open it in an editor and save it again."
         ) from error
     return float(image.width), float(image.height)
 
@@ -196,4 +201,4 @@ def _check_layers(text: SvgDocument, options: RenderOptions) -> None:
     for name in options.layer_names:
         if name not in known:
             listed = ", ".join(sorted(known))
-            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Ask for some of: {listed}.")
+            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {listed}.")

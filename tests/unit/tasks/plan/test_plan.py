@@ -1,4 +1,4 @@
-"""Plans: every format told from its bytes and measured from its header, every bad file refused with a way out."""
+"""Plans: formats are detected from content, costs come from headers, and bad files are refused with advice."""
 
 import json
 import struct
@@ -106,18 +106,24 @@ BAD: list[tuple[type[PlanError], str, bytes, str, str]] = [
         "scan.TIF",
         b"hello",
         "unknown-format",
-        "The file is called .tif, but its content is not a blueprint that can be drawn. Send DXF, SVG, PDF, PNG, JPEG,",
+        "The file name ends in .tif, but its content is not in a supported format. Send DXF, SVG, PDF, PNG, JPEG,",
     ),
-    (UnknownFormat, "", b"GIF89a", "unknown-format", "The content is not a blueprint that can be drawn."),
+    (UnknownFormat, "", b"GIF89a", "unknown-format", "The content is not in a supported format."),
     (UnknownFormat, "", b"<html></html>", "unknown-format", "This is XML, but not SVG."),
-    (UnknownFormat, "", b"<svg", "unknown-format", "This looks like SVG, but is not well-formed XML ("),
-    (UnknownFormat, "", b"<!--" + b"x" * 300_000 + b"-->", "unknown-format", "This is XML, but no SVG element"),
+    (UnknownFormat, "", b"<svg", "unknown-format", "This looks like SVG, but it is not well-formed XML ("),
+    (
+        UnknownFormat,
+        "",
+        b"<!--" + b"x" * 300_000 + b"-->",
+        "unknown-format",
+        "This is XML, but it does not start with an SVG element",
+    ),
     (
         Unsupported,
         "a.dwg",
         b"AC1032\x00\x00",
         "unsupported",
-        "This is a DWG drawing, which is not read directly. Save it as",
+        "This is a DWG drawing, and no DWG converter is configured. Save it as",
     ),
     (Unsupported, "", b"PK\x03\x04rest", "unsupported", "This is a compressed archive. Unpack it and send the drawing"),
     (Unsupported, "", b"\x1f\x8b\x08rest", "unsupported", "This is a compressed archive."),
@@ -133,12 +139,12 @@ BAD: list[tuple[type[PlanError], str, bytes, str, str]] = [
     (Unsupported, "", _tiff(0, 5), "unsupported", "The TIFF has no width or height."),
     (Unsupported, "", b"II*\x00\x08\x00\x00\x00\x00\x00", "unsupported", "The TIFF directory is not valid."),
     (Truncated, "", _png(300, 200)[:-12], "truncated", "The PNG ends before its last chunk. Upload it again."),
-    (Truncated, "", _jpeg(300, 200)[:-2], "truncated", "The JPEG ends before its picture does. Upload it again."),
-    (Truncated, "", b"\xff\xd8\xff\xe0", "truncated", "The JPEG ends before its picture does. Upload it again."),
+    (Truncated, "", _jpeg(300, 200)[:-2], "truncated", "The JPEG ends before its image data does. Upload it again."),
+    (Truncated, "", b"\xff\xd8\xff\xe0", "truncated", "The JPEG ends before its image data does. Upload it again."),
     (Truncated, "", _tiff(300, 200)[:40], "truncated", "The TIFF ends before its directory does. Upload it again."),
-    (Truncated, "", _webp(b"VP8X", bytes(40))[:-1], "truncated", "The WebP file is shorter than its header says."),
-    (Truncated, "", _pdf()[:30], "truncated", "The PDF has no end. Upload it again, or print it to a new PDF."),
-    (Truncated, "", DXF[:-12], "truncated", "The DXF ends before its EOF mark. Export it again and check"),
+    (Truncated, "", _webp(b"VP8X", bytes(40))[:-1], "truncated", "The WebP file is shorter than its header declares."),
+    (Truncated, "", _pdf()[:30], "truncated", "The PDF has no trailer. Upload it again, or print it to a new PDF."),
+    (Truncated, "", DXF[:-12], "truncated", "The DXF ends before its EOF marker. Export it again and check"),
 ]
 
 
@@ -177,7 +183,7 @@ def test_given_a_tiff_whose_strip_lies_beyond_its_end_when_planned_then_it_is_tr
     whole = _tiff(30, 20)
     path.write_bytes(whole.replace(struct.pack("<HHII", 279, 4, 1, 4), struct.pack("<HHII", 279, 4, 1, 4000)))
 
-    with pytest.raises(Truncated, match="The TIFF ends before its picture does"):
+    with pytest.raises(Truncated, match="The TIFF ends before its image data does"):
         plan(path)
 
 

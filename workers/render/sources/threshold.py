@@ -1,4 +1,4 @@
-"""Lift the ink off a scan: a pixel's distance from the paper becomes its opacity."""
+"""Separate a scan's ink from its paper: the difference from the paper's grey becomes opacity (a soft threshold)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,28 +8,30 @@ import numpy.typing as npt
 
 from workers.render.raster import Pixels
 
-# Rec. 601 luma in 256ths: what a pixel weighs to the eye.
+# Rec. 601 luma weights of red, green and blue, in 256ths.
 _LUMA = np.array([77, 150, 29], np.uint16)
 
-# Grey levels around the paper's own that are taken for its grain, and how many of its deviations are not ink.
+# Grey levels around the paper's own that count as its grain, and the number of standard deviations below ink.
 _MAX_GRAIN = 24
 _GRAIN_DEVIATIONS = 3.0
 
-# Share of pixels that may be darker than what counts as full ink.
+# Share of pixels that lie beyond the level of full ink.
 _FULL_INK_SHARE = 0.001
 
 
 @dataclass(frozen=True)
 class InkThreshold:
-    """How to lift ink of `shade` (0 black, 255 white: a blueprint in its literal sense) from a paper: `opacity` has
-    256 entries, one for each grey."""
+    """Maps grey levels to ink opacity. `shade` is the ink's grey: 0 is black, 255 white, as in a cyanotype blueprint.
+
+    `opacity` has 256 entries, one for each grey level.
+    """
 
     shade: int
     opacity: npt.NDArray[np.uint8]
 
     @classmethod
     def estimate(cls, pixels: Pixels) -> Self:
-        """Learn paper and ink from a picture (height, width, channels). The most frequent grey is the paper."""
+        """Estimate paper and ink from an image (height, width, channels). The most frequent grey is the paper."""
         counts = np.bincount(_to_grey(pixels).reshape(-1), minlength=256)
         paper = int(counts.argmax())
         shade = 0 if paper >= 128 else 255
@@ -43,7 +45,7 @@ class InkThreshold:
         return cls(shade, (np.clip((distance - start) / span, 0.0, 1.0) * 255).round().astype(np.uint8))
 
     def apply(self, pixels: Pixels) -> Pixels:
-        """RGBA of the same height and width: ink of one shade on transparency."""
+        """Return RGBA pixels of the same height and width: ink of one shade on transparency."""
         lifted = np.full((*pixels.shape[:2], 4), self.shade, np.uint8)
         lifted[..., 3] = np.take(self.opacity, _to_grey(pixels))
         return lifted

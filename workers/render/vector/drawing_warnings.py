@@ -1,4 +1,4 @@
-"""What a reader of a drawing should know: warnings for the manifest."""
+"""Warnings for the manifest about a finished drawing."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,54 +13,57 @@ from workers.render.vector.backend import RecordingBackend
 from workers.render.vector.frontend import BlueprintFrontend
 from workers.render.vector.reader.document import OpenedDrawing
 
-MAX_GLYPHS_SHOWN = 8  # letters that a warning shows
+MAX_GLYPHS_SHOWN = 8  # in a warning
 
 
 def collect_warnings(
     opened: OpenedDrawing, layout: Layout, frontend: BlueprintFrontend, backend: RecordingBackend
 ) -> list[RenderWarning]:
-    """Warnings of a finished drawing, in a fixed order."""
+    """Return the warnings about a finished drawing, in a fixed order."""
     document = opened.document
     found = [*_drawing_warnings(document, frontend, backend, opened.damaged + frontend.damaged)]
     if opened.streamed and any(True for _ in layout.get_redraw_order()):
         found.append(
-            ("draw-order", "The drawing is too large to sort: it is drawn in its file's order, not in its own.")
+            (
+                "draw-order-ignored",
+                "The drawing is too large to apply its draw order; entities are drawn in the order of the file.",
+            )
         )
     return [RenderWarning(code=code, message=message) for code, message in found]
 
 
 def _drawing_warnings(
-    document: Drawing, frontend: BlueprintFrontend, backend: RecordingBackend, broken: Counter[str]
+    document: Drawing, frontend: BlueprintFrontend, backend: RecordingBackend, damaged: Counter[str]
 ) -> Iterator[tuple[str, str]]:
     yield from _font_warnings(document, frontend)
     for name in _external_references(document):
-        yield "xref-not-loaded", f"The external reference {name} is not part of the file and is not drawn."
+        yield "xref-not-loaded", f"The external reference {name} is a separate file and was not drawn."
     if "IMAGE" in frontend.entity_types:
-        yield "image-not-drawn", "Pictures beside the drawing are not part of the file; their frames are drawn."
+        yield "images-not-drawn", "Referenced images are separate files and were not drawn; only their frames were."
     if frontend.skipped:
-        yield "entities-skipped", f"Not drawn, because their kind is not supported: {_list_counts(frontend.skipped)}."
-    if broken:
-        yield "entities-broken", f"Not drawn, because they are damaged: {_list_counts(broken)}."
+        yield "unsupported-entities", f"Entities of unsupported types were not drawn: {_list_counts(frontend.skipped)}."
+    if damaged:
+        yield "damaged-entities", f"Damaged entities were not drawn: {_list_counts(damaged)}."
     if frontend.solid_lines:
-        yield "line-solid", f"{frontend.solid_lines} lines have too many dashes to draw and were drawn whole."
+        yield "lines-drawn-solid", f"Lines with too many dashes were drawn solid: {frontend.solid_lines}."
     if frontend.filled_hatches:
-        yield "hatch-solid", f"{frontend.filled_hatches} hatches are too dense to draw and were filled."
+        yield "hatches-filled", f"Hatches that are too dense were filled: {frontend.filled_hatches}."
     if frontend.flat_gradients:
         yield (
-            "gradient-flat",
-            f"{frontend.flat_gradients} hatches fade between colours; they were filled with the mean.",
+            "gradients-flattened",
+            f"Gradients were filled with the mean of their colours: {frontend.flat_gradients}.",
         )
     if backend.invalid_coordinates:
-        yield "bad-coordinates", f"{backend.invalid_coordinates} shapes have coordinates that are not usable numbers."
+        yield "invalid-coordinates", f"Shapes with invalid coordinates were not drawn: {backend.invalid_coordinates}."
 
 
 def _font_warnings(document: Drawing, frontend: BlueprintFrontend) -> Iterator[tuple[str, str]]:
     for font, replacement in _substituted_fonts(document, frontend):
-        yield "font-replaced", f"Font {font} is not installed; {replacement} stands in for it."
+        yield "font-substituted", f"Font {font} is not installed; {replacement} was used instead."
     if letters := sorted(frontend.text_renderer.missing_glyphs):
         shown = " ".join(letters[:MAX_GLYPHS_SHOWN]) + (" and others" if len(letters) > MAX_GLYPHS_SHOWN else "")
         advice = "Install the fonts that the drawing was made with."
-        yield "letters-missing", f"Boxes stand for letters that no font here has: {shown}. {advice}"
+        yield "missing-glyphs", f"Characters without a glyph were drawn as boxes: {shown}. {advice}"
 
 
 def _list_counts(counts: Counter[str]) -> str:

@@ -1,25 +1,25 @@
-"""Does a drawing's look depend on draw order across layers?"""
+"""Decide whether a drawing's appearance depends on draw order across layers."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from workers.render.vector.canvas import paint, paint_by_layer
 from workers.render.vector.display import DisplayList, View
+from workers.render.vector.painter import paint, paint_by_layer
 
-# Longer side of the two small paintings that are compared, in pixels.
+# Longer side of the two small rasters that are compared, in pixels.
 COMPARED_SIDE = 512
 
-# Pixels that differ visibly (out of 255 in any channel), as a share of those with ink: crossings of thin lines in
-# different colours come to less, a filled area over another layer's text to more.
+# A pixel differs visibly beyond this value (of 255) in any channel. The share is that of the pixels with ink: crossings
+# of thin lines in different colours stay below it, a filled area over another layer's text exceeds it.
 VISIBLE_DIFFERENCE = 48
 MAX_DIFFERENT_SHARE = 0.005
 
 
 def draw_order_matters(display: DisplayList, view: View, on_chunk: Callable[[], object] = lambda: None) -> bool:
-    """Whether layers stacked in the order of the list look otherwise than the drawing in its own draw order.
+    """Whether layers stacked in table order look different from the drawing in its own draw order.
 
-    Painted small both ways and compared: 2 MB, and each mark painted twice more, on a picture of 512 pixels.
+    Paints both at up to 512 pixels and compares them: 2 MB, and each mark is painted twice.
     """
     if len(display.layers) < 2:
         return False

@@ -1,23 +1,23 @@
-"""From a drawing's extents and the options to the view that is painted."""
+"""Compute the view to paint from a drawing's extents and the options."""
 
 from tasks.renders import REGION_SCALE, RenderOptions
 from workers.render.sizes import check_pixels
 from workers.render.vector.display import Extents, View
 
-# A drawing that is one straight line still gets a picture of some height.
+# In pixels, so that a single straight line still gives an image of some height.
 MIN_SIDE = 16
 
-# Drawing units; keeps the scale finite where all points are one.
+# Drawing units; keeps the scale finite if all points coincide.
 MIN_EXTENT = 1e-9
 
-# Of the longer side, around the drawing: extents are those of points, and lines have width.
+# Share of the longer side, added on all sides: extents are those of points, and lines have width.
 MARGIN = 0.01
 
 MM_PER_INCH = 25.4
 
 
 def shown_extents(extents: Extents, options: RenderOptions) -> Extents:
-    """The rectangle that is shown: the drawing with its margin, or the region of that which was asked for."""
+    """Return the rectangle to show: the drawing with its margin, or the requested region of it."""
     margin = MARGIN * max(extents.right - extents.left, extents.top - extents.bottom)
     left, top = extents.left - margin, extents.top + margin
     across, down = extents.right + margin - left, top - (extents.bottom - margin)
@@ -31,9 +31,9 @@ def shown_extents(extents: Extents, options: RenderOptions) -> Extents:
 
 
 def fit_view(shown: Extents, options: RenderOptions, millimetres_per_unit: float) -> View:
-    """Fit what is shown into the pixels asked for: `width` on the longer side, or `dpi` at 1:`scale` on paper.
+    """Fit the extents to the requested pixels: `width` on the longer side, or `dpi` at 1:`scale` on paper.
 
-    `millimetres` is the length of a drawing unit. Raises `BlueprintError` (`too-large`).
+    Raises `BlueprintError` (`too-large`).
     """
     across, up = shown.right - shown.left, shown.top - shown.bottom
     if options.dpi:
@@ -42,7 +42,7 @@ def fit_view(shown: Extents, options: RenderOptions, millimetres_per_unit: float
         scale = options.width / max(across, up, MIN_EXTENT)
     size = max(MIN_SIDE, round(across * scale)), max(MIN_SIDE, round(up * scale))
     check_pixels(*size)
-    # Rounding and the least side leave some slack: half of it goes to either side.
+    # Centre the slack left by rounding and by the minimum side.
     left = (shown.left + shown.right - size[0] / scale) / 2
     top = (shown.bottom + shown.top + size[1] / scale) / 2
     return View(left, top, scale, size)

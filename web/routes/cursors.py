@@ -1,4 +1,4 @@
-"""Cursors of a list: the time and id of the last job on the page before."""
+"""Pagination cursors: the creation time and id of the last job on the previous page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def encode_cursor(position: tuple[float, str]) -> str:
 
 
 def decode_cursor(cursor: str | None) -> tuple[float, str] | None:
-    """The position in a cursor that matches PATTERN."""
+    """The position encoded in a cursor, which must match CURSOR_PATTERN."""
     if cursor is None:
         return None
     created_at, _, job = cursor.partition("_")

@@ -1,7 +1,7 @@
-"""`python -m tests.hostile.many OPTIONS SOURCE OUT [SOURCE OUT ...]`: renders in one process, as in a warm worker.
+"""`python -m tests.hostile.render_batch OPTIONS SOURCE OUT [SOURCE OUT ...]`: render like a warm worker.
 
-Each is the fenced child's own program, between two lines on standard output: `{"source": ...}` as it begins,
-`{"source": ..., "status": ...}` as it ends.
+Runs the sandboxed child's program for each source, between two lines on standard output: `{"source": ...}` before
+and `{"source": ..., "status": ...}` after it.
 """
 
 import json
@@ -16,7 +16,7 @@ if __name__ == "__main__":
     reports = os.dup(sys.stdout.fileno())
     for source, out in zip(paths[::2], paths[1::2], strict=True):
         os.write(reports, json.dumps({"source": source}).encode() + b"\n")
-        os.dup2(reports, sys.stdout.fileno())  # the program turns it away from what native code prints
+        os.dup2(reports, sys.stdout.fileno())  # the program redirects it, since native code may print
         status = FAILED
         with suppress(Exception):  # reported as internal
             status = main(source, out, options, "0")

@@ -1,4 +1,4 @@
-"""Damaged pictures: refused where data is lost, drawn with a warning where it is doubtful, never wrong in silence."""
+"""Damaged images: refused if data is missing, drawn with a warning if it is doubtful, never silently wrong."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SHEET = np.maximum(RGB, NOISE)
 
 
 def damaged(path: Path, kind: str) -> Path:
-    """Overwrite or cut a tenth of the file after its middle."""
+    """Overwrite or remove a tenth of the file after its middle."""
     data = bytearray(path.read_bytes())
     at, count = len(data) // 2, len(data) // 10
     if kind == "cut":
@@ -27,7 +27,7 @@ def damaged(path: Path, kind: str) -> Path:
 
 
 def outcome(draw: Render, path: Path) -> str:
-    """Code of the refusal or of the warning, empty where there is neither."""
+    """Return the code of the error or warning; empty if there is neither."""
     try:
         manifest: Manifest = draw(path, width=350)
     except BlueprintError as error:
@@ -56,7 +56,7 @@ def test_given_a_picture_with_damaged_data_when_rendered_then_it_is_refused_or_n
     image(SHEET, "srgb").write_to_file(str(path), **save)
     assert outcome(draw, path) == ""
 
-    assert outcome(draw, damaged(path, kind)) in {"broken-picture", "damaged"}
+    assert outcome(draw, damaged(path, kind)) in {"damaged-image", "damaged"}
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp"])
@@ -64,7 +64,7 @@ def test_given_a_picture_cut_short_when_rendered_then_it_is_refused(tmp_path: Pa
     path = tmp_path / name
     image(SHEET, "srgb").write_to_file(str(path))
 
-    assert outcome(draw, damaged(path, "cut")) in {"broken-picture", "truncated"}
+    assert outcome(draw, damaged(path, "cut")) in {"damaged-image", "truncated"}
 
 
 def test_given_a_fax_with_bad_codes_when_rendered_then_the_manifest_names_the_damage(
@@ -79,8 +79,7 @@ def test_given_a_fax_with_bad_codes_when_rendered_then_the_manifest_names_the_da
 
     assert [warning.code for warning in manifest.warnings] == ["damaged"]
     assert manifest.warnings[0].message == (
-        "The TIFF is damaged (its decoder found errors) and may look otherwise than it should. "
-        "Compare it with the original."
+        "The TIFF is damaged (its decoder found errors), so the render may be wrong. Compare it with the original."
     )
 
 
@@ -90,4 +89,4 @@ def test_given_deflated_strips_when_damaged_anywhere_then_it_never_goes_unnotice
     whole = path.read_bytes()
     for at in range(len(whole) // 20, len(whole) * 9 // 10, len(whole) // 20):
         path.write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])
-        assert outcome(draw, path) in {"broken-picture", "damaged"}
+        assert outcome(draw, path) in {"damaged-image", "damaged"}

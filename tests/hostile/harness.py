@@ -1,4 +1,4 @@
-"""Where a hostile case is tried: planned thrice, then drawn by a fenced child while each file it opens is noted."""
+"""Run hostile cases: plan each three times, then render it in a sandboxed child under strace."""
 
 import json
 import os
@@ -19,23 +19,23 @@ from workers.sandbox.child import Limits, Report, run
 MEMORY_LIMIT = 512 * 1024**2
 ROOT = Path(__file__).parents[2]
 
-# The tracer is no parent of the child but its grandchild (-D), so that the fence watches and kills the child itself.
+# With -D the tracer is a grandchild of the child, not its parent: the sandbox still supervises and kills the child.
 TRACER = ("strace", "-D", "-f", "-qq", "--seccomp-bpf", "-s", "4096")
 CALLS = "trace=open,openat,creat,mkdir,mkdirat,socket,connect"
-TRACER_TIMEOUT = 5.0  # seconds to write its last lines
+TRACER_TIMEOUT = 5.0  # seconds to write the rest of the trace
 
-# A file that a system call names.
+# The path in a system call.
 _PATH_IN_CALL = re.compile(r'\d+ +(?:open|openat|creat|mkdir|mkdirat)\((?:[^",]*, )?"((?:[^"\\]|\\.)*)"')
 _CREATES_FILE = re.compile(r"O_CREAT|O_WRONLY|O_RDWR|(?:creat|mkdir|mkdirat)\(")
-_CREATES_NOTHING = re.compile(r"= -1 E|O_TMPFILE")  # the latter makes files that no directory knows
+_CREATES_NOTHING = re.compile(r"= -1 E|O_TMPFILE")  # O_TMPFILE creates files without a name
 _SOCKET = re.compile(r"socket\(AF_(?!UNIX)|sa_family=AF_(?!UNIX)")
-# What any program may write to.
+# Writable for any program.
 _ALWAYS_WRITABLE = ("/dev/", "/proc/self/")
 
 
 @dataclass
 class Outcome:
-    """What became of a case. `refusal` and `error` have a code and a detail; `seconds` is the planner's best time."""
+    """The outcome of a case. `refusal` and `error` have a code and a detail; `seconds` is the planner's best time."""
 
     seconds: float = 0.0
     drawing_seconds: float = 0.0
@@ -50,7 +50,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trial:
-    """A case that lies at `source`, alone in its folder."""
+    """A case whose file is `source`, alone in its folder."""
 
     case: Case
     source: Path
@@ -62,7 +62,7 @@ class Trial:
 
 
 def plan_case(case: Case, source: Path) -> Outcome:
-    """What the planner says, and how fast."""
+    """Run the planner three times and record its result and best time."""
     verdict, times = Outcome(), []
     for _ in range(3):
         began = time.perf_counter()
@@ -76,10 +76,10 @@ def plan_case(case: Case, source: Path) -> Outcome:
 
 
 def render_trials(jobs: Sequence[Trial], scratch: Path) -> None:
-    """Let fenced children draw what the planner accepted, and note in each job's verdict how it ended.
+    """Render the accepted trials in sandboxed children and record each outcome.
 
-    One child draws one job after the other, as a warm worker does. Where it dies, the job that it died of is tried
-    once more, first in a fresh child; then that is its verdict.
+    A child renders one trial after the other, like a warm worker. If it dies, that trial is repeated first in a fresh
+    child, whose result counts.
     """
     waiting, number = list(jobs), 0
     while waiting:
@@ -89,7 +89,7 @@ def render_trials(jobs: Sequence[Trial], scratch: Path) -> None:
 
 
 class _Child:
-    """One child and the jobs that it was given. `scratch` is its own, new folder."""
+    """One child and its trials. `scratch` is a new folder of its own."""
 
     def __init__(self, jobs: Sequence[Trial], scratch: Path) -> None:
         self._jobs = jobs
@@ -100,10 +100,10 @@ class _Child:
         self._last: Report = {}
 
     def run(self) -> int:
-        """Draw; the number of jobs that have their verdict."""
+        """Render, and return the number of trials that have an outcome."""
         self._scratch.mkdir(parents=True)
         trace = self._scratch.with_suffix(".trace")
-        child = [sys.executable, "-P", "-m", "tests.hostile.many", RenderOptions(width=512).model_dump_json()]
+        child = [sys.executable, "-P", "-m", "tests.hostile.render_batch", RenderOptions(width=512).model_dump_json()]
         for job in self._jobs:
             job.out.mkdir(exist_ok=True)
             child += [str(job.source), str(job.out)]
@@ -142,7 +142,7 @@ class _Child:
             job.outcome.manifest = json.loads((job.out / "manifest.json").read_text())
 
     def _assign_trace(self, lines: list[str]) -> None:
-        """Give each line of the trace to the job that was drawn then: a job begins when its source is opened."""
+        """Assign each line of the trace to a trial. A trial begins when its source is opened."""
         own = (str(self._scratch), *(str(job.out) for job in self._jobs), *_ALWAYS_WRITABLE)
         verdict = self._jobs[0].outcome
         for line in lines:
@@ -159,7 +159,7 @@ class _Child:
 
 
 def _read_trace(trace: Path) -> list[str]:
-    """The trace, once its tracer has written all of it: it outlives the child by a moment."""
+    """Return the trace once it is complete: the tracer outlives the child by a moment."""
     deadline = time.monotonic() + TRACER_TIMEOUT
     size = -1
     while size != (size := trace.stat().st_size) and time.monotonic() < deadline:

@@ -1,6 +1,6 @@
-"""Render damaged files in children that may die of it, and count what happens.
+"""Render damaged files in child processes, which may die, and count the outcomes.
 
-    python -m tests.fuzzing.target FAMILY --count 5000 --seed 1 --keep kept
+    python -m tests.fuzzing.harness FAMILY --count 5000 --seed 1 --keep kept
 
 Two children live long; each file has its own seconds and memory. Prints one line of JSON, progress on standard error.
 The same family, seed and number always make the same file; `--only NUMBER` runs one of them.
@@ -35,10 +35,10 @@ WIDTH = 200
 SECONDS_EACH = 10.0
 INTERVAL = 0.05
 
-# Files a child renders before it is replaced: what leaks shall not be blamed on the file that comes last.
+# Files that a child renders before it is replaced, so that leaked memory is not attributed to a later file.
 LIFE = 250
 
-# In place of a DWG converter: takes away what `seeds` puts before a DXF drawing.
+# Stands in for a DWG converter: removes the header that `seeds` puts before a DXF drawing.
 CONVERTER = """sh -c 'tail -c +8 "$0" > "$1"' {source} {target}"""
 
 DIED, HUNG, OVER_LIMIT, LEFTOVER = "died", "hung", "stopped by fence", "stray file"
@@ -47,7 +47,7 @@ BAD = (DEFECT, DIED, HUNG, LEFTOVER)
 
 @dataclass(frozen=True)
 class Job:
-    """A damaged file and how to draw it. `streamed` reads a small DXF as if it were a large one."""
+    """A damaged file and its options. `streamed` reads a small DXF as if it were large."""
 
     name: str
     data: bytes
@@ -57,7 +57,7 @@ class Job:
 
 @dataclass
 class Report:
-    """What became of a family's files."""
+    """The outcomes of a family's files."""
 
     family: str
     seed: int
@@ -72,12 +72,12 @@ class Report:
 
     @property
     def bad(self) -> dict[str, int]:
-        """Outcomes that there should be none of."""
+        """Counts of unacceptable outcomes."""
         return {name: self.outcomes[name] for name in BAD if self.outcomes[name]}
 
 
 def jobs(family: str, seed: int, numbers: Iterable[int]) -> Iterator[Job]:
-    """Damaged files of a family by their numbers."""
+    """Yield the damaged files with these numbers."""
     originals = seeds(family)
     for number in numbers:
         name = f"{family}-{seed}-{number}"
@@ -96,7 +96,7 @@ def jobs(family: str, seed: int, numbers: Iterable[int]) -> Iterator[Job]:
 
 
 class Child:
-    """One process, its folder, and the file it is at. Its temporary directory must be empty after each file."""
+    """A process, its folder and its current file. Its temporary directory must be empty after each file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -131,26 +131,26 @@ class Child:
         order = {"source": str(source), "out": str(self.out), "options": job.options, "streamed": job.streamed}
         assert self.process.stdin is not None
         self.job, self.began, self.peak = job, time.monotonic(), 0
-        with suppress(BrokenPipeError):  # it has died between two files: its end is read next
+        with suppress(BrokenPipeError):  # it died between two files; `run` reads its end next
             self.process.stdin.write(json.dumps(order).encode() + b"\n")
             self.process.stdin.flush()
 
     def remove_leftovers(self) -> list[str]:
-        """Files left behind, which are taken away."""
+        """Delete and return the files left behind."""
         left = [path for path in self.temporary.iterdir() if path.name != "__pycache__"]
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         return [path.name for path in left]
 
     def resident(self) -> int:
-        """Bytes resident now."""
+        """Return the current resident memory in bytes."""
         try:
             return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, IndexError):
             return 0
 
     def stop(self) -> int:
-        """End it; its exit status."""
+        """Kill the process and return its exit status."""
         self.process.kill()
         status = self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self._log):
@@ -161,12 +161,12 @@ class Child:
 
     @property
     def stderr_tail(self) -> str:
-        """The end of what it wrote on standard error."""
+        """The end of its standard error."""
         return (self.folder / "log").read_bytes()[-300:].decode(errors="replace")
 
 
 class Pool:
-    """Two children that any number of families may share."""
+    """Two children, shared by any number of families."""
 
     def __init__(self, seconds_each: float = SECONDS_EACH, keep: Path | None = None) -> None:
         self._seconds = seconds_each
@@ -186,7 +186,7 @@ class Pool:
         self._home.cleanup()
 
     def run(self, report: Report, work: Iterator[Job], until: float = float("inf")) -> None:
-        """Render all of `work`, or what can be begun before the clock says `until`; tell `report`."""
+        """Render all of `work`, starting none after the monotonic time `until`, and add the outcomes to `report`."""
         began = time.monotonic()
         busy: set[int] = set()
         for slot, child in enumerate(self._children):
@@ -201,7 +201,7 @@ class Pool:
                     self._on_death(report, child)
                     child = self._replace(slot)
                 elif child.job is None:
-                    continue  # it has only just come up
+                    continue  # it has just started
                 else:
                     self._on_answer(report, child, json.loads(line))
                     child = self._replace(slot) if child.done >= LIFE else child
@@ -220,7 +220,7 @@ class Pool:
         self._count += 1
         child = Child(Path(self._home.name, str(self._count)))
         assert child.process.stdout is not None
-        child.process.stdout.readline()  # it has loaded all that it needs
+        child.process.stdout.readline()  # it is ready
         number = len(self._selector.get_map()) if slot is None else slot
         self._selector.register(child.process.stdout, selectors.EVENT_READ, number)
         return child
@@ -286,15 +286,15 @@ class Pool:
 
 
 def main() -> int:
-    """Run one family from the command line; 1 if there is something to mend."""
+    """Run one family from the command line. Returns 1 if there are unacceptable outcomes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("family", choices=FAMILIES)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", type=int, help="run the file of this number alone")
+    parser.add_argument("--only", type=int, help="run only the file with this number")
     parser.add_argument("--seconds-each", type=float, default=SECONDS_EACH)
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no file after that many seconds")
-    parser.add_argument("--keep", type=Path, help="directory for files that exposed something")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="start no file after this many seconds")
+    parser.add_argument("--keep", type=Path, help="directory for files with findings")
     asked = parser.parse_args()
     numbers = range(asked.count) if asked.only is None else [asked.only]
     report = Report(asked.family, asked.seed)

@@ -1,4 +1,4 @@
-"""Paint a display list with cairo: 4 bytes a pixel of the box asked for, and nothing that grows with the drawing."""
+"""Paint a display list with cairo. Memory is 4 bytes a pixel of the box and does not grow with the drawing."""
 
 from collections.abc import Callable, Collection
 
@@ -20,8 +20,8 @@ def paint(
 ) -> Raster:
     """Draw all marks, or those of some layers, inside `box` of `view` on transparency, in draw order.
 
-    Costs the box's pixels, 4 bytes each, and some 40 MB for a part of the list while it is painted. `told` is called
-    after every part.
+    Takes 4 bytes a pixel of the box, and some 40 MB for a chunk of the list while it is painted. Calls `on_chunk` after
+    every chunk.
     """
     with _Surface(box) as surface:
         for part in display.chunks(view, box, layers):
@@ -33,7 +33,7 @@ def paint(
 def paint_by_layer(
     display: DisplayList, view: View, box: Box, *, on_chunk: Callable[[], object] = lambda: None
 ) -> Raster:
-    """Draw one layer after the other, as somebody does who lays their pictures on each other. Costs as `paint` does."""
+    """Draw one layer after the other, as a viewer that stacks the layers' images. Takes the same memory as `paint`."""
     with _Surface(box) as surface:
         for layer in sorted(display.layers):
             for part in display.chunks(view, box, (layer,)):
@@ -52,7 +52,7 @@ class _Surface:
         self._surface = cairocffi.ImageSurface(cairocffi.FORMAT_ARGB32, width, height, memory, 4 * width)
         self._context = cairocffi.Context(self._surface)
         self._context.translate(-self.x, -self.y)
-        # As SVG drawings of CAD have it: ezdxf's own backends draw the same.
+        # The same as in ezdxf's own backends.
         self._context.set_line_cap(cairocffi.LINE_CAP_ROUND)
         self._context.set_line_join(cairocffi.LINE_JOIN_ROUND)
         self._context.set_fill_rule(cairocffi.FILL_RULE_EVEN_ODD)

@@ -1,7 +1,7 @@
-"""A pyramid from the bottom up in one pass over the picture: rows come in, tiles of every level go out.
+"""Pyramids of images that are read once: one pass over the rows builds the tiles of all levels.
 
-Memory is one row of tiles at every level: twice `width x 512 x channels` bytes, and a quarter of that again while it
-is shrunk. A level's row of tiles is cut as soon as it is full; its half-sized image then goes to the level above.
+Takes memory for a row of tiles at every level: twice `width x 512 x channels` bytes, and a quarter of that while
+shrinking. As soon as a level's row of tiles is full it is cut, halved and passed to the level above.
 """
 
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ from workers.render.raster import Pixels
 from workers.render.tiles.pyramid import TILE, Pyramid
 from workers.render.tiles.writer import TileWriter
 
-# Columns that are halved at once: Pillow has 4 bytes for every pixel of colour, whatever it is given.
+# Columns halved at a time: Pillow uses 4 bytes for each pixel with colour, whatever the input has.
 BLOCK_COLUMNS = 4096
 
 
 def build_levels(rows: Iterable[Pixels], pyramid: Pyramid, channels: int, writer: TileWriter) -> None:
-    """Feed the whole picture, from top to bottom in pieces (n, width, channels) of any height, to `writer`."""
+    """Cut the image into the tiles of all levels. `rows` yields blocks (n, width, channels) from top to bottom."""
     levels = [_TileRow(pyramid.size(level)[0], channels) for level in range(pyramid.top + 1)]
     builder = _PyramidBuilder(levels, writer)
     for piece in rows:
@@ -42,7 +42,7 @@ class _PyramidBuilder:
         self._writer = writer
 
     def push(self, level: int, pixels: Pixels) -> None:
-        """Add rows to a level, passing on every row of tiles that gets full."""
+        """Add rows to a level, flushing each row of tiles that becomes full."""
         row = self._levels[level]
         while len(pixels):
             taken = pixels[: TILE - row.filled]
@@ -53,7 +53,7 @@ class _PyramidBuilder:
                 self.flush(level)
 
     def flush(self, level: int) -> None:
-        """Cut what a level holds, and give its half to the level above."""
+        """Cut the rows that a level holds into tiles, and push them at half size to the level above."""
         row = self._levels[level]
         if not row.filled:
             return
@@ -68,7 +68,7 @@ class _PyramidBuilder:
 
 
 def halve(pixels: Pixels) -> Pixels:
-    """Mean of every 2 x 2 pixels (at an odd edge, of those there are); colours weigh as much as they can be seen."""
+    """Average each 2 x 2 pixels (fewer at an odd edge). Colours are weighted by alpha."""
     height, width, channels = pixels.shape
     half = np.empty((-(-height // 2), -(-width // 2), channels), np.uint8)
     for left in range(0, width, BLOCK_COLUMNS):

@@ -1,6 +1,6 @@
-"""A pyramid of a drawing: every level is painted anew at its own resolution, so that it stays crisp.
+"""Pyramids of drawings: every level is painted at its own resolution, so lines stay sharp.
 
-Memory is one strip of 4,096 x 512 pixels, 4 bytes each, and as much again while it is cut.
+Takes memory for a strip of 4,096 x 512 pixels, 4 bytes each, and as much again while it is cut into tiles.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from workers.render.raster import Box, Pixels
 from workers.render.tiles.pyramid import TILE, Pyramid
 from workers.render.tiles.writer import TileWriter
 
-# Tiles that are painted in one go: each painting walks through the marks that touch it.
+# Tiles painted at once: each painting iterates over the marks that touch it.
 STRIP_TILES = 8
 
 # Paints a box of a level: (level's width and height, box in its pixels) -> (height, width, channels).
@@ -18,7 +18,7 @@ Paint: TypeAlias = Callable[[tuple[int, int], Box], Pixels]
 
 
 def paint_levels(paint: Paint, pyramid: Pyramid, writer: TileWriter) -> None:
-    """Paint every tile that `writer` does not have yet, strip by strip, the overview first."""
+    """Paint every tile that is not on disk yet, strip by strip, starting with the smallest level."""
     for level in range(pyramid.top + 1):
         columns, rows = pyramid.grid(level)
         for row in range(rows):

@@ -1,6 +1,6 @@
-"""The text of an SVG: checked, its layers found, and rewritten to show some of them and a part of the sheet.
+"""An SVG as bytes: checks it, finds its layers, and rewrites it to show some layers and a region.
 
-One pass of a streaming parser notes where each child of the root begins and ends; a rewrite copies those bytes.
+One pass of a streaming parser records where each child of the root begins and ends; a rewrite copies those bytes.
 """
 
 import re
@@ -13,7 +13,7 @@ from tasks.plan.svg import reject_entities, size_in_pixels
 from tasks.plan.svg_layers import NAMESPACE, RootChild, SvgLayer, describe_child, group_layers
 from workers.render.errors import BlueprintError
 
-# Namespaced as the parser gives them.
+# With namespaces, as the parser reports them.
 _LINK_ATTRIBUTES = frozenset({"href", "http://www.w3.org/1999/xlink href", "http://www.w3.org/2000/svg href", "src"})
 _INTERNAL_PREFIXES = ("#", "data:")
 _ANCHOR, _STYLE, _ROOT = f"{NAMESPACE} a", f"{NAMESPACE} style", f"{NAMESPACE} svg"
@@ -23,22 +23,22 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _DECLARATION = re.compile(r"\A\ufeff?<\?xml[^>]*\?>")
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
 _SIZE = re.compile(rb"\s(?:width|height|x|y)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
-_STYLED_SIZE = re.compile(rb"(?<![-\w])(?:width|height)\s*:[^;\"']*")  # which would win over attributes
+_STYLED_SIZE = re.compile(rb"(?<![-\w])(?:width|height)\s*:[^;\"']*")  # takes precedence over attributes
 _DISPLAY_NONE = re.compile(rb"(\bdisplay\s*(?::|=\s*[\"'])\s*)none\b")
 
-# A prefix of our own: whatever the text calls the namespace keeps its meaning inside.
+# A prefix of our own, which cannot conflict with the document's prefixes.
 _OWN_NAMESPACE = b'xmlns:sheet="http://www.w3.org/2000/svg"'
 _PLACEHOLDER = b"<sheet:g " + _OWN_NAMESPACE + b"/>"
 _HIDDEN_GROUP = b"<sheet:g " + _OWN_NAMESPACE + b' style="display:none">', b"</sheet:g>"
 
-# Effects that look at everything beneath, or hold for the sheet as a whole.
+# Effects that depend on the layers below, and effects of the root element on the whole drawing.
 _BACKDROP_EFFECTS = (b"mix-blend-mode", b"enable-background")
 _ROOT_EFFECTS = frozenset({"opacity", "filter", "mask"})
 
 
 @dataclass
 class _ChildSpan:
-    """Bytes of a child of the root, ids defined in it, and ids that it refers to."""
+    """The bytes of a child of the root, the ids defined in it, and the ids that it references."""
 
     start: int
     child: RootChild
@@ -50,7 +50,7 @@ class _ChildSpan:
 
 @dataclass(frozen=True)
 class SvgDocument:
-    """A checked SVG. `size` is its width and height in pixels at 96 to the inch, None where it leaves them open."""
+    """A checked SVG. `size` is its width and height in pixels at 96 an inch, None if it does not set them."""
 
     content: bytes
     size: tuple[float, float] | None
@@ -63,14 +63,14 @@ class SvgDocument:
 
     @property
     def has_filters(self) -> bool:
-        """Whether something may be blurred or otherwise worked out from pixels, some of which a part lacks."""
+        """Whether the document may use filters. A filter needs pixels outside the part that is drawn."""
         return b"filter" in self.content
 
     @classmethod
     def parse(cls, content: bytes) -> "SvgDocument":
-        """Check `content`. Costs the text once more where it is UTF-16, and some 100 bytes an id and reference.
+        """Check and parse `content`. Takes some 100 bytes an id or reference, and a copy of the text if it is UTF-16.
 
-        Raises `BlueprintError` (`broken-svg`, `external-reference`, `unsupported`).
+        Raises `BlueprintError` (`damaged-svg`, `external-reference`, `unsupported`).
         """
         if content.startswith(_UTF16):
             content = _to_utf8(content)
@@ -78,7 +78,7 @@ class SvgDocument:
         reader.parse(content)
         first = _TAG.match(content, reader.root)
         if first is None:
-            raise BlueprintError("broken-svg", "The SVG is in an encoding that cannot be read. Save it as UTF-8.")
+            raise BlueprintError("damaged-svg", "The SVG is in an encoding that cannot be read. Save it as UTF-8.")
         for part in reader.children:
             part.end = _element_end(content, part.start, part.end)
         layers = tuple(group_layers([part.child for part in reader.children]))
@@ -101,10 +101,10 @@ class SvgDocument:
         region: tuple[float, ...],
         size: tuple[int, int],
     ) -> bytes:
-        """The SVG with the layers in `shown` alone, of which `window` is drawn at `size` pixels.
+        """Return the SVG with only the layers in `shown`, set up to draw `region` at `size` pixels.
 
-        `sheet` is the size of the whole in its own pixels, `window` the left, top, right and bottom of the part in
-        shares of it. Costs the bytes of what is left.
+        `drawing_size` is the size of the whole in its own pixels; `region` is left, top, right and bottom as shares of
+        it. Takes the bytes of the result.
         """
         left, top, right, bottom = region
         width, height = drawing_size
@@ -130,7 +130,7 @@ class SvgDocument:
         )
 
     def _body(self, shown: frozenset[int]) -> Iterator[bytes]:
-        """What follows the root's start tag, up to and with its end tag."""
+        """Yield the bytes from after the root's start tag to its end tag, inclusive."""
         change = self._replacements(shown)
         at = self.root[1]
         for index, part in enumerate(self.children):
@@ -156,7 +156,7 @@ class SvgDocument:
 
 
 class _Parser:
-    """Handlers of one pass."""
+    """Handlers of one pass of the streaming parser."""
 
     def __init__(self) -> None:
         self.root = -1
@@ -173,8 +173,8 @@ class _Parser:
         reject_entities(parser)
         try:
             parser.Parse(content, True)  # noqa: FBT003 - the parser takes no keyword
-        except (expat.ExpatError, LookupError, ValueError) as error:  # the others are about its encoding
-            raise BlueprintError("broken-svg", f"The SVG is not well-formed XML ({error}). Export it again.") from None
+        except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: encoding errors
+            raise BlueprintError("damaged-svg", f"The SVG is not well-formed XML ({error}). Export it again.") from None
         except Unsupported as error:
             raise BlueprintError(error.code, error.message) from None
 
@@ -200,7 +200,9 @@ class _Parser:
 
     def _open_root(self, name: str, attributes: dict[str, str]) -> None:
         if name != _ROOT:
-            raise BlueprintError("broken-svg", f'The SVG lacks xmlns="{NAMESPACE}". Open it in an editor and save it.')
+            raise BlueprintError(
+                "damaged-svg", f'The SVG lacks xmlns="{NAMESPACE}". Open it in an editor and save it again.'
+            )
         self.root = self._parser.CurrentByteIndex
         self.attributes = attributes
 
@@ -221,12 +223,12 @@ def _reject_external_reference(name: str, value: str) -> None:
     if name != _ANCHOR and not value.strip().startswith(_INTERNAL_PREFIXES):
         raise BlueprintError(
             "external-reference",
-            f"The SVG refers to another file ({value[:80]}). Embed what it needs and send it again.",
+            f"The SVG references another file ({value[:80]}). Embed that file in it and send it again.",
         )
 
 
 def _find_referenced(children: list[_ChildSpan], outside: _ChildSpan) -> frozenset[int]:
-    """Parts that others refer to, or that hold rules for all: they are hidden, never left out."""
+    """Return the children that others reference, or that contain style sheets: these are hidden, never removed."""
     owner = {identity: index for index, part in enumerate(children) for identity in part.ids}
     used = {owner[name] for name in outside.references if name in owner}
     for index, part in enumerate(children):
@@ -242,7 +244,7 @@ def _tag_end(content: bytes, start: int) -> int:
 
 
 def _element_end(content: bytes, start: int, at: int) -> int:
-    """The byte after the element at `start`, of which the parser saw the end at `at`."""
+    """Return the offset after the element at `start`, whose end tag the parser reported at `at`."""
     stop = _tag_end(content, start)
     return stop if content[stop - 2 : stop] == b"/>" else content.index(b">", at) + 1
 
@@ -251,5 +253,5 @@ def _to_utf8(content: bytes) -> bytes:
     try:
         text = content.decode("utf-16")
     except UnicodeDecodeError as error:
-        raise BlueprintError("broken-svg", f"The SVG is not UTF-16 ({error.reason}). Export it again.") from None
+        raise BlueprintError("damaged-svg", f"The SVG is not valid UTF-16 ({error.reason}). Export it again.") from None
     return _DECLARATION.sub("", text).encode()

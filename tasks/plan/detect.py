@@ -1,4 +1,4 @@
-"""Tell a blueprint's format from its first bytes."""
+"""Detect a blueprint's format from its first bytes."""
 
 import re
 from pathlib import PurePath
@@ -21,13 +21,13 @@ _DXF = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:999[ \t]*\r?\n[^\n]*\n\s*)*0[ \t]*
 _DWG = re.compile(rb"\AAC(?:10\d\d|1\.\d|2\.\d)")
 _XML = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_PDF_WINDOW = 1024  # ISO 32000-1, implementation note 13: the header may stand anywhere in the first 1024 bytes
+_PDF_WINDOW = 1024  # ISO 32000-1, implementation note 13: the header may lie anywhere in the first 1024 bytes
 
 
 def detect_format(file: BinaryIO, filename: str = "") -> str:
-    """Format of the blueprint, by its content.
+    """Return the format of the blueprint.
 
-    Raises `Unsupported` for what is recognised and cannot be drawn, `UnknownFormat` for the rest.
+    Raises `Unsupported` for archives, `UnknownFormat` for content that is not recognised.
     """
     head = file.read(WINDOW)
     for magic, kind in _MAGIC:
@@ -50,5 +50,5 @@ def _unknown_format(head: bytes, filename: str) -> UnknownFormat | Unsupported:
     if head[:2] == b"\x1f\x8b" or head[:4] == b"PK\x03\x04":
         return Unsupported(f"This is a compressed archive. Unpack it and send the drawing inside ({ACCEPTED_FORMATS}).")
     label = PurePath(filename).suffix.lower()
-    named = f"The file is called {label}, but its content is not" if label else "The content is not"
-    return UnknownFormat(f"{named} a blueprint that can be drawn. Send {ACCEPTED_FORMATS}.")
+    prefix = f"The file name ends in {label}, but its content is" if label else "The content is"
+    return UnknownFormat(f"{prefix} not in a supported format. Send {ACCEPTED_FORMATS}.")
