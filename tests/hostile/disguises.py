@@ -13,7 +13,7 @@ from tests.engine.drawings import text_pdf
 from tests.hostile.case import Expected, MakeBytes, hostile_file, hostile_files, special_file
 from tests.hostile.documents import page, svg
 from tests.hostile.drawings import LINE, dxf
-from tests.hostile.pictures import one_strip, small_png
+from tests.hostile.images import one_strip, small_png
 
 REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 from tests.hostile.case import Expected, hostile_file, hostile_files
-from tests.hostile.pictures import MIB, png, zeros
+from tests.hostile.images import MIB, png, zeros
 
 REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
