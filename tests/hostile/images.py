@@ -60,7 +60,7 @@ def bigtiff(count: int, tags: Sequence[tuple[int, int, int, int]]) -> bytes:
     return b"II+\x00" + struct.pack("<HHQ", 8, 0, 16) + directory + bytes(8)
 
 
-def picture(
+def image_tags(
     width: int, height: int, *more: tuple[int, int, int, int], bits: int = 8, packed: int = 1
 ) -> list[tuple[int, int, int, int]]:
     """Return the tags of a grey image; `more` adds or replaces tags."""
@@ -76,7 +76,7 @@ def at(entries: int) -> int:
 
 def one_strip(width: int, height: int, data: bytes, *more: tuple[int, int, int, int], packed: int = 1) -> bytes:
     """Return a TIFF of one valid strip."""
-    tags = picture(width, height, (273, 4, 1, 0), (279, 4, 1, len(data)), *more, packed=packed)
+    tags = image_tags(width, height, (273, 4, 1, 0), (279, 4, 1, len(data)), *more, packed=packed)
     tags = [tag if tag[0] != 273 else (273, 4, 1, at(len(tags))) for tag in tags]
     return tiff(tags, data)
 
@@ -167,20 +167,20 @@ hostile_files(
     REFUSED,
     {
         "four_billion_square": lambda _: one_strip(2**32 - 1, 2**32 - 1, bytes(64)),
-        "strip_outside": lambda _: tiff(picture(64, 64, (273, 4, 1, 10**9), (279, 4, 1, 64))),
-        "strip_longer_than_the_file": lambda _: tiff(picture(64, 64, (273, 4, 1, 8), (279, 4, 1, 2**32 - 1))),
-        "four_billion_strips": lambda _: tiff(picture(64, 64, (273, 4, 2**32 - 1, 8), (279, 4, 2**32 - 1, 8))),
-        "no_strips_at_all": lambda _: tiff(picture(64, 64, (273, 4, 0, 8), (279, 4, 0, 8))),
+        "strip_outside": lambda _: tiff(image_tags(64, 64, (273, 4, 1, 10**9), (279, 4, 1, 64))),
+        "strip_longer_than_the_file": lambda _: tiff(image_tags(64, 64, (273, 4, 1, 8), (279, 4, 1, 2**32 - 1))),
+        "four_billion_strips": lambda _: tiff(image_tags(64, 64, (273, 4, 2**32 - 1, 8), (279, 4, 2**32 - 1, 8))),
+        "no_strips_at_all": lambda _: tiff(image_tags(64, 64, (273, 4, 0, 8), (279, 4, 0, 8))),
         "directory_outside": lambda _: b"II*\x00" + struct.pack("<I", 2**32 - 2) + bytes(99),
         "directory_of_nothing": lambda _: tiff([]),
-        "width_is_a_text": lambda _: tiff([(256, 2, 4, 0), *picture(64, 64)[1:]]),
-        "width_of_odd_type": lambda _: tiff([(256, 99, 1, 64), *picture(64, 64)[1:]]),
+        "width_is_a_text": lambda _: tiff([(256, 2, 4, 0), *image_tags(64, 64)[1:]]),
+        "width_of_odd_type": lambda _: tiff([(256, 99, 1, 64), *image_tags(64, 64)[1:]]),
         "samples_65535": lambda _: one_strip(9000, 9000, bytes(64), (277, 3, 1, 65_535), (258, 3, 1, 65_535)),
-        "big_entries_without_end": lambda _: bigtiff(2**64 - 1, picture(64, 64)),
+        "big_entries_without_end": lambda _: bigtiff(2**64 - 1, image_tags(64, 64)),
         "big_strips_without_end": lambda _: bigtiff(
-            9, picture(64, 64, (273, 16, 2**63, 2**63), (279, 16, 2**63, 2**63))
+            9, image_tags(64, 64, (273, 16, 2**63, 2**63), (279, 16, 2**63, 2**63))
         ),
-        "big_width_without_end": lambda _: bigtiff(9, [(256, 16, 1, 2**64 - 1), *picture(64, 64)[1:]]),
+        "big_width_without_end": lambda _: bigtiff(9, [(256, 16, 1, 2**64 - 1), *image_tags(64, 64)[1:]]),
         "big_directory_outside": lambda _: b"II+\x00" + struct.pack("<HHQ", 8, 0, 2**64 - 8) + bytes(99),
     },
 )
@@ -189,7 +189,7 @@ hostile_files(
 @hostile_file("tiff", FAILS)
 def first_strips_outside(_outside: Path) -> bytes:
     """Only the last strip is valid, which is the one that the planner checks."""
-    tags = picture(64, 64, (278, 4, 1, 16), (273, 4, 4, 0), (279, 4, 4, 0))
+    tags = image_tags(64, 64, (278, 4, 1, 16), (273, 4, 4, 0), (279, 4, 4, 0))
     start = at(len(tags))
     tags = [{273: (273, 4, 4, start), 279: (279, 4, 4, start + 16)}.get(tag[0], tag) for tag in tags]
     offsets = struct.pack("<4I", 2**32 - 16, 2**31, 2**30, start)
@@ -213,7 +213,7 @@ def directories_in_a_circle(_outside: Path) -> bytes:
 @hostile_file("tiff", CONTAINED)
 def pages_by_the_thousand(_outside: Path) -> bytes:
     """Each page has its own directory; all share one strip."""
-    tags = picture(8, 8, (273, 4, 1, 8), (279, 4, 1, 64))
+    tags = image_tags(8, 8, (273, 4, 1, 8), (279, 4, 1, 64))
     page = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
     head = b"II*\x00" + struct.pack("<I", 72) + bytes(64)
     step = len(page) + 4

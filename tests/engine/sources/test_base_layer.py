@@ -44,10 +44,10 @@ def test_given_a_scan_in_any_container_when_rendered_then_its_lines_are_where_th
 
     assert (manifest.preview.width, manifest.preview.height) == (600, 400)
     assert (manifest.source.width, manifest.source.height) == (1200, 800)
-    picture = pixels(out / "preview.webp")
-    assert picture[50:52, 400].max() < 80
-    assert picture[200, 150:151].max() < 80
-    assert picture[300, 500].min() > 240
+    image = pixels(out / "preview.webp")
+    assert image[50:52, 400].max() < 80
+    assert image[200, 150:151].max() < 80
+    assert image[300, 500].min() > 240
 
 
 @pytest.mark.parametrize("space", ["rgb16", "cmyk", "b-w", "grey16"])
@@ -62,7 +62,7 @@ def test_given_a_colour_space_when_rendered_then_the_preview_is_rgb_of_the_same_
     assert pixels(out / "preview.webp")[20, 20] == pytest.approx((200, 200, 200), abs=12)
 
 
-def test_given_a_small_picture_when_a_large_preview_is_asked_for_then_it_is_not_enlarged(
+def test_given_a_small_image_when_a_large_preview_is_requested_then_it_is_not_enlarged(
     tmp_path: Path, draw: Render
 ) -> None:
     _scan(90, 60)
@@ -73,7 +73,7 @@ def test_given_a_small_picture_when_a_large_preview_is_asked_for_then_it_is_not_
     assert (manifest.preview.width, manifest.preview.height) == (3, 2)
 
 
-def test_given_an_opaque_picture_when_rendered_then_the_base_is_the_previews_own_bytes(
+def test_given_an_opaque_image_when_rendered_then_the_base_is_the_previews_own_bytes(
     tmp_path: Path, draw: Render
 ) -> None:
     _scan().pngsave(str(tmp_path / "scan.png"))
@@ -85,7 +85,7 @@ def test_given_an_opaque_picture_when_rendered_then_the_base_is_the_previews_own
     assert manifest.layers[0].extent == (0, 0, 300, 200)
 
 
-def test_given_a_picture_with_holes_when_rendered_then_the_background_shows_in_the_preview_only(
+def test_given_an_image_with_transparency_when_rendered_then_the_background_shows_in_the_preview_only(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     holes = pyvips.Image.black(40, 40, bands=4).copy(interpretation="srgb")
@@ -124,7 +124,7 @@ def test_given_an_orientation_tag_when_rendered_then_the_preview_is_upright(tmp_
     assert (manifest.preview.width, manifest.preview.height) == (32, 64)
 
 
-def test_given_a_tiff_of_two_pages_when_the_second_is_asked_for_then_it_is_drawn(
+def test_given_a_tiff_of_two_pages_when_the_second_is_requested_then_it_is_drawn(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     pages = (pyvips.Image.black(30, 20) + 255).cast("uchar").join(pyvips.Image.black(30, 20), "vertical").copy()
@@ -137,7 +137,7 @@ def test_given_a_tiff_of_two_pages_when_the_second_is_asked_for_then_it_is_drawn
     assert pixels(out / "preview.webp").max() == 0
 
 
-def test_given_a_page_that_does_not_exist_when_asked_for_then_the_error_counts_them(
+def test_given_a_page_that_does_not_exist_when_requested_then_the_error_says_how_many_there_are(
     tmp_path: Path, draw: Render
 ) -> None:
     _scan(30, 20).tiffsave(str(tmp_path / "one.tif"))
@@ -148,7 +148,7 @@ def test_given_a_page_that_does_not_exist_when_asked_for_then_the_error_counts_t
     assert (caught.value.code, caught.value.message) == ("no-such-page", "There is no page 2; this TIFF has 1.")
 
 
-def test_given_a_png_whose_pixels_are_cut_short_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render) -> None:
+def test_given_a_png_with_truncated_pixels_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render) -> None:
     (tmp_path / "short.png").write_bytes(png(100, 100, b"\x00" * 50))
 
     with pytest.raises(BlueprintError) as caught:
@@ -166,7 +166,7 @@ def test_given_a_format_outside_the_list_when_libvips_is_asked_then_it_refuses(t
         pyvips.Image.new_from_file(str(tmp_path / "picture.gif"))
 
 
-def test_given_an_svg_when_rendered_then_it_is_drawn_at_the_size_asked_for(
+def test_given_an_svg_when_rendered_then_it_is_drawn_at_the_requested_size(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     (tmp_path / "a.svg").write_text(SVG.format('viewBox="0 0 20 10"', '<rect width="10" height="10" fill="#00f"/>'))
@@ -174,9 +174,9 @@ def test_given_an_svg_when_rendered_then_it_is_drawn_at_the_size_asked_for(
     manifest = draw(tmp_path / "a.svg", width=400)
 
     assert (manifest.preview.width, manifest.preview.height) == (400, 200)
-    picture = pixels(out / "preview.webp")
-    assert tuple(picture[100, 100]) == (0, 0, 255)
-    assert tuple(picture[100, 300]) == (255, 255, 255)
+    image = pixels(out / "preview.webp")
+    assert tuple(image[100, 100]) == (0, 0, 255)
+    assert tuple(image[100, 300]) == (255, 255, 255)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_given_an_svg_when_rendered_then_it_is_drawn_at_the_size_asked_for(
         '<image href="http://127.0.0.1:9/x.png" width="9" height="9"/>',
     ],
 )
-def test_given_an_svg_that_refers_to_another_file_when_rendered_then_it_is_refused(
+def test_given_an_svg_that_references_another_file_when_rendered_then_it_is_refused(
     tmp_path: Path, draw: Render, body: str
 ) -> None:
     (tmp_path / "a.svg").write_text(SVG.format('viewBox="0 0 20 10"', body))
@@ -209,7 +209,7 @@ def test_given_an_svg_with_hyperlinks_and_embedded_parts_when_rendered_then_it_i
     assert not draw(tmp_path / "a.svg", width=64).layers[0].empty
 
 
-def test_given_an_svg_cut_short_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render) -> None:
+def test_given_a_truncated_svg_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render) -> None:
     (tmp_path / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect>')
 
     with pytest.raises(BlueprintError) as caught:
@@ -219,16 +219,16 @@ def test_given_an_svg_cut_short_when_rendered_then_it_is_refused(tmp_path: Path,
     assert caught.value.message.startswith("The SVG is not well-formed XML (")
 
 
-def test_given_a_pdf_when_its_second_page_is_asked_for_then_it_is_drawn_on_white_paper(
+def test_given_a_pdf_when_its_second_page_is_requested_then_it_is_drawn_on_white_paper(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     manifest = draw(text_pdf(tmp_path / "a.pdf", pages=2), width=842, page=2, background="dark")
 
     assert (manifest.preview.width, manifest.preview.height) == (842, 595)
     assert (manifest.source.width, manifest.source.height, manifest.source.pages) == (1123, 793, 2)
-    picture = pixels(out / "preview.webp")
-    assert picture[50, 50].min() == 255
-    assert picture[98:103, 400].min() < 100
+    image = pixels(out / "preview.webp")
+    assert image[50, 50].min() == 255
+    assert image[98:103, 400].min() < 100
 
 
 def test_given_a_pdf_on_transparency_when_rendered_then_paper_is_clear(tmp_path: Path, out: Path, draw: Render) -> None:
@@ -237,7 +237,7 @@ def test_given_a_pdf_on_transparency_when_rendered_then_paper_is_clear(tmp_path:
     assert pixels(out / "preview.webp")[20, 20, 3] == 0
 
 
-def test_given_a_pdf_page_that_does_not_exist_when_asked_for_then_the_error_counts_them(
+def test_given_a_pdf_page_that_does_not_exist_when_requested_then_the_error_says_how_many_there_are(
     tmp_path: Path, draw: Render
 ) -> None:
     with pytest.raises(BlueprintError) as caught:
@@ -246,7 +246,7 @@ def test_given_a_pdf_page_that_does_not_exist_when_asked_for_then_the_error_coun
     assert (caught.value.code, caught.value.message) == ("no-such-page", "There is no page 4; this PDF has 3.")
 
 
-def test_given_a_pdf_that_is_only_a_header_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render) -> None:
+def test_given_a_pdf_of_only_a_header_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7\nrubbish\nstartxref\n0\n%%EOF\n")
 
     with pytest.raises(BlueprintError) as caught:
@@ -256,7 +256,7 @@ def test_given_a_pdf_that_is_only_a_header_when_rendered_then_it_is_refused(tmp_
     assert caught.value.message.endswith("Print it to a new PDF.")
 
 
-def test_given_a_preview_larger_than_a_worker_when_asked_for_then_the_error_says_which_width_fits(
+def test_given_a_preview_above_the_memory_limit_when_requested_then_the_error_says_which_width_fits(
     tmp_path: Path, draw: Render
 ) -> None:
     (tmp_path / "a.svg").write_text(SVG.format('viewBox="0 0 10 10"', ""))
