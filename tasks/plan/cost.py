@@ -27,13 +27,13 @@ SECONDS_PER_TILE_PIXEL = 12e-9  # per channel
 def estimate_cost(header: Header, size: int, width: int, *, tiles: bool = False) -> tuple[int, float]:
     """Return the peak bytes of the process and the seconds of a render at `width` pixels on the longer side."""
     pixels = _preview_pixels(header, width)
-    pictures = 1 + LAYER_SHARE * (header.layers or 1)
+    rasters = 1 + LAYER_SHARE * (header.layers or 1)
     shrinking = min(RESIZE_ROWS, header.height or 0) * header.channels * (header.width or 0)
     drawing = max(header.pixel_bytes * pixels, shrinking)
-    seconds = STARTUP_SECONDS + header.seconds + SECONDS_PER_PIXEL * pixels * pictures
+    seconds = STARTUP_SECONDS + header.seconds + SECONDS_PER_PIXEL * pixels * rasters
     if tiles:
-        across = max(header.width or width, header.height or width)  # the image may be stored rotated
-        drawing = max(drawing, TILE_ROW_BYTES * header.channels * across + TILES_IN_FLIGHT_BYTES)
+        longer_side = max(header.width or width, header.height or width)  # the image may be stored rotated
+        drawing = max(drawing, TILE_ROW_BYTES * header.channels * longer_side + TILES_IN_FLIGHT_BYTES)
         seconds += header.seconds + SECONDS_PER_TILE_PIXEL * header.channels * (header.width or width) * (
             header.height or width
         )

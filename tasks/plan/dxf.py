@@ -71,14 +71,14 @@ def find_entities_span(file: BinaryIO, *, binary: bool = False) -> tuple[int, in
     start = _find(file, _BINARY_ENTITIES if binary else _ASCII_ENTITIES, 0)
     if start is None:
         return None
-    begin = start[1]
+    start_of_content = start[1]
     if not binary:  # the end pattern starts at the newline of the last line (of the section's start if it is empty)
-        end = _find(file, _ASCII_END, begin - 1)
-        return (begin, end[0] + 1) if end else None
+        end = _find(file, _ASCII_END, start_of_content - 1)
+        return (start_of_content, end[0] + 1) if end else None
     file.seek(len(MAGIC))
     r12 = file.read(len(_R12_START)) == _R12_START
-    end = _find(file, _BINARY_END_R12 if r12 else _BINARY_END, begin)
-    return (begin, end[0]) if end else None
+    end = _find(file, _BINARY_END_R12 if r12 else _BINARY_END, start_of_content)
+    return (start_of_content, end[0]) if end else None
 
 
 def _working_bytes(file: BinaryIO, size: int, text: int, *, binary: bool) -> int:
@@ -88,22 +88,22 @@ def _working_bytes(file: BinaryIO, size: int, text: int, *, binary: bool) -> int
     span = find_entities_span(file, binary=binary)
     if span is None:
         return whole
-    kept = size - (span[1] - span[0])
+    in_memory = size - (span[1] - span[0])
     if binary:  # the raw bytes stay in memory
-        return min(whole, DOCUMENT_BYTES_PER_BYTE * BINARY_EXPANSION * kept + STREAM_BYTES + 2 * size)
-    return min(whole, DOCUMENT_BYTES_PER_BYTE * kept + STREAM_BYTES)
+        return min(whole, DOCUMENT_BYTES_PER_BYTE * BINARY_EXPANSION * in_memory + STREAM_BYTES + 2 * size)
+    return min(whole, DOCUMENT_BYTES_PER_BYTE * in_memory + STREAM_BYTES)
 
 
 def _find(file: BinaryIO, pattern: re.Pattern[bytes], start: int) -> tuple[int, int] | None:
     file.seek(start)
-    rest, at = b"", start
+    overlap, offset = b"", start
     while block := file.read(WINDOW):
-        window = rest + block
-        found = pattern.search(window)
-        if found:
-            return at + found.start(), at + found.end()
-        rest = window[-OVERLAP:]
-        at += len(window) - len(rest)
+        window = overlap + block
+        match = pattern.search(window)
+        if match:
+            return offset + match.start(), offset + match.end()
+        overlap = window[-OVERLAP:]
+        offset += len(window) - len(overlap)
     return None
 
 

@@ -26,7 +26,7 @@ def read_header(file: BinaryIO, size: int) -> Header:
     end = read_tail(file, size, WINDOW)
     if b"startxref" not in end:
         raise Truncated("The PDF has no trailer. Upload it again, or print it to a new PDF.")
-    counts = [int(found) for part in (head, end) for found in _COUNT.findall(part)]
-    counts += [int(found) for found in _LINEARIZED.findall(head[:LINEARIZED_WINDOW])]
+    counts = [int(digits) for part in (head, end) for digits in _COUNT.findall(part)]
+    counts += [int(digits) for digits in _LINEARIZED.findall(head[:LINEARIZED_WINDOW])]
     pages = min(max(counts, default=1), MAX_PAGES)
     return Header(pages=max(pages, 1), working_bytes=BYTES_PER_BYTE * size, seconds=0.2 + SECONDS_PER_BYTE * size)

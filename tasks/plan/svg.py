@@ -62,12 +62,12 @@ def reject_entities(parser: expat.XMLParserType) -> None:
 
 
 def _read_root(file: BinaryIO) -> dict[str, str]:
-    found: dict[str, str] = {}
+    root: dict[str, str] = {}
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if name not in {f"{NAMESPACE} svg", "svg"}:
             raise UnknownFormat(f"This is XML, but not SVG. Send {ACCEPTED_FORMATS}.")
-        found.update(attributes)
+        root.update(attributes)
         raise _RootReadError
 
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -80,7 +80,7 @@ def _read_root(file: BinaryIO) -> dict[str, str]:
             if not chunk:
                 break
     except _RootReadError:
-        return found
+        return root
     except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: encoding errors
         raise UnknownFormat(
             f"This looks like SVG, but it is not well-formed XML ({error}). Send {ACCEPTED_FORMATS}."

@@ -59,27 +59,27 @@ def group_layers(children: Sequence[RootChild]) -> list[SvgLayer]:
     Layers are the groups that Inkscape marks, or, if it marks none, the groups with an id. Elements between them become
     the layers `base`, `base 2` and so on.
     """
-    marked = any(one.is_inkscape_layer for one in children)
-    named = [one.name if one.is_inkscape_layer or not marked else None for one in children]
-    if not 2 <= sum(name is not None for name in named) <= MAX_LAYERS:
+    has_inkscape_layers = any(element.is_inkscape_layer for element in children)
+    names = [element.name if element.is_inkscape_layer or not has_inkscape_layers else None for element in children]
+    if not 2 <= sum(name is not None for name in names) <= MAX_LAYERS:
         return []
     layers: list[SvgLayer] = []
-    rest: list[int] = []
-    runs = 0
+    unnamed: list[int] = []
+    base_count = 0
 
     def end_run() -> None:
-        nonlocal runs
-        if rest:
-            runs += 1
-            layers.append(SvgLayer(BASE if runs == 1 else f"{BASE} {runs}", tuple(rest)))
-            rest.clear()
+        nonlocal base_count
+        if unnamed:
+            base_count += 1
+            layers.append(SvgLayer(BASE if base_count == 1 else f"{BASE} {base_count}", tuple(unnamed)))
+            unnamed.clear()
 
-    for index, (one, name) in enumerate(zip(children, named, strict=True)):
+    for index, (element, name) in enumerate(zip(children, names, strict=True)):
         if name is not None:
             end_run()
-            layers.append(SvgLayer(name, (index,), one.hidden))
-        elif one.rendered:
-            rest.append(index)
+            layers.append(SvgLayer(name, (index,), element.hidden))
+        elif element.rendered:
+            unnamed.append(index)
     end_run()
     return layers
 

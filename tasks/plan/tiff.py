@@ -81,26 +81,26 @@ class _Reader:
     def entry_format(self) -> str:
         return self.formats[1:-1]
 
-    def unpack(self, at: int, form: str) -> tuple[Any, ...]:
+    def unpack(self, offset: int, form: str) -> tuple[Any, ...]:
         length = struct.calcsize("=" + form)
-        if at + length > self.size:
+        if offset + length > self.size:
             raise Truncated("The TIFF ends before its directory does. Upload it again.")
-        self.file.seek(at)
+        self.file.seek(offset)
         return struct.unpack(self.order + form, self.file.read(length))
 
-    def directory(self, at: int) -> _Tags:
-        """Return the entries of the directory at offset `at`."""
-        entries, end = self._directory_bounds(at)
-        step = struct.calcsize("=" + self.entry_format)
-        fields = [self.unpack(end - step * left, self.entry_format) for left in range(entries, 0, -1)]
+    def directory(self, offset: int) -> _Tags:
+        """Return the entries of the directory at `offset`."""
+        entries, end = self._directory_bounds(offset)
+        entry_size = struct.calcsize("=" + self.entry_format)
+        fields = [self.unpack(end - entry_size * remaining, self.entry_format) for remaining in range(entries, 0, -1)]
         return {tag: (kind, count, raw) for tag, kind, count, raw in fields}
 
     def pages(self, first: int) -> list[int]:
         """Return the offsets of all directories, in order. A cycle ends the list."""
-        seen, at = {first: None}, self._next_directory(first)
-        while at and at not in seen and len(seen) < MAX_PAGES:
-            seen[at] = None
-            at = self._next_directory(at)
+        seen, offset = {first: None}, self._next_directory(first)
+        while offset and offset not in seen and len(seen) < MAX_PAGES:
+            seen[offset] = None
+            offset = self._next_directory(offset)
         return list(seen)
 
     def value(self, tags: _Tags, tag: int, index: int = 0, default: int = 0) -> int:
@@ -108,33 +108,35 @@ class _Reader:
         if tag not in tags:
             return default
         kind, count, raw = tags[tag]
-        form = _STRUCT_CODES.get(kind)
-        if form is None or not 0 <= index < count:
+        code = _STRUCT_CODES.get(kind)
+        if code is None or not 0 <= index < count:
             raise Unsupported(f"TIFF tag {tag} is not valid. Open the image in an editor and save it again.")
-        step = struct.calcsize("=" + form)
-        if count * step <= len(raw):
-            return int(struct.unpack_from(self.order + form, raw, index * step)[0])
-        (at,) = struct.unpack(self.order + self.link_format, raw)
-        return int(self.unpack(at + index * step, form)[0])
+        item_size = struct.calcsize("=" + code)
+        if count * item_size <= len(raw):
+            return int(struct.unpack_from(self.order + code, raw, index * item_size)[0])
+        (offset,) = struct.unpack(self.order + self.link_format, raw)
+        return int(self.unpack(offset + index * item_size, code)[0])
 
     def check_extent(self, tags: _Tags) -> None:
         """Raise `Truncated` if the last strip or tile ends beyond the end of the file."""
         for offsets, counts in _OFFSETS_AND_COUNTS:
             if offsets in tags and counts in tags:
-                last = tags[offsets][1] - 1
-                if self.value(tags, offsets, last) + self.value(tags, counts, last) > self.size:
+                last_index = tags[offsets][1] - 1
+                if self.value(tags, offsets, last_index) + self.value(tags, counts, last_index) > self.size:
                     raise Truncated("The TIFF ends before its image data does. Upload it again.")
 
-    def _next_directory(self, at: int) -> int:
-        """Return the offset of the directory that follows the one at `at`; 0 after the last."""
-        return int(self.unpack(self._directory_bounds(at)[1], self.link_format)[0])
+    def _next_directory(self, offset: int) -> int:
+        """Return the offset of the directory that follows the one at `offset`; 0 after the last."""
+        return int(self.unpack(self._directory_bounds(offset)[1], self.link_format)[0])
 
-    def _directory_bounds(self, at: int) -> tuple[int, int]:
-        """Return the number of entries of the directory at `at`, and the offset after them."""
-        (entries,) = self.unpack(at, self.formats[0])
+    def _directory_bounds(self, offset: int) -> tuple[int, int]:
+        """Return the number of entries of the directory at `offset`, and the offset after them."""
+        (entries,) = self.unpack(offset, self.formats[0])
         if not 0 < entries <= MAX_ENTRIES:
             raise Unsupported("The TIFF directory is not valid. Open the image in an editor and save it again.")
-        return entries, at + struct.calcsize("=" + self.formats[0]) + entries * struct.calcsize("=" + self.entry_format)
+        return entries, offset + struct.calcsize("=" + self.formats[0]) + entries * struct.calcsize(
+            "=" + self.entry_format
+        )
 
 
 def _header(reader: _Reader, tags: _Tags, pages: int) -> Header:
@@ -147,14 +149,14 @@ def _header(reader: _Reader, tags: _Tags, pages: int) -> Header:
     rows = min(reader.value(tags, _ROWS, default=height), height, height if by_strip else MAX_BAND_ROWS)
     row_bytes = max(width, reader.value(tags, _TILE_WIDTH)) * max(bits, 8) // 8
     band = row_bytes * max(rows, reader.value(tags, _TILE_HEIGHT))
-    packed = max(reader.value(tags, counts) for _offsets, counts in _OFFSETS_AND_COUNTS)
+    compressed_bytes = max(reader.value(tags, counts) for _offsets, counts in _OFFSETS_AND_COUNTS)
     grey = samples == 1 and reader.value(tags, _PHOTOMETRIC) in _GREY
-    speed = BILEVEL_SECONDS_PER_PIXEL if bits == 1 else SECONDS_PER_PIXEL
+    seconds_per_pixel = BILEVEL_SECONDS_PER_PIXEL if bits == 1 else SECONDS_PER_PIXEL
     return Header(
         width,
         height,
         pages,
-        working_bytes=2 * band + (packed if compression != _UNCOMPRESSED else 0),
-        seconds=speed * width * height,
+        working_bytes=2 * band + (compressed_bytes if compression != _UNCOMPRESSED else 0),
+        seconds=seconds_per_pixel * width * height,
         channels=1 if grey else 4 if samples in _WITH_ALPHA else 3,
     )

@@ -37,15 +37,15 @@ class BadManifestError(Exception):
 def main() -> None:
     """Render each job on standard input until its end."""
     apply_limits(niceness=0)
-    answers = os.dup(sys.stdout.fileno())
+    output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     # Large temporary files must be in the folder that is checked for leftovers.
     vars(spill_buffer)["SPILL_DIR"] = vars(dwg)["SPILL_DIR"] = tempfile.gettempdir()
-    os.write(answers, b"{}\n")
+    os.write(output, b"{}\n")
     for line in sys.stdin:
         job = json.loads(line)
         vars(document)["MAX_IN_MEMORY_BYTES"] = 0 if job["streamed"] else MAX_IN_MEMORY_BYTES
-        os.write(answers, json.dumps(_render(job)).encode() + b"\n")
+        os.write(output, json.dumps(_render(job)).encode() + b"\n")
 
 
 def _render(job: dict[str, Any]) -> dict[str, Any]:
@@ -88,12 +88,12 @@ def _check_manifest(out: Path) -> None:
     json.loads(text, parse_constant=refuse)
     manifest = Manifest.model_validate_json(text)
     sets = [tiles for tiles in (manifest.tiles, *(layer.tiles for layer in manifest.layers)) if tiles]
-    named = {"manifest.json", manifest.preview.file, *(tiles.file for tiles in sets)}
-    named |= {layer.file for layer in manifest.layers if layer.file}
+    listed = {"manifest.json", manifest.preview.file, *(tiles.file for tiles in sets)}
+    listed |= {layer.file for layer in manifest.layers if layer.file}
     paths = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
-    found = {str(path) for path in paths if not any(part.endswith("_files") for part in path.parts)}
-    if found != named:
-        raise BadManifestError(f"files {sorted(found ^ named)[:5]}")
+    files = {str(path) for path in paths if not any(part.endswith("_files") for part in path.parts)}
+    if files != listed:
+        raise BadManifestError(f"files {sorted(files ^ listed)[:5]}")
 
 
 if __name__ == "__main__":

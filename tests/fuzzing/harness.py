@@ -128,19 +128,19 @@ class Child:
         source.write_bytes(job.data)
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir()
-        order = {"source": str(source), "out": str(self.out), "options": job.options, "streamed": job.streamed}
+        request = {"source": str(source), "out": str(self.out), "options": job.options, "streamed": job.streamed}
         assert self.process.stdin is not None
         self.job, self.began, self.peak = job, time.monotonic(), 0
         with suppress(BrokenPipeError):  # it died between two files; `run` reads its end next
-            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
             self.process.stdin.flush()
 
     def remove_leftovers(self) -> list[str]:
         """Delete and return the files left behind."""
-        left = [path for path in self.temporary.iterdir() if path.name != "__pycache__"]
-        for path in left:
+        leftovers = [path for path in self.temporary.iterdir() if path.name != "__pycache__"]
+        for path in leftovers:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        return [path.name for path in left]
+        return [path.name for path in leftovers]
 
     def resident(self) -> int:
         """Return the current resident memory in bytes."""
@@ -240,12 +240,12 @@ class Pool:
             child.start(job)
             busy.add(slot)
 
-    def _on_answer(self, report: Report, child: Child, answer: dict[str, Any]) -> None:
-        report.slowest_plan_seconds = max(report.slowest_plan_seconds, round(answer.get("planned", 0.0), 4))
-        self._record(report, child, answer["outcome"], answer["code"], answer.get("detail", ""))
-        if left := child.remove_leftovers():
+    def _on_answer(self, report: Report, child: Child, result: dict[str, Any]) -> None:
+        report.slowest_plan_seconds = max(report.slowest_plan_seconds, round(result.get("planned", 0.0), 4))
+        self._record(report, child, result["outcome"], result["code"], result.get("detail", ""))
+        if leftovers := child.remove_leftovers():
             report.outcomes[LEFTOVER] += 1
-            self._add_finding(report, child, LEFTOVER, ", ".join(left))
+            self._add_finding(report, child, LEFTOVER, ", ".join(leftovers))
         child.job = None
         child.done += 1
 
@@ -295,18 +295,18 @@ def main() -> int:
     parser.add_argument("--seconds-each", type=float, default=SECONDS_EACH)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no file after this many seconds")
     parser.add_argument("--keep", type=Path, help="directory for files with findings")
-    asked = parser.parse_args()
-    numbers = range(asked.count) if asked.only is None else [asked.only]
-    report = Report(asked.family, asked.seed)
+    arguments = parser.parse_args()
+    numbers = range(arguments.count) if arguments.only is None else [arguments.only]
+    report = Report(arguments.family, arguments.seed)
 
     def watched() -> Iterator[Job]:
-        for job in jobs(asked.family, asked.seed, numbers):
+        for job in jobs(arguments.family, arguments.seed, numbers):
             if report.files % 100 == 0:
-                print(f"{asked.family} {report.files} {dict(report.outcomes)}", file=sys.stderr)
+                print(f"{arguments.family} {report.files} {dict(report.outcomes)}", file=sys.stderr)
             yield job
 
-    with Pool(asked.seconds_each, asked.keep) as pool:
-        pool.run(report, watched(), time.monotonic() + asked.seconds)
+    with Pool(arguments.seconds_each, arguments.keep) as pool:
+        pool.run(report, watched(), time.monotonic() + arguments.seconds)
     print(json.dumps(vars(report), sort_keys=True))
     return 1 if report.bad else 0
 

@@ -44,9 +44,9 @@ _ENDS = {
 
 def mutate(data: bytes, others: Sequence[bytes], family: str, random: Random) -> bytes:
     """Apply one to six changes to `data`. `others` are files of its family to splice from."""
-    knowing = random.random() < FORMAT_AWARE_SHARE
-    mutators = _FORMAT_MUTATORS.get(family, _GENERIC_MUTATORS) if knowing else _GENERIC_MUTATORS
-    if not knowing and random.random() < 0.1:
+    format_aware = random.random() < FORMAT_AWARE_SHARE
+    mutators = _FORMAT_MUTATORS.get(family, _GENERIC_MUTATORS) if format_aware else _GENERIC_MUTATORS
+    if not format_aware and random.random() < 0.1:
         data = splice(data, random.choice(others), random)
     for _ in range(random.choice(CHANGES)):
         data = random.choice(mutators)(data, random)[:MAX_BYTES] or b"\x00"
@@ -170,24 +170,24 @@ def change_dxf_blocks(data: bytes, random: Random) -> bytes:
 def change_text(data: bytes, random: Random) -> bytes:
     """Change one to four tokens of a PDF or SVG: numbers, names, quoted strings."""
     for _ in range(random.randint(1, 4)):
-        found = list(_TOKEN.finditer(data))
-        if not found:
+        matches = list(_TOKEN.finditer(data))
+        if not matches:
             return data
-        chosen = random.choice(found)
-        alike = [other[0] for other in found if other[0][:1].isdigit() == chosen[0][:1].isdigit()]
-        word = random.choice(_WORDS).encode() if random.random() < 0.6 else random.choice(alike)
+        chosen = random.choice(matches)
+        similar = [other[0] for other in matches if other[0][:1].isdigit() == chosen[0][:1].isdigit()]
+        word = random.choice(_WORDS).encode() if random.random() < 0.6 else random.choice(similar)
         data = data[: chosen.start()] + word + data[chosen.end() :]
     return data
 
 
 def nest_svg(data: bytes, random: Random) -> bytes:
     """Nest an element of an SVG inside others, once or many times."""
-    found = list(_ELEMENT.finditer(data))
-    if not found:
+    matches = list(_ELEMENT.finditer(data))
+    if not matches:
         return data
-    chosen, place = random.choice(found)[0], random.choice(found).start()
-    deep = random.choice((1, 3, 50, 500))
-    return data[:place] + b"<g transform='scale(1.01)'>" * deep + chosen + b"</g>" * deep + data[place:]
+    chosen, place = random.choice(matches)[0], random.choice(matches).start()
+    depth = random.choice((1, 3, 50, 500))
+    return data[:place] + b"<g transform='scale(1.01)'>" * depth + chosen + b"</g>" * depth + data[place:]
 
 
 def change_png(data: bytes, random: Random) -> bytes:

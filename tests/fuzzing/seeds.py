@@ -188,8 +188,8 @@ def _layered_pdf(*, packed: bool) -> bytes:
 
 
 def _svg() -> list[bytes]:
-    picture = base64.b64encode(png(2, 2, b"\x00\xff\x00\x00\x00\xff\x00" * 2))
-    return [_SVG_BARE, _SVG % picture]
+    image = base64.b64encode(png(2, 2, b"\x00\xff\x00\x00\x00\xff\x00" * 2))
+    return [_SVG_BARE, _SVG % image]
 
 
 _SVG_BARE = b"""<svg xmlns='http://www.w3.org/2000/svg' width='90' height='60'>
@@ -228,37 +228,37 @@ def _with(image: "pyvips.Image", name: str, value: int) -> "pyvips.Image":
 
 
 def _png() -> list[bytes]:
-    picture, grey = _image(), _image(1)
+    image, grey = _image(), _image(1)
     return [
-        bytes(picture.pngsave_buffer()),
+        bytes(image.pngsave_buffer()),
         bytes(grey.pngsave_buffer(bitdepth=1, interlace=True)),
         bytes(_image(4).pngsave_buffer(interlace=True)),
-        bytes(picture.colourspace("rgb16").pngsave_buffer()),
-        bytes(picture.pngsave_buffer(palette=True, bitdepth=4)),
+        bytes(image.colourspace("rgb16").pngsave_buffer()),
+        bytes(image.pngsave_buffer(palette=True, bitdepth=4)),
     ]
 
 
 def _jpeg() -> list[bytes]:
-    picture = _image()
+    image = _image()
     return [
-        bytes(_with(picture, "orientation", 6).jpegsave_buffer(Q=80)),
-        bytes(picture.jpegsave_buffer(interlace=True, optimize_coding=True)),
+        bytes(_with(image, "orientation", 6).jpegsave_buffer(Q=80)),
+        bytes(image.jpegsave_buffer(interlace=True, optimize_coding=True)),
         bytes(_image(1).jpegsave_buffer(restart_interval=2)),
-        bytes(picture.colourspace("cmyk").jpegsave_buffer(keep="none")),
+        bytes(image.colourspace("cmyk").jpegsave_buffer(keep="none")),
     ]
 
 
 def _tiff() -> list[bytes]:
-    picture, grey = _image(), _image(1)
+    image, grey = _image(), _image(1)
     pages = _with(pyvips.Image.arrayjoin([grey, grey], across=1), "page-height", SIDE)
     turned = _with(grey, "orientation", 6)
     return [
         bytes(grey.tiffsave_buffer(compression="ccittfax4", bitdepth=1)),
-        bytes(picture.tiffsave_buffer(compression="lzw", predictor="horizontal")),
+        bytes(image.tiffsave_buffer(compression="lzw", predictor="horizontal")),
         bytes(turned.tiffsave_buffer(compression="deflate", tile=True, tile_width=16, tile_height=16)),
-        bytes(picture.tiffsave_buffer(bigtiff=True, compression="packbits")),
+        bytes(image.tiffsave_buffer(bigtiff=True, compression="packbits")),
         bytes(_image(4).tiffsave_buffer(tile=True, tile_width=32, tile_height=16, bigtiff=True)),
-        bytes(picture.tiffsave_buffer(compression="jpeg")),
+        bytes(image.tiffsave_buffer(compression="jpeg")),
         bytes(pages.tiffsave_buffer(compression="ccittfax4", bitdepth=1)),
     ]
 

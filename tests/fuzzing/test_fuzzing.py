@@ -19,7 +19,7 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_given_damaged_files_when_rendered_then_each_ends_in_a_drawing_or_a_refusal(family: str, pool: Pool) -> None:
+def test_given_damaged_files_when_rendered_then_each_is_rendered_or_refused(family: str, pool: Pool) -> None:
     report = Report(family, SEED)
 
     pool.run(report, jobs(family, SEED, range(COUNT)), time.monotonic() + 100)

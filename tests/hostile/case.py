@@ -47,23 +47,22 @@ def hostile_file(
 ) -> Callable[[MakeBytes], MakeBytes]:
     """Register a function that returns a file's content. The file is named `file`, or after the function."""
 
-    def enter(content: MakeBytes) -> MakeBytes:
+    def register(content: MakeBytes) -> MakeBytes:
         def make(path: Path, outside: Path) -> None:
             path.write_bytes(content(outside))
 
         _register(family, content.__name__, file or content.__name__ + (suffix or f".{family}"), allowed, make, seconds)
         return content
 
-    return enter
+    return register
 
 
 def hostile_files(family: str, allowed: Expected, rows: dict[str, MakeBytes], suffix: str = "") -> None:
     """Register a table of names and functions that return contents."""
     for name, content in rows.items():
-        made = content
 
-        def make(path: Path, outside: Path, made: MakeBytes = made) -> None:
-            path.write_bytes(made(outside))
+        def make(path: Path, outside: Path, content: MakeBytes = content) -> None:
+            path.write_bytes(content(outside))
 
         _register(family, name, name + (suffix or f".{family}"), allowed, make, TIMEOUT)
 
@@ -71,11 +70,11 @@ def hostile_files(family: str, allowed: Expected, rows: dict[str, MakeBytes], su
 def special_file(family: str, allowed: Expected, file: str) -> Callable[[MakeFile], MakeFile]:
     """Register a function that creates a special file."""
 
-    def enter(make: MakeFile) -> MakeFile:
+    def register(make: MakeFile) -> MakeFile:
         _register(family, make.__name__, file, allowed, make, TIMEOUT)
         return make
 
-    return enter
+    return register
 
 
 def _register(family: str, name: str, file: str, allowed: Expected, make: MakeFile, seconds: float) -> None:

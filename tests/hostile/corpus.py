@@ -6,12 +6,12 @@ python -m tests.hostile.corpus FOLDER        writes every case below FOLDER, for
 import sys
 from pathlib import Path
 
-from tests.hostile import disguises, documents, drawings, pictures
+from tests.hostile import disguises, documents, drawings, images
 from tests.hostile.case import CASES, TIMEOUT, Case, Expected
 
 __all__ = ["CASES", "FAMILIES", "TIMEOUT", "Case", "Expected", "make_canaries"]
 
-FAMILIES = (pictures, documents, drawings, disguises)  # importing them registers the cases
+FAMILIES = (images, documents, drawings, disguises)  # importing them registers the cases
 
 SECRETS = ("txt", "png", "svg", "css", "dxf", "pdf", "ttf", "dtd", "sh")
 
@@ -21,7 +21,7 @@ def make_canaries(folder: Path) -> Path:
     folder.mkdir()
     for suffix in SECRETS:
         (folder / f"secret.{suffix}").write_text("the secret")
-    (folder / "secret.png").write_bytes(pictures.small_png())
+    (folder / "secret.png").write_bytes(images.small_png())
     (folder / "secret.svg").write_bytes(documents.svg('<rect id="a" width="64" height="64"/>'))
     (folder / "secret.dxf").write_bytes(drawings.dxf(drawings.LINE))
     (folder / "secret.pdf").write_bytes(documents.page())

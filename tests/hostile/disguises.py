@@ -13,7 +13,7 @@ from tests.engine.drawings import text_pdf
 from tests.hostile.case import Expected, MakeBytes, hostile_file, hostile_files, special_file
 from tests.hostile.documents import page, svg
 from tests.hostile.drawings import LINE, dxf
-from tests.hostile.pictures import one_strip, small_png
+from tests.hostile.images import one_strip, small_png
 
 REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
@@ -39,7 +39,7 @@ _OTHERS: dict[str, MakeBytes] = {
 hostile_files("other", REFUSED, _OTHERS, ".png")
 
 
-@hostile_file("other", REFUSED, file="picture.jpg")
+@hostile_file("other", REFUSED, file="image.jpg")
 def msl_writes_a_file(outside: Path) -> bytes:
     """ImageMagick's own scripting language."""
     return f'<image><read filename="{outside}/secret.png"/><write filename="{outside}/new.png"/></image>'.encode()
@@ -123,10 +123,10 @@ hostile_files(
     "both",
     RENDERS,
     {
-        "picture_with_an_archive": lambda _: small_png() + b"PK\x03\x04" + bytes(99),
-        "picture_with_a_page": lambda _: small_png() + page(),
+        "image_with_an_archive": lambda _: small_png() + b"PK\x03\x04" + bytes(99),
+        "image_with_a_page": lambda _: small_png() + page(),
         "drawing_named_tiff": lambda _: dxf(LINE),
-        "page_behind_a_picture_head": lambda _: b"GIF89a\n" + page(),
+        "page_after_a_gif_header": lambda _: b"GIF89a\n" + page(),
     },
     ".tiff",
 )
@@ -147,10 +147,10 @@ def good(kind: str) -> bytes:
     """Return a valid file of a format."""
     import pyvips
 
-    picture = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif[compression=deflate]", "webp": ".webp[lossless]"}.get(kind)
-    if picture:
+    options = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif[compression=deflate]", "webp": ".webp[lossless]"}.get(kind)
+    if options:
         noise = pyvips.Image.gaussnoise(640, 480, mean=128, sigma=40, seed=7)
-        return bytes(noise.cast("uchar").write_to_buffer(picture))
+        return bytes(noise.cast("uchar").write_to_buffer(options))
     with TemporaryDirectory() as scratch:
         path = Path(scratch, "good")
         if kind == "pdf":

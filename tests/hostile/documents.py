@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 from tests.hostile.case import Expected, hostile_file, hostile_files
-from tests.hostile.pictures import MIB, png, zeros
+from tests.hostile.images import MIB, png, zeros
 
 REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
@@ -231,7 +231,7 @@ hostile_files(
         ),
         "form_sent_to_the_net": lambda _: page(root=f"/OpenAction << /S /SubmitForm /F << /FS /URL /F ({NET}) >> >>"),
         "content_elsewhere": lambda out: page(filters=f"/F ({out}/secret.txt) /FFilter null"),
-        "picture_elsewhere": lambda out: page(
+        "image_elsewhere": lambda out: page(
             b"99 0 0 99 0 0 cm /I Do",
             resources="/XObject << /I 5 0 R >>",
             streams={
@@ -289,7 +289,7 @@ hostile_files(
         ),
         "bomb_in_its_content": lambda _: page(zeros(1024), filters=FLATE),
         "bomb_packed_twice": lambda _: page(zlib.compress(zeros(1024)), filters="/Filter [/FlateDecode /FlateDecode]"),
-        "bomb_in_a_picture": lambda _: page(
+        "bomb_in_an_image": lambda _: page(
             b"99 0 0 99 0 0 cm /I Do",
             resources="/XObject << /I 5 0 R >>",
             streams={

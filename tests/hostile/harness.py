@@ -65,12 +65,12 @@ def plan_case(case: Case, source: Path) -> Outcome:
     """Run the planner three times and record its result and best time."""
     verdict, times = Outcome(), []
     for _ in range(3):
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             check_memory_limit(plan(source, case.file), MEMORY_LIMIT)
         except PlanError as error:
             verdict.refusal = {"code": error.code, "detail": error.message}
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - started)
     verdict.seconds = min(times)
     return verdict
 
@@ -81,11 +81,11 @@ def render_trials(jobs: Sequence[Trial], scratch: Path) -> None:
     A child renders one trial after the other, like a warm worker. If it dies, that trial is repeated first in a fresh
     child, whose result counts.
     """
-    waiting, number = list(jobs), 0
-    while waiting:
+    remaining, number = list(jobs), 0
+    while remaining:
         number += 1
-        ended = _Child(waiting, scratch / str(number)).run()
-        del waiting[:ended]
+        finished = _Child(remaining, scratch / str(number)).run()
+        del remaining[:finished]
 
 
 class _Child:
@@ -109,14 +109,16 @@ class _Child:
             child += [str(job.source), str(job.out)]
         environment = {"PYTHONPATH": str(ROOT), "TMPDIR": str(self._scratch), "PYTHONDONTWRITEBYTECODE": "1"}
         self._began = time.monotonic()
-        ending = run(
+        exit_info = run(
             [*TRACER, "-e", CALLS, "-o", str(trace), *child],
             Limits(memory=MEMORY_LIMIT, time_limit=self._jobs[0].case.timeout),
             self._on_report,
             environment=os.environ | environment,
         )
-        if ending.death is not None and self._ended == 0:
-            self._finish_trial({"code": ending.death.cause, "detail": explain_death(ending, self._last, MEMORY_LIMIT)})
+        if exit_info.death is not None and self._ended == 0:
+            self._finish_trial(
+                {"code": exit_info.death.cause, "detail": explain_death(exit_info, self._last, MEMORY_LIMIT)}
+            )
         self._assign_trace(_read_trace(trace))
         for job in self._jobs[: self._ended]:
             job.outcome.leftovers = [str(path) for path in self._scratch.rglob("*")]
@@ -128,8 +130,11 @@ class _Child:
     def _on_report(self, report: Report) -> None:
         if "status" in report:
             failed = report["status"] != 0
-            told = {"code": self._last.get("code", "internal"), "detail": self._last.get("message", "It said nothing.")}
-            self._finish_trial(told if failed else None)
+            report_error = {
+                "code": self._last.get("code", "internal"),
+                "detail": self._last.get("message", "It said nothing."),
+            }
+            self._finish_trial(report_error if failed else None)
         elif "source" in report:
             self._began = time.monotonic()
         self._last = report
@@ -143,18 +148,18 @@ class _Child:
 
     def _assign_trace(self, lines: list[str]) -> None:
         """Assign each line of the trace to a trial. A trial begins when its source is opened."""
-        own = (str(self._scratch), *(str(job.out) for job in self._jobs), *_ALWAYS_WRITABLE)
+        ignored = (str(self._scratch), *(str(job.out) for job in self._jobs), *_ALWAYS_WRITABLE)
         verdict = self._jobs[0].outcome
         for line in lines:
             if _SOCKET.search(line):
                 verdict.sockets.append(line)
-            found = _PATH_IN_CALL.match(line)
-            if found is None:
+            match = _PATH_IN_CALL.match(line)
+            if match is None:
                 continue
-            name = found[1].encode().decode("unicode_escape")
+            name = match[1].encode().decode("unicode_escape")
             verdict = self._by_source[name].outcome if name in self._by_source else verdict
             verdict.opened.append(name)
-            if _CREATES_FILE.search(line) and not _CREATES_NOTHING.search(line) and not name.startswith(own):
+            if _CREATES_FILE.search(line) and not _CREATES_NOTHING.search(line) and not name.startswith(ignored):
                 verdict.created.append(name)
 
 

@@ -40,15 +40,15 @@ def verdicts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, outside: Path
 ) -> Iterator[Verdicts]:
     """Outcomes of the selected cases. All are planned first; then two children at a time render the accepted ones."""
-    chosen = [case for item in request.session.items if isinstance(case := _parameters(item).get("case"), Case)]
+    selected = [case for item in request.session.items if isinstance(case := _parameters(item).get("case"), Case)]
     folder = tmp_path_factory.mktemp("hostile")
-    jobs = [_plan_trial(case, folder, outside) for case in dict.fromkeys(chosen)]
-    found: Verdicts = {job.case: (job, None) for job in jobs}
+    jobs = [_plan_trial(case, folder, outside) for case in dict.fromkeys(selected)]
+    outcomes: Verdicts = {job.case: (job, None) for job in jobs}
     with ThreadPoolExecutor(2) as pool:
         for number, batch in enumerate(_batches([job for job in jobs if job.outcome.refusal is None])):
             future = pool.submit(render_trials, batch, folder / f"scratch-{number}")
-            found |= {job.case: (job, future) for job in batch}
-        yield found
+            outcomes |= {job.case: (job, future) for job in batch}
+        yield outcomes
         pool.shutdown(cancel_futures=True)
 
 
@@ -65,9 +65,9 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 
 
 def _plan_trial(case: Case, folder: Path, outside: Path) -> Trial:
-    place = folder / str(case)
-    place.mkdir()
-    source = place / case.file
+    trial_folder = folder / str(case)
+    trial_folder.mkdir()
+    source = trial_folder / case.file
     case.make(source, outside)
     return Trial(case, source, plan_case(case, source))
 
@@ -101,7 +101,7 @@ def _assert_contained(job: Trial, outside: Path) -> None:
     else:
         assert verdict.manifest
         assert case.expected is not Expected.DAMAGED or DAMAGED in {
-            told["code"] for told in verdict.manifest["warnings"]
+            text["code"] for text in verdict.manifest["warnings"]
         }
         assert verdict.manifest["preview"]["width"]
         assert max(map(len, _texts(verdict.manifest)), default=0) < MAX_TEXT
@@ -151,7 +151,7 @@ def test_a_link_in_the_store_is_not_followed(tmp_path: Path, outside: Path) -> N
         pytest.fail("it was lent")
 
 
-def test_no_child_is_left(verdicts: Verdicts) -> None:
+def test_no_child_is_left_behind(verdicts: Verdicts) -> None:
     for case in verdicts:
         _verdict(case, verdicts)
     assert not [

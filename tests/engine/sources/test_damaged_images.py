@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.engine.conftest import Render
-from tests.engine.sources.test_raster import HEIGHT, RGB, image
+from tests.engine.sources.test_raster import HEIGHT, RGB, as_vips
 from workers.render import BlueprintError, Manifest
 
 NOISE = np.random.default_rng(5).integers(0, 40, RGB.shape, np.uint8)
@@ -49,31 +49,31 @@ def outcome(draw: Render, path: Path) -> str:
         ("a.webp", {"lossless": True}),
     ],
 )
-def test_given_a_picture_with_damaged_data_when_rendered_then_it_is_refused_or_named(
+def test_given_an_image_with_damaged_data_when_rendered_then_it_is_refused_or_reported(
     tmp_path: Path, draw: Render, name: str, save: dict[str, object], kind: str
 ) -> None:
     path = tmp_path / name
-    image(SHEET, "srgb").write_to_file(str(path), **save)
+    as_vips(SHEET, "srgb").write_to_file(str(path), **save)
     assert outcome(draw, path) == ""
 
     assert outcome(draw, damaged(path, kind)) in {"damaged-image", "damaged"}
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp"])
-def test_given_a_picture_cut_short_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render, name: str) -> None:
+def test_given_a_truncated_image_when_rendered_then_it_is_refused(tmp_path: Path, draw: Render, name: str) -> None:
     path = tmp_path / name
-    image(SHEET, "srgb").write_to_file(str(path))
+    as_vips(SHEET, "srgb").write_to_file(str(path))
 
     assert outcome(draw, damaged(path, "cut")) in {"damaged-image", "truncated"}
 
 
-def test_given_a_fax_with_bad_codes_when_rendered_then_the_manifest_names_the_damage(
+def test_given_a_fax_with_bad_codes_when_rendered_then_the_manifest_reports_the_damage(
     tmp_path: Path, draw: Render
 ) -> None:
     path = tmp_path / "a.tif"
     sheet = np.zeros((HEIGHT, 700, 1), np.uint8)
     sheet[::7], sheet[:, ::9] = 255, 255
-    image(sheet, "b-w").tiffsave(str(path), compression="ccittfax4", bitdepth=1)
+    as_vips(sheet, "b-w").tiffsave(str(path), compression="ccittfax4", bitdepth=1)
 
     manifest = draw(damaged(path, "zeroed"), width=350)
 
@@ -83,9 +83,9 @@ def test_given_a_fax_with_bad_codes_when_rendered_then_the_manifest_names_the_da
     )
 
 
-def test_given_deflated_strips_when_damaged_anywhere_then_it_never_goes_unnoticed(tmp_path: Path, draw: Render) -> None:
+def test_given_deflate_strips_when_damaged_anywhere_then_the_damage_is_reported(tmp_path: Path, draw: Render) -> None:
     path = tmp_path / "a.tif"
-    image(SHEET, "srgb").tiffsave(str(path), compression="deflate")
+    as_vips(SHEET, "srgb").tiffsave(str(path), compression="deflate")
     whole = path.read_bytes()
     for at in range(len(whole) // 20, len(whole) * 9 // 10, len(whole) // 20):
         path.write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])

@@ -51,7 +51,7 @@ def test_given_a_converter_when_rendered_then_what_it_writes_is_drawn(
     assert {layer.name for layer in manifest.layers if layer.file} == {"PIPES", "VALVES"}
 
 
-def test_given_a_converter_that_fails_when_rendered_then_the_error_tells_and_nothing_is_left(
+def test_given_a_converter_that_fails_when_rendered_then_the_error_says_so_and_nothing_is_left(
     dwg: Path, draw: Render, converter: object
 ) -> None:
     assert callable(converter)

@@ -20,8 +20,8 @@ def _masked(space: BaseLayout) -> None:
     space.set_redraw_order([(line.dxf.handle, "1"), (area.dxf.handle, "FFFF")])
 
 
-def _blue(picture: Pixels) -> int:
-    return int(((picture[..., 2] > 200) & (picture[..., 0] < 50)).sum())
+def _blue(image: Pixels) -> int:
+    return int(((image[..., 2] > 200) & (image[..., 0] < 50)).sum())
 
 
 @pytest.mark.parametrize("layout", ["", "Layout1"])
@@ -39,9 +39,9 @@ def test_given_a_redraw_order_when_rendered_then_blocks_and_viewports_keep_it(
 
     draw(save(document, tmp_path / "order.dxf"), width=200, layout=layout)
 
-    picture = pixels(out / "preview.webp")
-    assert _blue(picture) == 0
-    assert (picture[..., 0] > 200).any()
+    image = pixels(out / "preview.webp")
+    assert _blue(image) == 0
+    assert (image[..., 0] > 200).any()
 
 
 def test_given_a_block_on_a_layer_that_a_viewport_freezes_when_rendered_then_its_parts_are_hidden_there(
@@ -98,7 +98,7 @@ def _endless(space: BaseLayout, place: tuple[float, float]) -> None:
 
 
 @pytest.mark.parametrize("inside", ["model", "block", "viewport"])
-def test_given_lines_without_end_when_rendered_then_they_reach_as_far_as_all_else(
+def test_given_infinite_lines_when_rendered_then_they_cross_the_extents_of_the_rest(
     tmp_path: Path, out: Path, draw: Render, inside: str
 ) -> None:
     document = new("R2010")
@@ -114,9 +114,9 @@ def test_given_lines_without_end_when_rendered_then_they_reach_as_far_as_all_els
 
     draw(save(document, tmp_path / "axes.dxf"), width=400, layout="Layout1" * (inside == "viewport"))
 
-    picture = pixels(out / "preview.webp")
-    assert picture.shape[0] == pytest.approx(picture.shape[1], abs=2)  # infinite lines do not enlarge the drawing
-    red = picture[..., 1] < picture[..., 0] * 0.8
+    image = pixels(out / "preview.webp")
+    assert image.shape[0] == pytest.approx(image.shape[1], abs=2)  # infinite lines do not enlarge the drawing
+    red = image[..., 1] < image[..., 0] * 0.8
     count = 3 if inside == "block" else 1
     lines = (red.mean(axis=1) > 0.9).astype(int)
     assert (np.diff(lines, prepend=0) == 1).sum() == count
@@ -125,9 +125,7 @@ def test_given_lines_without_end_when_rendered_then_they_reach_as_far_as_all_els
     assert not red[340:360].any()  # a ray starts at its point
 
 
-def test_given_nothing_but_lines_without_end_when_rendered_then_something_is_seen(
-    tmp_path: Path, out: Path, draw: Render
-) -> None:
+def test_given_infinite_lines_only_when_rendered_then_they_are_drawn(tmp_path: Path, out: Path, draw: Render) -> None:
     document = new("R2010")
     _endless(document.modelspace(), (7, 7))
     document.modelspace().add_xline((7, 7), (0, 0, 1))  # a point in the top view
@@ -137,7 +135,7 @@ def test_given_nothing_but_lines_without_end_when_rendered_then_something_is_see
     assert (pixels(out / "preview.webp") < 128).any()
 
 
-def test_given_plain_paragraphs_with_a_mask_when_rendered_then_what_lies_behind_is_hidden(
+def test_given_plain_paragraphs_with_a_mask_when_rendered_then_entities_behind_the_mask_are_hidden(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     document = new("R2010")
@@ -147,8 +145,8 @@ def test_given_plain_paragraphs_with_a_mask_when_rendered_then_what_lies_behind_
 
     draw(save(document, tmp_path / "mask.dxf"), width=200)
 
-    picture = pixels(out / "preview.webp")
-    assert ((picture[..., 0] > 200) & (picture[..., 1] < 50)).mean() > 0.1
+    image = pixels(out / "preview.webp")
+    assert ((image[..., 0] > 200) & (image[..., 1] < 50)).mean() > 0.1
 
 
 def test_given_a_gradient_when_rendered_then_it_is_filled_with_the_mean_of_its_colours(
@@ -169,7 +167,7 @@ def test_given_a_gradient_when_rendered_then_it_is_filled_with_the_mean_of_its_c
     ("text", "meant"), [("\\U+041F\\U+041B\\U+0410\\U+041D", "ПЛАН"), ("\\M+2A4A4\\M+2A4E5", "中文")]
 )
 @pytest.mark.parametrize("form", ["asc", "bin"])
-def test_given_letters_written_as_codes_when_rendered_then_they_are_the_letters(
+def test_given_characters_written_as_codes_when_rendered_then_they_are_decoded(
     tmp_path: Path, out: Path, draw: Render, text: str, meant: str, form: str
 ) -> None:
     def drawn(words: str) -> Pixels:
@@ -186,7 +184,7 @@ def test_given_letters_written_as_codes_when_rendered_then_they_are_the_letters(
     assert np.array_equal(pixels(out / "preview.webp"), drawn(text))
 
 
-def test_given_an_object_of_another_program_without_a_picture_when_rendered_then_a_warning_says_that_it_is_missing(
+def test_given_a_proxy_object_without_graphics_when_rendered_then_a_warning_says_that_it_is_missing(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010")

@@ -116,7 +116,7 @@ def test_given_a_list_when_viewed_then_points_become_pixels_and_boxes_hold_the_i
     assert display.layers == {3, 5}
 
 
-def test_given_a_drawing_far_from_the_origin_when_recorded_then_no_hair_is_lost() -> None:
+def test_given_a_drawing_far_from_the_origin_when_recorded_then_precision_is_kept() -> None:
     display = _list((0, BLACK, [(1e9, 1e9), (1e9 + 0.001, 1e9)]))
 
     extents = display.extents()
@@ -124,14 +124,14 @@ def test_given_a_drawing_far_from_the_origin_when_recorded_then_no_hair_is_lost(
     assert extents.right - extents.left == pytest.approx(0.001, rel=1e-3)
 
 
-def test_given_a_mark_outside_the_picture_when_boxed_then_it_has_no_box_and_is_not_painted() -> None:
+def test_given_a_mark_outside_the_image_when_boxed_then_it_has_no_box_and_is_not_painted() -> None:
     display = _list((0, BLACK, [(-50, -50), (-40, -50)]))
 
     assert display.layer_boxes(TEN) == {}
     assert not list(display.chunks(TEN, (0, 0, 10, 10)))
 
 
-def test_given_an_empty_list_when_asked_then_it_has_neither_extents_nor_boxes() -> None:
+def test_given_an_empty_list_then_it_has_neither_extents_nor_boxes() -> None:
     display = DisplayList()
     display.close()
 
@@ -139,7 +139,7 @@ def test_given_an_empty_list_when_asked_then_it_has_neither_extents_nor_boxes() 
     assert display.layer_boxes(TEN) == {}
 
 
-def test_given_parts_beyond_the_memory_allowed_when_painted_from_disk_then_every_pixel_is_the_same(
+def test_given_chunks_above_the_memory_limit_when_painted_from_disk_then_every_pixel_is_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     strokes = [
@@ -155,7 +155,7 @@ def test_given_parts_beyond_the_memory_allowed_when_painted_from_disk_then_every
     assert np.array_equal(kept.pixels, spilled.pixels)
 
 
-def test_given_a_box_when_painted_then_the_piece_is_that_window_of_the_whole() -> None:
+def test_given_a_box_when_painted_then_the_raster_is_that_part_of_the_whole() -> None:
     display = _list((0, RED_FILL, SQUARE), (1, BLACK, [(0, 5), (10, 5)]), (1, BLACK, [(0, 9), (3, 9)]))
 
     whole, window = paint(display, TEN, (0, 0, 10, 10)), paint(display, TEN, (4, 4, 6, 5))

@@ -39,9 +39,9 @@ def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progre
 
 def build_command(template: str, source: Path, target: Path) -> list[str]:
     """Split the command line and replace {source} and {target} by paths. There is no shell, so paths need no quotes."""
-    places = {"{source}": str(source), "{target}": str(target)}
-    words = shlex.split(template)
-    return [places.get(word, word) for word in words]
+    replacements = {"{source}": str(source), "{target}": str(target)}
+    arguments = shlex.split(template)
+    return [replacements.get(argument, argument) for argument in arguments]
 
 
 def _convert(template: str, source: Path, target: Path, memory_limit: int, progress: ProgressReporter) -> None:
@@ -51,10 +51,10 @@ def _convert(template: str, source: Path, target: Path, memory_limit: int, progr
         end_with_parent()
         resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
 
-    words = build_command(template, source, target)
+    arguments = build_command(template, source, target)
     try:
         process = subprocess.Popen(
-            words,
+            arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

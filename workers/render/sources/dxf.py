@@ -97,12 +97,12 @@ class DxfSource:
     def open_full_size(self, background: str | None, scratch: Path, index: int | None = None) -> ScalableImage:
         """Open the drawing for painting at any scale. Line widths in pixels stay the same at every zoom level."""
         del scratch
-        chosen = None if index is None else (index,)
+        layers = None if index is None else (index,)
 
         def draw(size: tuple[int, int], box: Box) -> Pixels:
             scale = self.view.scale * max(size) / max(self.size)
-            piece = paint(self.display, replace(self.view, scale=scale, size=size), box, chosen)
-            return piece.rgb_pixels if background is None else flatten(piece.rgb_pixels, background)
+            raster = paint(self.display, replace(self.view, scale=scale, size=size), box, layers)
+            return raster.rgb_pixels if background is None else flatten(raster.rgb_pixels, background)
 
         return ScalableImage((MAX_ZOOM * self.size[0], MAX_ZOOM * self.size[1]), draw)
 
@@ -128,8 +128,8 @@ def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progr
     progress.update("open")
     with release_memory_afterwards():
         record = _record_drawing(path, options, progress)
-    shown = shown_extents(record.extents, options)
-    view = fit_view(shown, options, record.millimetres)
+    extents = shown_extents(record.extents, options)
+    view = fit_view(extents, options, record.millimetres)
     boxes = record.display.layer_boxes(view)
     layers = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(record.layers)]
     geometry = Geometry(extents=view.extents, units=record.units, layouts=record.layouts)
@@ -140,18 +140,18 @@ def _record_drawing(path: Path, options: RenderOptions, progress: ProgressReport
     opened = open_drawing(path)
     document = opened.document
     layout = _find_layout(document, options.layout)
-    shown = frozenset(layer_key(name) for name in options.layer_names)
+    only_layers = frozenset(layer_key(name) for name in options.layer_names)
     progress.update("draw")
     refresh_fonts()
     context = BlueprintContext(
         document, ctb=acadctb.new_ctb()
     )  # the plot style tables that a drawing names are separate files
     context.linetype_scale = _valid_linetype_scale(context.linetype_scale)
-    if shown:
-        context.set_layer_properties_override(lambda layers: _show_only(layers, shown))
+    if only_layers:
+        context.set_layer_properties_override(lambda layers: _show_only(layers, only_layers))
     numbers = {layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)}
     backend = RecordingBackend(numbers, options.line_weight)
-    frontend = _draw(opened, layout, context, backend, options, shown, progress)
+    frontend = _draw(opened, layout, context, backend, options, only_layers, progress)
     backend.display.close()
     _check_layer_names(options, document, backend.unlisted_layers)
     extents = backend.display.extents()
@@ -185,12 +185,12 @@ def _find_layout(document: Drawing, name: str) -> Layout:
 
 def _check_layer_names(options: RenderOptions, document: Drawing, unlisted_names: Sequence[str]) -> None:
     """Raise `no-such-layer` for a requested layer that neither the layer table nor any entity names."""
-    listed = [layer.dxf.name for layer in document.layers]
-    found = {layer_key(name) for name in (*listed, *unlisted_names)}
+    listed_names = [layer.dxf.name for layer in document.layers]
+    known_keys = {layer_key(name) for name in (*listed_names, *unlisted_names)}
     for name in options.layer_names:
-        if layer_key(name) not in found:
-            known = ", ".join(sorted(listed))
-            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {known}.")
+        if layer_key(name) not in known_keys:
+            choices = ", ".join(sorted(listed_names))
+            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {choices}.")
 
 
 def _show_only(layers: Sequence[LayerProperties], layer_keys: frozenset[str]) -> None:

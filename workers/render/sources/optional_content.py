@@ -36,18 +36,18 @@ def read_groups(content: bytes) -> list[OptionalContentGroup]:
 
 def with_visible_groups(content: bytes, visible: Sequence[OptionalContentGroup]) -> bytes:
     """Return the document with only these layers on. Takes twice the file's size in memory."""
-    wanted = {group.object_id for group in visible}
+    visible_ids = {group.object_id for group in visible}
     with pikepdf.open(io.BytesIO(content)) as document:
         properties = document.Root.OCProperties
         groups = list(properties.OCGs)
         properties.D = pikepdf.Dictionary(
             BaseState=pikepdf.Name.OFF,
-            ON=pikepdf.Array([group for group in groups if group.objgen in wanted]),
-            OFF=pikepdf.Array([group for group in groups if group.objgen not in wanted]),
+            ON=pikepdf.Array([group for group in groups if group.objgen in visible_ids]),
+            OFF=pikepdf.Array([group for group in groups if group.objgen not in visible_ids]),
         )
-        written = io.BytesIO()
-        document.save(written)
-    return written.getvalue()
+        output = io.BytesIO()
+        document.save(output)
+    return output.getvalue()
 
 
 def _groups(document: pikepdf.Pdf) -> list[OptionalContentGroup]:

@@ -55,9 +55,9 @@ class PdfSource:
     @property
     def layers(self) -> Sequence[SourceLayer]:
         """The content outside all layers, then each layer."""
-        whole = (0, 0, *self.size)
-        return [SourceLayer(BASE, whole)] + [
-            SourceLayer(group.name, whole, visible=self._is_visible(group)) for group in self.groups
+        box = (0, 0, *self.size)
+        return [SourceLayer(BASE, box)] + [
+            SourceLayer(group.name, box, visible=self._is_visible(group)) for group in self.groups
         ]
 
     def draw_preview(self) -> Raster:
@@ -69,36 +69,36 @@ class PdfSource:
         self.progress.keep_alive()
         if not self.groups:
             return self._preview
-        without = self._draw_groups(())
+        background = self._draw_groups(())
         if index == 0:
-            return without
-        drawn = self._draw_groups((self.groups[index - 1],))
-        _subtract(drawn, without)
-        return drawn
+            return background
+        raster = self._draw_groups((self.groups[index - 1],))
+        _subtract(raster, background)
+        return raster
 
     def open_full_size(self, background: str | None, scratch: Path, index: int | None = None) -> ScalableImage:
         """Open the page, or one of its layers, for painting at any scale."""
         del scratch
         paper = TRANSPARENT if background is None else PAPER
-        document, without = self.document, None
+        document, without_layers = self.document, None
         if self.groups and index is not None:
-            on = (self.groups[index - 1],) if index else ()
-            document = _open_with_groups(self.content, on)
-            without = _open_with_groups(self.content, ()) if index else None
+            visible = (self.groups[index - 1],) if index else ()
+            document = _open_with_groups(self.content, visible)
+            without_layers = _open_with_groups(self.content, ()) if index else None
 
         def paint(size: tuple[int, int], box: Box) -> Pixels:
-            drawn = _draw_page(document, self.options.page, size, self.region, box, paper)
-            if without is not None:
-                _subtract(drawn, _draw_page(without, self.options.page, size, self.region, box, paper))
-            return drawn.rgb_pixels
+            raster = _draw_page(document, self.options.page, size, self.region, box, paper)
+            if without_layers is not None:
+                _subtract(raster, _draw_page(without_layers, self.options.page, size, self.region, box, paper))
+            return raster.rgb_pixels
 
         return ScalableImage((MAX_ZOOM * self.size[0], MAX_ZOOM * self.size[1]), paint)
 
     @cached_property
     def _preview(self) -> Raster:
-        chosen = [group for group in self.groups if self._is_visible(group)]
+        visible = [group for group in self.groups if self._is_visible(group)]
         if self.groups and self.options.layers:
-            return self._draw_groups(chosen, self._paper)
+            return self._draw_groups(visible, self._paper)
         return self._draw(self.document, self._paper)
 
     @property
@@ -180,16 +180,16 @@ def _open_with_groups(content: bytes, visible: Sequence[OptionalContentGroup]) -
 
 
 def _check_layers(groups: Sequence[OptionalContentGroup], options: RenderOptions) -> None:
-    known = {BASE, *(group.name for group in groups)}
+    names = {BASE, *(group.name for group in groups)}
     for name in options.layer_names:
-        if name not in known:
-            listed = ", ".join(sorted(known))
-            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {listed}.")
+        if name not in names:
+            choices = ", ".join(sorted(names))
+            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {choices}.")
 
 
-def _subtract(drawn: Raster, without: Raster) -> None:
-    """Clear the pixels of `drawn` that equal those of `without`."""
-    drawn.pixels[(drawn.pixels == without.pixels).all(axis=2)] = 0
+def _subtract(raster: Raster, background: Raster) -> None:
+    """Clear the pixels of `raster` that equal those of `background`."""
+    raster.pixels[(raster.pixels == background.pixels).all(axis=2)] = 0
 
 
 def _preview_size(width: float, height: float, options: RenderOptions) -> tuple[int, int]:
@@ -212,7 +212,7 @@ def _draw_page(
     """Draw `box` of the page's `region` at `size` pixels. Takes twice the box's pixels, 4 bytes each."""
     x, y, columns, rows = box
     left, top, right, bottom = region
-    across, down = round(size[0] / (right - left)), round(size[1] / (bottom - top))
+    page_width, page_height = round(size[0] / (right - left)), round(size[1] / (bottom - top))
     try:
         page = document[number - 1]
     except (pypdfium2.PdfiumError, IndexError) as error:  # rewriting the document may drop a damaged page
@@ -220,10 +220,10 @@ def _draw_page(
     bitmap = pypdfium2.PdfBitmap.new_native(columns, rows, pdfium.FPDFBitmap_BGRA)
     try:
         bitmap.fill_rect(paper, 0, 0, columns, rows)
-        start = -round(left * across) - x, -round(top * down) - y
-        pdfium.FPDF_RenderPageBitmap(bitmap, page, *start, across, down, 0, pdfium.FPDF_ANNOT)
+        offset = -round(left * page_width) - x, -round(top * page_height) - y
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, *offset, page_width, page_height, 0, pdfium.FPDF_ANNOT)
         if document.formenv:
-            pdfium.FPDF_FFLDraw(document.formenv, bitmap, page, *start, across, down, 0, pdfium.FPDF_ANNOT)
+            pdfium.FPDF_FFLDraw(document.formenv, bitmap, page, *offset, page_width, page_height, 0, pdfium.FPDF_ANNOT)
         return Raster(np.array(bitmap.to_numpy()), "BGRP" if paper == PAPER else "BGRA")
     finally:
         bitmap.close()

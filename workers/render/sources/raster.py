@@ -59,17 +59,17 @@ class RasterSource:
         with self._translate_errors():
             longer = self._preview_side()
             try:
-                base, told = self._thumbnail(longer, FAIL_ON_WARNING), ""
+                base, damage = self._thumbnail(longer, FAIL_ON_WARNING), ""
             except pyvips.Error as error:
-                told = describe_error(error) if error.detail else "its decoder found errors"
+                damage = describe_error(error) if error.detail else "its decoder found errors"
                 base = self._thumbnail(longer, FAIL_ON_ERROR)
         trim_heap()
-        if not told and self.plan.format == "tiff":
-            told = find_damage(self.path, self.options.page, self.plan)
-        if told:
+        if not damage and self.plan.format == "tiff":
+            damage = find_damage(self.path, self.options.page, self.plan)
+        if damage:
             self._warn(
                 "damaged",
-                f"The {self.plan.format.upper()} is damaged ({told}), so the render may be wrong. "
+                f"The {self.plan.format.upper()} is damaged ({damage}), so the render may be wrong. "
                 "Compare it with the original.",
             )
         return base
@@ -102,14 +102,14 @@ class RasterSource:
         """Open the image at its full size. `upright_image` documents the cost of an image that is stored rotated."""
         with self._translate_errors():
             image = normalize(self._open(FAIL_ON_ERROR), background)
-        lift = self._threshold.apply if index == LINE_WORK else _unchanged
+        convert = self._threshold.apply if index == LINE_WORK else _unchanged
         channels = 4 if index == LINE_WORK else image.bands
 
-        def read() -> Iterator[Pixels]:
+        def read_rows() -> Iterator[Pixels]:
             with self._translate_errors(), upright_image(image, scratch) as upright:
-                yield from map(lift, _read_rows(upright))
+                yield from map(convert, _read_rows(upright))
 
-        return SequentialImage(_upright_size(image), channels, read)
+        return SequentialImage(_upright_size(image), channels, read_rows)
 
     @cached_property
     def _source_size(self) -> tuple[int, int]:
@@ -128,18 +128,19 @@ class RasterSource:
         return longer
 
     def _preview_side_at_dpi(self, image: "pyvips.Image") -> int:
-        own = round(float(max(image.xres, image.yres)) * MILLIMETRES_PER_INCH)
-        if own in DEFAULT_DPI:
+        source_dpi = round(float(max(image.xres, image.yres)) * MILLIMETRES_PER_INCH)
+        if source_dpi in DEFAULT_DPI:
             raise BlueprintError(
                 "unknown-resolution",
                 f"This {self.plan.format.upper()} does not state its resolution, so `dpi` cannot be applied. "
                 "Set `width` in pixels instead.",
             )
-        if own < self.options.dpi:
+        if source_dpi < self.options.dpi:
             self._warn(
-                "not-enlarged", f"The image has {own} pixels per inch and was not enlarged to {self.options.dpi}."
+                "not-enlarged",
+                f"The image has {source_dpi} pixels per inch and was not enlarged to {self.options.dpi}.",
             )
-        return max(1, round(max(_upright_size(image)) * min(1.0, self.options.dpi / own)))
+        return max(1, round(max(_upright_size(image)) * min(1.0, self.options.dpi / source_dpi)))
 
     def _thumbnail(self, longer: int, fail_on: str) -> Raster:
         if self.options.region:

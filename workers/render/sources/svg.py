@@ -60,11 +60,11 @@ class SvgSource:
     @property
     def layers(self) -> Sequence[SourceLayer]:
         """Groups, and the elements between them, in drawing order; or the whole drawing as one layer."""
-        whole = (0, 0, *self.size)
+        box = (0, 0, *self.size)
         if not self.document.layers:
-            return (SourceLayer(BASE, whole),)
+            return (SourceLayer(BASE, box),)
         return [
-            SourceLayer(layer.name, whole, visible=index in self._visible_layers)
+            SourceLayer(layer.name, box, visible=index in self._visible_layers)
             for index, layer in enumerate(self.document.layers)
         ]
 
@@ -85,11 +85,11 @@ class SvgSource:
         Stays at the preview's size if the text is long, or has filters, which a row of tiles would cut off at its edge.
         """
         del scratch
-        alone = index is not None and self.document.layers
-        shown = {index or 0} if alone else self._visible_layers
-        depth = 1 if self.document.has_filters else min(MAX_ZOOM, MAX_ZOOMED_BYTES // len(self.document.content))
-        if depth <= 1:
-            pixels = _flatten(background, self._draw(shown) if alone else self._preview)
+        single_layer = index is not None and self.document.layers
+        shown = {index or 0} if single_layer else self._visible_layers
+        zoom = 1 if self.document.has_filters else min(MAX_ZOOM, MAX_ZOOMED_BYTES // len(self.document.content))
+        if zoom <= 1:
+            pixels = _flatten(background, self._draw(shown) if single_layer else self._preview)
             return SequentialImage(self.size, pixels.shape[2], lambda: iter((pixels,)))
 
         @lru_cache(maxsize=1)
@@ -100,7 +100,7 @@ class SvgSource:
             left, top, width, height = box
             return row(size, top, height)[:, left : left + width]
 
-        return ScalableImage((depth * self.size[0], depth * self.size[1]), paint)
+        return ScalableImage((zoom * self.size[0], zoom * self.size[1]), paint)
 
     @cached_property
     def _preview(self) -> Raster:
@@ -119,12 +119,12 @@ class SvgSource:
         """Draw a box of the region at `size` pixels; by default all of it, at the preview's size."""
         size = size or self.size
         left, top, width, height = box or (0, 0, *size)
-        window = _subregion(
+        region = _subregion(
             self.region, left / size[0], top / size[1], (left + width) / size[0], (top + height) / size[1]
         )
-        drawing = self.document.extract(shown, self.drawing_size, window, (width, height))
+        svg = self.document.extract(shown, self.drawing_size, region, (width, height))
         try:
-            drawn = to_raster(pyvips.Image.svgload_buffer(drawing, unlimited=True))
+            raster = to_raster(pyvips.Image.svgload_buffer(svg, unlimited=True))
         except pyvips.Error as error:
             raise BlueprintError(
                 "damaged-svg",
@@ -132,7 +132,7 @@ class SvgSource:
             ) from error
         finally:
             trim_heap()
-        return drawn
+        return raster
 
 
 def open_source(plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> SvgSource:
@@ -148,47 +148,47 @@ def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progre
     if options.page > 1:
         raise BlueprintError("no-such-page", f"There is no page {options.page}; an SVG has one.")
     progress.update("open")
-    text = SvgDocument.parse(path.read_bytes())
-    _check_layers(text, options)
+    document = SvgDocument.parse(path.read_bytes())
+    _check_layers(document, options)
     progress.update("draw")
     prepare_vips()
-    window = tuple(part / REGION_SCALE for part in options.region_bounds)
-    sheet = text.size or _natural_size(text)
-    left, top, right, bottom = window
-    across, down = sheet[0] * (right - left), sheet[1] * (bottom - top)
-    longer = round(max(across, down) * options.dpi / PIXELS_PER_INCH) if options.dpi else options.width
-    size = fit_preview(across, down, max(1, longer))
-    source = SvgSource(text, options, sheet, window, size, Geometry(plan.width, plan.height), progress)
+    region = tuple(part / REGION_SCALE for part in options.region_bounds)
+    drawing_size = document.size or _natural_size(document)
+    left, top, right, bottom = region
+    width, height = drawing_size[0] * (right - left), drawing_size[1] * (bottom - top)
+    longer_side = round(max(width, height) * options.dpi / PIXELS_PER_INCH) if options.dpi else options.width
+    size = fit_preview(width, height, max(1, longer_side))
+    source = SvgSource(document, options, drawing_size, region, size, Geometry(plan.width, plan.height), progress)
     source.draw_preview()
     return source
 
 
-def _flatten(background: str | None, drawn: Raster) -> Pixels:
-    return drawn.rgb_pixels if background is None or drawn.is_opaque else flatten(drawn.rgb_pixels, background)
+def _flatten(background: str | None, raster: Raster) -> Pixels:
+    return raster.rgb_pixels if background is None or raster.is_opaque else flatten(raster.rgb_pixels, background)
 
 
-def _subregion(window: tuple[float, ...], *shares: float) -> tuple[float, ...]:
+def _subregion(region: tuple[float, ...], *shares: float) -> tuple[float, ...]:
     """Convert a part of the region (left, top, right, bottom as shares of the region) to shares of the drawing."""
-    first, past = window[:2] * 2, window[2:] * 2
-    return tuple(a + (b - a) * share for a, b, share in zip(first, past, shares, strict=True))
+    first, extent = region[:2] * 2, region[2:] * 2
+    return tuple(a + (b - a) * share for a, b, share in zip(first, extent, shares, strict=True))
 
 
 def crop_to_ink(raster: Raster) -> Raster:
     """Return a copy of the part of a preview-sized raster that has ink; the raster itself if it has none."""
     if raster.is_opaque or raster.is_blank:
         return raster
-    seen = raster.pixels[..., 3] > 0
-    columns, rows = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
+    has_ink = raster.pixels[..., 3] > 0
+    columns, rows = np.flatnonzero(has_ink.any(axis=0)), np.flatnonzero(has_ink.any(axis=1))
     left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
     return Raster(
         raster.pixels[top:bottom, left:right].copy(), raster.channels, left, top, from_vectors=raster.from_vectors
     )
 
 
-def _natural_size(text: SvgDocument) -> tuple[float, float]:
+def _natural_size(document: SvgDocument) -> tuple[float, float]:
     """Return the size in pixels that librsvg computes for a drawing without one: that of its content."""
     try:
-        image = pyvips.Image.svgload_buffer(text.content, unlimited=True)
+        image = pyvips.Image.svgload_buffer(document.content, unlimited=True)
     except pyvips.Error as error:
         raise BlueprintError(
             "damaged-svg", f"The SVG cannot be drawn ({describe_error(error)}). Open it in an editor and save it again."
@@ -196,9 +196,9 @@ def _natural_size(text: SvgDocument) -> tuple[float, float]:
     return float(image.width), float(image.height)
 
 
-def _check_layers(text: SvgDocument, options: RenderOptions) -> None:
-    known = {layer.name for layer in text.layers} or {BASE}
+def _check_layers(document: SvgDocument, options: RenderOptions) -> None:
+    names = {layer.name for layer in document.layers} or {BASE}
     for name in options.layer_names:
-        if name not in known:
-            listed = ", ".join(sorted(known))
-            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {listed}.")
+        if name not in names:
+            choices = ", ".join(sorted(names))
+            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {choices}.")

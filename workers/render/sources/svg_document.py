@@ -76,19 +76,21 @@ class SvgDocument:
             content = _to_utf8(content)
         reader = _Parser()
         reader.parse(content)
-        first = _TAG.match(content, reader.root)
-        if first is None:
+        root_tag = _TAG.match(content, reader.root)
+        if root_tag is None:
             raise BlueprintError("damaged-svg", "The SVG is in an encoding that cannot be read. Save it as UTF-8.")
         for part in reader.children:
             part.end = _element_end(content, part.start, part.end)
         layers = tuple(group_layers([part.child for part in reader.children]))
-        across = any(word in content for word in _BACKDROP_EFFECTS) or not _ROOT_EFFECTS.isdisjoint(reader.attributes)
+        has_cross_layer_effects = any(word in content for word in _BACKDROP_EFFECTS) or not _ROOT_EFFECTS.isdisjoint(
+            reader.attributes
+        )
         return cls(
             content,
             size_in_pixels(reader.attributes),
             layers,
-            bool(layers) and across,
-            first.span(),
+            bool(layers) and has_cross_layer_effects,
+            root_tag.span(),
             _element_end(content, reader.root, reader.end),
             tuple(reader.children),
             _find_referenced(reader.children, reader.outside),
@@ -111,9 +113,9 @@ class SvgDocument:
         box = f"{left * width:.9g} {top * height:.9g} {(right - left) * width:.9g} {(bottom - top) * height:.9g}"
         outer = f'width="{size[0]}" height="{size[1]}" viewBox="{box}" preserveAspectRatio="none">'
         start, stop = self.root
-        tag = _STYLED_SIZE.sub(b"", _SIZE.sub(b"", self.content[start:stop]))
-        name = re.match(rb"<[^\s/>]+", tag)
-        at = name.end() if name else 0
+        start_tag = _STYLED_SIZE.sub(b"", _SIZE.sub(b"", self.content[start:stop]))
+        name = re.match(rb"<[^\s/>]+", start_tag)
+        name_end = name.end() if name else 0
         return b"".join(
             (
                 self.content[:start],
@@ -121,9 +123,9 @@ class SvgDocument:
                 _OWN_NAMESPACE,
                 b" ",
                 outer.encode(),
-                tag[:at],
+                start_tag[:name_end],
                 f' width="{width:.9g}" height="{height:.9g}"'.encode(),
-                tag[at:],
+                start_tag[name_end:],
                 *self._body(frozenset(shown)),
                 b"</sheet:svg>",
             )
@@ -131,28 +133,28 @@ class SvgDocument:
 
     def _body(self, shown: frozenset[int]) -> Iterator[bytes]:
         """Yield the bytes from after the root's start tag to its end tag, inclusive."""
-        change = self._replacements(shown)
-        at = self.root[1]
-        for index, part in enumerate(self.children):
-            if index in change:
-                yield self.content[at : part.start]
-                yield change[index]
-                at = part.end
-        if at < self.end:
-            yield self.content[at : self.end]
+        replacements = self._replacements(shown)
+        offset = self.root[1]
+        for index, child in enumerate(self.children):
+            if index in replacements:
+                yield self.content[offset : child.start]
+                yield replacements[index]
+                offset = child.end
+        if offset < self.end:
+            yield self.content[offset : self.end]
 
     def _replacements(self, shown: frozenset[int]) -> Mapping[int, bytes]:
-        change: dict[int, bytes] = {}
+        replacements: dict[int, bytes] = {}
         for number, layer in enumerate(self.layers):
             for index in layer.children:
-                part = self.children[index]
-                whole = self.content[part.start : part.end]
+                child = self.children[index]
+                element = self.content[child.start : child.end]
                 if number not in shown:
-                    change[index] = whole.join(_HIDDEN_GROUP) if index in self.referenced else _PLACEHOLDER
+                    replacements[index] = element.join(_HIDDEN_GROUP) if index in self.referenced else _PLACEHOLDER
                 elif layer.hidden:
-                    stop = _tag_end(whole, 0)
-                    change[index] = _DISPLAY_NONE.sub(rb"\1inline", whole[:stop]) + whole[stop:]
-        return change
+                    tag_end = _tag_end(element, 0)
+                    replacements[index] = _DISPLAY_NONE.sub(rb"\1inline", element[:tag_end]) + element[tag_end:]
+        return replacements
 
 
 class _Parser:
@@ -184,19 +186,19 @@ class _Parser:
         elif self._depth == 1:
             self.children.append(_ChildSpan(self._parser.CurrentByteIndex, describe_child(name, attributes)))
         self._depth += 1
-        part = self.children[-1] if self.children else self.outside
+        child_span = self.children[-1] if self.children else self.outside
         if name == _STYLE:
-            part.has_styles = True
+            child_span.has_styles = True
             self._parser.CharacterDataHandler = self._style_text
         for key, value in attributes.items():
             if key in _LINK_ATTRIBUTES:
                 _reject_external_reference(name, value)
                 if value.startswith("#"):
-                    part.references.add(value[1:])
+                    child_span.references.add(value[1:])
             elif key == "id":
-                part.ids.add(value)
+                child_span.ids.add(value)
             elif "url(" in value:
-                part.references.update(_URL.findall(value))
+                child_span.references.update(_URL.findall(value))
 
     def _open_root(self, name: str, attributes: dict[str, str]) -> None:
         if name != _ROOT:
@@ -229,11 +231,11 @@ def _reject_external_reference(name: str, value: str) -> None:
 
 def _find_referenced(children: list[_ChildSpan], outside: _ChildSpan) -> frozenset[int]:
     """Return the children that others reference, or that contain style sheets: these are hidden, never removed."""
-    owner = {identity: index for index, part in enumerate(children) for identity in part.ids}
+    owner = {identity: index for index, child in enumerate(children) for identity in child.ids}
     used = {owner[name] for name in outside.references if name in owner}
-    for index, part in enumerate(children):
-        used.update(owner[name] for name in part.references if owner.get(name, index) != index)
-        if part.has_styles:
+    for index, child in enumerate(children):
+        used.update(owner[name] for name in child.references if owner.get(name, index) != index)
+        if child.has_styles:
             used.add(index)
     return frozenset(used)
 

@@ -46,9 +46,9 @@ class InkThreshold:
 
     def apply(self, pixels: Pixels) -> Pixels:
         """Return RGBA pixels of the same height and width: ink of one shade on transparency."""
-        lifted = np.full((*pixels.shape[:2], 4), self.shade, np.uint8)
-        lifted[..., 3] = np.take(self.opacity, _to_grey(pixels))
-        return lifted
+        ink = np.full((*pixels.shape[:2], 4), self.shade, np.uint8)
+        ink[..., 3] = np.take(self.opacity, _to_grey(pixels))
+        return ink
 
 
 def _to_grey(pixels: Pixels) -> Pixels:

@@ -22,14 +22,14 @@ def paint_levels(paint: Paint, pyramid: Pyramid, writer: TileWriter) -> None:
     for level in range(pyramid.top + 1):
         columns, rows = pyramid.grid(level)
         for row in range(rows):
-            for first in range(0, columns, STRIP_TILES):
-                wanted = [
+            for strip_start in range(0, columns, STRIP_TILES):
+                missing = [
                     column
-                    for column in range(first, min(first + STRIP_TILES, columns))
+                    for column in range(strip_start, min(strip_start + STRIP_TILES, columns))
                     if not writer.reuse(level, column, row)
                 ]
-                if wanted:
-                    _paint_strip(paint, pyramid, writer, (level, row), wanted)
+                if missing:
+                    _paint_strip(paint, pyramid, writer, (level, row), missing)
 
 
 def _paint_strip(

@@ -21,8 +21,8 @@ def build_levels(rows: Iterable[Pixels], pyramid: Pyramid, channels: int, writer
     """Cut the image into the tiles of all levels. `rows` yields blocks (n, width, channels) from top to bottom."""
     levels = [_TileRow(pyramid.size(level)[0], channels) for level in range(pyramid.top + 1)]
     builder = _PyramidBuilder(levels, writer)
-    for piece in rows:
-        builder.push(pyramid.top, piece)
+    for block in rows:
+        builder.push(pyramid.top, block)
     for level in range(pyramid.top, -1, -1):
         builder.flush(level)
 
@@ -45,10 +45,10 @@ class _PyramidBuilder:
         """Add rows to a level, flushing each row of tiles that becomes full."""
         row = self._levels[level]
         while len(pixels):
-            taken = pixels[: TILE - row.filled]
-            row.pixels[row.filled : row.filled + len(taken)] = taken
-            row.filled += len(taken)
-            pixels = pixels[len(taken) :]
+            block = pixels[: TILE - row.filled]
+            row.pixels[row.filled : row.filled + len(block)] = block
+            row.filled += len(block)
+            pixels = pixels[len(block) :]
             if row.filled == TILE:
                 self.flush(level)
 
@@ -81,7 +81,7 @@ def _halve_block(pixels: Pixels) -> Pixels:
     channels = pixels.shape[2]
     if channels == 1:
         return np.asarray(Image.fromarray(pixels[..., 0]).reduce(2))[..., np.newaxis]
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     if channels == 4:
-        return np.asarray(picture.convert("RGBa").reduce(2).convert("RGBA"))
-    return np.asarray(picture.reduce(2))
+        return np.asarray(image.convert("RGBa").reduce(2).convert("RGBA"))
+    return np.asarray(image.reduce(2))

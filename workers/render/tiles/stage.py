@@ -43,37 +43,44 @@ def add_tiles(source: Source, manifest: Manifest, out: Path, progress: ProgressR
     """Write `manifest` as a checkpoint, write all tiles into `out`, and return the manifest with the tiles."""
     replace_file(out / CHECKPOINT, manifest.to_json().encode())
     options = manifest.options
-    shown = [layer for layer in manifest.layers if layer.file and layer.sha256 != manifest.preview.sha256]
-    sets = 1 + len(shown) * (options.layer_tiles and options.single_layer == ALL_LAYERS)
+    visible_layers = [layer for layer in manifest.layers if layer.file and layer.sha256 != manifest.preview.sha256]
+    tile_set_count = 1 + len(visible_layers) * (options.layer_tiles and options.single_layer == ALL_LAYERS)
     background = BACKGROUNDS[options.background]
 
-    def tiles(name: str, number: int, layer: Layer | None = None) -> TileSet:
+    def write_tile_set(name: str, number: int, layer: Layer | None = None) -> TileSet:
         label = layer.name if layer else ""
-        deep = (
+        image = (
             source.open_full_size(background, out) if layer is None else source.open_full_size(None, out, layer.index)
         )
-        return write_tiles(deep, out, name, lambda share: progress.update("tiles", (number + share) / sets, label))
+        return write_tiles(
+            image, out, name, lambda share: progress.update("tiles", (number + share) / tile_set_count, label)
+        )
 
     if options.single_layer != ALL_LAYERS:
-        return _tile_one_layer(manifest, options.single_layer, tiles)
-    everything = tiles("tiles", 0)
+        return _tile_one_layer(manifest, options.single_layer, write_tile_set)
+    all_tiles = write_tile_set("tiles", 0)
     layers = manifest.layers
     if options.layer_tiles:
-        cut = {layer.index: tiles(f"layers/{layer.index:03d}", number, layer) for number, layer in enumerate(shown, 1)}
+        tile_sets = {
+            layer.index: write_tile_set(f"layers/{layer.index:03d}", number, layer)
+            for number, layer in enumerate(visible_layers, 1)
+        }
         # A layer identical to the preview needs no tiles of its own.
         layers = [
-            layer.model_copy(update={"tiles": cut.get(layer.index, everything)}) if layer.file else layer
+            layer.model_copy(update={"tiles": tile_sets.get(layer.index, all_tiles)}) if layer.file else layer
             for layer in layers
         ]
-    return manifest.model_copy(update={"tiles": everything, "layers": layers})
+    return manifest.model_copy(update={"tiles": all_tiles, "layers": layers})
 
 
-def _tile_one_layer(manifest: Manifest, index: int, tiles: Callable[[str, int, Layer], TileSet]) -> Manifest:
+def _tile_one_layer(manifest: Manifest, index: int, write_tile_set: Callable[[str, int, Layer], TileSet]) -> Manifest:
     """Return the manifest with the tiles of one layer. Raises `BlueprintError` (`no-such-layer`)."""
     layer = next((layer for layer in manifest.layers if layer.index == index and layer.file), None)
     if layer is None:
         raise BlueprintError(
             "no-such-layer", f"Layer {index} is empty or does not exist. Choose one that has a file in the manifest."
         )
-    cut = layer.model_copy(update={"tiles": tiles(f"layers/{index:03d}", 0, layer)})
-    return manifest.model_copy(update={"layers": [cut if each is layer else each for each in manifest.layers]})
+    tiled_layer = layer.model_copy(update={"tiles": write_tile_set(f"layers/{index:03d}", 0, layer)})
+    return manifest.model_copy(
+        update={"layers": [tiled_layer if other is layer else other for other in manifest.layers]}
+    )

@@ -153,17 +153,17 @@ class _Level:
         return self.folder / f"{column}_{row}.{FORMAT}"
 
     def record(self, column: int, row: int, data: bytes) -> None:
-        place = row * self._columns + column
-        self._sizes[place] = len(data)
-        self._digests[_DIGEST * place : _DIGEST * (place + 1)] = hashlib.sha256(data).digest()
+        index = row * self._columns + column
+        self._sizes[index] = len(data)
+        self._digests[_DIGEST * index : _DIGEST * (index + 1)] = hashlib.sha256(data).digest()
 
     def describe(self, number: int) -> TileLevel:
-        distinct = {bytes(self._digests[at : at + _DIGEST]) for at in range(0, len(self._digests), _DIGEST)}
+        distinct_digests = {bytes(self._digests[at : at + _DIGEST]) for at in range(0, len(self._digests), _DIGEST)}
         return TileLevel(
             level=number,
             columns=self._columns,
             rows=self._rows,
-            distinct_tiles=len(distinct),
+            distinct_tiles=len(distinct_digests),
             bytes=sum(self._sizes),
             sha256=hashlib.sha256(self._digests).hexdigest(),
         )

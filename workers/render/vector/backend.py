@@ -67,8 +67,8 @@ class RecordingBackend(BackendInterface):
 
     def draw_solid_lines(self, lines: Iterable[tuple[Vec2, Vec2]], properties: BackendProperties) -> None:
         """Record many lines of one style."""
-        drawn = [self._append_line(start, end) for start, end in lines]
-        if any(drawn):
+        appended = [self._append_line(start, end) for start, end in lines]
+        if any(appended):
             self._mark_stroke(properties)
 
     def draw_path(self, path: BkPath2d, properties: BackendProperties) -> None:
@@ -125,16 +125,16 @@ class RecordingBackend(BackendInterface):
         self.invalid_coordinates += 1
         return False
 
-    def _append_paths(self, parts: Iterable[BkPath2d]) -> bool:
-        drawn = False
-        for part in parts:
-            vertices = part.np_vertices()
-            if len(part) and self._check_finite(vertices):
+    def _append_paths(self, paths: Iterable[BkPath2d]) -> bool:
+        appended = False
+        for path in paths:
+            vertices = path.np_vertices()
+            if len(path) and self._check_finite(vertices):
                 self._append_points(
-                    _START + part._commands.tobytes(), vertices
+                    _START + path._commands.tobytes(), vertices
                 )  # the public accessor returns a list of integers
-                drawn = True
-        return drawn
+                appended = True
+        return appended
 
     def _check_finite(self, vertices: Rows) -> bool:
         if (np.abs(vertices) < MAX_COORDINATE).all():

@@ -38,7 +38,7 @@ class BlockCache:
 
     def put(self, key: Key, block: DisplayList) -> None:
         """Cache a block unless it is too large."""
-        points = sum(len(part.points) for part in block.all_chunks)
+        points = sum(len(chunk.points) for chunk in block.all_chunks)
         if points <= min(self._points_left, CHUNK_POINTS):
             self._points_left -= points
             self._blocks[key] = block
@@ -53,8 +53,8 @@ def cache_key(insert: Insert, properties: Properties) -> Key | None:
     if insert.has_extension_dict or insert.mcount > 1 or not dxf.extrusion.isclose((0, 0, 1)):
         return None
     inherited = (properties.layer, properties.color, properties.linetype_name, properties.linetype_scale)
-    shown = (properties.lineweight, properties.is_visible)
-    return dxf.name.lower(), dxf.xscale, dxf.yscale, dxf.zscale, *inherited, *shown
+    visibility = (properties.lineweight, properties.is_visible)
+    return dxf.name.lower(), dxf.xscale, dxf.yscale, dxf.zscale, *inherited, *visibility
 
 
 def untransformed(insert: Insert) -> Insert:
@@ -67,8 +67,8 @@ def untransformed(insert: Insert) -> Insert:
 def draw_cached(block: DisplayList, insert: Insert, display: DisplayList) -> None:
     """Append the recorded block to `display`, rotated and moved to the insertion point."""
     angle = radians(insert.dxf.rotation)
-    turn = np.array(((cos(angle), sin(angle)), (-sin(angle), cos(angle))))
-    place = np.array((insert.dxf.insert.x, insert.dxf.insert.y))
+    rotation = np.array(((cos(angle), sin(angle)), (-sin(angle), cos(angle))))
+    position = np.array((insert.dxf.insert.x, insert.dxf.insert.y))
     origin = np.array(block.origin or (0.0, 0.0))
-    for part in block.all_chunks:
-        display.append_copy(part, (part.points + origin) @ turn + place, block.styles)
+    for chunk in block.all_chunks:
+        display.append_copy(chunk, (chunk.points + origin) @ rotation + position, block.styles)

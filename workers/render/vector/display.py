@@ -83,10 +83,10 @@ class Chunk:
 
     def merge_strokes(self, is_stroke: npt.NDArray[np.bool_]) -> "Chunk":
         """Merge consecutive marks of one style if `is_stroke` is true for the style."""
-        alike = (self.styles[1:] == self.styles[:-1]) & is_stroke[self.styles[1:]]
-        alike &= self.ends[1:] // MAX_STROKE_COMMANDS == self.ends[:-1] // MAX_STROKE_COMMANDS
-        last = np.append(~alike, True)
-        return Chunk(self.commands, self.points, self.layers[last], self.styles[last], self.ends[last])
+        can_merge = (self.styles[1:] == self.styles[:-1]) & is_stroke[self.styles[1:]]
+        can_merge &= self.ends[1:] // MAX_STROKE_COMMANDS == self.ends[:-1] // MAX_STROKE_COMMANDS
+        is_last = np.append(~can_merge, True)
+        return Chunk(self.commands, self.points, self.layers[is_last], self.styles[is_last], self.ends[is_last])
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> "Chunk":
         """Return a chunk of the `chosen` marks."""
@@ -146,21 +146,21 @@ class DisplayList:
         self._mark_ends.append(len(self.commands))
         self._margins[layer] = max(self._margins.get(layer, 0.0), style.width / 2 + 1)
 
-    def append_copy(self, part: Chunk, points: Rows, styles: list[Style]) -> None:
+    def append_copy(self, chunk: Chunk, points: Rows, styles: list[Style]) -> None:
         """Append the marks of a chunk of another list, painted in that list's `styles`, at `points` (n, 2)."""
         if self.origin is None:
             self.origin = (float(points[0, 0]), float(points[0, 1]))
         if len(self.points) >= 2 * CHUNK_POINTS:
             self._flush(self._mark_ends[-1] if self._mark_ends else 0)
         start = len(self.commands)
-        self.commands.frombytes(part.commands.tobytes())
+        self.commands.frombytes(chunk.commands.tobytes())
         self.points.frombytes((points - self.origin).astype(np.float32).tobytes())
         numbers = [self._style_number(style) for style in styles]
-        marked = [numbers[number] for number in part.styles.tolist()]
-        layers = part.layers.tolist()
+        marked = [numbers[number] for number in chunk.styles.tolist()]
+        layers = chunk.layers.tolist()
         self._mark_layers.extend(layers)
         self._mark_styles.extend(marked)
-        self._mark_ends.extend((part.ends + start).tolist())
+        self._mark_ends.extend((chunk.ends + start).tolist())
         for layer, number in set(zip(layers, marked, strict=True)):
             self._margins[layer] = max(self._margins.get(layer, 0.0), self.styles[number].width / 2 + 1)
 
@@ -183,16 +183,16 @@ class DisplayList:
 
     def layer_boxes(self, view: View) -> dict[int, Box]:
         """Return the box of pixels that each layer's ink may touch, clipped to the view."""
-        found: dict[int, list[Rows]] = {}
+        corners_by_layer: dict[int, list[Rows]] = {}
         for summary in self._summaries:
             for layer, corners in summary.bounds.items():
-                across = self.to_pixels(np.array(corners, np.float32), view)
-                found.setdefault(layer, []).append(across)
+                pixel_corners = self.to_pixels(np.array(corners, np.float32), view)
+                corners_by_layer.setdefault(layer, []).append(pixel_corners)
         boxes = {}
-        for layer, pairs in found.items():
-            every = np.concatenate(pairs)
-            reach = self._margins[layer]  # half the line width, and a pixel for antialiasing
-            box = _pixel_box(every.min(axis=0) - reach, every.max(axis=0) + reach, view.size)
+        for layer, pairs in corners_by_layer.items():
+            all_corners = np.concatenate(pairs)
+            margin = self._margins[layer]  # half the line width, and a pixel for antialiasing
+            box = _pixel_box(all_corners.min(axis=0) - margin, all_corners.max(axis=0) + margin, view.size)
             if box:
                 boxes[layer] = box
         return boxes
@@ -206,27 +206,27 @@ class DisplayList:
 
     def chunks(self, view: View, box: Box, layers: Collection[int] | None = None) -> Iterator[Chunk]:
         """Yield the marks that touch `box`, of some layers or of all, in draw order, in chunks of bounded size."""
-        reach = max(self._margins.values(), default=0.0) / view.scale
+        margin = max(self._margins.values(), default=0.0) / view.scale
         x, y = self.origin or (0.0, 0.0)
         left, top = view.left - x + box[0] / view.scale, view.top - y - box[1] / view.scale
-        right, bottom = left + box[2] / view.scale + reach, top - box[3] / view.scale - reach
-        low, high = np.array((left - reach, bottom)), np.array((right, top + reach))
+        right, bottom = left + box[2] / view.scale + margin, top - box[3] / view.scale - margin
+        low, high = np.array((left - margin, bottom)), np.array((right, top + margin))
         # Merging translucent strokes would change their opacity where they overlap.
-        strokes = np.array([style.width > 0 and style.alpha == 1 for style in self.styles], bool)
+        is_stroke = np.array([style.width > 0 and style.alpha == 1 for style in self.styles], bool)
         for summary in self._summaries:
-            wanted = summary.bounds.keys() if layers is None else summary.bounds.keys() & layers
-            if not any(_overlap(*summary.bounds[layer], low, high) for layer in wanted):
+            layers_in_chunk = summary.bounds.keys() if layers is None else summary.bounds.keys() & layers
+            if not any(_overlap(*summary.bounds[layer], low, high) for layer in layers_in_chunk):
                 continue
-            part = Chunk(*self._buffer.get(summary.number))
-            if len(wanted) < len(summary.bounds):
-                part = part.select(np.isin(part.layers, list(wanted)))
+            chunk = Chunk(*self._buffer.get(summary.number))
+            if len(layers_in_chunk) < len(summary.bounds):
+                chunk = chunk.select(np.isin(chunk.layers, list(layers_in_chunk)))
             # Merged before selecting, so that a tile looks the same however many tiles are painted at once.
-            part = part.merge_strokes(strokes)
+            chunk = chunk.merge_strokes(is_stroke)
             if (summary.low < low).any() or (summary.high > high).any():
-                lowest, highest = part.bounds
-                part = part.select(np.logical_and((highest >= low).all(axis=1), (lowest <= high).all(axis=1)))
-            if len(part.ends):
-                yield part
+                lowest, highest = chunk.bounds
+                chunk = chunk.select(np.logical_and((highest >= low).all(axis=1), (lowest <= high).all(axis=1)))
+            if len(chunk.ends):
+                yield chunk
 
     @property
     def all_chunks(self) -> Iterator[Chunk]:
@@ -247,17 +247,17 @@ class DisplayList:
             return
         commands = np.array(self.commands[:count], np.uint8)
         numbers = 2 * int(POINTS_OF[commands].sum())
-        part = Chunk(
+        chunk = Chunk(
             commands,
             np.array(self.points[:numbers], np.float32).reshape(-1, 2),
             *(np.array(field, np.int32) for field in (self._mark_layers, self._mark_styles, self._mark_ends)),
         )
-        low, high = part.bounds
+        low, high = chunk.bounds
         corners = {}
         for layer in sorted(set(self._mark_layers)):
-            own = part.layers == layer
-            corners[layer] = low[own].min(axis=0), high[own].max(axis=0)
-        number = self._buffer.append(part.commands, part.points, part.layers, part.styles, part.ends)
+            is_layer = chunk.layers == layer
+            corners[layer] = low[is_layer].min(axis=0), high[is_layer].max(axis=0)
+        number = self._buffer.append(chunk.commands, chunk.points, chunk.layers, chunk.styles, chunk.ends)
         self._summaries.append(_ChunkSummary(number, corners))
         self._total_points += numbers // 2
         if self._total_points > MAX_POINTS:

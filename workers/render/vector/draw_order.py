@@ -23,10 +23,12 @@ def draw_order_matters(display: DisplayList, view: View, on_chunk: Callable[[], 
     """
     if len(display.layers) < 2:
         return False
-    shrink = min(1.0, COMPARED_SIDE / max(view.size))
-    size = max(1, round(view.size[0] * shrink)), max(1, round(view.size[1] * shrink))
-    small = View(view.left, view.top, view.scale * shrink, size)
-    drawn, stacked = (draw(display, small, (0, 0, *size), on_chunk=on_chunk).pixels for draw in (paint, paint_by_layer))
-    different = np.abs(drawn.astype(np.int16) - stacked).max(axis=2) > VISIBLE_DIFFERENCE
-    inked = (drawn[..., 3] > 0).sum()
-    return bool(different.sum() > MAX_DIFFERENT_SHARE * inked)
+    scale = min(1.0, COMPARED_SIDE / max(view.size))
+    size = max(1, round(view.size[0] * scale)), max(1, round(view.size[1] * scale))
+    small = View(view.left, view.top, view.scale * scale, size)
+    in_draw_order, by_layer = (
+        draw(display, small, (0, 0, *size), on_chunk=on_chunk).pixels for draw in (paint, paint_by_layer)
+    )
+    different = np.abs(in_draw_order.astype(np.int16) - by_layer).max(axis=2) > VISIBLE_DIFFERENCE
+    ink_pixels = (in_draw_order[..., 3] > 0).sum()
+    return bool(different.sum() > MAX_DIFFERENT_SHARE * ink_pixels)

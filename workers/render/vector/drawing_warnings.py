@@ -21,15 +21,15 @@ def collect_warnings(
 ) -> list[RenderWarning]:
     """Return the warnings about a finished drawing, in a fixed order."""
     document = opened.document
-    found = [*_drawing_warnings(document, frontend, backend, opened.damaged + frontend.damaged)]
+    warnings = [*_drawing_warnings(document, frontend, backend, opened.damaged + frontend.damaged)]
     if opened.streamed and any(True for _ in layout.get_redraw_order()):
-        found.append(
+        warnings.append(
             (
                 "draw-order-ignored",
                 "The drawing is too large to apply its draw order; entities are drawn in the order of the file.",
             )
         )
-    return [RenderWarning(code=code, message=message) for code, message in found]
+    return [RenderWarning(code=code, message=message) for code, message in warnings]
 
 
 def _drawing_warnings(
@@ -60,8 +60,8 @@ def _drawing_warnings(
 def _font_warnings(document: Drawing, frontend: BlueprintFrontend) -> Iterator[tuple[str, str]]:
     for font, replacement in _substituted_fonts(document, frontend):
         yield "font-substituted", f"Font {font} is not installed; {replacement} was used instead."
-    if letters := sorted(frontend.text_renderer.missing_glyphs):
-        shown = " ".join(letters[:MAX_GLYPHS_SHOWN]) + (" and others" if len(letters) > MAX_GLYPHS_SHOWN else "")
+    if glyphs := sorted(frontend.text_renderer.missing_glyphs):
+        shown = " ".join(glyphs[:MAX_GLYPHS_SHOWN]) + (" and others" if len(glyphs) > MAX_GLYPHS_SHOWN else "")
         advice = "Install the fonts that the drawing was made with."
         yield "missing-glyphs", f"Characters without a glyph were drawn as boxes: {shown}. {advice}"
 

@@ -161,7 +161,7 @@ class BlueprintFrontend(Frontend):
             isinstance(entity, DXFGraphicProxy | ACADProxyEntity)
             and not getattr(entity, "entity", entity).proxy_graphic
         ):
-            self.skip_entity(entity, "of another program, without a picture")
+            self.skip_entity(entity, "a proxy without graphics")
             return
         self.ctx.push_state(properties)
         try:
@@ -174,18 +174,18 @@ class BlueprintFrontend(Frontend):
         key = None if self._in_viewport else cache_key(insert, properties)
         if key is None:
             return False
-        stencil = self._block_cache.get(key)
-        if stencil is None:
+        block = self._block_cache.get(key)
+        if block is None:
             if not self._block_cache.should_record(key):
                 return False
-            waiting = len(self._infinite_lines)
-            with self._backend.record_separately() as stencil:
+            infinite_count = len(self._infinite_lines)
+            with self._backend.record_separately() as block:
                 super().draw_composite_entity(untransformed(insert), properties)
-            if len(self._infinite_lines) > waiting:
-                del self._infinite_lines[waiting:]  # their length differs at each insertion
+            if len(self._infinite_lines) > infinite_count:
+                del self._infinite_lines[infinite_count:]  # their length differs at each insertion
                 return False
-            self._block_cache.put(key, stencil)
-        draw_cached(stencil, insert, self._backend.display)
+            self._block_cache.put(key, block)
+        draw_cached(block, insert, self._backend.display)
         self.ctx.push_state(properties)
         try:
             self.draw_entities(insert.attribs)

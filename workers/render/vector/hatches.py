@@ -45,15 +45,15 @@ def hatch_lines(polygon: DXFPolygon, paths: list[Path], budget: HatchBudget) -> 
     if crossings > MAX_HATCH_WORK:
         raise DenseHatchingLinesError
     budget.spend(int(crossings))
-    found: list[Segment] = []
+    segments: list[Segment] = []
     try:
         for segment in _segments(polygon, baselines, paths):
-            found.append(segment)
-            if len(found) > MAX_HATCH_WORK:
+            segments.append(segment)
+            if len(segments) > MAX_HATCH_WORK:
                 raise DenseHatchingLinesError
     finally:
-        budget.remaining -= len(found)
-    return found
+        budget.remaining -= len(segments)
+    return segments
 
 
 def _count_crossings(baseline: HatchBaseLine, paths: Iterable[Path]) -> float:

@@ -33,8 +33,8 @@ class InfiniteLine:
             return self.segment(DEFAULT_REACH)
         low, high = Vec2(extents.left, extents.bottom), Vec2(extents.right, extents.top)
         reach = max(self.start.distance(low), self.start.distance(high)) + low.distance(high)
-        found = ClippingRect2d(low, high).clip_line(*self.segment(reach))
-        return found[0] if found else None
+        segments = ClippingRect2d(low, high).clip_line(*self.segment(reach))
+        return segments[0] if segments else None
 
 
 def to_infinite_line(entity: DXFGraphic) -> InfiniteLine | None:

@@ -24,8 +24,8 @@ def paint(
     every chunk.
     """
     with _Surface(box) as surface:
-        for part in display.chunks(view, box, layers):
-            surface.paint(part, display.to_pixels(part.points, view), display.styles)
+        for chunk in display.chunks(view, box, layers):
+            surface.paint(chunk, display.to_pixels(chunk.points, view), display.styles)
             on_chunk()
     return surface.to_raster()
 
@@ -36,8 +36,8 @@ def paint_by_layer(
     """Draw one layer after the other, as a viewer that stacks the layers' images. Takes the same memory as `paint`."""
     with _Surface(box) as surface:
         for layer in sorted(display.layers):
-            for part in display.chunks(view, box, (layer,)):
-                surface.paint(part, display.to_pixels(part.points, view), display.styles)
+            for chunk in display.chunks(view, box, (layer,)):
+                surface.paint(chunk, display.to_pixels(chunk.points, view), display.styles)
                 on_chunk()
     return surface.to_raster()
 
@@ -64,14 +64,14 @@ class _Surface:
     def __exit__(self, *_error: object) -> None:
         self._surface.finish()
 
-    def paint(self, part: Chunk, points: Rows, styles: list[Style]) -> None:
+    def paint(self, chunk: Chunk, points: Rows, styles: list[Style]) -> None:
         context = self._context
-        rows, after = cairo_rows(part.commands, points)
+        rows, after = cairo_rows(chunk.commands, points)
         base = cairocffi.ffi.cast("char *", rows.ctypes.data)
         path = cairocffi.ffi.new("cairo_path_t *")
         append, pointer = cairocffi.cairo.cairo_append_path, context._pointer
         start = 0
-        for end, number in zip(after[part.ends - 1].tolist(), part.styles.tolist(), strict=True):
+        for end, number in zip(after[chunk.ends - 1].tolist(), chunk.styles.tolist(), strict=True):
             style = styles[number]
             if style is not self._style:
                 self._style = style

@@ -50,22 +50,22 @@ class SpillBuffer:
 
     def get(self, number: int) -> tuple[Array, ...]:
         """Return the group stored as `number`; a copy if it is in the file."""
-        found = self._groups[number]
-        if isinstance(found, tuple):
-            return found
+        group = self._groups[number]
+        if isinstance(group, tuple):
+            return group
         file = self._open_file()
-        file.seek(found.offset)
+        file.seek(group.offset)
         return tuple(
             np.frombuffer(file.read(prod(shape) * np.dtype(kind).itemsize), kind).reshape(shape)
-            for kind, shape in found.types_and_shapes
+            for kind, shape in group.types_and_shapes
         )
 
     def _write(self, arrays: tuple[Array, ...]) -> "_SpilledArrays":
         file = self._open_file()
-        at = file.seek(0, 2)
+        offset = file.seek(0, 2)
         for array in arrays:
             file.write(np.ascontiguousarray(array).data)
-        return _SpilledArrays(at, tuple((array.dtype.str, array.shape) for array in arrays))
+        return _SpilledArrays(offset, tuple((array.dtype.str, array.shape) for array in arrays))
 
     def _open_file(self) -> BinaryIO:
         if self._file is None:

@@ -20,29 +20,29 @@ def shown_extents(extents: Extents, options: RenderOptions) -> Extents:
     """Return the rectangle to show: the drawing with its margin, or the requested region of it."""
     margin = MARGIN * max(extents.right - extents.left, extents.top - extents.bottom)
     left, top = extents.left - margin, extents.top + margin
-    across, down = extents.right + margin - left, top - (extents.bottom - margin)
-    first, upper, last, lower = options.region_bounds
+    width, height = extents.right + margin - left, top - (extents.bottom - margin)
+    first_x, first_y, last_x, last_y = options.region_bounds
     return Extents(
-        left + across * first / REGION_SCALE,
-        top - down * lower / REGION_SCALE,
-        left + across * last / REGION_SCALE,
-        top - down * upper / REGION_SCALE,
+        left + width * first_x / REGION_SCALE,
+        top - height * last_y / REGION_SCALE,
+        left + width * last_x / REGION_SCALE,
+        top - height * first_y / REGION_SCALE,
     )
 
 
-def fit_view(shown: Extents, options: RenderOptions, millimetres_per_unit: float) -> View:
+def fit_view(extents: Extents, options: RenderOptions, millimetres_per_unit: float) -> View:
     """Fit the extents to the requested pixels: `width` on the longer side, or `dpi` at 1:`scale` on paper.
 
     Raises `BlueprintError` (`too-large`).
     """
-    across, up = shown.right - shown.left, shown.top - shown.bottom
+    width, height = extents.right - extents.left, extents.top - extents.bottom
     if options.dpi:
         scale = millimetres_per_unit / MM_PER_INCH * options.dpi / options.scale
     else:
-        scale = options.width / max(across, up, MIN_EXTENT)
-    size = max(MIN_SIDE, round(across * scale)), max(MIN_SIDE, round(up * scale))
+        scale = options.width / max(width, height, MIN_EXTENT)
+    size = max(MIN_SIDE, round(width * scale)), max(MIN_SIDE, round(height * scale))
     check_pixels(*size)
     # Centre the slack left by rounding and by the minimum side.
-    left = (shown.left + shown.right - size[0] / scale) / 2
-    top = (shown.bottom + shown.top + size[1] / scale) / 2
+    left = (extents.left + extents.right - size[0] / scale) / 2
+    top = (extents.bottom + extents.top + size[1] / scale) / 2
     return View(left, top, scale, size)

@@ -79,8 +79,8 @@ class OpenedDrawing:
         keys = self._layout_key("*Model_Space"), self._layout_key("*Paper_Space")
         for entity in _link_entities(self._load_entities()):
             if isinstance(entity, DXFGraphic) and _is_in_paper_space(entity, *keys) == paper:
-                for part in (entity, *_sub_entities(entity)):
-                    part.post_load_hook(self.document)
+                for sub_entity in (entity, *_sub_entities(entity)):
+                    sub_entity.post_load_hook(self.document)
                 if entity.is_alive:
                     yield entity
             if not isinstance(entity, Viewport):  # drawn last
@@ -137,10 +137,10 @@ def _recover(path: Path) -> OpenedDrawing:
     except (*DAMAGE_ERRORS, RecursionError) as error:
         raise _damaged_error(error) from error
     count = len(auditor.errors) + len(auditor.fixes)
-    mended = RenderWarning(
+    warning = RenderWarning(
         code="recovered", message=f"The file is damaged; {count} errors were found and repaired where possible."
     )
-    return OpenedDrawing(document, [mended])
+    return OpenedDrawing(document, [warning])
 
 
 def _damaged_error(error: BaseException) -> BlueprintError:
@@ -179,19 +179,19 @@ def _is_in_paper_space(entity: DXFEntity, model: str, paper: str) -> bool:
 
 def _link_entities(entities: Iterable[DXFEntity]) -> Iterator[DXFEntity]:
     """Attach sub-entities to their entities: attributes to inserts, vertices to polylines."""
-    linked, waiting = entity_linker(), None
+    link, pending = entity_linker(), None
     for entity in entities:
         try:
-            belongs = linked(entity)
+            is_sub_entity = link(entity)
         except DXFError:
-            linked, belongs = entity_linker(), False
-        if belongs:
+            link, is_sub_entity = entity_linker(), False
+        if is_sub_entity:
             continue
-        if waiting is not None:
-            yield waiting
-        waiting = entity
-    if waiting is not None:
-        yield waiting
+        if pending is not None:
+            yield pending
+        pending = entity
+    if pending is not None:
+        yield pending
 
 
 def _sub_entities(entity: DXFEntity) -> Iterable[DXFEntity]:

@@ -165,16 +165,16 @@ def _read_lines(file: io.BufferedReader, encoding: str, spans: tuple[tuple[int, 
         yield lines[:2]
 
 
-def _compile_tags(codes: list[int], values: list[str], at: int, end: int) -> Tags:
+def _compile_tags(codes: list[int], values: list[str], index: int, end: int) -> Tags:
     """Return tags `at` to `end` with values converted to their types. Raises DXFStructureError."""
     tags = Tags()
     try:
-        while at < end:
-            code, value = codes[at], values[at]
+        while index < end:
+            code, value = codes[index], values[index]
             if code in POINT_CODES:
-                at += _append_point(tags, codes, values, at, end)
+                index += _append_point(tags, codes, values, index, end)
                 continue
-            at += 1
+            index += 1
             if code == COMMENT:
                 continue
             if code in BINARY_DATA:
@@ -203,15 +203,15 @@ def _decode_text(text: str) -> str:
     return decode_mif_to_unicode(decode_dxf_unicode(text)) if "\\" in text else text
 
 
-def _append_point(tags: Tags, codes: list[int], values: list[str], at: int, end: int) -> int:
+def _append_point(tags: Tags, codes: list[int], values: list[str], index: int, end: int) -> int:
     """Append the point that starts at tag `at`. Returns its number of tags."""
-    code = codes[at]
-    if at + 1 >= end or codes[at + 1] != code + 10:
+    code = codes[index]
+    if index + 1 >= end or codes[index + 1] != code + 10:
         raise DXFStructureError("a point lacks its y coordinate")
-    if at + 2 < end and codes[at + 2] == code + 20:
-        tags.append(DXFVertex(code, (float(values[at]), float(values[at + 1]), float(values[at + 2]))))
+    if index + 2 < end and codes[index + 2] == code + 20:
+        tags.append(DXFVertex(code, (float(values[index]), float(values[index + 1]), float(values[index + 2]))))
         return 3
-    tags.append(DXFVertex(code, (float(values[at]), float(values[at + 1]))))
+    tags.append(DXFVertex(code, (float(values[index]), float(values[index + 1]))))
     return 2
 
 

@@ -73,10 +73,10 @@ def folders_changed_at(folders: list[str]) -> float:
 
 def find_substitute(file: str) -> FontFace | None:
     """Return the substitute for a font file; None if the file is installed or has no known substitute."""
-    known = KNOWN_FILES.get(PureWindowsPath(file).name.lower())
-    if known is None or fonts.font_manager.has_font(file):
+    match = KNOWN_FILES.get(PureWindowsPath(file).name.lower())
+    if match is None or fonts.font_manager.has_font(file):
         return None
-    family, bold, italic = known
+    family, bold, italic = match
     return find_font_face(family, bold=bold, italic=italic)
 
 

@@ -27,8 +27,8 @@ class FallbackTextRenderer(UnifiedTextRenderer):
         """Return the font of a face, which may name a family instead of a file; the fallback font if there is none."""
         if font_face.filename:
             return super().get_font(font_face)
-        found = find_font_face(font_face.family, bold=font_face.is_bold, italic=font_face.is_italic)
-        return super().get_font(found) if found else self._fallback_font
+        face = find_font_face(font_face.family, bold=font_face.is_bold, italic=font_face.is_italic)
+        return super().get_font(face) if face else self._fallback_font
 
     def get_text_glyph_paths(self, text: str, font_face: FontFace, cap_height: float = 1.0) -> list[NumpyPath2d]:
         """Return a path, in drawing units, for each character that has ink."""
@@ -37,12 +37,12 @@ class FallbackTextRenderer(UnifiedTextRenderer):
             return font.text_glyph_paths(text, cap_height)
         paths: list[NumpyPath2d] = []
         end = 0.0
-        for own, run in self._split_by_font(font, text):
-            found = own.text_glyph_paths(run, cap_height)
-            for path in found:
+        for run_font, run_text in self._split_by_font(font, text):
+            glyphs = run_font.text_glyph_paths(run_text, cap_height)
+            for path in glyphs:
                 path.transform_inplace(Matrix44.translate(end, 0, 0))
-            paths += found
-            end += _text_width(own, run, cap_height)
+            paths += glyphs
+            end += _text_width(run_font, run_text, cap_height)
         return paths
 
     def get_text_line_width(self, text: str, font_face: FontFace, cap_height: float = 1.0) -> float:
@@ -50,21 +50,23 @@ class FallbackTextRenderer(UnifiedTextRenderer):
         font = self.get_font(font_face)
         if _has_glyphs(font, text) or not text.strip():
             return font.text_width_ex(text, cap_height)
-        return sum(_text_width(own, run, cap_height) for own, run in self._split_by_font(font, text))
+        return sum(
+            _text_width(run_font, run_text, cap_height) for run_font, run_text in self._split_by_font(font, text)
+        )
 
     def _split_by_font(self, font: AbstractFont, text: str) -> list[Run]:
         """Split the text into runs of one font each. Characters that no font has stay in the first and are recorded."""
 
-        def own(letter: str) -> AbstractFont:
-            if _has_glyphs(font, letter):
+        def font_of(character: str) -> AbstractFont:
+            if _has_glyphs(font, character):
                 return font
-            if _has_glyphs(self._fallback_font, letter):
+            if _has_glyphs(self._fallback_font, character):
                 return self._fallback_font
-            if letter.isprintable():
-                self.missing_glyphs.add(letter)
+            if character.isprintable():
+                self.missing_glyphs.add(character)
             return font
 
-        return [(each, "".join(letters)) for each, letters in groupby(text, own)]
+        return [(run_font, "".join(characters)) for run_font, characters in groupby(text, font_of)]
 
 
 def _has_glyphs(font: AbstractFont, text: str) -> bool:
