@@ -115,10 +115,10 @@ def check_heartbeats(chosen: Settings) -> CheckResult:
     """Can a node of the machines' database be written to, with this version's tables?"""
     from tasks.database.migrate import SchemaOutdated
     from tasks.jobs import LedgerUnavailable
-    from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
-    from workers.heartbeats.sources.choice import source_name
+    from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
+    from workers.heartbeats.migrate import check_tables
+    from workers.heartbeats.sources.factory import source_name
     from workers.heartbeats.status import read_status
-    from workers.heartbeats.tables import check_tables
 
     try:
         check_tables(chosen.heartbeats_database_nodes())

@@ -8,9 +8,9 @@ import typer
 
 from cli.errors import BadInput, ServiceUnavailable
 from tasks.settings import settings
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.sources import describe
-from workers.heartbeats.sources.choice import source_name
+from workers.heartbeats.sources.factory import source_name
 from workers.heartbeats.status import CoalescerStatus, LeaseHeld, read_status
 from workers.heartbeats.status import reset_offsets as start_over
 

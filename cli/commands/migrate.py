@@ -13,7 +13,7 @@ def migrate() -> None:
     """
     from tasks.database.migrate import migrate as upgrade
     from tasks.jobs import LedgerUnavailable, open_ledger
-    from workers.heartbeats.tables import migrate_tables
+    from workers.heartbeats.migrate import migrate_tables
 
     here = settings()
     database = open_ledger(here).database

@@ -20,11 +20,11 @@ from tasks.jobs.rotations import RotationInProgress
 from tasks.settings import settings
 from workers.tickets.controller import FleetController
 from workers.tickets.inventory import InvalidInventory, Inventory
+from workers.tickets.monitor import ALARM_INTERVALS, FleetMonitor
 from workers.tickets.node.harden import harden_process
 from workers.tickets.rotation import RotationRequest, fleet_keyring, missing_keys, spread
 from workers.tickets.rotator import RunReport, StaleToken
 from workers.tickets.verify import ResumptionCheck, check_resumption
-from workers.tickets.watch import ALARM_INTERVALS, FleetMonitor
 
 tickets = typer.Typer(help="Rotate the keys of TLS tickets over a fleet of HAProxy nodes.", no_args_is_help=True)
 

@@ -29,7 +29,7 @@ from tasks.database.migrate import migrate as upgrade
 from tasks.jobs import LedgerUnavailable, open_ledger
 from tasks.messaging.topology import LARGE, MAINTENANCE, RENDER, TILES, WEBHOOKS
 from tasks.settings import ENVIRONMENT_FILE, Settings, settings
-from workers.heartbeats.tables import migrate_tables
+from workers.heartbeats.migrate import migrate_tables
 
 # Workers for previews by default: one a core, and no more than this, since each may take a whole fence of memory. The
 # one for tiles comes on top: while there are none to cut it costs nothing, and the cores belong to the previews.

@@ -11,12 +11,12 @@ from sqlalchemy.exc import OperationalError
 from tasks.heartbeats import Beat
 from tests.services.heartbeats import stored
 from workers.heartbeats import sink as module
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.sink import Flush, FlushResult, LeaseLost, TableSink, WriteRejected
 from workers.heartbeats.sources import Position
 from workers.heartbeats.status import LeaseHeld, read_status, reset_offsets
-from workers.heartbeats.tables import migrate_tables
 
 MakeSink = Callable[..., TableSink]
 

@@ -17,12 +17,12 @@ from uuid import uuid4
 from tasks.observability.logs import logging_config
 from tasks.settings import Settings, settings
 from workers.heartbeats.coalescer import Coalescer
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.latest_readings import LatestReadings, NullLatestReadings, RedisLatestReadings
 from workers.heartbeats.metrics import NULL_OBSERVER, CoalescerMetrics, Observer
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.sink import LeaseLost, TableSink, WriteRejected
 from workers.heartbeats.sources import PositionLost
-from workers.heartbeats.sources.choice import build_source, source_name
+from workers.heartbeats.sources.factory import build_source, source_name
 from workers.heartbeats.sources.kafka import InvalidSource
 from workers.heartbeats.window import Window
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, u
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workers.heartbeats import rows
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode, is_transient
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode, is_transient
 from workers.heartbeats.schema import heartbeat_offsets, heartbeat_sources, machines
 from workers.heartbeats.sources import Position, Positions
 

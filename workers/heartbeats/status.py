@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.schema import heartbeat_offsets, heartbeat_sources, machines
 
 

@@ -14,7 +14,7 @@ from tasks.jobs import LedgerUnavailable
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
 from workers.runtime.lease_owner import current_owner, is_gone
-from workers.tickets.audit import AuditLog
+from workers.tickets.audit_log import AuditLog
 from workers.tickets.inventory import Inventory
 from workers.tickets.rotation import NodeStatus, RotationRequest, fleet_keyring
 from workers.tickets.rotator import Rotator, RunReport, StaleToken

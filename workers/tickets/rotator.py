@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workers.tickets.audit import AuditLog
+from workers.tickets.audit_log import AuditLog
 from workers.tickets.keyring import KEY_SIZES, Key, RandomBytes
 from workers.tickets.rotation import CatchUp, Done, NodeStatus, Refuse, Rotate, RotationRequest, decide
 from workers.tickets.ssh import NodeConnection, NodeRefused, NodeUnreachable

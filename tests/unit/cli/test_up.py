@@ -51,7 +51,9 @@ def test_given_lines_of_the_users_in_the_environment_file_then_up_heeds_them_lik
     monkeypatch.setenv("TMPDIR", "")
     monkeypatch.setattr(module, "prepare_services", lambda _var, **_asked: [])
     served: list[tuple[int, list[str]]] = []
-    monkeypatch.setattr(module, "run_platform", lambda _stages, chosen, _var, crew: served.append((chosen.port, [*crew])))
+    monkeypatch.setattr(
+        module, "run_platform", lambda _stages, chosen, _var, crew: served.append((chosen.port, [*crew]))
+    )
     settings.cache_clear()
 
     module.up(workers=1)

@@ -2,8 +2,8 @@
 
 from alembic import context
 
+from workers.heartbeats.migrate import MIGRATIONS
 from workers.heartbeats.schema import metadata
-from workers.heartbeats.tables import MIGRATIONS
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -16,7 +16,7 @@ from rstream.schema import Deliver, MetadataUpdate, OffsetSpec
 
 from tasks.messaging.connections import BROKER_ERRORS
 from workers.heartbeats.sources import Batch, SourceLost, frames
-from workers.heartbeats.sources.records import BodyExtractor
+from workers.heartbeats.sources.amqp1_body import BodyExtractor
 
 T = TypeVar("T")
 

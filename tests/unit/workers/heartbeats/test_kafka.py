@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tasks.settings import Settings
 from workers.heartbeats.sources import Batch
-from workers.heartbeats.sources.choice import source_name
+from workers.heartbeats.sources.factory import source_name
 from workers.heartbeats.sources.kafka import to_batches
 
 

@@ -3,7 +3,7 @@
 import pytest
 from rstream import AMQPMessage, Properties
 
-from workers.heartbeats.sources.records import BodyExtractor
+from workers.heartbeats.sources.amqp1_body import BodyExtractor
 
 BODY = b'{"plant": "ulm"}'
 
