@@ -77,7 +77,7 @@ def rotate(
             raise BadInput(NO_NODES)
     report = _run_controller(lambda office: office.run(RotationRequest(None, min_age=least, replace=replace)))
     if due and report.result == "too-soon":
-        report.result = "nothing"
+        report.result = "up-to-date"
     _print_report(report, as_json)
 
 
@@ -225,7 +225,7 @@ def _print_report(report: RunReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_report_as_dict(report)))
     elif not report.is_refused:
-        said = {"rotated": "Rotated.", "caught-up": "Caught up.", "nothing": "Nothing to do."}.get(report.result, "")
+        said = {"rotated": "Rotated.", "caught-up": "Caught up.", "up-to-date": "Nothing to do."}.get(report.result, "")
         typer.echo(f"{said} Generation {report.generation}, {report.seconds:.2f} s.".strip())
     for node, why in {**report.unreachable, **report.failed}.items():
         typer.echo(f"{node} was left behind, and is caught up when it answers: {why}", err=True)

@@ -1,4 +1,4 @@
-"""Which source the settings name."""
+"""Creates the source that the settings name."""
 
 from tasks import app
 from tasks.heartbeats import declare_stream
@@ -13,24 +13,24 @@ from workers.heartbeats.sources.stream import StreamSource
 DECLARE_TIMEOUT = 5.0  # seconds
 
 
-def build_source(here: Settings) -> Source:
-    """Kafka where it is named; else the stream by its own protocol where its address is known, by AMQP otherwise."""
-    if topic := here.heartbeats_source.get_secret_value():
+def build_source(settings: Settings) -> Source:
+    """Kafka if a topic is set; otherwise RabbitMQ, by the stream protocol if its address is set, else by AMQP."""
+    if topic := settings.heartbeats_source.get_secret_value():
         return KafkaSource(topic)
-    url = here.stream_url.get_secret_value()
+    url = settings.stream_url.get_secret_value()
     return StreamSource(url, HEARTBEATS, declare_heartbeats_stream) if url else AmqpSource(app)
 
 
-def source_name(here: Settings) -> str:
-    """What positions are kept under. Stream and AMQP are two ways to the same records."""
-    topic = here.heartbeats_source.get_secret_value()
+def source_name(settings: Settings) -> str:
+    """The name under which positions are stored. Stream protocol and AMQP share one: they read the same records."""
+    topic = settings.heartbeats_source.get_secret_value()
     return f"kafka:{topic_name(topic)}" if topic else HEARTBEATS
 
 
 def declare_heartbeats_stream() -> None:
-    """Make the stream if nobody has yet. Raises one of BROKER_ERRORS."""
-    line = connect(app, DECLARE_TIMEOUT)
+    """Create the stream if it does not exist. Raises one of BROKER_ERRORS."""
+    opened = connect(app, DECLARE_TIMEOUT)
     try:
-        declare_stream(line.connection)
+        declare_stream(opened.connection)
     finally:
-        line.drop()
+        opened.drop()
