@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
     instead = "skip these tests"
     if not Path(CHROMIUM).exists():
         without(NotInstalled("Chromium", "chromium", instead))
-    if not (viewer.BUILT / viewer.INDEX).exists():
+    if not (viewer.DIST / "index.html").exists():
         without(NotInstalled("The viewer's build", "nodejs npm` and run `make viewer", instead))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
