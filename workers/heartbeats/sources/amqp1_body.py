@@ -1,9 +1,12 @@
-"""The body of a stream's record, which is a message of AMQP 1.0: sections, each a described value (OASIS, part 3)."""
+"""Extracts the body of an AMQP 1.0 message, the format of a stream's records.
+
+A message is a sequence of sections, each a described value (OASIS AMQP 1.0, part 3).
+"""
 
 DATA_SECTION = 0x75
 VALUE_SECTION = 0x77
 
-# Constructors of the types that a section may have (part 1, 1.6): width of the size, if any.
+# Constructors of the types that a section may have, by the width of their size field (part 1, 1.6).
 EMPTY_LIST = 0x45
 SIZE_1_BYTE = frozenset({0xA0, 0xA1, 0xC0, 0xC1})
 SIZE_4_BYTES = frozenset({0xB0, 0xB1, 0xD0, 0xD1})
@@ -14,18 +17,21 @@ NO_BODY = (0, 0, 0)
 
 
 class BodyExtractor:
-    """Finds bodies. Records of one publisher begin alike, so the body is looked for first where the last one was."""
+    """Extracts bodies. Records of one publisher start alike, so the place of the previous body is tried first."""
 
     def __init__(self) -> None:
         self._prefix = b""
         self._width = 0
 
     def __call__(self, record: bytes) -> bytes:
-        """The first data section, or the value, of `record`; all of it if it is no message of AMQP; else nothing."""
-        before = self._prefix
-        if before and record.startswith(before):
-            start = len(before) + self._width
-            if len(record) - start == int.from_bytes(record[len(before) : start], "big"):
+        """The first data section, or the value, of `record`.
+
+        The whole record if it is not an AMQP message; empty if the message has no body.
+        """
+        prefix = self._prefix
+        if prefix and record.startswith(prefix):
+            start = len(prefix) + self._width
+            if len(record) - start == int.from_bytes(record[len(prefix) : start], "big"):
                 return record[start:]
         if not record.startswith(b"\x00"):
             return record
@@ -39,10 +45,10 @@ class BodyExtractor:
 
 
 def _locate(record: bytes) -> tuple[int, int, int]:
-    """Where the size of the body is, where the body begins and where it ends."""
+    """Offsets of the body's size field, of its first byte, and of its end."""
     at = 0
     while True:
-        if record[at : at + 2] != b"\x00\x53":  # a described value, its descriptor one byte
+        if record[at : at + 2] != b"\x00\x53":  # a described value with a descriptor of one byte
             return NO_BODY
         section, kind = record[at + 2], record[at + 3]
         if kind == EMPTY_LIST:

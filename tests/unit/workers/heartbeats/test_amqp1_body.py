@@ -1,15 +1,15 @@
-"""Bodies out of AMQP 1.0 records, as brokers and clients write them."""
+"""Bodies of AMQP 1.0 records as brokers and clients write them."""
 
 import pytest
 from rstream import AMQPMessage, Properties
 
-from workers.heartbeats.sources.records import BodyExtractor
+from workers.heartbeats.sources.amqp1_body import BodyExtractor
 
 BODY = b'{"plant": "ulm"}'
 
 
 def body_of(record: bytes) -> bytes:
-    """What is found without having seen any other record."""
+    """The body as found by an extractor that has seen no other record."""
     return BodyExtractor()(record)
 
 
@@ -28,11 +28,11 @@ def test_given_a_record_with_annotations_and_properties_then_they_are_skipped() 
     assert body_of(bytes(message)) == BODY * 100
 
 
-def test_given_a_record_whose_value_is_text_then_that_is_the_body() -> None:
+def test_given_a_record_with_a_text_value_then_that_is_the_body() -> None:
     assert body_of(b"\x00\x53\x77\xa1\x02{}") == b"{}"
 
 
-def test_given_a_record_that_is_no_amqp_then_it_is_the_body() -> None:
+def test_given_a_record_that_is_not_amqp_then_all_of_it_is_the_body() -> None:
     assert body_of(BODY) == BODY
 
 
@@ -49,14 +49,14 @@ def test_given_a_record_that_is_no_amqp_then_it_is_the_body() -> None:
         b"\x00\x53\x73\xc0\xff\x00",
     ],
 )
-def test_given_a_record_that_is_cut_or_strange_then_it_has_no_body(record: bytes) -> None:
+def test_given_a_truncated_or_invalid_record_then_it_has_no_body(record: bytes) -> None:
     assert body_of(record) == b""
 
 
-def test_given_records_that_begin_alike_or_not_then_bodies_are_the_same_as_one_by_one() -> None:
+def test_given_a_mixed_sequence_of_records_then_the_cached_prefix_does_not_change_the_result() -> None:
     plain = [bytes(AMQPMessage(body=BODY * size)) for size in (1, 1, 2, 30, 31, 1)]
     named = [bytes(AMQPMessage(body=BODY * size, properties=Properties(content_type="a"))) for size in (1, 40, 40)]
-    strange = [
+    unusual = [
         BODY,
         b"",
         b"\x00",
@@ -65,7 +65,7 @@ def test_given_records_that_begin_alike_or_not_then_bodies_are_the_same_as_one_b
         plain[0][:-1],
         plain[3] + b"x",
     ]
-    bodies = BodyExtractor()
+    extractor = BodyExtractor()
 
-    for record in [*plain, *named, *strange, *plain, *strange, *reversed(named), plain[0], *strange]:
-        assert bodies(record) == body_of(record)
+    for record in [*plain, *named, *unusual, *plain, *unusual, *reversed(named), plain[0], *unusual]:
+        assert extractor(record) == body_of(record)

@@ -1,4 +1,4 @@
-"""The tables of heartbeats as a set that is migrated alone: they may lie in another database than the ledger."""
+"""Migrates the tables of heartbeats, which may live in another database than the ledger."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,15 +10,15 @@ MIGRATIONS = MigrationSet(Path(__file__).parent / "migrations", "heartbeats_vers
 
 
 def migrate_tables(urls: Sequence[str]) -> None:
-    """Create or upgrade the tables through the first node that answers; a cluster's others follow by themselves.
+    """Create or upgrade the tables through the first node that answers; a cluster replicates them.
 
-    Raises LedgerUnavailable if none answers.
+    Raises LedgerUnavailable if no node answers.
     """
     _with_first(urls, lambda database: migrate(database, MIGRATIONS))
 
 
 def check_tables(urls: Sequence[str]) -> None:
-    """Raises LedgerOutdated unless the tables are those of this version, LedgerUnavailable if no node answers."""
+    """Raises SchemaOutdated unless the tables are those of this version, LedgerUnavailable if no node answers."""
     _with_first(urls, lambda database: check_migrated(database, MIGRATIONS))
 
 

@@ -1,4 +1,4 @@
-"""Machines, and up to where each source was read."""
+"""Create the tables of heartbeats."""
 
 from typing import Any
 
@@ -27,25 +27,32 @@ def upgrade() -> None:
         **_TABLE,
     )
     op.create_table(
-        "heartbeat_positions",
+        "heartbeat_sources",
         sa.Column("source", sa.String(63), primary_key=True),
-        sa.Column("last_offset", sa.BigInteger),
-        sa.Column("last_mark", sa.BigInteger),
-        sa.Column("holder", sa.String(128)),
-        sa.Column("lease_until", sa.Double, nullable=False),
+        sa.Column("lease_owner", sa.String(128)),
+        sa.Column("lease_expires_at", sa.Double, nullable=False),
         sa.Column("flushed_at", sa.Double),
         sa.Column("flush_seconds", sa.Float),
         sa.Column("flush_rows", sa.Integer),
         sa.Column("flush_beats", sa.BigInteger),
         sa.Column("flush_retries", sa.Integer),
         sa.Column("window_seconds", sa.Float),
-        sa.Column("recorded_at", sa.Double),
+        sa.Column("received_at", sa.Double),
+        **_TABLE,
+    )
+    op.create_table(
+        "heartbeat_offsets",
+        sa.Column("source", sa.String(63), primary_key=True),
+        sa.Column("partition_id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("last_offset", sa.BigInteger, nullable=False),
+        sa.Column("last_checksum", sa.BigInteger, nullable=False),
         **_TABLE,
     )
 
 
 def downgrade() -> None:
-    op.drop_table("heartbeat_positions")
+    op.drop_table("heartbeat_offsets")
+    op.drop_table("heartbeat_sources")
     op.drop_table("machines")
 
 
