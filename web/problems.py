@@ -110,17 +110,14 @@ def translate(error: Exception) -> Problem:
 def from_error(error: BulkheadError, **members: Any) -> Problem:
     """The problem of an error of ours, as its attributes say.
 
-    The client gets the text of its own errors. Texts about the server may contain host names, so of these the client
-    only gets the first sentence of the error's documentation; the log has the full text.
+    A client error carries the text of the error. The text of a server error may contain host names and paths, so only
+    the documentation of its class is sent; the log has the text.
     """
-    if error.http_status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        detail = error.message
-    else:
-        documentation = " ".join((inspect.getdoc(type(error)) or "").split())
-        detail = documentation.partition(". ")[0].rstrip(".") + "."
+    is_server_error = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = " ".join((inspect.getdoc(type(error)) or "").split()) if is_server_error else error.message
     headers = {}
     if error.transient:
-        detail += f" Try again in {RETRY_AFTER} s."
+        detail = f"{detail.partition('. ')[0].rstrip('.')}. Try again in {RETRY_AFTER} s."
         headers["retry-after"] = str(RETRY_AFTER)
     return Problem(error.http_status, error.code, detail, headers=headers, **members)
 

@@ -106,7 +106,7 @@ def create(services: Services, submission: Submission) -> Job:
         request.writer.commit()
     try:
         services.ledger.jobs.accept(job)
-    except LedgerUnavailable:
+    except Exception:
         delete_source(services, submission)
         raise
     match job.state:
