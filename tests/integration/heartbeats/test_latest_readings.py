@@ -52,8 +52,11 @@ def test_given_plants_that_were_heard_and_a_flush_when_looked_at_then_they_are_t
     live.close()
 
     async def look() -> tuple[list[tuple[str, float, int]], LastFlush | None]:
-        sensors = RedisReadings(redis_url)
-        return await sensors.plants(since=now - 30), await sensors.last_flush()
+        readings = RedisReadings(redis_url)
+        try:
+            return await readings.plants(since=now - 30), await readings.last_flush()
+        finally:
+            await readings.close()
 
     plants, told = asyncio.run(look())
     assert [name for name, _heard, _machines in plants] == ["plant-a", "plant-b"]
