@@ -25,6 +25,8 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; when to retry after a service was unavailable
 MAX_ERRORS = 20  # validation errors in one response
 
+INTERNAL_ERROR = "An internal error occurred. The server's log has the details."
+
 logger = logging.getLogger(__name__)
 
 
@@ -95,7 +97,7 @@ def translate(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
-        case BulkheadError():
+        case BulkheadError() if error.http_status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return from_error(error)
         case RequestValidationError():
             return invalid_request(error.errors())
@@ -104,7 +106,7 @@ def translate(error: Exception) -> Problem:
         case ClientDisconnect():
             return Problem(400, "disconnected", "The request ended before its body was complete.")
         case _:
-            return Problem(500, "internal-error", "An internal error occurred. The server's log has the details.")
+            return Problem(500, "internal-error", INTERNAL_ERROR)
 
 
 def from_error(error: BulkheadError, **members: Any) -> Problem:
