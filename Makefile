@@ -46,7 +46,7 @@ bench: packages .venv/.dev ## Run every benchmark; the last line of each is one 
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
 
 chaos: packages .venv/.dev ## As root: 1,000 jobs, bombs and hangs among them, and kills, under a real systemd
-	$(BIN)/python -m tests.system.storms.memory_limits --jobs 1000
+	$(BIN)/python -m tests.system.storms.crashes --jobs 1000
 
 viewer: packages $(VIEWER) ## Build the page that people look at
 

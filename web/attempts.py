@@ -14,9 +14,9 @@ MEASURES = {
     "cpu_seconds": metrics.ATTEMPT_CPU_TIME,
     "peak_bytes": metrics.ATTEMPT_PEAK_MEMORY,
     "plan_error": metrics.ATTEMPT_PLAN_ERROR,
-    "grown_bytes": metrics.ATTEMPT_MEMORY_GROWTH,
+    "memory_growth_bytes": metrics.ATTEMPT_MEMORY_GROWTH,
     "spilled_bytes": metrics.ATTEMPT_SPILLED,
-    "descriptors": metrics.ATTEMPT_DESCRIPTOR_GROWTH,
+    "descriptor_growth": metrics.ATTEMPT_DESCRIPTOR_GROWTH,
 }
 
 # Of so many attempts at most: enough for a quantile of 0.99.

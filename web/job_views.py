@@ -45,9 +45,9 @@ class AttemptView(BaseModel):
     )
     facts: dict[str, Any] | None = Field(
         description="What was measured, in seconds and bytes: `seconds`, `cpu_seconds`, `peak_bytes`, `planned_bytes`, "
-        "`plan_error`; what it left behind: `grown_bytes`, `spilled_bytes`, `descriptors`; what its process then held: "
-        "`heap_bytes`, `pixel_bytes`, `open_files`; its `engine`; where it died: `stage`, `layer`, `resident_bytes`, "
-        "`cgroup`."
+        "`plan_error`; what it left behind: `memory_growth_bytes`, `spilled_bytes`, `descriptor_growth`; what its "
+        "process then held: `heap_bytes`, `pixel_bytes`, `open_files`; its `engine`; where it died: `stage`, `layer`, "
+        "`resident_bytes`, `cgroup`."
     )
 
 

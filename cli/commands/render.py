@@ -142,7 +142,7 @@ def _run_render(file: Path, folder: Path, wanted: RenderOptions, chosen: Setting
         return ending
     if ending.status > 0 and "message" in last:
         kind = ServiceUnavailable if ending.status == CANNOT_RENDER else JobFailed
-        advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal" else ""
+        advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal-error" else ""
         raise kind(f"{last['message']}{advice}", last["code"])
     raise JobFailed(
         f"{explain_death(ending, last, chosen.memory_limit)} {ADVICE[ending.death.cause]}", ending.death.cause

@@ -43,14 +43,14 @@ def inspect_workers(app: Celery, timeout: float) -> list[Worker]:
 
 def _worker(name: str, answer: Mapping[str, Any]) -> Worker:
     pool = answer.get("pool") or {}
-    fence, left = pool.get("fence") or {}, pool.get("children") or {}
+    memory, children = pool.get("memory") or {}, pool.get("children") or {}
     return Worker(
         name=name,
         pid=int(answer.get("pid", 0)),
         children=[int(pid) for pid in pool.get("processes") or []],
         completed_jobs=sum(map(int, (answer.get("total") or {}).values())),
         uptime=float(answer.get("uptime", 0)),
-        memory=CgroupMemory(fence.get("current"), fence.get("peak"), fence.get("limit")),
-        recycled=int(left.get("recycled", 0)),
-        crashed=int(left.get("died", 0)),
+        memory=CgroupMemory(memory.get("current"), memory.get("peak"), memory.get("limit")),
+        recycled=int(children.get("recycled", 0)),
+        crashed=int(children.get("crashed", 0)),
     )

@@ -128,7 +128,7 @@ class _Child:
     def _on_report(self, report: Report) -> None:
         if "status" in report:
             failed = report["status"] != 0
-            told = {"code": self._last.get("code", "internal"), "detail": self._last.get("message", "It said nothing.")}
+            told = {"code": self._last.get("code", "internal-error"), "detail": self._last.get("message", "It said nothing.")}
             self._finish_trial(told if failed else None)
         elif "source" in report:
             self._began = time.monotonic()

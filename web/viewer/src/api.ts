@@ -46,7 +46,7 @@ export interface RenderPage {
 export interface TileSet {
   width: number;
   height: number;
-  tile: number;
+  tile_size: number;
 }
 
 export interface Layer {

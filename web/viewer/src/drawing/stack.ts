@@ -118,7 +118,7 @@ export class Stack {
     return {
       width: tiles.width,
       height: tiles.height,
-      tileSize: tiles.tile,
+      tileSize: tiles.tile_size,
       tileOverlap: 0,
       minLevel: Math.min(WORTH_IT, levels),
       maxLevel: levels,
