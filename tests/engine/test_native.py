@@ -65,7 +65,7 @@ def test_given_imagemagick_loaded_with_other_limits_when_prepared_then_the_error
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 
     assert "{'memory': 33554432}" in said
-    assert said.strip().endswith("render in a fresh process.")
+    assert said.strip().endswith("Render in a new process without it.")
     assert issubclass(EngineError, RuntimeError)
 
 

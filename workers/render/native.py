@@ -86,7 +86,7 @@ def prepare() -> None:
     if wrong:
         raise EngineError(
             f"ImageMagick did not apply the limits of {POLICY / 'policy.xml'}: {wrong}. It was loaded before the "
-            "engine in this process, or MAGICK_*_LIMIT is set in the environment. Unset it and render in a new process."
+            "engine in this process, or MAGICK_*_LIMIT is set in the environment. Render in a new process without it."
         )
 
 
