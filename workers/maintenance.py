@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from tasks import app, maintenance, renders, tickets
 from tasks.jobs import Job, LedgerUnavailable
+from tasks.jobs.messages import render_message
 from tasks.jobs.retention import remove_expired
-from tasks.jobs.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.messaging import topology
 from tasks.messaging.publisher import Publisher, PublishError
 from tasks.storage import StoreError
+from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.crash import crash_reports
 from workers.runtime.context import WorkerContext, worker_context
 
@@ -106,7 +107,7 @@ def _next_fair_batch(context: WorkerContext) -> list[Job]:
 
 def _republish(context: WorkerContext, publisher: Publisher, job: Job) -> None:
     try:
-        message = renders.render_message(job)
+        message = render_message(job)
     except ValidationError as error:  # accepted by another version: it must not stop every run
         detail = "This version does not support the options of the job. Send the drawing again."
         logger.error("Job %s is marked dead: %s", job.id, error)

@@ -18,8 +18,8 @@ from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
 from tasks.plan import Plan, PlanError, TooLarge, check_memory_limit, plan
 from tasks.renders import TASK, RenderMessage, artifact_key, artifact_prefix
-from tasks.settings import MIB
 from tasks.storage import MANIFEST, StoreError
+from tasks.utils.units import MIB
 from web.dependencies import Services
 from web.problems import Problem
 from web.submit.fairness import admit

@@ -12,12 +12,13 @@ from celery.signals import worker_init, worker_process_init
 
 from tasks import app, renders
 from tasks.jobs import Job, LedgerUnavailable, State
+from tasks.jobs.messages import render_message
 from tasks.jobs.routing import choose_queue, memory_limit_of
-from tasks.jobs.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
 from tasks.plan import Plan, PlanError, check_memory_limit, plan
 from tasks.storage import MANIFEST, NotFound
+from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render import BlueprintError, EngineError, Step, render
 from workers.render.native import preload, prepare
 from workers.runtime.context import worker_context
@@ -81,7 +82,7 @@ def render_blueprint(**fields: Any) -> None:
 def _message_of(claimed: Job, requested: Job, message: renders.RenderMessage) -> renders.RenderMessage:
     """The message of the claimed job. The ledger is authoritative, should it differ from the message received."""
     unchanged = (claimed.filename, claimed.options) == (requested.filename, requested.options)
-    return message if unchanged else renders.render_message(claimed)
+    return message if unchanged else render_message(claimed)
 
 
 def _publish_webhooks() -> None:

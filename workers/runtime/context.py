@@ -16,8 +16,9 @@ from tasks.jobs import Ledger, LedgerUnavailable, latest_attempts, open_ledger
 from tasks.jobs.leak_detection import MAX_JOBS, Confidence, find_leaks, residues
 from tasks.messaging.progress import ProgressPublisher
 from tasks.renders import ENGINE_VERSION
-from tasks.settings import MIB, Settings, settings
+from tasks.settings import Settings, settings
 from tasks.storage import Store, StoreError, open_store
+from tasks.utils.units import MIB
 from workers.crash import flight_recorder
 from workers.runtime.lease_owner import current_owner, is_gone
 from workers.runtime.resumable_dirs import remove_stale_dirs, resumable_dir

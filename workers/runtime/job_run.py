@@ -137,7 +137,7 @@ class JobRun:
 
     def renew_lease_until(self, stopped: threading.Event) -> None:
         """Renew the lease three times per lease duration until `stopped` is set or the lease is lost."""
-        lease = self.context.settings.lease_seconds
+        lease = self.context.settings.lease
         while not stopped.wait(lease / 3):
             with suppress(LedgerUnavailable):
                 renewed = self.context.ledger.attempts.renew(
@@ -239,7 +239,7 @@ def _claim(context: WorkerContext, job: Job) -> Claim:
             job,
             lease_owner=context.lease_owner,
             now=time.time(),
-            lease=context.settings.lease_seconds,
+            lease=context.settings.lease,
             is_dead=is_dead,
         )
 

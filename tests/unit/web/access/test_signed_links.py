@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 import pytest
-from web.access.signed_links import sign, signed_query
 
 from tasks.settings import Settings
 from tests.unit.web.support import TestClient, png, post
+from web.access.signed_links import sign, signed_query
 from web.dependencies import Services
 
 
