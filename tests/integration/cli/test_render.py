@@ -172,7 +172,7 @@ def test_given_a_machine_that_cannot_hold_imagemagick_to_its_limits_then_it_is_t
     monkeypatch.setenv("MAGICK_MEMORY_LIMIT", "16MiB")
     result = render(str(drawing), "--out", str(tmp_path / "out"))
     assert result.returncode == 3
-    assert "ImageMagick did not take the limits" in result.stderr
+    assert "ImageMagick did not apply the limits" in result.stderr
 
 
 @pytest.mark.skipif(not BLUEPRINTS.is_dir(), reason="the shared drawings are not on this machine")
