@@ -110,7 +110,7 @@ def test_given_a_truncated_drawing_then_it_is_refused_from_its_header(drawing: P
     result = render(str(torn), "--out", str(tmp_path / "out"), "--json")
     assert result.returncode == 2
     assert result.stderr == (
-        "The DXF ends before its EOF mark. Export it again and check that the upload is complete.\n"
+        "The DXF ends before its EOF marker. Export it again and check that the upload is complete.\n"
     )
     assert json.loads(result.stdout)["error"]["code"] == "truncated"
     assert not (tmp_path / "out").exists()
