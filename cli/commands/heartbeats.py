@@ -25,7 +25,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON on s
     except NoWritableNode as error:
         raise ServiceUnavailable(str(error)) from error
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "rate": found.beats_per_second}))
+        typer.echo(json.dumps({**asdict(found), "beats_per_second": found.beats_per_second}))
         return
     for line in format_status(found):
         typer.echo(line)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from cli.errors import BadInput, JobFailed, ServiceUnavailable
+from tasks.errors import InvalidInput
 from tasks.jobs import open_ledger
 from tasks.jobs.rotations import RotationInProgress
 from tasks.settings import settings
@@ -91,8 +91,8 @@ def join(
     var = settings().var
     try:
         roster = Inventory.load(var).with_node(node, address)
-    except ValidationError as error:
-        raise BadInput(f"{node} at {address}: {error.errors()[0]['msg']}. Try: edge1 10.0.0.1:443") from error
+    except InvalidInput as error:
+        raise BadInput(str(error)) from error
     if node not in Inventory.load(var).nodes:
         _require_answer(node, _run_controller(lambda office: office.forget(node)))
     report = _run_controller(lambda office: office.run(RotationRequest()), roster)

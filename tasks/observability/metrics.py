@@ -123,8 +123,8 @@ FLUSH_DURATION_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 
 HEARTBEATS_WRITTEN = CounterMetric("bulkhead_heartbeats_written_total", "Heartbeats that are in the table.")
 HEARTBEATS_REJECTED = CounterMetric(
     "bulkhead_heartbeats_rejected_total",
-    "Heartbeats that are not counted: they were before (`repeated`), are ahead of time (`future`) or of a machine too "
-    "many (`stranger`); and messages that are none (`malformed`).",
+    "Rejected heartbeats: counted before (`duplicate`), ahead of time (`clock-skew`) or of a machine beyond the limit "
+    "(`unknown-machine`); and messages that cannot be parsed (`malformed`).",
     ("reason",),
 )
 HEARTBEATS_LAG = GaugeMetric(

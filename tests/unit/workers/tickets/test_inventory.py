@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from workers.tickets.inventory import INVENTORY_FILE, InvalidInventory, InvalidNode, Inventory
 from workers.tickets.ssh import MAX_SOCKET_PATH, InvalidNodeName, SshOptions
 
