@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -22,10 +23,13 @@ from typing import Any
 import pymysql
 from sqlalchemy import make_url
 
-from benchmarks._services import ROOT, print_progress, print_result, scratch
-from cli.embedded.node import prepare_rabbitmq
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import ROOT, print_progress, print_result, scratch
 from cli.embedded.process import Process
 from cli.embedded.programs import coalescer_program
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, publish, stored

@@ -186,7 +186,7 @@ class Coalescer:
         self._latest_readings.publish_flush(
             LastFlush(
                 flushed_at=time.time(),
-                recorded_at=flush.received_at,
+                received_at=flush.received_at,
                 window_seconds=flush.window_seconds,
                 flush_seconds=result.seconds,
                 machines=len(flush.machines) - result.rejected_rows,

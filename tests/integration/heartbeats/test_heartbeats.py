@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from cli import app as bulkhead
 from cli.embedded.process import Process
 from cli.embedded.programs import coalescer_program
+from cli.errors import describe_error
 from tasks.messaging.topology import HEARTBEATS
 from tasks.sensors import plant_key
 from tasks.settings import settings
@@ -208,7 +209,7 @@ def test_given_partitions_that_are_reassigned_during_a_window_then_nothing_is_lo
 def command_line(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(bulkhead.app, ["heartbeats", *arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
-        message, code = bulkhead.describe_error(result.exception)  # type: ignore[arg-type]
+        message, code = describe_error(result.exception)  # type: ignore[arg-type]
         return code, message
     return result.exit_code, result.output
 

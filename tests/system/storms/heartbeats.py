@@ -28,9 +28,9 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.process import Process, Program, StartFailed
 from cli.embedded.programs import coalescer_program
+from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.redis import prepare_redis
 from cli.embedded.supervisor import Supervisor
 from tasks.heartbeats import MAX_BEATS, HeartbeatPublisher

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import _drawings as drawings
-from cli.embedded.node import prepare_rabbitmq
+from benchmarks.support import drawings
 from cli.embedded.process import NotInstalled
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, LedgerUnavailable, open_ledger
 from tests.services.mariadb import MariaDb
@@ -35,7 +35,7 @@ from tests.system.storms.summary import Sentence, pronounce
 from tests.system.storms.verdict import every_job, is_settled
 
 WORKERS = tuple(f"bulkhead-render@{number}" for number in (1, 2, 3))
-OTHERS = ("bulkhead-web", "bulkhead-upkeep", "bulkhead-beat")
+OTHERS = ("bulkhead-web", "bulkhead-maintenance", "bulkhead-scheduler")
 
 # Of a hundred jobs.
 BOMBS, HANGS = 10, 5

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from benchmarks._consumer import NullSink
+from benchmarks.support.heartbeats_consumer import NullSink
 from workers.heartbeats.coalescer import Coalescer
 from workers.heartbeats.latest_readings import NullLatestReadings
 from workers.heartbeats.sink import Flush, FlushResult
