@@ -33,9 +33,9 @@ from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, publish, stored
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.database_nodes import DatabaseNodes
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.status import read_status
-from workers.heartbeats.tables import migrate_tables
 
 CLIENTS = 12
 BATCH = 100  # beats of one message

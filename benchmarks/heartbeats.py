@@ -45,11 +45,11 @@ from tasks.heartbeats import Beat, Heartbeats, declare_stream
 from tasks.messaging.topology import EXCHANGE, HEARTBEATS
 from tests.services.galera import Galera
 from tests.services.mariadb import MariaDb
+from workers.heartbeats.database_nodes import DatabaseNodes
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.sink import Flush, TableSink
 from workers.heartbeats.sources import Position
-from workers.heartbeats.tables import migrate_tables
 
 FEW, MANY = 4_500, 100_000
 ROUNDS = 3

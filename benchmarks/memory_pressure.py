@@ -126,7 +126,7 @@ def main() -> None:
 def run_units(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str, float]:
     """Figures of two units over this broker."""
     platform = Platform(home / "platform", broker_url)
-    settings = {"BULKHEAD_LEASE_SECONDS": str(LEASE)}
+    settings = {"BULKHEAD_LEASE": str(LEASE)}
     drop_ins = {"bulkhead-render@": with_option("bulkhead-render@", "--include faults")}
     with running_units(home / "host", platform, settings=settings, drop_ins=drop_ins) as units:
         units.start("bulkhead-web", *WORKERS)

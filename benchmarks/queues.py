@@ -124,7 +124,7 @@ def start_workers(platform: Platform, queues: tuple[str, str]) -> Renders:
     """Two workers, each with its queue, warm."""
     sent = Renders(platform)
     for number, queue in enumerate(queues, 1):
-        platform.start_worker(f"worker{number}", queue=queue, lease_seconds=str(LEASE))
+        platform.start_worker(f"worker{number}", queue=queue, lease=str(LEASE))
     for _ in range(4):
         time_preview(sent)
     return sent

@@ -1,7 +1,7 @@
 """Writes the reference pages from the models, so that they cannot differ: `python docs/generate.py [--check]`.
 
-settings.md from `tasks.settings`, metrics.md from `tasks.observability.metrics`, http.md from the OpenAPI of `web`,
-schemas/*.json from the message models.
+In docs/reference/: settings.md from `tasks.settings`, metrics.md from `tasks.observability.metrics`, http.md from the
+OpenAPI of `web`, schemas/*.json from the message models.
 """
 
 import json
@@ -23,14 +23,18 @@ Schema = dict[str, Any]
 
 def build_pages() -> dict[str, str]:
     """Text of every generated file, by its path below docs/."""
-    made = {"settings.md": settings_page(), "metrics.md": metrics_page(), "http.md": http_page()}
+    made = {
+        "reference/settings.md": settings_page(),
+        "reference/metrics.md": metrics_page(),
+        "reference/http.md": http_page(),
+    }
     for name, model in message_models().items():
         schema = {"$schema": SCHEMA_DIALECT, **model.model_json_schema()}
-        made[f"schemas/{name}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        made[f"reference/schemas/{name}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     from tasks.heartbeats import json_schema
 
     schema = {"$schema": SCHEMA_DIALECT, **json_schema()}
-    made["schemas/heartbeats.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    made["reference/schemas/heartbeats.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return made
 
 
@@ -47,29 +51,24 @@ def message_models() -> dict[str, type[BaseModel]]:
 
 
 def settings_page() -> str:
-    """One row a variable."""
-    from tasks.settings import ENVIRONMENT_FILE, Settings
+    """A section for each group of settings, with a row for each variable."""
+    from tasks.settings import ENVIRONMENT_FILE, GROUPS, Settings
 
     lines = [
         GENERATED_NOTICE,
         "# Settings",
         "",
-        f"Every setting is an environment variable; the file `{ENVIRONMENT_FILE}` in BULKHEAD_VAR, which `bulkhead up`",
-        "writes, comes next, then the default. None needs to be set on a laptop. Sizes are bytes, times are seconds.",
-        "",
-        "| variable | takes | default | what it is |",
-        "|---|---|---|---|",
+        f"Settings are environment variables. A variable that is not set is read from the file `{ENVIRONMENT_FILE}` in",
+        "`BULKHEAD_VAR`, which `bulkhead up` writes; otherwise its default applies. A laptop needs none of them. Sizes are",
+        "bytes and times are seconds.",
     ]
     properties = Settings.model_json_schema()["properties"]
-    for name, field in Settings.model_fields.items():
-        default = _default(field.get_default(call_default_factory=True))
-        row = (
-            f"`BULKHEAD_{name.upper()}`",
-            _type_text(_without_null(properties[name])),
-            default,
-            field.description or "",
-        )
-        lines.append(_row(*row))
+    for group in GROUPS:
+        lines += ["", f"## {group.__doc__}", "", "| variable | type | default | description |", "|---|---|---|---|"]
+        for name, field in group.model_fields.items():
+            default = _default(field.get_default(call_default_factory=True))
+            kind = _type_text(_without_null(properties[name]))
+            lines.append(_row(f"`BULKHEAD_{name.upper()}`", kind, default, field.description or ""))
     return "\n".join(lines) + "\n"
 
 
@@ -257,7 +256,7 @@ def main(arguments: list[str]) -> int:
             print(f"docs/{name} differs from the models. Run `make docs` and commit what it writes.", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
-        (HERE / name).parent.mkdir(exist_ok=True)
+        (HERE / name).parent.mkdir(parents=True, exist_ok=True)
         (HERE / name).write_text(made[name])
         print(f"docs/{name}")
     return 0

@@ -1,4 +1,4 @@
-"""Named sets of render options (`BULKHEAD_PRESETS`), expanded by who publishes: messages hold plain options."""
+"""Presets: named render options (`BULKHEAD_PRESETS`). The publisher expands them; messages hold plain options."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +9,15 @@ Presets = Mapping[str, Mapping[str, Any]]
 
 
 class UnknownPreset(InvalidInput):
-    """No preset has this name; the message lists the presets."""
+    """There is no preset of that name."""
 
     code = "unknown-preset"
 
 
 def expand_preset(presets: Presets, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the preset `name`, and what is `given` beside it, which wins. An empty name is no preset.
+    """The options of the preset `name`, overridden by `options`. An empty name means no preset.
 
-    Raises `UnknownPreset`.
+    Raises `UnknownPreset`, which lists the presets.
     """
     if not name:
         return dict(options)

@@ -12,9 +12,10 @@ from uuid import uuid4
 from benchmarks.support.drawings import WIDTH, dxf
 from tasks import app
 from tasks.jobs import Job, Ledger, Outcome, State, open_ledger
+from tasks.jobs.messages import render_message
 from tasks.messaging.publisher import Publisher
 from tasks.plan import plan
-from tasks.renders import TASK, RenderOptions, render_message, source_key
+from tasks.renders import TASK, RenderOptions, source_key
 from tasks.settings import settings
 from tasks.storage import open_store
 from tests.services.platform import Platform

@@ -19,11 +19,11 @@ from tasks.jobs import open_ledger
 from tasks.settings import settings
 from workers.tickets.controller import FleetController
 from workers.tickets.inventory import Inventory
+from workers.tickets.monitor import ALARM_INTERVALS, FleetMonitor
 from workers.tickets.node.harden import harden_process
 from workers.tickets.rotation import RotationRequest, fleet_keyring, missing_keys, spread
 from workers.tickets.rotator import RunReport
 from workers.tickets.verify import ResumptionCheck, check_resumption
-from workers.tickets.watch import ALARM_INTERVALS, FleetMonitor
 
 tickets = typer.Typer(help="Rotate TLS ticket keys across a fleet of HAProxy nodes.", no_args_is_help=True)
 
@@ -80,7 +80,7 @@ def rotate(
         raise InvalidInput(NO_NODES)
     report = _run_controller(lambda controller: controller.run(RotationRequest(None, min_age=min_age, replace=replace)))
     if if_due and report.result == "too-soon":
-        report.result = "nothing"
+        report.result = "up-to-date"
     _print_report(report, as_json)
 
 
@@ -230,14 +230,18 @@ def _format_check(check: ResumptionCheck) -> str:
 def _require_answer(node: str, report: RunReport) -> None:
     if node not in report.statuses or node in report.failed:
         reason = report.failed.get(node) or report.unreachable.get(node) or report.reason
-        raise ServiceUnavailable(f"{node} is not ready: {reason}. See docs/tickets.md for what a node needs.")
+        raise ServiceUnavailable(
+            f"{node} is not ready: {reason}. See docs/operations/tickets.md for what a node needs."
+        )
 
 
 def _print_report(report: RunReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_report_as_dict(report)))
     elif not report.is_refused:
-        outcome = {"rotated": "Rotated.", "caught-up": "Updated.", "nothing": "Nothing to do."}.get(report.result, "")
+        outcome = {"rotated": "Rotated.", "caught-up": "Updated.", "up-to-date": "Nothing to do."}.get(
+            report.result, ""
+        )
         typer.echo(f"{outcome} Generation {report.generation}, {report.seconds:.2f} s.".strip())
     for node, reason in {**report.unreachable, **report.failed}.items():
         typer.echo(f"{node} was not updated and will be when it answers: {reason}", err=True)

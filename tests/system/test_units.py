@@ -27,9 +27,9 @@ WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
 OTHERS = (
     "bulkhead-web",
     "bulkhead-tiles@1",
-    "bulkhead-upkeep",
-    "bulkhead-beat",
-    "bulkhead-coalescer",
+    "bulkhead-maintenance",
+    "bulkhead-scheduler",
+    "bulkhead-heartbeats",
     "bulkhead-flower",
 )
 
@@ -185,7 +185,7 @@ def test_given_a_job_under_way_when_its_unit_is_stopped_then_it_is_finished_firs
 
 
 def test_given_the_installed_units_then_systemd_finds_nothing_wrong_and_little_exposed(units: Units) -> None:
-    names = [path.name for path in (units.files / "usr/lib/systemd/system").iterdir()]
+    names = [path.name for path in (units.files / "usr/lib/systemd/system").iterdir() if path.is_file()]
 
     said = units.systemd.run(
         "systemd-analyze", "verify", "--man=no", *(f"/lib/systemd/system/{name}" for name in names)
@@ -238,4 +238,4 @@ def test_given_a_host_with_units_then_the_command_line_speaks_with_their_setting
 def test_given_all_that_happened_here_then_no_other_unit_was_ever_restarted(units: Units) -> None:
     assert {unit: units.systemd.show(unit, "NRestarts") for unit in OTHERS} == dict.fromkeys(OTHERS, "0")
     assert {unit: units.systemd.show(unit, "ActiveState") for unit in OTHERS} == dict.fromkeys(OTHERS, "active")
-    eventually(lambda: "This clock sends from now on." in units.systemd.journal("bulkhead-beat"))
+    eventually(lambda: "This clock sends from now on." in units.systemd.journal("bulkhead-scheduler"))

@@ -12,8 +12,9 @@ from pathlib import Path
 from tasks import app
 from tasks.jobs import Ledger, open_ledger
 from tasks.messaging.progress import ProgressPublisher
-from tasks.settings import MIB, Settings, settings
+from tasks.settings import Settings, settings
 from tasks.storage import Store, StoreError, open_store
+from tasks.utils.units import MIB
 from workers.crash import flight_recorder
 from workers.runtime.leak_sampling import LeakDetector
 from workers.runtime.lease_owner import current_owner, is_gone

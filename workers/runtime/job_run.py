@@ -132,7 +132,7 @@ class JobRun:
 
     def renew_lease_until(self, stopped: threading.Event) -> None:
         """Renew the lease thrice a lease until stopped, or until the ledger says that it is lost."""
-        lease = self.context.settings.lease_seconds
+        lease = self.context.settings.lease
         while not stopped.wait(lease / 3):
             with suppress(LedgerUnavailable):
                 renewed = self.context.ledger.attempts.renew(
@@ -228,7 +228,7 @@ def _claim(context: WorkerContext, job: Job) -> Claim:
             job,
             lease_owner=context.lease_owner,
             now=time.time(),
-            lease=context.settings.lease_seconds,
+            lease=context.settings.lease,
             is_dead=vanished,
         )
 

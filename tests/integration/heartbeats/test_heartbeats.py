@@ -26,8 +26,8 @@ from tests.services.heartbeats import Plant, expected, publish, stored
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.sources.kafka import FIXED_CONFIG
-from workers.heartbeats.tables import migrate_tables
 
 pytestmark = pytest.mark.service
 

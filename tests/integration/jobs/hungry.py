@@ -9,7 +9,8 @@ from typing import Any
 from celery import current_task
 
 from tasks.jobs.routing import memory_limit_of
-from tasks.settings import MIB, settings
+from tasks.settings import settings
+from tasks.utils.units import MIB
 from workers.render import render
 from workers.render import task as blueprint
 

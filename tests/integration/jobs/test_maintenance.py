@@ -14,7 +14,7 @@ from tests.services.platform import Platform, delete_queues
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
 
-SWIFT = {"maintenance_interval": "0.5", "republish_after": "1", "lease_seconds": "1"}
+SWIFT = {"maintenance_interval": "0.5", "republish_after": "1", "lease": "1"}
 
 
 def test_given_a_job_accepted_but_never_published_then_the_sweep_publishes_it_and_it_is_rendered(

@@ -192,7 +192,7 @@ def test_given_a_worker_killed_with_its_child_in_the_middle_then_another_worker_
 def test_given_a_running_render_when_it_is_cancelled_then_its_child_stops_early_and_takes_the_next_job(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker(lease_seconds="1")
+    platform.start_worker(lease="1")
     job_id = sent.submit(HEAVY)
     child = sent.child_at(job_id)
 

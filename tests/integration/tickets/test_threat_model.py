@@ -1,4 +1,4 @@
-"""What a ticket key opens: shown with tickets of a real HAProxy, as docs/threat-model.md tells it."""
+"""What a ticket key opens: shown with tickets of a real HAProxy, as docs/operations/threat-model.md tells it."""
 
 import hmac
 import re

@@ -35,7 +35,7 @@ from tests.system.storms.summary import Sentence, pronounce
 from tests.system.storms.verdict import every_job, is_settled
 
 WORKERS = tuple(f"bulkhead-render@{number}" for number in (1, 2, 3))
-OTHERS = ("bulkhead-web", "bulkhead-upkeep", "bulkhead-beat")
+OTHERS = ("bulkhead-web", "bulkhead-maintenance", "bulkhead-scheduler")
 
 # Of a hundred jobs.
 BOMBS, HANGS = 10, 5

@@ -17,7 +17,7 @@ from tests.system.storms.clients import Clients, Drawing
 
 # Impatient, so that what takes minutes in a plant takes seconds here; and children are replaced all the time.
 SETTINGS = {
-    "BULKHEAD_LEASE_SECONDS": "4",
+    "BULKHEAD_LEASE": "4",
     "BULKHEAD_REPUBLISH_AFTER": "5",
     "BULKHEAD_MAINTENANCE_INTERVAL": "1",
     "BULKHEAD_MAX_JOBS_PER_CHILD": "20",

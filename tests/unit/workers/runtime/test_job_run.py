@@ -49,7 +49,7 @@ def bench(tmp_path: Path) -> Iterator[WorkerContext]:
         ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db"),
         store_url=str(tmp_path / "store"),
         var=tmp_path / "var",
-        lease_seconds=1,
+        lease=1,
     )
     ledger = open_ledger(settings)
     migrate(ledger.database)
