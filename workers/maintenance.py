@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tasks import app, maintenance, renders, tickets
 from tasks.jobs import Job, LedgerUnavailable
 from tasks.jobs.retention import remove_expired
-from tasks.jobs.webhook_outbox import WebhookPublisher, publish_pending_webhooks
+from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.messaging import topology
 from tasks.messaging.publisher import Publisher, PublishError
 from tasks.storage import StoreError

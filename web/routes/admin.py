@@ -86,5 +86,5 @@ async def get_coalescer_status(house: ServicesDep, tenant: Tenant) -> CoalescerS
     if last is None:
         return CoalescerStatus(last=None, age=None, late=None)
     return CoalescerStatus(
-        last=last, age=house.clock() - last.flushed_at, late=max(0.0, last.flushed_at - last.recorded_at)
+        last=last, age=house.clock() - last.flushed_at, late=max(0.0, last.flushed_at - last.received_at)
     )

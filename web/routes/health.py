@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
-from tasks.jobs import LedgerUnavailable, RecentAttempts, recent_attempts
+from tasks.jobs import LedgerUnavailable, ended_attempts
 from tasks.messaging.connections import BrokerUnavailable
-from tasks.observability.metrics import RECENT_WINDOW
 from tasks.storage import StoreError
 from web.access.authentication import Tenant
-from web.attempts import MAX_ATTEMPTS
 from web.dependencies import Services, ServicesDep
 from web.problems import Problem, problem_responses
 
@@ -86,27 +86,19 @@ async def is_ready(name: str, check: Awaitable[object]) -> bool:
     },
 )
 async def metrics(house: ServicesDep, tenant: Tenant) -> Response:  # noqa: ARG001 - a token of any tenant opens it
-    """Counters of all processes of this web tier, the ledger's jobs and last attempts, and the depth of the lanes."""
-    body = house.metrics.exposition(
-        await jobs_by_state(house), await queue_depths(house), await load_recent_attempts(house)
-    )
+    """Metrics of all processes of this web tier, with the jobs and finished attempts of the ledger."""
+    with suppress(LedgerUnavailable):
+        await house.run_read(house.metrics.attempts.update, partial(ended_attempts, house.ledger.database))
+    body = house.metrics.exposition(await jobs_by_state(house), await queue_depths(house))
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
 async def jobs_by_state(house: Services) -> dict[str, int]:
-    """Jobs in the ledger; none while it is away."""
+    """Jobs in the ledger by state; empty while the ledger is unavailable."""
     try:
         return {str(state): count for state, count in (await house.run_read(house.ledger.jobs.count_by_state)).items()}
     except LedgerUnavailable:
         return {}
-
-
-async def load_recent_attempts(house: Services) -> RecentAttempts | None:
-    """Attempts that ended lately; nothing while the ledger is away."""
-    try:
-        return await house.run_read(recent_attempts, house.ledger.database, house.clock() - RECENT_WINDOW, MAX_ATTEMPTS)
-    except LedgerUnavailable:
-        return None
 
 
 async def queue_depths(house: Services) -> Mapping[str, int]:

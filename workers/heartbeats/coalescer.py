@@ -184,7 +184,7 @@ class Coalescer:
         self._latest_readings.publish_flush(
             LastFlush(
                 flushed_at=time.time(),
-                recorded_at=flush.received_at,
+                received_at=flush.received_at,
                 window_seconds=flush.window_seconds,
                 flush_seconds=flushed.seconds,
                 machines=len(flush.machines) - flushed.rejected_rows,

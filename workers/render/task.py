@@ -13,7 +13,7 @@ from celery.signals import worker_init, worker_process_init
 from tasks import app, renders
 from tasks.jobs import Job, LedgerUnavailable, State
 from tasks.jobs.routing import choose_queue, memory_limit_of
-from tasks.jobs.webhook_outbox import WebhookPublisher, publish_pending_webhooks
+from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
 from tasks.plan import PlanError, check_memory_limit, plan

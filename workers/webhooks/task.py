@@ -9,7 +9,7 @@ from celery.utils.log import get_logger
 from standardwebhooks import Webhook
 
 from tasks import app, webhooks
-from tasks.jobs.webhook_outbox import WebhookPublisher
+from tasks.webhook_outbox import WebhookPublisher
 from tasks.messaging.publisher import PublishError
 from tasks.settings import Settings, settings
 from workers.webhooks.destination import DeliveryForbidden, resolve_destination

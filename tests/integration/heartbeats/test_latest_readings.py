@@ -42,7 +42,7 @@ def test_given_plants_that_were_heard_and_a_flush_when_looked_at_then_they_are_t
 ) -> None:
     live = RedisLatestReadings(redis_url, ttl=60)
     now = time.time()
-    last = LastFlush(flushed_at=now, recorded_at=now - 2, window_seconds=60, flush_seconds=0.2, machines=3, beats=90)
+    last = LastFlush(flushed_at=now, received_at=now - 2, window_seconds=60, flush_seconds=0.2, machines=3, beats=90)
     with redis.Redis.from_url(redis_url) as client:
         client.delete(PLANTS_KEY)
     for plant, at in (("plant-b", now), ("plant-a", now - 5), ("plant-b", now - 3), ("plant-c", now - 50)):

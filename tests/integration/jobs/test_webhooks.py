@@ -11,7 +11,7 @@ import pytest
 
 from cli.embedded.process import NotInstalled
 from tasks.jobs import State
-from tasks.jobs.webhook_outbox import WebhookPublisher
+from tasks.webhook_outbox import WebhookPublisher
 from tasks.messaging.topology import WEBHOOKS
 from tasks.webhooks import WebhookMessage
 from tests.conftest import without

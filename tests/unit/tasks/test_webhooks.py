@@ -86,7 +86,7 @@ def test_webhooks_wait_in_a_queue_for_each_length_of_time_and_come_back_by_thems
     queue = retry_queue("webhooks", 2.5)
     arguments = queue.queue_arguments  # type: ignore[attr-defined]
 
-    assert (queue.name, arguments["x-message-ttl"]) == ("webhooks.wait.2500", 2500)
+    assert (queue.name, arguments["x-message-ttl"]) == ("webhooks.retry.2500", 2500)
     assert (arguments["x-dead-letter-exchange"], arguments["x-dead-letter-routing-key"]) == ("bulkhead", "webhooks")
     assert (arguments["x-dead-letter-strategy"], arguments["x-overflow"]) == ("at-least-once", "reject-publish")
 

@@ -62,7 +62,7 @@ def test_given_an_attempt_that_ended_when_metrics_are_read_then_they_tell_what_i
     text = client.get("/metrics").text
 
     assert 'bulkhead_attempts_total{cause="",outcome="succeeded"} 1.0' in text
-    assert 'bulkhead_attempt_peak_memory_bytes{quantile="1"} 123456.0' in text
+    assert "bulkhead_attempt_peak_memory_bytes_sum 123456.0" in text
 
 
 def test_given_an_unknown_address_when_asked_then_404_is_a_problem(client: TestClient) -> None:
