@@ -104,8 +104,8 @@ def http_page() -> str:
         "",
         "The web tier serves the same reference as an OpenAPI document at `/openapi.json`. Calls marked with a lock",
         "require `Authorization: Bearer TOKEN` (`BULKHEAD_TOKENS`). If no tokens are configured, only requests from",
-        "loopback are served. Outputs support HEAD as well as GET. Every error is a [problem](#problemdetails) with the",
-        "media type `application/problem+json` (RFC 9457).",
+        "loopback are served. Outputs support HEAD as well as GET. Every error is a [problem](#problemdetails) with",
+        "the media type `application/problem+json` (RFC 9457).",
         "",
     ]
     for path, methods in spec["paths"].items():
