@@ -15,10 +15,15 @@ import os
 import shlex
 import statistics
 import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from benchmarks._services import print_progress, print_result
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import print_progress, print_result
 from tests.services.fleet import Fleet, FleetNode, keygen, running_fleet
 from tests.services.jumphost import JumpHost
 from workers.tickets.rotation import RotationRequest

@@ -59,8 +59,10 @@ ROWS: list[Row] = [
                 "ops",
                 [
                     (
-                        "max by (outcome, cause) (sum by (instance, outcome, cause) "
-                        "(rate(bulkhead_attempts_total[$__rate_interval])))",
+                        (
+                            "max by (outcome, cause) (sum by (instance, outcome, cause) "
+                            "(rate(bulkhead_attempts_total[$__rate_interval])))"
+                        ),
                         "{{outcome}} {{cause}}",
                     )
                 ],

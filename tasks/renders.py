@@ -7,16 +7,13 @@ from `RenderMessage`.
 import hashlib
 import hmac
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from tasks.settings.types import Tenant
 from tasks.webhooks import WebhookUrl
-
-if TYPE_CHECKING:
-    from tasks.jobs import Job
 
 TASK = "render.blueprint"
 
@@ -173,16 +170,3 @@ def artifact_prefix(tenant: str, key: str) -> str:
 def source_key(tenant: str, job: str) -> str:
     """Key under which the intake stores the blueprint of `job`."""
     return f"sources/{tenant}/{job}"
-
-
-def render_message(job: "Job") -> RenderMessage:
-    """The message that requests a job of the ledger again."""
-    return RenderMessage(
-        job=job.id,
-        tenant=job.tenant,
-        source=job.source,
-        filename=job.filename,
-        options=RenderOptions.model_validate(job.options),
-        traceparent=job.traceparent,
-        webhook=job.webhook,
-    )

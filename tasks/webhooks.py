@@ -8,27 +8,18 @@ The ledger records which webhooks are still to be published (`tasks.webhook_outb
 ends. A webhook may be delivered more than once, always with the same id.
 """
 
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tasks.settings.types import Tenant
 
-if TYPE_CHECKING:
-    from tasks.jobs import Job
-
 TASK = "webhooks.deliver"
 
 # The event holds ids, a file name and the sentence of an error.
 MAX_BODY_BYTES = 16 * 1024
-
-# Namespace of webhook ids (UUID 5): the same end of a job always has the same id.
-WEBHOOK_ID_NAMESPACE = UUID("6f3fb1f0-5a0c-4b52-9a73-0d3f4d2d6c58")
 
 # A host name, a port and a path. Nothing that two parsers could read differently: no user, no fragment.
 WebhookUrl = Annotated[
@@ -51,24 +42,6 @@ class WebhookMessage(BaseModel):
     body: str = Field(max_length=MAX_BODY_BYTES, description="Body to send, exactly as it is signed.")
     failed_attempts: int = Field(0, ge=0, le=1000, description="Number of failed deliveries.")
     traceparent: Annotated[str, StringConstraints(max_length=55)] | None = Field(None, description="W3C trace context.")
-
-
-def webhook_message(job: "Job") -> WebhookMessage:
-    """The webhook of a finished job that has one."""
-    assert job.webhook is not None  # noqa: S101 -- the caller has checked
-    finished = job.finished_at or job.updated_at
-    event = {
-        "type": f"render.{job.state}",
-        "timestamp": datetime.fromtimestamp(finished, UTC).isoformat(timespec="milliseconds"),
-        "data": {"id": job.id, "state": job.state, "filename": job.filename, "error": job.error},
-    }
-    return WebhookMessage(
-        id=str(uuid5(WEBHOOK_ID_NAMESPACE, f"{job.id} {job.state} {finished!r}")),
-        tenant=job.tenant,
-        url=job.webhook,
-        body=json.dumps(event, ensure_ascii=False, separators=(",", ":")),
-        traceparent=job.traceparent,
-    )
 
 
 def is_host_allowed(url: str, hosts: Sequence[str]) -> bool:

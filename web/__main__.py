@@ -1,4 +1,4 @@
-"""`python -m web`: serve the HTTP intake with uvicorn."""
+"""`python -m web`: serve the HTTP API with uvicorn."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import uvicorn
 
 from tasks.observability.logs import logging_config
 from tasks.settings import settings
-from web.counters import shared_directory
+from web.multiprocess_metrics import shared_directory
 
 METRICS_DIRECTORY = "metrics"  # below BULKHEAD_VAR
-SHUTDOWN_TIMEOUT = 5  # seconds that open requests, event streams among them, have to end
+SHUTDOWN_TIMEOUT = 5  # seconds that open requests and event streams have to finish
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     with shared_directory(here.var / METRICS_DIRECTORY) as shared:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)  # read by prometheus_client when a process imports it
         uvicorn.run(
-            "web.process:create",
+            "web.server_process:create",
             factory=True,
             host=here.host,
             port=here.port,

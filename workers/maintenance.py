@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from tasks import app, maintenance, renders, tickets
 from tasks.jobs import Job, LedgerUnavailable
+from tasks.jobs.messages import render_message
 from tasks.jobs.retention import remove_expired
-from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.messaging import topology
 from tasks.messaging.publisher import Publisher, PublishError
 from tasks.storage import StoreError
+from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.crash import crash_reports
 from workers.runtime.context import WorkerContext, worker_context
 
@@ -102,7 +103,7 @@ def _next_fair_batch(context: WorkerContext) -> list[Job]:
 
 def _republish(context: WorkerContext, publisher: Publisher, job: Job) -> None:
     try:
-        message = renders.render_message(job)
+        message = render_message(job)
     except ValidationError as error:  # accepted by another version; it must not stop the sweep at every turn
         detail = "This version cannot render what was asked for. Send it again."
         logger.error("Job %s is buried: %s", job.id, error)

@@ -5,9 +5,9 @@ from html import escape
 from pathlib import Path
 
 from leaks.report import Report
-from leaks.report.flame import render_flame_graph
-from leaks.report.machine import MAX_ENTRIES
+from leaks.report.flame_graph import render_flame_graph
 from leaks.report.plot import format_bytes, render_plot
+from leaks.report.serialize import MAX_ENTRIES
 from leaks.verdict import VerdictKind
 
 # What each verdict means, for somebody who reads it for the first time.

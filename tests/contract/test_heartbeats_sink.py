@@ -11,12 +11,12 @@ from sqlalchemy.exc import OperationalError
 from tasks.heartbeats import Beat
 from tests.services.heartbeats import stored
 from workers.heartbeats import sink as module
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
-from workers.heartbeats.sink import Flush, FlushResult, LeaseLost, TableSink, WriteRejected
+from workers.heartbeats.migrate import migrate_tables
+from workers.heartbeats.sink import Flush, FlushResult, TableSink, WriteRejected, WriterLeaseLost
 from workers.heartbeats.sources import Position
 from workers.heartbeats.status import LeaseHeld, read_status, reset_offsets
-from workers.heartbeats.tables import migrate_tables
 
 MakeSink = Callable[..., TableSink]
 
@@ -96,7 +96,7 @@ def test_given_a_second_writer_then_only_the_one_with_the_lease_writes_and_the_o
 
     assert second.acquire_lease(1e12, lease=30.0)
 
-    with pytest.raises(LeaseLost, match=r"^Another consumer has written meanwhile, or has the lease"):
+    with pytest.raises(WriterLeaseLost, match=r"^Another consumer has written meanwhile, or has the lease"):
         first.flush(flush(FIRST, SECOND, machine("a", 9.0)))
     assert stored(url)["ulm", "a"]["rpm_sum"] == 1.0
     assert not first.acquire_lease(1010.0, lease=30.0)
@@ -109,7 +109,7 @@ def test_given_a_position_that_is_not_the_stored_one_then_nothing_is_written(url
     sink.flush(flush(None, FIRST, machine("a", 1.0)))
 
     for before in (None, SECOND, Position(FIRST.offset, 999)):
-        with pytest.raises(LeaseLost):
+        with pytest.raises(WriterLeaseLost):
             sink.flush(flush(before, OTHER, machine("a", 9.0)))
     assert stored(url)["ulm", "a"]["rpm_sum"] == 1.0
 

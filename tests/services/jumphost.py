@@ -13,7 +13,7 @@ from tasks.jobs import open_ledger
 from tasks.settings import Settings
 from tests.services.fleet import Fleet
 from tests.services.platform import ROOT
-from workers.tickets.audit import FILE
+from workers.tickets.audit_log import FILE
 from workers.tickets.controller import SSH_SOCKETS, FleetController
 from workers.tickets.inventory import Inventory
 from workers.tickets.rotation import RotationRequest

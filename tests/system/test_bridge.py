@@ -15,7 +15,7 @@ JOBS = 60
 @pytest.mark.timeout(300)
 def test_given_a_broker_that_is_killed_while_php_publishes_then_nothing_is_lost_and_nothing_done_twice() -> None:
     try:
-        php.php()
+        php.find_php()
         with scratch(keep=False, tell=print) as home, built(home) as (platform, broker):
             broken, done = storm(platform, broker, JOBS, 1, print)
     except NotInstalled as error:

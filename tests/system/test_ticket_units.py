@@ -95,13 +95,13 @@ def test_given_an_empty_tmpfs_when_the_node_boots_then_it_serves_again(node: Nod
 
 
 def test_given_the_forced_command_then_its_user_reaches_ring_record_and_haproxy_and_nothing_else(node: Node) -> None:
-    frame = json.dumps({"op": "look"}).encode()
+    frame = json.dumps({"op": "status"}).encode()
     sent = "".join(f"\\{byte:03o}" for byte in FRAME_LENGTH.pack(len(frame)) + frame)
     command = f"printf '{sent}' | runuser -u bulkhead-tickets -- {PROGRAM} serve | tail -c +5"
 
-    view = json.loads(node.systemd.run("sh", "-c", command))["view"]
+    view = json.loads(node.systemd.run("sh", "-c", command))["status"]
 
-    assert (view["running"], view["generation"], view["size"]) == (True, 0, 80)
+    assert (view["haproxy_running"], view["generation"], view["key_size"]) == (True, 0, 80)
     lines = node.systemd.run("cat", "/var/lib/bulkhead-tickets/.ssh/authorized_keys").splitlines()
     forced = f'restrict,command="{PROGRAM} serve"'
     assert lines == [f"{forced} ssh-ed25519 AAAA jump", f"{forced} ssh-ed25519 BBBB second"]

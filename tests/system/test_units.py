@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks import _drawings as drawings
+from benchmarks.support import drawings
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled
 from tasks.jobs import Job, Outcome, State

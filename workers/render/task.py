@@ -12,12 +12,13 @@ from celery.signals import worker_init, worker_process_init
 
 from tasks import app, renders
 from tasks.jobs import Job, LedgerUnavailable, State
+from tasks.jobs.messages import render_message
 from tasks.jobs.routing import choose_queue, memory_limit_of
-from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
 from tasks.plan import PlanError, check_memory_limit, plan
 from tasks.storage import MANIFEST, NotFound
+from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render import BlueprintError, EngineError, Step, render
 from workers.render.native import preload, prepare
 from workers.runtime.context import worker_context
@@ -92,7 +93,7 @@ def _publish_webhooks() -> None:
 
 
 def _render(run: JobRun) -> Result:
-    message = renders.render_message(run.job)  # the ledger's word counts, should a message with this id say otherwise
+    message = render_message(run.job)  # the ledger's word counts, should a message with this id say otherwise
     store, settings = run.context.store, run.context.settings
     run.report_progress(0, "plan")
     try:

@@ -97,7 +97,10 @@ def test_given_a_directory_with_other_things_then_it_is_left_alone(drawing: Path
     (tmp_path / "thesis.txt").write_text("years of work")
     result = render(str(drawing), "--out", str(tmp_path))
     assert result.returncode == 2
-    assert result.stderr == f"{tmp_path} holds other things than a render. Choose another directory for --out.\n"
+    assert (
+        result.stderr
+        == f"{tmp_path} holds files that are not outputs of a render. Choose another directory for --out.\n"
+    )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -118,7 +121,7 @@ def test_given_a_file_damaged_inside_then_the_engine_fails_it_with_its_reason(tm
     path.write_bytes(b"%PDF-1.7\n1 0 obj << /Type /Catalog\nstartxref\n9\n%%EOF\n")
     result = render(str(path), "--out", str(tmp_path / "out"), "--json")
     assert result.returncode == 1
-    assert json.loads(result.stdout)["error"]["code"] == "broken-pdf"
+    assert json.loads(result.stdout)["error"]["code"] == "damaged-pdf"
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
 

@@ -14,12 +14,12 @@ from tasks.heartbeats import parse
 from tests.conftest import without
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, stored
-from workers.heartbeats import nodes as module
+from workers.heartbeats import database_nodes as module
+from workers.heartbeats.database_nodes import DatabaseNodes
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.sink import Flush, TableSink
 from workers.heartbeats.sources import Position
-from workers.heartbeats.tables import migrate_tables
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from cli import app as bulkhead
 from cli.embedded.process import Process
 from cli.embedded.programs import coalescer_program
+from cli.errors import describe_error
 from tasks.messaging.topology import HEARTBEATS
 from tasks.sensors import plant_key
 from tasks.settings import settings
@@ -25,8 +26,8 @@ from tests.services.heartbeats import Plant, expected, publish, stored
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.sources.kafka import FIXED_CONFIG
-from workers.heartbeats.tables import migrate_tables
 
 pytestmark = pytest.mark.service
 
@@ -210,7 +211,7 @@ def test_given_a_topic_whose_partitions_are_handed_round_in_mid_window_then_noth
 def command_line(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(bulkhead.app, ["heartbeats", *arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
-        message, code = bulkhead.describe_error(result.exception)  # type: ignore[arg-type]
+        message, code = describe_error(result.exception)  # type: ignore[arg-type]
         return code, message
     return result.exit_code, result.output
 

@@ -1,4 +1,4 @@
-"""A client of the real web tier, as the tests of HTTP use it."""
+"""Clients of a real web server, for the HTTP tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOKENS = {"token-of-acme-0001": "acme", "token-of-rival-0001": "rival"}
 
 
 class Intake:
-    """The web tier of `platform`, and clients of two tenants."""
+    """The web server of `platform`, and clients of two tenants."""
 
     def __init__(self, platform: Platform, process: Process) -> None:
         self.platform = platform
@@ -26,13 +26,13 @@ class Intake:
         )
 
     def post(self, drawing: bytes, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
-        """Ask for a render as the tenant acme."""
+        """Upload a drawing as the tenant acme."""
         return self.acme.post("/renders", files={"blueprint": ("plan.png", drawing)}, data=fields, headers=headers)
 
 
 @contextmanager
 def open_intake(platform: Platform, **settings: str) -> Iterator[Intake]:
-    """Start the web tier with tokens for two tenants."""
+    """Start the web server with tokens for two tenants."""
     intake = Intake(platform, platform.start_web(tokens=json.dumps(TOKENS), **settings))
     try:
         yield intake

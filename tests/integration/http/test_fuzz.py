@@ -1,4 +1,4 @@
-"""Ten thousand messages that nobody should send: each is kept with its reason or done, and the worker lives on."""
+"""Ten thousand hostile messages: each is executed or dead-lettered with a reason, and the worker survives."""
 
 import json
 import random
@@ -23,29 +23,29 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
 COUNT = 10_000
 SEED = 20_260_214
 
-# Seconds for the last letters: the broker sends one that it did not confirm to itself again after three minutes
-# (`dead_letter_worker_publisher_confirm_timeout`), and so perhaps twice, as many as it sends at once
+# Seconds for the last dead letters: RabbitMQ publishes a dead letter again after three minutes without its own confirm
+# (`dead_letter_worker_publisher_confirm_timeout`). At most as many as it prefetches may therefore occur twice
 # (`dead_letter_worker_consumer_prefetch`).
-LETTERS = 240
-TWICE = 32
+DEAD_LETTER_TIMEOUT = 240
+MAX_DUPLICATES = 32
 
-# One in so many messages is a valid job.
-GOOD_EVERY = 500
+# One in this number of messages is a valid job.
+VALID_EVERY = 500
 
 # Property flags of AMQP 0-9-1: content type, content encoding, headers, correlation id, timestamp.
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, CORRELATION_ID, TIMESTAMP = (1 << bit for bit in (15, 14, 13, 10, 6))
 
 JSON: dict[str, Any] = {"content_type": "application/json", "content_encoding": "utf-8"}
 
-Letter = tuple[bytes, dict[str, Any] | bytes]
+FuzzedMessage = tuple[bytes, dict[str, Any] | bytes]
 
 
 class Fuzz:
-    """Makes bodies and properties; the same seed makes the same ones."""
+    """Generates bodies and properties; the same seed generates the same ones."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
-        self.makers: list[Callable[[], Letter]] = [
+        self.makers: list[Callable[[], FuzzedMessage]] = [
             self.random_bytes,
             self.truncated,
             self.wrong_shape,
@@ -64,7 +64,7 @@ class Fuzz:
             self.too_long,
         ]
 
-    def next(self) -> Letter:
+    def next(self) -> FuzzedMessage:
         return self.chance.choice(self.makers)()
 
     def job(self) -> str:
@@ -74,11 +74,11 @@ class Fuzz:
         return {"job": job, "tenant": TENANT, "source": f"sources/{TENANT}/{job}"}
 
     def valid(self) -> tuple[dict[str, Any], list[Any]]:
-        """Headers and body of a message that would be taken."""
+        """Headers and body of a valid message."""
         job = self.job()
         return {"task": renders.TASK, "id": job}, [[], self.fields(job), {}]
 
-    def letter(self, headers: dict[str, Any], body: Any, **properties: Any) -> Letter:
+    def message(self, headers: dict[str, Any], body: Any, **properties: Any) -> FuzzedMessage:
         encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
         return encoded, {"application_headers": headers, **JSON, **properties}
 
@@ -91,16 +91,16 @@ class Fuzz:
             return [self.junk(depth + 1) for _ in range(self.chance.randrange(4))]
         return {self.chance.choice("abcde"): self.junk(depth + 1) for _ in range(self.chance.randrange(4))}
 
-    def random_bytes(self) -> Letter:
+    def random_bytes(self) -> FuzzedMessage:
         headers, _body = self.valid()
-        return self.letter(headers, self.chance.randbytes(self.chance.randrange(400)))
+        return self.message(headers, self.chance.randbytes(self.chance.randrange(400)))
 
-    def truncated(self) -> Letter:
+    def truncated(self) -> FuzzedMessage:
         headers, body = self.valid()
         text = json.dumps(body).encode()
-        return self.letter(headers, text[: self.chance.randrange(len(text))])
+        return self.message(headers, text[: self.chance.randrange(len(text))])
 
-    def wrong_shape(self) -> Letter:
+    def wrong_shape(self) -> FuzzedMessage:
         headers, body = self.valid()
         wrong = [
             body[:2],
@@ -111,9 +111,9 @@ class Fuzz:
             [[], [body[1]], {}],
             self.junk(),
         ]
-        return self.letter(headers, self.chance.choice(wrong))
+        return self.message(headers, self.chance.choice(wrong))
 
-    def wrong_content_type(self) -> Letter:
+    def wrong_content_type(self) -> FuzzedMessage:
         headers, body = self.valid()
         kinds = [
             "application/x-python-serialize",
@@ -123,31 +123,31 @@ class Fuzz:
             "application/x-yaml",
             "x" * 255,
         ]
-        return self.letter(headers, body, content_type=self.chance.choice(kinds))
+        return self.message(headers, body, content_type=self.chance.choice(kinds))
 
-    def deep_nesting(self) -> Letter:
+    def deep_nesting(self) -> FuzzedMessage:
         headers, _body = self.valid()
         depth = self.chance.choice([100, 1_000, 30_000])
-        return self.letter(headers, b"[" * depth + b"]" * depth)
+        return self.message(headers, b"[" * depth + b"]" * depth)
 
-    def typed_objects(self) -> Letter:
+    def typed_objects(self) -> FuzzedMessage:
         headers, body = self.valid()
         kind = self.chance.choice(["datetime", "Decimal", "uuid", "bytes", "base64", "nothing"])
         body[1]["filename"] = {"__type__": kind, "__value__": self.junk()}
-        return self.letter(headers, body)
+        return self.message(headers, body)
 
-    def odd_numbers(self) -> Letter:
+    def odd_numbers(self) -> FuzzedMessage:
         headers, body = self.valid()
         number = self.chance.choice(["NaN", "-Infinity", "1e999", "9" * 4000, "-0", "16.0", "1e3", "0x10", "true"])
         body[1]["options"] = {"width": "NUMBER"}
-        return self.letter(headers, json.dumps(body).replace('"NUMBER"', number).encode())
+        return self.message(headers, json.dumps(body).replace('"NUMBER"', number).encode())
 
-    def protocol_one(self) -> Letter:
+    def protocol_one(self) -> FuzzedMessage:
         headers, body = self.valid()
         old = {"task": renders.TASK, "id": headers["id"], "args": [], "kwargs": body[1], "retries": 0}
-        return self.letter(self.chance.choice([{}, headers]), old)
+        return self.message(self.chance.choice([{}, headers]), old)
 
-    def odd_headers(self) -> Letter:
+    def odd_headers(self) -> FuzzedMessage:
         headers, body = self.valid()
         name = self.chance.choice(
             ["task", "id", "retries", "timelimit", "expires", "eta", "group", "stamps", "root_id", "ignore_result"]
@@ -159,29 +159,29 @@ class Fuzz:
             headers[name] = self.chance.choice(
                 [2**62, "\ud800", "", "x" * 5000, [1, [2, {"a": None}]], {"a": {"b": [1]}}, -1, 0.5, "2020-01-01T00:00"]
             )
-        return self.letter(headers, body)
+        return self.message(headers, body)
 
-    def compressed(self) -> Letter:
+    def compressed(self) -> FuzzedMessage:
         headers, body = self.valid()
         kind = self.chance.choice(["application/x-gzip", "bzip2", "zstd", "nothing", ""])
-        return self.letter({**headers, "compression": kind}, body)
+        return self.message({**headers, "compression": kind}, body)
 
-    def chained(self) -> Letter:
+    def chained(self) -> FuzzedMessage:
         headers, body = self.valid()
         name = self.chance.choice(["callbacks", "errbacks", "chain", "chord"])
         more = [{"task": renders.TASK, "args": [], "kwargs": body[1], "options": {}, "subtask_type": None}]
         if self.chance.random() < 0.5:
-            return self.letter({**headers, name: more}, body)
-        return self.letter(headers, [body[0], body[1], {name: more}])
+            return self.message({**headers, name: more}, body)
+        return self.message(headers, [body[0], body[1], {name: more}])
 
-    def other_tasks(self) -> Letter:
+    def other_tasks(self) -> FuzzedMessage:
         headers, body = self.valid()
         name = self.chance.choice(
             ["maintenance.sweep", "celery.backend_cleanup", "render.", "", "os.system", "render." * 500]
         )
-        return self.letter({**headers, "task": name}, body)
+        return self.message({**headers, "task": name}, body)
 
-    def mutated(self) -> Letter:
+    def mutated(self) -> FuzzedMessage:
         headers, body = self.valid()
         name = self.chance.choice(["job", "tenant", "source", "filename", "options", "traceparent", "version", "more"])
         body[1][name] = self.chance.choice(
@@ -189,10 +189,10 @@ class Fuzz:
         )
         if name == "filename" and isinstance(body[1][name], str) and len(body[1][name]) <= renders.MAX_FILENAME:
             body[1][name] = None
-        return self.letter(headers, body)
+        return self.message(headers, body)
 
-    def raw_properties(self) -> Letter:
-        """Property lists byte by byte, as a client in C might get them wrong."""
+    def raw_properties(self) -> FuzzedMessage:
+        """Raw property lists, as a faulty C client might send them."""
         odd = self.chance.choice([b"\xff\xfe", b"\xed\xa0\x80", b"\x00", b"caf\xe9"])
         short = bytes([len(odd)]) + odd
         values = [
@@ -214,20 +214,20 @@ class Fuzz:
         )
         return json.dumps(self.valid()[1]).encode(), struct.pack(">H", flags) + rest
 
-    def odd_encoding(self) -> Letter:
+    def odd_encoding(self) -> FuzzedMessage:
         headers, body = self.valid()
         kinds = ["unicode_escape", "utf-16", "rot13", "zlib", "idna", "latin-1", "binary", "", "utf-7", "x" * 200]
         content = self.chance.choice([b"\\ud800", b"+2AA-", json.dumps(body).encode()])
-        return self.letter(headers, content, content_encoding=self.chance.choice(kinds))
+        return self.message(headers, content, content_encoding=self.chance.choice(kinds))
 
-    def too_long(self) -> Letter:
+    def too_long(self) -> FuzzedMessage:
         headers, body = self.valid()
         body[1]["filename"] = "x" * 70_000
-        return self.letter(headers, body)
+        return self.message(headers, body)
 
 
 class RawMessage(Message):
-    """A message whose properties go out byte by byte."""
+    """A message with raw properties."""
 
     def __init__(self, body: bytes, properties: bytes) -> None:
         super().__init__(body)
@@ -237,9 +237,10 @@ class RawMessage(Message):
         return self._raw
 
 
-def publish_all(platform: Platform, letters: Iterator[Letter]) -> None:
-    """Publish through one channel, and wait until every message is confirmed: a broker that is busy still has the last
-    ones in the channel's memory, and forgets them with the channel.
+def publish_all(platform: Platform, messages: Iterator[FuzzedMessage]) -> None:
+    """Publish through one channel, and wait until every message is confirmed.
+
+    A busy broker still holds the last messages in the memory of the channel, and loses them with the channel.
     """
     unconfirmed: set[int] = set()
 
@@ -250,7 +251,7 @@ def publish_all(platform: Platform, letters: Iterator[Letter]) -> None:
         channel = connection.channel()
         channel.confirm_select()
         channel.events["basic_ack"].add(on_ack)
-        for tag, (body, properties) in enumerate(letters, 1):
+        for tag, (body, properties) in enumerate(messages, 1):
             message = RawMessage(body, properties) if isinstance(properties, bytes) else Message(body, **properties)
             channel.basic_publish(message, exchange=EXCHANGE.name, routing_key=RENDER)
             unconfirmed.add(tag)
@@ -263,29 +264,30 @@ def waiting_in(platform: Platform, queue: str) -> int:
         return int(connection.channel().queue_declare(queue, passive=True).message_count)
 
 
-def test_given_ten_thousand_hostile_messages_then_each_is_kept_with_its_reason_or_done_and_the_worker_lives(
+def test_given_ten_thousand_hostile_messages_then_each_is_executed_or_dead_lettered_and_the_worker_survives(
     platform: Platform, sent: Renders
 ) -> None:
     worker = platform.start_worker()
     fuzz = Fuzz(SEED)
-    good: list[str] = []
+    valid_jobs: list[str] = []
 
-    def letters() -> Iterator[Letter]:
+    def messages() -> Iterator[FuzzedMessage]:
         drawing = sent.make()
         for number in range(COUNT):
-            if number % GOOD_EVERY:
+            if number % VALID_EVERY:
                 yield fuzz.next()
             else:
                 job = fuzz.job()
-                good.append(job)
+                valid_jobs.append(job)
                 fields = {**fuzz.fields(job), "source": drawing.source, "options": {"width": 64}}
-                yield fuzz.letter({"task": renders.TASK, "id": job}, [[], fields, {}])
+                yield fuzz.message({"task": renders.TASK, "id": job}, [[], fields, {}])
 
-    publish_all(platform, letters())
-    jobs = [sent.finished(job, timeout=500) for job in good]
+    publish_all(platform, messages())
+    jobs = [sent.finished(job, timeout=500) for job in valid_jobs]
     eventually(lambda: waiting_in(platform, RENDER) == 0, timeout=500)
     eventually(
-        lambda: waiting_in(platform, "render.dead") + executed(sent) in range(COUNT, COUNT + TWICE + 1), timeout=LETTERS
+        lambda: waiting_in(platform, "render.dead") + executed(sent) in range(COUNT, COUNT + MAX_DUPLICATES + 1),
+        timeout=DEAD_LETTER_TIMEOUT,
     )
 
     assert {job.state for job in jobs} == {State.SUCCEEDED}
@@ -295,11 +297,11 @@ def test_given_ten_thousand_hostile_messages_then_each_is_kept_with_its_reason_o
     assert "unknown" not in reasons
     assert "rejected" not in reasons
     log = (platform.directory / "log" / "render1.log").read_text()
-    assert log.count("Refused a message") + executed(sent) == COUNT + 1  # each once, and the last render
+    assert log.count("Refused a message") + executed(sent) == COUNT + 1  # each once, plus the last render
     assert "Connection to broker lost" not in log
     assert "Traceback" not in log
 
 
 def executed(sent: Renders) -> int:
-    """Messages that were let in: each made a job of its own."""
+    """Messages that were executed: each created a job."""
     return sum(sent.ledger.jobs.count_by_state().values())

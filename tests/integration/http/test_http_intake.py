@@ -1,4 +1,4 @@
-"""The HTTP intake over a real broker: durable or refused, whatever becomes of the broker."""
+"""The HTTP API over a real broker: renders are durable or rejected, even if the broker fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.web.support import png
 
 pytestmark = pytest.mark.service
 
-# A client is told within this time (seconds) that the broker does not confirm.
+# Seconds within which a client learns that the broker does not confirm.
 PROMPT = 2.0
 
 
@@ -31,26 +31,26 @@ def intake(platform: Platform) -> Iterator[Intake]:
         yield intake
 
 
-def refusal(intake: Intake, number: int) -> httpx.Response:
-    """Post a drawing that is to be refused promptly."""
-    begun = time.monotonic()
-    answer = intake.post(png(salt=b"refused %d" % number))
-    assert time.monotonic() - begun < PROMPT
+def post_rejected(intake: Intake, number: int) -> httpx.Response:
+    """Post a drawing and assert that it is rejected promptly."""
+    started = time.monotonic()
+    answer = intake.post(png(salt=b"rejected %d" % number))
+    assert time.monotonic() - started < PROMPT
     return answer
 
 
-def test_given_a_worker_when_a_drawing_is_posted_then_events_tell_its_way_to_the_outputs(intake: Intake) -> None:
+def test_given_a_worker_when_a_drawing_is_posted_then_events_lead_to_its_outputs(intake: Intake) -> None:
     intake.platform.start_worker()
-    own = intake.post(png(300, 200), width="64").json()
+    created = intake.post(png(300, 200), width="64").json()
 
     kinds, states = [], []
-    with intake.acme.stream("GET", own["links"]["events"]) as events:
+    with intake.acme.stream("GET", created["links"]["events"]) as events:
         for line in events.iter_lines():
             if line.startswith("event: "):
                 kinds.append(line.removeprefix("event: "))
             elif line.startswith("data: ") and kinds[-1] == "render":
                 states.append(json.loads(line.removeprefix("data: "))["state"])
-    render = intake.acme.get(own["links"]["self"]).json()
+    render = intake.acme.get(created["links"]["self"]).json()
 
     assert states[-1] == "succeeded"
     assert "progress" in kinds
@@ -76,18 +76,18 @@ def test_given_a_rendered_drawing_when_posted_again_then_it_has_succeeded_at_onc
     assert previews[0] == previews[1]
 
 
-def test_given_a_broker_that_is_killed_when_posted_then_503_in_time_and_202_again_once_it_is_back(
+def test_given_a_killed_broker_when_posted_then_prompt_503_and_202_after_its_restart(
     intake: Intake, broker: Broker
 ) -> None:
     assert intake.post(png()).status_code == 202
     time.sleep(NEW_QUEUE)
     broker.process.kill()
 
-    refused = [refusal(intake, number) for number in range(5)]
+    rejected = [post_rejected(intake, number) for number in range(5)]
 
-    assert {answer.status_code for answer in refused} == {503}
-    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
-    assert "check BULKHEAD_BROKER_URL" in intake.acme.get("/readyz").json()["checks"]["broker"]
+    assert {answer.status_code for answer in rejected} == {503}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in rejected)
+    assert "Check BULKHEAD_BROKER_URL" in intake.acme.get("/readyz").json()["checks"]["broker"]
     broker.process.start()
     broker.process.wait_ready()
     eventually(lambda: intake.post(png(salt=b"back")).status_code == 202, timeout=30)
@@ -96,24 +96,24 @@ def test_given_a_broker_that_is_killed_when_posted_then_503_in_time_and_202_agai
     assert eventually(lambda: intake.acme.get("/readyz").status_code == 200, timeout=10)
 
 
-def test_given_a_broker_that_hangs_when_many_post_then_all_are_refused_in_time_and_it_heals(
+def test_given_a_hanging_broker_when_many_post_then_prompt_503_and_202_after_it_recovers(
     platform: Platform, broker: Broker
 ) -> None:
-    # A second for the broker leaves another one to take the jobs back, on a busy machine too.
+    # A second for the broker leaves another second to cancel the jobs, even on a busy machine.
     with open_intake(platform, publish_timeout="1") as intake:
         assert intake.post(png()).status_code == 202
         os.killpg(broker.process.pid, signal.SIGSTOP)
         try:
             with ThreadPoolExecutor(20) as pool:
-                refused = list(pool.map(lambda number: refusal(intake, number), range(60)))
+                rejected = list(pool.map(lambda number: post_rejected(intake, number), range(60)))
         finally:
             os.killpg(broker.process.pid, signal.SIGCONT)
 
-        assert {answer.status_code for answer in refused} == {503}
+        assert {answer.status_code for answer in rejected} == {503}
         eventually(lambda: intake.post(png(salt=b"back")).status_code == 202, timeout=10)
 
 
-def test_given_a_queue_that_fills_when_posted_then_429_with_a_time_to_come_back(platform: Platform) -> None:
+def test_given_a_queue_that_fills_when_posted_then_429_with_retry_after(platform: Platform) -> None:
     with open_intake(platform, queue_limit="5") as intake:
         answers = [intake.post(png(salt=b"%d" % number)) for number in range(1, 9)]
 
@@ -122,7 +122,7 @@ def test_given_a_queue_that_fills_when_posted_then_429_with_a_time_to_come_back(
     assert answers[-1].json()["code"] == "queue-full"
 
 
-def test_given_one_key_when_twenty_post_at_once_then_there_is_one_job(intake: Intake) -> None:
+def test_given_one_key_when_twenty_clients_post_at_once_then_there_is_one_job(intake: Intake) -> None:
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: intake.post(png(), {"idempotency-key": "one-and-only"}), range(20)))
 
@@ -135,13 +135,15 @@ def test_given_one_key_when_twenty_post_at_once_then_there_is_one_job(intake: In
 
 
 @pytest.mark.parametrize("size", [1, 20])
-def test_given_a_stranger_when_they_send_much_then_they_get_their_401_all_the_same(intake: Intake, size: int) -> None:
+def test_given_a_client_without_a_token_when_it_sends_a_large_body_then_it_receives_the_401(
+    intake: Intake, size: int
+) -> None:
     body = bytes(size << 20)
     answer = httpx.post(f"{intake.platform.url}/renders", files={"blueprint": ("a", body)}, timeout=30)
     assert answer.status_code == 401
 
 
-def test_given_an_upload_that_breaks_off_when_the_line_is_cut_then_nothing_is_left(intake: Intake) -> None:
+def test_given_an_upload_when_the_connection_breaks_then_nothing_is_stored(intake: Intake) -> None:
     import socket
 
     head = (
@@ -149,19 +151,19 @@ def test_given_an_upload_that_breaks_off_when_the_line_is_cut_then_nothing_is_le
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\nIdempotency-Key: broken\r\n\r\n"
         '--x\r\nContent-Disposition: form-data; name="blueprint"; filename="a"\r\n\r\n'
     )
-    with socket.create_connection(("127.0.0.1", intake.platform.port)) as line:
-        line.sendall(head.encode() + bytes(2 << 20))
+    with socket.create_connection(("127.0.0.1", intake.platform.port)) as connection:
+        connection.sendall(head.encode() + bytes(2 << 20))
         eventually(lambda: any((intake.platform.store / ".tmp").iterdir()), timeout=10)
     eventually(lambda: not any((intake.platform.store / ".tmp").iterdir()), timeout=10)
 
     eventually(lambda: intake.post(png(), {"idempotency-key": "broken"}).status_code == 202, timeout=10)
 
 
-def test_given_open_streams_when_the_web_tier_is_stopped_then_it_ends_in_time(intake: Intake) -> None:
-    own = intake.post(png()).json()
-    with intake.acme.stream("GET", own["links"]["events"]) as events:
+def test_given_open_event_streams_when_the_server_is_stopped_then_it_exits_in_time(intake: Intake) -> None:
+    created = intake.post(png()).json()
+    with intake.acme.stream("GET", created["links"]["events"]) as events:
         next(events.iter_lines())
-        begun = time.monotonic()
+        started = time.monotonic()
         os.kill(intake.process.pid, signal.SIGTERM)
         eventually(lambda: intake.process.describe_exit() is not None, timeout=12)
-    assert time.monotonic() - begun < 12
+    assert time.monotonic() - started < 12

@@ -1,4 +1,4 @@
-"""Schemathesis against the live web tier: what OpenAPI says is what HTTP does."""
+"""Schemathesis against a real web server: responses match the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.web.support import png
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 
-# Random bytes fit the schema of a drawing, and are none: they are refused with 422, rightly.
+# Random bytes match the schema of a drawing but are not a drawing, so they are rightly rejected with 422.
 UNFIT_CHECKS = "positive_data_acceptance"
 EXAMPLES = "40"
 
@@ -23,7 +23,7 @@ PLANT = "ulm"
 
 
 def schemathesis(intake: Intake, directory: Path, *options: str) -> None:
-    """Run Schemathesis as the tenant acme and for a plant; fails with its report. `directory` may be configured."""
+    """Run Schemathesis as the tenant acme and for a plant. `directory` may contain its configuration."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{intake.platform.url}/openapi.json"]
     command += ["--header", f"Authorization: Bearer {next(iter(TOKENS))}", "--exclude-checks", UNFIT_CHECKS]
     command += ["--max-examples", EXAMPLES, "--request-timeout", "10", "--no-color", "--seed", "1", *options]
@@ -31,17 +31,17 @@ def schemathesis(intake: Intake, directory: Path, *options: str) -> None:
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
 
 
-def test_given_any_request_when_sent_then_no_server_error_and_no_answer_outside_the_schema(
+def test_given_any_request_then_no_server_error_and_no_response_outside_the_schema(
     platform: Platform, redis_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "schemathesis.toml").write_text(f'[parameters]\n"path.plant" = "{PLANT}"\n"query.plant" = "{PLANT}"\n')
     plant_tokens = json.dumps({next(iter(TOKENS)): PLANT})
     with open_intake(platform, queue_limit="100000", redis_url=redis_url, plant_tokens=plant_tokens) as intake:
-        # The event stream of a job that waits for ever has no end; the other test reads one that ends.
+        # The event stream of a queued job never ends; the other test reads one that does.
         schemathesis(intake, tmp_path, "--exclude-path-regex", "/events$")
 
 
-def test_given_a_rendered_job_when_its_addresses_are_tried_then_every_answer_keeps_to_the_schema(
+def test_given_a_rendered_job_when_its_urls_are_requested_then_every_response_matches_the_schema(
     platform: Platform, tmp_path: Path
 ) -> None:
     platform.start_worker()
@@ -49,6 +49,6 @@ def test_given_a_rendered_job_when_its_addresses_are_tried_then_every_answer_kee
         job = intake.post(png(40, 30), {"prefer": "wait=30"}).json()
         assert job["state"] == "succeeded"
         (tmp_path / "schemathesis.toml").write_text(f'[parameters]\n"path.render" = "{job["id"]}"\n"path.number" = 0\n')
-        only = ["--phases", "coverage,fuzzing", "--include-path-regex", r"^/renders/\{render\}"]
-        schemathesis(intake, tmp_path, *only, "--exclude-method", "DELETE")
+        options = ["--phases", "coverage,fuzzing", "--include-path-regex", r"^/renders/\{render\}"]
+        schemathesis(intake, tmp_path, *options, "--exclude-method", "DELETE")
         assert intake.acme.get(job["links"]["self"]).json()["state"] == "succeeded"

@@ -34,10 +34,10 @@ def sheet(path: Path, width: int, height: int) -> Path:
     frames = (np.maximum(abs(rows - 1024), abs(columns - 1024)) % 170) < 5
     ink = frames | (((rows + 3 * columns) % 700) < 4)
     tile = np.where(ink, 0, 255).astype(np.uint8)
-    picture = pyvips.Image.new_from_memory(tile.data, 2048, 2048, 1, "uchar").copy(interpretation="b-w")
+    image = pyvips.Image.new_from_memory(tile.data, 2048, 2048, 1, "uchar").copy(interpretation="b-w")
     across, down = -(-width // 2048), -(-height // 2048)
-    picture = picture.replicate(across, down).crop(0, 0, width, height)
-    picture.tiffsave(str(path), compression="ccittfax4", bitdepth=1, tile_height=min(height, 32_000))
+    image = image.replicate(across, down).crop(0, 0, width, height)
+    image.tiffsave(str(path), compression="ccittfax4", bitdepth=1, tile_height=min(height, 32_000))
     return path
 
 
@@ -55,7 +55,7 @@ def child(scan: Path, out: Path, options: RenderOptions) -> list[str]:
     return [*CHILD, str(scan), str(out), options.model_dump_json(), "0"]
 
 
-def test_given_a_tile_job_killed_at_twenty_random_points_then_it_ends_with_the_same_bytes_and_cuts_no_tile_twice(
+def test_given_a_tile_job_killed_at_twenty_random_points_then_it_ends_with_the_same_bytes_and_writes_no_tile_twice(
     tmp_path: Path,
 ) -> None:
     scan = sheet(tmp_path / "scan.tif", 12_000, 9_000)
@@ -85,7 +85,7 @@ def test_given_a_tile_job_killed_at_twenty_random_points_then_it_ends_with_the_s
     assert everything(broken) == everything(whole)
 
 
-def test_given_a_killed_tile_job_when_tried_again_then_preview_and_layers_are_not_drawn_again(tmp_path: Path) -> None:
+def test_given_a_killed_tile_job_when_tried_again_then_preview_and_layers_are_reused(tmp_path: Path) -> None:
     scan = sheet(tmp_path / "scan.tif", 6_000, 4_000)
     out = tmp_path / "out"
     out.mkdir()
@@ -109,7 +109,7 @@ def test_given_a_killed_tile_job_when_tried_again_then_preview_and_layers_are_no
     assert not list(out.glob(".*"))
 
 
-def test_given_the_preview_when_tiles_begin_then_it_can_be_shown_already(tmp_path: Path) -> None:
+def test_given_the_preview_when_tiles_begin_then_it_is_complete(tmp_path: Path) -> None:
     scan = sheet(tmp_path / "scan.tif", 3_000, 2_000)
     out = tmp_path / "out"
     out.mkdir()
@@ -125,7 +125,9 @@ def test_given_the_preview_when_tiles_begin_then_it_can_be_shown_already(tmp_pat
 
 
 @pytest.mark.timeout(300)
-def test_given_a_gigapixel_in_one_strip_when_rendered_with_tiles_then_it_stays_inside_its_fence(tmp_path: Path) -> None:
+def test_given_a_gigapixel_in_one_strip_when_rendered_with_tiles_then_it_stays_below_the_memory_limit(
+    tmp_path: Path,
+) -> None:
     scan = sheet(tmp_path / "scan.tif", 40_000, 26_000)
     out = tmp_path / "out"
     out.mkdir()
@@ -139,7 +141,9 @@ def test_given_a_gigapixel_in_one_strip_when_rendered_with_tiles_then_it_stays_i
     assert (out / "tiles_files/16/78_50.webp").exists()
 
 
-def test_given_a_picture_whose_rows_of_tiles_do_not_fit_then_it_is_refused_from_its_header(tmp_path: Path) -> None:
+def test_given_an_image_whose_rows_of_tiles_exceed_the_memory_limit_then_it_is_refused_from_its_header(
+    tmp_path: Path,
+) -> None:
     wide = tmp_path / "wide.tif"
     pyvips.Image.black(200_000, 64, bands=3).copy(interpretation="srgb").tiffsave(str(wide), compression="deflate")
     check_memory_limit(plan(wide), FENCE)

@@ -42,13 +42,13 @@ def _compare(source: Path, out: Path, layout: str) -> None:
     extents = manifest.source.extents
     assert extents is not None
 
-    found = {"": agreement(pixels(out / "preview.webp")[..., 3] >= INK, reference_ink(source, layout, extents, size))}
+    count = {"": agreement(pixels(out / "preview.webp")[..., 3] >= INK, reference_ink(source, layout, extents, size))}
     for layer in manifest.layers:
         if layer.visible:
             expected = reference_ink(source, layout, extents, size, layer.name)
-            found[layer.name] = agreement(_ink(out, layer, size), expected)
+            count[layer.name] = agreement(_ink(out, layer, size), expected)
 
-    assert {name: both for name, both in found.items() if min(both) < LEAST} == {}
+    assert {name: both for name, both in count.items() if min(both) < LEAST} == {}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def _compare(source: Path, out: Path, layout: str) -> None:
         ("viewport_frozen_layers", "Layout1"),
     ],
 )
-def test_given_a_real_drawing_when_rendered_then_its_ink_is_that_of_an_independent_rendering(
+def test_given_a_real_drawing_when_rendered_then_its_ink_matches_an_independent_rendering(
     name: str, layout: str, tmp_path: Path
 ) -> None:
     source = BLUEPRINTS / f"{name}.dxf"
@@ -73,14 +73,14 @@ def test_given_a_real_drawing_when_rendered_then_its_ink_is_that_of_an_independe
 
 
 @pytest.mark.parametrize("layout", ["", LAYOUT])
-def test_given_our_example_when_rendered_then_its_ink_is_that_of_an_independent_rendering(
+def test_given_our_example_when_rendered_then_its_ink_matches_an_independent_rendering(
     layout: str, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
     _compare(save(pump_station(), tmp_path / "pump-station.dxf"), tmp_path / "out", layout)
 
 
-def test_given_a_drawing_broken_beyond_repair_when_rendered_then_it_is_refused_with_advice(tmp_path: Path) -> None:
+def test_given_a_drawing_damaged_beyond_repair_when_rendered_then_it_is_refused_with_advice(tmp_path: Path) -> None:
     source = BLUEPRINTS / "blocks.dxf"
     if not source.exists():
         pytest.skip("the drawings to try are not on this machine")
@@ -88,7 +88,7 @@ def test_given_a_drawing_broken_beyond_repair_when_rendered_then_it_is_refused_w
     with pytest.raises(BlueprintError, match=r"damaged beyond repair .* run AUDIT") as caught:
         render(source, tmp_path, RenderOptions())
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
 
 
 def test_given_ink_that_is_missing_or_too_much_when_compared_then_recall_or_precision_falls() -> None:

@@ -66,7 +66,7 @@ def test_given_a_rotator_that_aborts_then_it_leaves_no_core(fleet: Fleet, folder
 
 def test_given_a_nodes_program_that_aborts_then_it_leaves_no_core(fleet: Fleet, folder: Path) -> None:
     program = [f"{fleet.home}/bulkhead-tickets-node", "serve", *fleet[0].options.split()]
-    frame = json.dumps({"op": "look"}).encode()
+    frame = json.dumps({"op": "status"}).encode()
 
     assert not leaves_a_core(["/usr/bin/python3", "-IS", *program], folder, say=FRAME_LENGTH.pack(len(frame)) + frame)
 

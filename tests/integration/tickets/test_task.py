@@ -23,7 +23,7 @@ from tests.services.faults.canary import Tap, attached, files, found, traced
 from tests.services.fleet import Fleet
 from tests.services.jumphost import JumpHost
 from tests.services.platform import ROOT, Platform
-from workers.tickets.audit import FILE
+from workers.tickets.audit_log import FILE
 from workers.tickets.keyring import Key
 from workers.tickets.rotation import RotationRequest
 from workers.tickets.verify import VERSIONS, handshake, tls_context

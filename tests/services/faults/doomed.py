@@ -15,7 +15,7 @@ from workers.heartbeats import latest_readings, sink
 from workers.heartbeats.latest_readings import Values
 from workers.heartbeats.rows import Row
 from workers.heartbeats.sink import Flush, FlushResult
-from workers.heartbeats.sources import choice
+from workers.heartbeats.sources import factory
 from workers.heartbeats.sources.stream import StreamSource
 
 POINTS = ("attaching", "before upsert", "before commit", "after commit", "in redis")
@@ -71,7 +71,7 @@ def main(point: str) -> int:
     DoomedSink.point = point
     places: list[tuple[ModuleType, str, type]] = [(entry, "TableSink", DoomedSink)]
     if point == "attaching":
-        places.append((choice, "StreamSource", DoomedSource))
+        places.append((factory, "StreamSource", DoomedSource))
     if point == "in redis":
         places.append((entry, "RedisLive", DoomedLive))
     for module, name, kind in places:

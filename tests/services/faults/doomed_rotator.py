@@ -20,7 +20,7 @@ from workers.tickets.rotation import RotationRequest
 from workers.tickets.rotator import StaleToken
 from workers.tickets.ssh import NodeConnection
 
-OPERATIONS = ("look", "claim", "read", "push")
+OPERATIONS = ("status", "claim", "read", "push")
 POINTS = tuple(f"{when} {op}" for op in OPERATIONS for when in ("before", "after"))
 
 

@@ -21,8 +21,8 @@ from typing import Any
 
 from kombu import Connection
 
-from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, Outcome, State, open_ledger
 from tasks.messaging.connections import BROKER_ERRORS
@@ -99,7 +99,7 @@ def storm(
 
 def publish(url: str, ids: list[str], answers: list[dict[str, Any]]) -> None:
     """Have PHP publish the jobs; its answers come in one by one."""
-    process = php.start("publish.php", url, TIMEOUT, TRIES)
+    process = php.start_script("publish.php", url, TIMEOUT, TRIES)
     assert process.stdin
     assert process.stdout
     for job in ids:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import cairocffi
 from PIL import Image
 
-from benchmarks import _drawings as drawings
+from benchmarks.support import drawings
 
 
 def pdf() -> bytes:

@@ -22,8 +22,8 @@ from typing import Any
 from amqp.exceptions import NotFound
 from kombu import Connection
 
-from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, State, open_ledger
 from tasks.messaging.topology import DEAD_QUEUES, RENDER_QUEUES

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import _drawings as drawings
-from cli.embedded.node import prepare_rabbitmq
+from benchmarks.support import drawings
 from cli.embedded.process import NotInstalled
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, LedgerUnavailable, open_ledger
 from tests.services.mariadb import MariaDb

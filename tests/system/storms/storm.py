@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _drawings as drawings
+from benchmarks.support import drawings
 from tests.system.storms.chaos import Chaos, Kill
 from tests.system.storms.clients import Clients, Drawing
 

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from leaks.report import Report
-from leaks.report.flame import build_tree, render_flame_graph
+from leaks.report.flame_graph import build_tree, render_flame_graph
 from leaks.report.html import write_html
-from leaks.report.machine import write_json, write_junit
 from leaks.report.plot import format_bytes
+from leaks.report.serialize import write_json, write_junit
 from leaks.roots import AllocationSite, Frame, make_root
 from leaks.samples import Samples
 from leaks.verdict import Verdict, VerdictKind

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.jobs import Job, State
 from tasks.messaging.topology import retry_queue
 from tasks.settings import Settings
-from tasks.webhooks import WebhookUrl, is_host_allowed, webhook_message
+from tasks.webhook_outbox import webhook_message
+from tasks.webhooks import WebhookUrl, is_host_allowed
 
 JOB = Job(
     id="0b0f7c1e-58a2-4ac5-9c1b-7d6c5a3f2e10",
