@@ -4,8 +4,8 @@ import pytest
 
 from cli.embedded.process import NotInstalled
 from tests.conftest import without
-from tests.system.storms.memory_limits import BOMBS, HANGS, built, storm
-from tests.system.storms.storm import scratch
+from tests.system.storms.chaos_run import scratch
+from tests.system.storms.crashes import BOMBS, HANGS, built, storm
 
 JOBS = 20
 SEED = 3
