@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from tasks.jobs import LedgerUnavailable
 from tasks.messaging.connections import BrokerUnavailable
-from tasks.storage import NotFound, StoreError, StoreFull
+from tasks.storage import ObjectNotFound, StoreError, StoreFull
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; a service that is away is asked again about then
@@ -127,7 +127,7 @@ def from_http_exception(error: HTTPException) -> Problem:
 
 def from_store_error(error: StoreError) -> Problem:
     match error:
-        case NotFound():
+        case ObjectNotFound():
             return Problem(404, "no-such-file", "There is no such file.")
         case StoreFull():
             return Problem(507, "store-full", str(error))

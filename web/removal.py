@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.jobs import Job
-from tasks.jobs.removal import remove_job
+from tasks.jobs.retention import remove_job
 from web.dependencies import Services
 
 CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}

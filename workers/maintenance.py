@@ -12,7 +12,7 @@ from celery.utils.log import get_logger
 from pydantic import ValidationError
 
 from tasks import app, maintenance, renders, tickets
-from tasks.jobs import Job, LedgerUnavailable
+from tasks.jobs import Job, LedgerError
 from tasks.jobs.retention import remove_expired
 from tasks.jobs.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.messaging import topology
@@ -41,7 +41,7 @@ def sweep(**fields: Any) -> None:
         for job in (*overdue, *_next_fair_batch(tools)):
             _republish(tools, publisher, job)
         publish_pending_webhooks(tools.ledger, webhooks)
-    except (PublishError, LedgerUnavailable, StoreError) as error:
+    except (PublishError, LedgerError, StoreError) as error:
         logger.warning("The sweep stops, the next one goes on: %s", error)
     else:
         if overdue:
@@ -58,7 +58,7 @@ def apply_retention(**fields: Any) -> None:
     tools = worker_context()
     try:
         removed = remove_expired(tools.ledger, tools.store, tools.settings, time.time())
-    except (LedgerUnavailable, StoreError) as error:
+    except (LedgerError, StoreError) as error:
         logger.warning("Retention stops, the next round goes on: %s", error)
     else:
         logger.info("Removed %(jobs)d jobs, %(outputs)d outputs and %(sources)d drawings.", asdict(removed))
@@ -75,7 +75,7 @@ def request_rotation(**fields: Any) -> None:
         if row := tools.ledger.rotations.request_if_due(time.time(), interval=interval, retry_after=patience):
             message = tickets.RotateMessage(generation=row.generation + 1, fencing_token=row.fencing_token)
             publisher.publish(tickets.TASK, str(uuid4()), message.model_dump())
-    except (PublishError, LedgerUnavailable) as error:
+    except (PublishError, LedgerError) as error:
         logger.warning("No rotation of ticket keys is asked for, the next look tries again: %s", error)
     finally:
         publisher.close()

@@ -70,7 +70,8 @@ def check_broker(chosen: Settings) -> CheckResult:
 
 def check_ledger(chosen: Settings) -> CheckResult:
     """Does the database answer, with this version's tables?"""
-    from tasks.database.migrate import SchemaOutdated, check_migrated
+    from tasks.database.errors import SchemaOutdated
+    from tasks.database.migrate import check_migrated
     from tasks.jobs import LedgerUnavailable, open_ledger
 
     book = open_ledger(chosen)
@@ -113,7 +114,7 @@ def check_redis(chosen: Settings) -> CheckResult:
 
 def check_heartbeats(chosen: Settings) -> CheckResult:
     """Can a node of the machines' database be written to, with this version's tables?"""
-    from tasks.database.migrate import SchemaOutdated
+    from tasks.database.errors import SchemaOutdated
     from tasks.jobs import LedgerUnavailable
     from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
     from workers.heartbeats.sources.choice import source_name

@@ -1,4 +1,4 @@
-"""What was settled lately, whatever the tenant."""
+"""The latest attempts of all tenants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from tasks.jobs.model import Attempt, Outcome, State
 
 @dataclass(frozen=True)
 class RecentAttempts:
-    """Attempts that ended: how many by outcome and cause (empty: none is known), and the facts of the latest."""
+    """Attempts that ended: their number by outcome and cause (empty: no cause), and the facts of the latest ones."""
 
     counts: Mapping[tuple[Outcome, str], int]
     facts: list[dict[str, Any]]
 
 
 def recent_attempts(database: Database, since: float, limit: int) -> RecentAttempts:
-    """What ended since then (seconds since the epoch), with the facts of at most `limit`. By an index.
+    """The attempts that ended since `since` (seconds since the epoch), with the facts of the last `limit`. By an index.
 
-    Raises `LedgerUnavailable`.
+    Raises LedgerError.
     """
     recent = attempts.c.ended_at >= since
     counted = select(attempts.c.outcome, attempts.c.cause, func.count()).where(recent).group_by("outcome", "cause")
@@ -35,9 +35,10 @@ def recent_attempts(database: Database, since: float, limit: int) -> RecentAttem
 
 
 def latest_attempts(database: Database, limit: int) -> list[tuple[str, Attempt]]:
-    """The last attempts at the jobs that succeeded or failed last, each with its drawing's format (empty: unknown).
+    """The last attempts at the jobs that finished last, each with the drawing's format (empty: unknown).
 
-    At most `limit` of either, by an index; some milliseconds for a thousand. Raises `LedgerUnavailable`.
+    At most `limit` that succeeded and `limit` that failed. Uses an index: some milliseconds for a thousand. Raises
+    LedgerUnavailable and SchemaOutdated.
     """
     queries = [
         select(attempts, jobs.c.plan)

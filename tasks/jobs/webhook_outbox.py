@@ -1,4 +1,4 @@
-"""Announcing the ends of jobs: webhooks are published from the ledger, and sent on when nobody takes them."""
+"""The webhook outbox: the ledger records which webhooks are pending, and they are published from there."""
 
 from typing import Any
 
@@ -13,30 +13,30 @@ from tasks.webhooks import TASK, WebhookMessage, webhook_message
 
 
 def publish_pending_webhooks(ledger: Ledger, publisher: "WebhookPublisher") -> None:
-    """Publish the webhook of every settled job that waits for it. Raises LedgerUnavailable, NotPublished: whoever comes
-    next goes on."""
+    """Publish the pending webhooks of finished jobs. Raises LedgerUnavailable and PublishError; the next call
+    continues."""
     for job in ledger.jobs.pending_webhooks():
         publisher.publish(webhook_message(job))
         ledger.jobs.mark_webhook_published(job.id)
 
 
 class WebhookPublisher:
-    """Publishes webhooks with confirms. `timeout` is the seconds a call may take; each raises a NotPublished."""
+    """Publishes webhooks with publisher confirms. Each call takes at most `timeout` seconds and raises PublishError."""
 
     def __init__(self, app: Celery, timeout: float) -> None:
         self._app = app
         self._pool = ConnectionPool(app, timeout)
 
     def publish(self, message: WebhookMessage) -> None:
-        """To be delivered now."""
+        """Publish for immediate delivery."""
         self._send(message, EXCHANGE, work_queue(WEBHOOKS), {})
 
     def publish_delayed(self, message: WebhookMessage, seconds: float) -> None:
-        """To be delivered after a pause."""
+        """Publish for delivery after a delay."""
         self._send(message, EXCHANGE, retry_queue(WEBHOOKS, seconds), {})
 
     def dead_letter(self, message: WebhookMessage, reason: str) -> None:
-        """To be delivered when an operator says so (`bulkhead dead replay`)."""
+        """Publish to the dead letters, for delivery by `bulkhead dead replay`."""
         self._send(message, DEAD_EXCHANGE, dead_queue(WEBHOOKS), {REASON_HEADER: reason})
 
     def close(self) -> None:
@@ -44,19 +44,19 @@ class WebhookPublisher:
         self._pool.close()
 
     def _send(self, message: WebhookMessage, exchange: Exchange, queue: Queue, headers: dict[str, Any]) -> None:
-        celery = self._app.amqp.create_task_message(
+        task = self._app.amqp.create_task_message(
             message.id, TASK, (), message.model_dump(mode="json"), ignore_result=True
         )
 
-        def send(line: PublisherConnection, timeout: float) -> None:
-            line.producer.publish(
-                celery.body,
+        def send(connection: PublisherConnection, timeout: float) -> None:
+            connection.producer.publish(
+                task.body,
                 exchange=exchange,
                 routing_key=queue.routing_key,
                 declare=[queue, work_queue(WEBHOOKS), dead_queue(WEBHOOKS)],
                 serializer="json",
-                headers={**celery.headers, **headers},
-                **celery.properties,
+                headers={**task.headers, **headers},
+                **task.properties,
                 mandatory=True,
                 retry=False,
                 timeout=timeout,

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from tasks.jobs import Job, State
 from tasks.renders import artifact_prefix
-from tasks.storage import NotFound
+from tasks.storage import ObjectNotFound
 from web.dependencies import Services
 from web.problems import Problem
 
@@ -35,7 +35,7 @@ async def send_output(request: Request, house: Services, job: Job, name: str, me
         return Response(status_code=304, headers=headers)
     try:
         beginning, size, more = await open_output(house, f"{artifact_prefix(job.tenant, job.artifact)}/{name}")
-    except NotFound as error:
+    except ObjectNotFound as error:
         raise Problem(404, "no-such-output", f"This render has no {name}; its manifest lists what it has.") from error
     headers["content-length"] = str(size)
     if more is None:

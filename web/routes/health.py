@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
-from tasks.jobs import LedgerUnavailable, RecentAttempts, recent_attempts
+from tasks.jobs import LedgerError, RecentAttempts, recent_attempts
 from tasks.messaging.connections import BrokerUnavailable
 from tasks.observability.metrics import RECENT_WINDOW
 from tasks.storage import StoreError
@@ -71,7 +71,7 @@ async def is_ready(name: str, check: Awaitable[object]) -> bool:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
             await check
-    except (BrokerUnavailable, LedgerUnavailable, StoreError, TimeoutError) as error:
+    except (BrokerUnavailable, LedgerError, StoreError, TimeoutError) as error:
         logger.warning("%s is not ready: %s", name, error)
         return False
     return True
@@ -97,7 +97,7 @@ async def jobs_by_state(house: Services) -> dict[str, int]:
     """Jobs in the ledger; none while it is away."""
     try:
         return {str(state): count for state, count in (await house.run_read(house.ledger.jobs.count_by_state)).items()}
-    except LedgerUnavailable:
+    except LedgerError:
         return {}
 
 
@@ -105,7 +105,7 @@ async def load_recent_attempts(house: Services) -> RecentAttempts | None:
     """Attempts that ended lately; nothing while the ledger is away."""
     try:
         return await house.run_read(recent_attempts, house.ledger.database, house.clock() - RECENT_WINDOW, MAX_ATTEMPTS)
-    except LedgerUnavailable:
+    except LedgerError:
         return None
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from tasks.jobs import FINAL, Job, LedgerUnavailable, State
+from tasks.jobs import FINAL, Job, LedgerError, State
 from tasks.messaging.progress import ProgressMessage
 from tasks.renders import RenderOptions, source_key
 from web.access.authentication import Tenant
@@ -110,7 +110,7 @@ async def respond(house: Services, job: Job, wait: int | None) -> Response:
     headers = {"location": f"/renders/{job.id}", "cache-control": "no-store"}
     if wait is not None:
         headers["preference-applied"] = f"wait={wait}"
-        with suppress(LedgerUnavailable):  # the job is accepted, also if nobody can tell how it fares
+        with suppress(LedgerError):  # the job is accepted, also if nobody can tell how it fares
             job = await wait_until_finished(house, job.tenant, job.id, wait)
             if job.state in FINAL:
                 whole = await load_render(house, job.tenant, job.id)

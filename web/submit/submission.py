@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.jobs import Job, LedgerUnavailable, State
+from tasks.jobs import Job, LedgerError, State
 from tasks.jobs.idempotency import Completed, InProgress, Reserved
 from tasks.jobs.routing import choose_queue, largest_memory_limit
 from tasks.messaging.connections import BrokerUnavailable, PublishError, QueueFull
@@ -78,7 +78,7 @@ def create_idempotent(house: Services, submission: Submission, key: str) -> Job:
         job = create(house, submission)
         requests.complete(tenant, key, job=job.id, fingerprint=fingerprint)
     except BaseException:
-        with suppress(LedgerUnavailable):
+        with suppress(LedgerError):
             requests.release(tenant, key)
         raise
     return job
@@ -106,7 +106,7 @@ def create(house: Services, submission: Submission) -> Job:
         asked.writer.commit()
     try:
         house.ledger.jobs.accept(job)
-    except LedgerUnavailable:
+    except LedgerError:
         delete_source(house, submission)
         raise
     match job.state:
@@ -220,7 +220,7 @@ def cancel_unconfirmed(house: Services, submission: Submission, error: PublishEr
     try:
         if not house.ledger.jobs.cancel(submission.job, house.clock(), error=reason):
             return False
-    except LedgerUnavailable:
+    except LedgerError:
         logger.warning("Job %s was refused, but stays in the ledger: it will be run", submission.job)
         return True
     delete_source(house, submission)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.presets import Presets, UnknownPreset, expand_preset
 from tasks.renders import MAX_FILENAME, RenderOptions, SourceKey
 from tasks.settings import Settings
-from tasks.storage import NotFound, Writer
+from tasks.storage import ObjectNotFound, Writer
 from tasks.webhooks import WebhookUrl
 from web.dependencies import Services
 from web.problems import Problem, invalid_request
@@ -102,7 +102,7 @@ async def read_json(request: Request, settings: Settings, tenant: str) -> Parsed
             faults, where="body", status=400 if faults[0]["type"] == "json_invalid" else 422
         ) from error
     if asked.source.split("/")[1] != tenant:
-        raise NotFound(asked.source)
+        raise ObjectNotFound(asked.source)
     options = apply_preset(settings.presets, asked.preset, asked.options)
     webhook = check_webhook(settings, tenant, asked.webhook)
     return ParsedRequest(options, clean_filename(asked.filename), asked.source, webhook=webhook)

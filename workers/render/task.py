@@ -11,13 +11,13 @@ from typing import Any
 from celery.signals import worker_init, worker_process_init
 
 from tasks import app, renders
-from tasks.jobs import Job, LedgerUnavailable, State
+from tasks.jobs import Job, LedgerError, State
 from tasks.jobs.routing import choose_queue, memory_limit_of
 from tasks.jobs.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
 from tasks.plan import PlanError, check_memory_limit, plan
-from tasks.storage import MANIFEST, NotFound
+from tasks.storage import MANIFEST, ObjectNotFound
 from workers.render import BlueprintError, EngineError, Step, render
 from workers.render.native import preload, prepare
 from workers.runtime.context import worker_context
@@ -85,7 +85,7 @@ def _publish_webhooks() -> None:
     publisher = WebhookPublisher(app, tools.settings.publish_timeout)
     try:
         publish_pending_webhooks(tools.ledger, publisher)
-    except (PublishError, LedgerUnavailable) as error:
+    except (PublishError, LedgerError) as error:
         logger.warning("The sweep will tell of the end: %s", error)
     finally:
         publisher.close()
@@ -105,7 +105,7 @@ def _render(run: JobRun) -> Result:
                 return Result(key, {"reused": True})
             _check_plan(run, source, message, digest)
             _render_and_publish(run, source, key, message)
-    except NotFound as error:
+    except ObjectNotFound as error:
         raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
     return Result(key)
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from celery.exceptions import Reject
 from celery.utils.log import get_logger
 
-from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerUnavailable, Rerouted, State
+from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerError, LedgerUnavailable, Rerouted, State
 from tasks.messaging.progress import ProgressMessage
 from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
@@ -134,7 +134,7 @@ class JobRun:
         """Renew the lease thrice a lease until stopped, or until the ledger says that it is lost."""
         lease = self.context.settings.lease_seconds
         while not stopped.wait(lease / 3):
-            with suppress(LedgerUnavailable):
+            with suppress(LedgerError):
                 renewed = self.context.ledger.attempts.renew(
                     self.job.id, self.job.attempt, now=time.time(), lease=lease
                 )

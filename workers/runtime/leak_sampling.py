@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from celery.utils.log import get_logger
 
-from tasks.jobs import Job, Ledger, LedgerUnavailable, latest_attempts
+from tasks.jobs import Job, Ledger, LedgerError, latest_attempts
 from tasks.jobs.leak_detection import MAX_JOBS, REPORTS_PREFIX, Confidence, find_leaks, residues
 from tasks.renders import ENGINE_VERSION
 from tasks.storage import StoreError
@@ -49,7 +49,7 @@ class LeakDetector:
         if self._jobs % REFRESH_EVERY == 0:
             try:
                 findings = find_leaks(residues(latest_attempts(ledger.database, MAX_JOBS)))
-            except LedgerUnavailable:
+            except LedgerError:
                 return self._suspected_formats
             found = [one for one in findings if one.is_suspected and one.engine == ENGINE_VERSION]
             for one in found:
