@@ -27,7 +27,7 @@ from tasks.jobs.model import (
     Rerouted,
     State,
 )
-from tasks.jobs.recent import RecentAttempts, latest_attempts, recent_attempts
+from tasks.jobs.recent import EndedAttempt, ended_attempts, latest_attempts
 from tasks.jobs.repository import Jobs, Page
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
@@ -57,6 +57,7 @@ __all__ = [
     "Attempt",
     "Claim",
     "Claimed",
+    "EndedAttempt",
     "Finished",
     "IdConflict",
     "Job",
@@ -66,11 +67,10 @@ __all__ = [
     "LedgerUnavailable",
     "Outcome",
     "Page",
-    "RecentAttempts",
     "Rerouted",
     "SchemaOutdated",
     "State",
+    "ended_attempts",
     "latest_attempts",
     "open_ledger",
-    "recent_attempts",
 ]

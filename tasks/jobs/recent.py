@@ -1,10 +1,10 @@
-"""The latest attempts of all tenants."""
+"""Attempts that ended recently, of all tenants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from tasks.database.engine import Database
 from tasks.database.schema import attempts, jobs
@@ -12,33 +12,36 @@ from tasks.jobs.model import Attempt, Outcome, State
 
 
 @dataclass(frozen=True)
-class RecentAttempts:
-    """Attempts that ended: their number by outcome and cause (empty: no cause), and the facts of the latest ones."""
+class EndedAttempt:
+    """An attempt that has ended. `cause` is empty unless it crashed or was requeued."""
 
-    counts: Mapping[tuple[Outcome, str], int]
-    facts: list[dict[str, Any]]
+    job: str
+    number: int
+    ended_at: float
+    outcome: Outcome
+    cause: str
+    facts: Mapping[str, Any]
 
 
-def recent_attempts(database: Database, since: float, limit: int) -> RecentAttempts:
-    """The attempts that ended since `since` (seconds since the epoch), with the facts of the last `limit`. By an index.
+def ended_attempts(database: Database, since: float, limit: int) -> list[EndedAttempt]:
+    """The first `limit` attempts that ended at `since` (seconds since the epoch) or later, oldest first.
 
-    Raises LedgerError.
+    Uses an index. Raises LedgerError.
     """
-    recent = attempts.c.ended_at >= since
-    counted = select(attempts.c.outcome, attempts.c.cause, func.count()).where(recent).group_by("outcome", "cause")
-    latest = select(attempts.c.facts).where(recent).order_by(attempts.c.ended_at.desc()).limit(limit)
-    counts, facts = database.read(
-        lambda connection: (connection.execute(counted).all(), connection.execute(latest).scalars().all())
-    )
-    by_end = {(Outcome(outcome), cause or ""): count for outcome, cause, count in counts}
-    return RecentAttempts(by_end, [each for each in facts if each])
+    columns = [attempts.c[name] for name in ("job", "number", "ended_at", "outcome", "cause", "facts")]
+    query = select(*columns).where(attempts.c.ended_at >= since).order_by(attempts.c.ended_at).limit(limit)
+    rows = database.read(lambda connection: connection.execute(query).all())
+    return [
+        EndedAttempt(row.job, row.number, row.ended_at, Outcome(row.outcome), row.cause or "", row.facts or {})
+        for row in rows
+    ]
 
 
 def latest_attempts(database: Database, limit: int) -> list[tuple[str, Attempt]]:
     """The last attempts at the jobs that finished last, each with the drawing's format (empty: unknown).
 
     At most `limit` that succeeded and `limit` that failed. Uses an index: some milliseconds for a thousand. Raises
-    LedgerUnavailable and SchemaOutdated.
+    LedgerError.
     """
     queries = [
         select(attempts, jobs.c.plan)

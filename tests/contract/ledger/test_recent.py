@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tasks.jobs import (
+    EndedAttempt,
     Ledger,
     Outcome,
-    RecentAttempts,
+    ended_attempts,
     latest_attempts,
-    recent_attempts,
 )
 from tests.contract.ledger.support import (
     T0,
@@ -40,13 +40,17 @@ def test_latest_attempts_have_the_format_of_their_drawing_and_their_facts(
     ]
 
 
-def test_recent_attempts_are_counted_by_outcome_and_cause_with_the_latest_facts_first(ledger: Ledger) -> None:
+def test_given_a_time_then_the_attempts_that_ended_since_are_listed_oldest_first(ledger: Ledger) -> None:
     for number in range(4):
         job = add_job(ledger)
         claimed = claim_job(ledger, job)
         ledger.attempts.succeed(job.id, claimed.attempt, now=T0 + 10 + number, artifact="a" * 64, facts={"n": number})
     claim_job(ledger, add_job(ledger))
 
-    recent = recent_attempts(ledger.database, T0 + 11, 2)
+    ended = ended_attempts(ledger.database, T0 + 11, 2)
 
-    assert recent == RecentAttempts({(Outcome.SUCCEEDED, ""): 3}, [{"n": 3}, {"n": 2}])
+    assert [(one.ended_at, one.outcome, one.cause, one.facts) for one in ended] == [
+        (T0 + 11, Outcome.SUCCEEDED, "", {"n": 1}),
+        (T0 + 12, Outcome.SUCCEEDED, "", {"n": 2}),
+    ]
+    assert all(isinstance(one, EndedAttempt) for one in ended)

@@ -149,7 +149,7 @@ def test_the_command_prints_the_differences_as_text_and_as_json_and_changes_noth
     differing = reconcile()
     assert (differing.returncode, differing.stdout) == (
         1,
-        f"{prefix}: outputs of no job, to remove\nMend it with `bulkhead reconcile --mend`.\n",
+        f"{prefix}: outputs without a job, to remove\nRun `bulkhead reconcile --repair` to repair them.\n",
     )
     as_json = reconcile("--json")
     assert (as_json.returncode, json.loads(as_json.stdout)) == (
@@ -159,7 +159,7 @@ def test_the_command_prints_the_differences_as_text_and_as_json_and_changes_noth
             "orphaned_sources": [],
             "rerenderable": [],
             "unrecoverable": [],
-            "mended": False,
+            "repaired": False,
         },
     )
     assert objects(store)
