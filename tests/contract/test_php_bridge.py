@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.embedded.process import NotInstalled, find_program
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.contract.vectors import FOLDER, files
 
 PARTS = [Path(__file__).resolve().parents[2] / "bridge" / name for name in ("php", "wordpress")]
@@ -18,7 +18,7 @@ def phpunit() -> str:
     try:
         return find_program("phpunit", "phpunit", "leave the tests of the PHP bridge out")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
@@ -44,7 +44,7 @@ def test_given_the_vectors_then_two_hundred_requests_are_among_them_with_unicode
 def test_given_every_file_of_the_bridge_then_php_can_read_it() -> None:
     php = shutil.which("php")
     if php is None:
-        without(NotInstalled("php", "php-cli", "leave the tests of the PHP bridge out"))
+        skip_or_fail(NotInstalled("php", "php-cli", "leave the tests of the PHP bridge out"))
     for path in sorted(path for part in PARTS for path in part.rglob("*.php")):
         done = subprocess.run([php, "-l", str(path)], capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stdout

@@ -21,7 +21,7 @@ from tasks.heartbeats import declare_stream, parse
 from tasks.jobs import State
 from tasks.messaging.publisher import Publisher
 from tasks.messaging.topology import EXCHANGE, HEARTBEATS, QUEUES, RENDER, TILES, work_queue
-from tests.conftest import Broker, without
+from tests.conftest import Broker, skip_or_fail
 from tests.contract import vectors
 from tests.integration.jobs.renders import NEW_QUEUE, Renders, celery_app, eventually
 from tests.services.edge import php
@@ -41,7 +41,7 @@ def installed() -> None:
     try:
         php.find_php()
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture
