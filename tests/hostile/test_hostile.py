@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tasks.storage import NotFound
+from tasks.storage import ObjectNotFound
 from tasks.storage.local import LocalStore
 from tests.hostile.corpus import CASES, TIMEOUT, Case, Expected, make_canaries
 from tests.hostile.harness import Outcome, Trial, plan_case, render_trials
@@ -147,7 +147,7 @@ def test_a_link_in_the_store_is_not_followed(tmp_path: Path, outside: Path) -> N
     store = LocalStore(tmp_path / "store")
     (tmp_path / "store" / "sources").mkdir()
     (tmp_path / "store" / "sources" / "drawing").symlink_to(outside / "secret.dxf")
-    with pytest.raises(NotFound), store.as_file("sources/drawing"):
+    with pytest.raises(ObjectNotFound), store.as_file("sources/drawing"):
         pytest.fail("it was lent")
 
 
