@@ -14,6 +14,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -23,10 +24,13 @@ from typing import Any
 import psutil
 from kombu import Connection
 
-from benchmarks._services import print_progress, print_result, running_broker, running_redis, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import print_progress, print_result, running_broker, running_redis, scratch
 from tasks.messaging.topology import RENDER, work_queue
 from tests.services.edge import php
-from tests.services.edge.fpm import Fpm, running_fpm
+from tests.services.edge.fpm import FpmPool, running_fpm
 
 BENCH = php.SCRIPTS / "bench.php"
 UPLOAD = php.BRIDGE / "examples/upload.php"
@@ -50,11 +54,11 @@ def percentiles(name: str, seconds: list[float]) -> dict[str, float]:
 
 def measure_warm_connection(library: str, url: str, count: int) -> list[float]:
     """Seconds of each message on a warm connection."""
-    answered: list[float] = php.run("bench.php", library, url, str(count + WARM_UP), timeout=120)[0]
+    answered: list[float] = php.run_script("bench.php", library, url, str(count + WARM_UP), timeout=120)[0]
     return answered[WARM_UP:]
 
 
-def measure_requests(fpm: Fpm, library: str) -> list[float]:
+def measure_requests(fpm: FpmPool, library: str) -> list[float]:
     """Seconds of connect, publish, confirm and close in each of many FPM requests."""
     seconds = []
     for number in range(REQUESTS + WARM_UP):
@@ -66,11 +70,11 @@ def measure_requests(fpm: Fpm, library: str) -> list[float]:
 
 def has_extension() -> bool:
     """Whether php-amqp is there to be measured beside."""
-    done = subprocess.run([php.php(), "-r", "echo extension_loaded('amqp');"], capture_output=True, check=True)
+    done = subprocess.run([php.find_php(), "-r", "echo extension_loaded('amqp');"], capture_output=True, check=True)
     return done.stdout == b"1"
 
 
-def measure_upload(fpm: Fpm, home: Path) -> dict[str, float]:
+def measure_upload(fpm: FpmPool, home: Path) -> dict[str, float]:
     """A drawing of 200 MB through the example endpoint."""
     mark = uuid.uuid4().hex
     head = f'--{mark}\r\nContent-Disposition: form-data; name="blueprint"; filename="scan.tiff"\r\n\r\n'.encode()
@@ -100,8 +104,10 @@ def measure_upload(fpm: Fpm, home: Path) -> dict[str, float]:
 
 def measure_sensor_writes(url: str) -> dict[str, float]:
     """Writes a second of sixteen PHP processes, and torn values that readers saw meanwhile."""
-    writers = [php.start("sensors.php", "write", url, "ulm", str(MACHINES), str(SECONDS)) for _ in range(WRITERS)]
-    readers = [php.start("sensors.php", "read", url, "ulm", str(SECONDS)) for _ in range(READERS)]
+    writers = [
+        php.start_script("sensors.php", "write", url, "ulm", str(MACHINES), str(SECONDS)) for _ in range(WRITERS)
+    ]
+    readers = [php.start_script("sensors.php", "read", url, "ulm", str(SECONDS)) for _ in range(READERS)]
     written = sum(json.loads(process.communicate()[0]) for process in writers)
     seen = [json.loads(process.communicate()[0]) for process in readers]
     return {

@@ -1,4 +1,4 @@
-"""Writes grafana.json, the dashboard of docs/metrics.md's metrics: `python monitoring/dashboard.py`."""
+"""Writes grafana.json, the dashboard of docs/reference/metrics.md's metrics: `python monitoring/dashboard.py`."""
 
 import json
 import sys
@@ -17,8 +17,14 @@ Row = tuple[str, list[tuple[str, str, list[tuple[str, str]]]]]
 
 def upload_latency_quantile(share: float) -> str:
     """The query for a quantile of the time that uploads wait for their answer."""
-    uploads = 'bulkhead_http_request_seconds_bucket{method="POST", route="/renders"}[$__rate_interval]'
+    uploads = 'bulkhead_http_request_duration_seconds_bucket{method="POST", route="/renders"}[$__rate_interval]'
     return f"histogram_quantile({share}, sum by (le) (rate({uploads})))"
+
+
+def attempt_quantiles(histogram: str) -> list[tuple[str, str]]:
+    """Queries for the quantiles of a histogram of attempts. Every web host counts all attempts: one of them is enough."""
+    rate = f"max by (le) (sum by (instance, le) (rate({histogram}_bucket[$__rate_interval])))"
+    return [(f"histogram_quantile({share}, {rate})", f"p{share * 100:g}") for share in (0.5, 0.9, 0.99)]
 
 
 ROWS: list[Row] = [
@@ -49,24 +55,32 @@ ROWS: list[Row] = [
                 [("sum by (outcome) (rate(bulkhead_submissions_total[$__rate_interval]))", "{{outcome}}")],
             ),
             (
-                "Attempts that ended within five minutes",
-                "short",
-                [("max by (outcome, cause) (bulkhead_attempts_total)", "{{outcome}} {{cause}}")],
+                "Finished attempts",
+                "ops",
+                [
+                    (
+                        (
+                            "max by (outcome, cause) (sum by (instance, outcome, cause) "
+                            "(rate(bulkhead_attempts_total[$__rate_interval])))"
+                        ),
+                        "{{outcome}} {{cause}}",
+                    )
+                ],
             ),
             (
-                "Peak of an attempt's memory",
+                "Peak memory of an attempt",
                 "bytes",
-                [("max by (quantile) (bulkhead_attempt_peak_memory_bytes)", "{{quantile}}")],
+                attempt_quantiles("bulkhead_attempt_peak_memory_bytes"),
             ),
             (
-                "Processor time of an attempt",
+                "CPU time of an attempt",
                 "s",
-                [("max by (quantile) (bulkhead_attempt_cpu_seconds)", "{{quantile}}")],
+                attempt_quantiles("bulkhead_attempt_cpu_seconds"),
             ),
             (
-                "Memory left behind by an attempt",
+                "Memory growth of an attempt",
                 "bytes",
-                [("max by (quantile) (bulkhead_attempt_memory_growth_bytes)", "{{quantile}}")],
+                attempt_quantiles("bulkhead_attempt_memory_growth_bytes"),
             ),
             ("Open event streams", "short", [("sum(bulkhead_event_streams)", "streams")]),
         ],
@@ -88,7 +102,7 @@ ROWS: list[Row] = [
                 "s",
                 [
                     (
-                        "histogram_quantile(0.99, sum by (le) (rate(bulkhead_heartbeats_flush_seconds_bucket[15m])))",
+                        "histogram_quantile(0.99, sum by (le) (rate(bulkhead_heartbeats_flush_duration_seconds_bucket[15m])))",
                         "p99",
                     ),
                 ],

@@ -26,7 +26,7 @@ from tasks.jobs.model import (
     Rerouted,
     State,
 )
-from tasks.jobs.recent import RecentAttempts, latest_attempts, recent_attempts
+from tasks.jobs.recent import EndedAttempt, ended_attempts, latest_attempts
 from tasks.jobs.repository import Jobs, Page
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
@@ -56,6 +56,7 @@ __all__ = [
     "Attempt",
     "Claim",
     "Claimed",
+    "EndedAttempt",
     "Finished",
     "IdConflict",
     "Job",
@@ -64,10 +65,9 @@ __all__ = [
     "LedgerUnavailable",
     "Outcome",
     "Page",
-    "RecentAttempts",
     "Rerouted",
     "State",
+    "ended_attempts",
     "latest_attempts",
     "open_ledger",
-    "recent_attempts",
 ]

@@ -1,10 +1,10 @@
-"""What was settled lately, whatever the tenant."""
+"""Attempts that ended recently, of all tenants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from tasks.database.engine import Database
 from tasks.database.schema import attempts, jobs
@@ -12,26 +12,29 @@ from tasks.jobs.model import Attempt, Outcome, State
 
 
 @dataclass(frozen=True)
-class RecentAttempts:
-    """Attempts that ended: how many by outcome and cause (empty: none is known), and the facts of the latest."""
+class EndedAttempt:
+    """An attempt that has ended. `cause` is empty unless it crashed or was requeued."""
 
-    counts: Mapping[tuple[Outcome, str], int]
-    facts: list[dict[str, Any]]
+    job: str
+    number: int
+    ended_at: float
+    outcome: Outcome
+    cause: str
+    facts: Mapping[str, Any]
 
 
-def recent_attempts(database: Database, since: float, limit: int) -> RecentAttempts:
-    """What ended since then (seconds since the epoch), with the facts of at most `limit`. By an index.
+def ended_attempts(database: Database, since: float, limit: int) -> list[EndedAttempt]:
+    """The first `limit` attempts that ended at `since` (seconds since the epoch) or later, oldest first.
 
-    Raises `LedgerUnavailable`.
+    Uses an index. Raises `LedgerUnavailable`.
     """
-    recent = attempts.c.ended_at >= since
-    counted = select(attempts.c.outcome, attempts.c.cause, func.count()).where(recent).group_by("outcome", "cause")
-    latest = select(attempts.c.facts).where(recent).order_by(attempts.c.ended_at.desc()).limit(limit)
-    counts, facts = database.read(
-        lambda connection: (connection.execute(counted).all(), connection.execute(latest).scalars().all())
-    )
-    by_end = {(Outcome(outcome), cause or ""): count for outcome, cause, count in counts}
-    return RecentAttempts(by_end, [each for each in facts if each])
+    columns = [attempts.c[name] for name in ("job", "number", "ended_at", "outcome", "cause", "facts")]
+    query = select(*columns).where(attempts.c.ended_at >= since).order_by(attempts.c.ended_at).limit(limit)
+    rows = database.read(lambda connection: connection.execute(query).all())
+    return [
+        EndedAttempt(row.job, row.number, row.ended_at, Outcome(row.outcome), row.cause or "", row.facts or {})
+        for row in rows
+    ]
 
 
 def latest_attempts(database: Database, limit: int) -> list[tuple[str, Attempt]]:

@@ -1,7 +1,7 @@
-"""Every metric that Bulkhead shows to Prometheus, declared once.
+"""Every Prometheus metric of Bulkhead, declared once.
 
-Who counts opens a metric from here, the reference page (docs/metrics.md) lists them, and the alert rules are held
-against them. The linter refuses `prometheus_client`'s own classes anywhere else.
+A process opens the metrics that it updates. The reference page is generated from this module, and a test checks the
+alert rules and the dashboard against it. The linter forbids `prometheus_client`'s own classes anywhere else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import ClassVar, Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-# Seconds; the intake promises an answer within 0.05.
+from tasks.utils.units import MIB
+
+# Seconds. The intake aims to answer within 0.05.
 REQUEST_DURATION_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 Values = Mapping[tuple[str, ...], float]
@@ -22,7 +24,7 @@ MultiprocessMode = Literal["livesum", "livemax", "livemostrecent"]
 
 @dataclass(frozen=True)
 class Metric:
-    """Name as Prometheus shows it, what it tells, and its labels in order."""
+    """A metric: its name in Prometheus, its help text and its labels."""
 
     kind: ClassVar[str]
     name: str
@@ -32,7 +34,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class CounterMetric(Metric):
-    """Only grows while its process lives. The name ends in `_total`."""
+    """A value that only increases. Its name ends in `_total`."""
 
     kind: ClassVar[str] = "counter"
 
@@ -40,7 +42,7 @@ class CounterMetric(Metric):
         return Counter(self.name, self.help, self.labels, registry=registry)
 
     def snapshot(self, values: Values) -> CounterMetricFamily:
-        """What somebody else counts, read at this moment. `values` by labels, in their order."""
+        """A sample of counts that are kept elsewhere. `values` are keyed by label values, in the order of `labels`."""
         family = CounterMetricFamily(self.name, self.help, labels=self.labels)
         for labels, value in values.items():
             family.add_metric(labels, value)
@@ -49,16 +51,16 @@ class CounterMetric(Metric):
 
 @dataclass(frozen=True)
 class GaugeMetric(Metric):
-    """Goes up and down."""
+    """A value that increases and decreases."""
 
     kind: ClassVar[str] = "gauge"
 
     def open(self, registry: CollectorRegistry, multiprocess_mode: MultiprocessMode = "livesum") -> Gauge:
-        """`merging` says how the values of several processes become one."""
+        """`multiprocess_mode` says how the values of several processes are merged."""
         return Gauge(self.name, self.help, self.labels, registry=registry, multiprocess_mode=multiprocess_mode)
 
     def snapshot(self, values: Values) -> GaugeMetricFamily:
-        """What nobody keeps, read at this moment. `values` by labels, in their order."""
+        """A sample of values read at this moment. `values` are keyed by label values, in the order of `labels`."""
         family = GaugeMetricFamily(self.name, self.help, labels=self.labels)
         for labels, value in values.items():
             family.add_metric(labels, value)
@@ -67,7 +69,7 @@ class GaugeMetric(Metric):
 
 @dataclass(frozen=True)
 class HistogramMetric(Metric):
-    """Counts observations by size."""
+    """Observations, counted by size."""
 
     kind: ClassVar[str] = "histogram"
     buckets: tuple[float, ...] = REQUEST_DURATION_BUCKETS
@@ -76,92 +78,111 @@ class HistogramMetric(Metric):
         return Histogram(self.name, self.help, self.labels, registry=registry, buckets=self.buckets)
 
 
-# The web tier, at /metrics.
-HTTP_REQUESTS = CounterMetric("bulkhead_http_requests_total", "Requests answered.", ("method", "route", "status"))
+# Web tier, at /metrics.
+HTTP_REQUESTS = CounterMetric("bulkhead_http_requests_total", "HTTP requests answered.", ("method", "route", "status"))
 HTTP_REQUEST_DURATION = HistogramMetric(
     "bulkhead_http_request_duration_seconds",
-    "From the first byte of a request to the start of its answer.",
+    "Time from the first byte of a request to the start of its response, seconds.",
     ("method", "route"),
 )
-SUBMISSIONS = CounterMetric("bulkhead_submissions_total", "Renders asked for, by what became of them.", ("outcome",))
-UPLOADED_BYTES = CounterMetric("bulkhead_uploaded_bytes_total", "Bytes of blueprints received.")
-EVENT_STREAMS = GaugeMetric("bulkhead_event_streams", "Event streams that are open.")
-JOBS = GaugeMetric("bulkhead_jobs", "Jobs in the ledger.", ("state",))
-QUEUE_MESSAGES_READY = GaugeMetric("bulkhead_queue_messages_ready", "Messages that wait for a worker.", ("queue",))
+SUBMISSIONS = CounterMetric("bulkhead_submissions_total", "Renders submitted, by outcome.", ("outcome",))
+UPLOADED_BYTES = CounterMetric("bulkhead_uploaded_bytes_total", "Size of blueprints received, bytes.")
+EVENT_STREAMS = GaugeMetric("bulkhead_event_streams", "Open event streams.")
+JOBS = GaugeMetric("bulkhead_jobs", "Jobs in the ledger, by state.", ("state",))
+QUEUE_MESSAGES_READY = GaugeMetric(
+    "bulkhead_queue_messages_ready", "Messages in a queue that wait for a worker.", ("queue",)
+)
 
-# What the last attempts took, looked up in the ledger: workers come and go, and show no page of their own.
-RECENT_WINDOW = 300.0  # seconds
-ATTEMPTS = GaugeMetric(
+# Finished attempts, read from the ledger by the web tier: worker children are too short-lived to be scraped.
+ATTEMPTS = CounterMetric(
     "bulkhead_attempts_total",
-    "Attempts that ended within five minutes, by how and why (`cause` is empty where a job came to its own end).",
+    "Finished attempts, by outcome and cause; cause is empty unless the attempt crashed or was requeued.",
     ("outcome", "cause"),
 )
-ATTEMPT_DURATION = GaugeMetric(
+ATTEMPT_DURATION = HistogramMetric(
     "bulkhead_attempt_duration_seconds",
-    "What the latest attempts within five minutes took by the clock.",
-    ("quantile",),
+    "Wall-clock time of finished attempts, seconds.",
+    buckets=(0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0),
 )
-ATTEMPT_CPU_TIME = GaugeMetric("bulkhead_attempt_cpu_seconds", "The same of the processor.", ("quantile",))
-ATTEMPT_PEAK_MEMORY = GaugeMetric(
-    "bulkhead_attempt_peak_memory_bytes", "Their peaks of resident memory.", ("quantile",)
+ATTEMPT_CPU_TIME = HistogramMetric(
+    "bulkhead_attempt_cpu_seconds", "CPU time of finished attempts, seconds.", buckets=ATTEMPT_DURATION.buckets
 )
-ATTEMPT_PLAN_ERROR = GaugeMetric(
+ATTEMPT_PEAK_MEMORY = HistogramMetric(
+    "bulkhead_attempt_peak_memory_bytes",
+    "Peak resident memory of finished attempts, bytes.",
+    buckets=tuple(float(size * MIB) for size in (64, 96, 128, 192, 256, 320, 384, 448, 512, 768, 1024, 2048, 4096)),
+)
+ATTEMPT_PLAN_ERROR = HistogramMetric(
     "bulkhead_attempt_plan_error_ratio",
-    "By what share of the plan the peak was above (below: negative).",
-    ("quantile",),
+    "Difference between peak and planned memory of finished attempts, as a ratio of the plan; negative if the plan "
+    "was too high.",
+    buckets=(-0.75, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0, 2.0),
 )
-ATTEMPT_MEMORY_GROWTH = GaugeMetric(
-    "bulkhead_attempt_memory_growth_bytes", "Live memory that they left behind.", ("quantile",)
+ATTEMPT_MEMORY_GROWTH = HistogramMetric(
+    "bulkhead_attempt_memory_growth_bytes",
+    "Memory that finished attempts left allocated, bytes.",
+    buckets=(0.0, *(float(size * MIB) for size in (0.25, 1, 4, 8, 16, 32, 64, 128, 256, 512))),
 )
-ATTEMPT_SPILLED = GaugeMetric("bulkhead_attempt_spilled_bytes", "Pixels on disk that they left behind.", ("quantile",))
-ATTEMPT_DESCRIPTOR_GROWTH = GaugeMetric(
-    "bulkhead_attempt_descriptor_growth", "Open files that they left behind.", ("quantile",)
+ATTEMPT_SPILLED = HistogramMetric(
+    "bulkhead_attempt_spilled_bytes",
+    "Pixel cache that finished attempts left on disk, bytes.",
+    buckets=(0.0, *(float(size * MIB) for size in (1, 16, 64, 256, 1024, 4096))),
+)
+ATTEMPT_DESCRIPTOR_GROWTH = HistogramMetric(
+    "bulkhead_attempt_descriptor_growth",
+    "File descriptors that finished attempts left open.",
+    buckets=(0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0),
 )
 
-# The coalescer, at /metrics of BULKHEAD_HEARTBEATS_METRICS_PORT: all but the lag told when a window is written.
+# Coalescer, at /metrics of BULKHEAD_HEARTBEATS_METRICS_PORT. All but the lag are updated when a window is written.
 FLUSH_DURATION_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-HEARTBEATS_WRITTEN = CounterMetric("bulkhead_heartbeats_written_total", "Heartbeats that are in the table.")
+HEARTBEATS_WRITTEN = CounterMetric("bulkhead_heartbeats_written_total", "Heartbeats written to the database.")
 HEARTBEATS_REJECTED = CounterMetric(
     "bulkhead_heartbeats_rejected_total",
-    "Heartbeats that are not counted: they were before (`repeated`), are ahead of time (`future`) or of a machine too "
-    "many (`stranger`); and messages that are none (`malformed`).",
+    "Heartbeats that were not counted, by reason: duplicate, clock-skew (too far in the future), unknown-machine (the "
+    "plant has too many); and messages that are malformed.",
     ("reason",),
 )
 HEARTBEATS_LAG = GaugeMetric(
-    "bulkhead_heartbeats_lag_seconds", "Age of the oldest record that was read and is not in the table yet."
+    "bulkhead_heartbeats_lag_seconds", "Age of the oldest record that was read and not written yet, seconds."
 )
 HEARTBEATS_OFFSET = GaugeMetric(
-    "bulkhead_heartbeats_offset", "Offset of the last record that is in the table.", ("partition",)
+    "bulkhead_heartbeats_offset", "Offset of the last record that was written, by partition.", ("partition",)
 )
 FLUSH_DURATION = HistogramMetric(
     "bulkhead_heartbeats_flush_duration_seconds",
-    "What writing a window took, retries included.",
+    "Time to write a window, retries included, seconds.",
     buckets=FLUSH_DURATION_BUCKETS,
 )
-FLUSH_MACHINES = GaugeMetric("bulkhead_heartbeats_flush_machines", "Machines of the last window.")
+FLUSH_MACHINES = GaugeMetric("bulkhead_heartbeats_flush_machines", "Machines in the last window.")
 FLUSH_REJECTED_ROWS = CounterMetric(
-    "bulkhead_heartbeats_rejected_rows_total", "Machines that the database refused to write."
+    "bulkhead_heartbeats_rejected_rows_total", "Rows of machines that the database rejected."
 )
-FLUSH_RETRIES = CounterMetric("bulkhead_heartbeats_flush_retries_total", "Tries of a window after the first one.")
+FLUSH_RETRIES = CounterMetric("bulkhead_heartbeats_flush_retries_total", "Retries of writing a window.")
 
-# `bulkhead tickets watch`, at /metrics of BULKHEAD_TICKETS_METRICS_PORT on loopback: told at every look.
-TICKETS_UP = GaugeMetric("bulkhead_tickets_up", "Whether a node gives the rotator a sound answer.", ("node",))
+# `bulkhead tickets watch`, at /metrics of BULKHEAD_TICKETS_METRICS_PORT on loopback. Updated at each check.
+TICKETS_UP = GaugeMetric("bulkhead_tickets_up", "1 if the node answers and its keyring is valid, else 0.", ("node",))
 TICKETS_GENERATION = GaugeMetric(
-    "bulkhead_tickets_generation", "Generation of a node's ring of ticket keys; 0 is one of its own.", ("node",)
+    "bulkhead_tickets_generation",
+    "Generation of a node's keyring; 0 if the node generated it itself.",
+    ("node",),
 )
 TICKETS_MISSING_KEYS = GaugeMetric("bulkhead_tickets_missing_keys", "Ticket keys that a node lacks, 0 to 3.", ("node",))
 TICKETS_KEY_AGE = GaugeMetric(
-    "bulkhead_tickets_key_age_seconds", "For how long a node's newest key is there.", ("node",)
+    "bulkhead_tickets_key_age_seconds", "Age of a node's newest ticket key, seconds.", ("node",)
 )
 TICKETS_GENERATION_SPREAD = GaugeMetric(
-    "bulkhead_tickets_generation_spread", "Rotations between the nodes; from 2 on sessions do not go on everywhere."
+    "bulkhead_tickets_generation_spread",
+    "Rotations between the newest and the oldest keyring of the fleet; from 2 on, some sessions cannot be resumed.",
 )
 TICKETS_LAST_RESULT = GaugeMetric(
-    "bulkhead_tickets_last_result", "1 for what became of the watch's last run.", ("result",)
+    "bulkhead_tickets_last_result", "1 for the result of the last run, by result.", ("result",)
 )
-TICKETS_LAST_RUN = GaugeMetric("bulkhead_tickets_last_run_timestamp_seconds", "When the watch's last run ended.")
+TICKETS_LAST_RUN = GaugeMetric(
+    "bulkhead_tickets_last_run_timestamp_seconds", "End of the last run, seconds since the epoch."
+)
 
 
 def all_metrics() -> list[Metric]:
-    """All of the above, in their order."""
+    """All metrics of this module, in order of declaration."""
     return [each for each in globals().values() if isinstance(each, Metric)]

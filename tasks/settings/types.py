@@ -1,4 +1,4 @@
-"""Kinds of values that settings have: what they look like, and how they are read."""
+"""Types of setting values, and how they are parsed."""
 
 import json
 import re
@@ -7,22 +7,22 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-# How URLs of a broker and of a database begin.
 BROKER_SCHEMES = ("amqp://", "amqps://")
 DATABASE_SCHEMES = ("sqlite:///", "mysql+pymysql://")
 
-# The topic is part of a column of 63 characters.
+# The topic is part of a database column of 63 characters.
 KAFKA_URL = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
 
-# One of those who may frame a page, as Content-Security-Policy names them. No other of its sources, and no end of it.
+# One source of the CSP directive `frame-ancestors`: no keyword but 'self', and no character that could end the
+# directive.
 FRAME_ANCESTOR = r"('self'|https?://[A-Za-z0-9.*-]+(:[0-9]{1,5})?)"
 
 Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
-# Seconds, a week at most: whose receiver is down for longer asks for itself.
+# At most a week: a receiver that is down for longer asks for the state itself.
 RetryDelay = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
-# Settings that are JSON objects, and what one looks like.
+# Settings that are JSON objects, each with an example.
 JSON_EXAMPLES = {
     "tokens": '{"token": "tenant"}',
     "plant_tokens": '{"token": "plant"}',
@@ -32,12 +32,12 @@ JSON_EXAMPLES = {
 
 MIN_TOKEN_LENGTH = 16
 
-# Bytes: the least that Standard Webhooks wants.
+# Minimum length of a signing secret (Standard Webhooks).
 MIN_SECRET_BYTES = 24
 
 
 def parse_json(value: object, example: str) -> object:
-    """What a variable's text says; anything but text as it is. Raises ValueError, which shows an example."""
+    """Parse a variable's text as JSON; other values are returned as they are. Raises ValueError with an example."""
     if not isinstance(value, str):
         return value
     try:
@@ -47,7 +47,7 @@ def parse_json(value: object, example: str) -> object:
 
 
 def is_webhook_secret(text: str) -> bool:
-    """Whether it is a secret of webhooks, long enough."""
+    """Whether `text` is a well-formed signing secret of sufficient length."""
     try:
         return len(b64decode(text.removeprefix("whsec_"), validate=True)) >= MIN_SECRET_BYTES
     except ValueError:

@@ -27,6 +27,7 @@ from tasks.database.schema import jobs as jobs_table
 from tasks.database.schema import metadata
 from tasks.jobs import (
     Claimed,
+    EndedAttempt,
     Finished,
     IdConflict,
     Job,
@@ -34,12 +35,11 @@ from tasks.jobs import (
     Ledger,
     LedgerUnavailable,
     Outcome,
-    RecentAttempts,
     Rerouted,
     State,
+    ended_attempts,
     latest_attempts,
     open_ledger,
-    recent_attempts,
 )
 from tasks.jobs.attempts import Attempts
 from tasks.jobs.idempotency import ABANDONED_AFTER, Completed, InProgress, Reserved
@@ -1011,16 +1011,20 @@ def test_what_was_settled_lately_comes_with_the_format_of_its_drawing_and_the_la
     ]
 
 
-def test_what_ended_since_a_time_is_counted_by_outcome_and_cause_with_the_latest_facts_first(ledger: Ledger) -> None:
+def test_given_a_time_then_the_attempts_that_ended_since_are_listed_oldest_first(ledger: Ledger) -> None:
     for number in range(4):
         job = accepted(ledger)
         claimed = granted(ledger, job)
         ledger.attempts.succeed(job.id, claimed.attempt, now=T0 + 10 + number, artifact="a" * 64, facts={"n": number})
     granted(ledger, accepted(ledger))
 
-    found = recent_attempts(ledger.database, T0 + 11, 2)
+    found = ended_attempts(ledger.database, T0 + 11, 2)
 
-    assert found == RecentAttempts({(Outcome.SUCCEEDED, ""): 3}, [{"n": 3}, {"n": 2}])
+    assert [(one.ended_at, one.outcome, one.cause, one.facts) for one in found] == [
+        (T0 + 11, Outcome.SUCCEEDED, "", {"n": 1}),
+        (T0 + 12, Outcome.SUCCEEDED, "", {"n": 2}),
+    ]
+    assert all(isinstance(one, EndedAttempt) for one in found)
 
 
 def test_attempts_of_an_unknown_job_are_refused(ledger: Ledger) -> None:

@@ -57,7 +57,7 @@ def test_given_the_rules_then_they_are_about_metrics_that_there_are() -> None:
 
 def test_given_the_dashboard_then_it_is_as_made_and_its_charts_are_about_metrics_that_there_are() -> None:
     text = (MONITORING / "grafana.json").read_text()
-    assert text == load(MONITORING / "dashboard.py").text(), (
+    assert text == load(MONITORING / "dashboard.py").dashboard_json(), (
         "Run `python monitoring/dashboard.py` and commit what it writes."
     )
     queries = [target["expr"] for panel in json.loads(text)["panels"] for target in panel.get("targets", [])]

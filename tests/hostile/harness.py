@@ -131,7 +131,7 @@ class _Child:
         if "status" in report:
             failed = report["status"] != 0
             report_error = {
-                "code": self._last.get("code", "internal"),
+                "code": self._last.get("code", "internal-error"),
                 "detail": self._last.get("message", "It said nothing."),
             }
             self._finish_trial(report_error if failed else None)

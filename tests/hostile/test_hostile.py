@@ -122,7 +122,7 @@ def _texts(manifest: dict[str, Any]) -> list[str]:
 def _assert_clear(error: dict[str, str]) -> None:
     """Assert that the error has a code, and a message of full sentences without internals."""
     assert error["code"].replace("-", "").isalpha()
-    assert error["code"] not in {"internal", "engine"}, error
+    assert error["code"] not in {"internal-error", "engine-unavailable"}, error
     assert error["detail"].endswith((".", ")")), error
     assert "Traceback" not in error["detail"]
     assert "the secret" not in error["detail"]

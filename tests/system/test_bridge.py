@@ -6,7 +6,7 @@ from cli.embedded.process import NotInstalled
 from tests.conftest import without
 from tests.services.edge import php
 from tests.system.storms.bridge import built, storm
-from tests.system.storms.storm import scratch
+from tests.system.storms.chaos_run import scratch
 
 JOBS = 60
 
@@ -15,7 +15,7 @@ JOBS = 60
 @pytest.mark.timeout(300)
 def test_given_a_broker_that_is_killed_while_php_publishes_then_nothing_is_lost_and_nothing_done_twice() -> None:
     try:
-        php.php()
+        php.find_php()
         with scratch(keep=False, tell=print) as home, built(home) as (platform, broker):
             broken, done = storm(platform, broker, JOBS, 1, print)
     except NotInstalled as error:

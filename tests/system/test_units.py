@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks import _drawings as drawings
+from benchmarks.support import drawings
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled
 from tasks.jobs import Job, Outcome, State
@@ -16,10 +16,10 @@ from tests.conftest import Broker, without
 from tests.integration.jobs.renders import Renders, drawing, eventually
 from tests.services.platform import Platform
 from tests.services.units import DIRECTORY, Units, running_units, with_option
+from tests.system.storms.chaos_run import drawing as sheet
 from tests.system.storms.clients import Clients
-from tests.system.storms.drawings import FAMILIES
-from tests.system.storms.faults import BOMB, svg_saying
-from tests.system.storms.storm import drawing as sheet
+from tests.system.storms.faulty_engine import BOMB, svg_saying
+from tests.system.storms.sample_drawings import FAMILIES
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -27,9 +27,9 @@ WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
 OTHERS = (
     "bulkhead-web",
     "bulkhead-tiles@1",
-    "bulkhead-upkeep",
-    "bulkhead-beat",
-    "bulkhead-coalescer",
+    "bulkhead-maintenance",
+    "bulkhead-scheduler",
+    "bulkhead-heartbeats",
     "bulkhead-flower",
 )
 
@@ -58,7 +58,7 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
         "FLOWER_PORT": str(assign_ports(home / "ports.json", ["flower"])["flower"]),
         "FLOWER_BASIC_AUTH": PASSWORD,
     }
-    worker = with_option("bulkhead-render@", "--include faults") + f"WatchdogSec={WATCHDOG}\n"
+    worker = with_option("bulkhead-render@", "--include faulty_engine") + f"WatchdogSec={WATCHDOG}\n"
     try:
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
             units.systemd.run("bulkhead", "migrate")
@@ -185,7 +185,7 @@ def test_given_a_job_under_way_when_its_unit_is_stopped_then_it_is_finished_firs
 
 
 def test_given_the_installed_units_then_systemd_finds_nothing_wrong_and_little_exposed(units: Units) -> None:
-    names = [path.name for path in (units.files / "usr/lib/systemd/system").iterdir()]
+    names = [path.name for path in (units.files / "usr/lib/systemd/system").iterdir() if path.is_file()]
 
     said = units.systemd.run(
         "systemd-analyze", "verify", "--man=no", *(f"/lib/systemd/system/{name}" for name in names)
@@ -238,4 +238,4 @@ def test_given_a_host_with_units_then_the_command_line_speaks_with_their_setting
 def test_given_all_that_happened_here_then_no_other_unit_was_ever_restarted(units: Units) -> None:
     assert {unit: units.systemd.show(unit, "NRestarts") for unit in OTHERS} == dict.fromkeys(OTHERS, "0")
     assert {unit: units.systemd.show(unit, "ActiveState") for unit in OTHERS} == dict.fromkeys(OTHERS, "active")
-    eventually(lambda: "This clock sends from now on." in units.systemd.journal("bulkhead-beat"))
+    eventually(lambda: "This clock sends from now on." in units.systemd.journal("bulkhead-scheduler"))

@@ -97,7 +97,10 @@ def test_given_a_directory_with_other_things_then_it_is_left_alone(drawing: Path
     (tmp_path / "thesis.txt").write_text("years of work")
     result = render(str(drawing), "--out", str(tmp_path))
     assert result.returncode == 2
-    assert result.stderr == f"{tmp_path} holds other things than a render. Choose another directory for --out.\n"
+    assert (
+        result.stderr
+        == f"{tmp_path} holds files that are not outputs of a render. Choose another directory for --out.\n"
+    )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -169,7 +172,7 @@ def test_given_a_machine_that_cannot_hold_imagemagick_to_its_limits_then_it_is_t
     monkeypatch.setenv("MAGICK_MEMORY_LIMIT", "16MiB")
     result = render(str(drawing), "--out", str(tmp_path / "out"))
     assert result.returncode == 3
-    assert "ImageMagick did not take the limits" in result.stderr
+    assert "ImageMagick did not apply the limits" in result.stderr
 
 
 @pytest.mark.skipif(not BLUEPRINTS.is_dir(), reason="the shared drawings are not on this machine")

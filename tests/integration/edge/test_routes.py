@@ -1,4 +1,4 @@
-"""What the edge passes on, to whom, and what it does not: with real HAProxies, PHP-FPM, lighttpd and the web tier."""
+"""Routing and request validation of the edge, with HAProxy, PHP-FPM, lighttpd and the web tier."""
 
 import base64
 import json
@@ -22,18 +22,18 @@ from websockets.sync.client import connect
 from cli.embedded.ports import LOOPBACK
 from cli.embedded.process import NotInstalled
 from tests.conftest import without
-from tests.services.edge.fleet_edge import TOKEN, Client, Site, get, serving
-from tests.services.haproxy import Node, check
+from tests.services.edge.fleet_edge import TOKEN, Client, Site, get, running_site
+from tests.services.haproxy import Node, check_configuration
 from workers.tickets.keyring import Key, Keyring
 from workers.tickets.node.haproxy import HAProxy
 
-KNOWN = {"authorization": f"Bearer {TOKEN}"}
+AUTHENTICATED = {"authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     try:
-        with serving() as site:
+        with running_site() as site:
             yield site
     except NotInstalled as error:
         without(error)
@@ -41,14 +41,14 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def node(site: Site) -> Node:
-    """One edge whose budgets are not what is looked at."""
-    return site.node("plain", PAGES="1000")
+    """A node with a high rate limit."""
+    return site.node("plain", RATE_PAGES="1000")
 
 
 @pytest.fixture(scope="module")
-def brisk(site: Site) -> Node:
-    """One that loses patience after a second, with clients and with servers."""
-    return site.node("brisk", PATIENCE="1s", SILENCE="1s", PAGES="1000")
+def short_timeouts(site: Site) -> Node:
+    """A node with timeouts of one second for clients and servers."""
+    return site.node("short_timeouts", REQUEST_TIMEOUT="1s", IDLE_TIMEOUT="1s", RATE_PAGES="1000")
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +71,16 @@ def ticket_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_given_no_parameter_when_haproxy_checks_the_configuration_then_without_a_warning(site: Site) -> None:
-    del site  # for its skip where HAProxy is missing
-    result = check({})
-    assert (result.returncode, quiet(result.stderr)) == (0, "")
+def test_given_default_parameters_when_haproxy_checks_the_configuration_then_there_is_no_warning(site: Site) -> None:
+    del site  # requested because it skips the test if HAProxy is missing
+    result = check_configuration({})
+    assert (result.returncode, without_notices(result.stderr)) == (0, "")
 
 
-def test_given_every_part_switched_on_when_haproxy_checks_the_configuration_then_without_a_warning(
+def test_given_all_features_enabled_when_haproxy_checks_the_configuration_then_there_is_no_warning(
     site: Site, certificate: Path, ticket_keys: Path
 ) -> None:
-    result = check(
+    result = check_configuration(
         {
             **site.parameters,
             "CERTIFICATE": str(certificate),
@@ -91,13 +91,13 @@ def test_given_every_part_switched_on_when_haproxy_checks_the_configuration_then
             "PEERS_TLS": str(certificate),
             "PHP_2": site.second_php,
             "PHP_3": site.second_php,
-            "INTAKE_2": site.parameters["INTAKE_1"],
-            "INTAKE_3": site.parameters["INTAKE_1"],
-            "TLS": "TLSv1.3",
+            "WEB_2": site.parameters["WEB_1"],
+            "WEB_3": site.parameters["WEB_1"],
+            "MIN_TLS_VERSION": "TLSv1.3",
             "USER": "",
         }
     )
-    assert (result.returncode, quiet(result.stderr)) == (0, "")
+    assert (result.returncode, without_notices(result.stderr)) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_given_every_part_switched_on_when_haproxy_checks_the_configuration_then
         ("/wp-json/wp/v2/posts?per_page=1", "/index.php", "/wp-json/wp/v2/posts?per_page=1", None),
     ],
 )
-def test_given_a_page_when_asked_for_then_php_knows_its_script_and_the_address_as_the_client_wrote_it(
+def test_given_a_page_when_requested_then_php_gets_the_script_and_the_unchanged_uri(
     site: Site, node: Node, path: str, script: str, uri: str, info: str | None
 ) -> None:
     seen = json.loads(get(node, path).body)
@@ -148,71 +148,78 @@ def test_given_a_page_when_asked_for_then_php_knows_its_script_and_the_address_a
         ("/index.php%0ax", 400, b"400"),
     ],
 )
-def test_given_a_path_when_asked_for_then_files_are_served_and_what_is_nobodys_business_is_not(
+def test_given_a_path_when_requested_then_public_files_are_served_and_private_ones_are_not(
     node: Node, path: str, status: int, body: bytes
 ) -> None:
-    answer = get(node, path)
-    assert answer.status == status
-    assert body in answer.body
+    response = get(node, path)
+    assert response.status == status
+    assert body in response.body
 
 
-def test_given_administration_without_its_slash_then_the_browser_is_sent_there(node: Node) -> None:
-    answer = get(node, "/wp-admin")
-    assert (answer.status, answer.headers["location"]) == (301, "/wp-admin/")
+def test_given_the_administration_without_a_trailing_slash_then_the_browser_is_redirected(node: Node) -> None:
+    response = get(node, "/wp-admin")
+    assert (response.status, response.headers["location"]) == (301, "/wp-admin/")
 
 
 @pytest.mark.parametrize("status", [201, 202, 301, 302, 303, 307, 308])
-def test_given_a_script_that_names_a_location_then_its_status_is_passed_on(node: Node, status: int) -> None:
-    answer = get(node, f"/made.php?status={status}")
-    assert (answer.status, answer.headers["location"]) == (status, "/it")
+def test_given_a_script_that_sends_a_location_then_its_status_is_preserved(node: Node, status: int) -> None:
+    response = get(node, f"/made.php?status={status}")
+    assert (response.status, response.headers["location"]) == (status, "/it")
 
 
-def test_given_headers_that_lie_then_php_sees_none_of_them_and_the_request_has_one_name_on_both_sides(
+def test_given_spoofed_headers_then_php_does_not_get_them_and_both_sides_get_the_same_request_id(
     node: Node,
 ) -> None:
-    lies = {"Proxy": "http://evil", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "evil", "X-Request-Id": "mine"}
-    answer = get(node, "/", "198.51.100.7", {**lies, "X_Forwarded_For": "127.0.0.1"})
-    seen = json.loads(answer.body)
+    spoofed = {
+        "Proxy": "http://evil",
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-Host": "evil",
+        "X-Request-Id": "spoofed",
+    }
+    response = get(node, "/", "198.51.100.7", {**spoofed, "X_Forwarded_For": "127.0.0.1"})
+    seen = json.loads(response.body)
 
     assert "HTTP_PROXY" not in seen
     assert "HTTP_X_FORWARDED_HOST" not in seen
     assert seen["HTTP_X_FORWARDED_FOR"] == seen["REMOTE_ADDR"] == "198.51.100.7"
-    assert seen["HTTP_X_REQUEST_ID"] == answer.headers["x-request-id"] != "mine"
-    line = next(line for line in logged(node) if line.startswith(answer.headers["x-request-id"]))
+    assert seen["HTTP_X_REQUEST_ID"] == response.headers["x-request-id"] != "spoofed"
+    line = next(line for line in log_lines(node) if line.startswith(response.headers["x-request-id"]))
     assert line.split()[1:3] == ["198.51.100.7", "pages"]
     assert line.endswith('GET "/"')
 
 
-def test_given_a_token_in_a_query_then_the_log_does_not_have_it(node: Node) -> None:
+def test_given_a_token_in_a_query_then_it_is_not_logged(node: Node) -> None:
     request = get(node, "/wp-login.php?session=of-ben").headers["x-request-id"]
-    (line,) = [line for line in logged(node) if line.startswith(request)]
+    (line,) = [line for line in log_lines(node) if line.startswith(request)]
     assert '"/wp-login.php"' in line
-    assert "of-ben" not in "".join(logged(node))
+    assert "of-ben" not in "".join(log_lines(node))
 
 
-def test_given_headers_that_are_too_long_or_too_many_then_400(node: Node) -> None:
+def test_given_too_long_or_too_many_headers_then_the_response_is_400(node: Node) -> None:
     assert get(node, "/", headers={"X-Long": "x" * 16_000}).status == 400
     assert get(node, "/", headers={f"X-{number}": "x" for number in range(120)}).status == 400
     assert get(node, "/", headers={"X-Long": "x" * 8_000}).status == 200
 
 
-def test_given_headers_that_come_a_line_at_a_time_then_the_connection_ends_when_patience_does(brisk: Node) -> None:
-    client = Client(brisk)
+def test_given_slow_headers_then_the_request_times_out(short_timeouts: Node) -> None:
+    client = Client(short_timeouts)
     client.connect()
     client.sock.settimeout(0.2)
     client.sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-    begun, answer = time.monotonic(), b""
-    while not answer and time.monotonic() < begun + 5:
+    started, response = time.monotonic(), b""
+    while not response and time.monotonic() < started + 5:
         client.sock.sendall(b"X-Slow: yes\r\n")
         with suppress(TimeoutError):
-            answer = client.sock.recv(1000)
+            response = client.sock.recv(1000)
     client.close()
-    assert b" 408 " in answer
-    assert time.monotonic() - begun < 2
+    assert b" 408 " in response
+    assert time.monotonic() - started < 2
 
 
-def test_given_bodies_then_their_size_is_bounded_by_class_and_php_gets_them_whole(site: Site, node: Node) -> None:
-    small = site.node("bodies", BODY="1000000", UPLOAD="2000000")
+def test_given_request_bodies_then_their_size_is_limited_by_class_and_php_gets_them_completely(
+    site: Site, node: Node
+) -> None:
+    small = site.node("bodies", MAX_BODY="1000000", MAX_UPLOAD="2000000")
     assert get(node, "/upload.php", method="POST", body=b"x" * 900_000).body == b"900000"
     assert get(small, "/upload.php", method="POST", body=b"x" * 900_000).body == b"900000"
     assert get(small, "/upload.php", headers={"content-length": "1000001"}, method="POST").status == 413
@@ -221,74 +228,78 @@ def test_given_bodies_then_their_size_is_bounded_by_class_and_php_gets_them_whol
     assert get(node, "/upload.php", headers={"transfer-encoding": "chunked"}, method="POST").status == 411
 
 
-def test_given_the_intake_when_who_comes_through_the_edge_has_no_token_then_401_also_where_it_says_it_is_local(
+def test_given_no_token_when_a_client_claims_to_be_local_then_the_response_is_401(
     node: Node,
 ) -> None:
     local = {"host": "localhost", "x-forwarded-for": "127.0.0.1", "forwarded": "for=127.0.0.1"}
     assert get(node, "/renders", headers=local).status == 401
-    assert get(node, "/renders", headers=KNOWN).status == 200
+    assert get(node, "/renders", headers=AUTHENTICATED).status == 200
     assert get(node, "/healthz").status == 200
 
 
-def test_given_an_event_stream_when_it_lasts_longer_than_any_silence_then_it_goes_on(site: Site, brisk: Node) -> None:
-    job = site.put_render()
-    client = Client(brisk)
-    client.request("GET", f"/renders/{job}/events", headers=KNOWN)
-    answer = client.getresponse()
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    assert answer.readline() == b"event: render\n"
-    line = answer.readline()
-    while line != b": still here\n":  # after 7.5 s or more, where the edge loses patience after one
-        assert line, "the stream was cut off"
-        line = answer.readline()
+def test_given_an_event_stream_when_it_is_idle_longer_than_the_timeout_then_it_stays_open(
+    site: Site, short_timeouts: Node
+) -> None:
+    job = site.create_render()
+    client = Client(short_timeouts)
+    client.request("GET", f"/renders/{job}/events", headers=AUTHENTICATED)
+    response = client.getresponse()
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.readline() == b"event: render\n"
+    line = response.readline()
+    while line != b": still here\n":  # sent after 7.5 s or more; the idle timeout of the node is 1 s
+        assert line, "the stream was closed"
+        line = response.readline()
     client.close()
 
 
-def test_given_a_websocket_when_nobody_speaks_for_longer_than_any_silence_then_it_stays(brisk: Node) -> None:
-    line = socket.create_connection((LOOPBACK, brisk.http_port))
-    with connect(f"ws://{LOOPBACK}:{brisk.http_port}/sensors/echo", sock=line, open_timeout=5) as socket_of_web:
+def test_given_a_websocket_when_it_is_idle_longer_than_the_timeout_then_it_stays_open(short_timeouts: Node) -> None:
+    line = socket.create_connection((LOOPBACK, short_timeouts.http_port))
+    with connect(
+        f"ws://{LOOPBACK}:{short_timeouts.http_port}/sensors/echo", sock=line, open_timeout=5
+    ) as socket_of_web:
         time.sleep(2.5)
         socket_of_web.send("still here")
         assert socket_of_web.recv(timeout=5) == "still here"
 
 
-def test_given_a_php_fpm_that_hangs_then_its_port_is_open_and_the_edge_knows_better(site: Site) -> None:
-    node = site.node("hanging", PHP_2=site.second_php, CHECK="200ms", PAGES="1000")
+def test_given_a_php_fpm_that_hangs_with_an_open_port_then_its_server_is_marked_as_down(site: Site) -> None:
+    node = site.node("hanging", PHP_2=site.second_php, CHECK_INTERVAL="200ms", RATE_PAGES="1000")
     hanging = site.process("php2")
-    until_server(node, "php2", "UP")
+    wait_for_server(node, "php2", "UP")
     os.killpg(hanging.pid, signal.SIGSTOP)
     try:
         socket.create_connection(("127.0.0.1", int(site.second_php.rpartition(":")[2])), timeout=1).close()
-        until_server(node, "php2", "DOWN")
+        wait_for_server(node, "php2", "DOWN")
         assert {get(node, "/work.php?ms=0").status for _ in range(10)} == {200}
     finally:
         os.killpg(hanging.pid, signal.SIGCONT)
-    until_server(node, "php2", "UP")
+    wait_for_server(node, "php2", "UP")
 
 
-def test_given_uneven_work_when_it_is_spread_by_least_connections_then_nobody_waits_as_long_as_in_turn(
+def test_given_uneven_work_when_balanced_by_least_connections_then_the_longest_wait_is_shorter_than_with_round_robin(
     site: Site,
 ) -> None:
-    longest = {}  # with no queue at the edge, as where each of several edges sees only what it has sent itself
+    longest = {}  # without a queue at the edge, because each of several edges counts only its own requests
     for balance in ("leastconn", "roundrobin"):
-        node = site.node(balance, PHP_2=site.second_php, PHP_BALANCE=balance, PHP_CHILDREN="24", PAGES="1000")
-        until_server(node, "php2", "UP")
+        node = site.node(balance, PHP_2=site.second_php, PHP_BALANCE=balance, PHP_MAX_REQUESTS="24", RATE_PAGES="1000")
+        wait_for_server(node, "php2", "UP")
         longest[balance] = max(uneven_work(node))
-    print(f"seconds that the unluckiest of 48 requests took, of 0 s and 0.5 s in turn: {longest}")
+    print(f"longest of 48 requests that alternately take 0 s and 0.5 s: {longest}")
     assert longest["leastconn"] < longest["roundrobin"] * 0.7
 
 
 def uneven_work(node: Node) -> list[float]:
-    """Seconds of 48 requests, every other one slow: in turn, one of two servers gets all of these."""
+    """Seconds of 48 requests. Every second one is slow, so round robin sends all slow ones to the same server."""
     with ThreadPoolExecutor(48) as threads:
-        answers = []
+        responses = []
         for number in range(48):
-            answers.append(threads.submit(get, node, f"/work.php?ms={500 * (number % 2)}"))
+            responses.append(threads.submit(get, node, f"/work.php?ms={500 * (number % 2)}"))
             time.sleep(0.04)
-    return [answer.result().seconds for answer in answers]
+    return [response.result().seconds for response in responses]
 
 
-def test_given_a_certificate_then_plain_requests_are_sent_to_tls_and_old_versions_are_refused(
+def test_given_a_certificate_then_plain_requests_are_redirected_and_old_tls_versions_are_rejected(
     site: Site, certificate: Path
 ) -> None:
     node = site.node("tls", CERTIFICATE=str(certificate))
@@ -301,19 +312,19 @@ def test_given_a_certificate_then_plain_requests_are_sent_to_tls_and_old_version
         handshake(node, ssl.TLSVersion.TLSv1_1)
 
 
-def test_given_two_nodes_with_one_file_of_ticket_keys_then_a_session_of_one_is_resumed_by_the_other(
+def test_given_two_nodes_with_the_same_ticket_keys_then_each_resumes_sessions_of_the_other(
     site: Site, certificate: Path, ticket_keys: Path
 ) -> None:
     keys = {"CERTIFICATE": str(certificate), "TICKET_KEYS": str(ticket_keys)}
     one, other = site.node("one", **keys), site.node("other", **keys)
-    stranger = site.node("stranger", CERTIFICATE=str(certificate))
+    without_keys = site.node("without-keys", CERTIFICATE=str(certificate))
     _, session, context = handshake(one, ssl.TLSVersion.TLSv1_2)
 
     assert resumes(other, context, session)
-    assert not resumes(stranger, context, session)
+    assert not resumes(without_keys, context, session)
 
 
-def test_given_the_user_of_the_nodes_program_then_its_socket_is_his_alone_and_by_it_a_key_comes(
+def test_given_a_ticket_user_then_only_that_user_may_write_to_the_socket_and_keys_can_be_installed(
     site: Site, certificate: Path, ticket_keys: Path, tmp_path: Path
 ) -> None:
     runtime = tmp_path / "tickets.sock"
@@ -327,10 +338,10 @@ def test_given_the_user_of_the_nodes_program_then_its_socket_is_his_alone_and_by
     assert (runtime.owner(), runtime.stat().st_mode & 0o777) == ("www-data", 0o600)
 
 
-def test_given_prometheus_then_it_finds_tables_and_who_waits(node: Node) -> None:
-    with urllib.request.urlopen(f"http://{LOOPBACK}:{node.metrics_port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    assert 'haproxy_sticktable_used{name="fleet/seen1",type="string"}' in text
+def test_given_the_metrics_then_they_include_tables_and_tarpitted_requests(node: Node) -> None:
+    with urllib.request.urlopen(f"http://{LOOPBACK}:{node.metrics_port}/metrics", timeout=5) as response:
+        text = response.read().decode()
+    assert 'haproxy_sticktable_used{name="fleet/rates1",type="string"}' in text
     assert 'haproxy_backend_current_sessions{proxy="tarpit"} 0' in text
 
 
@@ -338,7 +349,7 @@ def handshake(node: Node, version: ssl.TLSVersion) -> tuple[str | None, ssl.SSLS
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")  # or the client refuses old versions itself
+    context.set_ciphers("ALL:@SECLEVEL=0")  # else the client itself rejects old versions
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = version
@@ -359,18 +370,18 @@ def resumes(node: Node, context: ssl.SSLContext, session: ssl.SSLSession | None)
         return bool(line.session_reused)
 
 
-def until_server(node: Node, server: str, state: str, seconds: float = 10) -> None:
+def wait_for_server(node: Node, server: str, state: str, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not node.servers()[("pages", server)].startswith(state):
         assert time.monotonic() < deadline, f"{server} is not {state}"
         time.sleep(0.05)
 
 
-def quiet(stderr: str) -> str:
-    """What HAProxy says beyond which one it is."""
+def without_notices(stderr: str) -> str:
+    """The output of HAProxy without notices."""
     return "\n".join(line for line in stderr.splitlines() if "[NOTICE]" not in line)
 
 
-def logged(node: Node) -> list[str]:
-    time.sleep(0.1)  # the line is written when the connection has taken the answer
+def log_lines(node: Node) -> list[str]:
+    time.sleep(0.1)  # HAProxy logs a request after sending the response
     return node.process.log.read_text().splitlines()

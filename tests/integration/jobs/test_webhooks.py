@@ -11,8 +11,8 @@ import pytest
 
 from cli.embedded.process import NotInstalled
 from tasks.jobs import State
-from tasks.jobs.webhook_outbox import WebhookPublisher
 from tasks.messaging.topology import WEBHOOKS
+from tasks.webhook_outbox import WebhookPublisher
 from tasks.webhooks import WebhookMessage
 from tests.conftest import without
 from tests.integration.jobs.renders import TENANT, Renders, eventually
@@ -74,7 +74,7 @@ def verified(receiver: Receiver, secret: str = SECRET) -> list[dict[str, Any]]:
     """What PHP says of everything that was received."""
     try:
         said = [{"body": each.body.decode(), "headers": each.headers} for each in receiver.received]
-        return php.run("verify.php", secret, say=said)
+        return php.run_script("verify.php", secret, requests=said)
     except NotInstalled as error:
         without(error)
 
@@ -139,7 +139,7 @@ def test_given_a_receiver_that_is_down_for_a_while_then_it_is_told_when_it_is_ba
 
     assert answer["event"]["id"] == webhook(receiver).id
     assert {each.headers["webhook-id"] for each in receiver.received} == {webhook(receiver).id}
-    assert forged["said"] == "The webhook is not signed with this secret: it is forged, or the secrets differ."
+    assert forged["error"] == "The signature of the webhook does not match: it is forged, or the secrets differ."
     assert house.sent.letters.peek() == []
 
 

@@ -1,4 +1,4 @@
-"""PHP's cache of readings in a real Redis: the platform's own keys, whole beats, the newest one wins."""
+"""SensorCache of PHP with a real Redis: the keys of the platform, consistent readings, the newest beat wins."""
 
 import json
 from collections.abc import Iterator
@@ -24,51 +24,51 @@ WRITERS, READERS, SECONDS = 4, 2, 2.0
 @pytest.fixture(autouse=True)
 def installed() -> None:
     try:
-        php.php()
+        php.find_php()
     except NotInstalled as error:
         without(error)
 
 
 @pytest.fixture(autouse=True)
 def client(redis_url: str) -> Iterator[Any]:
-    """Redis, empty."""
+    """An empty Redis."""
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.flushdb()
         yield client
 
 
 def call(redis_url: str, *calls: tuple[str, Any]) -> list[Any]:
-    """What PHP's cache answers."""
-    return php.run("sensor.php", redis_url, PLANT, say=[{"call": each} for each in calls])
+    """Call methods of PHP's cache and return the results."""
+    return php.run_script("sensor.php", redis_url, PLANT, requests=[{"call": each} for each in calls])
 
 
 def beat(seq: int, **fields: Any) -> dict[str, Any]:
     return {"machine": "press-1", "seq": seq, "seenAt": 1.7e9 + seq + 0.1, "status": "running", **fields}
 
 
-def test_given_a_beat_that_php_sets_then_it_lies_where_the_platform_looks_and_is_told(
+def test_given_a_beat_that_php_sets_then_it_is_stored_under_the_platforms_keys_and_published(
     redis_url: str, client: Any
 ) -> None:
-    with client.pubsub() as news:
-        news.subscribe(plant_key(PLANT))
-        news.get_message(timeout=5)
+    with client.pubsub() as subscription:
+        subscription.subscribe(plant_key(PLANT))
+        subscription.get_message(timeout=5)
 
         assert call(redis_url, ("set", beat(7, rpm=0.1 + 0.2))) == [True]
 
-        told = json.loads(news.get_message(timeout=5)["data"])
-    kept = client.hgetall(sensor_key(PLANT, "press-1"))
-    assert set(kept) == set(FIELDS)
-    assert (kept["seq"], float(kept["seen_at"]), float(kept["rpm"])) == ("7", 1.7e9 + 7.1, 0.1 + 0.2)
-    assert (kept["status"], kept["temperature_c"]) == ("running", "")
+        updates = json.loads(subscription.get_message(timeout=5)["data"])
+    stored = client.hgetall(sensor_key(PLANT, "press-1"))
+    assert set(stored) == set(FIELDS)
+    assert (stored["seq"], float(stored["seen_at"]), float(stored["rpm"])) == ("7", 1.7e9 + 7.1, 0.1 + 0.2)
+    assert (stored["status"], stored["temperature_c"]) == ("running", "")
     assert client.ttl(sensor_key(PLANT, "press-1")) > 86_000
     assert client.zrange(plant_key(PLANT), 0, -1) == ["press-1"]
-    assert client.zscore(PLANTS_KEY, PLANT) == pytest.approx(float(kept["received_at"]))
-    assert [(each["plant"], each["machine"], each["seq"], each["rpm"]) for each in told] == [
+    assert client.zscore(PLANTS_KEY, PLANT) == pytest.approx(float(stored["received_at"]))
+    assert [(each["plant"], each["machine"], each["seq"], each["rpm"]) for each in updates] == [
         (PLANT, "press-1", 7, 0.1 + 0.2)
     ]
 
 
-def test_given_what_the_coalescer_wrote_then_php_reads_it(redis_url: str) -> None:
+def test_given_readings_of_the_platform_then_php_reads_them(redis_url: str) -> None:
     machine = Machine(PLANT, "press-1")
     machine.seen_at, machine.seq, machine.status, machine.rpm = 1.7e9 + 0.1, 3, "fault", 1480.25
     live = RedisLatestReadings(redis_url, 60)
@@ -83,10 +83,10 @@ def test_given_what_the_coalescer_wrote_then_php_reads_it(redis_url: str) -> Non
     assert nothing is None
 
 
-def test_given_an_older_beat_then_it_never_replaces_a_newer_one_and_a_deleted_machine_is_gone(
+def test_given_an_older_beat_then_it_does_not_replace_a_newer_one_and_a_machine_can_be_deleted(
     redis_url: str,
 ) -> None:
-    said = call(
+    results = call(
         redis_url,
         ("set", beat(2)),
         ("set", beat(1)),
@@ -96,20 +96,20 @@ def test_given_an_older_beat_then_it_never_replaces_a_newer_one_and_a_deleted_ma
         ("all", None),
     )
 
-    assert said[:2] == [True, False]
-    assert said[2]["seq"] == 2
-    assert said[4:] == [None, []]
+    assert results[:2] == [True, False]
+    assert results[2]["seq"] == 2
+    assert results[4:] == [None, []]
 
 
-def test_given_many_writers_of_the_same_machines_then_no_reader_ever_sees_a_torn_value(
+def test_given_concurrent_writers_then_readers_never_mix_two_beats(
     redis_url: str,
 ) -> None:
-    writers = [php.start("sensors.php", "write", redis_url, PLANT, "20", str(SECONDS)) for _ in range(WRITERS)]
-    readers = [php.start("sensors.php", "read", redis_url, PLANT, str(SECONDS)) for _ in range(READERS)]
+    writers = [php.start_script("sensors.php", "write", redis_url, PLANT, "20", str(SECONDS)) for _ in range(WRITERS)]
+    readers = [php.start_script("sensors.php", "read", redis_url, PLANT, str(SECONDS)) for _ in range(READERS)]
 
     written = [json.loads(process.communicate(timeout=60)[0]) for process in writers]
-    seen = [json.loads(process.communicate(timeout=60)[0]) for process in readers]
+    reads = [json.loads(process.communicate(timeout=60)[0]) for process in readers]
 
     assert min(written) > 0
-    assert sum(each["readings"] for each in seen) > 0
-    assert sum(each["torn"] for each in seen) == 0
+    assert sum(each["readings"] for each in reads) > 0
+    assert sum(each["torn"] for each in reads) == 0

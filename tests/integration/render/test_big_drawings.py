@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks._plant import LAYERS, write_plant
+from benchmarks.support.plant_drawing import LAYERS, write_plant
 from cli import app as bulkhead
 from tasks.plan import plan
 from tasks.plan.dxf import DOCUMENT_BYTES_PER_BYTE, MAX_IN_MEMORY_BYTES

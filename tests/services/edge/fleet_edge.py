@@ -1,4 +1,4 @@
-"""A site behind the edge: PHP, files, the intake, and as many HAProxies in front as a test wants."""
+"""A site behind the edge: PHP-FPM, static files, the web tier, and any number of HAProxies."""
 
 import http.client
 import secrets
@@ -20,13 +20,13 @@ from tasks.renders import artifact_prefix
 from tasks.settings import Settings
 from tasks.storage import open_store
 from tests.services.edge.phpfpm import fpm_program, static_program
-from tests.services.haproxy import Node, fleet
+from tests.services.haproxy import Node, create_nodes
 from tests.services.platform import ROOT
 
 TOKEN = "token-of-acme-0001"
 STATIC_KBYTES = 8192
-FLEET_TIMEOUT = 40.0  # seconds
-STRANGER = "203.0.113.250"  # who asks before the tests do
+SYNCHRONIZATION_TIMEOUT = 40.0  # seconds
+WARM_UP_CLIENT = "203.0.113.250"  # checks that the nodes exchange counters
 
 SCRIPTS = {
     "index.php": '<?php header("Content-Type: application/json"); echo json_encode($_SERVER);',
@@ -44,8 +44,8 @@ SCRIPTS = {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back, and after how many seconds."""
+class Response:
+    """A response, with the seconds that it took."""
 
     status: int
     body: bytes
@@ -54,7 +54,7 @@ class Answer:
 
 
 class Client(http.client.HTTPConnection):
-    """A client at `address`, as the PROXY protocol tells `node`."""
+    """A client whose `address` is sent to `node` by the PROXY protocol."""
 
     def __init__(self, node: Node, address: str = "203.0.113.1", *, timeout: float = 30) -> None:
         super().__init__(LOOPBACK, node.port, timeout=timeout)
@@ -62,8 +62,8 @@ class Client(http.client.HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
-        family, own = ("TCP6", "2001:db8:ffff::1") if ":" in self._address else ("TCP4", "192.0.2.1")
-        self.sock.sendall(f"PROXY {family} {self._address} {own} 40000 443\r\n".encode())
+        family, edge_address = ("TCP6", "2001:db8:ffff::1") if ":" in self._address else ("TCP4", "192.0.2.1")
+        self.sock.sendall(f"PROXY {family} {self._address} {edge_address} 40000 443\r\n".encode())
 
 
 def get(
@@ -74,22 +74,22 @@ def get(
     *,
     method: str = "GET",
     body: bytes | None = None,
-) -> Answer:
-    """One request on a connection of its own. Raises OSError or http.client.HTTPException."""
-    begun = time.monotonic()
+) -> Response:
+    """Send a request on a new connection. Raises OSError or http.client.HTTPException."""
+    started = time.monotonic()
     client = Client(node, address)
     try:
         client.request(method, path, body, dict(headers or {}))
-        answer = client.getresponse()
-        content = answer.read()
-        return Answer(answer.status, content, dict(answer.getheaders()), time.monotonic() - begun)
+        response = client.getresponse()
+        content = response.read()
+        return Response(response.status, content, dict(response.getheaders()), time.monotonic() - started)
     finally:
         client.close()
 
 
 @dataclass
 class Site:
-    """What the edges speak to. `nodes` is the fleet of five, with the parameters that come with the edge."""
+    """The servers behind the edge. `nodes` is the fleet of five with the default parameters."""
 
     home: Path
     settings: Settings
@@ -99,7 +99,7 @@ class Site:
     _processes: list[Process] = field(default_factory=list)
 
     def start(self, program: Program) -> Process:
-        """Start a program and wait until it is ready; it ends with the site."""
+        """Start a program and wait until it is ready; it stops with the site."""
         process = Process(program, self.home / "log")
         process.start()
         self._processes.append(process)
@@ -107,26 +107,26 @@ class Site:
         return process
 
     def node(self, name: str, **parameters: str) -> Node:
-        """Start one more edge, alone, with parameters of its own."""
+        """Start another edge that has no peers, with additional parameters."""
         home = self.home / name
         home.mkdir()
-        (node,) = fleet(home, {**self.parameters, **parameters}, numbers=[1])
+        (node,) = create_nodes(home, {**self.parameters, **parameters}, numbers=[1])
         return self._serve([node])[0]
 
     def start_fleet(self, **parameters: str) -> None:
-        """Start five nodes and wait until each has learnt from another one and hears of every other's clients.
+        """Start five nodes and wait until each has synchronized and receives the counters of all others.
 
-        Who call each other at once hang up and try again; and who still learns may be taught its own counters of a
-        moment ago.
+        Peers that connect to each other at the same time disconnect and retry, and a node that is still synchronizing
+        may receive its own outdated counters.
         """
-        self.nodes = self._serve(fleet(self.home, {**self.parameters, **parameters}))
-        deadline = time.monotonic() + FLEET_TIMEOUT
-        while not all(node.has_learnt() and self._is_heard(node) for node in self.nodes):
-            assert time.monotonic() < deadline, "the nodes did not meet"
+        self.nodes = self._serve(create_nodes(self.home, {**self.parameters, **parameters}))
+        deadline = time.monotonic() + SYNCHRONIZATION_TIMEOUT
+        while not all(node.has_synchronized() and self._is_counted_by_all(node) for node in self.nodes):
+            assert time.monotonic() < deadline, "the nodes did not synchronize in time"
             time.sleep(0.3)
 
-    def put_render(self, *outputs: str) -> str:
-        """Put a render into the ledger: finished, with these outputs, or waiting if there are none. Returns its id."""
+    def create_render(self, *outputs: str) -> str:
+        """Insert a render into the ledger: finished with these outputs, or queued without any. Returns its id."""
         ledger, job_id, now = open_ledger(self.settings), str(uuid4()), time.time()
         try:
             job = Job(job_id, "acme", State.QUEUED, f"sources/acme/{job_id}", "pump.dxf", {}, now, now)
@@ -146,19 +146,19 @@ class Site:
         return job_id
 
     def process(self, name: str) -> Process:
-        """A process by its program's name."""
+        """The process of a program."""
         return next(process for process in self._processes if process.name == name)
 
     def stop(self) -> None:
-        """End everything, last started first."""
+        """Stop all processes in reverse order."""
         while self._processes:
             self._processes.pop().kill()
 
-    def _is_heard(self, node: Node) -> bool:
-        """Ask for a page of one node; whether all know of it a moment later."""
-        get(node, "/page", STRANGER)
+    def _is_counted_by_all(self, node: Node) -> bool:
+        """Request a page from one node. Returns whether all nodes have counted it a moment later."""
+        get(node, "/page", WARM_UP_CLIENT)
         time.sleep(0.05)
-        return all(STRANGER in each.ask(f"show table fleet/seen{node.number}") for each in self.nodes)
+        return all(WARM_UP_CLIENT in each.run_command(f"show table fleet/rates{node.number}") for each in self.nodes)
 
     def _serve(self, nodes: list[Node]) -> list[Node]:
         for node in nodes:
@@ -170,17 +170,17 @@ class Site:
 
 
 @contextmanager
-def serving() -> Iterator[Site]:
-    """Two PHP-FPMs of four children, a server of files and the intake, whose ledger is empty. Raises NotInstalled."""
+def running_site() -> Iterator[Site]:
+    """Two PHP-FPMs with four children, lighttpd, and a web tier with an empty ledger. Raises NotInstalled."""
     home = Path(tempfile.mkdtemp(prefix="bulkhead-edge-"))  # www-data may not enter pytest's own directories
     home.chmod(0o755)
     site = Site(home, *_prepare(home))
-    ports = assign_ports(home / "ports.json", ["php1", "php2", "static", "intake"])
+    ports = assign_ports(home / "ports.json", ["php1", "php2", "static", "web"])
     try:
         for name in ("php1", "php2"):
             site.start(fpm_program(name, ports[name], 4, home))
         site.start(static_program(ports["static"], home / "www", STATIC_KBYTES))
-        site.start(_intake(site, ports["intake"]))
+        site.start(_web_program(site, ports["web"]))
         yield site
     finally:
         site.stop()
@@ -188,7 +188,7 @@ def serving() -> Iterator[Site]:
 
 
 def _prepare(home: Path) -> tuple[Settings, dict[str, str], str]:
-    """Files and a ledger; settings of the intake, parameters of the edge, and where the second PHP-FPM listens."""
+    """Create files and a ledger. Returns the web settings, the edge parameters and the second PHP-FPM's address."""
     for name, content in SCRIPTS.items():
         (home / "www" / name).parent.mkdir(parents=True, exist_ok=True)
         (home / "www" / name).write_text(content)
@@ -197,26 +197,26 @@ def _prepare(home: Path) -> tuple[Settings, dict[str, str], str]:
     ledger = open_ledger(settings)
     migrate(ledger.database)
     ledger.database.close()
-    ports = assign_ports(home / "ports.json", ["php1", "php2", "static", "intake"])
-    to = {name: f"{LOOPBACK}:{port}" for name, port in ports.items()}
+    ports = assign_ports(home / "ports.json", ["php1", "php2", "static", "web"])
+    addresses = {name: f"{LOOPBACK}:{port}" for name, port in ports.items()}
     return (
         settings,
         {
             "DOCROOT": str(home / "www"),
-            "PHP_1": to["php1"],
-            "PHP_CHILDREN": "4",
-            "STATIC": to["static"],
-            "INTAKE_1": to["intake"],
+            "PHP_1": addresses["php1"],
+            "PHP_MAX_REQUESTS": "4",
+            "STATIC": addresses["static"],
+            "WEB_1": addresses["web"],
         },
-        to["php2"],
+        addresses["php2"],
     )
 
 
-def _intake(site: Site, port: int) -> Program:
-    """The application of the web tier, with a WebSocket beside it."""
+def _web_program(site: Site, port: int) -> Program:
+    """The web tier with an additional WebSocket."""
     command = (sys.executable, "-m", "uvicorn", "tests.services.edge.intake:create", "--factory")
     return Program(
-        "intake",
+        "web",
         (*command, "--host", LOOPBACK, "--port", str(port), "--log-level", "warning"),
         is_ready=lambda: is_listening(port),
         environment={

@@ -1,4 +1,4 @@
-"""A real PHP-FPM, and a client that speaks FastCGI with it as a web server does."""
+"""A real PHP-FPM, and a FastCGI client that acts as its web server."""
 
 import os
 import socket
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from cli.embedded.files import write_private
 from cli.embedded.process import Process, Program
+from tasks.utils.files import write_atomically
 from tests.services.edge.php import INSTEAD
 from tests.services.edge.phpfpm import find_php_fpm
 
-# FastCGI 1.0: kinds of records, the role of a responder, and the most that a record holds.
+# FastCGI 1.0: record types, the responder role, and the maximum content of a record.
 BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
 RESPONDER = 1
-MOST = 65_535
+MAX_CONTENT = 65_535
 
 CONFIGURATION = """\
 [global]
@@ -38,8 +38,8 @@ php_admin_value[opcache.enable] = 1
 """
 
 
-class Answer(NamedTuple):
-    """What a script answered."""
+class Response(NamedTuple):
+    """The response of a script."""
 
     status: int
     headers: dict[str, str]
@@ -47,15 +47,15 @@ class Answer(NamedTuple):
     errors: bytes
 
 
-class Fpm:
-    """A running pool."""
+class FpmPool:
+    """A running PHP-FPM pool."""
 
     def __init__(self, address: str, process: Process) -> None:
         self.address = address
         self.process = process
 
-    def request(self, script: Path, body: bytes = b"", method: str = "POST", **headers: str) -> Answer:
-        """Ask for a script. `headers` are named as in CGI: content_type, http_traceparent."""
+    def request(self, script: Path, body: bytes = b"", method: str = "POST", **headers: str) -> Response:
+        """Request a script. `headers` have CGI names: content_type, http_traceparent."""
         params = {
             "SCRIPT_FILENAME": str(script),
             "SCRIPT_NAME": f"/{script.name}",
@@ -67,20 +67,20 @@ class Fpm:
             "CONTENT_LENGTH": str(len(body)),
             **{name.upper(): value for name, value in headers.items()},
         }
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(60)
-            line.connect(self.address)
-            line.sendall(_record(BEGIN, struct.pack(">HB5x", RESPONDER, 0)))
-            line.sendall(b"".join(_stream(PARAMS, b"".join(map(_pair, params.items())))))
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(60)
+            connection.connect(self.address)
+            connection.sendall(_record(BEGIN, struct.pack(">HB5x", RESPONDER, 0)))
+            connection.sendall(b"".join(_stream(PARAMS, b"".join(map(_pair, params.items())))))
             for record in _stream(STDIN, body):
-                line.sendall(record)
-            with line.makefile("rb") as answers:
-                said = {STDOUT: b"", STDERR: b""}
-                while (head := answers.read(8)) and head[1] != END:
+                connection.sendall(record)
+            with connection.makefile("rb") as response:
+                streams = {STDOUT: b"", STDERR: b""}
+                while (head := response.read(8)) and head[1] != END:
                     _version, kind, _request, length, padding, _reserved = struct.unpack(">BBHHBB", head)
-                    said[kind] += answers.read(length)
-                    answers.read(padding)
-        return _answer(said[STDOUT], said[STDERR])
+                    streams[kind] += response.read(length)
+                    response.read(padding)
+        return _parse_response(streams[STDOUT], streams[STDERR])
 
 
 def _record(kind: int, content: bytes) -> bytes:
@@ -89,8 +89,8 @@ def _record(kind: int, content: bytes) -> bytes:
 
 def _stream(kind: int, content: bytes) -> Iterator[bytes]:
     view = memoryview(content)
-    for start in range(0, len(content), MOST):
-        yield _record(kind, bytes(view[start : start + MOST]))
+    for start in range(0, len(content), MAX_CONTENT):
+        yield _record(kind, bytes(view[start : start + MAX_CONTENT]))
     yield _record(kind, b"")
 
 
@@ -99,54 +99,55 @@ def _pair(pair: tuple[str, str]) -> bytes:
     return struct.pack(">II", len(name) | 1 << 31, len(value) | 1 << 31) + name + value
 
 
-def _answer(output: bytes, errors: bytes) -> Answer:
+def _parse_response(output: bytes, errors: bytes) -> Response:
     head, _, body = output.partition(b"\r\n\r\n")
     lines = [line.partition(": ") for line in head.decode().split("\r\n") if line]
     headers = {name.lower(): value for name, _, value in lines}
-    return Answer(int(headers.pop("status", "200").split()[0]), headers, body, errors)
+    return Response(int(headers.pop("status", "200").split()[0]), headers, body, errors)
 
 
 @contextmanager
 def running_fpm(
     home: Path, environment: Mapping[str, str], *, children: int = 2, upload_limit: str = "1M", post_limit: str = "2M"
-) -> Iterator[Fpm]:
-    """A pool below `home` that is up inside. Raises NotInstalled."""
+) -> Iterator[FpmPool]:
+    """Run a pool below `home` inside the context. Raises NotInstalled."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "spool").mkdir(exist_ok=True)
     address = str(home / "fpm.sock")
     configuration = home / "fpm.conf"
-    root = os.geteuid() == 0
+    is_root = os.geteuid() == 0
     text = CONFIGURATION.format(
         socket=address,
         children=children,
         spool=home / "spool",
         upload_limit=upload_limit,
         post_limit=post_limit,
-        user="user = root\ngroup = root" if root else "",
+        user="user = root\ngroup = root" if is_root else "",
     )
-    write_private(configuration, text)
+    write_atomically(configuration, text)
     command = [
         find_php_fpm(INSTEAD),
         "--nodaemonize",
         "--fpm-config",
         str(configuration),
-        *(["--allow-to-run-as-root"] if root else []),
+        *(["--allow-to-run-as-root"] if is_root else []),
     ]
     process = Process(
-        Program("fpm", tuple(command), is_ready=lambda: _listens(address), environment=environment), home / "log"
+        Program("fpm", tuple(command), is_ready=lambda: _accepts_connections(address), environment=environment),
+        home / "log",
     )
     process.start()
     try:
         process.wait_ready()
-        yield Fpm(address, process)
+        yield FpmPool(address, process)
     finally:
         process.stop()
 
 
-def _listens(address: str) -> bool:
+def _accepts_connections(address: str) -> bool:
     try:
-        with socket.socket(socket.AF_UNIX) as line:
-            line.connect(address)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(address)
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""A platform behind the edge, with a portal in PHP beside it: HAProxy, PHP-FPM, files, web tier and a worker."""
+"""A platform and a PHP portal behind the edge: HAProxy, PHP-FPM, static files, the web tier and a worker."""
 
 import json
 import os
@@ -12,37 +12,37 @@ from pathlib import Path
 from cli.embedded.ports import LOOPBACK, assign_ports
 from tests.services.edge.php import BRIDGE
 from tests.services.edge.phpfpm import fpm_program, static_program
-from tests.services.haproxy import fleet
+from tests.services.haproxy import create_nodes
 from tests.services.platform import Platform
 
 TENANT = "acme"
 CHILDREN = 4
 STATIC_KBYTES = 8192
-WEB_USER = "www-data"  # whom the pool of edge/php-fpm.d runs as
+WEB_USER = "www-data"  # user of the pool in edge/php-fpm.d
 
 
-class Front:
-    """Where it lies and answers. `url` is the edge's address for browsers, `www` what PHP serves.
+class PortalSite:
+    """The site. `url` is the URL of the edge, `www` the document root of PHP.
 
-    Scripts find the platform in their environment as docs/php.md says; the token stays there.
+    Scripts are configured by environment variables as docs/guides/php.md describes; the token stays on the server.
     """
 
     def __init__(self, home: Path, broker_url: str) -> None:
-        """Prepare ports, folders and variables. Raises NotInstalled."""
+        """Allocate ports and create folders and variables. Raises NotInstalled."""
         self.home = home
         self.www = home / "www"
         self.platform = Platform(home / "platform", broker_url)
         self.token = secrets.token_hex(16)
         self._ports = assign_ports(home / "ports.json", ["php", "static"])
-        where = {
+        parameters = {
             "DOCROOT": str(self.www),
             "PHP_1": f"{LOOPBACK}:{self._ports['php']}",
-            "PHP_CHILDREN": str(CHILDREN),
+            "PHP_MAX_REQUESTS": str(CHILDREN),
             "STATIC": f"{LOOPBACK}:{self._ports['static']}",
-            "INTAKE_1": f"{LOOPBACK}:{self.platform.port}",
-            "CHECK": "200ms",
+            "WEB_1": f"{LOOPBACK}:{self.platform.port}",
+            "CHECK_INTERVAL": "200ms",
         }
-        (self._edge,) = fleet(home, where, numbers=[1])
+        (self._edge,) = create_nodes(home, parameters, numbers=[1])
         self.url = f"http://{LOOPBACK}:{self._edge.http_port}"
         self._make_store()
         self.variables = {
@@ -54,7 +54,7 @@ class Front:
         }
 
     def start(self, **settings: str) -> None:
-        """Start everything but workers; `settings` are BULKHEAD_* of the web tier."""
+        """Start everything except workers; `settings` are settings of the web tier."""
         platform = self.platform
         platform.start_web(tokens=json.dumps({self.token: TENANT}), **settings)
         pool = {f"env[{name}]": value for name, value in self.variables.items()}
@@ -64,7 +64,7 @@ class Front:
         platform.adopt(self._edge.process)
 
     def _make_store(self) -> None:
-        """The store's folders as docs/php.md says: of a group that has PHP's user and the workers'."""
+        """Create the folders of the store as docs/guides/php.md describes: owned by a group of PHP's user and the workers'."""
         for folder in (self.platform.store, self.platform.store / ".tmp", self.platform.store / "sources"):
             folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:
@@ -73,29 +73,31 @@ class Front:
 
 
 @contextmanager
-def fronted(broker_url: str, lay: Callable[[Front], None], **settings: str) -> Iterator[Front]:
-    """Everything but workers runs inside; `lay` puts the portal's scripts into `www` before. Raises NotInstalled."""
+def running_portal(
+    broker_url: str, install_scripts: Callable[[PortalSite], None], **settings: str
+) -> Iterator[PortalSite]:
+    """Run everything except workers; first, `install_scripts` fills `www`. Raises NotInstalled."""
     home = Path(tempfile.mkdtemp(prefix="bulkhead-front-"))  # www-data may not enter pytest's own directories
     home.chmod(0o755)
-    front = None
+    site = None
     try:
-        front = Front(home, broker_url)
-        lay(front)
-        front.start(**settings)
-        yield front
+        site = PortalSite(home, broker_url)
+        install_scripts(site)
+        site.start(**settings)
+        yield site
     finally:
-        if front is not None:
-            front.platform.kill()
+        if site is not None:
+            site.platform.kill()
         shutil.rmtree(home, ignore_errors=True)
 
 
-def lay_examples(front: Front) -> None:
-    """The endpoints of bridge/php/examples, served; the bridge itself beside them, out of reach."""
-    shutil.copytree(BRIDGE, front.home / "bridge")
-    front.www.mkdir()
+def install_examples(site: PortalSite) -> None:
+    """Install the endpoints of bridge/php/examples, with the PHP client outside the document root."""
+    shutil.copytree(BRIDGE, site.home / "bridge")
+    site.www.mkdir()
     for name in ("upload.php", "show.php"):
-        (front.www / name).write_text(f"<?php require '{front.home}/bridge/examples/{name}';\n")
-    (front.www / "index.php").write_text(
+        (site.www / name).write_text(f"<?php require '{site.home}/bridge/examples/{name}';\n")
+    (site.www / "index.php").write_text(
         '<!doctype html><title>Portal</title><form action="/upload.php" method="post" enctype="multipart/form-data">'
         '<input type="file" name="blueprint"><button>Send</button></form>'
     )

@@ -1,4 +1,4 @@
-"""The web tier as tests of the edge run it: with a WebSocket that says what it hears."""
+"""The web tier for tests of the edge, with a WebSocket that echoes messages."""
 
 from fastapi import FastAPI, WebSocket
 
@@ -6,13 +6,13 @@ from web.app import create_app
 
 
 def create() -> FastAPI:
-    """For uvicorn, with --factory."""
+    """Create the application (for `uvicorn --factory`)."""
     app = create_app()
 
     @app.websocket("/sensors/echo")
-    async def echo(line: WebSocket) -> None:
-        await line.accept()
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
         while True:
-            await line.send_text(await line.receive_text())
+            await websocket.send_text(await websocket.receive_text())
 
     return app

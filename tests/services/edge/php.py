@@ -1,4 +1,4 @@
-"""PHP scripts that use the bridge as a portal does."""
+"""Runs PHP scripts that use the PHP client as a portal does."""
 
 import json
 import subprocess
@@ -12,18 +12,18 @@ ROOT = Path(__file__).resolve().parents[3]
 BRIDGE = ROOT / "bridge/php"
 SCRIPTS = Path(__file__).resolve().parent / "portal"
 
-INSTEAD = "leave the tests of the PHP bridge out"
+INSTEAD = "skip the tests of the PHP client"
 
 
-def php() -> str:
-    """PHP's program. Raises NotInstalled."""
+def find_php() -> str:
+    """Path of PHP. Raises NotInstalled."""
     return find_program("php", "php-cli", INSTEAD)
 
 
-def start(script: str, *arguments: str) -> "subprocess.Popen[str]":
-    """Start a script of `tests/services/edge/portal`, which reads and writes lines of JSON. Raises NotInstalled."""
+def start_script(script: str, *arguments: str) -> "subprocess.Popen[str]":
+    """Start a script of `tests/services/edge/portal`, which reads and writes JSON lines. Raises NotInstalled."""
     return subprocess.Popen(
-        [php(), str(SCRIPTS / script), *arguments],
+        [find_php(), str(SCRIPTS / script), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -31,12 +31,14 @@ def start(script: str, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def run(script: str, *arguments: str, say: Iterable[Mapping[str, Any]] = (), timeout: float = 60) -> list[Any]:
-    """What a script of `tests/services/edge/portal` answers, a value a line. Raises NotInstalled."""
-    process = start(script, *arguments)
+def run_script(
+    script: str, *arguments: str, requests: Iterable[Mapping[str, Any]] = (), timeout: float = 60
+) -> list[Any]:
+    """Run a script of `tests/services/edge/portal`; returns the value of each output line. Raises NotInstalled."""
+    process = start_script(script, *arguments)
     try:
-        answered, _ = process.communicate("".join(f"{json.dumps(each)}\n" for each in say), timeout)
+        output, _ = process.communicate("".join(f"{json.dumps(each)}\n" for each in requests), timeout)
     finally:
         process.kill()
-    assert process.returncode == 0, answered
-    return [json.loads(line) for line in answered.splitlines()]
+    assert process.returncode == 0, output
+    return [json.loads(line) for line in output.splitlines()]

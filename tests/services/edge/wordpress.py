@@ -1,4 +1,4 @@
-"""Debian's WordPress behind the edge: installed afresh by script, with MariaDB and our plugin in it."""
+"""A fresh installation of Debian's WordPress behind the edge, with MariaDB and the plugin."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from cli.embedded.process import NotInstalled
 from tests.services.edge import php
-from tests.services.edge.front import WEB_USER, Front
+from tests.services.edge.front import WEB_USER, PortalSite
 
 SOURCE = Path("/usr/share/wordpress")
 SCRIPTS = Path(__file__).with_name("wordpress_site")
@@ -32,23 +32,23 @@ require_once ABSPATH . 'wp-settings.php';
 
 
 class WordPress:
-    """A site that `front` serves. People are `USERS`, by name, each with a password of its own."""
+    """A WordPress site. `USERS` maps user names to roles; each user has a random password."""
 
-    def __init__(self, front: Front, database_url: str) -> None:
-        """Copy it into `front.www`, with its wp-config.php; nothing is installed yet. Raises NotInstalled."""
+    def __init__(self, portal: PortalSite, database_url: str) -> None:
+        """Copy WordPress into the document root and write wp-config.php. Raises NotInstalled."""
         if not SOURCE.exists():
-            raise NotInstalled("WordPress", "wordpress php-mysql", "leave the tests of the plugin out")
-        self.front = front
-        self.home = front.www
-        self.log = front.home / "debug.log"
-        self.uploads = self.home / "wp-content/uploads"
+            raise NotInstalled("WordPress", "wordpress php-mysql", "skip the tests of the plugin")
+        self.site = portal
+        self.document_root = portal.www
+        self.log = portal.home / "debug.log"
+        self.uploads = self.document_root / "wp-content/uploads"
         self.passwords = {name: secrets.token_hex(8) for name in USERS}
-        shutil.copytree(SOURCE, self.home, ignore=shutil.ignore_patterns("wp-config.php"))
-        shutil.copytree(SCRIPTS / "theme", self.home / "wp-content/themes/plain")
-        subprocess.run(["sh", PACK, self.home / "wp-content/plugins/bulkhead"], check=True)
+        shutil.copytree(SOURCE, self.document_root, ignore=shutil.ignore_patterns("wp-config.php"))
+        shutil.copytree(SCRIPTS / "theme", self.document_root / "wp-content/themes/plain")
+        subprocess.run(["sh", PACK, self.document_root / "wp-content/plugins/bulkhead"], check=True)
         self.uploads.mkdir(exist_ok=True)
         self.log.touch()
-        configuration = self.home / "wp-config.php"
+        configuration = self.document_root / "wp-config.php"
         configuration.write_text(self._configuration(database_url))
         configuration.chmod(0o640)
         if os.geteuid() == 0:
@@ -58,18 +58,18 @@ class WordPress:
             self.log.chmod(0o660)
 
     def install(self) -> None:
-        """Tables, people, theme and plugin. MariaDB must be up."""
-        people = [{"name": name, "role": role, "password": self.passwords[name]} for name, role in USERS.items()]
-        asked = {"title": "Plant", "plugin": "bulkhead/bulkhead.php", "theme": "plain", "users": people}
-        said = json.loads(self._php("install.php", text=json.dumps(asked)))
-        assert said["error"] is None, said
+        """Create tables and users, and activate theme and plugin. MariaDB must be running."""
+        users = [{"name": name, "role": role, "password": self.passwords[name]} for name, role in USERS.items()]
+        parameters = {"title": "Plant", "plugin": "bulkhead/bulkhead.php", "theme": "plain", "users": users}
+        result = json.loads(self._php("install.php", text=json.dumps(parameters)))
+        assert result["error"] is None, result
 
-    def run(self, code: str, user: str = "boss") -> Any:
-        """What PHP code returns inside WordPress, run as that user."""
+    def run_code(self, code: str, user: str = "boss") -> Any:
+        """Run PHP code in WordPress as a user and return its result."""
         return json.loads(self._php("run.php", user, text=code))
 
     def sign_in(self, context: BrowserContext, user: str) -> None:
-        """Let the browser's context be that user's."""
+        """Sign a browser context in as a user."""
         page = context.new_page()
         page.goto("/wp-login.php")
         page.locator("#user_login").fill(user)
@@ -86,23 +86,23 @@ class WordPress:
             "DB_PASSWORD": database.password,
             "DB_HOST": f"{database.host}:{database.port}",
             "DB_CHARSET": "utf8mb4",
-            "WP_HOME": self.front.url,
-            "WP_SITEURL": self.front.url,
-            "LOGGED_IN_COOKIE": "wordpress_logged_in",  # what the edge knows who has signed in by
+            "WP_HOME": self.site.url,
+            "WP_SITEURL": self.site.url,
+            "LOGGED_IN_COOKIE": "wordpress_logged_in",  # the cookie by which the edge recognizes sessions
             **{name: secrets.token_hex(32) for name in KEYS},
             "WP_DEBUG": True,
             "WP_DEBUG_DISPLAY": False,
             "WP_DEBUG_LOG": str(self.log),
             "WP_HTTP_BLOCK_EXTERNAL": True,
             "DISABLE_WP_CRON": True,
-            **self.front.variables,
+            **self.site.variables,
         }
         lines = [f"define({json.dumps(name)}, {json.dumps(value)});" for name, value in constants.items()]
         return "<?php\n" + CONFIGURATION.format(constants="\n".join(lines))
 
     def _php(self, script: str, *arguments: str, text: str) -> str:
-        environment = {**os.environ, "HTTP_HOST": self.front.url.removeprefix("http://")}
-        command = [php.php(), str(SCRIPTS / script), str(self.home), *arguments]
+        environment = {**os.environ, "HTTP_HOST": self.site.url.removeprefix("http://")}
+        command = [php.find_php(), str(SCRIPTS / script), str(self.document_root), *arguments]
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, env=environment)
         assert done.returncode == 0, self.log.read_text()[-4000:] + done.stderr
         return done.stdout.splitlines()[-1]

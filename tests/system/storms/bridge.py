@@ -21,8 +21,8 @@ from typing import Any
 
 from kombu import Connection
 
-from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, Outcome, State, open_ledger
 from tasks.messaging.connections import BROKER_ERRORS
@@ -32,9 +32,9 @@ from tasks.storage import open_store
 from tests.integration.jobs.renders import TENANT, drawing
 from tests.services.edge import php
 from tests.services.platform import Platform
-from tests.system.storms.storm import scratch
+from tests.system.storms.chaos_run import scratch
 
-SETTINGS = {"BULKHEAD_LEASE_SECONDS": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_MAINTENANCE_INTERVAL": "1"}
+SETTINGS = {"BULKHEAD_LEASE": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_MAINTENANCE_INTERVAL": "1"}
 
 # Seconds that PHP gives the broker, tries of a render, and seconds that everything may take to settle.
 TIMEOUT = "1.5"
@@ -99,7 +99,7 @@ def storm(
 
 def publish(url: str, ids: list[str], answers: list[dict[str, Any]]) -> None:
     """Have PHP publish the jobs; its answers come in one by one."""
-    process = php.start("publish.php", url, TIMEOUT, TRIES)
+    process = php.start_script("publish.php", url, TIMEOUT, TRIES)
     assert process.stdin
     assert process.stdout
     for job in ids:

@@ -1,13 +1,13 @@
 <?php
 
 /**
- * bench.php LIBRARY URL COUNT: publishes confirmed renders on one warm connection; answers the seconds of each. LIBRARY
- * is `bridge`, or `extension` for the C extension php-amqp, used by hand with the very same message.
+ * bench.php LIBRARY URL COUNT: publishes renders with confirms on one connection and prints the seconds of each. LIBRARY is
+ * `bridge` for the PHP client, or `extension` for the C extension php-amqp with the same message.
  */
 
 declare(strict_types=1);
 
-require __DIR__ . '/../../../bridge/php/autoload.php';
+require __DIR__ . '/../../../../bridge/php/autoload.php';
 
 use Bulkhead\Render;
 use Bulkhead\RenderClient;
@@ -27,7 +27,7 @@ function publisher(string $library, string $url): callable
     $connection->connect();
     $channel = new AMQPChannel($connection);
     $channel->confirmSelect();
-    $channel->setConfirmCallback(static fn (): bool => false, static fn () => throw new Exception('refused'));
+    $channel->setConfirmCallback(static fn (): bool => false, static fn () => throw new Exception('rejected'));
     $channel->setReturnCallback(static fn () => throw new Exception('unroutable'));
     $exchange = new AMQPExchange($channel);
     $exchange->setName('bulkhead');
@@ -36,7 +36,7 @@ function publisher(string $library, string $url): callable
         $message = $render->message();
         $headers = array_filter($message->headers(), is_scalar(...));
         $properties = $message->properties() + ['headers' => $headers];
-        $exchange->publish($message->body(), $render->lane(), AMQP_MANDATORY, $properties);
+        $exchange->publish($message->body(), $render->queue(), AMQP_MANDATORY, $properties);
         $channel->waitForConfirm(5.0);
     };
 }
@@ -46,16 +46,16 @@ if (PHP_SAPI !== 'cli') {
 } else {
     [, $library, $url, $count] = $argv;
 }
-$began = hrtime(true);
+$started = hrtime(true);
 $publish = publisher($library, $url);
 $seconds = [];
 for ($number = 0; $number < $count; $number++) {
-    $start = $count > 1 ? hrtime(true) : $began;
+    $start = $count > 1 ? hrtime(true) : $started;
     $publish(new Render('acme', filename: 'plan.dxf'));
     $seconds[] = (hrtime(true) - $start) / 1e9;
 }
 unset($publish);  // closes the connection
 if ($count === 1) {
-    $seconds = [(hrtime(true) - $began) / 1e9];
+    $seconds = [(hrtime(true) - $started) / 1e9];
 }
 echo json_encode($seconds), "\n";

@@ -1,14 +1,14 @@
 <?php
 
 /**
- * sensors.php write URL PLANT MACHINES SECONDS: sets beats as fast as it can, whose every reading is their number, and
- * answers how many. sensors.php read URL PLANT SECONDS: reads all the time; answers how many readings it saw, and torn
- * ones among them.
+ * sensors.php write URL PLANT MACHINES SECONDS: writes beats continuously, with readings derived from the sequence
+ * number; prints the number of writes. sensors.php read URL PLANT SECONDS: reads continuously; prints the number of
+ * readings and how many of them mixed two beats.
  */
 
 declare(strict_types=1);
 
-require __DIR__ . '/../../../bridge/php/autoload.php';
+require __DIR__ . '/../../../../bridge/php/autoload.php';
 
 use Bulkhead\Beat;
 use Bulkhead\Reading;
@@ -34,18 +34,18 @@ function read(SensorCache $cache, float $seconds): array
     while (microtime(true) < $end) {
         $readings = $cache->all();
         $seen += count($readings);
-        $torn += count(array_filter($readings, static fn (Reading $one): bool => !isWhole($one)));
+        $torn += count(array_filter($readings, static fn (Reading $reading): bool => !isConsistent($reading)));
     }
 
     return ['readings' => $seen, 'torn' => $torn];
 }
 
-function isWhole(Reading $one): bool
+function isConsistent(Reading $reading): bool
 {
-    return [$one->seenAt, $one->rpm, $one->temperature, $one->vibration]
-        === [$one->seq / 1e3, $one->seq / 1e3, $one->seq / 1e4, $one->seq / 1e5];
+    return [$reading->seenAt, $reading->rpm, $reading->temperature, $reading->vibration]
+        === [$reading->seq / 1e3, $reading->seq / 1e3, $reading->seq / 1e4, $reading->seq / 1e5];
 }
 
-[, $what, $url, $plant] = $argv;
+[, $mode, $url, $plant] = $argv;
 $cache = SensorCache::connect($url, $plant);
-echo json_encode($what === 'write' ? write($cache, (int) $argv[4], (float) $argv[5]) : read($cache, (float) $argv[4])), "\n";
+echo json_encode($mode === 'write' ? write($cache, (int) $argv[4], (float) $argv[5]) : read($cache, (float) $argv[4])), "\n";

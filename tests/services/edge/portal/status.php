@@ -1,15 +1,15 @@
 <?php
 
-/** status.php URL: asks for the jobs that it reads, a line of JSON each, perhaps with seconds since it was published. */
+/** status.php URL: reads jobs, a JSON line each, optionally with the seconds since publishing; prints their status. */
 
 declare(strict_types=1);
 
-require __DIR__ . '/../../../bridge/php/autoload.php';
+require __DIR__ . '/../../../../bridge/php/autoload.php';
 
-use Bulkhead\Status;
+use Bulkhead\StatusClient;
 
-$status = new Status($argv[1], grace: 60.0);
+$client = new StatusClient($argv[1], gracePeriod: 60.0);
 while (($line = fgets(STDIN)) !== false) {
-    $asked = json_decode($line, true);
-    echo json_encode($status->of($asked['job'], isset($asked['age']) ? microtime(true) - $asked['age'] : null)), "\n";
+    $request = json_decode($line, true);
+    echo json_encode($client->get($request['job'], isset($request['age']) ? microtime(true) - $request['age'] : null)), "\n";
 }

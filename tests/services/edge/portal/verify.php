@@ -1,20 +1,20 @@
 <?php
 
-/** verify.php SECRET: verifies webhooks, a line of JSON each with body and headers; answers each with its id or error. */
+/** verify.php SECRET: reads webhooks, a JSON line with body and headers each; prints the event or the error message. */
 
 declare(strict_types=1);
 
-require __DIR__ . '/../../../bridge/php/autoload.php';
+require __DIR__ . '/../../../../bridge/php/autoload.php';
 
-use Bulkhead\Exception\ForgedWebhook;
-use Bulkhead\Webhook;
+use Bulkhead\Exception\WebhookVerificationFailed;
+use Bulkhead\WebhookVerifier;
 
-$webhook = new Webhook($argv[1]);
+$verifier = new WebhookVerifier($argv[1]);
 while (($line = fgets(STDIN)) !== false) {
-    $sent = json_decode($line, true);
+    $request = json_decode($line, true);
     try {
-        echo json_encode(['event' => $webhook->verify($sent['body'], $sent['headers'])]), "\n";
-    } catch (ForgedWebhook $error) {
-        echo json_encode(['said' => $error->getMessage()]), "\n";
+        echo json_encode(['event' => $verifier->verify($request['body'], $request['headers'])]), "\n";
+    } catch (WebhookVerificationFailed $error) {
+        echo json_encode(['error' => $error->getMessage()]), "\n";
     }
 }

@@ -1,6 +1,6 @@
 <?php
 
-/** Runs PHP from standard input inside WordPress, as the user that is named, and writes what it returns as JSON. */
+/** Runs PHP code from standard input in WordPress as the given user; prints the returned value as JSON. */
 
 declare(strict_types=1);
 

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from tasks.jobs.routing import choose_queue, largest_memory_limit, memory_limit_of
 from tasks.messaging.topology import LARGE, RENDER, TILES
 from tasks.renders import RenderOptions
-from tasks.settings import MIB, Settings
+from tasks.settings import Settings
+from tasks.utils.units import MIB
 
 ORDINARY = Settings(memory_limit=512 * MIB)
 WITH_LARGE = Settings(memory_limit=512 * MIB, large_memory_limit=2048 * MIB)
