@@ -14,6 +14,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -23,7 +24,10 @@ from typing import Any
 import psutil
 from kombu import Connection
 
-from benchmarks._services import print_progress, print_result, running_broker, running_redis, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import print_progress, print_result, running_broker, running_redis, scratch
 from tasks.messaging.topology import RENDER, work_queue
 from tests.services.edge import php
 from tests.services.edge.fpm import FpmPool, running_fpm

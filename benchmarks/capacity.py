@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+# Run as a file, this folder would hide the packages `leaks` and `web`.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tasks.jobs.capacity import ServiceTime, size_workers

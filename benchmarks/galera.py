@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -22,16 +23,19 @@ from typing import Any
 import pymysql
 from sqlalchemy import make_url
 
-from benchmarks._services import ROOT, print_progress, print_result, scratch
-from cli.embedded.node import prepare_rabbitmq
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import ROOT, print_progress, print_result, scratch
 from cli.embedded.process import Process
 from cli.embedded.programs import coalescer_program
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, publish, stored
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.database_nodes import DatabaseNodes
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.status import read_status
-from workers.heartbeats.tables import migrate_tables
 
 CLIENTS = 12
 BATCH = 100  # beats of one message

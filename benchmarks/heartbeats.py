@@ -34,19 +34,22 @@ from kombu import Connection
 from kombu import Producer as AmqpProducer
 from rstream import AMQPMessage, Producer
 
-from benchmarks._services import ROOT, print_progress, print_result, scratch
-from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import ROOT, print_progress, print_result, scratch
 from cli.embedded.process import Process, Program
+from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.heartbeats import Beat, Heartbeats, declare_stream
 from tasks.messaging.topology import EXCHANGE, HEARTBEATS
 from tests.services.galera import Galera
 from tests.services.mariadb import MariaDb
+from workers.heartbeats.database_nodes import DatabaseNodes
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.sink import Flush, TableSink
 from workers.heartbeats.sources import Position
-from workers.heartbeats.tables import migrate_tables
 
 FEW, MANY = 4_500, 100_000
 ROUNDS = 3
@@ -121,7 +124,7 @@ def fill_by_stream_protocol(node: RabbitmqNode, machines: int, count: int) -> No
 def consume(kind: str, node: RabbitmqNode, count: int) -> dict[str, Any]:
     """What a consumer of its own process tells of reading the stream."""
     url = node.stream_url if kind == "stream" else node.url
-    command = [sys.executable, "-m", "benchmarks._consumer", kind, url, str(count), str(CORES[-1])]
+    command = [sys.executable, "-m", "benchmarks.support.heartbeats_consumer", kind, url, str(count), str(CORES[-1])]
     environment = {**os.environ, "BULKHEAD_BROKER_URL": node.url, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -153,7 +156,7 @@ def celery_rate(node: RabbitmqNode, home: Path, task: str, folder: str) -> int:
         for beat in beats(FEW, PEER_BEATS):
             body = msgspec.json.encode(Heartbeats("ulm", [beat])).decode()
             app.send_task(task, (body,), queue=task, ignore_result=True)
-    arguments = ["-A", "benchmarks._beats_celery", "worker", "-P", "solo", "-Q", task, "--without-mingle"]
+    arguments = ["-A", "benchmarks.support.heartbeats_celery", "worker", "-P", "solo", "-Q", task, "--without-mingle"]
     arguments += ["--without-gossip", "--without-heartbeat", "--loglevel", "WARNING"]
     program = Program(task, (sys.executable, "-m", "celery", *arguments), lambda: True, environment, directory=ROOT)
     worker = Process(program, home / "log")

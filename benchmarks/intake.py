@@ -19,7 +19,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks._services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
 from tasks.jobs import FINAL, State, open_ledger
 from tests.services.platform import Platform
 
@@ -54,7 +57,7 @@ def main() -> None:
 
 def run_client(url: str, rate: float, warm_up: float, seconds: float, home: Path) -> dict[str, Any]:
     """What the client saw: `latencies` in seconds, `jobs` accepted, `rejected` by status, `cpu` seconds."""
-    command = [sys.executable, "-m", "benchmarks._client", url, str(rate), str(warm_up), str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.support.load_client", url, str(rate), str(warm_up), str(seconds)]
     client = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=warm_up + seconds + 120, check=False
     )

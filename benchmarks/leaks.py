@@ -9,13 +9,17 @@ the planted corpus.
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks._leaks_peers import run_tools
-from benchmarks._leaks_time import measure_overheads
-from benchmarks._services import print_progress, print_result, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.leak_detection.overhead import measure_overheads
+from benchmarks.support.leak_detection.peer_tools import run_tools
+from benchmarks.support.services import print_progress, print_result, scratch
 from leaks.hunt import hunt
 from leaks.target import Subject
 
@@ -55,7 +59,7 @@ def main() -> None:
 def smallest_detectable_leak(name: str, jobs: int, home: Path) -> int | None:
     """The smallest leak, in bytes a job, that is found each time; none if even the largest is missed."""
     for size in SIZES:
-        subject = Subject(f"benchmarks._leaks_jobs:leak_{size}", {})
+        subject = Subject(f"benchmarks.support.leak_detection.jobs:leak_{size}", {})
         if all(finds_leak(subject, name, jobs, home) for _ in range(TRIES)):
             return size
     return None

@@ -9,8 +9,14 @@ Starts a RabbitMQ and a Redis of its own; about three minutes. The last line of 
 
 import argparse
 import os
+import sys
+from pathlib import Path
 
-from benchmarks._services import (
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.peers import BROKER_URL, REDIS_URL
+from benchmarks.support.services import (
     ROOT,
     print_progress,
     print_result,
@@ -19,7 +25,6 @@ from benchmarks._services import (
     running_redis,
     scratch,
 )
-from benchmarks.peers import BROKER_URL, REDIS_URL
 
 # What the other queues do not do, and would be measured in its stead: give way to every other process on the machine,
 # and replace the child now and then.

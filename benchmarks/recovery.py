@@ -24,9 +24,12 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks._hold import PIPE, SEEN_DIRECTORY
-from benchmarks._services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks.peers import BROKER_URL
+from benchmarks.support.memory_hog import PIPE, SEEN_DIRECTORY
+from benchmarks.support.services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
 from cli.embedded.process import Process, Program
 
 # Seconds: within which a child may be killed once it holds its memory, and how long any line is waited for.
@@ -146,20 +149,20 @@ def main() -> None:
     with scratch() as home, running_broker(home) as broker_url, running_platform(home, broker_url):
         os.environ.update({BROKER_URL: broker_url, "PYTHONPATH": str(ROOT), **COMPARABLE_SETTINGS})
         # They read the settings, which are known only now.
-        from benchmarks import _hold_own, _hold_stock
+        from benchmarks.support import memory_hog_bulkhead, memory_hog_celery
         from tasks.settings import settings
 
         load = os.getloadavg()[0]
         print_progress("ours ...")
-        with running_worker(home, _hold_own.__name__, "-Q", "render") as words:
-            ours = measure_recoveries(words, _hold_own.publish, chosen.kills)
+        with running_worker(home, memory_hog_bulkhead.__name__, "-Q", "render") as words:
+            ours = measure_recoveries(words, memory_hog_bulkhead.publish, chosen.kills)
             ready = statistics.median(words.ready_seconds)
         os.environ["BULKHEAD_MAX_JOBS_PER_CHILD"] = str(NAPS_PER_CHILD)
-        with running_worker(home, _hold_own.__name__, "-Q", "render") as words:
-            replaced = measure_replacement(words, _hold_own.publish_nap)
+        with running_worker(home, memory_hog_bulkhead.__name__, "-Q", "render") as words:
+            replaced = measure_replacement(words, memory_hog_bulkhead.publish_nap)
         print_progress("stock Celery ...")
-        with running_worker(home, _hold_stock.__name__) as words:
-            stock = measure_recoveries(words, _hold_stock.publish, chosen.stock_kills)
+        with running_worker(home, memory_hog_celery.__name__) as words:
+            stock = measure_recoveries(words, memory_hog_celery.publish, chosen.stock_kills)
     print_result(
         {
             **percentiles_ms(ours),

@@ -22,8 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _scans as scans
-from benchmarks._services import ROOT, print_progress, print_result, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support import scans
+from benchmarks.support.services import ROOT, print_progress, print_result, scratch
 from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 
 PREVIEW = 2048
@@ -48,7 +51,7 @@ class Renderer:
     """Our engine, warm in a process of its own; inside `fence` where one is given."""
 
     def __init__(self, scan: Path, cgroup: Cgroup | None = None) -> None:
-        argv = [sys.executable, "-m", "benchmarks._renderer", str(scan)]
+        argv = [sys.executable, "-m", "benchmarks.support.render_process", str(scan)]
         self._process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if cgroup is not None:
             cgroup.add(self._process.pid)

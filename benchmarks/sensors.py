@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,10 @@ from pathlib import Path
 
 import redis
 
-from benchmarks._services import print_progress, print_result, running_redis, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import print_progress, print_result, running_redis, scratch
 from tasks.heartbeats import Beat
 from tasks.sensors import plant_key, sensor_key
 from workers.heartbeats.latest_readings import FIELDS, RedisLatestReadings

@@ -15,10 +15,15 @@ import os
 import shlex
 import statistics
 import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from benchmarks._services import print_progress, print_result
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import print_progress, print_result
 from tests.services.fleet import Fleet, FleetNode, keygen, running_fleet
 from tests.services.jumphost import JumpHost
 from workers.tickets.rotation import RotationRequest
@@ -71,7 +76,7 @@ def measure_ssh_loop(fleet: Fleet, count: int) -> list[float]:
         key = base64.b64encode(os.urandom(80)).decode()
         began = time.monotonic()
         for node in fleet.nodes:
-            words = shlex.quote(f"set ssl tls-key {node.ring_file} {key}")
+            words = shlex.quote(f"set ssl tls-key {node.keyring_file} {key}")
             command = f"echo {words} | socat stdio unix-connect:{node.socket}"
             subprocess.run(["ssh", "-F", str(configuration), node.name, command], check=True, capture_output=True)
         seconds.append(time.monotonic() - began)

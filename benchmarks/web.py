@@ -20,8 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks._services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks.intake import QUEUE_LIMIT, run_client, summarize
+from benchmarks.support.services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
 from tasks.messaging.topology import TILES
 from tasks.renders import RenderOptions
 from tests.integration.jobs.renders import Renders
@@ -97,7 +100,7 @@ def running_viewers(
     platform: Platform, waiting: list[str], drawing: str, viewers: int, seen: list[dict[str, Any]]
 ) -> Iterator[None]:
     """People who look on meanwhile; what they saw is added to `seen`."""
-    command = [sys.executable, "-m", "benchmarks._audience", platform.url, str(viewers)]
+    command = [sys.executable, "-m", "benchmarks.support.viewer_load", platform.url, str(viewers)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -111,5 +114,4 @@ def running_viewers(
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     main()

@@ -1,4 +1,4 @@
-"""The command line, assembled: one module of `commands/` a command, loaded when it is called."""
+"""The command line: one module of `commands/` for each command, imported only when the command is called."""
 
 import os
 import signal
@@ -9,11 +9,11 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from cli.errors import CommandError
+from cli.errors import describe_error
 
 
 class Entry(NamedTuple):
-    """Where a command lives, and its line in `bulkhead --help`."""
+    """The module of a command, and its line in `bulkhead --help`."""
 
     module: str
     summary: str
@@ -21,40 +21,40 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "up": Entry("cli.commands.up", "Run broker, web tier and workers on this machine until Ctrl-C."),
-    "render": Entry("cli.commands.render", "Render FILE into layered WebP below DIR, here and now."),
-    "plan": Entry("cli.commands.plan", "Tell what rendering FILE would cost, from its header."),
-    "doctor": Entry("cli.commands.doctor", "Check everything that the platform needs; say how to mend it."),
-    "dead": Entry("cli.commands.dead", "Look at dead jobs and refused messages; replay or drop them."),
-    "capacity": Entry("cli.commands.capacity", "Tell how many workers a lane needs, from its last renders."),
-    "reconcile": Entry("cli.commands.reconcile", "Compare ledger and store, and mend what they do not agree on."),
-    "heartbeats": Entry("cli.commands.heartbeats", "See how heartbeats are coalesced; start over."),
-    "tickets": Entry("cli.commands.tickets", "Rotate the keys of TLS tickets over a fleet of HAProxy nodes."),
-    "leaks": Entry("cli.commands.leaks", "Hunt what jobs leave behind: a verdict, a name and a number."),
-    "migrate": Entry("cli.commands.migrate", "Create or upgrade the tables of ledger and heartbeats."),
+    "render": Entry("cli.commands.render", "Render FILE into layered WebP on this machine, without a broker."),
+    "plan": Entry("cli.commands.plan", "Estimate the cost of rendering FILE from its header."),
+    "doctor": Entry("cli.commands.doctor", "Check everything that the platform needs, and say how to fix it."),
+    "dead": Entry("cli.commands.dead", "List dead jobs and rejected messages; replay or drop them."),
+    "capacity": Entry("cli.commands.capacity", "Compute how many workers a queue needs, from its recent renders."),
+    "reconcile": Entry("cli.commands.reconcile", "Compare ledger and store, and repair the differences."),
+    "heartbeats": Entry("cli.commands.heartbeats", "Show the status of the heartbeat coalescer; reset its position."),
+    "tickets": Entry("cli.commands.tickets", "Rotate TLS ticket keys across a fleet of HAProxy nodes."),
+    "leaks": Entry("cli.commands.leaks", "Hunt for memory leaks in jobs, and report those of past renders."),
+    "migrate": Entry("cli.commands.migrate", "Create or upgrade the tables of the ledger and the heartbeats."),
 }
 
 
-# Boxes around help cost more time than all the rest of it.
+# Drawing boxes around help takes longer than everything else in it.
 PLAIN = None
 
 
 class LazyGroup(TyperGroup):
-    """Knows every command by its summary, and imports only the one that is called: help answers at once."""
+    """Lists every command by its summary and imports only the one that is called, so that help is fast."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """The command that `args` name, loaded."""
+        """The command that `args` name, imported."""
         name, _stub, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name else None, rest
 
 
 def load_command(name: str) -> Any:
     """The command `name`, imported."""
-    found = getattr(import_module(COMMANDS[name].module), name)
-    if not isinstance(found, typer.Typer):
-        function, found = found, typer.Typer(add_completion=False)
-        found.command(name)(function)
-    found.rich_markup_mode = PLAIN
-    return typer.main.get_command(found)
+    command = getattr(import_module(COMMANDS[name].module), name)
+    if not isinstance(command, typer.Typer):
+        function, command = command, typer.Typer(add_completion=False)
+        command.command(name)(function)
+    command.rich_markup_mode = PLAIN
+    return typer.main.get_command(command)
 
 
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=PLAIN)
@@ -63,7 +63,7 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=
 def _register(name: str, entry: Entry) -> None:
     @app.command(name, help=entry.summary)
     def stub() -> NoReturn:
-        raise NotImplementedError(f"{name} is loaded by Commands.resolve_command")
+        raise NotImplementedError(f"{name} is loaded by LazyGroup.resolve_command")
 
 
 for _name, _entry in COMMANDS.items():
@@ -87,20 +87,20 @@ def _print_version(requested: bool) -> None:
 )
 def bulkhead(
     debug: Annotated[
-        bool, typer.Option("--debug", envvar="BULKHEAD_DEBUG", help="Show tracebacks and what native code says.")
+        bool, typer.Option("--debug", envvar="BULKHEAD_DEBUG", help="Show tracebacks and the output of native code.")
     ] = False,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Tell the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Runs leaky native code as jobs that cannot sink the ship: blueprints in, layered WebP out."""
+    """Render CAD blueprints into layered WebP with leaky native code, each job in its own sandbox."""
     if debug:
         os.environ["BULKHEAD_DEBUG"] = "1"
 
 
 def main() -> None:
-    """Run the command line. The one place where errors become sentences and exit codes."""
-    # SIGINT as well: where a script started us in the background it is ignored, and Python would leave it at that.
+    """Run the command line: the only place that turns errors into sentences and exit codes."""
+    # SIGINT too: a shell script that starts a process in the background ignores SIGINT for it, and Python keeps that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit_on_signal)
     try:
@@ -113,26 +113,6 @@ def main() -> None:
         sys.exit(code)
 
 
-def describe_error(error: Exception) -> tuple[str, int]:
-    """What to tell the user about `error`, and the exit code."""
-    from pydantic import ValidationError
-
-    if isinstance(error, CommandError):
-        return error.message, error.exit_code
-    if isinstance(error, ValidationError) and error.title == "Settings":
-        problems = "; ".join(
-            f"BULKHEAD_{'_'.join(str(part) for part in each['loc'][:1]).upper()}: {each['msg']}"
-            for each in error.errors(include_input=False)
-        )
-        return f"A setting is wrong. {problems}. Correct the environment or var/bulkhead.env.", 2
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}. Check the path and its permissions.", 2
-    return (
-        f"Something unexpected happened ({type(error).__name__}: {error}). Run it again with --debug to see where.",
-        1,
-    )
-
-
 def _exit_on_signal(number: int, _frame: object) -> NoReturn:
-    """Die of a signal in good order: what is under way is cleaned up."""
+    """Exit on a signal through SystemExit, so that context managers clean up."""
     sys.exit(128 + number)

@@ -1,30 +1,42 @@
-"""Ways in which a command ends badly. `bulkhead.main` prints the sentence and leaves with the exit code."""
+"""How an error becomes a sentence and an exit code. `cli.app.main` prints the one and exits with the other."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+UNEXPECTED = "Something unexpected happened ({kind}: {error}). Run it again with --debug to see where."
 
 
-class CommandError(Exception):
-    """A command that ends badly. The text is one sentence or two: what is wrong, and what to do next."""
+def describe_error(error: Exception) -> tuple[str, int]:
+    """What to tell the user about `error`, and the exit code.
 
-    exit_code = 1
+    Everything that is not a `BulkheadError`, a wrong setting or an unusable file is a bug.
+    """
+    from pydantic import ValidationError
 
-    def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
+    from tasks.errors import BulkheadError
 
-
-class JobFailed(CommandError):
-    """The job was tried and failed."""
-
-    exit_code = 1
-
-
-class BadInput(CommandError):
-    """What was asked for cannot be done."""
-
-    exit_code = 2
+    if isinstance(error, BulkheadError):
+        return error.message, error.exit_code
+    if isinstance(error, ValidationError) and error.title == "Settings":
+        return _describe_settings(error), 2
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}. Check the path and its permissions.", 2
+    return UNEXPECTED.format(kind=type(error).__name__, error=error), 1
 
 
-class ServiceUnavailable(CommandError):
-    """Something that the platform needs is not there."""
+def as_json(error: Exception) -> dict[str, dict[str, str]]:
+    """The error as a command prints it with --json; the same fields as in an HTTP problem."""
+    from tasks.errors import BulkheadError
 
-    exit_code = 3
+    code = error.code if isinstance(error, BulkheadError) else BulkheadError.code
+    return {"error": {"code": code, "detail": describe_error(error)[0]}}
+
+
+def _describe_settings(error: "ValidationError") -> str:
+    problems = "; ".join(
+        f"BULKHEAD_{str(each['loc'][0]).upper() if each['loc'] else ''}: {each['msg']}"
+        for each in error.errors(include_input=False)
+    )
+    return f"A setting is wrong. {problems}. Correct the environment or var/bulkhead.env."

@@ -18,11 +18,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from cli.embedded.files import PRIVATE_DIRECTORY
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.programs import web_url
 from examples.pump_station.drawing import draw, save
 from tasks.settings import settings
+from tasks.utils.files import PRIVATE_DIRECTORY
 
 DRAWING = "pump-station.dxf"
 
@@ -66,7 +66,7 @@ def main() -> None:
 @contextmanager
 def running_platform(port: int) -> Iterator[str]:
     """A running `bulkhead up`; gives its address, and stops it again."""
-    command = [sys.executable, "-m", "bulkhead", "up", "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "cli", "up", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             url = web_url(LOOPBACK, port)

@@ -1,4 +1,4 @@
-"""Writes grafana.json, the dashboard of docs/metrics.md's metrics: `python monitoring/dashboard.py`."""
+"""Writes grafana.json, the dashboard of docs/reference/metrics.md's metrics: `python monitoring/dashboard.py`."""
 
 import json
 import sys
@@ -59,8 +59,10 @@ ROWS: list[Row] = [
                 "ops",
                 [
                     (
-                        "max by (outcome, cause) (sum by (instance, outcome, cause) "
-                        "(rate(bulkhead_attempts_total[$__rate_interval])))",
+                        (
+                            "max by (outcome, cause) (sum by (instance, outcome, cause) "
+                            "(rate(bulkhead_attempts_total[$__rate_interval])))"
+                        ),
                         "{{outcome}} {{cause}}",
                     )
                 ],

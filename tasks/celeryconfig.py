@@ -1,4 +1,4 @@
-"""Celery's configuration, read by Celery on first use. Why each value: `docs/architecture.md`."""
+"""Celery's configuration, which Celery reads on first use. The architecture page gives the reason for each value."""
 
 from celery.schedules import schedule
 
@@ -15,7 +15,7 @@ broker_heartbeat = 30
 broker_pool_limit = 8
 broker_transport_options = {
     "confirm_publish": True,
-    # Under a memory or disk alarm RabbitMQ stops reading: without a time-out a publisher would hang for ever.
+    # Under a memory or disk alarm RabbitMQ stops reading: without a timeout a publisher would hang forever.
     "write_timeout": _settings.publish_timeout,
 }
 
@@ -33,7 +33,7 @@ task_default_routing_key = RENDER
 task_routes = {pattern: {"queue": queue} for pattern, queue in ROUTES.items()}
 task_create_missing_queues = False
 
-# A message leaves the queue when its job is settled in the ledger, and comes back when its worker dies.
+# A message is acknowledged once the ledger has the outcome of its job, and is redelivered if its worker dies.
 task_acks_late = True
 task_reject_on_worker_lost = True
 task_acks_on_failure = False
@@ -43,13 +43,13 @@ task_time_limit = _settings.render_time_limit
 include = ["workers.render.task", "workers.maintenance", "workers.tickets.task", "workers.webhooks.task"]
 worker_consumer = "workers.runtime.consumer:Consumer"
 worker_pool = "workers.runtime.pool:TaskPool"
-worker_concurrency = 1  # one leaky job, one fence
-worker_prefetch_multiplier = 1  # nobody's job waits behind a slow one
+worker_concurrency = 1  # one render per memory limit
+worker_prefetch_multiplier = 1  # no job waits behind a slow one
 worker_detect_quorum_queues = True
 worker_max_tasks_per_child = _settings.max_jobs_per_child
-# Seconds. A child gives way to all others, so it starts slowly on a busy machine: after Celery's 4 s it never would.
+# Seconds. A child has a low priority, so on a busy machine it takes longer to start than Celery's default of 4 s.
 worker_proc_alive_timeout = 120
-worker_cancel_long_running_tasks_on_connection_loss = False  # attempts are fenced: let it finish
+worker_cancel_long_running_tasks_on_connection_loss = False  # leases protect the job: let it finish
 worker_enable_remote_control = True
 worker_send_task_events = True
 task_track_started = True
@@ -64,7 +64,6 @@ beat_schedule = {
         "schedule": schedule(run_every=tickets.check_interval(_settings.tickets_interval)),
     },
 }
-beat_scheduler = "workers.runtime.scheduler:Clock"
-beat_max_loop_interval = min(
-    _settings.maintenance_interval, broker_heartbeat / 3
-)  # the clock's lock must be kept alive
+beat_scheduler = "workers.runtime.scheduler:SingletonScheduler"
+# The scheduler renews its lock in each loop.
+beat_max_loop_interval = min(_settings.maintenance_interval, broker_heartbeat / 3)

@@ -1,5 +1,5 @@
-"""Upkeep: the sweep that publishes again what was accepted and never picked up, or held by a worker that died; and the
-round that removes what is old.
+"""Maintenance tasks: the sweep, which republishes jobs that no worker has claimed or whose worker has died, and
+retention, which removes old jobs, outputs and sources.
 """
 
 from typing import Literal
@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict
 SWEEP_TASK = "maintenance.sweep"
 RETAIN_TASK = "maintenance.retain"
 
-# Seconds between two rounds of retention, whose settings count in days.
+# Seconds between two runs of retention, whose settings are in days.
 RETAIN_INTERVAL = 3600.0
 
 
 class MaintenanceMessage(BaseModel):
-    """Neither a sweep nor a round of retention takes a parameter."""
+    """The message of maintenance tasks, which have no parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import pytest
 
-from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.process import NotInstalled, Process
+from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.redis import prepare_redis
 from cli.embedded.supervisor import Supervisor
 from tests.services.fleet import Fleet, running_fleet

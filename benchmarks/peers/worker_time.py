@@ -9,12 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks._drawings import WIDTH, dxf
+from benchmarks.support.drawings import WIDTH, dxf
 from tasks import app
 from tasks.jobs import Job, Ledger, Outcome, State, open_ledger
+from tasks.jobs.messages import render_message
 from tasks.messaging.publisher import Publisher
 from tasks.plan import plan
-from tasks.renders import TASK, RenderOptions, render_message, source_key
+from tasks.renders import TASK, RenderOptions, source_key
 from tasks.settings import settings
 from tasks.storage import open_store
 from tests.services.platform import Platform
@@ -112,7 +113,7 @@ class JobSubmitter:
 
 def bare_engine(home: Path) -> "subprocess.Popen[str]":
     """A process that renders with the engine alone; leave its `with` block to end it."""
-    command = [sys.executable, "-m", "benchmarks.peers.bare", str(home)]
+    command = [sys.executable, "-m", "benchmarks.peers.bare_engine", str(home)]
     # In a session of its own, as a worker is: the kernel shares the processor by session.
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 

@@ -1,4 +1,4 @@
-"""`bulkhead capacity`: how many workers a lane needs, from the renders that the ledger has seen."""
+"""`bulkhead capacity`: how many workers a queue needs, computed from the renders in the ledger."""
 
 import json
 from dataclasses import asdict
@@ -6,54 +6,55 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import BadInput, ServiceUnavailable
-from cli.numbers import mebibytes
+from tasks.errors import InvalidInput
 from tasks.jobs.capacity import estimate_service_time, size_workers
 from tasks.jobs.routing import memory_limit_of
 from tasks.messaging.topology import RENDER, RENDER_QUEUES
 from tasks.settings import settings
+from tasks.utils.units import format_bytes
 
-# Fewer renders say little about how long the next ones will take.
+# Fewer renders do not predict how long the next ones take.
 MIN_RENDERS = 30
 
 
 def capacity(
-    rate: Annotated[float, typer.Option(min=1e-6, help="Renders a second at the busiest time.")],
-    wait: Annotated[float, typer.Option(min=0, help="Seconds that 99 of 100 of them may wait for a worker.")] = 1.0,
-    lane: Annotated[str, typer.Option(help=f"One of {', '.join(RENDER_QUEUES)}.")] = RENDER,
+    rate: Annotated[float, typer.Option(min=1e-6, help="Peak arrival rate, renders per second.")],
+    wait: Annotated[float, typer.Option(min=0, help="99th percentile of the wait for a worker, seconds.")] = 1.0,
+    queue: Annotated[str, typer.Option(help=f"One of {', '.join(RENDER_QUEUES)}.")] = RENDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
-    """Tell how many workers a lane needs, from its last renders.
+    """Compute how many workers a queue needs, from its recent renders.
 
-    Exit code 2 if there are too few of them, 3 if the ledger does not answer.
+    Exit code 2 if there are too few renders, 3 if the ledger does not answer.
 
     Example: bulkhead capacity --rate 20 --wait 2 --json
     """
-    from tasks.jobs import LedgerUnavailable, open_ledger
+    from tasks.jobs import open_ledger
 
-    if lane not in RENDER_QUEUES:
-        raise BadInput(f"There is no lane '{lane}'. Choose one of {', '.join(RENDER_QUEUES)}.")
+    if queue not in RENDER_QUEUES:
+        raise InvalidInput(f"There is no queue '{queue}'. Choose one of {', '.join(RENDER_QUEUES)}.")
     ledger = open_ledger(settings())
     try:
-        seconds = ledger.attempts.durations(lane)
-    except LedgerUnavailable as error:
-        raise ServiceUnavailable(str(error)) from error
+        seconds = ledger.attempts.durations(queue)
     finally:
         ledger.database.close()
     if len(seconds) < MIN_RENDERS:
-        raise BadInput(
-            f"The ledger has {len(seconds)} finished renders of '{lane}', and {MIN_RENDERS} are the least to compute from. "
+        raise InvalidInput(
+            f"The ledger has {len(seconds)} finished renders of '{queue}'; at least {MIN_RENDERS} are needed. "
             "Render some typical drawings first."
         )
-    work = estimate_service_time(seconds)
-    crew = size_workers(work, rate, wait)
-    memory = crew.workers * memory_limit_of(lane, settings())
+    service_time = estimate_service_time(seconds)
+    pool = size_workers(service_time, rate, wait)
+    memory = pool.workers * memory_limit_of(queue, settings())
     if as_json:
-        facts = {"lane": lane, "renders": len(seconds), **asdict(work), **asdict(crew), "memory_bytes": memory}
-        typer.echo(json.dumps(facts))
+        result = {"queue": queue, "renders": len(seconds), **asdict(service_time), **asdict(pool)}
+        typer.echo(json.dumps({**result, "memory_bytes": memory}))
         return
-    typer.echo(f"{len(seconds):,} renders of '{lane}' took {work.mean:.2f} s each (variance/mean² {work.scv:.2f}).")
     typer.echo(
-        f"{crew.workers:,} workers do {rate:g} a second: {crew.utilization:.0%} busy, 99 of 100 renders wait "
-        f"{crew.max_wait:.2f} s at most, fences of {mebibytes(memory)} in all."
+        f"{len(seconds):,} renders of '{queue}' took {service_time.mean:.2f} s each "
+        f"(variance/mean² {service_time.scv:.2f})."
+    )
+    typer.echo(
+        f"{rate:g} renders per second need {pool.workers:,} workers, {pool.utilization:.0%} busy. 99 % of the renders "
+        f"wait at most {pool.max_wait:.2f} s. The memory limits add up to {format_bytes(memory)}."
     )

@@ -1,18 +1,18 @@
-"""`bulkhead dead`: jobs and messages that were given up on, their story, and what to do with them."""
+"""`bulkhead dead`: dead jobs and rejected messages, why they failed, and how to replay or drop them."""
 
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from cli.errors import BadInput, ServiceUnavailable
+from tasks.errors import NotFound
 from tasks.settings import settings
 
-dead = typer.Typer(help="Look at dead jobs and refused messages; replay or drop them.", no_args_is_help=True)
+dead = typer.Typer(help="List dead jobs and rejected messages; replay or drop them.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="Id as shown by `bulkhead dead list`.")]
@@ -22,7 +22,7 @@ PAGE_SIZE = 100
 
 @dataclass(frozen=True, slots=True)
 class DeadItem:
-    """A dead job of the ledger, or a letter in a dead-letter queue that no job of the ledger explains."""
+    """A dead job, or a dead letter that belongs to no dead job."""
 
     id: str
     kind: str
@@ -33,54 +33,65 @@ class DeadItem:
 
 @dead.command("list")
 def list_dead(as_json: AsJson = False) -> None:
-    """List dead jobs and refused messages."""
-    with _open_repository() as desk:
-        rows = desk.list_all()
+    """List dead jobs and rejected messages."""
+    with _open_repository() as repository:
+        items = repository.list_all()
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows]))
+        typer.echo(json.dumps([asdict(item) for item in items]))
         return
-    if not rows:
-        typer.echo("Nothing is dead.")
-    for row in rows:
-        typer.echo(f"{row.id or '(no id)'}  {row.kind:<7}  {row.filename or '-'}  {row.reason}")
+    if not items:
+        typer.echo("There are no dead jobs and no rejected messages.")
+    for item in items:
+        typer.echo(f"{item.id or '(no id)'}  {item.kind:<7}  {item.filename or '-'}  {item.reason}")
 
 
 @dead.command()
 def show(job_id: JobId, as_json: AsJson = False) -> None:
-    """Tell the story of a dead job, attempt by attempt, or show a refused message."""
-    with _open_repository() as desk:
-        story = desk.find(job_id)
-    if story is None:
-        _raise_unknown_id(job_id)
+    """Explain why a job is dead, attempt by attempt, or show a rejected message."""
+    with _open_repository() as repository:
+        item = repository.find(job_id)
+    if item is None:
+        raise UnknownId(job_id)
     if as_json:
-        typer.echo(json.dumps(story, default=str))
+        typer.echo(json.dumps(item, default=str))
         return
-    for line in _format_item(story):
+    for line in _format_item(item):
         typer.echo(line)
 
 
 @dead.command()
 def replay(job_id: JobId) -> None:
-    """Try a dead job again after a fix, or send a refused message to its queue again."""
-    with _open_repository() as desk:
-        if not desk.replay(job_id):
-            _raise_unknown_id(job_id)
-    typer.echo(f"{job_id} is on its way again.")
+    """Run a dead job again after a fix, or send a rejected message to its queue again."""
+    with _open_repository() as repository:
+        if not repository.replay(job_id):
+            raise UnknownId(job_id)
+    typer.echo(f"{job_id} is queued again.")
 
 
 @dead.command()
-def drop(job_id: JobId, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Forget a dead job, or delete a refused message, for good."""
+def drop(
+    job_id: JobId, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False
+) -> None:
+    """Delete a dead job or a rejected message permanently."""
     if not yes:
-        typer.confirm(f"Forget {job_id} for good?", abort=True)
-    with _open_repository() as desk:
-        if not desk.drop(job_id):
-            _raise_unknown_id(job_id)
-    typer.echo(f"{job_id} is gone.")
+        typer.confirm(f"Delete {job_id} permanently?", abort=True)
+    with _open_repository() as repository:
+        if not repository.drop(job_id):
+            raise UnknownId(job_id)
+    typer.echo(f"{job_id} is deleted.")
+
+
+class UnknownId(NotFound):
+    """No dead job and no rejected message has this id."""
+
+    code = "unknown-id"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"No dead job or rejected message has the id {job_id}. `bulkhead dead list` shows them.")
 
 
 class DeadItemRepository:
-    """Ledger and dead-letter queues, seen as one list."""
+    """Dead jobs of the ledger and messages of the dead-letter queues, as one list."""
 
     def __init__(self) -> None:
         from tasks import app
@@ -88,13 +99,13 @@ class DeadItemRepository:
         from tasks.messaging.dead_letters import DeadLetters
         from tasks.messaging.publisher import Publisher
 
-        chosen = settings()
-        self.ledger = open_ledger(chosen)
-        self.dead_letters = DeadLetters(app, chosen.publish_timeout)
-        self.publisher = Publisher(app, chosen.publish_timeout)
+        current = settings()
+        self.ledger = open_ledger(current)
+        self.dead_letters = DeadLetters(app, current.publish_timeout)
+        self.publisher = Publisher(app, current.publish_timeout)
 
     def list_all(self) -> list[DeadItem]:
-        """Everything dead: jobs first, then letters of no dead job."""
+        """All dead jobs, then the dead letters that belong to none of them."""
         from tasks.jobs import State
 
         rows, after = [], None
@@ -111,7 +122,7 @@ class DeadItemRepository:
         return rows + [DeadItem(letter.id, "message", "", "", letter.reason) for letter in letters]
 
     def find(self, job_id: str) -> dict[str, Any] | None:
-        """A dead job with its attempts, or a letter; None if there is neither."""
+        """A job with its attempts, or a dead letter; None if the id is unknown."""
         job = self.ledger.jobs.find(job_id)
         if job is not None:
             return {**asdict(job), "attempts": [asdict(each) for each in self.ledger.attempts.history(job_id)]}
@@ -121,14 +132,14 @@ class DeadItemRepository:
         return None
 
     def replay(self, job_id: str) -> bool:
-        """Publish it again."""
+        """Publish a dead job or a dead letter again. Returns whether there was one."""
         from tasks.jobs.replay import replay
 
         job = replay(self.ledger, self.dead_letters, self.publisher, job_id, time.time())
         return job is not None or self.dead_letters.replay(job_id) > 0
 
     def drop(self, job_id: str) -> bool:
-        """Forget it."""
+        """Delete a dead job, a dead letter or both. Returns whether there was one."""
         letters = self.dead_letters.delete(job_id)
         job = self.ledger.jobs.find(job_id)
         removed = job is not None and job.state == "dead" and self.ledger.jobs.remove(job_id)
@@ -143,34 +154,25 @@ class DeadItemRepository:
 
 @contextmanager
 def _open_repository() -> Iterator[DeadItemRepository]:
-    from tasks.jobs import LedgerUnavailable
-    from tasks.messaging.publisher import PublishError
-
-    desk = DeadItemRepository()
+    repository = DeadItemRepository()
     try:
-        yield desk
-    except (LedgerUnavailable, PublishError) as error:
-        raise ServiceUnavailable(str(error)) from error
+        yield repository
     finally:
-        desk.close()
-
-
-def _raise_unknown_id(job_id: str) -> NoReturn:
-    raise BadInput(f"Nothing dead has the id {job_id}. `bulkhead dead list` shows what there is.", "unknown-id")
+        repository.close()
 
 
 def _format_item(item: dict[str, Any]) -> Iterator[str]:
     if "attempts" not in item:
-        yield f"A message for {item['task'] or 'no task'} was refused: {item['reason']}."
+        yield f"A message for {item['task'] or 'an unknown task'} was rejected: {item['reason']}."
         yield item["body"]
         return
-    yield f"Job {item['id']} ({item['filename'] or 'no name'}, tenant {item['tenant']}) is {item['state']}."
+    yield f"Job {item['id']} ({item['filename'] or 'no file name'}, tenant {item['tenant']}) is {item['state']}."
     if item["error"]:
         yield item["error"]["detail"]
     for attempt in item["attempts"]:
-        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt["started_at"]))
-        said = attempt["explanation"] or attempt["outcome"]
-        if not said.startswith("Attempt "):
-            said = f"Attempt {attempt['number']}: {said}"
-        host, pid, _started = attempt["lease_owner"].rsplit(":", 2)
-        yield f"  {began}, {host}, process {pid}: {said}"
+        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt["started_at"]))
+        text = attempt["explanation"] or attempt["outcome"]
+        if not text.startswith("Attempt "):
+            text = f"Attempt {attempt['number']}: {text}"
+        host, pid, _start_time = attempt["lease_owner"].rsplit(":", 2)
+        yield f"  {started}, {host}, process {pid}: {text}"

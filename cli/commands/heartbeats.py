@@ -1,4 +1,4 @@
-"""`bulkhead heartbeats`: how the coalescer does, and how to start it over."""
+"""`bulkhead heartbeats`: the status of the coalescer, and how to reset its position."""
 
 import json
 from dataclasses import asdict
@@ -6,64 +6,61 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import BadInput, ServiceUnavailable
 from tasks.settings import settings
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.database_nodes import DatabaseNodes
 from workers.heartbeats.sources import describe
-from workers.heartbeats.sources.choice import source_name
-from workers.heartbeats.status import CoalescerStatus, LeaseHeld, read_status
-from workers.heartbeats.status import reset_offsets as start_over
+from workers.heartbeats.sources.factory import source_name
+from workers.heartbeats.status import CoalescerStatus, read_status, reset_offsets
 
-heartbeats = typer.Typer(help="See how heartbeats are coalesced; start over.", no_args_is_help=True)
+heartbeats = typer.Typer(help="Show the status of the heartbeat coalescer; reset its position.", no_args_is_help=True)
 
 
 @heartbeats.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False) -> None:
-    """Tell who is at work, up to where the stream is in the table, and how the last flush went."""
-    try:
-        found = read_status(_database_nodes(), source_name(settings()))
-    except NoWritableNode as error:
-        raise ServiceUnavailable(str(error)) from error
+    """Show which coalescer is running, its position in the stream, and its last flush.
+
+    Exit code 3 if no database node can be written to.
+    """
+    current = read_status(_database_nodes(), source_name(settings()))
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "rate": found.beats_per_second}))
+        typer.echo(json.dumps({**asdict(current), "beats_per_second": current.beats_per_second}))
         return
-    for line in format_status(found):
+    for line in format_status(current):
         typer.echo(line)
 
 
 @heartbeats.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Let the coalescer begin with the oldest record of the stream: after the stream was made anew, or had a gap.
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Make the coalescer start at the oldest record of the stream, after the stream was recreated or had a gap.
 
-    Beats that were counted before are not counted again.
+    Heartbeats that were counted before are not counted again. Stop all coalescers first: exit code 2 if one is running.
     """
     if not yes:
-        typer.confirm("Forget up to where the stream was read?", abort=True)
-    try:
-        start_over(_database_nodes(), source_name(settings()))
-    except LeaseHeld as error:
-        raise BadInput(str(error)) from error
-    except NoWritableNode as error:
-        raise ServiceUnavailable(str(error)) from error
-    typer.echo("The next coalescer begins with the oldest record of the stream.")
+        typer.confirm("Forget the position in the stream?", abort=True)
+    reset_offsets(_database_nodes(), source_name(settings()))
+    typer.echo("The next coalescer starts at the oldest record of the stream.")
 
 
-def format_status(found: CoalescerStatus) -> list[str]:
-    """The status in words."""
-    said = [
-        f"coalescer   {found.lease_owner or 'none is at work'}",
-        f"machines    {found.machines:,} in {found.plants} plants",
+def format_status(current: CoalescerStatus) -> list[str]:
+    """The status as aligned lines."""
+    lines = [
+        f"coalescer   {current.lease_owner or 'none is running'}",
+        f"machines    {current.machines:,} in {current.plants} plants",
     ]
-    if not found.last_offsets or found.flush_age_seconds is None:
-        return [*said, "position    nothing is written yet"]
-    said.append(
-        f"position    {describe(found.last_offsets.values())}, written {found.flush_age_seconds:.1f} s ago, {found.lag_seconds or 0:.1f} s late"
+    if not current.last_offsets or current.flush_age_seconds is None:
+        return [*lines, "position    nothing has been written yet"]
+    lines.append(
+        f"position    {describe(current.last_offsets.values())}, written {current.flush_age_seconds:.1f} s ago, "
+        f"{current.lag_seconds or 0:.1f} s behind"
     )
-    said.append(
-        f"last flush  {found.flush_rows:,} machines, {found.flush_beats:,} beats ({found.beats_per_second or 0:,.0f} a second) of "
-        f"{found.window_seconds:.1f} s, in {found.flush_seconds:.2f} s with {found.flush_retries} retries"
+    lines.append(
+        f"last flush  {current.flush_rows:,} machines, {current.flush_beats:,} heartbeats "
+        f"({current.beats_per_second or 0:,.0f} per second) in a window of {current.window_seconds:.1f} s, "
+        f"written in {current.flush_seconds:.2f} s with {current.flush_retries} retries"
     )
-    return said
+    return lines
 
 
 def _database_nodes() -> DatabaseNodes:

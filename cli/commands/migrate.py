@@ -1,27 +1,29 @@
-"""`bulkhead migrate`: bring the tables of ledger and heartbeats up to date."""
+"""`bulkhead migrate`: create or upgrade the tables of the ledger and the heartbeats."""
 
 import typer
 
-from cli.errors import ServiceUnavailable
-from tasks.settings import settings
+from tasks.settings import Settings, settings
 
 
 def migrate() -> None:
-    """Create or upgrade the tables of ledger and heartbeats. Safe to run again, and from several hosts at once.
+    """Create or upgrade the tables of the ledger and the heartbeats.
 
-    Exit code 0 when they are up to date, 3 if the database does not answer.
+    It is safe to run it again, and on several hosts at once. Exit code 0 when all tables are up to date, 3 if a
+    database does not answer.
     """
-    from tasks.database.migrate import migrate as upgrade
-    from tasks.jobs import LedgerUnavailable, open_ledger
-    from workers.heartbeats.tables import migrate_tables
+    migrate_all(settings())
+    typer.echo("All tables are up to date.")
 
-    here = settings()
-    database = open_ledger(here).database
+
+def migrate_all(current: Settings) -> None:
+    """Bring the tables of the ledger and the heartbeats up to date. Raises LedgerUnavailable."""
+    from tasks.database.migrate import migrate as migrate_ledger
+    from tasks.jobs import open_ledger
+    from workers.heartbeats.migrate import migrate_tables
+
+    database = open_ledger(current).database
     try:
-        upgrade(database)
-        migrate_tables(here.heartbeats_database_nodes())
-    except LedgerUnavailable as error:
-        raise ServiceUnavailable(str(error)) from error
+        migrate_ledger(database)
+        migrate_tables(current.heartbeats_database_nodes())
     finally:
         database.close()
-    typer.echo("All tables are up to date.")

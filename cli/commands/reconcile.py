@@ -1,4 +1,4 @@
-"""`bulkhead reconcile`: what ledger and store do not agree on, and how it is mended."""
+"""`bulkhead reconcile`: find the differences between ledger and store, and repair them."""
 
 import json
 import time
@@ -7,56 +7,56 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import ServiceUnavailable
-from tasks.jobs.reconcile import RECHECK_DELAY, Differences, compare, repair
+from tasks.jobs.reconcile import RECHECK_DELAY, Differences, compare
+from tasks.jobs.reconcile import repair as repair_differences
 from tasks.settings import settings
 
 
 def reconcile(
-    mended: Annotated[
-        bool, typer.Option("--mend", help="Remove what no job refers to, and render again what is gone.")
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Remove files that no job refers to, and render lost outputs again.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Compare ledger and store, after a crash or a restored backup.
 
-    With --mend it looks twice, half a minute apart, so that what is under way is left alone. Exit code 0 if they agree
-    or all was mended, 1 if something is left to do, 3 if ledger or store does not answer.
+    With --repair it compares twice, half a minute apart, and leaves work in progress alone. Exit code 0 if ledger and
+    store agree or everything was repaired, 1 if differences remain, 3 if the ledger or the store does not answer.
     """
-    from tasks.jobs import LedgerUnavailable, open_ledger
-    from tasks.storage import StoreError, open_store
+    from tasks.jobs import open_ledger
+    from tasks.storage import open_store
 
-    chosen = settings()
-    secret = chosen.secret.get_secret_value()
+    current = settings()
+    secret = current.secret.get_secret_value()
+    ledger, store = open_ledger(current), open_store(current.store_url)
     try:
-        ledger, store = open_ledger(chosen), open_store(chosen.store_url)
-        try:
-            found = compare(ledger, store, secret)
-            if mended and found:
-                time.sleep(RECHECK_DELAY)
-                found = found.intersection(compare(ledger, store, secret))
-                repair(ledger, store, found, time.time())
-        finally:
-            ledger.database.close()
-    except (LedgerUnavailable, StoreError) as error:
-        raise ServiceUnavailable(str(error)) from error
-    typer.echo(json.dumps({**asdict(found), "mended": mended}) if as_json else format_differences(found, mended=mended))
-    if found.unrecoverable or (found and not mended):
+        differences = compare(ledger, store, secret)
+        if repair and differences:
+            time.sleep(RECHECK_DELAY)
+            differences = differences.intersection(compare(ledger, store, secret))
+            repair_differences(ledger, store, differences, time.time())
+    finally:
+        ledger.database.close()
+    if as_json:
+        typer.echo(json.dumps({**asdict(differences), "repaired": repair}))
+    else:
+        typer.echo(format_differences(differences, repaired=repair))
+    if differences.unrecoverable or (differences and not repair):
         raise typer.Exit(1)
 
 
-def format_differences(found: Differences, *, mended: bool) -> str:
-    """The differences in words."""
-    if not found:
+def format_differences(differences: Differences, *, repaired: bool) -> str:
+    """The differences as sentences."""
+    if not differences:
         return "Ledger and store agree."
-    removed, again = ("removed", "rendered again") if mended else ("to remove", "to render again")
+    removed, rendered = ("removed", "rendered again") if repaired else ("to remove", "to render again")
     lines = [
-        *(f"{prefix}: outputs of no job, {removed}" for prefix in found.orphaned_outputs),
-        *(f"{key}: drawing of no job, {removed}" for key in found.orphaned_sources),
-        *(f"{job}: its outputs are gone, {again}" for job in found.rerenderable),
+        *(f"{prefix}: outputs without a job, {removed}" for prefix in differences.orphaned_outputs),
+        *(f"{key}: drawing without a job, {removed}" for key in differences.orphaned_sources),
+        *(f"{job}: its outputs are missing, {rendered}" for job in differences.rerenderable),
         *(
-            f"{job}: its outputs and its drawing are gone; restore them or remove the job"
-            for job in found.unrecoverable
+            f"{job}: its outputs and its drawing are missing; restore them or remove the job"
+            for job in differences.unrecoverable
         ),
     ]
-    return "\n".join([*lines, *([] if mended else ["Mend it with `bulkhead reconcile --mend`."])])
+    return "\n".join([*lines, *([] if repaired else ["Run `bulkhead reconcile --repair` to repair them."])])

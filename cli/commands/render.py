@@ -1,6 +1,6 @@
-"""`bulkhead render FILE`: one render on this machine, without broker or server, in the same fenced child."""
+"""`bulkhead render FILE`: one render on this machine, in the same sandbox as a worker's, without a broker."""
 
-# ruff: noqa: ARG001 - flags are read from typer's context, which knows those that were typed
+# ruff: noqa: ARG001 - flags are read from typer's context, which knows which of them were typed
 
 import json
 import os
@@ -15,34 +15,36 @@ import typer
 
 from cli import options
 from cli.commands.plan import AsJson, Blueprint, Width
-from cli.errors import BadInput, CommandError, JobFailed, ServiceUnavailable
-from cli.numbers import mebibytes
-from tasks.plan import Plan, PlanError, check_memory_limit
+from cli.errors import as_json as error_as_json
+from tasks.errors import BulkheadError, Conflict, JobFailed, ServiceUnavailable
+from tasks.plan import Plan, check_memory_limit
 from tasks.plan import plan as estimate
 from tasks.renders import RenderOptions
 from tasks.settings import Settings, settings
 from tasks.storage import MANIFEST
+from tasks.utils.python_path import safe_environment
+from tasks.utils.units import format_bytes
 from workers.crash.causes import Cause
 from workers.sandbox.child import ExitInfo, Limits, Report, run
 
-# What a render writes: a directory that holds nothing else may be replaced by the next one.
+# The outputs of a render. A directory with nothing else in it may be replaced by the next render.
 OUTPUT_NAMES = frozenset({MANIFEST, "preview.webp", "preview.png", "layers", "tiles.dzi", "tiles_files"})
 
-# Exit codes with which the child reports why it left (workers/render/__main__.py).
-CANNOT_RENDER = 3
+# Exit code of the render process on a machine that is not set up to render (workers/render/__main__.py).
+ENGINE_UNAVAILABLE = 3
 
 ADVICE = {
     Cause.OUT_OF_MEMORY: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_MEMORY_LIMIT.",
     Cause.TIME_LIMIT: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_RENDER_TIME_LIMIT.",
-    Cause.CRASH: "Export the drawing again and retry; with --debug you see what the native code said.",
-    Cause.KILLED: "The drawing is not to blame: run it again.",
-    Cause.LEDGER_UNAVAILABLE: "The drawing is not to blame: run it again.",
+    Cause.CRASH: "Export the drawing again and retry; --debug shows the output of the native code.",
+    Cause.KILLED: "The drawing is not the cause: run it again.",
+    Cause.LEDGER_UNAVAILABLE: "The drawing is not the cause: run it again.",
     Cause.ERROR: "Run it again with --debug to see where.",
 }
 
 Out = Annotated[
     Path,
-    typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Directory for the result; made, or replaced."),
+    typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Output directory; it is created, or replaced."),
 ]
 
 
@@ -67,44 +69,63 @@ def render(
     preset: options.Preset = "",
     as_json: AsJson = False,
 ) -> None:
-    """Render FILE into layered WebP below DIR, here and now. No server and no broker are needed.
+    """Render FILE into layered WebP in DIR, on this machine, without a server or a broker.
 
-    Exit code 0 when done, 1 if the render failed, 2 if FILE cannot be drawn or DIR is taken, 3 if this machine lacks
-    something.
+    Exit code 0 when done, 1 if the render failed, 2 if FILE cannot be rendered or DIR holds other files, 3 if this
+    machine lacks something that rendering needs.
 
     Example: bulkhead render floorplan.dxf --out floorplan --width 4096 --background dark
     """
-    chosen = settings()
+    current = settings()
     try:
-        wanted = options.options_from_context(context, preset, chosen)
-        planned = _plan(file, wanted, chosen)
+        chosen = options.options_from_context(context, preset, current)
+        planned = _plan(file, chosen, current)
         with _atomic_output_directory(out) as folder:
-            ending = _run_render(file, folder, wanted, chosen)
-    except CommandError as failure:
+            exit_info = _run_render(file, folder, chosen, current)
+    except BulkheadError as error:
         if as_json:
-            typer.echo(json.dumps({"error": {"code": failure.code, "detail": failure.message}}))
+            typer.echo(json.dumps(error_as_json(error)))
         raise
-    _print_result(out, planned, ending, as_json=as_json)
+    _print_result(out, planned, exit_info, as_json=as_json)
 
 
-def _plan(file: Path, wanted: RenderOptions, chosen: Settings) -> Plan:
-    try:
-        planned = estimate(file, file.name, width=wanted.width, tiles=wanted.tiles, page=wanted.page)
-        check_memory_limit(planned, chosen.memory_limit)
-    except PlanError as error:
-        raise BadInput(error.message, error.code) from error
+class OutputDirectoryInUse(Conflict):
+    """The output directory cannot be replaced."""
+
+    code = "output-directory-in-use"
+
+
+class RenderFailed(JobFailed):
+    """The render ended without outputs. `code` is the cause of death, or the code that the renderer reported."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class EngineUnavailable(ServiceUnavailable):
+    """This machine is not set up to render."""
+
+    code = "engine-unavailable"
+
+
+def _plan(file: Path, chosen: RenderOptions, current: Settings) -> Plan:
+    planned = estimate(file, file.name, width=chosen.width, tiles=chosen.tiles, page=chosen.page)
+    check_memory_limit(planned, current.memory_limit)
     return planned
 
 
 @contextmanager
 def _atomic_output_directory(out: Path) -> Iterator[Path]:
-    """An empty directory that takes the place of `out` once the block has succeeded, whole or not at all."""
+    """An empty directory that replaces `out` in one step if the block succeeds, and is removed if it does not."""
     if out.exists() and {entry.name for entry in out.iterdir()} - OUTPUT_NAMES:
-        raise BadInput(f"{out} holds other things than a render. Choose another directory for --out.", "out-taken")
+        raise OutputDirectoryInUse(
+            f"{out} holds files that are not outputs of a render. Choose another directory for --out."
+        )
     target = out.resolve()
     if target == Path.cwd():
-        raise BadInput(
-            "The directory you are in would be replaced. Choose another one for --out, such as ./drawing.", "out-taken"
+        raise OutputDirectoryInUse(
+            "--out is the current directory, which would be replaced. Choose another one, such as ./drawing."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".bulkhead-", dir=target.parent) as work:
@@ -116,53 +137,51 @@ def _atomic_output_directory(out: Path) -> Iterator[Path]:
         fresh.rename(target)
 
 
-def _run_render(file: Path, folder: Path, wanted: RenderOptions, chosen: Settings) -> ExitInfo:
-    """Run the child to its end. Raises Failure with its story if that is not a good one."""
+def _run_render(file: Path, folder: Path, chosen: RenderOptions, current: Settings) -> ExitInfo:
+    """Run the render process until it exits. Raises RenderFailed with the explanation of its death."""
     debug = bool(os.environ.get("BULKHEAD_DEBUG"))
-    # -P and our own root: a package that happens to be called `workers` in the current directory is not the engine.
-    root = str(Path(__file__).resolve().parents[2])
     argv = [sys.executable, "-P", "-m", "workers.render", str(file.resolve()), str(folder)]
-    argv += [wanted.model_dump_json(), str(chosen.child_niceness)]
+    argv += [chosen.model_dump_json(), str(current.child_niceness)]
     last: Report = {}
-    with _progress_bar() as show:
+    with _progress_bar() as update:
 
-        def hear(report: Report) -> None:
+        def on_report(report: Report) -> None:
             nonlocal last
             last = report
-            show(report)
+            update(report)
 
-        ending = run(
+        exit_info = run(
             argv,
-            Limits(memory=chosen.memory_limit, time_limit=chosen.render_time_limit),
-            hear,
-            environment={**os.environ, "PYTHONPATH": root},
+            Limits(memory=current.memory_limit, time_limit=current.render_time_limit),
+            on_report,
+            environment=safe_environment(),
             discard_stderr=not debug,
         )
-    if ending.death is None:
-        return ending
-    if ending.status > 0 and "message" in last:
-        kind = ServiceUnavailable if ending.status == CANNOT_RENDER else JobFailed
-        advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal" else ""
-        raise kind(f"{last['message']}{advice}", last["code"])
-    raise JobFailed(
-        f"{explain_death(ending, last, chosen.memory_limit)} {ADVICE[ending.death.cause]}", ending.death.cause
-    )
+    if exit_info.death is None:
+        return exit_info
+    if exit_info.status > 0 and "message" in last:
+        if exit_info.status == ENGINE_UNAVAILABLE:
+            raise EngineUnavailable(last["message"])
+        advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal-error" else ""
+        raise RenderFailed(f"{last['message']}{advice}", last["code"])
+    cause = exit_info.death.cause
+    raise RenderFailed(f"{explain_death(exit_info, last, current.memory_limit)} {ADVICE[cause]}", cause)
 
 
-def explain_death(ending: ExitInfo, last: Report, memory_limit: int) -> str:
-    """How the child died, in two sentences: what ended it; where it was, when, and how large."""
-    assert ending.death is not None  # noqa: S101 -- only deaths have stories
+def explain_death(exit_info: ExitInfo, last: Report, memory_limit: int) -> str:
+    """How the render process died, in two sentences: the cause, then stage, progress and memory."""
+    assert exit_info.death is not None  # noqa: S101 -- only called for deaths
     stage = f"in stage {last['stage']}" if last.get("stage") else "starting"
     layer = f", layer {last['layer']}" if last.get("layer") else ""
     return (
-        f"The render ended after {ending.seconds:.1f} s. {ending.death.explanation} It was {stage}{layer}, "
-        f"{last.get('percent', 0)} % done, with {mebibytes(ending.resident)} resident of {mebibytes(memory_limit)} allowed."
+        f"The render ended after {exit_info.seconds:.1f} s. {exit_info.death.explanation} It was {stage}{layer}, "
+        f"{last.get('percent', 0)} % done, and used {format_bytes(exit_info.resident)} of {format_bytes(memory_limit)}."
     )
 
 
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[Report], None]]:
-    """Show reports on standard error if somebody watches."""
+    """Show progress on standard error, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -171,33 +190,33 @@ def _progress_bar() -> Iterator[Callable[[Report], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=100)
 
-        def show(report: Report) -> None:
+        def update(report: Report) -> None:
             if "percent" in report:
-                words = f"{report['stage']} {report['layer']}".rstrip()
-                bar.update(task, completed=report["percent"], description=words)
+                description = f"{report['stage']} {report['layer']}".rstrip()
+                bar.update(task, completed=report["percent"], description=description)
 
-        yield show
+        yield update
 
 
-def _print_result(out: Path, planned: Plan, ending: ExitInfo, *, as_json: bool) -> None:
+def _print_result(out: Path, planned: Plan, exit_info: ExitInfo, *, as_json: bool) -> None:
     manifest = json.loads((out / MANIFEST).read_text())
-    drawn = [layer for layer in manifest["layers"] if not layer["empty"]]
+    visible = [layer for layer in manifest["layers"] if not layer["empty"]]
     if as_json:
-        facts = {
+        result = {
             "out": str(out),
             "manifest": str(out / MANIFEST),
             "preview": str(out / manifest["preview"]["file"]),
-            "layers": [str(out / layer["file"]) for layer in drawn],
+            "layers": [str(out / layer["file"]) for layer in visible],
             "warnings": manifest["warnings"],
-            "seconds": round(ending.seconds, 3),
-            "peak_bytes": ending.peak,
+            "seconds": round(exit_info.seconds, 3),
+            "peak_bytes": exit_info.peak,
             "planned": {"seconds": planned.seconds, "peak_bytes": planned.peak_bytes},
         }
-        typer.echo(json.dumps(facts))
+        typer.echo(json.dumps(result))
         return
     preview = manifest["preview"]
     typer.echo(f"{out / preview['file']}  {preview['width']} x {preview['height']} pixels")
-    typer.echo(f"{out / 'layers'}  {len(drawn)} of {len(manifest['layers'])} layers have something to see")
-    typer.echo(f"{out / MANIFEST}  in {ending.seconds:.1f} s with {mebibytes(ending.peak)}")
+    typer.echo(f"{out / 'layers'}  {len(visible)} of {len(manifest['layers'])} layers are not empty")
+    typer.echo(f"{out / MANIFEST}  in {exit_info.seconds:.1f} s, peak memory {format_bytes(exit_info.peak)}")
     for warning in manifest["warnings"]:
         typer.echo(f"Note: {warning['message']}", err=True)

@@ -1,4 +1,4 @@
-"""Ports of the private platform: chosen once, kept in a file, so that URLs survive a restart."""
+"""Ports of the embedded platform. They are chosen once and stored in a file, so that URLs survive a restart."""
 
 import json
 import random
@@ -6,23 +6,23 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.embedded.files import write_private
+from tasks.errors import ServiceUnavailable
+from tasks.utils.files import write_atomically
 
 LOOPBACK = "127.0.0.1"
 
-# Below Linux' ephemeral ports (net.ipv4.ip_local_port_range starts at 32768): no outgoing connection can take them
-# while the platform is down.
+# Below the ephemeral ports of Linux (net.ipv4.ip_local_port_range starts at 32768), so that no outgoing connection
+# takes them while the platform is down.
 PORT_RANGE = range(20_000, 32_768)
 
-# Ports looked at before giving up.
-TRIES = 200
+# Ports tried before giving up.
+MAX_TRIES = 200
 
 
-class PortsExhausted(RuntimeError):
-    """No free port was found on 127.0.0.1; stop other servers and try again."""
+class PortsExhausted(ServiceUnavailable):
+    """No free port was found on 127.0.0.1. Stop other servers and try again."""
 
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
+    code = "no-free-port"
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -47,19 +47,19 @@ def is_listening(port: int, host: str = LOOPBACK) -> bool:
 
 
 def assign_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
-    """A free port for each name: the one that `file` remembers, or another one where that is taken by now."""
-    remembered = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    """A free port for each name: the one stored in `file`, or a new one if that is in use by now."""
+    stored = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     ports: dict[str, int] = {}
     for name in names:
-        port = remembered.get(name)
-        ports[name] = port if port and is_free(port) else _find_free_port(taken={*remembered.values(), *ports.values()})
-    if ports != remembered:
-        write_private(file, json.dumps(ports, indent=2))
+        port = stored.get(name)
+        ports[name] = port if port and is_free(port) else _find_free_port(excluded={*stored.values(), *ports.values()})
+    if ports != stored:
+        write_atomically(file, json.dumps(ports, indent=2))
     return ports
 
 
-def _find_free_port(taken: set[int]) -> int:
-    for port in random.sample(PORT_RANGE, k=min(TRIES, len(PORT_RANGE))):
-        if port not in taken and is_free(port):
+def _find_free_port(excluded: set[int]) -> int:
+    for port in random.sample(PORT_RANGE, k=min(MAX_TRIES, len(PORT_RANGE))):
+        if port not in excluded and is_free(port):
             return port
     raise PortsExhausted

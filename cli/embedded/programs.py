@@ -1,5 +1,6 @@
-"""The platform's own processes: web tier, render workers, maintenance. How they are started and when they are ready."""
+"""The processes of the platform itself: web tier, workers, scheduler and coalescer, and when each is ready."""
 
+import os
 import socket
 import sys
 import urllib.error
@@ -12,21 +13,22 @@ from celery import Celery
 
 from cli.embedded.process import Program
 from tasks.messaging.connections import BROKER_ERRORS
+from tasks.utils.python_path import safe_environment
 
-# Seconds that a running render gets to finish when the platform stops. It is started anew by the next `up`.
+# Seconds that a running render gets to finish when the platform stops. The next `up` runs it again.
 WORKER_STOP_TIMEOUT = 10
 
 # Seconds that the coalescer gets to write what it has read.
 COALESCER_STOP_TIMEOUT = 15
 
-# Seconds that one question "are you there?" may take.
+# Time limit of one readiness probe, seconds.
 PROBE_TIMEOUT = 1.0
 
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - how to reach who listens there
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - an address to connect to
 
 
 def web_url(host: str, port: int) -> str:
-    """Where a client on this machine reaches the web tier that listens on `host` and `port`."""
+    """The URL at which a client on this machine reaches the web tier that listens on `host` and `port`."""
     reachable = ANY_ADDRESS.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
@@ -35,9 +37,9 @@ def web_program(host: str, port: int, environment: Mapping[str, str], directory:
     """The web tier, listening on `host` and `port`."""
     return Program(
         name="web",
-        command=(sys.executable, "-m", "web"),
+        command=(sys.executable, "-P", "-m", "web"),
         is_ready=lambda: _is_healthy(f"{web_url(host, port)}/healthz"),
-        environment={**environment, "BULKHEAD_HOST": host, "BULKHEAD_PORT": str(port)},
+        environment=_environment({**environment, "BULKHEAD_HOST": host, "BULKHEAD_PORT": str(port)}),
         directory=directory,
     )
 
@@ -45,46 +47,52 @@ def web_program(host: str, port: int, environment: Mapping[str, str], directory:
 def worker_program(
     name: str, queue: str, broker_url: str, environment: Mapping[str, str], directory: Path, *options: str
 ) -> Program:
-    """A Celery worker of one child that takes from `queue`, and from it alone; `options` are Celery's own."""
+    """A Celery worker with one child that consumes only from `queue`; `options` are Celery's."""
     node = f"{name}@{socket.gethostname()}"
-    arguments = ["-A", "tasks", "worker", "-Q", queue, "-c", "1", "-n", node, "--loglevel", "INFO"]
-    # Workers share no state among themselves: asking who else is there would cost a second at every start.
+    arguments = ["worker", "-Q", queue, "-c", "1", "-n", node, "--loglevel", "INFO"]
+    # Workers share no state, and looking for other workers takes a second at every start.
     arguments += ["--without-mingle", "--without-gossip", *options]
     return Program(
         name=name,
-        command=(sys.executable, "-m", "celery", *arguments),
+        command=(sys.executable, "-P", "-m", "tasks", *arguments),
         is_ready=lambda: _answers_ping(broker_url, node),
-        environment=environment,
+        environment=_environment(environment),
         directory=directory,
         stop_timeout=WORKER_STOP_TIMEOUT,
     )
 
 
 def scheduler_program(schedule: Path, environment: Mapping[str, str], directory: Path) -> Program:
-    """Celery's clock, which sends what is due to the maintenance queue; `schedule` is the file it remembers times in.
+    """Celery's scheduler, which publishes periodic tasks to the maintenance queue; `schedule` is its state file.
 
-    A program of its own because a worker's embedded clock (`-B`) would outlive a worker that is killed.
+    It is a separate program because a worker's embedded scheduler (`-B`) outlives a worker that is killed.
     """
-    arguments = ["-A", "tasks", "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", "INFO"]
+    arguments = ["beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", "INFO"]
     return Program(
         name="beat",
-        command=(sys.executable, "-m", "celery", *arguments),
+        command=(sys.executable, "-P", "-m", "tasks", *arguments),
         is_ready=lambda: True,
-        environment=environment,
+        environment=_environment(environment),
         directory=directory,
     )
 
 
 def coalescer_program(name: str, environment: Mapping[str, str], directory: Path) -> Program:
-    """A coalescer of heartbeats. Of several, one works and the others stand by."""
+    """A coalescer of heartbeats. Of several, one is active and the others stand by."""
     return Program(
         name=name,
-        command=(sys.executable, "-m", "workers.heartbeats"),
+        command=(sys.executable, "-P", "-m", "workers.heartbeats"),
         is_ready=lambda: True,
-        environment=environment,
+        environment=_environment(environment),
         directory=directory,
         stop_timeout=COALESCER_STOP_TIMEOUT,
     )
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for a process that must not import modules of the user's from the current directory."""
+    safe = safe_environment({**os.environ, **environment})
+    return {**environment, **{name: safe[name] for name in ("PYTHONPATH", "PYTHONSAFEPATH")}}
 
 
 def _is_healthy(url: str) -> bool:

@@ -122,7 +122,7 @@ def residues(attempts: Iterable[tuple[str, Attempt]]) -> Iterator[Residue]:
                 facts["pixel_bytes"],
                 facts["heap_bytes"],
                 facts["open_files"],
-                facts.get("tracked", False),
+                facts.get("profiled", False),
             )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from tasks.jobs import OPEN, Job, Ledger, State
+from tasks.jobs.messages import render_message
 from tasks.jobs.removal import source_job_id
-from tasks.renders import artifact_key, artifact_prefix, render_message
+from tasks.renders import artifact_key, artifact_prefix
 from tasks.storage import MANIFEST, Store
 
 # Jobs read at a time.

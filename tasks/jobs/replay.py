@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from tasks.jobs import Job, Ledger
-from tasks.renders import TASK, render_message
+from tasks.jobs.messages import render_message
+from tasks.renders import TASK
 
 
 class TaskPublisher(Protocol):

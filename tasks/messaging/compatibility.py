@@ -1,9 +1,8 @@
-"""Reading whatever properties a message has.
+"""Compatibility with py-amqp and kombu: messages with malformed properties can be received.
 
-py-amqp raises in the middle of a connection when it cannot decode a property (text that is no UTF-8, a time beyond the
-year 9999, an unknown type). One such message would end every worker that it is delivered to. kombu unpacks a body
-whose headers call it compressed before anybody can look at it, however large it grows, and Celery acknowledges what
-could not be unpacked.
+py-amqp raises while it reads from the connection if it cannot decode a property (invalid UTF-8, a time beyond the year
+9999, an unknown type): one such message ends every worker that it is delivered to. kombu decompresses a body before any
+code of ours sees it, whatever its size, and Celery acknowledges messages that could not be decompressed.
 """
 
 import struct
@@ -13,14 +12,17 @@ from amqp import serialization
 from amqp.exceptions import AMQPError
 from amqp.spec import Basic
 
-# A header of a message that must not be read any further; its value says why.
+# Header that marks a message which must not be processed; its value is the reason.
 UNREADABLE_HEADER = "x-bulkhead-unreadable"
 
 COMPRESSION_HEADER = "compression"
 
 
 def tolerate_malformed_properties() -> None:
-    """Let connections of this process hand out every message, marked and its body as it is. May be called again."""
+    """Make the connections of this process deliver every message; bad ones are marked with UNREADABLE_HEADER.
+
+    May be called more than once.
+    """
     serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _decode_properties
 
 
@@ -30,8 +32,8 @@ def _decode_properties(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError, RecursionError, struct.error, AMQPError) as e:
         return {"application_headers": {UNREADABLE_HEADER: f"{type(e).__name__}: {e}"}}, len(buffer)
     if end > len(buffer):
-        return {"application_headers": {UNREADABLE_HEADER: "a property is cut short"}}, len(buffer)
+        return {"application_headers": {UNREADABLE_HEADER: "a property is truncated"}}, len(buffer)
     headers = properties.get("application_headers", {})
     if headers.pop(COMPRESSION_HEADER, None) is not None:
-        headers[UNREADABLE_HEADER] = "compressed bodies are not taken"
+        headers[UNREADABLE_HEADER] = "compressed bodies are not accepted"
     return properties, end

@@ -1,4 +1,4 @@
-"""Lines to the broker: opened within a time-out or not at all, and dropped after any doubt."""
+"""Connections to the broker: opened within a timeout or not at all, and dropped after any error."""
 
 import time
 from collections.abc import Callable
@@ -11,54 +11,61 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 
+from tasks.errors import ServiceUnavailable
 from tasks.messaging.compatibility import tolerate_malformed_properties
 
 T = TypeVar("T")
 
-# Whatever can go wrong between us and a broker.
+# Everything that an operation on the broker may raise.
 BROKER_ERRORS = (AMQPError, KombuError, OSError)
 
-# Seconds; zero would mean "do not block" to a socket.
+# Seconds. A socket takes a timeout of zero for "do not block".
 MIN_TIMEOUT = 0.05
 
 
-class PublishError(Exception):
-    """The broker did not confirm the message: it may or may not have been taken."""
+class PublishError(ServiceUnavailable):
+    """The broker did not confirm the message: it may or may not have been accepted."""
+
+    code = "publish-unconfirmed"
 
     def __init__(self, reason: object = "") -> None:
-        super().__init__(f"{self.__doc__} ({reason})" if reason else self.__doc__)
+        super().__init__(f"{self.__doc__} ({reason})" if reason else None)
 
 
 class BrokerUnavailable(PublishError):
     """The broker does not answer. Check BULKHEAD_BROKER_URL and the server, or run `bulkhead doctor`."""
 
+    code = "broker-unavailable"
+
 
 class QueueFull(PublishError):
-    """The broker refused the message: its queue is full, or not up yet after a restart. Try again later."""
+    """The broker refused the message: its queue is full, or is still starting. Try again later."""
+
+    code = "queue-full"
 
 
 class PublisherConnection(NamedTuple):
-    """A producer and the connection that is its alone."""
+    """A producer and the connection that it alone uses."""
 
     connection: Connection
     producer: Producer
 
     def close(self) -> None:
-        """Say good-bye to the broker and close."""
+        """Close the connection properly."""
         with suppress(*BROKER_ERRORS):
             self.connection.release()
 
     def drop(self) -> None:
-        """Close the socket without a word: the broker may be stuck, and must not be waited for."""
+        """Close the socket without AMQP's closing handshake: the broker may be stuck."""
         with suppress(*BROKER_ERRORS):
             self.connection.collect(socket_timeout=0.1)
 
 
 def connect(app: Celery, timeout: float, **transport_options: Any) -> PublisherConnection:
-    """A new line to the app's broker, any of them if there are several. Raises one of BROKER_ERRORS.
+    """A new connection to the app's broker, or to any node if several are configured. Raises one of BROKER_ERRORS.
 
-    `timeout` is in seconds, for the whole of connecting and afterwards for every single answer that a call waits for;
-    `transport_options` come before the app's own.
+    `timeout` (seconds) limits connecting as a whole, and later each answer that a call waits for. `transport_options`
+    override the app's own.
     """
     tolerate_malformed_properties()
     timeouts = {"read_timeout": timeout, "write_timeout": timeout}
@@ -79,9 +86,9 @@ def connect(app: Celery, timeout: float, **transport_options: Any) -> PublisherC
 
 
 class ConnectionPool:
-    """Lines that threads share, each used by one call at a time.
+    """Connections that threads share; each is used by one call at a time.
 
-    `timeout` is the number of seconds a call may take in all.
+    `timeout` is the number of seconds that a call may take in total.
     """
 
     def __init__(self, app: Celery, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -91,31 +98,32 @@ class ConnectionPool:
         self._idle: LifoQueue[PublisherConnection] = LifoQueue()
 
     def run(self, operation: Callable[[PublisherConnection, float], T]) -> T:
-        """The answer of `work`, given a line and the seconds it has. Raises BrokerUnavailable or QueueFull.
+        """The result of `operation`, which gets a connection and the seconds that remain.
 
-        Work that fails on a line that was idle, and so may have been closed meanwhile, is done again on a new one.
+        Raises BrokerUnavailable or QueueFull. An operation that fails on an idle connection, which the broker may have
+        closed meanwhile, is repeated on a new one.
         """
         deadline = self._clock() + self._timeout
         while True:
-            line, reused = self._acquire(deadline)
+            connection, is_reused = self._acquire(deadline)
             try:
-                answer = operation(line, self._remaining(deadline))
+                result = operation(connection, self._remaining(deadline))
             except (MessageNacked, *BROKER_ERRORS) as error:
-                # Never use it again: a confirm that comes late would be taken for the next message's.
-                line.drop()
+                # Never reuse it: a confirm that arrives late would be taken for that of the next message.
+                connection.drop()
                 if isinstance(error, MessageNacked) or isinstance(error.__cause__, MessageNacked):  # Celery wraps it
                     raise QueueFull from error
-                if not reused or self._clock() >= deadline:
+                if not is_reused or self._clock() >= deadline:
                     raise BrokerUnavailable(error) from error
             except BaseException:
-                line.drop()
+                connection.drop()
                 raise
             else:
-                self._idle.put(line)
-                return answer
+                self._idle.put(connection)
+                return result
 
     def close(self) -> None:
-        """Close every idle line."""
+        """Close every idle connection."""
         with suppress(Empty):
             while True:
                 self._idle.get_nowait().close()

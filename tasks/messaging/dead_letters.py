@@ -1,25 +1,25 @@
-"""Dead letters: messages that no worker may take, each with its reason, kept until an operator decides."""
+"""Dead letters: messages that were given up, each with the reason, kept until an operator decides."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from celery import Celery
-from kombu import Message, Queue
+from kombu import Exchange, Message, Queue
 
-from tasks.messaging.connections import ConnectionPool, PublisherConnection
+from tasks.messaging.connections import PublisherConnection
+from tasks.messaging.publisher import ConfirmedPublisher
 from tasks.messaging.topology import DEAD_EXCHANGE, DEAD_QUEUES, EXCHANGE
 
-REASON_HEADER = "x-bulkhead-reason"
+REASON_HEADER = "x-bulkhead-dead-letter-reason"
 
-# What `bulkhead dead` looks at in one go. A dead-letter queue that is longer has a common cause worth mending first.
+# Dead letters of a queue that `bulkhead dead` lists. If there are more, they have a common cause to fix first.
 PEEK_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter as it lies in `<queue>.dead`."""
+    """A message in `<queue>.dead`."""
 
     queue: str
     id: str
@@ -32,69 +32,57 @@ class DeadLetter:
     correlation_id: str
 
 
-class DeadLetters:
-    """Burying, listing, replaying and dropping dead letters. Every method raises BrokerUnavailable.
-
-    `timeout` is the number of seconds a call may take.
-    """
-
-    def __init__(self, app: Celery, timeout: float) -> None:
-        self._pool = ConnectionPool(app, timeout)
+class DeadLetters(ConfirmedPublisher):
+    """Adds, lists, replays and deletes dead letters. Every method that uses the broker raises BrokerUnavailable."""
 
     def has_dead_letter_queue(self, queue: str) -> bool:
-        """Whether a queue's dead letters are kept. Those of sweeps are not: the next sweep does their work."""
+        """Whether dead letters of a queue are kept. Those of `maintenance` are not: the next sweep replaces them."""
         return any(dead.routing_key == queue for dead in DEAD_QUEUES)
 
     def add(self, message: Message, queue: str, reason: str) -> None:
-        """Put a copy of a message into `<queue>.dead` with the reason: its body as it came, and its simple headers."""
+        """Copy a message to `<queue>.dead` with the reason: its body unchanged, and headers of simple types."""
         headers = {key: value for key, value in message.headers.items() if _is_copyable(key, value)}
-        self._send(
-            message.body, DEAD_EXCHANGE.name, queue, {**headers, REASON_HEADER: reason}, message.properties, message
-        )
+        correlation_id = message.properties.get("correlation_id", "")
+        self._send(message, DEAD_EXCHANGE, queue, {**headers, REASON_HEADER: reason}, correlation_id)
 
     def peek(self) -> list[DeadLetter]:
-        """The letters, oldest first, up to PEEK_LIMIT a queue. They stay where they are."""
+        """The dead letters, oldest first, at most PEEK_LIMIT of each queue. They stay in their queues."""
         return [letter for queue in DEAD_QUEUES for letter in self._scan(queue, lambda _letter: False)]
 
     def delete(self, message_id: str) -> int:
-        """Delete the letters with this id; answers how many."""
+        """Delete the dead letters with this id. Returns how many there were."""
         return self._remove(message_id, lambda _letter: None)
 
     def replay(self, message_id: str) -> int:
-        """Send the letters with this id to their queue again, as they were; answers how many."""
+        """Publish the dead letters with this id to their queue again, unchanged. Returns how many there were."""
 
         def send(letter: DeadLetter) -> None:
             headers = {key: value for key, value in letter.headers.items() if key not in (REASON_HEADER, "x-death")}
-            properties = {"correlation_id": letter.correlation_id}
-            self._send(letter.body, EXCHANGE.name, letter.queue, headers, properties, letter)
+            self._send(letter, EXCHANGE, letter.queue, headers, letter.correlation_id)
 
         return self._remove(message_id, send)
 
-    def close(self) -> None:
-        """Close every idle connection."""
-        self._pool.close()
+    def _remove(self, message_id: str, use: Callable[[DeadLetter], None]) -> int:
+        removed: list[DeadLetter] = []
 
-    def _remove(self, letter_id: str, use: Callable[[DeadLetter], None]) -> int:
-        taken: list[DeadLetter] = []
-
-        def wanted(letter: DeadLetter) -> bool:
-            if letter.id != letter_id:
+        def should_remove(letter: DeadLetter) -> bool:
+            if letter.id != message_id:
                 return False
             use(letter)
-            taken.append(letter)
+            removed.append(letter)
             return True
 
         for queue in DEAD_QUEUES:
-            self._scan(queue, wanted)
-        return len(taken)
+            self._scan(queue, should_remove)
+        return len(removed)
 
     def _scan(self, queue: Queue, should_remove: Callable[[DeadLetter], bool]) -> list[DeadLetter]:
-        """Show every letter of the queue to `remove`, acknowledge those it wants gone, and put the others back."""
+        """Pass every dead letter of a queue to `should_remove`; acknowledge it if true, else put it back."""
 
-        def visit(line: PublisherConnection, _timeout: float) -> list[DeadLetter]:
+        def visit(connection: PublisherConnection, _timeout: float) -> list[DeadLetter]:
             letters: list[DeadLetter] = []
-            with line.connection.channel() as channel:  # closing it puts back what was not acknowledged
-                channel.auto_decode = False  # bodies are kept byte by byte
+            with connection.connection.channel() as channel:  # closing it puts back what was not acknowledged
+                channel.auto_decode = False  # bodies are preserved byte by byte
                 bound = queue(channel)
                 bound.declare()
                 while len(letters) < PEEK_LIMIT and (message := bound.get(no_ack=False)):
@@ -108,30 +96,22 @@ class DeadLetters:
 
     def _send(
         self,
-        body: bytes | str,
-        exchange: str,
+        original: Message | DeadLetter,
+        exchange: Exchange,
         routing_key: str,
-        headers: dict[str, Any],
-        properties: dict[str, Any],
-        template: Message | DeadLetter,
+        headers: Mapping[str, Any],
+        correlation_id: str,
     ) -> None:
-        def send(line: PublisherConnection, timeout: float) -> None:
-            line.producer.publish(
-                body,
-                exchange=exchange,
-                routing_key=routing_key,
-                declare=DEAD_QUEUES,
-                headers=headers,
-                content_type=template.content_type or "application/octet-stream",
-                content_encoding=template.content_encoding or "binary",
-                correlation_id=properties.get("correlation_id", ""),
-                delivery_mode="persistent",
-                mandatory=True,
-                timeout=timeout,
-                confirm_timeout=timeout,
-            )
-
-        self._pool.run(send)
+        self._publish(
+            original.body,
+            exchange,
+            routing_key,
+            DEAD_QUEUES,
+            headers=dict(headers),
+            content_type=original.content_type or "application/octet-stream",
+            content_encoding=original.content_encoding or "binary",
+            correlation_id=correlation_id,
+        )
 
 
 def _is_copyable(key: object, value: object) -> bool:
@@ -139,7 +119,7 @@ def _is_copyable(key: object, value: object) -> bool:
 
 
 def _broker_reason(deaths: object) -> object:
-    """Why the broker gave a message up; its own list of deaths, or whatever a publisher wrote in its place."""
+    """The reason that the broker gave in `x-death`, which a publisher may also have written there."""
     match deaths:
         case [{"reason": reason}, *_]:
             return reason
@@ -147,17 +127,17 @@ def _broker_reason(deaths: object) -> object:
 
 
 def _printable(value: object) -> str:
-    """A value as text that can be printed and encoded, whatever a publisher put there."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
+    """A header's value as text that can be printed and encoded."""
+    return "".join(character if character.isprintable() else "?" for character in str(value))
 
 
 def _to_dead_letter(queue: str, message: Message) -> DeadLetter:
-    headers, body = message.headers, message.body or b""  # py-amqp has a string for no body at all
-    # A message that names nobody is known by what it holds, so that it can be dropped, too.
-    nameless = hashlib.sha256(body).hexdigest()[:16]
+    headers, body = message.headers, message.body or b""  # py-amqp has a string for an empty body
+    # A message without an id gets one from its content, so that it can be deleted as well.
+    content_id = hashlib.sha256(body).hexdigest()[:16]
     return DeadLetter(
         queue=queue,
-        id=_printable(headers.get("id") or message.properties.get("correlation_id") or nameless),
+        id=_printable(headers.get("id") or message.properties.get("correlation_id") or content_id),
         task=_printable(headers.get("task") or ""),
         reason=_printable(headers.get(REASON_HEADER) or _broker_reason(headers.get("x-death")) or "unknown"),
         headers=headers,

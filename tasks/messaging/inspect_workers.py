@@ -1,4 +1,4 @@
-"""Who works: the workers that answer the broker's call."""
+"""Workers that reply to Celery's inspect broadcast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from celery import Celery
 
 @dataclass(frozen=True, slots=True)
 class CgroupMemory:
-    """A worker's memory cgroup: bytes in use, the most that ever was, and the limit; None where nothing tells."""
+    """Memory of a worker's cgroup, bytes: in use, peak and limit. None: unknown."""
 
     current: int | None = None
     peak: int | None = None
@@ -20,9 +20,9 @@ class CgroupMemory:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker as it answered: its parent process and children, how many jobs it did, how many seconds it is up.
+    """A worker's reply: its parent process and child processes, its completed jobs, and its uptime in seconds.
 
-    Of its children, `recycled` were replaced between two jobs, and others `died`: killed, or crashed.
+    `recycled` children were replaced between two jobs; `crashed` ones crashed or were killed.
     """
 
     name: str
@@ -36,21 +36,21 @@ class Worker:
 
 
 def inspect_workers(app: Celery, timeout: float) -> list[Worker]:
-    """All workers that answer within so many seconds, by name; it takes that long. Raises BROKER_ERRORS."""
+    """The workers that reply within `timeout` seconds, sorted by name. It takes that long. Raises BROKER_ERRORS."""
     answers: Mapping[str, Mapping[str, Any]] = app.control.inspect(timeout=timeout).stats() or {}
     return sorted((_worker(name, answer) for name, answer in answers.items()), key=lambda worker: worker.name)
 
 
 def _worker(name: str, answer: Mapping[str, Any]) -> Worker:
     pool = answer.get("pool") or {}
-    fence, left = pool.get("fence") or {}, pool.get("children") or {}
+    memory, children = pool.get("memory") or {}, pool.get("children") or {}
     return Worker(
         name=name,
         pid=int(answer.get("pid", 0)),
         children=[int(pid) for pid in pool.get("processes") or []],
         completed_jobs=sum(map(int, (answer.get("total") or {}).values())),
         uptime=float(answer.get("uptime", 0)),
-        memory=CgroupMemory(fence.get("current"), fence.get("peak"), fence.get("limit")),
-        recycled=int(left.get("recycled", 0)),
-        crashed=int(left.get("died", 0)),
+        memory=CgroupMemory(memory.get("current"), memory.get("peak"), memory.get("limit")),
+        recycled=int(children.get("recycled", 0)),
+        crashed=int(children.get("crashed", 0)),
     )

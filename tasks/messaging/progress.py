@@ -1,4 +1,4 @@
-"""Progress: transient messages from a worker to whoever watches. Losing one does no harm, so nothing waits for it."""
+"""Progress messages from workers to subscribers. They are transient and unconfirmed: losing one does no harm."""
 
 import time
 from collections.abc import Callable
@@ -10,28 +10,28 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.messaging.connections import BROKER_ERRORS, PublisherConnection, connect
 from tasks.messaging.topology import EXCHANGE, progress_routing_key
 
-# After a failure the broker is left alone for this long (seconds): progress must never slow a job down.
+# Seconds. After a failure nothing is published for this long: progress must never slow a job down.
 BACKOFF = 5.0
 TIMEOUT = 0.5
 
 
 class ProgressMessage(BaseModel):
-    """How far a job is."""
+    """Progress of a job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
     job: str = Field(description="The job's id.")
     tenant: str
-    state: str = Field(description="State of the job as of this message.")
+    state: str = Field(description="State of the job at this message.")
     attempt: int = Field(ge=0)
-    percent: int = Field(ge=0, le=100, description="Never falls within an attempt.")
-    stage: str = Field("", description="plan, open, draw, compose, encode, manifest ...")
-    layer: str = Field("", description="Layer at work, if any.")
+    percent: int = Field(ge=0, le=100, description="Never decreases within an attempt.")
+    stage: str = Field("", description="Stage: plan, open, draw, compose, encode, manifest …")
+    layer: str = Field("", description="Layer being drawn, if any.")
 
 
 class ProgressPublisher:
-    """Tells progress over one connection, opened on first use and again after a rest when it fails."""
+    """Publishes progress over one connection, which is opened on first use and again some time after a failure."""
 
     def __init__(self, app: Celery, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class ProgressPublisher:
         self._backoff_until = float("-inf")
 
     def publish(self, progress: ProgressMessage) -> None:
-        """Send it if that is possible right now; otherwise forget it."""
+        """Publish the message if possible at this moment; otherwise discard it."""
         if self._clock() < self._backoff_until:
             return
         try:
@@ -63,6 +63,6 @@ class ProgressPublisher:
 
     def close(self) -> None:
         """Close the connection."""
-        line, self._connection = self._connection, None
-        if line is not None:
-            line.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

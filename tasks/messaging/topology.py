@@ -1,13 +1,13 @@
-"""Exchanges, queues, dead letters and routes: declared once, used by publisher, worker, PHP bridge and docs.
+"""Exchanges, queues, dead-letter queues and routes, declared once for publishers, workers, the PHP bridge and docs.
 
     publisher --> exchange `bulkhead` --routing key = queue--> `render` --> worker
-                                                                 | rejected, or over the delivery limit
+                                                                 | rejected, or delivery limit exceeded
                                                                  v
                           exchange `bulkhead.dead` --same key--> `render.dead` --> `bulkhead dead list`
 
-Renders have three such queues, the lanes; `tasks.jobs.routing` tells which one a render goes to.
+Renders have three such queues; `tasks.jobs.routing` decides which of them a render uses.
 
-A letter moves to the dead queue at least once (`at-least-once` needs `reject-publish`), so none is lost on the way.
+Messages are dead-lettered at least once (`at-least-once` requires `reject-publish`), so that none is lost on the way.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ from kombu import Exchange, Queue
 EXCHANGE = Exchange("bulkhead", type="topic", durable=True)
 DEAD_EXCHANGE = Exchange("bulkhead.dead", type="topic", durable=True)
 
-# The ledger counts deaths and decides; this is the backstop for a message that never reaches a claim. It must be
-# generous because every lost connection counts towards it, too.
+# Backstop for a message that never reaches a claim; otherwise the ledger counts crashes and decides. The limit is high
+# because every lost connection counts towards it as well.
 DELIVERY_LIMIT = 20
 
-# Looking at a dead letter counts as a delivery. RabbitMQ 4 deletes a letter after 20 of them unless told otherwise.
+# Listing a dead letter counts as a delivery, and RabbitMQ 4 deletes a message after 20 deliveries by default.
 PEEK_DELIVERY_LIMIT = 1_000_000
 
 RENDER = "render"
@@ -34,21 +34,21 @@ WEBHOOKS = "webhooks"
 
 TICKETS = "tickets"
 
-# A sweep that no worker took within this time (ms) is stale: the next one does its work.
+# Milliseconds after which a sweep that no worker has taken expires: the next one replaces it.
 MAINTENANCE_TTL = 60_000
 
 PROGRESS_ROUTING_PREFIX = "progress"
 
 HEARTBEATS = "heartbeats"
 
-# Bytes of heartbeats that are kept, so that the disk cannot fill: over an hour of 4,500 machines that beat each second,
-# 200 bytes a beat. Whoever reads must be back by then. The oldest segment goes as a whole.
+# Maximum size of the stream, bytes: over an hour of heartbeats of 4,500 machines at one per second and 200 bytes each.
+# A reader must be back within that time. RabbitMQ deletes the oldest segment as a whole.
 STREAM_MAX_BYTES = 4 * 1024**3
 STREAM_SEGMENT_BYTES = 64 * 1024**2
 
 
 def work_queue(name: str) -> Queue:
-    """A durable, replicated queue whose refused or overdelivered letters go to `<name>.dead`."""
+    """A durable, replicated queue that dead-letters to `<name>.dead`."""
     arguments: dict[str, Any] = {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,
@@ -61,14 +61,17 @@ def work_queue(name: str) -> Queue:
 
 
 def dead_queue(name: str) -> Queue:
-    """Where the dead letters of queue `name` wait for `bulkhead dead`."""
+    """The queue that holds the dead letters of queue `name`."""
     arguments = {"x-queue-type": "quorum", "x-delivery-limit": PEEK_DELIVERY_LIMIT}
     return Queue(f"{name}.dead", DEAD_EXCHANGE, routing_key=name, durable=True, queue_arguments=arguments)
 
 
 def retry_queue(name: str, delay: float) -> Queue:
-    """Where letters of the work queue `name` wait so long before they come back: all of one length, so that none waits
-    behind a longer one. The length is part of the name, for RabbitMQ refuses a queue declared differently."""
+    """The queue in which messages of the work queue `name` wait for `delay` seconds before they return to it.
+
+    Each delay has a queue of its own, because messages expire only at the head of a queue. The delay is part of the
+    name, because RabbitMQ refuses to redeclare a queue with other arguments.
+    """
     milliseconds = round(delay * 1000)
     arguments = {
         "x-queue-type": "quorum",
@@ -78,18 +81,18 @@ def retry_queue(name: str, delay: float) -> Queue:
         "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",
     }
-    own = f"{name}.wait.{milliseconds}"
+    own = f"{name}.retry.{milliseconds}"
     return Queue(own, EXCHANGE, routing_key=own, durable=True, queue_arguments=arguments)
 
 
 def maintenance_queue() -> Queue:
-    """Sweeps: short-lived and bounded, since a missed sweep is made good by the next one."""
+    """The queue of maintenance tasks. It is bounded and its messages expire: the next sweep replaces a missed one."""
     arguments = {"x-message-ttl": MAINTENANCE_TTL, "x-max-length": 100, "x-queue-type": "classic"}
     return Queue(MAINTENANCE, EXCHANGE, routing_key=MAINTENANCE, durable=True, queue_arguments=arguments)
 
 
 def progress_queue(name: str) -> Queue:
-    """One web process's own ear for progress: exclusive, transient, gone with its connection."""
+    """The queue on which a web process receives progress: exclusive, transient, deleted with its connection."""
     return Queue(
         name,
         EXCHANGE,
@@ -102,12 +105,12 @@ def progress_queue(name: str) -> Queue:
 
 
 def progress_routing_key(tenant: str, job: str) -> str:
-    """Routing key under which a job's progress is told."""
+    """Routing key of a job's progress messages."""
     return f"{PROGRESS_ROUTING_PREFIX}.{tenant}.{job}"
 
 
 def heartbeats_stream() -> Queue:
-    """A log of the newest heartbeats: reading it takes nothing out, and a reader keeps its own offset."""
+    """The stream of heartbeats. Reading removes nothing; each reader keeps its own offset."""
     arguments = {
         "x-queue-type": "stream",
         "x-max-length-bytes": STREAM_MAX_BYTES,
@@ -120,7 +123,7 @@ WORK_QUEUES = tuple(work_queue(name) for name in (*RENDER_QUEUES, TICKETS, WEBHO
 DEAD_QUEUES = tuple(dead_queue(queue.name) for queue in WORK_QUEUES)
 QUEUES = (*WORK_QUEUES, maintenance_queue())
 
-# Task name (or glob) -> the queues it may come through, the usual one first. A message on any other is refused.
+# Task name pattern -> the queues through which it may arrive, the default first. Workers reject it on any other.
 TASK_QUEUES = {
     "render.*": RENDER_QUEUES,
     "maintenance.*": (MAINTENANCE,),

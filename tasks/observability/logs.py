@@ -1,6 +1,6 @@
-"""Log lines that say which job, attempt and trace they are about: as text for people, as JSON for machines.
+"""Log lines as text, or as JSON with the job, attempt and trace that they belong to.
 
-with about(job=job.id, attempt=2, traceparent=job.traceparent):
+with log_context(job=job.id, attempt=2, traceparent=job.traceparent):
     logger.warning("...")       # in JSON the line has "job", "attempt" and "trace_id"
 """
 
@@ -16,18 +16,18 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 TEXT = "%(asctime)s %(levelname)s %(message)s"
-# The parts of a record that a JSON line begins with, and their names in it.
+# The fields of a record that a JSON line begins with, and the names of some of them in it.
 FIELDS = "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s"
 FIELD_NAMES = {"asctime": "time", "levelname": "level", "name": "logger"}
 
-_context: ContextVar[Mapping[str, str | int]] = ContextVar("subject")
+_context: ContextVar[Mapping[str, str | int]] = ContextVar("log_context")
 
 
 @contextmanager
 def log_context(*, job: str, attempt: int = 0, traceparent: str | None = None) -> Iterator[None]:
-    """Lines logged inside, by this thread, are about this job. Attempt 0 means none."""
-    given: dict[str, str | int | None] = {"job": job, "attempt": attempt, "trace_id": trace_id(traceparent)}
-    token = _context.set({name: value for name, value in given.items() if value})
+    """Add the job to lines that this thread logs within the block. Attempt 0 means none."""
+    context: dict[str, str | int | None] = {"job": job, "attempt": attempt, "trace_id": trace_id(traceparent)}
+    token = _context.set({name: value for name, value in context.items() if value})
     try:
         yield
     finally:
@@ -35,12 +35,12 @@ def log_context(*, job: str, attempt: int = 0, traceparent: str | None = None) -
 
 
 def trace_id(traceparent: str | None) -> str | None:
-    """The trace of a W3C `traceparent`: its second part."""
+    """The trace id of a W3C `traceparent`, its second part."""
     return traceparent.split("-")[1] if traceparent else None
 
 
 class JsonLineFormatter(JsonFormatter):
-    """One JSON object a line, with what it is about."""
+    """Formats a line as one JSON object, with the current log context."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -51,7 +51,7 @@ class JsonLineFormatter(JsonFormatter):
         )
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """What the base class adds, and the subject."""
+        """Add the fields of the base class and the log context."""
         super().add_fields(log_data, record, message_dict)
         log_data.update(_context.get({}))
 
@@ -62,11 +62,11 @@ def formatter(log_format: str) -> logging.Formatter:
 
 
 def logging_config(log_format: str) -> dict[str, Any]:
-    """For `logging.config.dictConfig`: everything from INFO on goes to the standard error stream in this form."""
+    """Configuration for `logging.config.dictConfig`: INFO and above go to standard error in this format."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": "tasks.observability.logs.formatter", "form": log_format}},
+        "formatters": {"line": {"()": "tasks.observability.logs.formatter", "log_format": log_format}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
     }

@@ -1,7 +1,7 @@
-"""Spans for OpenTelemetry, where BULKHEAD_OTLP_URL names a collector (extra `bulkhead[otel]`); else nothing is loaded.
+"""OpenTelemetry spans, if BULKHEAD_OTLP_URL names a collector (extra `bulkhead[otel]`); otherwise nothing is loaded.
 
-A span is sent by a thread of its process within half a second: a child that is killed takes its last ones along, and no
-job waits for a collector.
+A thread of the process exports its spans within half a second. No job waits for the collector; the last spans of a
+child process that is killed are lost.
 """
 
 from __future__ import annotations
@@ -12,28 +12,30 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
+from tasks.errors import ServiceUnavailable
 from tasks.settings import settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 HEADER = "traceparent"
-EXPORT_DELAY_MS = 500  # milliseconds that a span waits for others
+EXPORT_DELAY_MS = 500  # milliseconds between two exports
 EXPORT_TIMEOUT = 2.0  # seconds that a collector has to answer
 
 
-class TracingNotInstalled(RuntimeError):
+class TracingNotInstalled(ServiceUnavailable):
     """BULKHEAD_OTLP_URL is set, but OpenTelemetry is missing: pip install 'bulkhead[otel]'."""
 
-    def __init__(self) -> None:
-        super().__init__(str(self.__doc__))
+    code = "tracing-not-installed"
+    transient = False
 
 
 @contextmanager
 def span(name: str, traceparent: str | None, **attributes: str | int) -> Iterator[str | None]:
-    """A span below `traceparent`, and the traceparent of what follows from it: the same where nobody collects.
+    """Record a span whose parent is `traceparent`, and yield the traceparent of its children.
 
-    Raises NoTracing. An exception that leaves the block is recorded in the span.
+    Without a collector that is `traceparent` itself. Raises TracingNotInstalled. An exception that leaves the block is
+    recorded in the span.
     """
     url = settings().otlp_url
     if not url:
@@ -43,8 +45,8 @@ def span(name: str, traceparent: str | None, **attributes: str | int) -> Iterato
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     propagator = TraceContextTextMapPropagator()
-    above = propagator.extract({HEADER: traceparent} if traceparent else {})
-    with provider.get_tracer("bulkhead").start_as_current_span(name, above, attributes=attributes):
+    parent = propagator.extract({HEADER: traceparent} if traceparent else {})
+    with provider.get_tracer("bulkhead").start_as_current_span(name, parent, attributes=attributes):
         carrier: dict[str, str] = {}
         propagator.inject(carrier)
         yield carrier[HEADER]
@@ -52,7 +54,7 @@ def span(name: str, traceparent: str | None, **attributes: str | int) -> Iterato
 
 @cache
 def _provider(url: str, _process: int) -> TracerProvider:
-    """One a process: the thread that sends does not survive a fork."""
+    """The provider of this process: its exporting thread does not survive a fork."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource

@@ -1,13 +1,13 @@
-"""What a process tells systemd about itself: ready, alive, stopping (sd_notify(3)). Silence where nobody asked."""
+"""Notifications to systemd: ready, alive, stopping (sd_notify(3)). Nothing is sent unless systemd asks for it."""
 
 import os
 import socket
 
 
 def notify(state: str) -> bool:
-    """Tell systemd `state`, such as "READY=1". False if it did not ask (NOTIFY_SOCKET) or cannot be reached.
+    """Send `state`, such as "READY=1". Returns False if NOTIFY_SOCKET is not set or the notification fails.
 
-    A worker that cannot say how it is had better go on working: systemd will act on its silence.
+    A failure is not an error: the process continues, and systemd acts on the missing notification.
     """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
@@ -15,18 +15,18 @@ def notify(state: str) -> bool:
     if address.startswith("@"):  # an abstract socket
         address = "\0" + address[1:]
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as line:
-            line.connect(address)
-            line.send(state.encode())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as connection:
+            connection.connect(address)
+            connection.send(state.encode())
     except OSError:
         return False
     return True
 
 
 def watchdog_interval() -> float | None:
-    """Seconds after which systemd wants to hear of this process again, halved for safety; None if it does not."""
+    """Seconds between two watchdog notifications: half of systemd's limit. None if the unit has no watchdog."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
-    meant = os.environ.get("WATCHDOG_PID", str(os.getpid()))
-    if not microseconds.isdecimal() or int(microseconds) == 0 or meant != str(os.getpid()):
+    watched_pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    if not microseconds.isdecimal() or int(microseconds) == 0 or watched_pid != str(os.getpid()):
         return None
     return int(microseconds) / 2_000_000

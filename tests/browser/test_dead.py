@@ -11,14 +11,14 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import Page, expect
 
-from benchmarks import _drawings as drawings
+from benchmarks.support import drawings
 from tasks import renders
 from tasks.jobs import State
 from tasks.messaging.topology import LARGE
 from tests.browser.conftest import Screenshot, open_page
 from tests.integration.jobs.renders import Renders
 from tests.services.platform import ROOT, Platform
-from tests.system.storms.faults import CRASH, svg_saying
+from tests.system.storms.faulty_engine import CRASH, svg_saying
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -39,7 +39,7 @@ def dead_job(site: Platform, sent: Renders) -> str:
         job=job, tenant=TENANT, source=renders.source_key(TENANT, job), filename="crash.svg"
     )
     sent.store.put(message.source, svg_saying(drawings.svg(1), CRASH, 30))
-    crashing_worker = site.start_worker("crashing", "--include", "tests.system.storms.faults", queue=LARGE)
+    crashing_worker = site.start_worker("crashing", "--include", "tests.system.storms.faulty_engine", queue=LARGE)
     sent.accept(message, queue=LARGE)
     sent.publish(message, queue=LARGE)
     dead = sent.finished(job)

@@ -32,7 +32,7 @@ def test_given_a_platform_when_the_operator_page_is_opened_then_each_panel_shows
 
         now = time.time()
         last = LastFlush(
-            flushed_at=now, recorded_at=now - 1.5, window_seconds=60, flush_seconds=0.21, machines=4_500, beats=270_000
+            flushed_at=now, received_at=now - 1.5, window_seconds=60, flush_seconds=0.21, machines=4_500, beats=270_000
         )
         client.set(LAST_FLUSH_KEY, last.model_dump_json(), ex=60)
     open_page(page, "/")

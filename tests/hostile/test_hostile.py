@@ -1,4 +1,4 @@
-"""Every case of the hostile corpus is refused at once or contained: nothing else is opened, nothing is left behind."""
+"""Every hostile case is refused at once or contained: no other file is opened, nothing is left behind."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ import pytest
 from tasks.storage import NotFound
 from tasks.storage.local import LocalStore
 from tests.hostile.corpus import CASES, TIMEOUT, Case, Expected, make_canaries
-from tests.hostile.lab import Outcome, Trial, plan_case, render_trials
+from tests.hostile.harness import Outcome, Trial, plan_case, render_trials
 
 MAX_REFUSAL_SECONDS = 0.05
 BATCH = 12
 DAMAGED = "damaged"
 MAX_TEXT = 1000  # characters
-MAX_PLAN_SECONDS = 1.0  # of a drawing of megabytes that is accepted: its sections are looked for
+MAX_PLAN_SECONDS = 1.0  # for an accepted drawing of megabytes, whose sections are searched
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -31,7 +31,7 @@ Verdicts = dict[Case, tuple[Trial, Future[None] | None]]
 
 @pytest.fixture(scope="session")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files that the corpus refers to, and nothing may open."""
+    """Canary files that the corpus references and no render may open."""
     return make_canaries(tmp_path_factory.mktemp("canary") / "outside")
 
 
@@ -39,21 +39,21 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def verdicts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, outside: Path
 ) -> Iterator[Verdicts]:
-    """What becomes of each chosen case. All are planned first, alone; then two children at a time draw the rest."""
-    chosen = [case for item in request.session.items if isinstance(case := _parameters(item).get("case"), Case)]
+    """Outcomes of the selected cases. All are planned first; then two children at a time render the accepted ones."""
+    selected = [case for item in request.session.items if isinstance(case := _parameters(item).get("case"), Case)]
     folder = tmp_path_factory.mktemp("hostile")
-    jobs = [_plan_trial(case, folder, outside) for case in dict.fromkeys(chosen)]
-    found: Verdicts = {job.case: (job, None) for job in jobs}
+    jobs = [_plan_trial(case, folder, outside) for case in dict.fromkeys(selected)]
+    outcomes: Verdicts = {job.case: (job, None) for job in jobs}
     with ThreadPoolExecutor(2) as pool:
         for number, batch in enumerate(_batches([job for job in jobs if job.outcome.refusal is None])):
             future = pool.submit(render_trials, batch, folder / f"scratch-{number}")
-            found |= {job.case: (job, future) for job in batch}
-        yield found
+            outcomes |= {job.case: (job, future) for job in batch}
+        yield outcomes
         pool.shutdown(cancel_futures=True)
 
 
 def _batches(jobs: list[Trial]) -> Iterator[list[Trial]]:
-    """Jobs that one child draws; what is known to end with its fence is left alone, and comes first."""
+    """Yield the trials of each child. Cases that run until their time limit come first, in children of their own."""
     yield from ([job] for job in jobs if job.case.timeout < TIMEOUT)
     others = [job for job in jobs if job.case.timeout == TIMEOUT]
     yield from (others[at : at + BATCH] for at in range(0, len(others), BATCH))
@@ -65,9 +65,9 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 
 
 def _plan_trial(case: Case, folder: Path, outside: Path) -> Trial:
-    place = folder / str(case)
-    place.mkdir()
-    source = place / case.file
+    trial_folder = folder / str(case)
+    trial_folder.mkdir()
+    source = trial_folder / case.file
     case.make(source, outside)
     return Trial(case, source, plan_case(case, source))
 
@@ -101,7 +101,7 @@ def _assert_contained(job: Trial, outside: Path) -> None:
     else:
         assert verdict.manifest
         assert case.expected is not Expected.DAMAGED or DAMAGED in {
-            told["code"] for told in verdict.manifest["warnings"]
+            text["code"] for text in verdict.manifest["warnings"]
         }
         assert verdict.manifest["preview"]["width"]
         assert max(map(len, _texts(verdict.manifest)), default=0) < MAX_TEXT
@@ -114,15 +114,15 @@ def _assert_contained(job: Trial, outside: Path) -> None:
 
 
 def _texts(manifest: dict[str, Any]) -> list[str]:
-    """What the manifest says in the drawing's own words."""
+    """Return the texts in the manifest that come from the drawing."""
     layers, warnings = manifest["layers"], manifest["warnings"]
     return [layer["name"] for layer in layers] + [warning["message"] for warning in warnings]
 
 
 def _assert_clear(error: dict[str, str]) -> None:
-    """A code for programs, and sentences for people that tell nothing of our inside."""
+    """Assert that the error has a code, and a message of full sentences without internals."""
     assert error["code"].replace("-", "").isalpha()
-    assert error["code"] not in {"internal", "engine"}, error
+    assert error["code"] not in {"internal-error", "engine-unavailable"}, error
     assert error["detail"].endswith((".", ")")), error
     assert "Traceback" not in error["detail"]
     assert "the secret" not in error["detail"]
@@ -151,7 +151,9 @@ def test_a_link_in_the_store_is_not_followed(tmp_path: Path, outside: Path) -> N
         pytest.fail("it was lent")
 
 
-def test_no_child_is_left(verdicts: Verdicts) -> None:
+def test_no_child_is_left_behind(verdicts: Verdicts) -> None:
     for case in verdicts:
         _verdict(case, verdicts)
-    assert not [child for child in psutil.Process().children(recursive=True) if "tests.hostile.many" in child.cmdline()]
+    assert not [
+        child for child in psutil.Process().children(recursive=True) if "tests.hostile.render_batch" in child.cmdline()
+    ]

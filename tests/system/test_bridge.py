@@ -6,7 +6,7 @@ from cli.embedded.process import NotInstalled
 from tests.conftest import without
 from tests.services.edge import php
 from tests.system.storms.bridge import built, storm
-from tests.system.storms.storm import scratch
+from tests.system.storms.chaos_run import scratch
 
 JOBS = 60
 

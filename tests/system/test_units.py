@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks import _drawings as drawings
+from benchmarks.support import drawings
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled
 from tasks.jobs import Job, Outcome, State
@@ -16,10 +16,10 @@ from tests.conftest import Broker, without
 from tests.integration.jobs.renders import Renders, drawing, eventually
 from tests.services.platform import Platform
 from tests.services.units import DIRECTORY, Units, running_units, with_option
+from tests.system.storms.chaos_run import drawing as sheet
 from tests.system.storms.clients import Clients
-from tests.system.storms.drawings import FAMILIES
-from tests.system.storms.faults import BOMB, svg_saying
-from tests.system.storms.storm import drawing as sheet
+from tests.system.storms.faulty_engine import BOMB, svg_saying
+from tests.system.storms.sample_drawings import FAMILIES
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -58,7 +58,7 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
         "FLOWER_PORT": str(assign_ports(home / "ports.json", ["flower"])["flower"]),
         "FLOWER_BASIC_AUTH": PASSWORD,
     }
-    worker = with_option("bulkhead-render@", "--include faults") + f"WatchdogSec={WATCHDOG}\n"
+    worker = with_option("bulkhead-render@", "--include faulty_engine") + f"WatchdogSec={WATCHDOG}\n"
     try:
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
             units.systemd.run("bulkhead", "migrate")

@@ -1,4 +1,4 @@
-"""W3C trace context: the `traceparent` of a request travels with its job."""
+"""W3C trace context: the `traceparent` of a request is passed on with its job."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9
 
 
 def parse_traceparent(header: str | None) -> str | None:
-    """The header if it is valid; else None, since the specification has the trace begin anew then."""
+    """The header if it is valid; otherwise None, so that a new trace begins, as the specification requires."""
     return header if header and TRACEPARENT.fullmatch(header) else None

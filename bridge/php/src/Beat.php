@@ -6,7 +6,7 @@ namespace Bulkhead;
 
 use Bulkhead\Exception\InvalidRequest;
 
-/** A heartbeat of a machine, with its readings if it has any. The bounds are those of `docs/schemas/heartbeats.json`. */
+/** A heartbeat of a machine, with its readings if it has any. The bounds are those of `docs/reference/schemas/heartbeats.json`. */
 final class Beat
 {
     public const STATUSES = ['running', 'idle', 'stopped', 'fault', 'service'];

@@ -18,7 +18,7 @@ final class Render
 {
     public const TASK = 'render.blueprint';
 
-    /** Version of the message; its schema is `docs/schemas/render.json`. */
+    /** Version of the message; its schema is `docs/reference/schemas/render.json`. */
     private const VERSION = 1;
 
     /** The patterns and lengths of the schema; a test compares them. */

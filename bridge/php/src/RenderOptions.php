@@ -11,7 +11,7 @@ use Bulkhead\Support\Text;
 /**
  * Options of a render: `new RenderOptions(width: 1024, tiles: true)`. Omitted options have the platform's defaults.
  *
- * `docs/schemas/render.json` describes each option. The rules are those of the schema; a test compares them.
+ * `docs/reference/schemas/render.json` describes each option. The rules are those of the schema; a test compares them.
  */
 final class RenderOptions
 {

@@ -16,7 +16,7 @@ final class RenderStatus
      * @param string|null $error why the render did not succeed, as a sentence for users
      * @param array<string, string> $links URLs by name: `self`, `events`, and after success `preview`, `manifest` and
      *     `tiles`
-     * @param array<string, mixed> $fields the complete response (`docs/http.md`, model Render)
+     * @param array<string, mixed> $fields the complete response (`docs/reference/http.md`, model Render)
      */
     public function __construct(
         public readonly string $job,

@@ -11,7 +11,7 @@ use PHPUnit\Framework\TestCase;
 
 final class HeartbeatClientTest extends TestCase
 {
-    private const SCHEMA = __DIR__ . '/../../../docs/schemas/heartbeats.json';
+    private const SCHEMA = __DIR__ . '/../../../docs/reference/schemas/heartbeats.json';
 
     public function testAMessageConformsToTheSchema(): void
     {

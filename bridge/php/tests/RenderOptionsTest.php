@@ -8,13 +8,13 @@ use Bulkhead\Exception\InvalidRequest;
 use Bulkhead\RenderOptions;
 use PHPUnit\Framework\TestCase;
 
-/** The rules are those of docs/schemas/render.json, which is generated from the worker's model. */
+/** The rules are those of docs/reference/schemas/render.json, which is generated from the worker's model. */
 final class RenderOptionsTest extends TestCase
 {
     public const DEFAULTS = '{"width":2048,"background":"light","layout":"","page":1,"tiles":false,"layer_tiles":false,'
         . '"tile_layer":-1,"line_work":false,"dpi":0,"scale":1,"layers":"","line_weight":100,"region":"","format":"webp"}';
 
-    private const SCHEMA = __DIR__ . '/../../../docs/schemas/render.json';
+    private const SCHEMA = __DIR__ . '/../../../docs/reference/schemas/render.json';
 
     public function testTheRulesAreThoseOfTheSchema(): void
     {

@@ -48,7 +48,7 @@ final class RenderTest extends TestCase
 
     public function testTheBoundsAreThoseOfTheSchema(): void
     {
-        $properties = json_decode(file_get_contents(__DIR__ . '/../../../docs/schemas/render.json'), true)['properties'];
+        $properties = json_decode(file_get_contents(__DIR__ . '/../../../docs/reference/schemas/render.json'), true)['properties'];
         $either = array_map(static fn (array $each): array => $each + ($each['anyOf'][0] ?? []), $properties);
 
         $patterns = array_filter(array_map(static fn (array $each): ?string => $each['pattern'] ?? null, $either));

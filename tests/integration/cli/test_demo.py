@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded.leftovers import kill_orphans
+from cli.embedded.orphans import kill_orphans
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180), pytest.mark.usefixtures("session_broker")]
 

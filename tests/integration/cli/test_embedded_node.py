@@ -10,8 +10,8 @@ import psutil
 import pytest
 from kombu import Connection, Exchange, Producer, Queue
 
-from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.process import NotInstalled
+from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tests.conftest import without
 

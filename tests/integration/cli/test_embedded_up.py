@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from cli.embedded.environment import read_environment_file
-from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.ports import assign_ports
 from cli.embedded.process import NotInstalled
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from tests.conftest import without
 from tests.services.processes import alive, is_gone
 
@@ -37,7 +37,7 @@ class Site:
         """Start `bulkhead up --workers 1`."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKHEAD_")}
         process = subprocess.Popen(
-            [sys.executable, "-m", "bulkhead", "up", "--workers", "1", "--port", str(self.port)],
+            [sys.executable, "-m", "cli", "up", "--workers", "1", "--port", str(self.port)],
             cwd=self.directory,
             env={**clean, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
@@ -92,7 +92,7 @@ def test_given_an_empty_directory_then_up_serves_refuses_a_second_one_and_surviv
 
     second = site.up()
     assert site.until(second, "directory.").strip() == (
-        f"bulkhead up is running already in {site.directory}/var (process {first.pid}). "
+        f"bulkhead up is already running in {site.directory}/var (process {first.pid}). "
         f"Stop it with `kill {first.pid}`, or set BULKHEAD_VAR to another directory."
     )
     assert second.wait(10) == 2

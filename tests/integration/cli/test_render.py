@@ -97,7 +97,10 @@ def test_given_a_directory_with_other_things_then_it_is_left_alone(drawing: Path
     (tmp_path / "thesis.txt").write_text("years of work")
     result = render(str(drawing), "--out", str(tmp_path))
     assert result.returncode == 2
-    assert result.stderr == f"{tmp_path} holds other things than a render. Choose another directory for --out.\n"
+    assert (
+        result.stderr
+        == f"{tmp_path} holds files that are not outputs of a render. Choose another directory for --out.\n"
+    )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -107,7 +110,7 @@ def test_given_a_truncated_drawing_then_it_is_refused_from_its_header(drawing: P
     result = render(str(torn), "--out", str(tmp_path / "out"), "--json")
     assert result.returncode == 2
     assert result.stderr == (
-        "The DXF ends before its EOF mark. Export it again and check that the upload is complete.\n"
+        "The DXF ends before its EOF marker. Export it again and check that the upload is complete.\n"
     )
     assert json.loads(result.stdout)["error"]["code"] == "truncated"
     assert not (tmp_path / "out").exists()
@@ -118,7 +121,7 @@ def test_given_a_file_damaged_inside_then_the_engine_fails_it_with_its_reason(tm
     path.write_bytes(b"%PDF-1.7\n1 0 obj << /Type /Catalog\nstartxref\n9\n%%EOF\n")
     result = render(str(path), "--out", str(tmp_path / "out"), "--json")
     assert result.returncode == 1
-    assert json.loads(result.stdout)["error"]["code"] == "broken-pdf"
+    assert json.loads(result.stdout)["error"]["code"] == "damaged-pdf"
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
 
@@ -169,7 +172,7 @@ def test_given_a_machine_that_cannot_hold_imagemagick_to_its_limits_then_it_is_t
     monkeypatch.setenv("MAGICK_MEMORY_LIMIT", "16MiB")
     result = render(str(drawing), "--out", str(tmp_path / "out"))
     assert result.returncode == 3
-    assert "ImageMagick did not take the limits" in result.stderr
+    assert "ImageMagick did not apply the limits" in result.stderr
 
 
 @pytest.mark.skipif(not BLUEPRINTS.is_dir(), reason="the shared drawings are not on this machine")

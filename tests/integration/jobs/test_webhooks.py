@@ -11,8 +11,8 @@ import pytest
 
 from cli.embedded.process import NotInstalled
 from tasks.jobs import State
-from tasks.jobs.webhook_outbox import WebhookPublisher
 from tasks.messaging.topology import WEBHOOKS
+from tasks.webhook_outbox import WebhookPublisher
 from tasks.webhooks import WebhookMessage
 from tests.conftest import without
 from tests.integration.jobs.renders import TENANT, Renders, eventually

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from cli.embedded.files import write_private
 from cli.embedded.process import Process, Program
+from tasks.utils.files import write_atomically
 from tests.services.edge.php import INSTEAD
 from tests.services.edge.phpfpm import find_php_fpm
 
@@ -124,7 +124,7 @@ def running_fpm(
         post_limit=post_limit,
         user="user = root\ngroup = root" if is_root else "",
     )
-    write_private(configuration, text)
+    write_atomically(configuration, text)
     command = [
         find_php_fpm(INSTEAD),
         "--nodaemonize",

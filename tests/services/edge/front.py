@@ -24,7 +24,7 @@ WEB_USER = "www-data"  # user of the pool in edge/php-fpm.d
 class PortalSite:
     """The site. `url` is the URL of the edge, `www` the document root of PHP.
 
-    Scripts are configured by environment variables as docs/php.md describes; the token stays on the server.
+    Scripts are configured by environment variables as docs/guides/php.md describes; the token stays on the server.
     """
 
     def __init__(self, home: Path, broker_url: str) -> None:
@@ -64,7 +64,7 @@ class PortalSite:
         platform.adopt(self._edge.process)
 
     def _make_store(self) -> None:
-        """Create the folders of the store as docs/php.md describes: owned by a group of PHP's user and the workers'."""
+        """Create the folders of the store as docs/guides/php.md describes: owned by a group of PHP's user and the workers'."""
         for folder in (self.platform.store, self.platform.store / ".tmp", self.platform.store / "sources"):
             folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:

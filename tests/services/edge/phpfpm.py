@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.embedded.files import write_private
 from cli.embedded.ports import LOOPBACK, is_listening
 from cli.embedded.process import Program, find_program
+from tasks.utils.files import write_atomically
 
 EDGE = Path(__file__).resolve().parents[3] / "edge"
 INSTEAD = "skip the tests of the edge"
@@ -18,7 +18,7 @@ def fpm_program(name: str, port: int, children: int, home: Path, settings: Mappi
     """
     configuration = home / f"{name}.conf"
     lines = "".join(f'{key} = "{value}"\n' for key, value in (settings or {}).items())
-    write_private(
+    write_atomically(
         configuration,
         f"[global]\nerror_log = /dev/stderr\ndaemonize = no\ninclude = {EDGE}/php-fpm.d/bulkhead.conf\n"
         f"[bulkhead]\nlisten = {LOOPBACK}:{port}\npm.max_children = {children}\n{lines}",

@@ -21,8 +21,8 @@ from typing import Any
 
 from kombu import Connection
 
-from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, Outcome, State, open_ledger
 from tasks.messaging.connections import BROKER_ERRORS
@@ -32,7 +32,7 @@ from tasks.storage import open_store
 from tests.integration.jobs.renders import TENANT, drawing
 from tests.services.edge import php
 from tests.services.platform import Platform
-from tests.system.storms.storm import scratch
+from tests.system.storms.chaos_run import scratch
 
 SETTINGS = {"BULKHEAD_LEASE": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_MAINTENANCE_INTERVAL": "1"}
 

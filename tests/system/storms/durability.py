@@ -22,15 +22,15 @@ from typing import Any
 from amqp.exceptions import NotFound
 from kombu import Connection
 
-from cli.embedded.node import prepare_rabbitmq
 from cli.embedded.process import Process
+from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tasks.jobs import Ledger, State, open_ledger
 from tasks.messaging.topology import DEAD_QUEUES, RENDER_QUEUES
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
 from tests.system.storms.chaos import Chaos, plan_kills
-from tests.system.storms.storm import SETTINGS, clients, conclude, drawing, pass_over, scratch, teller
+from tests.system.storms.chaos_run import SETTINGS, clients, conclude, drawing, pass_over, scratch, teller
 from tests.system.storms.verdict import Verdict, every_job, is_settled, judge
 
 LEDGERS = ("sqlite", "mariadb")

@@ -28,9 +28,9 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from cli.embedded.node import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.process import Process, Program, StartFailed
 from cli.embedded.programs import coalescer_program
+from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.redis import prepare_redis
 from cli.embedded.supervisor import Supervisor
 from tasks.heartbeats import MAX_BEATS, HeartbeatPublisher
@@ -42,9 +42,9 @@ from tests.services.heartbeats import stored
 from tests.services.mariadb import MariaDb
 from tests.services.platform import ROOT
 from tests.system.storms.oracle import Storm
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.status import read_status
-from workers.heartbeats.tables import migrate_tables
 
 MACHINES = 4_500
 DATABASES = ("mariadb", "galera")

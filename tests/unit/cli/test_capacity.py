@@ -1,4 +1,4 @@
-"""`bulkhead capacity` computes from what the ledger has seen of a lane."""
+"""`bulkhead capacity` computes the number of workers from the renders in the ledger."""
 
 import json
 import os
@@ -39,28 +39,29 @@ def capacity(url: str, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
 
-def test_given_measured_renders_then_the_workers_of_their_lane_are_told_to_people_and_programs(url: str) -> None:
-    told = capacity(url, "--rate", "20")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert told.stdout == (
+def test_given_finished_renders_then_the_workers_of_their_queue_are_printed_as_text_and_json(url: str) -> None:
+    printed = capacity(url, "--rate", "20")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert printed.stdout == (
         "40 renders of 'render' took 0.50 s each (variance/mean² 0.00).\n"
-        "12 workers do 20 a second: 83% busy, 99 of 100 renders wait 0.48 s at most, fences of 6,144 MiB in all.\n"
+        "20 renders per second need 12 workers, 83% busy. 99 % of the renders wait at most 0.48 s. "
+        "The memory limits add up to 6,144 MiB.\n"
     )
 
     facts = json.loads(capacity(url, "--rate", "20", "--json").stdout)
-    assert (facts["lane"], facts["renders"], facts["mean"], facts["workers"]) == (RENDER, 40, 0.5, 12)
+    assert (facts["queue"], facts["renders"], facts["mean"], facts["workers"]) == (RENDER, 40, 0.5, 12)
     assert facts["memory_bytes"] == 12 * 512 * 1024**2
 
 
-def test_given_too_few_renders_or_no_such_lane_then_the_error_says_what_to_do(url: str) -> None:
-    few = capacity(url, "--rate", "1", "--lane", TILES)
-    assert few.returncode == 2
-    assert few.stderr == (
-        "The ledger has 1 finished renders of 'render.tiles', and 30 are the least to compute from. "
+def test_given_too_few_renders_or_an_unknown_queue_then_the_error_says_what_to_do(url: str) -> None:
+    too_few = capacity(url, "--rate", "1", "--queue", TILES)
+    assert too_few.returncode == 2
+    assert too_few.stderr == (
+        "The ledger has 1 finished renders of 'render.tiles'; at least 30 are needed. "
         "Render some typical drawings first.\n"
     )
-    unknown = capacity(url, "--rate", "1", "--lane", "fast")
+    unknown = capacity(url, "--rate", "1", "--queue", "fast")
     assert (unknown.returncode, unknown.stderr) == (
         2,
-        "There is no lane 'fast'. Choose one of render, render.tiles, render.large.\n",
+        "There is no queue 'fast'. Choose one of render, render.tiles, render.large.\n",
     )

@@ -1,4 +1,4 @@
-"""What `bulkhead render` refuses before it draws anything."""
+"""What `bulkhead render` rejects before it renders anything."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app as bulkhead
-from cli.errors import BadInput
+from cli.commands.render import OutputDirectoryInUse
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"><rect width="9" height="9"/></svg>'
 
@@ -23,7 +23,7 @@ def invoke(*arguments: str) -> Any:
     return CliRunner().invoke(bulkhead.app, ["render", *arguments])
 
 
-def test_given_the_directory_one_is_in_then_it_is_not_replaced_and_the_error_names_another_way(
+def test_given_the_current_directory_as_output_then_it_is_not_replaced_and_the_error_suggests_another(
     drawing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here").mkdir()
@@ -31,9 +31,9 @@ def test_given_the_directory_one_is_in_then_it_is_not_replaced_and_the_error_nam
 
     result = invoke(str(drawing), "--out", ".")
 
-    assert isinstance(result.exception, BadInput)
+    assert isinstance(result.exception, OutputDirectoryInUse)
     assert str(result.exception) == (
-        "The directory you are in would be replaced. Choose another one for --out, such as ./drawing."
+        "--out is the current directory, which would be replaced. Choose another one, such as ./drawing."
     )
     assert set(tmp_path.iterdir()) == {drawing, tmp_path / "here"}
 
@@ -48,7 +48,7 @@ def test_given_the_directory_one_is_in_then_it_is_not_replaced_and_the_error_nam
         ),
     ],
 )
-def test_given_a_region_that_is_none_then_the_error_says_how_to_write_it(
+def test_given_an_invalid_region_then_the_error_says_how_to_write_it(
     drawing: Path, tmp_path: Path, region: str, message: str
 ) -> None:
     result = invoke(str(drawing), "--out", str(tmp_path / "out"), "--region", region)

@@ -1,4 +1,4 @@
-"""What `bulkhead tickets` says."""
+"""The output of `bulkhead tickets`."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from cli import app as bulkhead
 from cli.commands.tickets import NO_NODES, _print_report, find_problem, format_report, format_resumption_matrix
-from cli.errors import JobFailed
+from tasks.errors import JobFailed
 from workers.tickets.rotation import NodeStatus
 from workers.tickets.rotator import RunReport
 from workers.tickets.verify import ResumptionCheck
@@ -23,49 +23,56 @@ FINE = NodeStatus(
 )
 BEHIND = replace(FINE, key_names=(OLD, MIDDLE, NEW), generation=41, haproxy_running=False)
 
+STALE_KEYS = (
+    "The last rotation was 7201 s ago. "
+    "Check that the scheduler, the broker and the worker of the queue `tickets` are running."
+)
 
-def test_given_nodes_then_each_has_a_line_with_names_of_keys_and_why_one_does_not_answer() -> None:
+
+def test_given_nodes_then_each_has_a_line_with_its_key_names_or_the_reason_for_no_answer() -> None:
     report = RunReport(statuses={"edge2": BEHIND, "edge1": FINE}, unreachable={"edge3": "Connection refused"})
 
     assert list(format_report(report)) == [
         "NODE             GENERATION BEHIND      AGE  ENCRYPTS NEXT     HAPROXY",
-        "edge1                    42      0    371 s  c3c3c3c3 d4d4d4d4 runs",
-        "edge2                    41      1    371 s  b2b2b2b2 c3c3c3c3 is down",
+        "edge1                    42      0    371 s  c3c3c3c3 d4d4d4d4 running",
+        "edge2                    41      1    371 s  b2b2b2b2 c3c3c3c3 down",
         "edge3                     -      -        -  Connection refused",
     ]
 
 
 @pytest.mark.parametrize(
-    ("report", "wrong"),
+    ("report", "problem"),
     [
         (RunReport(statuses={"a": FINE, "b": FINE}), ""),
         (RunReport(), NO_NODES),
         (
             RunReport(statuses={"a": FINE}, unreachable={"c": "x"}, failed={"b": "y"}),
-            "No sound answer from b, c. Mend them, or take them out: bulkhead tickets retire NODE",
+            "No valid answer from b, c. Repair these nodes, or remove them with `bulkhead tickets retire NODE`.",
         ),
         (
             RunReport(statuses={"a": FINE, "b": BEHIND}),
-            "Not all nodes have the same ring. Bring it to them: bulkhead tickets rotate",
+            "The nodes have different keys. Run `bulkhead tickets rotate`.",
         ),
         (
             RunReport(statuses={"a": replace(FINE, key_age=7201.0)}),
-            "No key came for 7201 s. Do the clock, the broker and the worker of `tickets` run?",
+            STALE_KEYS,
         ),
     ],
 )
-def test_given_what_is_wrong_then_it_says_what_to_do(report: RunReport, wrong: str) -> None:
-    assert find_problem(report, 3600) == wrong
+def test_given_a_problem_then_the_message_says_what_to_do(report: RunReport, problem: str) -> None:
+    assert find_problem(report, 3600) == problem
 
 
-def test_given_a_run_that_is_refused_then_it_says_why_and_of_no_generation(capsys: pytest.CaptureFixture[str]) -> None:
+def test_given_a_refused_rotation_then_only_the_reason_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(JobFailed, match=r"^Wait 297 s\.$"):
         _print_report(RunReport(result="too-soon", reason="Wait 297 s."), as_json=False)
 
     assert capsys.readouterr().out == ""
 
 
-def test_given_handshakes_then_there_is_a_table_of_each_version_and_a_sum() -> None:
+def test_given_handshakes_then_there_is_a_table_for_each_version_and_a_total() -> None:
     checks = [
         ResumptionCheck("edge1", "edge1", "1.2", resumed=True),
         ResumptionCheck("edge1", "edge2", "1.2", resumed=False),
@@ -83,7 +90,7 @@ def test_given_handshakes_then_there_is_a_table_of_each_version_and_a_sum() -> N
 
 
 @pytest.mark.parametrize("command", [["rotate"], ["verify"], ["status"]])
-def test_given_no_fleet_then_the_error_says_how_to_begin(command: list[str], tmp_path: Path) -> None:
+def test_given_an_empty_fleet_then_the_error_says_how_to_add_a_node(command: list[str], tmp_path: Path) -> None:
     environment = {**os.environ, "BULKHEAD_VAR": str(tmp_path), "BULKHEAD_LEDGER_URL": f"sqlite:///{tmp_path}/l.db"}
 
     done = subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 from cli.commands import up as module
 from cli.commands.up import (
     AlreadyRunning,
-    PortTaken,
+    PortInUse,
     assign_queues,
     check_broker,
     format_summary,
@@ -15,35 +15,35 @@ from cli.commands.up import (
     run_platform,
 )
 from cli.embedded.programs import web_url
-from cli.errors import ServiceUnavailable
+from tasks.errors import ServiceUnavailable
 from tasks.settings import Settings, settings
 
 
-def test_given_a_running_instance_when_another_one_starts_then_the_error_says_how_to_stop_it(tmp_path: Path) -> None:
+def test_given_a_running_instance_when_another_starts_then_the_error_says_how_to_stop_it(tmp_path: Path) -> None:
     with hold_instance_lock(tmp_path), pytest.raises(AlreadyRunning) as refusal, hold_instance_lock(tmp_path):
         pass
 
     assert str(refusal.value) == (
-        f"bulkhead up is running already in {tmp_path} (process {os.getpid()}). "
+        f"bulkhead up is already running in {tmp_path} (process {os.getpid()}). "
         f"Stop it with `kill {os.getpid()}`, or set BULKHEAD_VAR to another directory."
     )
 
 
-def test_given_an_instance_that_ended_when_another_one_starts_then_it_may(tmp_path: Path) -> None:
+def test_given_an_instance_that_stopped_when_another_starts_then_it_gets_the_lock(tmp_path: Path) -> None:
     with hold_instance_lock(tmp_path):
         pass
     with hold_instance_lock(tmp_path):
         assert (tmp_path / "up.lock").read_text() == f"{os.getpid()}\n"
 
 
-def test_given_two_cores_then_each_worker_takes_from_one_lane_and_the_large_one_is_there_where_configured() -> None:
+def test_given_two_previews_then_each_worker_has_one_queue_and_a_large_worker_exists_if_configured() -> None:
     crew = {"render1": "render", "render2": "render", "tiles1": "render.tiles"}
 
     assert assign_queues(Settings(), 2, 1) == crew
     assert assign_queues(Settings(large_memory_limit=2 << 30), 2, 1) == {**crew, "large1": "render.large"}
 
 
-def test_given_lines_of_the_users_in_the_environment_file_then_up_heeds_them_like_all_that_it_starts(
+def test_given_settings_that_the_user_added_to_the_environment_file_then_up_applies_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bulkhead.env").write_text(f"BULKHEAD_LARGE_MEMORY_LIMIT={2 << 30}\nBULKHEAD_PORT=8081\n")
@@ -63,7 +63,7 @@ def test_given_lines_of_the_users_in_the_environment_file_then_up_heeds_them_lik
 
 
 @pytest.mark.parametrize(("password", "kept"), [("of-ours", False), ("of-theirs", True)])
-def test_given_a_run_without_redis_after_one_with_it_then_its_url_is_forgotten_and_no_other(
+def test_given_a_start_without_redis_after_one_with_it_then_only_the_private_url_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str, kept: bool
 ) -> None:
     line = f"BULKHEAD_REDIS_URL=redis://:{password}@127.0.0.1:1/0\n"
@@ -79,19 +79,19 @@ def test_given_a_run_without_redis_after_one_with_it_then_its_url_is_forgotten_a
     assert (tmp_path / "bulkhead.env").read_text() == f"{line * kept}BULKHEAD_PORT=8081\n"
 
 
-def test_given_a_taken_port_then_nothing_is_started_and_the_error_offers_another_one(tmp_path: Path) -> None:
+def test_given_a_port_in_use_then_nothing_is_started_and_the_error_suggests_another(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(PortTaken) as refusal:
+        with pytest.raises(PortInUse) as refusal:
             run_platform([], Settings(port=port), tmp_path, assign_queues(Settings(), 1, 1))
 
     assert str(refusal.value) == (
-        f"Cannot listen on 127.0.0.1, port {port}: it is taken. Choose another one with --port."
+        f"Cannot listen on 127.0.0.1, port {port}: it is in use. Choose another port with --port."
     )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_given_a_broker_of_the_users_that_is_down_then_the_error_says_so_and_shows_no_password() -> None:
+def test_given_a_configured_broker_that_is_down_then_the_error_shows_no_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -100,11 +100,11 @@ def test_given_a_broker_of_the_users_that_is_down_then_the_error_says_so_and_sho
 
     assert str(failure.value) == (
         "RabbitMQ does not answer at BULKHEAD_BROKER_URL ([Errno 111] Connection refused). "
-        "Start it or correct the URL; unset it to have a private RabbitMQ."
+        "Start it or correct the URL, or unset the variable to use a private RabbitMQ."
     )
 
 
-def test_given_a_ledger_with_a_password_then_the_screen_does_not_show_it(
+def test_given_a_ledger_url_with_a_password_then_the_summary_does_not_show_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = "mysql+pymysql://bulkhead:hush-hush@db/bulkhead"
@@ -112,7 +112,7 @@ def test_given_a_ledger_with_a_password_then_the_screen_does_not_show_it(
 
     shown = format_summary(Settings(), tmp_path, ["render1"], private_broker=True)
 
-    assert "ledger   yours (BULKHEAD_LEDGER_URL)" in shown
+    assert "ledger   BULKHEAD_LEDGER_URL" in shown
     assert "hush-hush" not in shown
 
 
@@ -126,5 +126,5 @@ def test_given_a_ledger_with_a_password_then_the_screen_does_not_show_it(
         ("cad.example", "http://cad.example:80"),
     ],
 )
-def test_given_an_address_to_listen_on_then_the_url_is_one_that_a_client_can_reach(host: str, url: str) -> None:
+def test_given_a_listen_address_then_the_url_is_one_that_a_client_can_reach(host: str, url: str) -> None:
     assert web_url(host, 80) == url

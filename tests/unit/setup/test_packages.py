@@ -18,8 +18,8 @@ def packages(name: str) -> list[str]:
 
 
 def documented(name: str) -> list[str]:
-    """The packages that the section of a list in docs/install.md explains."""
-    _before, _heading, rest = (ROOT / "docs/install.md").read_text().partition(f"### `{name}`: ")
+    """The packages that the section of a list in docs/operations/install.md explains."""
+    _before, _heading, rest = (ROOT / "docs/operations/install.md").read_text().partition(f"### `{name}`: ")
     rows = [line for line in re.split(r"\n#+ ", rest)[0].splitlines() if line.startswith("| `")]
     return [package for row in rows for package in re.findall(r"`([^`]+)`", row.split("|")[1])]
 

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.jobs import Job, State
 from tasks.messaging.topology import retry_queue
 from tasks.settings import Settings
-from tasks.webhooks import WebhookUrl, is_host_allowed, webhook_message
+from tasks.webhook_outbox import webhook_message
+from tasks.webhooks import WebhookUrl, is_host_allowed
 
 JOB = Job(
     id="0b0f7c1e-58a2-4ac5-9c1b-7d6c5a3f2e10",
@@ -86,7 +87,7 @@ def test_webhooks_wait_in_a_queue_for_each_length_of_time_and_come_back_by_thems
     queue = retry_queue("webhooks", 2.5)
     arguments = queue.queue_arguments  # type: ignore[attr-defined]
 
-    assert (queue.name, arguments["x-message-ttl"]) == ("webhooks.wait.2500", 2500)
+    assert (queue.name, arguments["x-message-ttl"]) == ("webhooks.retry.2500", 2500)
     assert (arguments["x-dead-letter-exchange"], arguments["x-dead-letter-routing-key"]) == ("bulkhead", "webhooks")
     assert (arguments["x-dead-letter-strategy"], arguments["x-overflow"]) == ("at-least-once", "reject-publish")
 

@@ -1,4 +1,4 @@
-// Client of the HTTP API (docs/http.md).
+// Client of the HTTP API (docs/reference/http.md).
 
 import { token } from "./session";
 

@@ -9,7 +9,7 @@ use PhpAmqpLib\Wire\AMQPTable;
 
 /**
  * A message of Celery's protocol 2, identical to the one that Celery writes; the test vectors in `tests/vectors` check
- * this field by field. `docs/messages.md` is the contract.
+ * this field by field. `docs/reference/messages.md` is the contract.
  */
 final class CeleryMessage
 {

@@ -7,7 +7,7 @@ from cli.embedded import ports
 from cli.embedded.ports import LOOPBACK, PORT_RANGE, PortsExhausted, assign_ports, is_free, is_listening
 
 
-def test_given_no_ports_yet_when_they_are_chosen_then_they_differ_and_no_client_connection_can_take_them(
+def test_given_no_stored_ports_when_they_are_assigned_then_they_differ_and_are_not_ephemeral(
     tmp_path: Path,
 ) -> None:
     chosen = assign_ports(tmp_path / "ports.json", ["amqp", "stream", "epmd"])
@@ -16,13 +16,13 @@ def test_given_no_ports_yet_when_they_are_chosen_then_they_differ_and_no_client_
     assert all(port in PORT_RANGE for port in chosen.values())
 
 
-def test_given_ports_of_the_last_time_when_they_are_asked_for_again_then_they_are_the_same(tmp_path: Path) -> None:
+def test_given_stored_ports_when_they_are_assigned_again_then_they_are_the_same(tmp_path: Path) -> None:
     first = assign_ports(tmp_path / "ports.json", ["amqp", "epmd"])
 
     assert assign_ports(tmp_path / "ports.json", ["amqp", "epmd"]) == first
 
 
-def test_given_a_port_that_somebody_took_when_ports_are_asked_for_then_only_that_one_changes(tmp_path: Path) -> None:
+def test_given_a_stored_port_in_use_when_ports_are_assigned_then_only_that_one_changes(tmp_path: Path) -> None:
     first = assign_ports(tmp_path / "ports.json", ["amqp", "epmd"])
     with socket.create_server((LOOPBACK, first["amqp"])):
         second = assign_ports(tmp_path / "ports.json", ["amqp", "epmd"])
@@ -31,7 +31,7 @@ def test_given_a_port_that_somebody_took_when_ports_are_asked_for_then_only_that
     assert second["epmd"] == first["epmd"]
 
 
-def test_given_a_listener_then_its_port_is_not_free_and_answers() -> None:
+def test_given_a_listener_then_its_port_is_listening_and_not_free() -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
         assert not is_free(port)
@@ -41,12 +41,12 @@ def test_given_a_listener_then_its_port_is_not_free_and_answers() -> None:
     assert not is_listening(port)
 
 
-def test_given_no_free_port_when_one_is_asked_for_then_the_error_says_what_to_do(
+def test_given_no_free_port_when_one_is_assigned_then_the_error_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
         monkeypatch.setattr(ports, "PORT_RANGE", range(port, port + 1))
 
-        with pytest.raises(PortsExhausted, match=r"No free port was found on .*; stop other servers"):
+        with pytest.raises(PortsExhausted, match=r"No free port was found on .*. Stop other servers"):
             assign_ports(tmp_path / "ports.json", ["amqp"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.embedded.process import LOG_LIMIT, Cancelled, NotInstalled, Process, Program, StartFailed, find_program
+from cli.embedded.process import LOG_LIMIT, NotInstalled, Process, Program, StartCancelled, StartFailed, find_program
 from tests.services.processes import is_gone
 
 FAMILY = """
@@ -66,7 +66,7 @@ def test_given_a_process_with_a_child_when_it_is_stopped_then_both_are_gone(
     assert is_gone(child)
 
 
-def test_given_a_leader_that_somebody_killed_when_its_end_is_seen_then_its_child_is_gone_too(
+def test_given_a_killed_process_when_its_exit_is_noticed_then_its_child_is_gone_too(
     tmp_path: Path, started: list[Process]
 ) -> None:
     process = start(FAMILY, tmp_path, started)
@@ -81,7 +81,7 @@ def test_given_a_leader_that_somebody_killed_when_its_end_is_seen_then_its_child
     assert is_gone(child)
 
 
-def test_given_a_process_deaf_to_sigterm_when_it_is_stopped_then_it_is_killed_after_its_time(
+def test_given_a_process_that_ignores_sigterm_when_it_is_stopped_then_it_is_killed_after_the_timeout(
     tmp_path: Path, started: list[Process]
 ) -> None:
     process = start(STUBBORN, tmp_path, started, stop_timeout=0.3)
@@ -92,7 +92,7 @@ def test_given_a_process_deaf_to_sigterm_when_it_is_stopped_then_it_is_killed_af
     assert process.describe_exit() == "it was killed by SIGKILL"
 
 
-def test_given_a_process_that_ends_at_once_when_it_is_waited_for_then_the_error_shows_the_end_of_its_log(
+def test_given_a_process_that_exits_at_once_when_it_is_waited_for_then_the_error_shows_the_end_of_its_log(
     tmp_path: Path, started: list[Process]
 ) -> None:
     process = start("import sys; sys.exit('no disk')", tmp_path, started)
@@ -101,16 +101,14 @@ def test_given_a_process_that_ends_at_once_when_it_is_waited_for_then_the_error_
         process.wait_ready()
 
     assert str(failure.value) == (
-        f"program did not start: it ended with exit code 1. The end of {process.log}:\n  no disk"
+        f"program did not start: it ended with exit code 1. The last lines of {process.log}:\n  no disk"
     )
 
 
-def test_given_a_slow_process_when_the_user_loses_patience_then_waiting_ends(
-    tmp_path: Path, started: list[Process]
-) -> None:
+def test_given_a_slow_process_when_the_user_cancels_then_waiting_ends(tmp_path: Path, started: list[Process]) -> None:
     process = start("import time; time.sleep(60)", tmp_path, started)
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(StartCancelled):
         process.wait_ready(cancelled=lambda: True)
 
 
@@ -129,7 +127,7 @@ def test_given_a_secret_in_the_environment_then_it_is_not_in_the_arguments(
     assert "hush-hush" not in " ".join(psutil.Process(process.pid).cmdline())
 
 
-def test_given_a_long_log_when_the_process_starts_then_it_is_put_aside(tmp_path: Path, started: list[Process]) -> None:
+def test_given_a_long_log_when_the_process_starts_then_it_is_rotated(tmp_path: Path, started: list[Process]) -> None:
     (tmp_path / "program.log").write_bytes(b"x" * (LOG_LIMIT + 1))
 
     process = start("import time; print('ready', flush=True); time.sleep(60)", tmp_path, started)
@@ -139,7 +137,7 @@ def test_given_a_long_log_when_the_process_starts_then_it_is_put_aside(tmp_path:
     assert (tmp_path / "program.log.old").stat().st_size == LOG_LIMIT + 1
 
 
-def test_given_a_missing_program_when_it_is_looked_for_then_the_error_says_how_to_get_it() -> None:
+def test_given_a_missing_program_when_it_is_searched_then_the_error_says_how_to_install_it() -> None:
     with pytest.raises(NotInstalled) as failure:
         find_program("/nowhere/rabbitmq-server", "rabbitmq-server", "set BULKHEAD_BROKER_URL to a RabbitMQ of yours")
 

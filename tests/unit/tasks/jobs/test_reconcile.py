@@ -149,11 +149,17 @@ def test_the_command_tells_the_differences_to_people_and_programs_and_changes_no
     differing = reconcile()
     assert (differing.returncode, differing.stdout) == (
         1,
-        f"{prefix}: outputs of no job, to remove\nMend it with `bulkhead reconcile --mend`.\n",
+        f"{prefix}: outputs without a job, to remove\nRun `bulkhead reconcile --repair` to repair them.\n",
     )
     told = reconcile("--json")
     assert (told.returncode, json.loads(told.stdout)) == (
         1,
-        {"outputs": [prefix], "sources": [], "rendered_again": [], "lost": [], "mended": False},
+        {
+            "orphaned_outputs": [prefix],
+            "orphaned_sources": [],
+            "rerenderable": [],
+            "unrecoverable": [],
+            "repaired": False,
+        },
     )
     assert objects(store)

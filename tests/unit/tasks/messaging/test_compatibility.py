@@ -37,7 +37,7 @@ def test_readable_properties_are_read_as_ever() -> None:
         (struct.pack(">HI", 0x2000, 10) + b"\x01tT" + struct.pack(">Q", 2**63), "Error"),
         (struct.pack(">HI", 0x2000, 3) + b"\x01t?", "Unknown value in table"),
         (struct.pack(">H", 0x8000) + b"", "unpack_from requires"),
-        (struct.pack(">H", 0x0004) + b"\x01", "cut short"),
+        (struct.pack(">H", 0x0004) + b"\x01", "truncated"),
     ],
 )
 def test_unreadable_properties_leave_one_header_that_says_why(buffer: bytes, says: str) -> None:
@@ -51,7 +51,7 @@ def test_unreadable_properties_leave_one_header_that_says_why(buffer: bytes, say
 def test_a_body_called_compressed_is_left_as_it_is_and_marked() -> None:
     buffer = Message("", application_headers={"id": "x", "compression": "application/x-gzip"})._serialize_properties()
 
-    assert read(buffer) == {"application_headers": {"id": "x", UNREADABLE_HEADER: "compressed bodies are not taken"}}
+    assert read(buffer) == {"application_headers": {"id": "x", UNREADABLE_HEADER: "compressed bodies are not accepted"}}
 
 
 @given(st.binary(max_size=300))

@@ -16,8 +16,8 @@ def app_that_hears(answers: dict[str, Any] | None) -> Celery:
 def test_given_a_newer_worker_that_tells_more_then_what_is_known_is_taken() -> None:
     pool = {
         "processes": [11],
-        "fence": {"current": 1, "peak": 2, "limit": 3, "swap": 4},
-        "children": {"recycled": 5, "died": 6, "lost": 7},
+        "memory": {"current": 1, "peak": 2, "limit": 3, "swap": 4},
+        "children": {"recycled": 5, "crashed": 6, "lost": 7},
     }
     answer = {"pid": 10, "uptime": 9, "total": {"render.blueprint": 8}, "pool": pool}
     assert inspect_workers(app_that_hears({"render1@a": answer}), 0.1) == [
