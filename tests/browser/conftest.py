@@ -17,8 +17,7 @@ from tasks.messaging.topology import TILES
 from tasks.sensors import PLANTS_KEY, plant_key, sensor_key
 from tests.browser.floorplan import save_floorplan
 from tests.conftest import Broker, skip_or_fail
-from tests.services.platform import Platform
-from web.routes import viewer
+from tests.services.platform import ROOT, Platform
 
 CHROMIUM = "/usr/bin/chromium"
 # Chromium's sandbox does not work as root; SwiftShader renders WebGL without a graphics card.
@@ -39,7 +38,7 @@ def browser() -> Iterator[Browser]:
     instead = "skip these tests"
     if not Path(CHROMIUM).exists():
         skip_or_fail(NotInstalled("Chromium", "chromium", instead))
-    if not (viewer.DIST / "index.html").exists():
+    if not (ROOT / "web/viewer/dist/index.html").exists():
         skip_or_fail(NotInstalled("The viewer's build", "nodejs npm` and run `make viewer", instead))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

@@ -68,10 +68,10 @@ def received(broker: Broker, queue: str) -> list[Message]:
 
 def comparable(message: Message) -> dict[str, Any]:
     """A received message without the fields that depend on the publisher."""
-    own = (*vectors.OWN_PROPERTIES, "application_headers")  # duplicates the headers
+    own = (*vectors.PUBLISHER_PROPERTIES, "application_headers")  # duplicates the headers
     properties = {name: value for name, value in message.properties.items() if name not in own}
     properties |= {"content_type": message.content_type, "content_encoding": message.content_encoding}
-    own = (*vectors.OWN_HEADERS, "x-delivery-count")  # set by the queue
+    own = (*vectors.PUBLISHER_HEADERS, "x-delivery-count")  # set by the queue
     headers = {name: value for name, value in message.headers.items() if name not in own}
     return {"properties": properties, "headers": headers, "body": json.loads(message.body)}
 
