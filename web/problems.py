@@ -57,7 +57,7 @@ class Problem(BulkheadError):
     ) -> None:
         super().__init__(detail)
         self.http_status = status  # type: ignore[misc]
-        self.code = code  # type: ignore[misc]
+        self.code = code
         self.headers = dict(headers or {})
         self.members = members
 
