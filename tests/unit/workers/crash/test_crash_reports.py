@@ -78,7 +78,7 @@ def test_given_no_folder_then_nothing_is_flushed(tmp_path: Path, ledger: Ledger)
 
 
 def test_given_an_unavailable_ledger_then_reports_are_kept_for_the_next_flush(tmp_path: Path, ledger: Ledger) -> None:
-    unavailable = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/empty.db")))
+    unavailable = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}")))  # a directory
     crash_reports.write(tmp_path, REPORT)
 
     with pytest.raises(LedgerUnavailable):
