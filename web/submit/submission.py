@@ -42,7 +42,7 @@ class Submission:
 def submit(services: Services, submission: Submission) -> Job:
     """Accept a render durably. If its outputs already exist, the job has succeeded at once.
 
-    Raises problems, StoreError, LedgerUnavailable and BrokerUnavailable; nothing of the submission remains then.
+    Raises problems, StoreError, LedgerError and BrokerUnavailable; nothing of the submission remains then.
     """
     job = submission.job
     with span("submit", submission.traceparent, job=job) as traceparent, log_context(job=job, traceparent=traceparent):
@@ -106,7 +106,7 @@ def create(services: Services, submission: Submission) -> Job:
         request.writer.commit()
     try:
         services.ledger.jobs.accept(job)
-    except LedgerError:
+    except Exception:
         delete_source(services, submission)
         raise
     match job.state:
