@@ -28,7 +28,7 @@ async def poll_jobs(services: Services) -> None:
 
 
 async def poll_once(services: Services) -> None:
-    """Publish the states that differ from the last published ones. Raises LedgerUnavailable."""
+    """Publish the states that differ from the last published ones. Raises LedgerError."""
     watched = services.progress_hub.watched_jobs()
     for start in range(0, len(watched), BATCH_SIZE):
         for state in await services.run_read(services.ledger.jobs.find_states, watched[start : start + BATCH_SIZE]):

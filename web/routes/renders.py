@@ -32,9 +32,8 @@ from web.job_views import (
 from web.problems import problem_responses
 from web.routes.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
 from web.submit.idempotency import KEY_PATTERN, parse_key
-from web.submit.prefer import parse_wait
+from web.submit.request_headers import parse_traceparent, parse_wait
 from web.submit.submission import Submission, submit
-from web.submit.trace_context import parse_traceparent
 from web.submit.uploads import RenderRequest, read_request
 
 CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}
