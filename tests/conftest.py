@@ -1,4 +1,4 @@
-"""Fixtures that start real services. A missing one skips the test at home and fails it where CI is set."""
+"""Fixtures that start real services. If one is not installed, the test is skipped, or fails if CI is set."""
 
 import os
 import shutil
@@ -21,50 +21,50 @@ FAILED = pytest.StashKey[bool]()
 
 
 class Broker:
-    """The session's RabbitMQ node. A test may kill its process and start it again."""
+    """The RabbitMQ node of the session. Tests may kill and restart its process."""
 
     def __init__(self, node: RabbitmqNode, supervisor: Supervisor) -> None:
         self.url = node.url
         self.stream_url = node.stream_url
         self.process: Process = supervisor.process("rabbitmq")
         self._data = node.data_directory
-        self._unharmed = self.process.pid
+        self._original_pid = self.process.pid
 
     def forget(self) -> None:
-        """Run, and remember no earlier test.
+        """Make sure that the node runs without queues of earlier tests.
 
-        A node that was killed is made anew: whoever deletes quorum queues while they recover takes RabbitMQ 3.10's
-        supervisor of dead letters down, and with it every queue that comes after.
+        A node that was killed gets a new data directory: deleting quorum queues during their recovery crashes the
+        dead-letter supervisor of RabbitMQ 3.10, and with it every later queue.
         """
-        if self.process.describe_exit() or self.process.pid != self._unharmed:
+        if self.process.describe_exit() or self.process.pid != self._original_pid:
             self.process.kill()
             shutil.rmtree(self._data)
             self.process.start()
             self.process.wait_ready()
-            self._unharmed = self.process.pid
+            self._original_pid = self.process.pid
         else:
             delete_queues(self.url)
 
 
 def without(error: NotInstalled) -> NoReturn:
-    """Skip the test for want of a service; fail it in continuous integration."""
+    """Skip the test because a service is not installed; fail it in continuous integration."""
     if os.environ.get("CI"):
         pytest.fail(str(error), pytrace=False)
     pytest.skip(str(error))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that are granted most time come first: begun last, they would keep one process busy while others idle."""
-    granted: dict[Path, float] = {}
+    """Run files with the longest timeouts first: started last, they would keep one process busy while others idle."""
+    timeouts: dict[Path, float] = {}
     for item in items:
-        own = item.get_closest_marker("timeout")
-        granted[item.path] = max(granted.get(item.path, 0.0), own.args[0] if own else 0.0)
-    items.sort(key=lambda item: -granted[item.path])
+        marker = item.get_closest_marker("timeout")
+        timeouts[item.path] = max(timeouts.get(item.path, 0.0), marker.args[0] if marker else 0.0)
+    items.sort(key=lambda item: -timeouts[item.path])
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let fixtures know whether their test failed."""
+    """Record for fixtures whether their test failed."""
     report = yield
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
@@ -84,7 +84,7 @@ def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]
 
 @pytest.fixture
 def broker(session_broker: Broker) -> Broker:
-    """A running RabbitMQ that remembers no earlier test."""
+    """A running RabbitMQ without queues of earlier tests."""
     session_broker.forget()
     return session_broker
 
@@ -92,7 +92,7 @@ def broker(session_broker: Broker) -> Broker:
 @pytest.fixture(scope="session")
 def session_mariadb() -> Iterator[MariaDb]:
     """One MariaDB server for all tests."""
-    home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # mysql may not enter pytest's own directories
+    home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # mysql has no access to the directories of pytest
     try:
         server = MariaDb(home)
         with server.running():
@@ -105,7 +105,7 @@ def session_mariadb() -> Iterator[MariaDb]:
 
 @pytest.fixture
 def mariadb(session_mariadb: MariaDb) -> MariaDb:
-    """A running MariaDB: `fresh_database()` gives the URL of an empty one, `process` may be killed."""
+    """A running MariaDB. `fresh_database()` creates an empty database, and `process` may be killed."""
     if session_mariadb.process.describe_exit():
         session_mariadb.process.start()
     session_mariadb.process.wait_ready()
@@ -126,7 +126,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def platform(broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """Broker, SQLite ledger and local store; start web tier and workers as needed. Logs are shown on failure."""
+    """Broker, SQLite ledger and local store. Tests start web tier and workers. Logs are printed on failure."""
     platform = Platform(tmp_path / "platform", broker.url)
     yield platform
     platform.stop()

@@ -1,6 +1,4 @@
-"""A job that takes more memory than any fence allows.
-
-A worker serves it with `--include tests.services.faults.bomb`."""
+"""A job that exceeds any memory limit. Workers run it with `--include tests.services.faults.bomb`."""
 
 import time
 from uuid import uuid4
@@ -20,14 +18,14 @@ TENANT = "local"
 
 MIB = 1024**2
 
-# What its plan promises, in bytes, and how it goes on from there: so much at once, so often (seconds).
+# Bytes that its plan predicts, bytes of one allocation, and seconds between two allocations.
 PLANNED = 120 * MIB
-BITE = 4 * MIB
-PAUSE = 0.01
+BLOCK = 4 * MIB
+INTERVAL = 0.01
 
 
 class BombMessage(BaseModel):
-    """Which job."""
+    """The job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -39,24 +37,24 @@ MESSAGE_SCHEMAS[TASK] = BombMessage
 
 @app.task(name=TASK, base=JobTask)
 def bomb(job: str) -> None:
-    """One attempt, claimed from the ledger as every render is."""
+    """One attempt, claimed from the ledger like a render."""
     now = time.time()
     run_job(
         worker_context(), Job(job, TENANT, State.QUEUED, f"sources/{TENANT}/{job}", "bomb.dxf", {}, now, now), _explode
     )
 
 
-def _explode(running: JobRun) -> Result:
-    running.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
-    running.report_progress(60, "encode", "PIPES")
-    held = []
+def _explode(run: JobRun) -> Result:
+    run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
+    run.report_progress(60, "encode", "PIPES")
+    blocks = []
     while True:
-        held.append(bytearray(b"x") * BITE)
-        time.sleep(PAUSE)
+        blocks.append(bytearray(b"x") * BLOCK)
+        time.sleep(INTERVAL)
 
 
 def publish(publisher: Publisher) -> str:
-    """Ask for one; answers its job's id."""
+    """Publish one. Returns the id of its job."""
     job = str(uuid4())
     publisher.publish(TASK, job, {"job": job})
     return job

@@ -63,7 +63,7 @@ def running_system(home: Path) -> Iterator[tuple[Platform, Process]]:
 def run_chaos(
     platform: Platform, broker: Process, jobs: int, restarts: int, log: Callable[[str], None]
 ) -> tuple[list[str], dict[str, Any]]:
-    """Publish, kill, wait until all is settled. Returns the violations responses and what was done."""
+    """Publish and kill, then wait for all jobs. Returns the violations and statistics."""
     ids = [str(uuid.uuid4()) for _ in range(jobs)]
     store, ledger = open_store(platform.settings.store_url), open_ledger(platform.settings)
     for job in ids:
