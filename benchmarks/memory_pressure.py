@@ -28,7 +28,7 @@ from benchmarks.support.services import print_progress, print_result, running_br
 from tests.integration.jobs.renders import Renders, drawing
 from tests.services.platform import Platform
 from tests.services.units import Units, running_units, with_option
-from tests.system.storms.faulty_engine import REST, THRASH, WORK, svg_saying
+from tests.system.storms.faulty_engine import REST, THRASH, WORK, svg_with_fault
 
 WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
 KINDS = (REST, WORK, THRASH)
@@ -61,7 +61,7 @@ def time_preview(units: Units, sent: Renders) -> float:
 
 def measure_beside(units: Units, sent: Renders, kind: str, previews: int) -> dict[str, float]:
     """Percentiles of previews while the other unit does that, and its major faults a second."""
-    held = submit(units, "busy.svg", svg_saying(drawings.svg(time.time_ns() % 2**31), kind, 30))
+    held = submit(units, "busy.svg", svg_with_fault(drawings.svg(time.time_ns() % 2**31), kind, 30))
     sent.child_at(held)
     time.sleep(SETTLING_TIME)
     faults, began = major_faults(units), time.monotonic()
