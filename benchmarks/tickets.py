@@ -76,7 +76,7 @@ def measure_ssh_loop(fleet: Fleet, count: int) -> list[float]:
         key = base64.b64encode(os.urandom(80)).decode()
         started = time.monotonic()
         for node in fleet.nodes:
-            words = shlex.quote(f"set ssl tls-key {node.ring_file} {key}")
+            words = shlex.quote(f"set ssl tls-key {node.keyring_file} {key}")
             command = f"echo {words} | socat stdio unix-connect:{node.socket}"
             subprocess.run(["ssh", "-F", str(configuration), node.name, command], check=True, capture_output=True)
         seconds.append(time.monotonic() - started)

@@ -101,7 +101,7 @@ def http_page() -> str:
     spec = create_app().openapi()
     lines = [
         GENERATED_NOTICE,
-        "# HTTP reference",
+        "# HTTP API",
         "",
         "The web tier serves this page as OpenAPI at `/openapi.json`. Operations marked with a lock require the header",
         "`Authorization: Bearer TOKEN` (`BULKHEAD_TOKENS`); without configured tokens, only requests over loopback are",

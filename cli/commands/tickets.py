@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from tasks.errors import InvalidInput, JobFailed, NotFound, ServiceUnavailable
 from tasks.jobs import open_ledger
@@ -92,10 +91,7 @@ def join(
 ) -> None:
     """Add a node to the fleet and give it the fleet's keys. The keys that it had before are deleted."""
     var = settings().var
-    try:
-        inventory = Inventory.load(var).with_node(node, address)
-    except ValidationError as error:
-        raise InvalidInput(f"{node} at {address}: {error.errors()[0]['msg']}. Try: edge1 10.0.0.1:443") from error
+    inventory = Inventory.load(var).with_node(node, address)
     if node not in Inventory.load(var).nodes:
         _require_answer(node, _run_controller(lambda controller: controller.forget(node)))
     report = _run_controller(lambda controller: controller.run(RotationRequest()), inventory)

@@ -11,7 +11,7 @@ import pytest
 
 from cli.embedded.process import NotInstalled
 from tasks.observability.metrics import HistogramMetric, all_metrics
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.contract.scripts import load
 
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
@@ -20,7 +20,7 @@ MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
 def promtool(*arguments: str) -> str:
     """The output of promtool. Its exit code must be 0."""
     if shutil.which("promtool") is None:
-        without(NotInstalled("promtool", "prometheus", "run without it"))
+        skip_or_fail(NotInstalled("promtool", "prometheus", "run without it"))
     command = ["promtool", *arguments]
     result = subprocess.run(command, cwd=MONITORING, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled, find_program
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.fleet import INSTEAD, certificate
 from tests.services.platform import ROOT
 from tests.services.private_systemd import PrivateSystemd, private_systemd
@@ -19,7 +19,7 @@ from workers.tickets.verify import handshake, tls_context
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
 PROGRAM = "/usr/local/lib/bulkhead/bulkhead-tickets-node"
-RING = "/run/bulkhead-tickets/ring"
+KEYRING = "/run/bulkhead-tickets/keyring"
 
 CONFIGURATION = """
 global
@@ -32,7 +32,7 @@ defaults
     timeout client 5s
     timeout server 5s
 frontend edge
-    bind {host}:{port} ssl crt /etc/haproxy/edge.pem tls-ticket-keys {ring}
+    bind {host}:{port} ssl crt /etc/haproxy/edge.pem tls-ticket-keys {keyring}
     http-request return status 200
 """
 
@@ -60,7 +60,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     environment = {**os.environ, "DESTDIR": str(files)}
     subprocess.run(["sh", str(ROOT / "setup/node.sh"), str(key)], check=True, env=environment)
     (files / "etc/haproxy").mkdir()
-    (files / "etc/haproxy/haproxy.cfg").write_text(CONFIGURATION.format(host=LOOPBACK, port=port, ring=RING))
+    (files / "etc/haproxy/haproxy.cfg").write_text(CONFIGURATION.format(host=LOOPBACK, port=port, keyring=KEYRING))
     certificate(files / "etc/haproxy/edge.pem")
     (home / "systemd").mkdir()
     try:
@@ -72,26 +72,26 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             systemd.systemctl("start", "haproxy")
             yield Node(systemd, f"{LOOPBACK}:{port}")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 def test_given_a_node_that_boots_then_haproxy_serves_with_a_ring_that_its_user_alone_may_read(node: Node) -> None:
     assert node.resumes()
-    owner = node.systemd.run("stat", "--format=%U %a", RING)
+    owner = node.systemd.run("stat", "--format=%U %a", KEYRING)
     assert owner == "bulkhead-tickets 600\n"
     assert node.systemd.show("bulkhead-tickets-bootstrap", "ActiveState") == "active"
     assert [node.systemd.show("haproxy", name) for name in ("LimitCORE", "MemorySwapMax")] == ["0", "0"]
 
 
 def test_given_an_empty_tmpfs_when_the_node_boots_then_it_serves_again(node: Node) -> None:
-    before = node.systemd.run("cat", RING)
+    before = node.systemd.run("cat", KEYRING)
     node.systemd.systemctl("stop", "haproxy", "bulkhead-tickets-bootstrap")
     node.systemd.run("rm", "--recursive", "/run/bulkhead-tickets")
 
     node.systemd.systemctl("start", "haproxy")
 
     assert node.resumes()
-    assert node.systemd.run("cat", RING) != before
+    assert node.systemd.run("cat", KEYRING) != before
 
 
 def test_given_the_forced_command_then_its_user_reaches_ring_record_and_haproxy_and_nothing_else(node: Node) -> None:
@@ -108,18 +108,18 @@ def test_given_the_forced_command_then_its_user_reaches_ring_record_and_haproxy_
 
 
 def test_given_a_young_ring_then_the_dead_man_is_content_and_given_an_old_one_its_unit_fails(node: Node) -> None:
-    unit = "bulkhead-tickets-deadman"
+    unit = "bulkhead-tickets-key-age-alarm"
     node.systemd.systemctl("start", unit)
     assert node.systemd.show(unit, "Result") == "success"
 
-    old = 's/"at": [0-9]*/"at": 1/'
+    old = 's/"since": [0-9]*/"since": 1/'
     node.systemd.run("sed", "--in-place", old, "/var/lib/bulkhead-tickets/record.json")
-    before = node.systemd.run("cat", RING)
+    before = node.systemd.run("cat", KEYRING)
     node.systemd.systemctl("start", unit, check=False)
 
     assert node.systemd.show(unit, "Result") == "exit-code"
-    assert "No ticket key came for" in node.systemd.journal(unit)
-    assert node.systemd.run("cat", RING) != before  # a day is over, too
+    assert "No ticket key has arrived for" in node.systemd.journal(unit)
+    assert node.systemd.run("cat", KEYRING) != before  # a day is over, too
     assert node.resumes()
 
 

@@ -47,8 +47,9 @@ def test_given_records_removed_by_retention_then_the_error_says_what_to_do() -> 
         ResumeCheck({0: Position(10, checksum(b"b"))}).filter(batch(4_500, b"z"))
 
     assert str(caught.value) == (
-        "Records 11 to 4499 of the stream were removed before they were read, because the stream keeps a limited number "
-        "of bytes. Run `bulkhead heartbeats reset` to continue with the records that are left; no beat is counted twice."
+        "Records 11 to 4499 of the stream were removed before they were read, because the stream keeps a limited "
+        "number of bytes. Run `bulkhead heartbeats reset` to continue with the records that are left; no beat is "
+        "counted twice."
     )
 
 

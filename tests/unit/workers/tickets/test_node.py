@@ -160,16 +160,16 @@ def test_given_a_lost_record_then_a_push_of_the_same_keys_restores_the_generatio
     node: TicketNode, tmp_path: Path
 ) -> None:
     ask(node, "claim")
-    ring = keys(3)
-    push(node, ring, 41)
+    pushed = keys(3)
+    push(node, pushed, 41)
     (tmp_path / "record.json").unlink()
     ask(node, "claim")
     assert ask(node, "status")["status"]["generation"] == 0
 
-    reply = push(node, ring[2:], 41)
+    reply = push(node, pushed[2:], 41)
 
     assert reply["status"]["generation"] == 41
-    assert reply["status"]["key_names"] == tuple(key.name for key in ring)
+    assert reply["status"]["key_names"] == tuple(key.name for key in pushed)
 
 
 def test_given_keys_of_another_size_then_they_are_refused_with_advice(node: TicketNode) -> None:
@@ -233,10 +233,10 @@ def test_given_several_frames_then_each_is_answered_until_the_input_ends(node: T
 
     assert serve(node, BytesIO(2 * (FRAME_LENGTH.pack(len(frame)) + frame)), sink) == 0
 
-    said = sink.getvalue()
-    (size,) = FRAME_LENGTH.unpack(said[: FRAME_LENGTH.size])
-    assert len(said) == 2 * (FRAME_LENGTH.size + size)
-    assert json.loads(said[FRAME_LENGTH.size : FRAME_LENGTH.size + size])["ok"]
+    output = sink.getvalue()
+    (size,) = FRAME_LENGTH.unpack(output[: FRAME_LENGTH.size])
+    assert len(output) == 2 * (FRAME_LENGTH.size + size)
+    assert json.loads(output[FRAME_LENGTH.size : FRAME_LENGTH.size + size])["ok"]
 
 
 @pytest.mark.parametrize(
@@ -265,9 +265,9 @@ def test_given_no_rotation_for_long_then_there_is_an_alarm_and_much_later_a_new_
     assert node.check_key_age(120, 1000) == ""
 
     clock.now += 121
-    said = "No ticket key has arrived for 121 s. Does the rotator run, and reach this node?"
-    assert node.check_key_age(120, 1000) == said
-    assert node.check_key_age(120, 0) == said
+    problem = "No ticket key has arrived for 121 s. Does the rotator run, and reach this node?"
+    assert node.check_key_age(120, 1000) == problem
+    assert node.check_key_age(120, 0) == problem
     assert ask(node, "status")["status"]["key_names"] == before
 
     clock.now += 1000
