@@ -1,4 +1,4 @@
-"""Generates the reference pages from the models: `python docs/generate.py [--check]`.
+"""Generates the reference pages from the models, so that they never differ: `python docs/generate.py [--check]`.
 
 In docs/reference/: settings.md from `tasks.settings`, metrics.md from `tasks.observability.metrics`, http.md from the
 OpenAPI of `web`, schemas/*.json from the message models.
@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 
 
 def build_pages() -> dict[str, str]:
-    """Text of every generated file, by its path below docs/."""
+    """The text of every generated file, by its path below docs/."""
     pages = {
         "reference/settings.md": settings_page(),
         "reference/metrics.md": metrics_page(),
@@ -39,7 +39,7 @@ def build_pages() -> dict[str, str]:
 
 
 def message_models() -> dict[str, type[BaseModel]]:
-    """Every message and document that programs in other languages write or read."""
+    """Messages and documents that programs in other languages write or read."""
     from tasks.messaging.progress import ProgressMessage
     from tasks.renders import RenderMessage
     from tasks.tickets import RotateMessage
@@ -58,9 +58,9 @@ def settings_page() -> str:
         GENERATED_NOTICE,
         "# Settings",
         "",
-        "Settings are environment variables. A variable that is not set is read from the file",
-        f"`{ENVIRONMENT_FILE}` in `BULKHEAD_VAR`, which `bulkhead up` writes. Otherwise its default applies. On a",
-        "laptop no setting is needed. Sizes are in bytes and times in seconds.",
+        f"Settings are environment variables. A variable that is not set is read from the file `{ENVIRONMENT_FILE}` in",
+        "`BULKHEAD_VAR`, which `bulkhead up` writes; otherwise its default applies. A laptop needs none of them. Sizes",
+        "are bytes and times are seconds.",
     ]
     properties = Settings.model_json_schema()["properties"]
     for group in GROUPS:
@@ -73,16 +73,17 @@ def settings_page() -> str:
 
 
 def metrics_page() -> str:
-    """A row for each metric."""
+    """One row per metric."""
     from tasks.observability.metrics import all_metrics
 
     lines = [
         GENERATED_NOTICE,
         "# Metrics",
         "",
-        "The web tier exports these metrics at `/metrics`, summed over its processes. There are two exceptions: the",
-        "coalescer exports `bulkhead_heartbeats_…` at `BULKHEAD_HEARTBEATS_METRICS_PORT`, and `bulkhead tickets watch`",
-        "exports `bulkhead_tickets_…` at `BULKHEAD_TICKETS_METRICS_PORT`.",
+        "The web tier serves these metrics at `/metrics`, aggregated over its processes. Two programs serve theirs on",
+        "ports of their own: the coalescer those that begin with `bulkhead_heartbeats`",
+        "(`BULKHEAD_HEARTBEATS_METRICS_PORT`), and `bulkhead tickets watch` those that begin with `bulkhead_tickets`",
+        "(`BULKHEAD_TICKETS_METRICS_PORT`).",
         "",
         "| metric | type | labels | description |",
         "|---|---|---|---|",
@@ -94,7 +95,7 @@ def metrics_page() -> str:
 
 
 def http_page() -> str:
-    """Every call with its parameters and responses, then every model."""
+    """Every operation with its parameters and responses, then every model."""
     from web.app import create_app
 
     spec = create_app().openapi()
@@ -102,10 +103,10 @@ def http_page() -> str:
         GENERATED_NOTICE,
         "# HTTP API",
         "",
-        "The web tier serves the same reference as an OpenAPI document at `/openapi.json`. Calls marked with a lock",
-        "require `Authorization: Bearer TOKEN` (`BULKHEAD_TOKENS`). If no tokens are configured, only requests from",
-        "loopback are served. Outputs support HEAD as well as GET. Every error is a [problem](#problemdetails) with",
-        "the media type `application/problem+json` (RFC 9457).",
+        "The web tier serves this page as OpenAPI at `/openapi.json`. Operations marked with a lock require the header",
+        "`Authorization: Bearer TOKEN` (`BULKHEAD_TOKENS`); without configured tokens, only requests over loopback are",
+        "accepted. Outputs support HEAD like GET. Every error is a [problem](#problemdetails),",
+        "`application/problem+json` (RFC 9457).",
         "",
     ]
     for path, methods in spec["paths"].items():
@@ -118,15 +119,15 @@ def http_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _operation(method: str, path: str, call: Schema) -> Iterator[str]:
+def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     yield f"## {method.upper()} {path}"
     yield ""
-    yield f"{call.get('description', call['summary'])}{LOCK if call.get('security') else ''}"
+    yield f"{operation.get('description', operation['summary'])}{LOCK if operation.get('security') else ''}"
     yield ""
-    if call.get("parameters"):
+    if operation.get("parameters"):
         yield "| parameter | in | type | description |"
         yield "|---|---|---|---|"
-        for each in call["parameters"]:
+        for each in operation["parameters"]:
             yield _row(
                 f"`{each['name']}`",
                 each["in"],
@@ -134,15 +135,15 @@ def _operation(method: str, path: str, call: Schema) -> Iterator[str]:
                 _description(each, each["schema"]),
             )
         yield ""
-    for media_type, body in call.get("requestBody", {}).get("content", {}).items():
+    for media_type, body in operation.get("requestBody", {}).get("content", {}).items():
         yield f"Body `{media_type}`: {_type_text(body['schema'])}"
         yield ""
         if "properties" in body["schema"]:
             yield from _properties(body["schema"])
-    yield "| status | meaning | body |"
+    yield "| status | description | body |"
     yield "|---|---|---|"
     problems = []
-    for status, answer in sorted(call["responses"].items()):
+    for status, answer in sorted(operation["responses"].items()):
         content = answer.get("content", {})
         headers = ", ".join(f"`{name}`" for name in answer.get("headers", {}))
         if "application/problem+json" in content:
@@ -185,20 +186,20 @@ def _properties(schema: Schema) -> Iterator[str]:
 
 
 def _description(described: Schema, schema: Schema) -> str:
-    """Description and default."""
+    """The description and the default."""
     default = schema.get("default")
     text = described.get("description", "")
     return text if default in (None, "") else f"{text} Default: `{json.dumps(default)}`.".strip()
 
 
 def _without_null(schema: Schema) -> Schema:
-    """The schema of the values other than null."""
+    """The schema of an optional value, without null."""
     choices = [each for each in schema.get("anyOf", []) if each.get("type") != "null"]
     return choices[0] if len(choices) == 1 else schema
 
 
 def _type_text(schema: Schema) -> str:
-    """The type that a JSON Schema describes, in words."""
+    """The type of a JSON Schema, as text."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
@@ -250,12 +251,12 @@ def _row(*cells: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages. With --check only report those that differ, with exit code 1."""
+    """Write the pages; with --check only report which ones differ. Returns the exit code: 1 if any differs."""
     pages = build_pages()
     stale = [name for name, text in pages.items() if not _is_current(HERE / name, text)]
     if "--check" in arguments:
         for name in stale:
-            print(f"docs/{name} differs from the models. Run `make docs` and commit what it writes.", file=sys.stderr)
+            print(f"docs/{name} differs from the models. Run `make docs` and commit the result.", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
         (HERE / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from celery.utils.log import get_logger
 
 from tasks import app
-from tasks.jobs import Ledger, LedgerUnavailable, latest_attempts, open_ledger
+from tasks.jobs import Ledger, LedgerError, latest_attempts, open_ledger
 from tasks.jobs.leak_detection import MAX_JOBS, Confidence, find_leaks, residues
 from tasks.messaging.progress import ProgressPublisher
 from tasks.renders import ENGINE_VERSION
@@ -58,7 +58,7 @@ class LeakDetector:
         if self._jobs % REFRESH_EVERY == 0:
             try:
                 findings = find_leaks(residues(latest_attempts(ledger.database, MAX_JOBS)))
-            except LedgerUnavailable:
+            except LedgerError:
                 return self._suspected_formats
             suspected = [finding for finding in findings if finding.is_suspected and finding.engine == ENGINE_VERSION]
             for finding in suspected:

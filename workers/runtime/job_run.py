@@ -19,7 +19,7 @@ from celery.exceptions import Reject
 from celery.utils.log import get_logger
 
 from tasks.errors import Conflict, JobFailed, ServiceUnavailable
-from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerUnavailable, Rerouted, State
+from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerError, LedgerUnavailable, Rerouted, State
 from tasks.messaging.progress import ProgressMessage
 from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
@@ -139,7 +139,7 @@ class JobRun:
         """Renew the lease three times per lease duration until `stopped` is set or the lease is lost."""
         lease = self.context.settings.lease
         while not stopped.wait(lease / 3):
-            with suppress(LedgerUnavailable):
+            with suppress(LedgerError):
                 renewed = self.context.ledger.attempts.renew(
                     self.job.id, self.job.attempt, now=time.time(), lease=lease
                 )

@@ -12,8 +12,7 @@ from cli.embedded.process import NotInstalled, StartFailed
 from cli.errors import as_json, describe_error
 from cli.options import InvalidOptions
 from leaks.errors import BadTarget, TargetFailed, ToolMissing
-from tasks.database.engine import LedgerUnavailable
-from tasks.database.migrate import SchemaOutdated
+from tasks.database.errors import LedgerUnavailable, SchemaOutdated
 from tasks.errors import BulkheadError
 from tasks.jobs.rotations import RotationInProgress
 from tasks.messaging.connections import PublishError
