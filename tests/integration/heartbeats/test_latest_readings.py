@@ -53,7 +53,10 @@ def test_given_active_plants_and_a_flush_then_both_are_listed_without_a_silent_p
 
     async def read() -> tuple[list[tuple[str, float, int]], LastFlush | None]:
         sensors = RedisReadings(redis_url)
-        return await sensors.plants(since=now - 30), await sensors.last_flush()
+        try:
+            return await sensors.plants(since=now - 30), await sensors.last_flush()
+        finally:
+            await sensors.close()
 
     plants, last_flush = asyncio.run(read())
     assert [name for name, _last_seen_at, _machines in plants] == ["plant-a", "plant-b"]
