@@ -51,7 +51,7 @@ bench: packages .venv/.dev ## Run every benchmark; the last line of each output 
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
 
 chaos: packages .venv/.dev ## As root: run 1,000 jobs, some of which explode or hang, under a real systemd with random kills
-	$(BIN)/python -m tests.system.storms.memory_limits --jobs 1000
+	$(BIN)/python -m tests.system.storms.crashes --jobs 1000
 
 viewer: $(VIEWER) ## Build the viewer
 

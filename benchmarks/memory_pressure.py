@@ -28,7 +28,7 @@ from benchmarks.support.services import print_progress, print_result, running_br
 from tests.integration.jobs.renders import Renders, drawing
 from tests.services.platform import Platform
 from tests.services.units import Units, running_units, with_option
-from tests.system.storms.faults import REST, THRASH, WORK, svg_saying
+from tests.system.storms.faulty_engine import REST, THRASH, WORK, svg_saying
 
 WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
 KINDS = (REST, WORK, THRASH)
@@ -127,7 +127,7 @@ def run_units(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[st
     """Figures of two units over this broker."""
     platform = Platform(home / "platform", broker_url)
     settings = {"BULKHEAD_LEASE": str(LEASE)}
-    drop_ins = {"bulkhead-render@": with_option("bulkhead-render@", "--include faults")}
+    drop_ins = {"bulkhead-render@": with_option("bulkhead-render@", "--include faulty_engine")}
     with running_units(home / "host", platform, settings=settings, drop_ins=drop_ins) as units:
         units.start("bulkhead-web", *WORKERS)
         return run(units, asked.previews, asked.rounds)

@@ -21,7 +21,7 @@ class BulkheadError(Exception):
     `transient` tells whether the same call may succeed later, without anybody changing anything.
     """
 
-    code: ClassVar[str] = "internal-error"
+    code: str = "internal-error"
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
     transient: ClassVar[bool] = False

@@ -25,6 +25,8 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; when to retry after a service was unavailable
 MAX_ERRORS = 20  # validation errors in one response
 
+INTERNAL_ERROR = "An internal error occurred. The server's log has the details."
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,7 +59,7 @@ class Problem(BulkheadError):
     ) -> None:
         super().__init__(detail)
         self.http_status = status  # type: ignore[misc]
-        self.code = code  # type: ignore[misc]
+        self.code = code
         self.headers = dict(headers or {})
         self.members = members
 
@@ -95,7 +97,7 @@ def translate(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
-        case BulkheadError():
+        case BulkheadError() if error.http_status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return from_error(error)
         case RequestValidationError():
             return invalid_request(error.errors())
@@ -104,23 +106,20 @@ def translate(error: Exception) -> Problem:
         case ClientDisconnect():
             return Problem(400, "disconnected", "The request ended before its body was complete.")
         case _:
-            return Problem(500, "internal-error", "An internal error occurred. The server's log has the details.")
+            return Problem(500, "internal-error", INTERNAL_ERROR)
 
 
 def from_error(error: BulkheadError, **members: Any) -> Problem:
     """The problem of an error of ours, as its attributes say.
 
-    The client gets the text of its own errors. Texts about the server may contain host names, so of these the client
-    only gets the first sentence of the error's documentation; the log has the full text.
+    A client error carries the text of the error. The text of a server error may contain host names and paths, so only
+    the documentation of its class is sent; the log has the text.
     """
-    if error.http_status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        detail = error.message
-    else:
-        documentation = " ".join((inspect.getdoc(type(error)) or "").split())
-        detail = documentation.partition(". ")[0].rstrip(".") + "."
+    is_server_error = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = " ".join((inspect.getdoc(type(error)) or "").split()) if is_server_error else error.message
     headers = {}
     if error.transient:
-        detail += f" Try again in {RETRY_AFTER} s."
+        detail = f"{detail.partition('. ')[0].rstrip('.')}. Try again in {RETRY_AFTER} s."
         headers["retry-after"] = str(RETRY_AFTER)
     return Problem(error.http_status, error.code, detail, headers=headers, **members)
 

@@ -100,7 +100,7 @@ class RenderFailed(JobFailed):
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
-        self.code = code  # type: ignore[misc]
+        self.code = code
 
 
 class EngineUnavailable(ServiceUnavailable):
@@ -162,7 +162,7 @@ def _run_render(file: Path, folder: Path, chosen: RenderOptions, current: Settin
     if exit_info.status > 0 and "message" in last:
         if exit_info.status == ENGINE_UNAVAILABLE:
             raise EngineUnavailable(last["message"])
-        advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal" else ""
+        advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal-error" else ""
         raise RenderFailed(f"{last['message']}{advice}", last["code"])
     cause = exit_info.death.cause
     raise RenderFailed(f"{explain_death(exit_info, last, current.memory_limit)} {ADVICE[cause]}", cause)

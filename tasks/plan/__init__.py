@@ -49,15 +49,16 @@ def plan(path: Path, filename: str = "", *, width: int = DEFAULT_WIDTH, tiles: b
     """Predict the cost of rendering the blueprint at `path` with a preview of `width` pixels on the longer side.
 
     `tiles` adds the cost of Deep Zoom tiles. `page` selects the page of a TIFF, from 1. `filename` is the user's name
-    for the file and appears in messages only. Reads a few megabytes at most.
+    for the file and appears in messages only. Reads a few megabytes; a DXF of more than 4 MiB is searched for its
+    entities.
 
     Raises `PlanError` (`Empty`, `UnknownFormat`, `Truncated`, `Unsupported`, `NoSuchPage`); its message says what to
     do next.
     """
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):  # opening a pipe would block until it has a writer
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would block until it has a writer
         raise Unsupported("This is a folder, a pipe or a device, not a regular file. Send the drawing's file.")
-    size = about.st_size
+    size = status.st_size
     if size == 0:
         raise Empty("The file is empty. Export the drawing again and check that the upload is complete.")
     with path.open("rb") as file:

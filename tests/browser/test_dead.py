@@ -18,7 +18,7 @@ from tasks.messaging.topology import LARGE
 from tests.browser.conftest import Screenshot, open_page
 from tests.integration.jobs.renders import Renders
 from tests.services.platform import ROOT, Platform
-from tests.system.storms.faults import CRASH, svg_saying
+from tests.system.storms.faulty_engine import CRASH, svg_saying
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -39,7 +39,7 @@ def dead_job(site: Platform, sent: Renders) -> str:
         job=job, tenant=TENANT, source=renders.source_key(TENANT, job), filename="crash.svg"
     )
     sent.store.put(message.source, svg_saying(drawings.svg(1), CRASH, 30))
-    crashing_worker = site.start_worker("crashing_worker", "--include", "tests.system.storms.faults", queue=LARGE)
+    crashing_worker = site.start_worker("crashing", "--include", "tests.system.storms.faulty_engine", queue=LARGE)
     sent.accept(message, queue=LARGE)
     sent.publish(message, queue=LARGE)
     dead = sent.finished(job)
@@ -52,7 +52,7 @@ def test_given_a_dead_job_when_its_page_is_opened_then_it_shows_the_explanations
     page: Page, site: Platform, sent: Renders, screenshot: Screenshot
 ) -> None:
     job = dead_job(site, sent)
-    command = [sys.executable, "-m", "bulkhead", "dead", "show", job]
+    command = [sys.executable, "-m", "cli", "dead", "show", job]
     output = subprocess.run(
         command, env=site.environment_with(), cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from tasks.database.migrate import SchemaOutdated
+from tasks.database.errors import SchemaOutdated
 from tasks.heartbeats import Beat
 from tests.services.heartbeats import stored
 from workers.heartbeats import sink as module

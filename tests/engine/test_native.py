@@ -9,6 +9,7 @@ import pytest
 from wand.exceptions import PolicyError
 from wand.image import Image
 
+from tasks.errors import ServiceUnavailable
 from workers.render import EngineError
 from workers.render.native import LIMITS, POLICY, magick_limits, prepare
 
@@ -65,8 +66,8 @@ def test_given_imagemagick_loaded_with_other_limits_when_prepared_then_the_error
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 
     assert "{'memory': 33554432}" in output
-    assert output.strip().endswith("render in a fresh process.")
-    assert issubclass(EngineError, RuntimeError)
+    assert output.strip().endswith("Render in a new process without it.")
+    assert issubclass(EngineError, ServiceUnavailable)
 
 
 def test_given_the_engine_when_imported_then_no_native_library_is_loaded() -> None:

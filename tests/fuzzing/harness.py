@@ -1,9 +1,9 @@
 """Render damaged files in child processes, which may die, and count the outcomes.
 
-    python -m tests.fuzzing.harness FAMILY --count 5000 --seed 1 --keep kept
+    python -m tests.fuzzing.harness FAMILY --count 5000 --seed 1 --keep findings
 
-Two children live long; each file has its own seconds and memory. Prints one line of JSON, progress on standard error.
-The same family, seed and number always make the same file; `--only NUMBER` runs one of them.
+Two children render many files each, with limits of time and memory for each file. Prints one line of JSON, and progress
+on standard error. The same family, seed and number always give the same file; `--only NUMBER` runs one of them.
 """
 
 import argparse
@@ -36,13 +36,13 @@ SECONDS_EACH = 10.0
 INTERVAL = 0.05
 
 # Files that a child renders before it is replaced, so that leaked memory is not attributed to a later file.
-LIFE = 250
+FILES_PER_CHILD = 250
 
 # Stands in for a DWG converter: removes the header that `seeds` puts before a DXF drawing.
 CONVERTER = """sh -c 'tail -c +8 "$0" > "$1"' {source} {target}"""
 
-DIED, HUNG, OVER_LIMIT, LEFTOVER = "died", "hung", "stopped by fence", "stray file"
-BAD = (DEFECT, DIED, HUNG, LEFTOVER)
+DIED, HUNG, OVER_LIMIT, LEFTOVER = "died", "hung", "over memory limit", "leftover file"
+UNACCEPTABLE = (DEFECT, DIED, HUNG, LEFTOVER)
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Report:
     findings: list[str] = field(default_factory=list)
 
     @property
-    def bad(self) -> dict[str, int]:
+    def unacceptable(self) -> dict[str, int]:
         """Counts of unacceptable outcomes."""
-        return {name: self.outcomes[name] for name in BAD if self.outcomes[name]}
+        return {name: self.outcomes[name] for name in UNACCEPTABLE if self.outcomes[name]}
 
 
 def jobs(family: str, seed: int, numbers: Iterable[int]) -> Iterator[Job]:
@@ -81,18 +81,18 @@ def jobs(family: str, seed: int, numbers: Iterable[int]) -> Iterator[Job]:
     originals = seeds(family)
     for number in numbers:
         name = f"{family}-{seed}-{number}"
-        chance = random.Random(name)
-        data = mutate(chance.choice(originals), originals, family, chance)
+        generator = random.Random(name)
+        data = mutate(generator.choice(originals), originals, family, generator)
         options = {
             "width": WIDTH,
-            "background": chance.choice(("light", "dark", "transparent")),
-            "tiles": chance.random() < 0.15,
-            "layer_tiles": chance.random() < 0.3,
-            "line_work": chance.random() < 0.3,
-            "page": 2 if chance.random() < 0.05 else 1,
-            "layout": "Layout1" if chance.random() < 0.15 else "",
+            "background": generator.choice(("light", "dark", "transparent")),
+            "tiles": generator.random() < 0.15,
+            "layer_tiles": generator.random() < 0.3,
+            "line_work": generator.random() < 0.3,
+            "page": 2 if generator.random() < 0.05 else 1,
+            "layout": "Layout1" if generator.random() < 0.15 else "",
         }
-        yield Job(name, data, options, chance.random() < 0.3)
+        yield Job(name, data, options, generator.random() < 0.3)
 
 
 class Child:
@@ -104,7 +104,7 @@ class Child:
         self.temporary.mkdir(parents=True)
         self.out = folder / "out"
         self.job: Job | None = None
-        self.began = time.monotonic()
+        self.started = time.monotonic()
         self.done = 0
         self.peak = 0
         self._log = (folder / "log").open("wb")
@@ -130,7 +130,7 @@ class Child:
         self.out.mkdir()
         request = {"source": str(source), "out": str(self.out), "options": job.options, "streamed": job.streamed}
         assert self.process.stdin is not None
-        self.job, self.began, self.peak = job, time.monotonic(), 0
+        self.job, self.started, self.peak = job, time.monotonic(), 0
         with suppress(BrokenPipeError):  # it died between two files; `run` reads its end next
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
             self.process.stdin.flush()
@@ -187,7 +187,7 @@ class Pool:
 
     def run(self, report: Report, work: Iterator[Job], until: float = float("inf")) -> None:
         """Render all of `work`, starting none after the monotonic time `until`, and add the outcomes to `report`."""
-        began = time.monotonic()
+        started = time.monotonic()
         busy: set[int] = set()
         for slot, child in enumerate(self._children):
             self._next(slot, child, work, busy)
@@ -204,7 +204,7 @@ class Pool:
                     continue  # it has just started
                 else:
                     self._on_answer(report, child, json.loads(line))
-                    child = self._replace(slot) if child.done >= LIFE else child
+                    child = self._replace(slot) if child.done >= FILES_PER_CHILD else child
                 busy.discard(slot)
                 if time.monotonic() < until:
                     self._next(slot, child, work, busy)
@@ -214,7 +214,7 @@ class Pool:
                     child = self._replace(slot)
                     if time.monotonic() < until:
                         self._next(slot, child, work, busy)
-        report.seconds = round(time.monotonic() - began, 1)
+        report.seconds = round(time.monotonic() - started, 1)
 
     def _child(self, slot: int | None = None) -> Child:
         self._count += 1
@@ -258,7 +258,7 @@ class Pool:
         child.peak = max(child.peak, resident)
         if resident > MEMORY_LIMIT:
             self._record(report, child, OVER_LIMIT, "memory", f"{resident // 1024**2} MiB")
-        elif time.monotonic() > child.began + self._seconds:
+        elif time.monotonic() > child.started + self._seconds:
             self._record(report, child, HUNG, "time", "")
         else:
             return False
@@ -268,13 +268,13 @@ class Pool:
         report.files += 1
         report.outcomes[outcome] += 1
         report.codes[f"{outcome}: {code}".removesuffix(": ")] += 1
-        took = time.monotonic() - child.began
-        report.slowest_seconds = max(report.slowest_seconds, round(took, 2))
+        duration = time.monotonic() - child.started
+        report.slowest_seconds = max(report.slowest_seconds, round(duration, 2))
         report.largest_bytes = max(report.largest_bytes, child.peak)
-        if outcome in {*BAD, OVER_LIMIT}:
+        if outcome in {*UNACCEPTABLE, OVER_LIMIT}:
             self._add_finding(report, child, outcome, f"{code} {detail}")
-        elif took > self._seconds / 2:
-            self._add_finding(report, child, "slow", f"{outcome} {code} after {took:.1f} s")
+        elif duration > self._seconds / 2:
+            self._add_finding(report, child, "slow", f"{outcome} {code} after {duration:.1f} s")
 
     def _add_finding(self, report: Report, child: Child, outcome: str, detail: str) -> None:
         assert child.job is not None
@@ -299,16 +299,16 @@ def main() -> int:
     numbers = range(arguments.count) if arguments.only is None else [arguments.only]
     report = Report(arguments.family, arguments.seed)
 
-    def watched() -> Iterator[Job]:
+    def with_progress() -> Iterator[Job]:
         for job in jobs(arguments.family, arguments.seed, numbers):
             if report.files % 100 == 0:
                 print(f"{arguments.family} {report.files} {dict(report.outcomes)}", file=sys.stderr)
             yield job
 
     with Pool(arguments.seconds_each, arguments.keep) as pool:
-        pool.run(report, watched(), time.monotonic() + arguments.seconds)
+        pool.run(report, with_progress(), time.monotonic() + arguments.seconds)
     print(json.dumps(vars(report), sort_keys=True))
-    return 1 if report.bad else 0
+    return 1 if report.unacceptable else 0
 
 
 if __name__ == "__main__":

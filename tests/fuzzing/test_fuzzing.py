@@ -25,6 +25,6 @@ def test_given_damaged_files_when_rendered_then_each_is_rendered_or_refused(fami
     pool.run(report, jobs(family, SEED, range(COUNT)), time.monotonic() + 100)
 
     print(f"{family}: {dict(report.outcomes)}, {report.outcomes[OVER_LIMIT]} over their memory limit")
-    assert report.bad == {}, "\n".join(report.findings)
+    assert report.unacceptable == {}, "\n".join(report.findings)
     assert report.files == COUNT
     assert report.outcomes["rendered"] > 0, dict(report.codes)

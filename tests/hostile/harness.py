@@ -63,25 +63,25 @@ class Trial:
 
 def plan_case(case: Case, source: Path) -> Outcome:
     """Run the planner three times and record its result and best time."""
-    verdict, times = Outcome(), []
+    outcome, times = Outcome(), []
     for _ in range(3):
         started = time.perf_counter()
         try:
             check_memory_limit(plan(source, case.file), MEMORY_LIMIT)
         except PlanError as error:
-            verdict.refusal = {"code": error.code, "detail": error.message}
+            outcome.refusal = {"code": error.code, "detail": error.message}
         times.append(time.perf_counter() - started)
-    verdict.seconds = min(times)
-    return verdict
+    outcome.seconds = min(times)
+    return outcome
 
 
-def render_trials(jobs: Sequence[Trial], scratch: Path) -> None:
+def render_trials(trials: Sequence[Trial], scratch: Path) -> None:
     """Render the accepted trials in sandboxed children and record each outcome.
 
     A child renders one trial after the other, like a warm worker. If it dies, that trial is repeated first in a fresh
     child, whose result counts.
     """
-    remaining, number = list(jobs), 0
+    remaining, number = list(trials), 0
     while remaining:
         number += 1
         finished = _Child(remaining, scratch / str(number)).run()
@@ -91,12 +91,12 @@ def render_trials(jobs: Sequence[Trial], scratch: Path) -> None:
 class _Child:
     """One child and its trials. `scratch` is a new folder of its own."""
 
-    def __init__(self, jobs: Sequence[Trial], scratch: Path) -> None:
-        self._jobs = jobs
-        self._by_source = {str(job.source): job for job in jobs}
+    def __init__(self, trials: Sequence[Trial], scratch: Path) -> None:
+        self._trials = trials
+        self._by_source = {str(trial.source): trial for trial in trials}
         self._scratch = scratch
-        self._ended = 0
-        self._began = 0.0
+        self._finished = 0
+        self._started = 0.0
         self._last: Report = {}
 
     def run(self) -> int:
@@ -104,63 +104,63 @@ class _Child:
         self._scratch.mkdir(parents=True)
         trace = self._scratch.with_suffix(".trace")
         child = [sys.executable, "-P", "-m", "tests.hostile.render_batch", RenderOptions(width=512).model_dump_json()]
-        for job in self._jobs:
-            job.out.mkdir(exist_ok=True)
-            child += [str(job.source), str(job.out)]
+        for trial in self._trials:
+            trial.out.mkdir(exist_ok=True)
+            child += [str(trial.source), str(trial.out)]
         environment = {"PYTHONPATH": str(ROOT), "TMPDIR": str(self._scratch), "PYTHONDONTWRITEBYTECODE": "1"}
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         exit_info = run(
             [*TRACER, "-e", CALLS, "-o", str(trace), *child],
-            Limits(memory=MEMORY_LIMIT, time_limit=self._jobs[0].case.timeout),
+            Limits(memory=MEMORY_LIMIT, time_limit=self._trials[0].case.timeout),
             self._on_report,
             environment=os.environ | environment,
         )
-        if exit_info.death is not None and self._ended == 0:
+        if exit_info.death is not None and self._finished == 0:
             self._finish_trial(
                 {"code": exit_info.death.cause, "detail": explain_death(exit_info, self._last, MEMORY_LIMIT)}
             )
         self._assign_trace(_read_trace(trace))
-        for job in self._jobs[: self._ended]:
-            job.outcome.leftovers = [str(path) for path in self._scratch.rglob("*")]
-            job.outcome.leftovers += [
-                path.name for path in job.source.parent.iterdir() if path not in {job.source, job.out}
+        for trial in self._trials[: self._finished]:
+            trial.outcome.leftovers = [str(path) for path in self._scratch.rglob("*")]
+            trial.outcome.leftovers += [
+                path.name for path in trial.source.parent.iterdir() if path not in {trial.source, trial.out}
             ]
-        return self._ended
+        return self._finished
 
     def _on_report(self, report: Report) -> None:
         if "status" in report:
             failed = report["status"] != 0
             report_error = {
-                "code": self._last.get("code", "internal"),
+                "code": self._last.get("code", "internal-error"),
                 "detail": self._last.get("message", "It said nothing."),
             }
             self._finish_trial(report_error if failed else None)
         elif "source" in report:
-            self._began = time.monotonic()
+            self._started = time.monotonic()
         self._last = report
 
     def _finish_trial(self, error: dict[str, str] | None) -> None:
-        job = self._jobs[self._ended]
-        self._ended += 1
-        job.outcome.error, job.outcome.drawing_seconds = error, time.monotonic() - self._began
+        trial = self._trials[self._finished]
+        self._finished += 1
+        trial.outcome.error, trial.outcome.drawing_seconds = error, time.monotonic() - self._started
         if error is None:
-            job.outcome.manifest = json.loads((job.out / "manifest.json").read_text())
+            trial.outcome.manifest = json.loads((trial.out / "manifest.json").read_text())
 
     def _assign_trace(self, lines: list[str]) -> None:
         """Assign each line of the trace to a trial. A trial begins when its source is opened."""
-        ignored = (str(self._scratch), *(str(job.out) for job in self._jobs), *_ALWAYS_WRITABLE)
-        verdict = self._jobs[0].outcome
+        ignored = (str(self._scratch), *(str(trial.out) for trial in self._trials), *_ALWAYS_WRITABLE)
+        outcome = self._trials[0].outcome
         for line in lines:
             if _SOCKET.search(line):
-                verdict.sockets.append(line)
+                outcome.sockets.append(line)
             match = _PATH_IN_CALL.match(line)
             if match is None:
                 continue
             name = match[1].encode().decode("unicode_escape")
-            verdict = self._by_source[name].outcome if name in self._by_source else verdict
-            verdict.opened.append(name)
+            outcome = self._by_source[name].outcome if name in self._by_source else outcome
+            outcome.opened.append(name)
             if _CREATES_FILE.search(line) and not _CREATES_NOTHING.search(line) and not name.startswith(ignored):
-                verdict.created.append(name)
+                outcome.created.append(name)
 
 
 def _read_trace(trace: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""A MariaDB server of its own, run as the user `mysql` where the tests run as root."""
+"""A private MariaDB server. It runs as the user `mysql` if the tests run as root."""
 
 import os
 import secrets
@@ -14,14 +14,14 @@ from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import Process, Program, find_program
 
 USER = "bulkhead"
-INSTEAD = "leave the tests of MariaDB out"
+INSTEAD = "skip the tests of MariaDB"
 
 
 class MariaDb:
-    """A prepared server. `process` runs it, and may be killed and started again."""
+    """A prepared server. Tests may kill `process` and start it again."""
 
     def __init__(self, home: Path) -> None:
-        """Write the data directory below `home`, which `mysql` must be able to reach. Raises NotInstalled."""
+        """Create the data directory below `home`, which the user `mysql` must be able to enter. Raises NotInstalled."""
         server = find_program("/usr/sbin/mariadbd", "mariadb-server", INSTEAD)
         install = find_program("mariadb-install-db", "mariadb-server", INSTEAD)
         self._port = assign_ports(home / "ports.json", ["mariadb"])["mariadb"]
@@ -50,7 +50,7 @@ class MariaDb:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The server runs inside."""
+        """Run the server for the length of the block."""
         self.process.start()
         try:
             self.process.wait_ready()
@@ -59,7 +59,7 @@ class MariaDb:
             self.process.stop()
 
     def fresh_database(self) -> str:
-        """Make an empty database; returns its URL for BULKHEAD_LEDGER_URL."""
+        """Create an empty database. Returns its URL for BULKHEAD_LEDGER_URL."""
         name = f"test_{secrets.token_hex(4)}"
         with self._connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")

@@ -1,7 +1,7 @@
-"""A systemd of the test's own: real units, real cgroups, on a machine whose PID 1 may be something else.
+"""A private systemd: real units and real cgroups, on a machine whose PID 1 may be something else.
 
-Root only. It runs in namespaces over an overlay of the root file system (`private_systemd.sh`), so nothing that its
-units do to files stays; what shall stay is shown inside by `binds`. Nothing of it is left when the block ends.
+It needs root. It runs in namespaces on an overlay of the root file system (`private_systemd.sh`), so that changes of
+files are discarded, except below `binds`. Nothing of it remains when the block ends.
 """
 
 import os
@@ -17,29 +17,30 @@ from pathlib import Path
 import psutil
 
 from cli.embedded.process import NotInstalled, find_program
+from tasks.errors import ServiceUnavailable
 
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "bulkhead-private-"
 BOOT = Path(__file__).with_suffix(".sh")
-INSTEAD = "leave the tests of units out"
+INSTEAD = "skip the tests of units"
 
-# Seconds that it may take to boot (3 where nothing else runs), and the kernel to take leave of it.
-BOOT_PATIENCE = 60.0
-LEAVE_PATIENCE = 10.0
+# Seconds. Booting takes 3 s on an idle machine.
+BOOT_TIMEOUT = 60.0
+REMOVAL_TIMEOUT = 10.0  # for the kernel to let go of its cgroups
 
 
 class NotRoot(NotInstalled):
-    """Namespaces and cgroups for a systemd are given to root only."""
+    """Only root may create namespaces and cgroups for a systemd."""
 
     def __init__(self) -> None:
-        RuntimeError.__init__(self, f"A private systemd needs root. Run the tests as root, or {INSTEAD}.")
+        ServiceUnavailable.__init__(self, f"A private systemd needs root. Run the tests as root, or {INSTEAD}.")
 
 
 class NotAllowed(NotInstalled):
-    """Root is not allowed to make namespaces or cgroups here, as in most containers."""
+    """Root may not create namespaces or cgroups here, as in most containers."""
 
-    def __init__(self, said: str) -> None:
-        RuntimeError.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. It said:\n{said}")
+    def __init__(self, output: str) -> None:
+        ServiceUnavailable.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. Output:\n{output}")
 
 
 class PrivateSystemd:
@@ -50,7 +51,7 @@ class PrivateSystemd:
         self.log = log
 
     def run(self, *command: str, check: bool = True, timeout: float = 120) -> str:
-        """Run a command inside, as root; what it printed. Raises AssertionError with its output if it failed."""
+        """Run a command inside as root and return its output. Raises AssertionError with the output if it fails."""
         done = subprocess.run(
             ["nsenter", "-t", str(self.pid), "-a", "--", *command],
             stdin=subprocess.DEVNULL,
@@ -83,7 +84,7 @@ class PrivateSystemd:
         for process in psutil.Process(self.pid).children(recursive=True):
             with suppress(OSError):
                 status = Path(f"/proc/{process.pid}/status").read_text()
-                # proc(5): NSpid names it in every namespace, the innermost last.
+                # proc(5): NSpid lists the ids in all namespaces, the innermost last.
                 if int(status.partition("NSpid:")[2].split("\n", 1)[0].split()[-1]) == inside:
                     return process.pid
         raise ProcessLookupError(inside)
@@ -91,9 +92,9 @@ class PrivateSystemd:
 
 @contextmanager
 def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Iterator[PrivateSystemd]:
-    """Boot one below `home`, an empty directory: `files` are laid over its root, `binds` are shown inside.
+    """Boot a systemd below `home`, an empty directory: `files` are copied over its root, `binds` are mounted in it.
 
-    Raises NotInstalled (NotRoot, NotAllowed), or TimeoutError with what it said if it does not boot in time.
+    Raises NotInstalled (NotRoot, NotAllowed), or TimeoutError with its output if it does not boot in time.
     """
     if os.geteuid() != 0:
         raise NotRoot
@@ -115,14 +116,14 @@ def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Itera
     try:
         yield _booted(process, log)
     finally:
-        # Its PID 1 ends with `unshare --kill-child`, and with that everything in its namespaces.
+        # `unshare --kill-child` kills its PID 1, and with that everything in its namespaces.
         process.kill()
         process.wait()
         _remove(group)
 
 
 def sweep() -> None:
-    """Remove the cgroups of test runs that were killed themselves."""
+    """Remove the cgroups of test runs that were killed."""
     for hierarchy in _hierarchies():
         for path in hierarchy.glob(f"{PREFIX}*"):
             if not psutil.pid_exists(int(path.name.removeprefix(PREFIX).partition("-")[0])):
@@ -130,7 +131,7 @@ def sweep() -> None:
 
 
 def _booted(process: "subprocess.Popen[bytes]", log: Path) -> PrivateSystemd:
-    deadline = time.monotonic() + BOOT_PATIENCE
+    deadline = time.monotonic() + BOOT_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(process.pid).children():
@@ -138,10 +139,10 @@ def _booted(process: "subprocess.Popen[bytes]", log: Path) -> PrivateSystemd:
                 if systemd.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"):
                     return systemd
         time.sleep(0.1)
-    said = log.read_text(errors="replace")[-4000:]
+    output = log.read_text(errors="replace")[-4000:]
     if process.poll() is not None:
-        raise NotAllowed(said)
-    raise TimeoutError(f"The private systemd did not boot within {BOOT_PATIENCE:g} s. It said:\n{said}")
+        raise NotAllowed(output)
+    raise TimeoutError(f"The private systemd did not boot within {BOOT_TIMEOUT:g} s. Output:\n{output}")
 
 
 def _hierarchies() -> list[Path]:
@@ -154,8 +155,8 @@ def _remove(group: str) -> None:
 
 
 def _remove_tree(path: Path) -> None:
-    """Remove a cgroup and those in it, the innermost first; whoever is left in them is ended."""
-    deadline = time.monotonic() + LEAVE_PATIENCE
+    """Remove a cgroup and its children, innermost first, and kill the processes that remain in them."""
+    deadline = time.monotonic() + REMOVAL_TIMEOUT
     while path.is_dir():
         for inner, _folders, _files in os.walk(path, topdown=False):
             with suppress(OSError):

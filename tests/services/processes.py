@@ -1,4 +1,4 @@
-"""Looking at processes."""
+"""Inspecting processes."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ import psutil
 
 
 def is_gone(process: psutil.Process, seconds: float = 2) -> bool:
-    """Whether a process has ended by then; one that init has not collected yet has ended, too."""
+    """Whether a process ends within `seconds`. A zombie counts as ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -21,7 +21,7 @@ def is_gone(process: psutil.Process, seconds: float = 2) -> bool:
 
 
 def alive(processes: Iterable[psutil.Process]) -> Iterator[tuple[str, list[str]]]:
-    """Name and arguments of those that are still there: RabbitMQ starts helpers that last a moment."""
+    """Name and arguments of the processes that still exist: RabbitMQ starts short-lived helpers."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             yield process.name(), process.cmdline()

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from cli.embedded.process import NotInstalled
+from tests.system.storms.chaos_run import scratch
 from tests.system.storms.durability import LEDGERS, built, storm
-from tests.system.storms.storm import scratch
 
 JOBS = 60
 SEED = 7

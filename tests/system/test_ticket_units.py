@@ -9,7 +9,7 @@ import pytest
 
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled, find_program
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.fleet import INSTEAD, certificate
 from tests.services.platform import ROOT
 from tests.services.private_systemd import PrivateSystemd, private_systemd
@@ -72,7 +72,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             systemd.systemctl("start", "haproxy")
             yield Node(systemd, f"{LOOPBACK}:{port}")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 def test_given_a_node_that_boots_then_haproxy_serves_with_a_keyring_that_only_its_user_may_read(node: Node) -> None:

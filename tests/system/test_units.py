@@ -12,14 +12,14 @@ from benchmarks.support import drawings
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled
 from tasks.jobs import Job, Outcome, State
-from tests.conftest import Broker, without
+from tests.conftest import Broker, skip_or_fail
 from tests.integration.jobs.renders import Renders, drawing, eventually
 from tests.services.platform import Platform
 from tests.services.units import DIRECTORY, Units, running_units, with_option
+from tests.system.storms.chaos_run import drawing as sheet
 from tests.system.storms.clients import Clients
-from tests.system.storms.drawings import FAMILIES
-from tests.system.storms.faults import BOMB, svg_saying
-from tests.system.storms.storm import drawing as sheet
+from tests.system.storms.faulty_engine import BOMB, svg_saying
+from tests.system.storms.sample_drawings import FAMILIES
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -49,7 +49,7 @@ COMING, INTERVAL = 60, 0.4
 @pytest.fixture(scope="module")
 def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Units]:
     """The intake and two render workers, whose engine does the mischief that a drawing asks for."""
-    session_broker.forget()
+    session_broker.reset()
     home = tmp_path_factory.mktemp("units")
     platform = Platform(home / "platform", session_broker.url)
     (platform.directory / "converted.dxf").write_bytes(FAMILIES["dxf"]())
@@ -58,14 +58,14 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
         "FLOWER_PORT": str(assign_ports(home / "ports.json", ["flower"])["flower"]),
         "FLOWER_BASIC_AUTH": PASSWORD,
     }
-    worker = with_option("bulkhead-render@", "--include faults") + f"WatchdogSec={WATCHDOG}\n"
+    worker = with_option("bulkhead-render@", "--include faulty_engine") + f"WatchdogSec={WATCHDOG}\n"
     try:
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
             units.systemd.run("bulkhead", "migrate")
             units.start(*OTHERS, *WORKERS)
             yield units
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from tasks.jobs import LedgerUnavailable
+from tasks.jobs import LedgerError
 from web.dependencies import Services
 
 POLL_INTERVAL = 2.0  # seconds
@@ -23,7 +23,7 @@ async def poll_jobs(services: Services) -> None:
         await asyncio.sleep(POLL_INTERVAL)
         try:
             await poll_once(services)
-        except LedgerUnavailable as error:
+        except LedgerError as error:
             logger.info("Cannot poll the watched jobs: %s", error)
 
 

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from tasks.jobs import Job, State
 from tasks.renders import artifact_prefix
-from tasks.storage import NotFound
+from tasks.storage import ObjectNotFound
 from web.dependencies import Services
 from web.problems import Problem
 
@@ -35,7 +35,7 @@ async def send_output(request: Request, services: Services, job: Job, name: str,
         return Response(status_code=304, headers=headers)
     try:
         beginning, size, more = await open_output(services, f"{artifact_prefix(job.tenant, job.artifact)}/{name}")
-    except NotFound as error:
+    except ObjectNotFound as error:
         raise Problem(
             404, "no-such-output", f"This render has no {name}. See its manifest for the available outputs."
         ) from error
@@ -49,7 +49,7 @@ async def send_output(request: Request, services: Services, job: Job, name: str,
 
 
 async def open_output(services: Services, key: str) -> tuple[bytes, int, BinaryIO | None]:
-    """As `read_beginning`, with a cache of small files. Raises NotFound."""
+    """As `read_beginning`, with a cache of small files. Raises ObjectNotFound."""
     cached = services.output_cache.get(key)
     if cached is not None:
         return cached, len(cached), None

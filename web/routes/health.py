@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from tasks.errors import BulkheadError
-from tasks.jobs import LedgerUnavailable, ended_attempts
+from tasks.jobs import LedgerError, ended_attempts
 from tasks.messaging.connections import BrokerUnavailable
 from web.access.authentication import Tenant
 from web.dependencies import Services, ServicesDep
@@ -87,7 +87,7 @@ async def is_ready(name: str, check: Awaitable[object]) -> bool:
 )
 async def metrics(services: ServicesDep, tenant: Tenant) -> Response:  # noqa: ARG001 - for authentication
     """Metrics of all processes of this server, with the jobs and finished attempts of the ledger."""
-    with suppress(LedgerUnavailable):
+    with suppress(LedgerError):
         await services.run_read(services.metrics.attempts.update, partial(ended_attempts, services.ledger.database))
     body = services.metrics.exposition(await jobs_by_state(services), await queue_depths(services))
     return Response(body, media_type=CONTENT_TYPE_LATEST)
@@ -97,7 +97,7 @@ async def jobs_by_state(services: Services) -> dict[str, int]:
     """Jobs in the ledger by state; empty while the ledger is unavailable."""
     try:
         counts = await services.run_read(services.ledger.jobs.count_by_state)
-    except LedgerUnavailable:
+    except LedgerError:
         return {}
     return {str(state): count for state, count in counts.items()}
 

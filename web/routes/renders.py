@@ -12,8 +12,8 @@ from uuid import uuid4
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from tasks.jobs import FINAL, Job, LedgerUnavailable, State
-from tasks.jobs.removal import remove_job
+from tasks.jobs import FINAL, Job, LedgerError, State
+from tasks.jobs.retention import remove_job
 from tasks.messaging.progress import ProgressMessage
 from tasks.renders import RenderOptions, source_key
 from web.access.authentication import Tenant
@@ -31,8 +31,7 @@ from web.job_views import (
 )
 from web.problems import problem_responses
 from web.routes.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
-from web.submit.idempotency import KEY_PATTERN as KEY_PATTERN
-from web.submit.idempotency import parse_key
+from web.submit.idempotency import KEY_PATTERN, parse_key
 from web.submit.prefer import parse_wait
 from web.submit.submission import Submission, submit
 from web.submit.trace_context import parse_traceparent
@@ -113,7 +112,7 @@ async def respond(services: Services, job: Job, wait: int | None) -> Response:
     headers = {"location": f"/renders/{job.id}", "cache-control": "no-store"}
     if wait is not None:
         headers["preference-applied"] = f"wait={wait}"
-        with suppress(LedgerUnavailable):  # the job is accepted even if its state cannot be read
+        with suppress(LedgerError):  # the job is accepted even if its state cannot be read
             job = await wait_until_finished(services, job.tenant, job.id, wait)
             if job.state in FINAL:
                 finished = await load_render(services, job.tenant, job.id)

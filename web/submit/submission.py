@@ -9,7 +9,7 @@ import logging
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
-from tasks.jobs import Job, LedgerUnavailable, State
+from tasks.jobs import Job, LedgerError, State
 from tasks.jobs.idempotency import Completed, InProgress, Reserved
 from tasks.jobs.routing import choose_queue, largest_memory_limit
 from tasks.messaging.connections import BrokerUnavailable, PublishError, QueueFull
@@ -42,7 +42,7 @@ class Submission:
 def submit(services: Services, submission: Submission) -> Job:
     """Accept a render durably. If its outputs already exist, the job has succeeded at once.
 
-    Raises problems, StoreError, LedgerUnavailable and BrokerUnavailable; nothing of the submission remains then.
+    Raises problems, StoreError, LedgerError and BrokerUnavailable; nothing of the submission remains then.
     """
     job = submission.job
     with span("submit", submission.traceparent, job=job) as traceparent, log_context(job=job, traceparent=traceparent):
@@ -78,7 +78,7 @@ def create_idempotent(services: Services, submission: Submission, key: str) -> J
         job = create(services, submission)
         keys.complete(tenant, key, job=job.id, fingerprint=fingerprint)
     except BaseException:
-        with suppress(LedgerUnavailable):
+        with suppress(LedgerError):
             keys.release(tenant, key)
         raise
     return job
@@ -106,7 +106,7 @@ def create(services: Services, submission: Submission) -> Job:
         request.writer.commit()
     try:
         services.ledger.jobs.accept(job)
-    except LedgerUnavailable:
+    except Exception:
         delete_source(services, submission)
         raise
     match job.state:
@@ -218,7 +218,7 @@ def cancel_unconfirmed(services: Services, submission: Submission, error: Publis
     try:
         if not services.ledger.jobs.cancel(submission.job, services.clock(), error=reason):
             return False
-    except LedgerUnavailable:
+    except LedgerError:
         logger.warning("Job %s was rejected but could not be cancelled in the ledger: it will run", submission.job)
         return True
     delete_source(services, submission)

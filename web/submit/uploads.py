@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.presets import Presets, expand_preset
 from tasks.renders import MAX_FILENAME, RenderOptions, SourceKey
 from tasks.settings import Settings
-from tasks.storage import NotFound, Writer
+from tasks.storage import ObjectNotFound, Writer
 from tasks.utils.units import format_bytes
 from tasks.webhooks import WebhookUrl
 from web.dependencies import Services
@@ -104,7 +104,7 @@ async def read_json(request: Request, settings: Settings, tenant: str) -> Parsed
             errors, where="body", status=400 if errors[0]["type"] == "json_invalid" else 422
         ) from error
     if parsed.source.split("/")[1] != tenant:
-        raise NotFound(parsed.source)
+        raise ObjectNotFound(parsed.source)
     options = apply_preset(settings.presets, parsed.preset, parsed.options)
     webhook = check_webhook(settings, tenant, parsed.webhook)
     return ParsedRequest(options, clean_filename(parsed.filename), parsed.source, webhook=webhook)

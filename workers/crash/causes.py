@@ -1,17 +1,17 @@
-"""Why a worker child died: a pure decision about the traces that its death left."""
+"""Why a worker child ended: a pure decision from its exit status and the counters around it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from signal import Signals
 
-# A process that these end met a fault of its own doing, not somebody's wish to stop it.
+# Signals that a process causes by its own fault, as opposed to signals that somebody sends to stop it.
 CRASH_SIGNALS = frozenset(
     {Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL, Signals.SIGABRT, Signals.SIGSYS, Signals.SIGTRAP}
 )
 
 
 class Cause(StrEnum):
-    """What ended a child."""
+    """What ended an attempt."""
 
     OUT_OF_MEMORY = "out-of-memory"
     TIME_LIMIT = "time-limit"
@@ -22,15 +22,15 @@ class Cause(StrEnum):
 
     @property
     def job_at_fault(self) -> bool:
-        """Whether it is the job's own fault. Being killed from outside is not, nor is waiting for the platform."""
+        """Whether the job caused it. A kill from outside and an unavailable ledger are not its fault."""
         return self not in (Cause.KILLED, Cause.LEDGER_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A cause, and the sentence that an operator reads.
+    """A cause with its explanation, a sentence for operators.
 
-    `did` is what becomes of the attempt, in words that go on from "Attempt 2" (see `workers.crash.explanation`).
+    `predicate` continues a sentence that begins with "Attempt 2" (see `workers.crash.explanation`).
     """
 
     cause: Cause
@@ -39,26 +39,26 @@ class Death:
 
 
 def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None) -> Death:
-    """Explain a child's end.
+    """Classify the end of a child.
 
-    `status` is its exit code, or the negative number of the signal that ended it. `oom_kills` is how many processes the
-    kernel killed for memory in the child's cgroup meanwhile. `time_limit` is given, in seconds, if the parent ended the
-    child for exceeding it. A SIGKILL that nothing explains came from outside: that is not the job's fault.
+    `status` is its exit code, or the negative number of the signal that ended it. `oom_kills` is how many processes of
+    its cgroup the OOM killer ended while it ran. `time_limit` (seconds) is given if the parent stopped the child for
+    exceeding it. A SIGKILL without any of these came from outside and is not the job's fault.
     """
     if time_limit is not None:
         limit = f"its time limit of {time_limit:g} s"
         return Death(Cause.TIME_LIMIT, f"It was still running after {limit}.", f"was stopped at {limit},")
     if status >= 0:
-        left = f"left the process with exit code {status}"
-        return Death(Cause.CRASH, f"Native code {left}.", f"ended when native code {left},")
+        ended = f"ended the process with exit code {status}"
+        return Death(Cause.CRASH, f"Native code {ended}.", f"failed when native code {ended},")
     signal = _signal_name(-status)
     if -status == Signals.SIGKILL and oom_kills > 0:
-        story = "The kernel killed it: it needed more memory than its fence allows."
-        return Death(Cause.OUT_OF_MEMORY, story, "was killed by the kernel")
+        explanation = "The kernel killed it because it exceeded its memory limit."
+        return Death(Cause.OUT_OF_MEMORY, explanation, "was killed by the kernel")
     if -status in CRASH_SIGNALS:
         return Death(Cause.CRASH, f"Native code crashed it with {signal}.", f"crashed in native code with {signal}")
-    outside = f"was killed from outside with {signal}"
-    return Death(Cause.KILLED, f"It {outside}.", outside)
+    predicate = f"was killed from outside with {signal}"
+    return Death(Cause.KILLED, f"It {predicate}.", predicate)
 
 
 def _signal_name(number: int) -> str:

@@ -1,7 +1,7 @@
-"""Death notes: what the parent saw when a child died, written to a file at once and carried to the ledger later.
+"""Crash reports: what the parent saw when a child ended, written to a file at once and sent to the ledger later.
 
-The parent must go on serving its event loop, so it never waits for SQL. The next child that starts, and maintenance, read
-the notes of their host and tell the ledger.
+The parent must keep serving its event loop, so it never waits for SQL. The next child that claims a job and the
+maintenance task read the reports of their host and record them in the ledger.
 """
 
 import json
@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from tasks.jobs import Ledger
+from tasks.utils.files import write_atomically
 from workers.crash.causes import Cause
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "crashes"
+FOLDER = "crash-reports"
 
 
 @dataclass(frozen=True, slots=True)
 class CrashReport:
-    """One death: of which child, at which job, when (seconds since the epoch), why, and what is known besides."""
+    """One crash: the child and its job, the time (seconds since the epoch), the cause, and further facts."""
 
     job: str
     host: str
@@ -33,40 +34,38 @@ class CrashReport:
 
 
 def write(var: Path, report: CrashReport) -> None:
-    """Leave a note, whole or not at all."""
+    """Write a report, completely or not at all."""
     folder = var / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{report.job}.{report.pid}"
-    unfinished.write_text(json.dumps(asdict(report)))
-    unfinished.replace(folder / f"{report.job}.{report.pid}.json")
+    write_atomically(folder / f"{report.job}.{report.pid}.json", json.dumps(asdict(report)))
 
 
 def flush(var: Path, ledger: Ledger) -> int:
-    """Tell the ledger of every death noted here; answers how many. Raises LedgerUnavailable: the notes stay.
+    """Record all reports of this host in the ledger; returns how many. Raises LedgerUnavailable and keeps the files.
 
-    Several children may carry at the same time: the ledger counts a death once. A note that cannot be read, say
-    because the machine lost power while it was written, is dropped: it must not hold up every job of its host.
+    Several children may flush at the same time: the ledger counts each crash once. A file that cannot be read, for
+    example after a power failure, is deleted: it must not block every job of its host.
     """
-    carried = 0
+    flushed = 0
     for path in sorted((var / FOLDER).glob("*.json")):
         with suppress(FileNotFoundError):
-            note = _read(path)
-            if note is None:
+            report = _read(path)
+            if report is None:
                 path.unlink()
                 continue
             ledger.attempts.record_crash(
-                note.job,
-                host=note.host,
-                pid=note.pid,
-                cause=note.cause,
-                job_at_fault=note.cause.job_at_fault,
-                explanation=note.explanation,
-                now=note.occurred_at,
-                facts=note.facts or None,
+                report.job,
+                host=report.host,
+                pid=report.pid,
+                cause=report.cause,
+                job_at_fault=report.cause.job_at_fault,
+                explanation=report.explanation,
+                now=report.occurred_at,
+                facts=report.facts or None,
             )
             path.unlink()
-            carried += 1
-    return carried
+            flushed += 1
+    return flushed
 
 
 def _read(path: Path) -> CrashReport | None:
@@ -75,5 +74,5 @@ def _read(path: Path) -> CrashReport | None:
         fields = json.loads(text)
         return CrashReport(**{**fields, "cause": Cause(fields["cause"])})
     except (ValueError, TypeError, LookupError):
-        logger.warning("The death note %s cannot be read and is dropped: %.200r", path.name, text)
+        logger.warning("The crash report %s cannot be read and is deleted: %.200r", path.name, text)
         return None

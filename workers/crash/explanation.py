@@ -1,17 +1,16 @@
-"""An attempt's death in one sentence: what ended it, how large it was, what it was doing, what was planned.
+"""Explains a crashed attempt in one sentence: what ended it, its memory, its stage and the planned memory.
 
-Attempt 2 was killed by the kernel at 505 MB while encoding layer PIPES (planned 120 MB).
+Attempt 2 was killed by the kernel at 505 MiB while encoding layer PIPES (planned 120 MiB).
 """
 
 from typing import Any
 
+from tasks.utils.units import format_bytes
 from workers.crash.causes import Death
 from workers.crash.flight_recorder import WAITING, FlightRecord
 from workers.sandbox.cgroup import CgroupMemory
 
-MIB = 1024**2
-
-# What is done in a stage, without and with a layer. Another stage is named as it is.
+# What a stage does, without and with a layer. Other stages are named as they are.
 _ACTIVITIES = {
     "plan": ("planning", "planning"),
     "open": ("opening the drawing", "opening layer {}"),
@@ -25,25 +24,25 @@ _ACTIVITIES = {
 
 
 def format_crash(death: Death, record: FlightRecord | None) -> str:
-    """The sentence. Without a record it is the death's own."""
+    """The explanation of a crash. Without a flight record it is the explanation of its cause alone."""
     if record is None or not death.predicate:
         return death.explanation
-    size = f" at {_megabytes(record.resident)}" if record.resident else ""
-    doing = f" while {_activity(record.stage, record.layer)}" if record.stage else ""
-    planned = f" (planned {_megabytes(record.planned)})" if record.planned else ""
-    return f"Attempt {record.attempt} {death.predicate}{size}{doing}{planned}".rstrip(",") + "."
+    memory = f" at {format_bytes(record.resident)}" if record.resident else ""
+    activity = f" while {_activity(record.stage, record.layer)}" if record.stage else ""
+    planned = f" (planned {format_bytes(record.planned)})" if record.planned else ""
+    return f"Attempt {record.attempt} {death.predicate}{memory}{activity}{planned}".rstrip(",") + "."
 
 
 def crash_facts(record: FlightRecord | None, memory: CgroupMemory) -> dict[str, Any]:
-    """The same for programs: where the attempt was, and how its worker's cgroup stood."""
-    found: dict[str, Any] = {}
+    """The same for programs: what the attempt was doing, and the memory of its worker's cgroup."""
+    facts: dict[str, Any] = {}
     if record is not None:
-        found = {"stage": record.stage, "layer": record.layer, "resident_bytes": record.resident}
-        found |= {"peak_bytes": record.peak}
+        facts = {"stage": record.stage, "layer": record.layer, "resident_bytes": record.resident}
+        facts |= {"peak_bytes": record.peak}
         if record.planned:
-            found |= {"planned_bytes": record.planned, "plan_error": plan_error(record.planned, record.peak)}
+            facts |= {"planned_bytes": record.planned, "plan_error": plan_error(record.planned, record.peak)}
     pressure = memory.pressure
-    return found | {
+    return facts | {
         "cgroup": {
             "current_bytes": memory.current,
             "peak_bytes": memory.peak,
@@ -55,14 +54,10 @@ def crash_facts(record: FlightRecord | None, memory: CgroupMemory) -> dict[str, 
 
 
 def plan_error(planned: int, measured: int) -> float:
-    """How far the plan was off: 0.5 where half as much again was needed, -0.5 where half of it would have done."""
+    """Relative error of the plan: 0.5 if 50 % more memory was needed than planned, -0.5 if 50 % less."""
     return round(measured / planned - 1, 3)
 
 
 def _activity(stage: str, layer: str) -> str:
-    plain, with_layer = _ACTIVITIES.get(stage, (f"at {stage}", f"at {stage}, layer {{}}"))
-    return with_layer.replace("{}", layer) if layer else plain
-
-
-def _megabytes(count: int) -> str:
-    return f"{count // MIB} MB"
+    without_layer, with_layer = _ACTIVITIES.get(stage, (f"at {stage}", f"at {stage}, layer {{}}"))
+    return with_layer.replace("{}", layer) if layer else without_layer

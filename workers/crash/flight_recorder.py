@@ -1,12 +1,12 @@
-"""The flight recorder: where an attempt is, written where the death of its process cannot reach it.
+"""The flight recorder: the current stage of an attempt, in shared memory that outlives its process.
 
-    with record(var, me(), job=job.id, attempt=2) as flight:    # in the child
-        flight.at("encode", "PIPES")
+    with record_attempt(var, current_owner(), job=job.id, attempt=2) as recorder:    # in the child
+        recorder.set_stage("encode", "PIPES")
 
-    last = take(var, pid)                                       # in the parent, when the child is gone
+    record = pop_record(var, pid)                                   # in the parent, once the child has ended
 
-A record is one small file, mapped into memory: a step costs some 20 microseconds, and no call of the system. The kernel
-keeps the pages whatever ends the process. The file goes with its attempt unless the process was ended in the middle.
+A record is one small memory-mapped file: an update takes about 20 microseconds and no system call. The kernel keeps
+the pages however the process ends. The file is removed with its attempt unless the process ends during it.
 """
 
 import json
@@ -28,31 +28,31 @@ from workers.sandbox import process_stats
 
 logger = get_logger(__name__)
 
-FOLDER = "flights"
+FOLDER = "flight-records"
 
-# A process that is killed may be in the middle of writing. So two slots take turns, each with a number and a checksum:
-# one of them is always whole.
+# A process may be killed during a write. Two slots are therefore written in turn, each with a sequence number and a
+# checksum: at any time at least one of them is complete.
 SIZE = 4096
-_MEMORY = struct.Struct("<QQ")  # resident set now, and the largest seen, in bytes
-_HEADER = struct.Struct("<IHI")  # number, length, checksum of what follows: JSON
+_MEMORY = struct.Struct("<QQ")  # current and largest resident set, in bytes
+_HEADER = struct.Struct("<IHI")  # sequence number, length and checksum of the JSON that follows
 _SLOTS = (64, 2048)
 
-# Characters kept of a stage's or a layer's name. Each takes up to 12 bytes, so two names and the rest fit in a slot.
+# Characters of a stage's or layer's name. Each takes up to 12 bytes, so that two names and the other fields fit a slot.
 MAX_NAME_LENGTH = 70
 
-# How often the resident set is looked at (seconds). A fast hog touches some 100 MB in that time.
+# Seconds between two measurements of the resident set. A fast process touches about 100 MiB in between.
 MEASURE_INTERVAL = 0.05
 
-# The stage of an attempt that waits for the ledger.
+# The stage of an attempt while it waits for the ledger.
 WAITING = "waiting"
 
-# Seconds after which the record of a child that is gone has no reader any more.
+# Seconds after which nobody will read the record of a child that has ended.
 RETENTION = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class FlightRecord:
-    """Where an attempt was. Memory in bytes, 0 where it is not known; `stage` and `layer` as progress tells them."""
+    """What an attempt was doing. Memory in bytes, 0 if unknown; `stage` and `layer` as in its progress reports."""
 
     job: str
     attempt: int
@@ -63,11 +63,11 @@ class FlightRecord:
     peak: int = 0
 
 
-_JSON_FIELDS = [field.name for field in fields(FlightRecord) if field.name not in ("resident", "highest")]
+_JSON_FIELDS = [field.name for field in fields(FlightRecord) if field.name not in ("resident", "peak")]
 
 
 class FlightRecorder:
-    """The recorder of one attempt, over `memory` of SIZE bytes."""
+    """Records one attempt in `memory` of SIZE bytes."""
 
     def __init__(self, memory: mmap.mmap, *, job: str, attempt: int) -> None:
         self._memory = memory
@@ -76,12 +76,12 @@ class FlightRecorder:
         self._write(FlightRecord(job, attempt))
 
     def set_stage(self, stage: str, layer: str = "") -> None:
-        """The attempt is here now."""
+        """Record the current stage and layer."""
         self._write(replace(self._record, stage=stage[:MAX_NAME_LENGTH], layer=layer[:MAX_NAME_LENGTH]))
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """The attempt waits for the platform, not for its own work."""
+        """Record for the duration of the block that the attempt waits for the ledger."""
         stage, layer = self._record.stage, self._record.layer
         self.set_stage(WAITING)
         try:
@@ -90,72 +90,71 @@ class FlightRecorder:
             self.set_stage(stage, layer)
 
     def set_planned(self, planned: int) -> None:
-        """What the whole process was expected to take, in bytes."""
+        """Record the planned memory of the whole process, in bytes."""
         self._write(replace(self._record, planned=planned))
 
     def measure(self) -> None:
-        """Note the resident set."""
+        """Record the current resident set."""
         resident = process_stats.resident_memory()
         self._peak = max(self._peak, resident)
         _MEMORY.pack_into(self._memory, 0, resident, self._peak)
 
     def measure_until(self, stopped: threading.Event) -> None:
-        """Look again and again until stopped."""
+        """Measure at intervals until `stopped` is set."""
         while not stopped.wait(MEASURE_INTERVAL):
             self.measure()
 
     def snapshot(self) -> FlightRecord | None:
-        """The record so far."""
+        """The current record."""
         self.measure()
         return parse_record(self._memory[:SIZE])
 
     def _write(self, record: FlightRecord) -> None:
         self._record = record
         self._sequence += 1
-        told = {name: getattr(record, name) for name in _JSON_FIELDS}
-        text = json.dumps(told).encode()
+        text = json.dumps({name: getattr(record, name) for name in _JSON_FIELDS}).encode()
         start = _SLOTS[self._sequence % 2]
-        head = _HEADER.pack(self._sequence, len(text), zlib.crc32(text))
-        self._memory[start : start + len(head) + len(text)] = head + text
+        header = _HEADER.pack(self._sequence, len(text), zlib.crc32(text))
+        self._memory[start : start + len(header) + len(text)] = header + text
         self.measure()
 
 
 @contextmanager
 def record_attempt(var: Path, owner: str, *, job: str, attempt: int) -> Iterator[FlightRecorder]:
-    """Record an attempt of the child `holder`. Its file stays if the block is left by SystemExit: the process ends."""
+    """Record an attempt of the child `owner`. SystemExit ends the process, so the file is kept for the parent."""
     path = var / FOLDER / owner
     memory = _map_file(path)
-    ended = False
-    flight = FlightRecorder(memory, job=job, attempt=attempt)
+    is_exiting = False
+    recorder = FlightRecorder(memory, job=job, attempt=attempt)
     stopped = threading.Event()
-    watch = threading.Thread(target=flight.measure_until, args=(stopped,), daemon=True, name="flight recorder")
-    watch.start()
+    thread = threading.Thread(target=recorder.measure_until, args=(stopped,), daemon=True, name="flight recorder")
+    thread.start()
     try:
-        yield flight
+        yield recorder
     except SystemExit:
-        ended = True
+        is_exiting = True
         raise
     finally:
         stopped.set()
-        watch.join()
+        thread.join()
         memory.close()
-        if not ended:
-            with suppress(OSError):  # it may never have been made
+        if not is_exiting:
+            with suppress(OSError):  # the file may never have been created
                 path.unlink()
 
 
 def pop_record(var: Path, pid: int) -> FlightRecord | None:
-    """What a child of this host recorded last; its file is removed. None if there is nothing that can be read."""
-    found = None
+    """Read and remove the last record of a child of this host; None if there is none that can be read."""
+    record = None
     for path in (var / FOLDER).glob(f"{host_id()}:{pid}:*"):
         with suppress(OSError):
-            found = parse_record(path.read_bytes()) or found
+            record = parse_record(path.read_bytes()) or record
             path.unlink()
-    return found
+    return record
 
 
 def remove_stale_records(var: Path) -> None:
-    """Remove the records of children that are gone and that nobody took."""
+    """Remove unread records of children that have ended."""
     oldest = time.time() - RETENTION
     for path in (var / FOLDER).glob("*"):
         with suppress(FileNotFoundError):
@@ -164,34 +163,34 @@ def remove_stale_records(var: Path) -> None:
 
 
 def _map_file(path: Path) -> mmap.mmap:
-    """The file, made and mapped; memory that nobody else sees where it cannot be made."""
+    """Create and map the file; fall back to private memory if it cannot be created."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.posix_fallocate(file, 0, SIZE)  # a full disk shall say so here: in the mapping it would be SIGBUS
+            os.posix_fallocate(file, 0, SIZE)  # a full disk fails here; in the mapping it would raise SIGBUS
             return mmap.mmap(file, SIZE)
         finally:
             os.close(file)
     except OSError as error:
-        logger.warning("The attempt is not recorded, its death would stay unexplained: %s", error)
+        logger.warning("The attempt is not recorded, so a crash would stay unexplained: %s", error)
         return mmap.mmap(-1, SIZE)
 
 
 def parse_record(memory: bytes) -> FlightRecord | None:
-    """The newest record of a flight's file that is whole; None if there is none."""
+    """The newest complete record in a file; None if there is none."""
     if len(memory) < SIZE:
         return None
-    newest, words = 0, None
+    newest, content = 0, None
     for start in _SLOTS:
         number, length, checksum = _HEADER.unpack_from(memory, start)
         text = memory[start + _HEADER.size :][:length]
         if number > newest and zlib.crc32(text) == checksum:
-            newest, words = number, text
-    if words is None:
+            newest, content = number, text
+    if content is None:
         return None
-    resident, highest = _MEMORY.unpack_from(memory)
+    resident, peak = _MEMORY.unpack_from(memory)
     try:
-        return FlightRecord(**json.loads(words), resident=resident, peak=highest)
-    except (ValueError, TypeError):  # of another version
+        return FlightRecord(**json.loads(content), resident=resident, peak=peak)
+    except (ValueError, TypeError):  # written by another version
         return None

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from tasks.database.migrate import SchemaOutdated
+from tasks.database.errors import SchemaOutdated
 from tasks.errors import ServiceUnavailable
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tasks.database.engine import Database, LedgerUnavailable
+from tasks.database.engine import Database
+from tasks.database.errors import LedgerUnavailable
 from tasks.database.migrate import MigrationSet, check_migrated, migrate
 
 MIGRATIONS = MigrationSet(Path(__file__).parent / "migrations", "heartbeats_version")

@@ -1,8 +1,8 @@
-"""`python -m workers.render SOURCE OUT OPTIONS NICENESS`: one render in a process of its own.
+"""`python -m workers.render SOURCE OUT OPTIONS NICENESS`: one render in its own process.
 
-`bulkhead render` starts and fences it. OPTIONS is RenderOptions as JSON. Writes JSON objects, one a line, on
-standard output: steps `{"percent", "stage", "layer"}`, and `{"code", "message"}` if it fails. Exit code 0 done,
-1 the blueprint cannot be rendered, 3 this machine cannot render.
+`bulkhead render` starts it in the sandbox. OPTIONS is RenderOptions as JSON. Prints one JSON object per line: steps
+`{"percent", "stage", "layer"}`, and `{"code", "message"}` if the render fails. Exit code 0: done, 1: the blueprint
+cannot be rendered, 3: this machine cannot render.
 """
 
 import json
@@ -20,31 +20,32 @@ DONE, FAILED, ENGINE_UNAVAILABLE = 0, 1, 3
 
 
 def main(source: str, out: str, options: str, niceness: str) -> int:
-    """Render, reporting on the way; the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    """Render and print reports. Returns the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     apply_limits(niceness=int(niceness))
     reports = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever native code prints is no report
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps output of native code out of the reports
 
-    def report(fields: dict[str, Any]) -> None:
+    def write_report(fields: dict[str, Any]) -> None:
         os.write(reports, json.dumps(fields).encode() + b"\n")
 
-    def tell(step: Step) -> None:
-        report({"percent": step.percent, "stage": step.stage, "layer": step.layer})
+    def on_progress(step: Step) -> None:
+        write_report({"percent": step.percent, "stage": step.stage, "layer": step.layer})
 
     try:
-        render(Path(source), Path(out), RenderOptions.model_validate_json(options), progress=tell)
+        render(Path(source), Path(out), RenderOptions.model_validate_json(options), progress=on_progress)
     except BlueprintError as error:
-        report({"code": error.code, "message": error.message})
+        write_report({"code": error.code, "message": error.message})
         return FAILED
     except EngineError as error:
-        report({"code": "engine", "message": str(error)})
+        write_report({"code": error.code, "message": error.message})
         return ENGINE_UNAVAILABLE
     except MemoryError:
-        report({"code": "out-of-memory", "message": "The drawing needs more memory than a render may take."})
+        write_report({"code": "out-of-memory", "message": "The drawing needs more memory than a render may use."})
         return FAILED
     except Exception as error:
-        report({"code": "internal", "message": f"The renderer met an unexpected {type(error).__name__}."})
+        message = f"The renderer failed with an unexpected {type(error).__name__}."
+        write_report({"code": "internal-error", "message": message})
         raise
     return DONE
 

@@ -1,18 +1,18 @@
-"""Compose a piece onto its background with Wand: 8 bytes a pixel, in place."""
+"""Composes a raster onto its background with Wand: 8 bytes a pixel, in place."""
 
 from wand.color import Color
 from wand.image import Image
 
 from workers.render.raster import Raster
 
-# Behind the preview. Dark is the shade of CAD model space; None leaves transparency.
+# Backgrounds of the preview. Dark is the usual colour of model space in CAD; None is transparent.
 BACKGROUNDS: dict[str, str | None] = {"light": "#ffffff", "dark": "#212830", "transparent": None}
 
 
 def compose(raster: Raster, background: str | None) -> Image:
-    """`piece` as an ImageMagick picture, blended onto `background` (#rrggbb) unless that is None.
+    """Convert `raster` to an ImageMagick picture, blended onto `background` (#rrggbb) unless that is None.
 
-    The caller closes the picture (`with`), and may drop the piece before it encodes.
+    The caller closes the picture (`with`) and may release the raster before encoding.
     """
     picture = Image.from_array(raster.pixels, channel_map=raster.channels, storage="char")
     if background is None or raster.is_opaque:

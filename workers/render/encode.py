@@ -1,4 +1,4 @@
-"""Encode pictures as WebP or PNG with Wand, and name what was written."""
+"""Encodes pictures as WebP or PNG with Wand and describes the files."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ SAMPLED_ROWS = 256
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a picture is written: its file's suffix, and whether that may cost detail."""
+    """The encoding of a picture: the suffix of its file, and whether it is lossy."""
 
     suffix: Literal["webp", "png"]
     lossy: bool
 
 
 def choose_encoding(requested: str, raster: Raster) -> Encoding:
-    """What the option `format` means for a piece: `webp` is lossy for photographs alone."""
+    """The encoding of `raster` for the option `format`: `webp` is lossy for photographs only."""
     if requested == "png":
         return Encoding("png", lossy=False)
     return Encoding("webp", lossy=requested == "webp-lossy" or (requested == "webp" and _is_photograph(raster)))
 
 
 def encode(picture: Image, stem: Path, encoding: Encoding) -> OutputFile:
-    """Write `picture` to `stem` with its form's suffix.
+    """Write `picture` to `stem` with the suffix of its encoding.
 
-    Costs libwebp's copy (4 bytes a pixel) and up to 12 more while it works; a PNG is written row by row.
+    Allocates libwebp's copy (4 bytes a pixel) and up to 12 bytes more while it encodes; a PNG is written row by row.
     """
     picture.format = encoding.suffix
     if encoding.suffix == "png":
-        picture.options["png:exclude-chunks"] = "all"  # dates would make every file another one
+        picture.options["png:exclude-chunks"] = "all"  # dates would make each file different
     else:
         settings = PHOTOGRAPH if encoding.lossy else LINE_WORK
         picture.options["webp:lossless"] = "true" if settings.lossless else "false"
@@ -49,7 +49,7 @@ def encode(picture: Image, stem: Path, encoding: Encoding) -> OutputFile:
 
 
 def output_file(path: Path, blob: bytes) -> OutputFile:
-    """What the manifest says of a file."""
+    """Describe a file for the manifest."""
     return OutputFile(file=path.name, bytes=len(blob), sha256=hashlib.sha256(blob).hexdigest())
 
 

@@ -1,19 +1,22 @@
-"""Ways in which a render ends without a drawing."""
+"""Errors that end a render without a drawing."""
 
+from tasks.errors import JobFailed, ServiceUnavailable
 from workers.render.text import replace_surrogates, truncate_middle
 
 
-class BlueprintError(Exception):
-    """The source cannot be rendered, now or ever: the job fails and is not retried.
+class BlueprintError(JobFailed):
+    """The source cannot be rendered in any attempt, so the job fails.
 
-    `code` is stable for programs; `message` tells a person what to do next.
+    `code` is stable for programs; `message` says what to do next.
     """
 
     def __init__(self, code: str, message: str) -> None:
+        super().__init__(truncate_middle(replace_surrogates(message)))  # it may quote the drawing
         self.code = code
-        self.message = truncate_middle(replace_surrogates(message))  # it may quote the drawing
-        super().__init__(self.message)
 
 
-class EngineError(RuntimeError):
-    """This machine is not set up to render; the drawing is not to blame. The message says how to mend it."""
+class EngineError(ServiceUnavailable):
+    """This machine is not set up to render. The message says how to correct that."""
+
+    code = "engine-unavailable"
+    transient = False

@@ -1,4 +1,4 @@
-"""What a render made: the manifest, deterministic byte for byte. Times and peaks are run facts and not in here."""
+"""The manifest of a render, which is deterministic byte for byte. Durations and peaks are facts of the attempt."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from tasks.renders import RenderOptions
 from workers.render.text import replace_surrogates, truncate_middle
 
-# Words that the drawing chose, or that quote it.
+# Text from the drawing, or text that quotes it.
 DrawingText = Annotated[str, AfterValidator(truncate_middle)]
 
 
@@ -18,19 +18,19 @@ class _ManifestModel(BaseModel):
 
 
 class SourceFacts(_ManifestModel):
-    """The blueprint that was drawn."""
+    """The rendered blueprint."""
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     format: str = Field(description="dxf, svg, pdf, png, jpeg, tiff or webp.")
     bytes: int = Field(ge=0)
-    width: int | None = Field(None, description="Pixels of a raster, or of an SVG or PDF page at its own size.")
+    width: int | None = Field(None, description="Pixels of a raster, or of an SVG or PDF page at its intrinsic size.")
     height: int | None = None
     pages: int = Field(1, ge=1)
     extents: tuple[float, float, float, float] | None = Field(
-        None, description="What the preview shows, in drawing units: left, bottom, right, top."
+        None, description="Area of the preview in drawing units: left, bottom, right, top."
     )
     units: str | None = Field(None, description="Name of the drawing unit.")
-    layouts: tuple[DrawingText, ...] = Field((), description="Layouts of a DXF, its model space first.")
+    layouts: tuple[DrawingText, ...] = Field((), description="Layouts of a DXF drawing, the model space first.")
 
 
 class OutputFile(_ManifestModel):
@@ -42,7 +42,7 @@ class OutputFile(_ManifestModel):
 
 
 class Preview(OutputFile):
-    """All visible layers on their background, drawn in one pass."""
+    """All visible layers on the background, drawn in one pass."""
 
     width: int
     height: int
@@ -54,8 +54,8 @@ class TileLevel(_ManifestModel):
     level: int = Field(ge=0)
     columns: int
     rows: int
-    distinct_tiles: int = Field(description="Different tiles: blank ones are alike.")
-    bytes: int = Field(ge=0, description="Of all tiles together.")
+    distinct_tiles: int = Field(description="Number of different tiles; all blank tiles count as one.")
+    bytes: int = Field(ge=0, description="Total size of the tiles.")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
@@ -64,14 +64,14 @@ class TileSet(OutputFile):
 
     width: int
     height: int
-    tile_size: int = Field(description="Side of a tile in pixels; tiles do not overlap.")
+    tile_size: int = Field(description="Side of a tile in pixels. Tiles do not overlap.")
     levels: list[TileLevel]
 
 
 class Layer(_ManifestModel):
-    """A layer, drawn alone on transparency and cropped to `extent`.
+    """A layer, drawn alone on a transparent background and cropped to `extent`.
 
-    It has no file where there is nothing to see, or where tiles of another layer were asked for.
+    It has no file if it has no visible content, or if tiles of another layer were requested.
     """
 
     index: int = Field(ge=0)
@@ -79,17 +79,17 @@ class Layer(_ManifestModel):
     colour: str | None = Field(None, description="Colour of the layer as #rrggbb.")
     visible: bool = Field(description="On and thawed.")
     plottable: bool = Field(default=True, description="Marked for plotting.")
-    empty: bool = Field(description="Nothing of it can be seen.")
+    empty: bool = Field(description="The layer has no visible content.")
     extent: tuple[int, int, int, int] | None = Field(None, description="x, y, width, height in preview pixels.")
     file: str | None = None
     bytes: int | None = None
     sha256: str | None = None
     tiles: TileSet | None = None
-    error: str | None = Field(None, description="Why the layer could not be drawn; the others were.")
+    error: str | None = Field(None, description="Why the layer could not be drawn. The other layers were drawn.")
 
 
 class RenderWarning(_ManifestModel):
-    """Something that is drawn otherwise than its author meant."""
+    """Content that is drawn differently from what its author intended."""
 
     code: str
     message: DrawingText
@@ -97,7 +97,7 @@ class RenderWarning(_ManifestModel):
 
 
 class Manifest(_ManifestModel):
-    """Everything that a viewer needs to show a render."""
+    """All that a viewer needs to display a render."""
 
     version: Literal[1] = 1
     engine: str
@@ -105,10 +105,8 @@ class Manifest(_ManifestModel):
     options: RenderOptions
     preview: Preview
     layers: list[Layer]
-    draw_order_matters: bool = Field(
-        default=False, description="Layers laid on each other in this order look otherwise than the preview."
-    )
-    tiles: TileSet | None = Field(None, description="Everything at full size, where that was asked for.")
+    draw_order_matters: bool = Field(default=False, description="Layers stacked in this order differ from the preview.")
+    tiles: TileSet | None = Field(None, description="Tiles of the whole drawing at full size, if requested.")
     warnings: list[RenderWarning]
 
     def to_json(self) -> str:

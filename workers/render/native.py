@@ -1,7 +1,7 @@
-"""Prepare native imaging in this process: environment before loading, limits read back after.
+"""Prepares native imaging in this process: sets the environment, loads the libraries and verifies their limits.
 
 Call `prepare()` in the child that renders, never in a parent that forks: OpenMP and libvips do not survive a fork.
-A parent calls `preload()`, which loads code and starts nothing.
+A parent calls `preload()`, which loads code but starts no native library.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from workers.render.errors import EngineError
 
 POLICY = Path(__file__).with_name("policy")
 
-# What policy/policy.xml sets and ImageMagick must report. Memory in bytes, area in pixels.
+# The limits of policy/policy.xml, which ImageMagick must report. Memory in bytes, area in pixels.
 LIMITS = {
     "memory": 256 * 1024**2,
     "map": 0,
@@ -32,35 +32,35 @@ _ENVIRONMENT = {
     "MAGICK_CONFIGURE_PATH": str(POLICY),
     "MAGICK_THREAD_LIMIT": "1",
     "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",  # numpy would start threads when it is loaded, and a fork would lose them
-    # One worker renders one job; a second thread hides the latency of reading.
+    "OPENBLAS_NUM_THREADS": "1",  # numpy would start threads on import, which a fork would lose
+    # One worker renders one job. The second thread hides read latency.
     "VIPS_CONCURRENCY": "2",
     "VIPS_BLOCK_UNTRUSTED": "1",
-    # Wand tries dozens of names, each with a compiler and a linker that write temporary files, before it gets to this.
+    # Without it, Wand tries dozens of names first, each with a compiler and a linker that write temporary files.
     "WAND_MAGICK_LIBRARY_SUFFIX": "-6.Q16",
 }
 
-# Pictures of this size and more get memory of their own, which goes back when they are closed. Without it glibc
-# learns to keep them: some 60 MB more at rest, and a peak that depends on the job before.
+# Pictures of at least this size get their own mapping, which is unmapped when they are closed. Otherwise glibc raises
+# the threshold and retains them: about 60 MB more when idle, and a peak that depends on the previous job.
 MMAP_THRESHOLD_BYTES = 4 * 1024**2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
-# What glibc gives back as soon as it lies free at the end of its memory: by default, and while tiles are cut. libwebp
-# takes and drops some megabytes a tile, which costs 500 page faults each where they are given back in between.
+# Free bytes at the end of the heap above which glibc trims it: by default, and while tiles are cut. libwebp allocates
+# and frees some megabytes a tile, which costs 500 page faults a tile if they are trimmed in between.
 _TRIM_BYTES = 128 * 1024
 _BUSY_TRIM_BYTES = 64 * 1024**2
 
 _ALLOWED_LOADERS = ("Png", "Jpeg", "Tiff", "Webp", "Svg")
 
-# The engine with all that it imports. The other sources are left to the child: pyvips and pypdfium2 start their native
-# libraries when they are imported.
+# The engine with its imports. The child imports the other sources: pyvips and pypdfium2 start their native libraries on
+# import.
 _FORK_SAFE_MODULES = ("workers.render.engine", "workers.render.sources.dxf")
 
 
 def preload() -> None:
-    """Load, before a fork, what a child would spend half a second on: 40 MB that all children share.
+    """Load code before a fork: saves each child half a second and shares 40 MB among them.
 
-    Nothing native is started: no thread, no Wand. Where a library is missing, `prepare` says so in the child.
+    Starts no native library, no thread and no Wand. If a library is missing, `prepare` reports it in the child.
     """
     os.environ.update(_ENVIRONMENT)
     with suppress(ImportError, OSError):
@@ -70,42 +70,42 @@ def preload() -> None:
 
 @cache
 def prepare() -> None:
-    """Load ImageMagick under our own policy. Costs about 15 MB and 0.2 s, once a process.
+    """Load ImageMagick with our policy. Takes about 15 MB and 0.2 s, once per process.
 
-    Raises `EngineError` where the library is missing or did not take the limits.
+    Raises `EngineError` if the library is missing or does not apply the limits.
     """
     os.environ.update(_ENVIRONMENT)
     _libc().mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
     try:
-        found = magick_limits()
+        limits = magick_limits()
     except ImportError as error:
         raise EngineError(
             "ImageMagick's MagickWand library is missing. Install libmagickwand-6.q16-6 (Debian) and try again."
         ) from error
-    wrong = {name: value for name, value in found.items() if value != LIMITS[name]}
+    wrong = {name: value for name, value in limits.items() if value != LIMITS[name]}
     if wrong:
         raise EngineError(
-            f"ImageMagick did not take the limits of {POLICY / 'policy.xml'}: {wrong}. It was loaded before the engine "
-            "in this process, or MAGICK_*_LIMIT is set in the environment; render in a fresh process."
+            f"ImageMagick did not apply the limits of {POLICY / 'policy.xml'}: {wrong}. It was loaded before the "
+            "engine in this process, or MAGICK_*_LIMIT is set in the environment. Render in a new process without it."
         )
 
 
 @cache
 def prepare_vips() -> None:
-    """Let libvips read the formats of blueprints and nothing else. Costs about 10 MB, once a process."""
+    """Restrict libvips to the formats of blueprints. Takes about 10 MB, once per process."""
     import pyvips
 
     pyvips.cache_set_max(0)
-    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - the binding takes no keyword
+    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - the binding accepts no keyword
     for loader in _ALLOWED_LOADERS:
         pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)  # noqa: FBT003
 
 
 @contextmanager
 def release_memory_afterwards() -> Iterator[None]:
-    """Around work that builds a large document and drops it: its memory is back with the system afterwards.
+    """Return memory to the system after a block that builds and releases a large document.
 
-    What lives already is kept out of the collector's way meanwhile, which makes reading a tenth faster.
+    Existing objects are exempt from garbage collection during the block, which makes reading a tenth faster.
     """
     gc.freeze()
     try:
@@ -117,13 +117,13 @@ def release_memory_afterwards() -> Iterator[None]:
 
 
 def trim_heap() -> None:
-    """Give free memory back to the system: what libvips' threads leave behind is some 50 MB. Takes milliseconds."""
+    """Return free memory to the system: threads of libvips leave about 50 MB. Takes milliseconds."""
     _libc().malloc_trim(0)
 
 
 @contextmanager
 def retain_free_heap() -> Iterator[None]:
-    """Around work that takes and drops megabytes a thousand times: they stay at hand until it ends."""
+    """Retain free memory during a block that allocates and frees megabytes thousands of times."""
     _libc().mallopt(_M_TRIM_THRESHOLD, _BUSY_TRIM_BYTES)
     try:
         yield
@@ -134,7 +134,7 @@ def retain_free_heap() -> Iterator[None]:
 
 @cache
 def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None)  # each one makes a class that only the collector frees
+    return ctypes.CDLL(None)  # each call creates a class that only the garbage collector frees
 
 
 def magick_limits() -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Progress that is true: every stage weighs what it costs, and the percentage never goes back."""
+"""Progress of a render: each stage counts by its share of the duration, and the percentage never falls."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,14 +9,13 @@ from workers.render.text import replace_surrogates, truncate_middle
 
 Stage = Literal["plan", "open", "draw", "compose", "encode", "tiles", "manifest"]
 
-
-# Whoever watches hears this often that a long step still works (seconds).
+# Seconds between two reports of a long step without progress.
 KEEP_ALIVE_INTERVAL = 0.5
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where a render is: `percent` 0 to 100, the stage it is in, and the layer where one is being worked on."""
+    """Progress of a render: `percent` from 0 to 100, the current stage, and the current layer if there is one."""
 
     percent: int
     stage: Stage
@@ -24,13 +23,13 @@ class Step:
 
 
 def ignore_progress(_step: Step) -> None:
-    """Take no notice of a step."""
+    """Ignore a step."""
 
 
 class ProgressReporter:
-    """Turns stages and fractions into monotonic percentages.
+    """Converts stages and fractions to monotonic percentages.
 
-    `weights` gives each stage's share of the whole in any unit, in the order in which the stages run.
+    `weights` is the relative duration of each stage, in the order of the stages.
     """
 
     def __init__(
@@ -47,14 +46,14 @@ class ProgressReporter:
         self._last = Step(-1, "plan")
 
     def update(self, stage: Stage, fraction: float = 0.0, layer: str = "") -> None:
-        """Report `stage` as done to `fraction` (0 to 1); where nothing a reader sees has changed, as `beat` does."""
-        before = 0.0
+        """Report that `fraction` (0 to 1) of `stage` is done. If the step is the same, only `keep_alive`."""
+        completed = 0.0
         for name, weight in self._weights.items():
             if name == stage:
-                before += weight * min(max(fraction, 0.0), 1.0)
+                completed += weight * min(max(fraction, 0.0), 1.0)
                 break
-            before += weight
-        percent = max(self._last.percent, int(100 * before / self._total))
+            completed += weight
+        percent = max(self._last.percent, int(100 * completed / self._total))
         step = Step(percent, stage, truncate_middle(replace_surrogates(layer)))
         if step == self._last:
             self.keep_alive()
@@ -63,7 +62,7 @@ class ProgressReporter:
             self._emit()
 
     def keep_alive(self) -> None:
-        """Report once more where the render is, if that was long ago. Cheap enough for every turn of a loop."""
+        """Repeat the last report if it is older than KEEP_ALIVE_INTERVAL. Cheap enough for each iteration of a loop."""
         if self._clock() - self._last_emitted >= KEEP_ALIVE_INTERVAL:
             self._emit()
 

@@ -1,4 +1,4 @@
-"""A piece of picture: decoded pixels and where they lie on the preview."""
+"""Rasters: decoded pixels with their position on the preview."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -9,14 +9,14 @@ import numpy.typing as npt
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Box: TypeAlias = tuple[int, int, int, int]
 
-BAND_PIXELS = 1 << 18  # a megabyte: stays in the cache
+BAND_PIXELS = 1 << 18  # one megabyte, which fits the CPU cache
 
 
 @dataclass(frozen=True)
 class Raster:
     """`pixels` is (height, width, len(channels)) uint8 with straight alpha, its top left corner at `x`, `y`.
 
-    `channels` is their order in memory; P is padding. What is `drawn` was painted from vectors: it is no photograph.
+    `channels` is their order in memory; P is padding. Rasters drawn `from_vectors` are never photographs.
     """
 
     pixels: Pixels
@@ -33,7 +33,7 @@ class Raster:
 
     @property
     def is_opaque(self) -> bool:
-        """Whether the piece has no alpha channel."""
+        """Whether the raster has no alpha channel."""
         return "A" not in self.channels
 
     @property
@@ -45,25 +45,25 @@ class Raster:
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing of the piece can be seen."""
+        """Whether all pixels are fully transparent."""
         return not self.is_opaque and not self.pixels[..., 3].any()
 
 
 def flatten(pixels: Pixels, background: str) -> Pixels:
-    """RGBA pixels on a colour (#rrggbb), as RGB. Costs 3 bytes a pixel, and works a row at a time."""
-    paper = np.array([int(background[at : at + 2], 16) for at in (1, 3, 5)], np.uint16)
-    laid = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for row, target in zip(pixels, laid, strict=True):
+    """Blend RGBA pixels onto a colour (#rrggbb). Returns RGB: allocates 3 bytes a pixel and works row by row."""
+    backdrop = np.array([int(background[index : index + 2], 16) for index in (1, 3, 5)], np.uint16)
+    flattened = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for row, target in zip(pixels, flattened, strict=True):
         alpha = row[:, 3:].astype(np.uint16)
-        target[:] = (row[:, :3] * alpha + paper * (255 - alpha) + 127) // 255
-    return laid
+        target[:] = (row[:, :3] * alpha + backdrop * (255 - alpha) + 127) // 255
+    return flattened
 
 
 def unpremultiply(pixels: Pixels) -> None:
-    """Turn premultiplied alpha into straight alpha, in place.
+    """Convert premultiplied alpha to straight alpha, in place.
 
-    `pixels` is contiguous (height, width, 4) with alpha last. Works in bands, and touches translucent pixels only:
-    on line work a few per cent.
+    `pixels` is contiguous (height, width, 4) with alpha last. Works in bands and changes translucent pixels only, which
+    are a few per cent of line work.
     """
     flat = pixels.reshape(-1, 4)
     for start in range(0, len(flat), BAND_PIXELS):
@@ -71,7 +71,7 @@ def unpremultiply(pixels: Pixels) -> None:
 
 
 def _unpremultiply(flat: Pixels) -> None:
-    # On little-endian machines alpha is the highest byte: 1 to 254, shifted down to 0 to 253, is one comparison.
+    # Alpha is the highest byte on little-endian machines, so a shifted range (1..254 -> 0..253) needs one comparison.
     partial = np.flatnonzero(flat.view("<u4")[:, 0] - np.uint32(1 << 24) < np.uint32(254 << 24))
     values = flat[partial]
     alpha = values[:, 3:].astype(np.uint16)

@@ -1,4 +1,4 @@
-"""`render.blueprint`: parse, claim, call the engine, record."""
+"""The task `render.blueprint`: claims the job, calls the engine and records the result."""
 
 import hashlib
 import logging
@@ -11,13 +11,13 @@ from typing import Any
 from celery.signals import worker_init, worker_process_init
 
 from tasks import app, renders
-from tasks.jobs import Job, LedgerUnavailable, State
+from tasks.jobs import Job, LedgerError, State
 from tasks.jobs.messages import render_message
 from tasks.jobs.routing import choose_queue, memory_limit_of
 from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
-from tasks.plan import PlanError, check_memory_limit, plan
-from tasks.storage import MANIFEST, NotFound
+from tasks.plan import Plan, PlanError, check_memory_limit, plan
+from tasks.storage import MANIFEST, ObjectNotFound
 from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render import BlueprintError, EngineError, Step, render
 from workers.render.native import preload, prepare
@@ -28,35 +28,34 @@ from workers.sandbox.limits import apply_limits
 
 logger = logging.getLogger(__name__)
 
-# Libraries that log every step they take, dozens of lines a job: an operator wants to see their warnings only.
+# Libraries that log each of their steps, dozens of lines a job. Operators need their warnings only.
 VERBOSE_LOGGERS = ("ezdxf", "pyvips")
 
 
 @worker_init.connect
 def prepare_parent(**_signal: Any) -> None:
-    """Load in the parent what every child would load anew."""
+    """Load the modules that all children need."""
     preload()
 
 
 @worker_process_init.connect
 def prepare_child(**_signal: Any) -> None:
-    """Put a new child inside its limits and load the engine, so that the first job need not wait for it."""
-    chosen = worker_context()
-    apply_limits(niceness=chosen.settings.child_niceness)
+    """Limit a new child and load the engine, so that the first job need not wait for it."""
+    context = worker_context()
+    apply_limits(niceness=context.settings.child_niceness)
     for name in VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    chosen.remove_stale_files()
-    with suppress(OSError):  # a full disk: then as usual
-        tempfile.tempdir = str(
-            chosen.create_temp_dir()
-        )  # what a child that is killed leaves in it, the next one sweeps
-    with suppress(EngineError):  # the first job says so, in its own story
+    context.remove_stale_files()
+    with suppress(OSError):  # if the disk is full, the default directory is used
+        # The next child removes the temporary files of a killed one.
+        tempfile.tempdir = str(context.create_temp_dir())
+    with suppress(EngineError):  # the first job reports it
         prepare()
 
 
 @app.task(name=renders.TASK, base=JobTask)
 def render_blueprint(**fields: Any) -> None:
-    """Render one blueprint. `fields` are those of RenderMessage; the guard has checked them."""
+    """Render one blueprint. `fields` are the fields of a RenderMessage."""
     message = renders.RenderMessage.model_validate(fields)
     now = time.time()
     job = Job(
@@ -74,26 +73,31 @@ def render_blueprint(**fields: Any) -> None:
         webhook_pending=bool(message.webhook and worker_context().settings.webhook_hosts),
     )
     try:
-        run_job(worker_context(), job, _render)
+        run_job(worker_context(), job, lambda run: _render(run, _message_of(run.job, job, message)))
     finally:
         if message.webhook:
             _publish_webhooks()
 
 
+def _message_of(claimed: Job, requested: Job, message: renders.RenderMessage) -> renders.RenderMessage:
+    """The message of the claimed job. The ledger is authoritative, should it differ from the message received."""
+    unchanged = (claimed.filename, claimed.options) == (requested.filename, requested.options)
+    return message if unchanged else render_message(claimed)
+
+
 def _publish_webhooks() -> None:
-    """Tell who waits for the end, at once if that is possible; else the next sweep does."""
-    tools = worker_context()
-    publisher = WebhookPublisher(app, tools.settings.publish_timeout)
+    """Publish the webhooks of finished jobs now. If that fails, maintenance publishes them."""
+    context = worker_context()
+    publisher = WebhookPublisher(app, context.settings.publish_timeout)
     try:
-        publish_pending_webhooks(tools.ledger, publisher)
-    except (PublishError, LedgerUnavailable) as error:
-        logger.warning("The sweep will tell of the end: %s", error)
+        publish_pending_webhooks(context.ledger, publisher)
+    except (PublishError, LedgerError) as error:
+        logger.warning("Maintenance will publish the webhook: %s", error)
     finally:
         publisher.close()
 
 
-def _render(run: JobRun) -> Result:
-    message = render_message(run.job)  # the ledger's word counts, should a message with this id say otherwise
+def _render(run: JobRun, message: renders.RenderMessage) -> Result:
     store, settings = run.context.store, run.context.settings
     run.report_progress(0, "plan")
     try:
@@ -104,37 +108,44 @@ def _render(run: JobRun) -> Result:
             prefix = renders.artifact_prefix(message.tenant, key)
             if store.exists(f"{prefix}/{MANIFEST}"):
                 return Result(key, {"reused": True})
-            _check_plan(run, source, message, digest)
-            _render_and_publish(run, source, key, message)
-    except NotFound as error:
+            planned = _check_plan(run, source, message, digest)
+            _render_and_publish(run, source, key, message, planned, digest)
+    except ObjectNotFound as error:
         raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
     return Result(key)
 
 
-def _check_plan(run: JobRun, source: Path, message: renders.RenderMessage, digest: str) -> None:
+def _check_plan(run: JobRun, source: Path, message: renders.RenderMessage, digest: str) -> Plan:
     options, settings, queue = message.options, run.context.settings, run.job.queue
     try:
         planned = plan(source, message.filename, width=options.width, tiles=options.tiles, page=options.page)
         if queue != LARGE == choose_queue(options, planned.peak_bytes, settings):
             check_memory_limit(planned, memory_limit_of(LARGE, settings))
-            raise Requeue("rerouted", "It needs more memory than this lane has: it goes on in render.large.", LARGE)
+            raise Requeue(
+                "rerouted",
+                "It needs more memory than renders of this queue may use. It continues in the queue render.large.",
+                LARGE,
+            )
         check_memory_limit(planned, memory_limit_of(queue, settings))
     except PlanError as error:
         raise JobError(error.code, str(error)) from error
     run.record_plan(digest=digest, size=planned.size, plan=planned.as_dict())
+    return planned
 
 
-def _render_and_publish(run: JobRun, source: Path, key: str, message: renders.RenderMessage) -> None:
-    def tell(step: Step) -> None:
+def _render_and_publish(
+    run: JobRun, source: Path, key: str, message: renders.RenderMessage, planned: Plan, digest: str
+) -> None:
+    def on_progress(step: Step) -> None:
         run.report_progress(step.percent, step.stage, step.layer)
 
-    bench, options = run.context, message.options
-    # Tiles of a large sheet are minutes of work: what a killed attempt has cut is not cut again.
-    with bench.resumable_work_dir(key) if options.tiles else bench.work_dir() as out:
+    context, options = run.context, message.options
+    # Tiles of a large drawing take minutes, so an attempt reuses the tiles of a killed one.
+    with context.resumable_work_dir(key) if options.tiles else context.work_dir() as out:
         try:
-            render(source, out, options, progress=tell)
+            render(source, out, options, progress=on_progress, plan=planned, sha256=digest)
         except BlueprintError as error:
-            raise JobError(error.code, str(error)) from error
+            raise JobError(error.code, error.message) from error
         except EngineError as error:
-            raise Requeue("engine-unavailable", str(error)) from error
-        bench.store.publish_tree(out, renders.artifact_prefix(message.tenant, key))
+            raise Requeue(error.code, error.message) from error
+        context.store.publish_tree(out, renders.artifact_prefix(message.tenant, key))

@@ -1,19 +1,18 @@
-"""Words from a drawing, made fit for people and for UTF-8."""
+"""Sanitizes text of a drawing for messages and for UTF-8."""
 
-# Characters. A drawing may call a layer by megabytes of text, and errors and progress quote it.
+# Characters. A layer's name may have megabytes, and errors and progress quote it.
 MAX_LENGTH = 600
 
 _ELLIPSIS = " … "
 
 
 def replace_surrogates(text: str) -> str:
-    """`text` with a question mark for each byte that its encoding does not know: ezdxf keeps those as lone surrogates,
-    which can be neither stored nor sent."""
+    """Replace lone surrogates by question marks. ezdxf uses them for bytes that it cannot decode; UTF-8 has none."""
     return text.encode(errors="replace").decode()
 
 
 def truncate_middle(text: str) -> str:
-    """`text` without its middle where it is longer than `LONGEST`: advice stands at the end."""
+    """Shorten `text` to `MAX_LENGTH` by cutting out its middle: the advice of an error is at the end."""
     if len(text) <= MAX_LENGTH:
         return text
     head = MAX_LENGTH // 2

@@ -1,4 +1,4 @@
-"""Celery's consumer with a guard before it (named in the setting `worker_consumer`)."""
+"""Celery's consumer with message validation (the setting `worker_consumer` names it)."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,16 +18,16 @@ from workers.runtime.watchdog import Watchdog
 
 logger = get_logger(__name__)
 
-# Seconds that events of tasks are gathered before they are sent. One message for each turn of Celery's loop, as it
-# would be, takes a third of the parent's time under many short tasks.
+# Seconds for which task events are buffered. Celery would publish a message in each iteration of its event loop, which
+# takes a third of the parent's CPU time when tasks are short.
 EVENT_FLUSH_INTERVAL = 0.2
 
 
 class Consumer(CeleryConsumer):
-    """Lets in what `guard.refusal` finds no fault with, and sends everything else to the dead letters."""
+    """Passes valid messages to Celery and dead-letters all others."""
 
     class Blueprint(CeleryConsumer.Blueprint):
-        """Celery's steps without delayed delivery: it makes dozens of exchanges, and no message of ours has an eta."""
+        """Celery's steps without delayed delivery: it declares dozens of exchanges, and our messages have no eta."""
 
         default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if "delayed_delivery" not in step)
 
@@ -38,15 +38,15 @@ class Consumer(CeleryConsumer):
         self._watchdog = Watchdog()
 
     def on_ready(self) -> None:
-        """Messages come from now on."""
+        """Report to systemd that the worker consumes messages."""
         super().on_ready()
         self._watchdog.ready(self.hub)
 
     def ensure_connected(self, conn: Connection) -> Connection:
-        """The connection, established. However long the broker is away, systemd hears that we are not."""
+        """Wait for the connection, and tell systemd every second that this process is alive."""
         ensure = conn.ensure_connection
 
-        def ensure_and_tell(errback: Callable[..., None], retries: int, callback: Callable[[], None]) -> Connection:
+        def ensure_and_notify(errback: Callable[..., None], retries: int, callback: Callable[[], None]) -> Connection:
             def each_second() -> None:
                 self._watchdog.waiting_for_broker()
                 callback()
@@ -54,21 +54,21 @@ class Consumer(CeleryConsumer):
             connected: Connection = ensure(errback, retries, callback=each_second)  # type: ignore[no-untyped-call]
             return connected
 
-        conn.ensure_connection = ensure_and_tell  # type: ignore[method-assign]
+        conn.ensure_connection = ensure_and_notify  # type: ignore[method-assign]
         connected: Connection = super().ensure_connected(conn)
         return connected
 
     def connect(self) -> Connection:
-        """The connection that messages come through, as they are; where dead letters go is there from the start."""
+        """Open the consumers' connection, which leaves bodies undecoded, and declare the dead-letter queues."""
         tolerate_malformed_properties()
         connection: Connection = super().connect()
         for queue in DEAD_QUEUES:
             queue(connection.default_channel).declare()
-        connection.default_channel.auto_decode = False  # type: ignore[attr-defined]  # it is py-amqp's
+        connection.default_channel.auto_decode = False  # type: ignore[attr-defined]  # a channel of py-amqp
         return connection
 
     def connection_for_write(self, url: str | None = None, heartbeat: int | None = None) -> Connection:
-        """The connection that events go through: no confirm is waited for, which would halve the worker's pace."""
+        """Open the connection for events, without publisher confirms: they would halve the worker's throughput."""
         unconfirmed = {"confirm_publish": False}
         connection: Connection = self.ensure_connected(
             self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=unconfirmed)
@@ -76,7 +76,7 @@ class Consumer(CeleryConsumer):
         return connection
 
     def on_send_event_buffered(self) -> None:
-        """Events wait to be sent."""
+        """Schedule the publication of buffered events."""
         if self.hub and not self._flush_due:
             self._flush_due = True
             self.hub.call_later(EVENT_FLUSH_INTERVAL, self._flush_events)
@@ -86,14 +86,14 @@ class Consumer(CeleryConsumer):
         super()._flush_events()
 
     def stop(self) -> None:
-        """Send what was gathered, and stop."""
+        """Publish buffered events, then stop."""
         self._watchdog.stopping()
         with suppress(*BROKER_ERRORS):
             self._flush_events()
         super().stop()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
-        """The function that Celery calls with every message of a task queue."""
+        """The function that Celery calls with each message of a task queue."""
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Message) -> None:
@@ -113,14 +113,14 @@ class Consumer(CeleryConsumer):
 
     def _dead_letter(self, message: Message, reason: str) -> None:
         queue = message.delivery_info["routing_key"]
-        logger.error("Refused a message on queue %r: %s.", queue, reason)
+        logger.error("Rejected a message on the queue %r: %s.", queue, reason)
         if not self._dead_letters.has_dead_letter_queue(queue):
             message.reject_log_error(logger, self.connection_errors)
             return
         try:
             self._dead_letters.add(message, queue, reason)
         except PublishError as error:
-            logger.warning("Its dead letter goes without the reason: %s", error)
+            logger.warning("The reason is not recorded in the dead letter: %s", error)
             message.reject_log_error(logger, self.connection_errors)
         else:
             message.ack_log_error(logger, self.connection_errors)

@@ -1,4 +1,4 @@
-"""What a worker child works with. Made in the child on first use: nothing here may cross a fork."""
+"""The services and directories of a worker child, created on first use: none of them may cross a fork."""
 
 import errno
 import shutil
@@ -9,38 +9,69 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from celery.utils.log import get_logger
+
 from tasks import app
-from tasks.jobs import Ledger, open_ledger
+from tasks.jobs import Ledger, LedgerError, latest_attempts, open_ledger
+from tasks.jobs.leak_detection import MAX_JOBS, Confidence, find_leaks, residues
 from tasks.messaging.progress import ProgressPublisher
+from tasks.renders import ENGINE_VERSION
 from tasks.settings import Settings, settings
 from tasks.storage import Store, StoreError, open_store
 from tasks.utils.units import MIB
 from workers.crash import flight_recorder
-from workers.runtime.leak_sampling import LeakDetector
 from workers.runtime.lease_owner import current_owner, is_gone
 from workers.runtime.resumable_dirs import remove_stale_dirs, resumable_dir
 
+logger = get_logger(__name__)
+
 FOLDER = "work"
 
-# Bytes. What native code says about a full disk has many words; a disk with less room than one picture takes is full.
+# Bytes. Native code reports a full disk in many ways; a disk with less free space than one picture needs is full.
 MIN_FREE_BYTES = 16 * MIB
 
-# What a system call says about it: there may be room for bytes, but none for another file or for this user.
+# A system call may fail with these although bytes are free: no inode, or the quota of this user is used up.
 DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+# Jobs between two queries of a child for suspected leaks: one query takes some milliseconds.
+REFRESH_EVERY = 50
 
 
 class NoSpace(StoreError):
     """The disk of this worker's directory is full: free some of it, or set BULKHEAD_VAR to a larger one."""
 
-    cause = "no-space"
+    code = "no-space"
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
+class LeakDetector:
+    """The formats of drawings that leak, as one child knows them."""
+
+    def __init__(self) -> None:
+        self._jobs = 0
+        self._suspected_formats: frozenset[str] = frozenset()
+
+    def suspected_formats(self, ledger: Ledger) -> frozenset[str]:
+        """Suspected formats of drawings as of the last query of the ledger. Logs each finding of a new query."""
+        if self._jobs % REFRESH_EVERY == 0:
+            try:
+                findings = find_leaks(residues(latest_attempts(ledger.database, MAX_JOBS)))
+            except LedgerError:
+                return self._suspected_formats
+            suspected = [finding for finding in findings if finding.is_suspected and finding.engine == ENGINE_VERSION]
+            for finding in suspected:
+                log = logger.error if finding.confidence is Confidence.CERTAIN else logger.warning
+                log(finding.summary)
+            self._suspected_formats = frozenset(finding.format for finding in suspected)
+        self._jobs += 1
+        return self._suspected_formats
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """Ledger, store and progress of one child, and its name as a holder of leases."""
+    """Ledger, store and progress publisher of one child, and its name as an owner of leases."""
 
     settings: Settings
     ledger: Ledger
@@ -51,9 +82,9 @@ class WorkerContext:
 
     @contextmanager
     def work_dir(self) -> Iterator[Path]:
-        """An empty directory for the length of a job. Its name tells whose it is, so that it can be swept.
+        """An empty directory for one job. Its name contains its owner, so that maintenance can remove it.
 
-        Raises NoSpace, whatever went wrong in the block, when its disk is full.
+        Raises NoSpace instead of any error of the block if the disk is full.
         """
         root = self._root()
         with _translate_disk_full(root), self.scratch_dir() as folder, _translate_disk_full(root):
@@ -61,28 +92,28 @@ class WorkerContext:
 
     @contextmanager
     def scratch_dir(self) -> Iterator[Path]:
-        """The same for what is not the job's own work: what goes wrong in the block stays as it is."""
+        """An empty directory for work besides the job. Errors of the block are not translated."""
         prefix = f"{self.lease_owner}."
         with tempfile.TemporaryDirectory(prefix=prefix, dir=self._root(), ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
     @contextmanager
     def resumable_work_dir(self, key: str) -> Iterator[Path]:
-        """A directory for a long job at what `key` names: a killed attempt's work is still in it.
+        """A directory for long work named `key`, with the files of a killed attempt at the same work.
 
-        While another child is at the same, an empty one as `folder` gives it. Raises NoSpace like that one.
+        If another child does the same work at the moment, an empty directory as from `work_dir`. Raises NoSpace alike.
         """
         root = self._root()
         with (
             _translate_disk_full(root),
             resumable_dir(root, key) as path,
             nullcontext(path) if path else self.scratch_dir() as folder,
-            _translate_disk_full(root),  # again, for what lies in the folder is gone before the first one looks
+            _translate_disk_full(root),  # inside as well: the outer one runs when the files have been removed
         ):
             yield folder
 
     def create_temp_dir(self) -> Path:
-        """A directory for all else that this child puts aside, such as a bucket's drawing while it is read."""
+        """A directory for other temporary files of this child, such as drawings that are read from S3."""
         return Path(tempfile.mkdtemp(prefix=f"{self.lease_owner}.", dir=self._root()))
 
     def _root(self) -> Path:
@@ -91,7 +122,7 @@ class WorkerContext:
         return root
 
     def remove_stale_files(self) -> None:
-        """Remove what children of this host left that were killed: directories, records; kept ones that grew old."""
+        """Remove files of killed children of this host: directories, flight records, and old resumable directories."""
         flight_recorder.remove_stale_records(self.settings.var)
         remove_stale_dirs(self.settings.var / FOLDER)
         with suppress(FileNotFoundError):
@@ -102,7 +133,7 @@ class WorkerContext:
 
 @contextmanager
 def _translate_disk_full(root: Path) -> Iterator[None]:
-    """A full disk is no fault of the job that met it, and looks like damage to those that write pictures."""
+    """Translate full-disk errors to `NoSpace`: encoders report them as damage, and they are not the job's fault."""
     try:
         yield
     except Exception as error:
@@ -113,8 +144,8 @@ def _translate_disk_full(root: Path) -> Iterator[None]:
 
 @cache
 def worker_context() -> WorkerContext:
-    """This process's bench. Never call it in a parent that forks."""
-    chosen = settings()
+    """The context of this process. Never call it in a parent that forks."""
+    current = settings()
     return WorkerContext(
-        chosen, open_ledger(chosen), open_store(chosen.store_url), ProgressPublisher(app), current_owner()
+        current, open_ledger(current), open_store(current.store_url), ProgressPublisher(app), current_owner()
     )

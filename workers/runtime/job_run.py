@@ -1,14 +1,13 @@
-"""One attempt at a job: claim it, keep its lease while the work goes on, and settle it in the ledger.
+"""One attempt at a job: claim it, renew its lease during the work, and record its result in the ledger.
 
-    def work(attempt: Running) -> Done: ...
+    def work(run: JobRun) -> Result: ...
 
-    attempt(bench(), job, work)
+    run_job(worker_context(), job, work)
 
-The message is acknowledged when this returns, comes back when it raises `Reject(requeue=True)`, and goes to the dead
-letters when it raises `Reject(requeue=False)`.
+Celery acknowledges the message when `run_job` returns, requeues it after `Reject(requeue=True)`, and dead-letters it
+after `Reject(requeue=False)`.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -19,11 +18,13 @@ from typing import Any, TypeVar
 from celery.exceptions import Reject
 from celery.utils.log import get_logger
 
-from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerUnavailable, Rerouted, State
+from tasks.errors import Conflict, JobFailed, ServiceUnavailable
+from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerError, LedgerUnavailable, Rerouted, State
 from tasks.messaging.progress import ProgressMessage
 from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
 from tasks.storage import StoreError
+from tasks.utils.retry import Backoff, retrying
 from workers.crash import crash_reports, explanation
 from workers.crash.causes import Cause, Death
 from workers.crash.flight_recorder import FlightRecorder, record_attempt
@@ -36,56 +37,59 @@ logger = get_logger(__name__)
 
 T = TypeVar("T")
 
-# A job that another worker seems to hold may be free in a moment: the death of its holder is being noted. After this
-# many seconds the message is let go; when the lease runs out, maintenance publishes the job again.
+# Seconds. A job with a live lease may become free in a moment, when the crash of its owner is recorded. After this time
+# the message is acknowledged; maintenance publishes the job again when the lease expires.
 LEASED_TIMEOUT = 2.0
 
-# How often to look (seconds). A holder that is found gone twice has a parent that is gone, too, or it would be
-# explained by now: a parent that lives notes a death within milliseconds.
+# Seconds between two claims. If the owner is gone in two claims in a row, its parent is gone as well: a live parent
+# reports a crash within milliseconds.
 LEASED_POLL_INTERVAL = 0.1
 
-# A ledger that is away is waited for, since nothing can be done without it, but no longer than this (seconds): then
-# the message goes back to its queue, and the time limit starts anew.
+# Seconds. Nothing can be done without the ledger, so an attempt waits for it. After this time the message returns to
+# its queue, which restarts the time limit.
 LEDGER_TIMEOUT = 60.0
+LEDGER_BACKOFF = Backoff(initial=0.05, maximum=2.0)
 
-# Progress is told at most this often (seconds).
+# Minimum seconds between two progress messages.
 PROGRESS_INTERVAL = 0.2
 
 
-class JobError(Exception):
-    """The job cannot be done, however often one tries. `code` is for programs, the text for people."""
+class JobError(JobFailed):
+    """The job cannot succeed in any attempt."""
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
         self.code = code
 
 
-class Requeue(Exception):
-    """This worker cannot do the job now, through no fault of the job's. `cause` is for programs.
+class Requeue(ServiceUnavailable):
+    """This worker cannot do the job now, through no fault of the job.
 
-    With a `queue`, the job belongs into another lane than the one that its message came through.
+    With a `queue`, the job continues there instead of in the queue of its message.
     """
 
-    def __init__(self, cause: str, explanation: str, queue: str | None = None) -> None:
-        super().__init__(explanation)
-        self.cause = cause
+    def __init__(self, code: str, message: str, queue: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
         self.queue = queue
 
 
-class LeaseLost(Exception):
-    """The attempt no longer counts: the job was cancelled, or a newer attempt holds it."""
+class LeaseLost(Conflict):
+    """The attempt no longer counts: the job was cancelled, or a newer attempt has its lease."""
+
+    code = "lease-lost"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Work finished: the artifacts' key, and what the run took."""
+    """The result of successful work: the key of the artifacts, and facts about the attempt."""
 
     artifact: str
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 class JobRun:
-    """A claimed job, as the work on it sees it."""
+    """A claimed job during the work on it."""
 
     def __init__(self, context: WorkerContext, job: Job, recorder: FlightRecorder) -> None:
         self.context = context
@@ -98,7 +102,7 @@ class JobRun:
         self._last_published = float("-inf")
 
     def record_plan(self, *, digest: str, size: int, plan: dict[str, Any]) -> None:
-        """Record in the ledger what was read from the source's header, unless the intake did so already."""
+        """Record the plan in the ledger unless the web tier recorded the same one."""
         self._set_planned(plan)
         if (self.job.digest, self.job.size, self.job.plan) == (digest, size, plan):
             return
@@ -109,15 +113,16 @@ class JobRun:
         )
 
     def wait_for_ledger(self, call: Callable[[], T]) -> T:
-        """The ledger's answer, waited for. Its absence is not the job's fault, whatever ends the attempt meanwhile.
+        """Call the ledger, and call again while it is unavailable.
 
-        Raises Reject(requeue=True) when it stays away.
+        The flight recorder shows the wait, so that a time limit reached during it is not the job's fault. Raises
+        Reject(requeue=True) after LEDGER_TIMEOUT.
         """
         with self.recorder.waiting():
             return wait_for_ledger(call)
 
     def report_progress(self, percent: int, stage: str, layer: str = "") -> None:
-        """Tell how far the job is. Raises Fenced when there is no point in going on."""
+        """Record and publish the progress. Raises LeaseLost if the attempt no longer counts."""
         self.recorder.set_stage(stage, layer)
         if self.lease_lost.is_set():
             raise LeaseLost
@@ -127,14 +132,14 @@ class JobRun:
             self._publish(State.RUNNING, percent, stage, layer)
 
     def publish_final_state(self, state: State) -> None:
-        """Tell whoever watches that the job is settled."""
+        """Publish to subscribers that the job has finished."""
         self._publish(state, 100 if state is State.SUCCEEDED else 0, "", "")
 
     def renew_lease_until(self, stopped: threading.Event) -> None:
-        """Renew the lease thrice a lease until stopped, or until the ledger says that it is lost."""
+        """Renew the lease three times per lease duration until `stopped` is set or the lease is lost."""
         lease = self.context.settings.lease
         while not stopped.wait(lease / 3):
-            with suppress(LedgerUnavailable):
+            with suppress(LedgerError):
                 renewed = self.context.ledger.attempts.renew(
                     self.job.id, self.job.attempt, now=time.time(), lease=lease
                 )
@@ -161,66 +166,72 @@ class JobRun:
 
 
 def run_job(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) -> None:
-    """Make one attempt at `job`, which is adopted if the ledger does not know it. Raises Reject as said above."""
+    """Make one attempt at `job`, which is added to the ledger if it is not there. Raises Reject as described above."""
     claim = _claim(context, job)
     if isinstance(claim, Leased):
-        logger.warning("Job %s is held by %s: let go until its lease runs out.", job.id, claim.job.lease_owner)
+        logger.warning(
+            "Job %s has a live lease of %s: its message is acknowledged, and maintenance publishes the job again if "
+            "the lease expires.",
+            job.id,
+            claim.job.lease_owner,
+        )
         return
     if isinstance(claim, Rerouted):
-        logger.info("Job %s goes on in %s: its message is let go.", job.id, claim.job.queue)
+        logger.info("Job %s continues in the queue %s: this message is acknowledged.", job.id, claim.job.queue)
         return
     if isinstance(claim, IdConflict):
         raise Reject("the id belongs to another job", requeue=False)
     if not isinstance(claim, Claimed):
         _reject_finished(claim.job)
         return
-    granted = claim.job
+    claimed = claim.job
     with (
-        span("attempt", granted.traceparent, job=granted.id, attempt=granted.attempt) as traceparent,
-        log_context(job=granted.id, attempt=granted.attempt, traceparent=traceparent),
+        span("attempt", claimed.traceparent, job=claimed.id, attempt=claimed.attempt) as traceparent,
+        log_context(job=claimed.id, attempt=claimed.attempt, traceparent=traceparent),
     ):
-        _run(context, granted, work)
+        _run(context, claimed, work)
 
 
 def _run(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) -> None:
-    with record_attempt(context.settings.var, context.lease_owner, job=job.id, attempt=job.attempt) as flight:
-        running = JobRun(context, job, flight)
+    with record_attempt(context.settings.var, context.lease_owner, job=job.id, attempt=job.attempt) as recorder:
+        run = JobRun(context, job, recorder)
         stopped = threading.Event()
-        pulse = threading.Thread(target=running.renew_lease_until, args=(stopped,), daemon=True, name="lease")
-        pulse.start()
+        renewal = threading.Thread(target=run.renew_lease_until, args=(stopped,), daemon=True, name="lease")
+        renewal.start()
         try:
-            with profile_if_suspected(context, job) as running.usage.profiled:
-                _execute(running, work)
+            with profile_if_suspected(context, job) as run.usage.profiled:
+                _execute(run, work)
         finally:
             stopped.set()
-            pulse.join()
+            renewal.join()
 
 
 def wait_for_ledger(call: Callable[[], T]) -> T:
-    """The ledger's answer, waited for. Raises Reject(requeue=True) when it stays away."""
-    deadline = time.monotonic() + LEDGER_TIMEOUT
-    pause = 0.05
-    while True:
+    """Call the ledger, and call again while it is unavailable. Raises Reject(requeue=True) after LEDGER_TIMEOUT."""
+
+    def logged_call() -> T:
         try:
             return call()
         except LedgerUnavailable as error:
-            if time.monotonic() > deadline:
-                raise Reject(str(error), requeue=True) from error
             logger.warning("Waiting for the ledger: %s", error)
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(pause * 2, 2.0)
+            raise
+
+    try:
+        return retrying(on=LedgerUnavailable, timeout=LEDGER_TIMEOUT, backoff=LEDGER_BACKOFF)(logged_call)
+    except LedgerUnavailable as error:
+        raise Reject(str(error), requeue=True) from error
 
 
 def _claim(context: WorkerContext, job: Job) -> Claim:
     seen_gone: set[str] = set()
 
-    def vanished(holder: str) -> bool:
-        """Whether a holder was gone at the look before, too: its parent had time to note why."""
-        if not is_gone(holder):
+    def is_dead(owner: str) -> bool:
+        """Whether the owner was gone in the previous claim already, so that its parent had time to report why."""
+        if not is_gone(owner):
             return False
-        known = holder in seen_gone
-        seen_gone.add(holder)
-        return known
+        was_gone = owner in seen_gone
+        seen_gone.add(owner)
+        return was_gone
 
     def claim() -> Claim:
         crash_reports.flush(context.settings.var, context.ledger)
@@ -229,7 +240,7 @@ def _claim(context: WorkerContext, job: Job) -> Claim:
             lease_owner=context.lease_owner,
             now=time.time(),
             lease=context.settings.lease,
-            is_dead=vanished,
+            is_dead=is_dead,
         )
 
     deadline = time.monotonic() + LEASED_TIMEOUT
@@ -239,53 +250,69 @@ def _claim(context: WorkerContext, job: Job) -> Claim:
 
 
 def _reject_finished(job: Job) -> None:
-    """A message of a settled job: nothing to do, but a dead job's message belongs with the dead letters."""
-    logger.info("Job %s is %s already.", job.id, job.state)
+    """Acknowledge the message of a finished job, but dead-letter the message of a dead one."""
+    logger.info("Job %s is already %s.", job.id, job.state)
     if job.state is State.DEAD:
         raise Reject((job.error or {}).get("detail", "the job is dead"), requeue=False)
 
 
 def _execute(run: JobRun, work: Callable[[JobRun], Result]) -> None:
-    job, attempts = run.job, run.context.ledger.attempts
+    job = run.job
     try:
-        done = work(run)
+        result = work(run)
     except LeaseLost:
         logger.warning("Attempt %d at job %s no longer counts.", job.attempt, job.id)
     except JobError as error:
-        problem, facts = {"code": error.code, "detail": str(error)}, run.usage.facts(run.planned_bytes)
-        if run.wait_for_ledger(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=facts)):
-            logger.warning("Job %s failed: %s", job.id, problem["detail"])
-            run.publish_final_state(State.FAILED)
+        _record_failure(run, error)
     except (Requeue, StoreError) as error:
-        cause, queue, said = getattr(error, "cause", "store"), getattr(error, "queue", None), str(error)
-        logger.warning("Attempt %d at job %s is given back. %s", job.attempt, job.id, said)
-        # The ledger publishes it again later: the broker's delivery limit must not count our own troubles.
-        run.wait_for_ledger(
-            lambda: attempts.requeue(job.id, job.attempt, now=time.time(), cause=cause, explanation=said, queue=queue)
-        )
+        _requeue(run, error)
     except MemoryError as error:
-        needed = f"needed more memory than its limits allow ({error or 'MemoryError'}),"
-        _record_crash(run, Cause.OUT_OF_MEMORY, needed)
+        predicate = f"needed more memory than its limits allow ({error or 'MemoryError'}),"
+        _record_crash(run, Cause.OUT_OF_MEMORY, predicate)
     except Reject:
         raise
     except Exception as error:
-        logger.exception("Attempt %d at job %s met an error of ours.", job.attempt, job.id)
-        _record_crash(run, Cause.ERROR, f"met an unexpected {type(error).__name__}")
+        logger.exception("Attempt %d at job %s raised an unexpected error.", job.attempt, job.id)
+        _record_crash(run, Cause.ERROR, f"failed with an unexpected {type(error).__name__}")
     else:
-        facts = done.facts | run.usage.facts(run.planned_bytes)
-        settled = run.wait_for_ledger(
-            lambda: attempts.succeed(job.id, job.attempt, now=time.time(), artifact=done.artifact, facts=facts)
-        )
-        if settled:
-            run.publish_final_state(State.SUCCEEDED)
-        else:
-            logger.warning("Attempt %d at job %s succeeded, but no longer counts.", job.attempt, job.id)
+        _record_success(run, result)
+
+
+def _record_success(run: JobRun, result: Result) -> None:
+    job, attempts = run.job, run.context.ledger.attempts
+    facts = result.facts | run.usage.facts(run.planned_bytes)
+    recorded = run.wait_for_ledger(
+        lambda: attempts.succeed(job.id, job.attempt, now=time.time(), artifact=result.artifact, facts=facts)
+    )
+    if recorded:
+        run.publish_final_state(State.SUCCEEDED)
+    else:
+        logger.warning("Attempt %d at job %s succeeded, but no longer counts.", job.attempt, job.id)
+
+
+def _record_failure(run: JobRun, error: JobError) -> None:
+    job, attempts = run.job, run.context.ledger.attempts
+    problem, facts = {"code": error.code, "detail": error.message}, run.usage.facts(run.planned_bytes)
+    if run.wait_for_ledger(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=facts)):
+        logger.warning("Job %s failed: %s", job.id, error.message)
+        run.publish_final_state(State.FAILED)
+
+
+def _requeue(run: JobRun, error: Requeue | StoreError) -> None:
+    """Return the job to the ledger. Maintenance publishes it later, outside the broker's delivery limit."""
+    job, attempts = run.job, run.context.ledger.attempts
+    cause = getattr(error, "code", "store-unavailable")
+    queue = error.queue if isinstance(error, Requeue) else None
+    logger.warning("Attempt %d at job %s is requeued. %s", job.attempt, job.id, error)
+    run.wait_for_ledger(
+        lambda: attempts.requeue(job.id, job.attempt, now=time.time(), cause=cause, explanation=str(error), queue=queue)
+    )
 
 
 def _record_crash(run: JobRun, cause: Cause, predicate: str) -> None:
-    """An attempt that its child survived counts as a death all the same."""
+    """Count an attempt as crashed although its process survived."""
     job, facts = run.job, run.usage.consumed(run.planned_bytes)
-    said = explanation.format_crash(Death(cause, f"It {predicate}.", predicate), run.recorder.snapshot())
+    message = explanation.format_crash(Death(cause, f"It {predicate}.", predicate), run.recorder.snapshot())
     host, pid, _started = run.context.lease_owner.rsplit(":", 2)
     state = run.wait_for_ledger(
         lambda: run.context.ledger.attempts.record_crash(
@@ -294,12 +321,12 @@ def _record_crash(run: JobRun, cause: Cause, predicate: str) -> None:
             pid=int(pid),
             cause=cause,
             job_at_fault=cause.job_at_fault,
-            explanation=said,
+            explanation=message,
             now=time.time(),
             facts=facts,
         )
     )
     if state is State.DEAD:
         run.publish_final_state(State.DEAD)
-    logger.error("Job %s: %s", job.id, said)
-    raise Reject(said, requeue=state is not State.DEAD)
+    logger.error("Job %s: %s", job.id, message)
+    raise Reject(message, requeue=state is not State.DEAD)

@@ -1,4 +1,4 @@
-"""Who holds a job: a name for a worker child that tells, on its own host, whether the child is still alive."""
+"""Names of lease owners. On its own host, the name of a worker child tells whether the child still runs."""
 
 import os
 import socket
@@ -10,27 +10,28 @@ PROC = Path("/proc")
 
 @cache
 def host_id() -> str:
-    """This boot of this host: pids mean nothing across a reboot or between containers."""
-    name = (PROC / "sys/kernel/random/boot_id").read_text().strip()[:8]
+    """Host, boot and pid namespace: process ids have no meaning across reboots or between containers."""
+    boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()[:8]
     namespace = (PROC / "self/ns/pid").readlink().name.strip("pid:[]")
-    return f"{socket.gethostname()}-{name}-{namespace}"
+    return f"{socket.gethostname()}-{boot}-{namespace}"
 
 
 def current_owner() -> str:
-    """`host:pid:start`, where start is the kernel's clock ticks: a reused pid makes another name."""
+    """The name of this process, `host:pid:start`: the start in clock ticks distinguishes processes with one pid."""
     return f"{host_id()}:{os.getpid()}:{start_time(os.getpid())}"
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the child is known to have ended. Of another host's children nothing is known: False."""
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    if host != host_id() or not rest.isdecimal():
+    """Whether the process is known to have ended. False for processes of other hosts, which cannot be checked."""
+    host_and_pid, _, start = owner.rpartition(":")
+    host, _, pid = host_and_pid.rpartition(":")
+    if host != host_id() or not pid.isdecimal():
         return False
-    return str(start_time(int(rest))) != owner.rpartition(":")[2] and not _is_hidden_from_proc(int(rest))
+    return str(start_time(int(pid))) != start and not _is_hidden_from_proc(int(pid))
 
 
 def _is_hidden_from_proc(pid: int) -> bool:
-    """Whether there is such a process that /proc keeps from us (proc(5), hidepid): a hardened unit's neighbour."""
+    """Whether the process exists but /proc hides it (proc(5), hidepid), as for neighbours of a hardened unit."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -41,11 +42,11 @@ def _is_hidden_from_proc(pid: int) -> bool:
 
 
 def start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if there is none, or it is a zombie."""
+    """When a process started, in clock ticks since boot; None if it does not exist or is a zombie."""
     try:
         stat = (PROC / str(pid) / "stat").read_text()
     except OSError:
         return None
-    # proc(5): the second field is the name in parentheses and may contain anything.
+    # proc(5): the second field is the name in parentheses, which may contain any character.
     state, *fields = stat.rpartition(")")[2].split()
     return None if state in ("Z", "X") else int(fields[18])

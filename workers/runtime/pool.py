@@ -1,8 +1,8 @@
-"""A prefork pool that sees at once when a child has ended, and replaces one that has grown (setting `worker_pool`).
+"""A prefork pool that detects the end of a child at once and recycles children by age and growth (`worker_pool`).
 
-Celery watches the pipe that a child's end closes. The kernel closes it a moment before the child can be collected, so
-the pool often finds nobody to collect, forgets the pipe, and looks again when its timer fires: up to 5 s later, after
-every kill and every replaced child. A pidfd becomes readable just when the child can be collected (pidfd_open(2)).
+Celery watches a pipe that closes when a child ends. The kernel closes it a moment before the child can be reaped, so
+the pool often finds no child to reap, unregisters the pipe and tries again when its timer fires: up to 5 s later, for
+each killed or recycled child. A pidfd becomes readable exactly when the child can be reaped (pidfd_open(2)).
 """
 
 import gc
@@ -24,65 +24,65 @@ from workers.sandbox.cgroup import read_memory
 
 logger = get_logger(__name__)
 
-# How long, and how often, a child that leaves looks whether its parent has heard of its last job (seconds).
+# Seconds for which a child that exits waits until the parent has its last result, and between two checks.
 RESULTS_CONSUMED_TIMEOUT = 30.0
 RESULTS_CONSUMED_POLL_INTERVAL = 0.002
 
 
 class Worker(CeleryWorker):
-    """What runs in a child: Celery's loop, left between two jobs when the child's lifetime is over."""
+    """Celery's loop in a child, which exits between two jobs when the child is due for recycling."""
 
     def on_loop_start(self, pid: int) -> None:
-        """The child is ready."""
-        chosen = settings()
-        self._lifetime = ChildLifetime(RecyclingPolicy(chosen.max_child_age, chosen.max_child_memory_growth))
+        """Measure the child before its first job."""
+        current = settings()
+        self._lifetime = ChildLifetime(RecyclingPolicy(current.max_child_age, current.max_child_memory_growth))
         super().on_loop_start(pid)
 
     def _make_child_methods(self, *args: Any, **kwargs: Any) -> None:
         super()._make_child_methods(*args, **kwargs)
-        receive: Callable[[], Any] = self.wait_for_job
+        next_job: Callable[[], Any] = self.wait_for_job
 
         def wait_for_job() -> Any:
             if reason := self._lifetime.recycle_reason():
-                logger.info("Worker child %d is replaced. %s", os.getpid(), reason)
+                logger.info("Worker child %d is recycled. %s", os.getpid(), reason)
                 raise SystemExit(EX_RECYCLE)
-            return receive()
+            return next_job()
 
         self.wait_for_job: Callable[[], Any] = wait_for_job
 
     def _ensure_messages_consumed(self, completed: int) -> bool:
-        """Wait until the parent has heard of every job. Celery looks ten times a second: a tenth for each new child."""
+        """Wait until the parent has all results. Celery checks every 0.1 s, which would delay each new child."""
         deadline = time.monotonic() + RESULTS_CONSUMED_TIMEOUT
         while self.on_ready_counter.value < completed:
             if time.monotonic() > deadline:
-                logger.warning("The parent did not hear of every job of worker child %d.", os.getpid())
+                logger.warning("The parent did not receive all results of worker child %d.", os.getpid())
                 return False
             time.sleep(RESULTS_CONSUMED_POLL_INTERVAL)
         return True
 
 
 class Pool(AsynPool):
-    """Celery's pool, watching pidfds."""
+    """Celery's pool, with pidfds."""
 
     Worker = Worker
 
-    # Children that left by themselves, to be replaced, and those that ended otherwise: killed, or crashed.
+    # Children that exited to be recycled, and children that crashed or were killed.
     recycled = crashed = 0
 
     def _repopulate_pool(self, exitcodes: list[int]) -> None:
-        left = sum(status in (EX_OK, EX_RECYCLE) for status in exitcodes)
-        self.recycled += left
-        self.crashed += len(exitcodes) - left
+        recycled = sum(status in (EX_OK, EX_RECYCLE) for status in exitcodes)
+        self.recycled += recycled
+        self.crashed += len(exitcodes) - recycled
         super()._repopulate_pool(exitcodes)
 
     def _track_child_process(self, proc: Any, hub: Any) -> None:
         if not hasattr(proc, "_sentinel_poll"):
-            with suppress(ProcessLookupError):  # ended and collected: the pipe will do
+            with suppress(ProcessLookupError):  # already reaped: the pipe is sufficient
                 proc._sentinel_poll = os.pidfd_open(proc.pid)
         super()._track_child_process(proc, hub)
 
     def did_start_ok(self) -> bool:
-        """Whether no child left by itself. One that was killed before its parent was ready must not take it along."""
+        """Whether no child exited at start-up. A child that was killed meanwhile must not stop the parent as well."""
         ended: list[int] = self._join_exited_workers()
         if any(status >= 0 for status in ended):
             return False
@@ -91,20 +91,20 @@ class Pool(AsynPool):
 
 
 class TaskPool(CeleryTaskPool):
-    """What Celery calls a pool, around ours."""
+    """Celery's interface to the pool."""
 
     Pool = Pool
 
     def _get_info(self) -> dict[str, Any]:
-        """What `celery inspect stats` tells of the pool, and the fence around it, in bytes."""
-        now = read_memory()
-        fence = {"current": now.current, "peak": now.peak, "limit": now.limit}
-        left = {"recycled": self._pool.recycled, "died": self._pool.died}
-        return {**super()._get_info(), "fence": fence, "children": left}
+        """Pool statistics of `celery inspect stats`, with the memory of the worker's cgroup in bytes."""
+        cgroup = read_memory()
+        memory = {"current": cgroup.current, "peak": cgroup.peak, "limit": cgroup.limit}
+        children = {"recycled": self._pool.recycled, "crashed": self._pool.crashed}
+        return {**super()._get_info(), "memory": memory, "children": children}
 
     def on_start(self) -> None:
-        """Start the children. All that lives by now lives for good: the collector, which Celery runs before every
-        fork, need not look at it, nor a child write into the pages that it shares with its parent.
+        """Start the children. Existing objects are exempt from garbage collection, which Celery runs before each fork:
+        they live as long as the process, and a collection in a child would copy the pages shared with its parent.
         """
         gc.collect()
         gc.freeze()

@@ -1,7 +1,7 @@
-"""When a worker child is replaced: between two jobs, for its age or for what it still holds when a job is over.
+"""When a worker child is recycled: between two jobs, for its age, or for memory and files that it does not release.
 
-Celery's own bound on memory looks at the peak of the resident set. One large job drives a healthy child over it, and
-how much a leak has left behind it cannot tell. Here it is what lives now that counts.
+Celery's limit (`worker_max_memory_per_child`) uses the peak of the resident set. One large job drives a healthy child
+over it, and the peak does not show how much a leak has left behind. This module measures current memory instead.
 """
 
 import ctypes
@@ -10,17 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tasks.utils.units import format_bytes
 from workers.sandbox import process_stats
 
-MIB = 1024**2
-
-# Descriptors that jobs may leave open: a quarter of what a child may have (`limits.MAX_DESCRIPTORS`).
+# Descriptors that jobs may leave open: a quarter of the limit of a child (`limits.MAX_DESCRIPTORS`).
 MAX_LEFT_OPEN = 256
 
 
 @dataclass(frozen=True, slots=True)
 class RecyclingPolicy:
-    """What a child may come to beyond what it was when it was ready: `seconds` of age, bytes of `growth`."""
+    """Limits of a child since it was ready: age in seconds, memory growth in bytes, files left open."""
 
     max_age: float
     max_growth: int
@@ -28,9 +27,9 @@ class RecyclingPolicy:
 
 
 def reason_to_recycle(policy: RecyclingPolicy, *, age: float, growth: int, left_open: int) -> str:
-    """Why a child must go, in a sentence; empty if it may stay."""
+    """Why a child must be recycled, in a sentence; empty if it may continue."""
     if growth > policy.max_growth:
-        return f"It holds {growth // MIB} MB more than when it began."
+        return f"It uses {format_bytes(growth)} more than when it started."
     if left_open > policy.max_left_open:
         return f"Its jobs left {left_open} files open."
     if age > policy.max_age:
@@ -39,7 +38,7 @@ def reason_to_recycle(policy: RecyclingPolicy, *, age: float, growth: int, left_
 
 
 class ChildLifetime:
-    """The life of this process, from when it is ready for its first job."""
+    """Age and growth of this process since it was ready for its first job."""
 
     def __init__(self, policy: RecyclingPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         self._policy = policy
@@ -49,10 +48,10 @@ class ChildLifetime:
         self._descriptors_at_start = process_stats.open_descriptors()
 
     def recycle_reason(self) -> str:
-        """Why this process must go, in a sentence; empty if it may stay. Costs some 20 microseconds.
+        """Why this process must be recycled, in a sentence; empty if it may continue. Takes about 20 microseconds.
 
-        Free memory that the allocator keeps is no leak: where growth is the reason, it is given back first (tens of
-        milliseconds), and only what is left then counts.
+        Free memory that the allocator retains is no leak: a process over its growth limit returns it to the system
+        first (tens of milliseconds), and only the rest counts.
         """
         if self._growth() > self._policy.max_growth:
             gc.collect()

@@ -1,4 +1,4 @@
-"""Celery's request with a death note: what the parent knows when a child dies is never lost."""
+"""Celery's request with crash reports: the parent writes down why a child ended."""
 
 import re
 import time
@@ -21,44 +21,44 @@ from workers.sandbox.cgroup import oom_kills, read_memory
 
 logger = get_logger(__name__)
 
-# billiard tells how a child ended only in words (`billiard.common.human_status`).
+# billiard reports the exit status of a child only as text (`billiard.common.human_status`).
 _EXIT_STATUS = re.compile(r"(signal|exitcode) (\d+)")
 
 
 class CrashReportingRequest(Request):
-    """Notes why a child died, and leaves it to the ledger whether the job is tried again.
+    """Reports why a child crashed. The ledger decides whether the job gets another attempt.
 
-    The message goes back to its queue after every death; the next child to get it carries the notes to the ledger
-    first, and refuses the job if that makes it a dead one.
+    The message returns to its queue after every crash. The next child that receives it flushes the crash reports to the
+    ledger first, and rejects the message if the job is then dead.
     """
 
     _oom_kills = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.time_limits = (None, None)  # a message cannot move the fence: the task's own limits hold
+        self.time_limits = (None, None)  # a message cannot change the time limits of its task
 
     def revoked(self) -> bool:
-        """Never: `celery control revoke` would drop the message, and the ledger, which promised the job, would have it
-        published again. A job is cancelled in the ledger.
+        """Always False: `celery control revoke` would drop the message, and the ledger would publish the job again.
+        A job is cancelled in the ledger.
         """
         if self.id in revoked_tasks:
-            logger.warning("Job %s was revoked, but is run: cancel it with DELETE /renders/%s.", self.id, self.id)
+            logger.warning("Job %s was revoked but runs anyway: cancel it with DELETE /renders/%s.", self.id, self.id)
         return False
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """A child has begun."""
+        """A child has started the job."""
         self._oom_kills = oom_kills()
         super().on_accepted(pid, time_accepted)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """The child exceeded its time limit and is about to be killed."""
+        """The child exceeded the time limit and is about to be killed."""
         if not soft:
             self._report_crash(classify(0, time_limit=timeout))
         super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
-        """The child is gone, or raised what the task did not expect."""
+        """The child ended, or the task raised an error."""
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
@@ -68,36 +68,43 @@ class CrashReportingRequest(Request):
 
     def _report_crash(self, death: Death) -> None:
         if self.worker_pid is None:
-            return  # it died before it had begun: there is no attempt to explain
-        var, last = settings().var, flight_recorder.pop_record(settings().var, self.worker_pid)
-        if last is not None and last.job != self.id:
-            last = None  # of a job before, in a child that had only just begun with this one
-        if death.cause is Cause.TIME_LIMIT and last is not None and last.stage == flight_recorder.WAITING:
-            death = replace(death, cause=Cause.LEDGER_UNAVAILABLE)  # its time went by while the ledger was away
-        said = explanation.format_crash(death, last)
-        with log_context(job=self.id, attempt=last.attempt if last else 0, traceparent=self.kwargs.get("traceparent")):
-            logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, said)
-        facts = explanation.crash_facts(last, read_memory())
+            return  # the child ended before it started the job, so there is no attempt to explain
+        var = settings().var
+        record = flight_recorder.pop_record(var, self.worker_pid)
+        if record is not None and record.job != self.id:
+            record = None  # of an earlier job: the child ended before it recorded this one
+        if death.cause is Cause.TIME_LIMIT and record is not None and record.stage == flight_recorder.WAITING:
+            death = replace(death, cause=Cause.LEDGER_UNAVAILABLE)
+        message = explanation.format_crash(death, record)
+        attempt = record.attempt if record else 0
+        with log_context(job=self.id, attempt=attempt, traceparent=self.kwargs.get("traceparent")):
+            logger.error("Job %s lost its worker child %d: %s", self.id, self.worker_pid, message)
+        report = crash_reports.CrashReport(
+            job=self.id,
+            host=host_id(),
+            pid=self.worker_pid,
+            occurred_at=time.time(),
+            cause=death.cause,
+            explanation=message,
+            facts=explanation.crash_facts(record, read_memory()),
+        )
         try:
-            crash_reports.write(
-                var,
-                crash_reports.CrashReport(self.id, host_id(), self.worker_pid, time.time(), death.cause, said, facts),
-            )
+            crash_reports.write(var, report)
         except OSError:
-            logger.exception("The death note could not be written; the attempt stays unexplained.")
+            logger.exception("The crash report could not be written, so the attempt stays unexplained.")
 
 
 class JobTask(Task):
-    """Base of every task whose job is in the ledger."""
+    """Base class of tasks whose jobs are in the ledger."""
 
     abstract = True
-    Request = "workers.runtime.request:FencedRequest"
+    Request = "workers.runtime.request:CrashReportingRequest"
 
 
 def _exit_status(message: str) -> int:
-    """Exit code, or the negative signal, from billiard's words; unknown ends count as killed from outside."""
-    found = _EXIT_STATUS.search(message)
-    if found is None:
+    """Exit code or negative signal number from billiard's text; an unknown status counts as a kill from outside."""
+    match = _EXIT_STATUS.search(message)
+    if match is None:
         return -9
-    number = int(found[2])
-    return -number if found[1] == "signal" else number
+    number = int(match[2])
+    return -number if match[1] == "signal" else number

@@ -1,10 +1,10 @@
-"""What one attempt takes: facts for the ledger, measured around it.
+"""Resources that one attempt uses, measured from its start to its end as facts for the ledger.
 
-    account = Account()
+    usage = ResourceUsage()
     ...
-    facts = account.facts(planned=120 * 1024**2)
+    facts = usage.facts(planned_bytes=120 * 1024**2)
 
-Costs under 200 microseconds a job in all. Nothing is sampled while the job is at work.
+Takes under 200 microseconds per job. Nothing is sampled during the work.
 """
 
 import time
@@ -16,9 +16,9 @@ from workers.sandbox import process_stats
 
 
 class ResourceUsage:
-    """Opened when the attempt begins, in its own process, which does one thing at a time.
+    """Created at the start of an attempt, in its process, which runs one job at a time.
 
-    It is `tracked` while memray looks on, which takes memory of its own.
+    `profiled` tells that memray observed the attempt, which uses memory of its own.
     """
 
     def __init__(self) -> None:
@@ -30,35 +30,35 @@ class ResourceUsage:
         self._descriptors_at_start = process_stats.open_descriptors()
 
     def consumed(self, planned_bytes: int | None) -> dict[str, Any]:
-        """Seconds by clock and processor, peak of the resident set, and how far the plan (bytes) was off."""
+        """Duration, CPU time, peak resident memory, and the relative error of the plan."""
         facts: dict[str, Any] = {
             "seconds": round(time.monotonic() - self._started_at, 3),
             "cpu_seconds": round(time.process_time() - self._cpu_at_start, 3),
         }
-        if self._peak_was_reset:  # else it may be that of a job before
+        if self._peak_was_reset:  # otherwise it may be the peak of an earlier job
             facts["peak_bytes"] = process_stats.peak_resident_memory()
             if planned_bytes:
                 facts |= {"planned_bytes": planned_bytes, "plan_error": plan_error(planned_bytes, facts["peak_bytes"])}
         return facts
 
     def facts(self, planned_bytes: int | None) -> dict[str, Any]:
-        """What was spent and what is left, of an attempt that came to its own end."""
-        return self.consumed(planned_bytes) | self.residue() | ({"tracked": True} if self.profiled else {})
+        """All facts of an attempt that reached its own end."""
+        return self.consumed(planned_bytes) | self.residue() | ({"profiled": True} if self.profiled else {})
 
     def residue(self) -> dict[str, Any]:
-        """What the attempt left behind, once nothing of its work is in use: memory, pixels outside it, open files.
+        """What remains after the attempt: memory, pixels outside memory, and open files.
 
-        Then what its process holds by now (`heap_bytes`, `pixel_bytes`, `open_files`), from which the leak watch tells
-        what stays for good; and the engine that did it.
+        `heap_bytes`, `pixel_bytes` and `open_files` are totals of the process. Leak detection compares them, by engine
+        version, to find what is never released.
         """
-        held, files = process_stats.imagemagick_usage(), process_stats.open_descriptors()
-        spilled = held.get("map", 0) + held.get("disk", 0)
+        imagemagick, open_files = process_stats.imagemagick_usage(), process_stats.open_descriptors()
+        spilled = imagemagick.get("map", 0) + imagemagick.get("disk", 0)
         return {
-            "grown_bytes": process_stats.anonymous_memory() - self._anonymous_at_start,
+            "memory_growth_bytes": process_stats.anonymous_memory() - self._anonymous_at_start,
             "spilled_bytes": spilled,
-            "descriptors": files - self._descriptors_at_start,
+            "descriptor_growth": open_files - self._descriptors_at_start,
             "heap_bytes": process_stats.allocated_heap(),
-            "pixel_bytes": held.get("memory", 0) + spilled,
-            "open_files": files,
+            "pixel_bytes": imagemagick.get("memory", 0) + spilled,
+            "open_files": open_files,
             "engine": ENGINE_VERSION,
         }

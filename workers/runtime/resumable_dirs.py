@@ -1,6 +1,5 @@
-"""Directories that outlive the attempt that filled them, so that the next attempt at the same goes on from there."""
+"""Directories that survive a killed attempt, so that the next attempt at the same work can resume it."""
 
-import fcntl
 import os
 import shutil
 import time
@@ -8,17 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = "kept."
+from tasks.utils.files import acquire_lock
 
-# A killed attempt comes back within minutes, or not at all (seconds).
+PREFIX = "resumable."
+
+# Seconds. A killed attempt is repeated within minutes, or never.
 RETENTION = 3600.0
 
 
 @contextmanager
 def resumable_dir(root: Path, key: str) -> Iterator[Path | None]:
-    """The directory below `root` that belongs to `key`, made if need be; None while another process is in it.
+    """The directory below `root` that belongs to `key`, created if it is missing; None while another process uses it.
 
-    It is removed at the end of the block, also by an exception, and stays where the process is killed. The block may
+    It is removed at the end of the block, also after an exception, and stays if the process is killed. The block may
     move it away.
     """
     path = root / f"{PREFIX}{key}"
@@ -29,13 +30,13 @@ def resumable_dir(root: Path, key: str) -> Iterator[Path | None]:
     try:
         yield path
     finally:
-        if _is_same_dir(lock, path):  # moved away, its place may be another one's by now
+        if _is_same_dir(lock, path):  # otherwise it was moved away, and another process may have created a new one
             shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
 def remove_stale_dirs(root: Path, now: float | None = None) -> None:
-    """Remove those that nobody is in, and that nobody came back to for an hour."""
+    """Remove directories that no process uses and that have not been used for an hour."""
     oldest = (time.time() if now is None else now) - RETENTION
     for path in root.glob(f"{PREFIX}*"):
         with suppress(FileNotFoundError):
@@ -45,27 +46,22 @@ def remove_stale_dirs(root: Path, now: float | None = None) -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """Make and lock the directory; a descriptor whose end is the lock's, or None if somebody else holds it."""
+    """Create and lock the directory. Returns the descriptor that holds the lock, or None if another process has it."""
     while True:
         path.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # its owner may move it away at any moment
-            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        with suppress(FileNotFoundError):  # its user may move it away at any moment
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_same_dir(lock, path):
-                    os.utime(lock)
-                    return lock
+                lock = acquire_lock(path, wait=False)
             except BlockingIOError:
-                os.close(lock)
                 return None
-            except BaseException:
-                os.close(lock)
-                raise
+            if _is_same_dir(lock, path):
+                os.utime(lock)
+                return lock
             os.close(lock)
 
 
-def _is_same_dir(directory: int, path: Path) -> bool:
+def _is_same_dir(descriptor: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(directory), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False

@@ -1,4 +1,4 @@
-"""What systemd hears from a worker's parent: it takes jobs, its event loop turns, it waits for the broker, it stops."""
+"""Notifications of a worker's parent to systemd: ready, alive, waiting for the broker, stopping."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from tasks.utils.sd_notify import notify, watchdog_interval
 
 
 class Watchdog:
-    """Signs of life for `Type=notify` and `WatchdogSec=`; without systemd it does nothing.
+    """Notifications for `Type=notify` and `WatchdogSec=`; does nothing without systemd.
 
-    They come from the event loop itself, so that a parent whose loop hangs falls silent and is replaced.
+    The event loop sends the watchdog pings, so systemd restarts a parent whose event loop hangs.
     """
 
     def __init__(self) -> None:
@@ -16,8 +16,8 @@ class Watchdog:
         self._is_scheduled = False
 
     def ready(self, hub: Any) -> None:
-        """The parent takes jobs. `hub` is Celery's event loop, None where the pool has none: then nobody watches it."""
-        notify("READY=1\nSTATUS=Takes jobs.")
+        """The worker consumes messages. `hub` is Celery's event loop; without one (None) the watchdog is disabled."""
+        notify("READY=1\nSTATUS=Consuming jobs.")
         if self._interval is None or self._is_scheduled:
             return
         if hub is None:
@@ -27,13 +27,13 @@ class Watchdog:
         self._is_scheduled = True
 
     def ping(self) -> None:
-        """The parent does something."""
+        """The parent is alive."""
         notify("WATCHDOG=1")
 
     def waiting_for_broker(self) -> None:
-        """The broker is away; the event loop rests until it is back."""
+        """The broker is unavailable, and the event loop waits for it."""
         notify("WATCHDOG=1\nSTATUS=Waiting for the broker.")
 
     def stopping(self) -> None:
-        """The parent takes nothing new and ends after the job at hand."""
-        notify("STOPPING=1\nSTATUS=Finishes the job at hand.")
+        """The parent accepts no new job and exits after the current one."""
+        notify("STOPPING=1\nSTATUS=Finishing the current job.")

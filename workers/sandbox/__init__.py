@@ -1,1 +1,1 @@
-"""Where native code runs: processes with limits, and what they use."""
+"""The sandbox: limits on the processes that run native code, and what those processes use."""

@@ -1,7 +1,7 @@
-"""What this process's memory cgroup tells. Version 2, or version 1 where that is what the machine has.
+"""Reads the memory cgroup of this process: version 2, or version 1 on machines that still use it.
 
-Version 1 tells less: of its events only how often the limit was met and how many were killed, and no pressure of its
-own, so that the machine's is given.
+Version 1 has fewer counters: of the events only limit hits and OOM kills. It has no pressure per cgroup, so the
+pressure of the whole machine is read instead.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ ROOT = Path("/sys/fs/cgroup")
 SELF = Path("/proc/self/cgroup")
 PRESSURE = Path("/proc/pressure/memory")
 
-# A file's name in version 1 and in version 2.
+# Names of a file in version 1 and in version 2.
 _CURRENT = ("memory.usage_in_bytes", "memory.current")
 _PEAK = ("memory.max_usage_in_bytes", "memory.peak")
 _LIMIT = ("memory.limit_in_bytes", "memory.max")
@@ -24,7 +24,7 @@ _OWN_PRESSURE = "memory.pressure"
 
 @dataclass(frozen=True, slots=True)
 class MemoryPressure:
-    """Share of the last 10 seconds, in per cent, that `some` or all (`full`) tasks waited for memory (PSI)."""
+    """Percentage of the last 10 seconds in which `some` or all (`full`) tasks waited for memory (PSI)."""
 
     some: float
     full: float
@@ -32,9 +32,9 @@ class MemoryPressure:
 
 @dataclass(frozen=True, slots=True)
 class CgroupMemory:
-    """A memory cgroup, all its processes together. Bytes; None where nothing tells.
+    """Memory of all processes of a cgroup together, in bytes; None where the kernel does not report it.
 
-    `events` counts since the cgroup was made: `max` how often its limit was met, `oom_kill` the killed.
+    `events` counts since the cgroup was created: `max` the limit hits, `oom_kill` the processes killed.
     """
 
     current: int | None = None
@@ -45,7 +45,7 @@ class CgroupMemory:
 
 
 def read_memory(proc: Path = SELF, root: Path = ROOT, host_pressure: Path = PRESSURE) -> CgroupMemory:
-    """All that our cgroup tells. Takes under a millisecond: for deaths, not for every job."""
+    """Read all counters of our cgroup. Takes up to a millisecond, so it is used for crashes and not for every job."""
     return CgroupMemory(
         current=_first_number(proc, root, _CURRENT),
         peak=_first_number(proc, root, _PEAK),
@@ -56,24 +56,24 @@ def read_memory(proc: Path = SELF, root: Path = ROOT, host_pressure: Path = PRES
 
 
 def oom_kills(proc: Path = SELF, root: Path = ROOT) -> int:
-    """Processes of our cgroup that the kernel has killed for memory since it was made; 0 where nothing tells."""
+    """How many processes of our cgroup the OOM killer has ended since it was created; 0 if that is unknown."""
     return _events(proc, root).get("oom_kill", 0)
 
 
 def memory_limit(proc: Path = SELF, root: Path = ROOT) -> int | None:
-    """The least memory limit on the way from our cgroup to the root, in bytes; None where there is none."""
+    """The smallest memory limit between our cgroup and the root, in bytes; None if there is no limit."""
     limits = [limit for path in _limit_files(proc, root) if (limit := _read_limit(path)) is not None]
     return min(limits, default=None)
 
 
 def _events(proc: Path, root: Path) -> dict[str, int]:
     for path in _candidate_files(proc, root, _EVENTS):
-        found = _read_counters(path)
-        if "oom_kill" not in found:
+        counters = _read_counters(path)
+        if "oom_kill" not in counters:
             continue
-        if path.name == _EVENTS[0] and (met := _read_number(path.with_name(_LIMIT_HITS))) is not None:
-            return {"max": met, "oom_kill": found["oom_kill"]}
-        return found
+        if path.name == _EVENTS[0] and (hits := _read_number(path.with_name(_LIMIT_HITS))) is not None:
+            return {"max": hits, "oom_kill": counters["oom_kill"]}
+        return counters
     return {}
 
 
@@ -105,7 +105,7 @@ def _pressure(proc: Path, root: Path, host: Path) -> MemoryPressure | None:
         except OSError:
             continue
         shares = {
-            kind: float(rest.split()[0].partition("=")[2]) for kind, rest in (line.split(" ", 1) for line in lines)
+            kind: float(values.split()[0].partition("=")[2]) for kind, values in (line.split(" ", 1) for line in lines)
         }
         return MemoryPressure(shares["some"], shares["full"])
     return None
@@ -113,16 +113,16 @@ def _pressure(proc: Path, root: Path, host: Path) -> MemoryPressure | None:
 
 @cache
 def _candidate_files(proc: Path, root: Path, names: tuple[str, str]) -> tuple[Path, ...]:
-    """Files that may tell, best first. A container sees its own cgroup at the hierarchy's root."""
-    found: list[Path] = []
+    """Paths at which the file may be, best first. A container sees its own cgroup at the root of the hierarchy."""
+    paths: list[Path] = []
     for line in proc.read_text().splitlines():
         _number, controllers, path = line.split(":", 2)
         if controllers == "memory":
-            found += [root / "memory" / path.lstrip("/") / names[0], root / "memory" / names[0]]
+            paths += [root / "memory" / path.lstrip("/") / names[0], root / "memory" / names[0]]
         elif not controllers:
             for hierarchy in (root, root / "unified"):
-                found += [hierarchy / path.lstrip("/") / names[1], hierarchy / names[1]]
-    return tuple(found)
+                paths += [hierarchy / path.lstrip("/") / names[1], hierarchy / names[1]]
+    return tuple(paths)
 
 
 def _limit_files(proc: Path, root: Path) -> Iterator[Path]:
@@ -138,5 +138,5 @@ def _limit_files(proc: Path, root: Path) -> Iterator[Path]:
 
 def _read_limit(path: Path) -> int | None:
     number = _read_number(path)
-    # Version 1 says "no limit" with the largest number of pages that fits (9223372036854771712).
+    # Version 1 reports "no limit" as the largest number of pages that fits (9223372036854771712).
     return number if number is not None and number < 2**62 else None

@@ -1,10 +1,11 @@
-"""Run one program as a fenced child: bounded in memory and time, heard while it works, explained when it dies.
+"""Run a program in a child process with limits on memory and time, read its reports and explain its end.
 
-    ending = run([sys.executable, "-m", "workers.render", ...], Fence(memory=512 * 1024**2, seconds=300), hear)
+    limits = Limits(memory=512 * 1024**2, time_limit=300)
+    exit_info = run([sys.executable, "-m", "workers.render", ...], limits, on_report)
 
-The memory bound is a cgroup's where one can be made, else a watch on the child's resident set. It is never RLIMIT_AS:
-that bounds addresses, and libvips, OpenBLAS and thread stacks reserve gigabytes of those without touching them.
-The child's own limits (core dumps, descriptors, death with its parent) are in `workers.sandbox.limits`.
+A cgroup enforces the memory limit where one can be created; elsewhere this process polls the resident set of the
+child. RLIMIT_AS is not an option: it limits addresses, and libvips, OpenBLAS and thread stacks reserve gigabytes of
+those without touching them. `workers.sandbox.limits` has the limits that a child sets for itself.
 """
 
 import json
@@ -21,10 +22,10 @@ from workers.crash.causes import Cause, Death, classify
 from workers.sandbox.cgroup import ROOT
 from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 
-# How often the child's clock and resident set are looked at (seconds). A fast hog touches some 100 MB in that time.
+# Seconds between two checks of the child's time and resident set. A fast child touches about 100 MiB in between.
 POLL_INTERVAL = 0.05
 
-# A longer line is noise from native code, not a report (bytes).
+# Bytes. A longer line is output of native code, not a report.
 MAX_LINE_BYTES = 64 * 1024
 
 Report = Mapping[str, Any]
@@ -32,7 +33,7 @@ Report = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a child may take: `memory` in bytes, `seconds` of wall-clock time."""
+    """Limits of a child: `memory` in bytes, `time_limit` in seconds of wall-clock time."""
 
     memory: int
     time_limit: float
@@ -42,8 +43,8 @@ class Limits:
 class ExitInfo:
     """How a child ended. `status` is its exit code, or the negative number of the signal that ended it.
 
-    `death` explains every status but 0; an exit code is a crash unless the child itself reported why it left.
-    `resident` is its last known resident set and `peak` its largest, in bytes.
+    `death` explains every status but 0; an exit code is a crash unless the child reported an error before it exited.
+    `resident` is the last known resident set and `peak` the largest, in bytes.
     """
 
     status: int
@@ -62,13 +63,13 @@ def run(
     discard_stderr: bool = True,
     cgroup_root: Path = ROOT,
 ) -> ExitInfo:
-    """Run `argv` inside `fence`; `hear` gets each JSON object that it writes as a line on its standard output.
+    """Run `argv` within `limits` and call `on_report` with each JSON object that it prints as a line.
 
-    Its standard error is thrown away if `quiet`. Nothing of it is left when this returns or raises.
+    `discard_stderr` drops its standard error. The process is gone when this returns or raises.
     Raises OSError if it cannot be started.
     """
-    began = time.monotonic()
-    with leaf_cgroup(limits.memory, root=cgroup_root) as own:
+    started_at = time.monotonic()
+    with leaf_cgroup(limits.memory, root=cgroup_root) as cgroup:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -77,20 +78,20 @@ def run(
             env=environment,
         )
         try:
-            admitted = own is not None and own.add(process.pid)
-            watch = _Supervisor(process, limits, own if admitted else None, began + limits.time_limit)
-            watch.wait(on_report)
-            return watch.exit_info(time.monotonic() - began)
+            is_member = cgroup is not None and cgroup.add(process.pid)
+            supervisor = _Supervisor(process, limits, cgroup if is_member else None, started_at + limits.time_limit)
+            supervisor.wait(on_report)
+            return supervisor.exit_info(time.monotonic() - started_at)
         finally:
             process.kill()
             process.wait()
-            assert process.stdout is not None  # noqa: S101 -- asked for above
+            assert process.stdout is not None  # noqa: S101 -- opened above
             process.stdout.close()
 
 
 @dataclass(slots=True)
 class _Supervisor:
-    """Looks at a running child until it is over."""
+    """Watches a running child until it ends."""
 
     process: subprocess.Popen[bytes]
     limits: Limits
@@ -104,7 +105,7 @@ class _Supervisor:
 
     def wait(self, on_report: Callable[[Report], None]) -> None:
         pipe = self.process.stdout
-        assert pipe is not None  # noqa: S101 -- asked for by `run`
+        assert pipe is not None  # noqa: S101 -- opened by `run`
         os.set_blocking(pipe.fileno(), False)
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
@@ -142,7 +143,7 @@ class _Supervisor:
         except OSError:
             return
         fields = dict(line.split(":", 1) for line in status.splitlines())
-        if "VmRSS" in fields:  # a process that is being reaped has none
+        if "VmRSS" in fields:  # missing while the process is being reaped
             self.resident = _parse_kibibytes(fields["VmRSS"])
             self.peak = max(self.peak, _parse_kibibytes(fields["VmHWM"]))
 
@@ -150,7 +151,7 @@ class _Supervisor:
         if status == 0:
             return None
         if self.exceeded_memory:
-            return Death(Cause.OUT_OF_MEMORY, "It was stopped: its resident set grew beyond its fence.")
+            return Death(Cause.OUT_OF_MEMORY, "It was stopped because its resident set exceeded the memory limit.")
         kills = self.cgroup.oom_kills() if self.cgroup is not None else 0
         return classify(status, oom_kills=kills, time_limit=self.limits.time_limit if self.timed_out else None)
 

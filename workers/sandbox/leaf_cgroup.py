@@ -1,4 +1,4 @@
-"""A memory cgroup of our own for one child, where this process may make one (root, or a delegated tree)."""
+"""A memory cgroup for one child, where this process may create one (as root, or in a delegated subtree)."""
 
 import os
 import secrets
@@ -10,19 +10,19 @@ from pathlib import Path, PurePath
 
 from workers.sandbox.cgroup import ROOT
 
-# The kernel may take a moment to see that a killed process has left its cgroup (seconds).
+# Seconds. The kernel may need a moment to remove a killed process from its cgroup.
 REMOVE_TIMEOUT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
-    """A cgroup with a memory limit. `events` is its file with the kernel's count of kills."""
+    """A cgroup with a memory limit. `events_file` is the name of the file that counts OOM kills."""
 
     path: Path
     events_file: str
 
     def add(self, pid: int) -> bool:
-        """Move a process in: what it touches from now on counts against the limit. False where that is not allowed."""
+        """Add a process: the memory it touches from now on counts against the limit. False if that is not permitted."""
         try:
             (self.path / "cgroup.procs").write_text(str(pid))
         except OSError:
@@ -30,7 +30,7 @@ class Cgroup:
         return True
 
     def oom_kills(self) -> int:
-        """How many processes in here the kernel has killed for memory."""
+        """How many processes of this cgroup the OOM killer has ended."""
         for line in (self.path / self.events_file).read_text().splitlines():
             name, _, count = line.partition(" ")
             if name == "oom_kill":
@@ -38,7 +38,7 @@ class Cgroup:
         return 0
 
     def remove(self) -> None:
-        """Take the cgroup away once its processes are gone."""
+        """Remove the cgroup once its processes are gone."""
         deadline = time.monotonic() + REMOVE_TIMEOUT
         while True:
             try:
@@ -55,13 +55,13 @@ class Cgroup:
 
 @contextmanager
 def leaf_cgroup(limit: int, *, proc: Path = Path("/proc/self/cgroup"), root: Path = ROOT) -> Iterator[Cgroup | None]:
-    """A cell of `limit` bytes for the length of the block; None where no cgroup can be made."""
-    made = _create(limit, proc, root)
+    """A cgroup limited to `limit` bytes for the duration of the block; None if none can be created."""
+    cgroup = _create(limit, proc, root)
     try:
-        yield made
+        yield cgroup
     finally:
-        if made is not None:
-            made.remove()
+        if cgroup is not None:
+            cgroup.remove()
 
 
 def _create(limit: int, proc: Path, root: Path) -> Cgroup | None:
@@ -82,14 +82,14 @@ def _set_limit(path: Path, names: tuple[str, str], limit: int) -> None:
     memory, swap = names
     with (path / memory).open("r+") as file:
         file.write(str(limit))
-    with suppress(OSError), (path / swap).open("r+") as file:  # the kernel may not account for swap
-        file.write("0" if memory == "memory.max" else str(limit))  # version 1 counts memory and swap together
+    with suppress(OSError), (path / swap).open("r+") as file:  # swap accounting may be disabled
+        file.write("0" if memory == "memory.max" else str(limit))  # version 1 limits memory and swap together
 
 
 def _candidate_parents(proc: Path, root: Path) -> Iterator[tuple[Path, tuple[str, str], str]]:
-    """Where a cgroup may be made, with the names of its files: below our own, else beside it.
+    """Where a cgroup may be created, with the names of its files: below our own cgroup, else beside it.
 
-    Version 2 gives a cgroup's children a controller only if it has no processes itself, so beside comes after below.
+    Version 2 gives controllers only to children of a cgroup that contains no process itself, hence "beside".
     """
     for line in proc.read_text().splitlines():
         _number, controllers, name = line.split(":", 2)
@@ -97,5 +97,5 @@ def _candidate_parents(proc: Path, root: Path) -> Iterator[tuple[Path, tuple[str
         if "memory" in controllers.split(","):
             yield root / "memory" / own, ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), "memory.oom_control"
         elif not controllers:
-            for place in dict.fromkeys((own, own.parent)):
-                yield root / place, ("memory.max", "memory.swap.max"), "memory.events"
+            for parent in dict.fromkeys((own, own.parent)):
+                yield root / parent, ("memory.max", "memory.swap.max"), "memory.events"

@@ -1,4 +1,4 @@
-"""Limits that a rendering child puts upon itself, whoever started it."""
+"""Limits that a render process sets for itself."""
 
 import os
 import resource
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from tasks.utils.parent_death import die_with_parent
 
-# The kernel shall take the child first, never its parent or a neighbour (proc(5), oom_score_adj: -1000 to 1000).
+# The OOM killer chooses the child before its parent or its neighbours (proc(5), oom_score_adj: -1000 to 1000).
 OOM_SCORE_ADJ = 800
 
-# Descriptors. A render needs a few dozen; a leak of them must end its own child only.
+# File descriptors. A render needs a few dozen; a descriptor leak must end its own process only.
 MAX_DESCRIPTORS = 1024
 
 
 def apply_limits(*, niceness: int) -> None:
-    """Put this process inside its limits: no core dump, few descriptors, first to be killed, gone with its parent."""
+    """Limit this process: no core dump, few descriptors, first choice of the OOM killer, killed with its parent."""
     die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_DESCRIPTORS, MAX_DESCRIPTORS))
@@ -25,11 +25,11 @@ def apply_limits(*, niceness: int) -> None:
 
 
 def _lower_priority(niceness: int) -> None:
-    """Let others have the processor first.
+    """Give other processes priority on the CPU.
 
-    Where the kernel shares it out by session, niceness counts within a session only (sched(7), autogroup). A supervisor
-    starts each worker in a session of its own: that one gets the niceness, too. A session that is not the worker's own,
-    such as the user's shell, is left alone.
+    With autogroup scheduling (sched(7)) niceness has an effect within a session only. A supervisor starts each worker
+    in a new session, so the niceness is set on that session as well. A session that does not belong to the worker,
+    such as the user's shell, is left unchanged.
     """
     if niceness > os.nice(0):
         os.nice(niceness - os.nice(0))

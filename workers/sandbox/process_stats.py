@@ -1,20 +1,12 @@
-"""What this process holds and has used: pure readings of /proc and of ImageMagick's own counters.
+"""Resource usage of this process, read from /proc and from ImageMagick's counters.
 
-    restart_peak()
-    before = read()
-    ...
-    after = read()
-
-A reading takes some 50 microseconds at a resident set of 400 MB, so one can be taken after every job. `heap` takes as
-much again.
+All functions together take about 100 microseconds at a resident set of 400 MB, half of it `allocated_heap`, so they can
+be called after every job.
 """
 
 import ctypes
 import os
 import sys
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -22,10 +14,10 @@ PROC = "/proc/self"
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
-# What ImageMagick counts of its own: bytes of pixels in memory, mapped and on disk, and open files.
+# Resources that ImageMagick counts: bytes of pixels in memory, memory-mapped and on disk, and open files.
 IMAGEMAGICK_RESOURCES = ("memory", "map", "disk", "file")
 
-# proc(5), clear_refs: 5 puts the peak of the resident set back to what it is now.
+# proc(5), clear_refs: 5 resets the peak of the resident set to its current size.
 _RESET_PEAK = b"5"
 
 
@@ -41,67 +33,36 @@ class Mallinfo2(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStats:
-    """One reading. Memory in bytes, `cpu` in seconds of all threads since the process started.
-
-    `live` is what the process has for itself, without pages of files; `peak` its largest resident set since
-    `restart_peak`, with them. `magick` has the names of `MAGICK`, and is empty where ImageMagick was never started.
-    """
-
-    anonymous: int
-    peak: int
-    cpu: float
-    descriptors: int
-    imagemagick: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def spilled(self) -> int:
-        """Bytes of pixels that ImageMagick holds outside memory: they leak without the resident set growing."""
-        return self.imagemagick.get("map", 0) + self.imagemagick.get("disk", 0)
-
-
-def read(proc: str = PROC) -> ProcessStats:
-    """All gauges of this process."""
-    return ProcessStats(
-        anonymous_memory(proc),
-        peak_resident_memory(proc),
-        time.process_time(),
-        open_descriptors(proc),
-        imagemagick_usage(),
-    )
-
-
 def anonymous_memory(proc: str = PROC) -> int:
-    """Bytes in memory that belong to no file (proc(5), statm: resident without shared pages)."""
+    """Resident bytes that no file backs (proc(5), statm: resident minus shared pages)."""
     _size, resident, shared, *_ = _read(f"{proc}/statm").split()
     return (int(resident) - int(shared)) * _PAGE_SIZE
 
 
 def resident_memory(proc: str = PROC) -> int:
-    """Bytes in memory, with the pages of files."""
+    """Resident bytes, including pages of files."""
     return int(_read(f"{proc}/statm").split()[1]) * _PAGE_SIZE
 
 
 def peak_resident_memory(proc: str = PROC) -> int:
-    """Largest resident set in bytes, since `restart_peak` or else since the start.
+    """Largest resident set in bytes since `reset_peak`, or since the process started.
 
-    Not `ru_maxrss`: that outlives `exec`, may be a parent's, and cannot be started anew.
+    `ru_maxrss` is no replacement: it survives `exec`, so it may be the parent's, and it cannot be reset.
     """
     return 1024 * int(_read(f"{proc}/status").partition(b"VmHWM:")[2].split()[0])
 
 
 def allocated_heap() -> int:
-    """Bytes that malloc gave out and did not get back, in all arenas and in mappings of its own.
+    """Bytes that malloc has allocated and not freed, in all arenas and in mappings.
 
-    Exact only without glibc's thread cache, whose free blocks count as given out: up to 237 kB a thread.
+    Exact only without glibc's thread cache, whose free blocks count as allocated: up to 237 kB a thread.
     """
     info = _libc().mallinfo2()
     return int(info.uordblks + info.hblkhd)
 
 
 def reset_peak(proc: str = PROC) -> bool:
-    """Measure the peak from now on. False where the kernel does not let us."""
+    """Measure the peak from now on. False if the kernel does not permit it."""
     try:
         file = os.open(f"{proc}/clear_refs", os.O_WRONLY)
     except OSError:
@@ -113,14 +74,14 @@ def reset_peak(proc: str = PROC) -> bool:
 
 
 def open_descriptors(proc: str = PROC) -> int:
-    """How many files, pipes and sockets are open; the one that counts them is not among them."""
+    """How many files, pipes and sockets are open, without the one that is opened to count them."""
     return len(os.listdir(f"{proc}/fd")) - 1  # noqa: PTH208 - a third of the time of iterdir
 
 
 def imagemagick_usage() -> dict[str, int]:
-    """What ImageMagick holds right now, by the names of `MAGICK`; empty unless it runs in this process.
+    """Current usage of each of `IMAGEMAGICK_RESOURCES`; empty unless ImageMagick runs in this process.
 
-    It is asked only where Wand has loaded it: this module loads nothing.
+    Reads it only if Wand has loaded the library: this module loads nothing.
     """
     wand: Any = sys.modules.get("wand.resource")
     if wand is None or not wand.library.IsMagickWandInstantiated():
@@ -130,14 +91,14 @@ def imagemagick_usage() -> dict[str, int]:
 
 @cache
 def _libc() -> ctypes.CDLL:
-    """The C library, opened once: each opening makes a class that only the collector frees."""
+    """The C library, opened once: each call of CDLL creates a class that only the garbage collector frees."""
     libc = ctypes.CDLL(None)
     libc.mallinfo2.restype = Mallinfo2
     return libc
 
 
 def _read(path: str) -> bytes:
-    """A file of /proc, in a third of the time that `Path.read_text` takes."""
+    """Read a file of /proc in a third of the time of `Path.read_text`."""
     file = os.open(path, os.O_RDONLY)
     try:
         return os.read(file, 4096)

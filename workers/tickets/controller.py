@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tasks.jobs import LedgerUnavailable
+from tasks.jobs import LedgerError
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
 from workers.runtime.lease_owner import current_owner, is_gone
@@ -99,7 +99,7 @@ class _TokenIssuer:
         lease = {"now": time.time(), "lease": self._lease}
         try:
             self._token = self._rotations.claim(self._owner, **lease, min_token=min_token, is_dead=is_gone)
-        except LedgerUnavailable as error:
+        except LedgerError as error:
             logger.warning("Rotating without the ledger, with the tokens that the nodes store: %s", error)
             return min_token + 1
         return self._token
@@ -114,7 +114,7 @@ class _TokenIssuer:
         try:
             rotated_at = _rotated_at(statuses, generation)
             self._rotations.finish(self._token, generation=generation, rotated_at=rotated_at, result=result)
-        except LedgerUnavailable as error:
+        except LedgerError as error:
             logger.warning("The result of this rotation is not in the ledger yet: %s", error)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from tasks import app, tickets
-from tasks.jobs import LedgerUnavailable
+from tasks.jobs import LedgerError
 from tasks.jobs.rotations import RotationInProgress
 from workers.runtime.context import worker_context
 from workers.tickets.controller import FleetController
@@ -28,7 +28,7 @@ def rotate(**fields: Any) -> None:
         if rotations.find().generation >= message.generation:
             logger.info("Generation %d is already reached.", message.generation)
             return
-    except LedgerUnavailable as error:
+    except LedgerError as error:
         logger.warning("The ledger is unavailable; using the status of the nodes alone: %s", error)
     request = RotationRequest(message.generation, min_age=context.settings.tickets_lifetime)
     try:

@@ -13,7 +13,7 @@ from kombu import Connection, Exchange, Producer, Queue
 from cli.embedded.process import NotInstalled
 from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 
 pytestmark = pytest.mark.service
 
@@ -36,7 +36,7 @@ def node(home: Path) -> RabbitmqNode:
     try:
         return prepare_rabbitmq(home / "rabbitmq")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from cli.embedded.environment import read_environment_file
 from cli.embedded.ports import assign_ports
 from cli.embedded.process import NotInstalled
 from cli.embedded.rabbitmq import prepare_rabbitmq
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.processes import alive, is_gone
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
@@ -63,7 +63,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     try:
         prepare_rabbitmq(tmp_path / "probe")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     site = Site(tmp_path, assign_ports(tmp_path / "ports.json", ["web"])["web"])
     yield site
     for process in site.running:

@@ -110,7 +110,7 @@ def test_given_a_truncated_drawing_then_it_is_refused_from_its_header(drawing: P
     result = render(str(torn), "--out", str(tmp_path / "out"), "--json")
     assert result.returncode == 2
     assert result.stderr == (
-        "The DXF ends before its EOF mark. Export it again and check that the upload is complete.\n"
+        "The DXF ends before its EOF marker. Export it again and check that the upload is complete.\n"
     )
     assert json.loads(result.stdout)["error"]["code"] == "truncated"
     assert not (tmp_path / "out").exists()
@@ -172,7 +172,7 @@ def test_given_a_machine_that_cannot_hold_imagemagick_to_its_limits_then_it_is_t
     monkeypatch.setenv("MAGICK_MEMORY_LIMIT", "16MiB")
     result = render(str(drawing), "--out", str(tmp_path / "out"))
     assert result.returncode == 3
-    assert "ImageMagick did not take the limits" in result.stderr
+    assert "ImageMagick did not apply the limits" in result.stderr
 
 
 @pytest.mark.skipif(not BLUEPRINTS.is_dir(), reason="the shared drawings are not on this machine")

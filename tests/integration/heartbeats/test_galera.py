@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from cli.embedded.process import NotInstalled
 from tasks.heartbeats import parse
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, stored
 from workers.heartbeats import database_nodes as module
@@ -32,7 +32,7 @@ def galera() -> Iterator[Galera]:
         with cluster.running():
             yield cluster
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

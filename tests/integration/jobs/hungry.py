@@ -1,5 +1,5 @@
-"""An engine that needs as much memory as the name of its blueprint says, for a worker that is started with
-`-I tests.integration.jobs.hungry`: `needs 900 MiB.dxf` is out of memory in every fence that is smaller.
+"""An engine that needs as much memory as its blueprint's name says, for workers started with the option
+`-I tests.integration.jobs.hungry`: `needs 900 MiB.dxf` is out of memory under any smaller memory limit.
 """
 
 import re
@@ -11,17 +11,16 @@ from celery import current_task
 from tasks.jobs.routing import memory_limit_of
 from tasks.settings import settings
 from tasks.utils.units import MIB
-from workers.render import render
-from workers.render import task as blueprint
+from workers.render import render, task
 
 
-def hungry(source: Path, out: Path, options: Any, **more: Any) -> Any:
-    """Render, unless the fence of this worker's lane is too small."""
+def hungry(source: Path, out: Path, options: Any, **keywords: Any) -> Any:
+    """Render, unless the memory limit of this worker's queue is too low."""
     request = current_task.request
     needs = re.search(r"needs (\d+) MiB", request.kwargs["filename"])
     if needs and int(needs[1]) * MIB > memory_limit_of(request.delivery_info["routing_key"], settings()):
         raise MemoryError(needs[0])
-    return render(source, out, options, **more)
+    return render(source, out, options, **keywords)
 
 
-blueprint.render = hungry  # type: ignore[attr-defined]  # no part of that module's own
+task.render = hungry  # type: ignore[attr-defined]  # not a definition of that module

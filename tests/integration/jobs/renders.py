@@ -1,4 +1,4 @@
-"""Renders as the tests of the worker send them: a drawing in the store, its message, and the wait for its end."""
+"""Renders for worker tests: stores a drawing, publishes its message and waits for the result."""
 
 import random
 import time
@@ -25,45 +25,45 @@ T = TypeVar("T")
 
 TENANT = "acme"
 
-# Lines of a drawing that takes some 50 ms, and of one that takes some seconds.
+# Lines of a drawing that takes about 50 ms, and of one that takes some seconds.
 LIGHT, HEAVY = 20, 30_000
 
 
 def drawing(lines: int, layers: int = 4, seed: int = 1) -> bytes:
-    """A DXF drawing of so many random lines."""
-    chance = random.Random(seed)
+    """A DXF drawing with random lines."""
+    generator = random.Random(seed)
     text = ["0", "SECTION", "2", "ENTITIES"]
     for number in range(lines):
         text += ["0", "LINE", "8", f"L{number % layers}"]
         for code in ("10", "20", "11", "21"):
-            text += [code, f"{chance.random() * 1000:.3f}"]
+            text += [code, f"{generator.random() * 1000:.3f}"]
     return "\n".join([*text, "0", "ENDSEC", "0", "EOF", ""]).encode()
 
 
 def celery_app(broker_url: str) -> Celery:
-    """The platform's Celery app, on this broker."""
+    """The platform's Celery app with this broker."""
     app = Celery("test", set_as_current=False)
     app.config_from_object("tasks.celeryconfig")
     app.conf.update(broker_url=broker_url)
     return app
 
 
-# Seconds. RabbitMQ 3.10 never opens a quorum queue again that was killed within a moment of its declaration.
+# Seconds. RabbitMQ 3.10 cannot recover a quorum queue if it is killed immediately after the declaration.
 NEW_QUEUE = 2.0
 
 
-def eventually(answer: Callable[[], T | None], timeout: float = 60) -> T:
-    """The first true answer. Raises TimeoutError."""
+def eventually(poll: Callable[[], T | None], timeout: float = 60) -> T:
+    """The first true result of `poll`. Raises TimeoutError."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        if got := answer():
-            return got
+        if result := poll():
+            return result
         time.sleep(0.05)
-    raise TimeoutError(f"nothing true within {timeout:g} s")
+    raise TimeoutError(f"no true result within {timeout:g} s")
 
 
 class Renders:
-    """Sends renders to a platform and watches what becomes of them."""
+    """Sends renders to a platform and observes their results."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -74,14 +74,14 @@ class Renders:
         self.letters = DeadLetters(self.app, timeout=5)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self.publisher.close()
         self.letters.close()
         self.ledger.database.close()
         self.app.close()
 
     def make(self, lines: int = LIGHT, *, tenant: str = TENANT, **fields: Any) -> renders.RenderMessage:
-        """Put a drawing into the store; answers the message that asks for its render."""
+        """Store a drawing. Returns the message that requests its render."""
         job = str(uuid.uuid4())
         source = renders.source_key(tenant, job)
         self.store.put(source, drawing(lines, seed=uuid.UUID(job).int))
@@ -107,19 +107,19 @@ class Renders:
         return job
 
     def publish(self, message: renders.RenderMessage, queue: str = RENDER) -> None:
-        """Publish the message and tell the ledger."""
+        """Publish the message and record that in the ledger."""
         self.publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"), queue=queue)
         self.ledger.jobs.mark_published(message.job, time.time())
 
     def submit(self, lines: int = LIGHT) -> str:
-        """Accept and publish a render; answers its job's id."""
+        """Accept and publish a render. Returns the id of its job."""
         message = self.make(lines)
         self.accept(message)
         self.publish(message)
         return message.job
 
     def find(self, job_id: str) -> Job:
-        """The job as the ledger knows it. Raises LookupError."""
+        """The job in the ledger. Raises LookupError."""
         job = self.ledger.jobs.find(job_id)
         if job is None:
             raise LookupError(job_id)
@@ -130,18 +130,18 @@ class Renders:
         return self.ledger.attempts.history(job_id)
 
     def finished(self, job_id: str, timeout: float = 60) -> Job:
-        """The job once it is settled."""
+        """Wait until the job has finished, and return it."""
 
-        def settled() -> Job | None:
+        def poll() -> Job | None:
             with suppress(LookupError):
                 job = self.find(job_id)
                 return job if job.state in FINAL else None
             return None
 
-        return eventually(settled, timeout)
+        return eventually(poll, timeout)
 
     def child_at(self, job_id: str, attempt: int = 1, timeout: float = 60) -> int:
-        """Process id of the worker child once it is at this attempt, and has begun to record where it is."""
+        """Wait until the attempt has a flight record, and return the process id of its worker child."""
 
         def running() -> int | None:
             with suppress(LookupError, FileNotFoundError):
@@ -154,13 +154,13 @@ class Renders:
         return eventually(running, timeout)
 
     def dead_letter(self, letter_id: str, timeout: float = 20) -> DeadLetter:
-        """The dead letter with this id once it is there."""
+        """Wait for the dead letter with this id, and return it."""
         return eventually(
             lambda: next((letter for letter in self.letters.peek() if letter.id == letter_id), None), timeout
         )
 
     def manifest(self, job: Job) -> Path:
-        """Where the manifest of a finished job lies."""
+        """The path of the manifest of a finished job."""
         return self.platform.store / "artifacts" / job.tenant / str(job.artifact) / "manifest.json"
 
 
@@ -175,7 +175,7 @@ def publish_raw(
     content_encoding: str = "utf-8",
     **properties: Any,
 ) -> None:
-    """Publish what any AMQP client could, confirmed."""
+    """Publish any AMQP message, with a publisher confirm."""
     with Connection(broker_url, transport_options={"confirm_publish": True}) as connection:
         Producer(connection.channel()).publish(
             body,

@@ -1,4 +1,4 @@
-"""A job that the kernel kills for memory, as everybody who may ask is told of it."""
+"""A job that the OOM killer ends: its explanation in the ledger, over HTTP, in the log and on the command line."""
 
 import os
 import re
@@ -19,26 +19,26 @@ from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
 MIB = 1024**2
-CELL = 160 * MIB
+CGROUP_LIMIT = 160 * MIB
 
-SENTENCE = r"Attempt {} was killed by the kernel at (\d+) MB while encoding layer PIPES \(planned 120 MB\)\."
+SENTENCE = r"Attempt {} was killed by the kernel at (\d+) MiB while encoding layer PIPES \(planned 120 MiB\)\."
 
 
 @pytest.fixture
-def small() -> Iterator[Cgroup]:
-    with leaf_cgroup(CELL) as made:
-        if made is None:
-            pytest.skip("no memory cgroup can be made here; run as root or in a delegated cgroup")
-        yield made
+def small_cgroup() -> Iterator[Cgroup]:
+    with leaf_cgroup(CGROUP_LIMIT) as cgroup:
+        if cgroup is None:
+            pytest.skip("no memory cgroup can be created here; run as root or in a delegated cgroup")
+        yield cgroup
 
 
-def test_given_a_job_that_outgrows_its_fence_then_everybody_is_told_the_same_sentence(
-    small: Cgroup, platform: Platform, sent: Renders
+def test_given_a_job_over_its_memory_limit_then_every_interface_has_the_same_explanation(
+    small_cgroup: Cgroup, platform: Platform, sent: Renders
 ) -> None:
     worker = platform.start_worker("render1", "--include", bomb.__name__, child_niceness="0")
     platform.start_web()
     for process in (psutil.Process(worker.pid), *psutil.Process(worker.pid).children()):
-        assert small.add(process.pid)
+        assert small_cgroup.add(process.pid)
 
     job = sent.finished(bomb.publish(sent.publisher))
 
@@ -51,12 +51,12 @@ def test_given_a_job_that_outgrows_its_fence_then_everybody_is_told_the_same_sen
         assert int(sentence[1]) > 120
     facts = history[2].facts or {}
     assert (facts["stage"], facts["layer"], facts["planned_bytes"]) == ("encode", "PIPES", bomb.PLANNED)
-    assert facts["cgroup"]["limit_bytes"] == CELL
-    assert facts["cgroup"]["events"]["oom_kill"] == 3 == small.oom_kills()
+    assert facts["cgroup"]["limit_bytes"] == CGROUP_LIMIT
+    assert facts["cgroup"]["events"]["oom_kill"] == 3 == small_cgroup.oom_kills()
 
-    shown = httpx.get(f"{platform.url}/renders/{job.id}").json()
-    assert [attempt["explanation"] for attempt in shown["attempts"]] == [attempt.explanation for attempt in history]
-    assert shown["error"] == {
+    view = httpx.get(f"{platform.url}/renders/{job.id}").json()
+    assert [attempt["explanation"] for attempt in view["attempts"]] == [attempt.explanation for attempt in history]
+    assert view["error"] == {
         "code": "out-of-memory",
         "detail": f"{history[2].explanation} Attempt 3 was the last one.",
     }
@@ -66,12 +66,12 @@ def test_given_a_job_that_outgrows_its_fence_then_everybody_is_told_the_same_sen
         in worker.log.read_text()
     )
 
-    told = subprocess.run(
-        [sys.executable, "-m", "bulkhead", "dead", "show", job.id],
+    output = subprocess.run(
+        [sys.executable, "-m", "cli", "dead", "show", job.id],
         env={**os.environ, **platform.environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     ).stdout
-    assert [line.split(": ", 1)[1] for line in told.splitlines()[2:]] == [attempt.explanation for attempt in history]
+    assert [line.split(": ", 1)[1] for line in output.splitlines()[2:]] == [attempt.explanation for attempt in history]

@@ -1,4 +1,4 @@
-"""The sweep, for real: what was accepted is rendered in the end, whatever happened to its message."""
+"""Real maintenance: an accepted job is rendered in the end, whatever happened to its message."""
 
 import time
 import uuid
@@ -14,24 +14,24 @@ from tests.services.platform import Platform, delete_queues
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
 
-SWIFT = {"maintenance_interval": "0.5", "republish_after": "1", "lease": "1"}
+SHORT_INTERVALS = {"maintenance_interval": "0.5", "republish_after": "1", "lease": "1"}
 
 
-def test_given_a_job_accepted_but_never_published_then_the_sweep_publishes_it_and_it_is_rendered(
+def test_given_an_accepted_job_that_was_never_published_then_it_is_published_and_rendered(
     platform: Platform, sent: Renders
 ) -> None:
     message = sent.make()
     sent.accept(message)
 
     platform.start_worker()
-    platform.start_maintenance(**SWIFT)
+    platform.start_maintenance(**SHORT_INTERVALS)
 
     job = sent.finished(message.job)
     assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
     assert job.publications >= 1
 
 
-def test_given_a_job_held_by_a_worker_of_a_lost_host_then_it_is_rendered_after_its_lease(
+def test_given_a_job_leased_by_a_lost_host_then_it_is_rendered_after_the_lease_expires(
     platform: Platform, sent: Renders
 ) -> None:
     message = sent.make()
@@ -40,14 +40,14 @@ def test_given_a_job_held_by_a_worker_of_a_lost_host_then_it_is_rendered_after_i
     assert isinstance(claim, Claimed)
 
     platform.start_worker()
-    platform.start_maintenance(**SWIFT)
+    platform.start_maintenance(**SHORT_INTERVALS)
 
     job = sent.finished(message.job)
     assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 2, 0, 1)
     assert sent.history(job.id)[0].explanation == "Its worker vanished."
 
 
-def test_given_a_broker_that_forgot_everything_then_queued_jobs_are_published_again(
+def test_given_a_broker_that_lost_its_queues_then_queued_jobs_are_republished(
     platform: Platform, sent: Renders, broker: Broker
 ) -> None:
     jobs = [sent.submit() for _ in range(3)]
@@ -56,33 +56,36 @@ def test_given_a_broker_that_forgot_everything_then_queued_jobs_are_published_ag
     delete_queues(broker.url)
 
     platform.start_worker()
-    platform.start_maintenance(**SWIFT)
+    platform.start_maintenance(**SHORT_INTERVALS)
 
     assert {sent.finished(job).state for job in jobs} == {State.SUCCEEDED}
 
 
-def test_given_a_job_that_this_version_cannot_ask_for_then_it_is_buried_and_the_others_go_on(
+def test_given_a_job_with_unknown_options_then_it_is_dead_and_the_others_continue(
     platform: Platform, sent: Renders
 ) -> None:
-    odd, message = sent.make(), sent.make()
-    sent.accept(odd, options={"width": -5}, created_at=1.0)
+    unsupported, message = sent.make(), sent.make()
+    sent.accept(unsupported, options={"width": -5}, created_at=1.0)
     sent.accept(message)
 
     platform.start_worker()
-    platform.start_maintenance(**SWIFT)
+    platform.start_maintenance(**SHORT_INTERVALS)
 
     assert sent.finished(message.job).state is State.SUCCEEDED
-    buried = sent.finished(odd.job)
-    assert (buried.state, buried.error) == (
+    dead = sent.finished(unsupported.job)
+    assert (dead.state, dead.error) == (
         State.DEAD,
-        {"code": "unknown-options", "detail": "This version cannot render what was asked for. Send it again."},
+        {
+            "code": "unknown-options",
+            "detail": "This version does not support the options of the job. Send the drawing again.",
+        },
     )
 
 
-def test_given_a_broker_that_is_away_then_the_sweep_waits_for_it_without_losing_its_worker(
+def test_given_an_unavailable_broker_then_maintenance_waits_for_it_without_losing_its_worker(
     platform: Platform, sent: Renders, broker: Broker
 ) -> None:
-    maintenance = platform.start_maintenance(**SWIFT)
+    maintenance = platform.start_maintenance(**SHORT_INTERVALS)
     platform.start_worker()
     time.sleep(NEW_QUEUE)
     broker.process.kill()
@@ -97,7 +100,7 @@ def test_given_a_broker_that_is_away_then_the_sweep_waits_for_it_without_losing_
     assert maintenance.describe_exit() is None
 
 
-def test_given_jobs_that_are_too_old_when_a_round_is_due_then_they_are_forgotten_with_all_they_left(
+def test_given_expired_jobs_when_retention_runs_then_they_are_removed_with_their_files(
     platform: Platform, sent: Renders
 ) -> None:
     old, new = sent.make(), sent.make()
@@ -105,8 +108,8 @@ def test_given_jobs_that_are_too_old_when_a_round_is_due_then_they_are_forgotten
     sent.accept(new, state=State.FAILED)
     platform.start_worker("maintenance", queue=MAINTENANCE, retain_jobs_days="1")
 
-    round_id = str(uuid.uuid4())
-    publish_raw(platform.broker_url, "[[], {}, {}]", {"task": RETAIN_TASK, "id": round_id}, routing_key=MAINTENANCE)
+    task_id = str(uuid.uuid4())
+    publish_raw(platform.broker_url, "[[], {}, {}]", {"task": RETAIN_TASK, "id": task_id}, routing_key=MAINTENANCE)
 
     eventually(lambda: sent.ledger.jobs.find(old.job) is None)
     assert sent.find(new.job).state is State.FAILED

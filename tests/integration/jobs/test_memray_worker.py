@@ -1,4 +1,4 @@
-"""A worker under memray, started by its script: the captures of its children survive recycling and SIGKILL."""
+"""A worker under memray, started by the script: captures of its children survive recycling and SIGKILL."""
 
 import os
 import signal
@@ -20,14 +20,14 @@ from tests.services.platform import ROOT, Platform
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
 SIDE = 188
-LEFT = SIDE * SIDE * 8
+LEAK = SIDE * SIDE * 8
 
 JOBS = 4
 
 
 @pytest.fixture
 def captures(platform: Platform, tmp_path: Path) -> Path:
-    """The folder of a worker's captures; it runs, and replaces its child after some jobs."""
+    """The folder with the captures of a running worker that recycles its child after JOBS jobs."""
     folder = tmp_path / "captures"
     environment = platform.environment_with(max_jobs_per_child=str(JOBS), child_niceness="0")
     environment["PYTHON"] = sys.executable
@@ -40,25 +40,23 @@ def captures(platform: Platform, tmp_path: Path) -> Path:
 
 
 def child_of(sent: Renders, job: str) -> int:
-    """Who did the job."""
+    """The process id of the child that ran the job."""
     return int(sent.history(job)[-1].lease_owner.split(":")[1])
 
 
-def lost_by_clones(capture: Path) -> int:
-    """Bytes that were allocated for pictures and not freed."""
+def leaked_by_clones(capture: Path) -> int:
+    """Bytes allocated for pictures and not freed."""
     with memray.FileReader(capture) as reader:
         sizes = [
             record.size
             for record in reader.get_leaked_allocation_records(merge_threads=True)
-            if record.size >= LEFT
+            if record.size >= LEAK
             and any("Magick" in frame[0] or "libMagick" in frame[1] for frame in record.hybrid_stack_trace())
         ]
     return sum(sizes)
 
 
-def test_given_children_that_are_recycled_and_killed_then_what_they_lost_can_be_read(
-    captures: Path, sent: Renders
-) -> None:
+def test_given_recycled_and_killed_children_then_their_captures_show_the_leaks(captures: Path, sent: Renders) -> None:
     recycled = [leaky.publish(sent.publisher, side=SIDE, leaks=True) for _ in range(JOBS)]
     assert {sent.finished(job).state for job in recycled} == {State.SUCCEEDED}
     more = [leaky.publish(sent.publisher, side=SIDE, leaks=True) for _ in range(JOBS - 1)]
@@ -69,5 +67,5 @@ def test_given_children_that_are_recycled_and_killed_then_what_they_lost_can_be_
     last = sent.finished(leaky.publish(sent.publisher, side=SIDE, leaks=False))
 
     assert last.state is State.SUCCEEDED
-    assert lost_by_clones(captures / f"worker.bin.{child_of(sent, recycled[0])}") >= JOBS * LEFT
-    assert lost_by_clones(captures / f"worker.bin.{killed}") >= (JOBS - 1) * LEFT
+    assert leaked_by_clones(captures / f"worker.bin.{child_of(sent, recycled[0])}") >= JOBS * LEAK
+    assert leaked_by_clones(captures / f"worker.bin.{killed}") >= (JOBS - 1) * LEAK

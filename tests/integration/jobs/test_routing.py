@@ -1,4 +1,4 @@
-"""Lanes, for real: which worker takes what, where a job goes on that was out of memory, and how it ends."""
+"""Real queues: which worker consumes which, and where a job continues that was out of memory."""
 
 import json
 import re
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
 HUNGRY = ("-I", "tests.integration.jobs.hungry")
 WITH_LARGE = {"large_memory_limit": str(1 << 30)}
-SWIFT = {"maintenance_interval": "0.5", "republish_after": "5", **WITH_LARGE}
+SHORT_INTERVALS = {"maintenance_interval": "0.5", "republish_after": "5", **WITH_LARGE}
 
 
 @pytest.fixture
@@ -27,18 +27,18 @@ def sent(platform: Platform) -> Iterator[Renders]:
     sent = Renders(platform)
     yield sent
     sent.close()
-    platform.kill()  # nothing is asked of these workers any more, and to stop one takes seconds
+    platform.kill()  # a graceful stop takes seconds, and these workers are no longer needed
 
 
 def send(sent: Renders, queue: str, filename: str = "") -> str:
-    """Accept a render and publish it to a lane; answers its job's id."""
+    """Accept a render and publish it to a queue. Returns the id of its job."""
     message = sent.make(filename=filename)
     sent.accept(message, queue=queue)
     sent.publish(message, queue)
     return message.job
 
 
-def test_given_a_backlog_in_the_lane_for_tiles_then_a_preview_does_not_wait_behind_it(
+def test_given_a_backlog_in_the_tiles_queue_then_a_preview_does_not_wait_for_it(
     platform: Platform, sent: Renders
 ) -> None:
     backlog = [send(sent, TILES) for _ in range(5)]
@@ -51,33 +51,33 @@ def test_given_a_backlog_in_the_lane_for_tiles_then_a_preview_does_not_wait_behi
     assert {sent.finished(job).state for job in backlog} == {State.SUCCEEDED}
 
 
-def test_given_messages_published_by_hand_on_any_lane_then_each_is_adopted_or_refused_as_one_of_that_lane(
+def test_given_messages_of_unknown_jobs_on_any_render_queue_then_each_is_accepted_or_dead_lettered_there(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker(queue=",".join(RENDER_QUEUES))
-    messages = {lane: sent.make() for lane in RENDER_QUEUES}
-    refused = str(uuid.uuid4())
+    messages = {queue: sent.make() for queue in RENDER_QUEUES}
+    invalid = str(uuid.uuid4())
 
-    for lane, message in messages.items():
+    for queue, message in messages.items():
         body = json.dumps([[], message.model_dump(mode="json"), {}])
-        publish_raw(platform.broker_url, body, {"task": renders.TASK, "id": message.job}, routing_key=lane)
-    publish_raw(platform.broker_url, "[[], {}, {}]", {"task": renders.TASK, "id": refused}, routing_key=TILES)
+        publish_raw(platform.broker_url, body, {"task": renders.TASK, "id": message.job}, routing_key=queue)
+    publish_raw(platform.broker_url, "[[], {}, {}]", {"task": renders.TASK, "id": invalid}, routing_key=TILES)
 
-    jobs = {lane: sent.finished(message.job) for lane, message in messages.items()}
-    assert {lane: (job.queue, job.state) for lane, job in jobs.items()} == {
-        lane: (lane, State.SUCCEEDED) for lane in RENDER_QUEUES
+    jobs = {queue: sent.finished(message.job) for queue, message in messages.items()}
+    assert {queue: (job.queue, job.state) for queue, job in jobs.items()} == {
+        queue: (queue, State.SUCCEEDED) for queue in RENDER_QUEUES
     }
-    assert sent.dead_letter(refused).queue == TILES
-    replay(platform, refused)
-    assert sent.dead_letter(refused).queue == TILES
+    assert sent.dead_letter(invalid).queue == TILES
+    replay(platform, invalid)
+    assert sent.dead_letter(invalid).queue == TILES
 
 
-def test_given_jobs_out_of_memory_then_they_go_on_in_the_large_lane_and_one_that_dies_there_too_is_replayed_there(
+def test_given_jobs_out_of_memory_then_they_continue_in_the_large_queue_and_are_replayed_there(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker("render1", *HUNGRY, **WITH_LARGE)
     large = platform.start_worker("large1", *HUNGRY, queue=LARGE, **WITH_LARGE)
-    platform.start_maintenance(**SWIFT)
+    platform.start_maintenance(**SHORT_INTERVALS)
 
     big = send(sent, RENDER, "needs 900 MiB.dxf")
     bomb = send(sent, RENDER, "needs 5000 MiB.dxf")
@@ -88,7 +88,7 @@ def test_given_jobs_out_of_memory_then_they_go_on_in_the_large_lane_and_one_that
     assert first.cause == "out-of-memory"
     assert first.explanation is not None
     assert re.fullmatch(
-        r"Attempt 1 needed more memory than its limits allow \(needs 900 MiB\), at \d+ MB while planning .*\. "
+        r"Attempt 1 needed more memory than its limits allow \(needs 900 MiB\), at [\d.,]+ MiB while planning .*\. "
         r"It goes on in render\.large, inside a larger fence\.",
         first.explanation,
     )
@@ -105,7 +105,7 @@ def test_given_jobs_out_of_memory_then_they_go_on_in_the_large_lane_and_one_that
     assert (letter.queue, letter.task) == (LARGE, renders.TASK)
 
     large.kill()
-    platform.start_worker("large2", queue=LARGE, **WITH_LARGE)  # which has no hunger: the fix
+    platform.start_worker("large2", queue=LARGE, **WITH_LARGE)  # with the normal engine
     replay(platform, bomb)
 
     job = sent.finished(bomb)
@@ -113,28 +113,28 @@ def test_given_jobs_out_of_memory_then_they_go_on_in_the_large_lane_and_one_that
     assert sent.letters.peek() == []
 
 
-def test_given_more_jobs_than_a_tenants_window_then_upkeep_lets_them_in_as_the_queue_moves_on(
+def test_given_more_jobs_than_a_tenant_may_queue_then_maintenance_queues_them_one_after_another(
     platform: Platform, sent: Renders
 ) -> None:
-    held = [sent.make() for _ in range(3)]
-    for message in held:
+    messages = [sent.make() for _ in range(3)]
+    for message in messages:
         sent.accept(message)
     platform.start_worker()
     platform.start_maintenance(maintenance_interval="0.5", tenant_max_queued="1")
 
-    jobs = [sent.finished(message.job) for message in held]
+    jobs = [sent.finished(message.job) for message in messages]
 
     assert {(job.state, job.publications) for job in jobs} == {(State.SUCCEEDED, 1)}
 
 
 def replay(platform: Platform, letter_id: str) -> None:
     """`bulkhead dead replay`, as an operator calls it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bulkhead", "dead", "replay", letter_id],
+    completed = subprocess.run(
+        [sys.executable, "-m", "cli", "dead", "replay", letter_id],
         cwd=ROOT,
         env=platform._with({}),
         capture_output=True,
         text=True,
         timeout=30,
     )
-    assert (done.returncode, done.stdout) == (0, f"{letter_id} is on its way again.\n"), done.stderr
+    assert (completed.returncode, completed.stdout) == (0, f"{letter_id} is queued again.\n"), completed.stderr

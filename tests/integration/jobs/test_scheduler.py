@@ -1,4 +1,4 @@
-"""Clocks on several hosts: one sends, another takes over."""
+"""Schedulers on several hosts: one is active, and another takes over."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def locks(broker: Broker) -> Iterator[tuple[BrokerLock, BrokerLock]]:
         app.close()
 
 
-def test_given_two_clocks_then_one_holds_the_lock_and_the_other_gets_it_once_the_first_is_gone(
+def test_given_two_schedulers_then_one_has_the_lock_until_it_stops(
     locks: tuple[BrokerLock, BrokerLock],
 ) -> None:
     first, second = locks
@@ -39,12 +39,12 @@ def test_given_two_clocks_then_one_holds_the_lock_and_the_other_gets_it_once_the
     assert not first.acquire_or_renew()
 
 
-def test_given_a_clock_whose_host_falls_silent_then_another_one_gets_the_lock(broker: Broker) -> None:
+def test_given_a_scheduler_whose_host_is_down_then_another_one_gets_the_lock(broker: Broker) -> None:
     apps = celery_app(broker.url), celery_app(broker.url)
     for app in apps:
         app.conf.update(broker_heartbeat=1)
     silent, other = (BrokerLock(app) for app in apps)
-    assert silent.acquire_or_renew()  # and never asks again: its connection stays open, and nothing comes through it
+    assert silent.acquire_or_renew()  # and never renews: its connection stays open without heartbeats
 
     assert eventually(other.acquire_or_renew, timeout=20)
 
@@ -53,7 +53,7 @@ def test_given_a_clock_whose_host_falls_silent_then_another_one_gets_the_lock(br
         app.close()
 
 
-def test_given_a_broker_that_dies_then_nobody_holds_the_lock_until_it_is_back(
+def test_given_a_broker_that_is_down_then_nobody_has_the_lock_until_it_returns(
     broker: Broker, locks: tuple[BrokerLock, BrokerLock]
 ) -> None:
     first, second = locks
@@ -69,26 +69,26 @@ def test_given_a_broker_that_dies_then_nobody_holds_the_lock_until_it_is_back(
     assert not first.acquire_or_renew()
 
 
-def test_given_two_clocks_when_they_start_then_one_sends_everything_at_once_and_the_other_once_it_takes_over(
+def test_given_two_schedulers_then_each_publishes_all_tasks_when_it_becomes_active(
     broker: Broker,
 ) -> None:
     apps = celery_app(broker.url), celery_app(broker.url)
-    first, second = clocks = [SingletonScheduler(app, lazy=False) for app in apps]
-    sent: list[tuple[str, str]] = []
-    for name, clock in (("first", first), ("second", second)):
-        clock.apply_async = lambda entry, *_args, name=name, **_kwargs: sent.append((name, entry.name))
-    everything = set(apps[0].conf.beat_schedule)
+    first, second = schedulers = [SingletonScheduler(app, lazy=False) for app in apps]
+    published: list[tuple[str, str]] = []
+    for name, scheduler in (("first", first), ("second", second)):
+        scheduler.apply_async = lambda entry, *_args, name=name, **_kwargs: published.append((name, entry.name))
+    all_entries = set(apps[0].conf.beat_schedule)
 
-    for clock in (first, second) * (len(everything) + 1):  # a tick sends one entry
-        assert clock.tick() <= clock.max_interval
-    assert sent
-    assert set(sent) == {("first", entry) for entry in everything}
+    for scheduler in (first, second) * (len(all_entries) + 1):  # a tick publishes one entry
+        assert scheduler.tick() <= scheduler.max_interval
+    assert published
+    assert set(published) == {("first", entry) for entry in all_entries}
 
-    sent.clear()
+    published.clear()
     first.close()
-    eventually(lambda: second.tick() is not None and {name for _clock, name in sent} == everything)
+    eventually(lambda: second.tick() is not None and {name for _scheduler, name in published} == all_entries)
 
-    assert {clock for clock, _name in sent} == {"second"}
-    for clock, app in zip(clocks, apps, strict=True):
-        clock.close()
+    assert {scheduler for scheduler, _name in published} == {"second"}
+    for scheduler, app in zip(schedulers, apps, strict=True):
+        scheduler.close()
         app.close()

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tasks.jobs import State
-from tests.integration.http.intake import open_intake
+from tests.integration.http.api_server import open_api_server
 from tests.integration.jobs.renders import Renders, drawing
 from tests.services.platform import Platform
 
@@ -73,8 +73,8 @@ def test_given_a_request_within_a_trace_then_its_spans_and_the_workers_lines_bel
 ) -> None:
     seeing = {"otlp_url": collector.url, "log_format": "json"}
     platform.start_worker(**seeing)
-    with open_intake(platform, **seeing) as intake:
-        answer = intake.post(drawing(1), {"traceparent": TRACEPARENT, "prefer": "wait=30"})
+    with open_api_server(platform, **seeing) as api:
+        answer = api.post(drawing(1), {"traceparent": TRACEPARENT, "prefer": "wait=30"})
     job = answer.json()["id"]
 
     submit, attempt = collector.named("submit"), collector.named("attempt")

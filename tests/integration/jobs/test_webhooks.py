@@ -14,7 +14,7 @@ from tasks.jobs import State
 from tasks.messaging.topology import WEBHOOKS
 from tasks.webhook_outbox import WebhookPublisher
 from tasks.webhooks import WebhookMessage
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.integration.jobs.renders import TENANT, Renders, eventually
 from tests.services.edge import php
 from tests.services.platform import Platform
@@ -76,7 +76,7 @@ def verified(receiver: Receiver, secret: str = SECRET) -> list[dict[str, Any]]:
         received = [{"body": each.body.decode(), "headers": each.headers} for each in receiver.received]
         return php.run_script("verify.php", secret, requests=received)
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 def test_given_renders_with_a_webhook_then_each_end_is_delivered_once_and_php_verifies_it(services: Services) -> None:

@@ -1,4 +1,4 @@
-"""Real workers over a real broker: what becomes of a job when its child, its worker or its ledger dies."""
+"""Real workers and a real broker: jobs whose child, worker or ledger fails."""
 
 import json
 import os
@@ -21,15 +21,17 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
 
 def kill(pid: int, signal_number: signal.Signals) -> None:
-    """Send a signal to a worker child of ours."""
+    """Send a signal to one of our worker children."""
     assert any("celery" in part for part in psutil.Process(pid).cmdline())
     os.kill(pid, signal_number)
 
 
-def told(story: str | None, attempt: int, did: str) -> bool:
-    """Whether the story says what ended the attempt, how large it was, and, once it had begun, at what and the plan."""
-    place = r"( while [a-z ]+( layer L\d)?)?( \(planned \d+ MB\))?"
-    return re.fullmatch(rf"Attempt {attempt} {re.escape(did)} at \d+ MB{place}\.", story or "") is not None
+def explains(explanation: str | None, attempt: int, predicate: str) -> bool:
+    """Whether the explanation has the cause and the memory and, if the attempt had a stage, the stage and the plan."""
+    size = r"[\d.,]+ MiB"
+    stage = rf"( while [a-z ]+( layer L\d)?)?( \(planned {size}\))?"
+    pattern = rf"Attempt {attempt} {re.escape(predicate)} at {size}{stage}\."
+    return re.fullmatch(pattern, explanation or "") is not None
 
 
 def test_given_a_render_accepted_and_published_then_it_succeeds_in_one_attempt(
@@ -48,12 +50,12 @@ def test_given_a_render_accepted_and_published_then_it_succeeds_in_one_attempt(
     assert attempt.facts["plan_error"] == pytest.approx(
         attempt.facts["peak_bytes"] / attempt.facts["planned_bytes"] - 1, abs=0.001
     )
-    assert abs(attempt.facts["grown_bytes"]) < 100_000_000
-    assert attempt.facts["descriptors"] < 10
+    assert abs(attempt.facts["memory_growth_bytes"]) < 100_000_000
+    assert attempt.facts["descriptor_growth"] < 10
     assert eventually(lambda: sent.publisher.queue_depth(RENDER) == 0)
 
 
-def test_given_the_same_drawing_asked_for_again_then_its_artifacts_are_reused(
+def test_given_the_same_drawing_requested_again_then_its_artifacts_are_reused(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
@@ -72,7 +74,7 @@ def test_given_the_same_drawing_asked_for_again_then_its_artifacts_are_reused(
     assert (sent.history(second.job)[0].facts or {})["reused"] is True
 
 
-def test_given_a_message_published_by_hand_for_a_job_that_the_ledger_does_not_know_then_it_is_adopted(
+def test_given_a_message_of_an_unknown_job_then_the_job_is_added_to_the_ledger(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
@@ -88,7 +90,7 @@ def test_given_a_message_published_by_hand_for_a_job_that_the_ledger_does_not_kn
     assert (job.state, job.tenant, job.source) == (State.SUCCEEDED, TENANT, message.source)
 
 
-def test_given_a_message_with_the_id_of_another_tenants_job_then_it_is_dead_lettered_and_the_job_untouched(
+def test_given_a_message_with_the_id_of_another_tenant_s_job_then_it_is_dead_lettered_and_the_job_unchanged(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
@@ -101,7 +103,7 @@ def test_given_a_message_with_the_id_of_another_tenants_job_then_it_is_dead_lett
     assert sent.find(job.id) == job
 
 
-def test_given_a_child_killed_from_outside_in_the_middle_then_the_next_attempt_succeeds_and_no_death_is_counted(
+def test_given_a_child_killed_from_outside_then_the_next_attempt_succeeds_and_no_crash_is_counted(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
@@ -113,14 +115,14 @@ def test_given_a_child_killed_from_outside_in_the_middle_then_the_next_attempt_s
     assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 2, 0, 1)
     first, second = sent.history(job_id)
     assert (first.outcome, first.cause) == (Outcome.CRASHED, "killed")
-    assert told(first.explanation, 1, "was killed from outside with SIGKILL")
+    assert explains(first.explanation, 1, "was killed from outside with SIGKILL")
     assert first.facts is not None
     assert first.facts["stage"] in ("", "plan", "open", "draw", "compose", "encode")
     assert first.facts["cgroup"]["events"] is not None
     assert second.outcome is Outcome.SUCCEEDED
 
 
-def test_given_a_child_asked_to_terminate_in_the_middle_then_its_attempt_is_explained_and_the_next_one_succeeds(
+def test_given_a_child_terminated_during_a_job_then_its_attempt_is_explained_and_the_next_one_succeeds(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
@@ -132,10 +134,10 @@ def test_given_a_child_asked_to_terminate_in_the_middle_then_its_attempt_is_expl
     assert (job.state, job.crashes) == (State.SUCCEEDED, 0)
     first = sent.history(job_id)[0]
     assert (first.outcome, first.cause) == (Outcome.CRASHED, "killed")
-    assert told(first.explanation, 1, "was killed from outside with SIGTERM")
+    assert explains(first.explanation, 1, "was killed from outside with SIGTERM")
 
 
-def test_given_a_child_that_crashes_at_every_attempt_then_the_job_is_dead_and_its_message_is_kept(
+def test_given_a_child_that_crashes_in_every_attempt_then_the_job_is_dead_and_its_message_dead_lettered(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
@@ -148,8 +150,8 @@ def test_given_a_child_that_crashes_at_every_attempt_then_the_job_is_dead_and_it
     assert (job.state, job.crashes, job.attempt) == (State.DEAD, 3, 3)
     history = sent.history(job_id)
     assert [attempt.cause for attempt in history] == ["native-crash"] * 3
-    for number, ended in enumerate(history, 1):
-        assert told(ended.explanation, number, "crashed in native code with SIGSEGV")
+    for number, crashed in enumerate(history, 1):
+        assert explains(crashed.explanation, number, "crashed in native code with SIGSEGV")
     assert job.error == {"code": "native-crash", "detail": f"{history[2].explanation} Attempt 3 was the last one."}
     letter = sent.dead_letter(job_id)
     assert (letter.task, letter.reason) == (renders.TASK, "rejected")
@@ -157,7 +159,7 @@ def test_given_a_child_that_crashes_at_every_attempt_then_the_job_is_dead_and_it
     assert sent.finished(sent.submit()).state is State.SUCCEEDED
 
 
-def test_given_a_render_beyond_its_time_limit_then_it_is_tried_again_and_ends_dead_but_never_vanishes(
+def test_given_a_render_over_its_time_limit_then_it_is_retried_and_finally_dead(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker(render_time_limit="3")
@@ -168,12 +170,12 @@ def test_given_a_render_beyond_its_time_limit_then_it_is_tried_again_and_ends_de
     assert (job.state, job.crashes) == (State.DEAD, 3)
     history = sent.history(job_id)
     assert [attempt.cause for attempt in history] == ["time-limit"] * 3
-    assert told(history[2].explanation, 3, "was stopped at its time limit of 3 s,")
+    assert explains(history[2].explanation, 3, "was stopped at its time limit of 3 s,")
     assert job.error == {"code": "time-limit", "detail": f"{history[2].explanation} Attempt 3 was the last one."}
     assert sent.dead_letter(job_id).task == renders.TASK
 
 
-def test_given_a_worker_killed_with_its_child_in_the_middle_then_another_worker_finishes_the_job(
+def test_given_a_worker_killed_with_its_child_then_another_worker_finishes_the_job(
     platform: Platform, sent: Renders
 ) -> None:
     worker = platform.start_worker()
@@ -189,7 +191,7 @@ def test_given_a_worker_killed_with_its_child_in_the_middle_then_another_worker_
     assert sent.history(job_id)[0].cause == "worker-lost"
 
 
-def test_given_a_running_render_when_it_is_cancelled_then_its_child_stops_early_and_takes_the_next_job(
+def test_given_a_running_render_when_it_is_cancelled_then_its_child_stops_and_runs_the_next_job(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker(lease="1")
@@ -205,14 +207,14 @@ def test_given_a_running_render_when_it_is_cancelled_then_its_child_stops_early_
     assert f":{child}:" in sent.history(next_job.id)[0].lease_owner
 
 
-def test_given_a_ledger_that_is_away_when_a_job_is_claimed_then_that_costs_no_attempt(
+def test_given_an_unavailable_ledger_when_a_job_is_claimed_then_no_attempt_is_lost(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
     message = sent.make()
     sent.accept(message)
     ledger = sqlite3.connect(platform.directory / "ledger.db", isolation_level=None)
-    ledger.execute("BEGIN EXCLUSIVE")  # for longer than a writer waits
+    ledger.execute("BEGIN EXCLUSIVE")  # longer than a writer waits for a lock
     sent.publisher.publish(renders.TASK, message.job, message.model_dump(mode="json"))
     log = platform.directory / "log" / "render1.log"
     eventually(lambda: "Waiting for the ledger" in log.read_text())
@@ -224,18 +226,18 @@ def test_given_a_ledger_that_is_away_when_a_job_is_claimed_then_that_costs_no_at
     assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 1, 0, 0)
 
 
-def test_given_a_source_that_is_gone_or_no_drawing_then_the_job_fails_at_once_and_is_not_tried_again(
+def test_given_a_missing_or_invalid_source_then_the_job_fails_without_a_retry(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
-    gone, scribble = sent.make(), sent.make()
-    sent.store.delete(gone.source)
-    sent.store.put(scribble.source, b"this is no drawing at all" * 10)
+    missing, invalid = sent.make(), sent.make()
+    sent.store.delete(missing.source)
+    sent.store.put(invalid.source, b"this is no drawing at all" * 10)
 
-    for message in (gone, scribble):
+    for message in (missing, invalid):
         sent.accept(message)
         sent.publish(message)
-    jobs = [sent.finished(message.job) for message in (gone, scribble)]
+    jobs = [sent.finished(message.job) for message in (missing, invalid)]
 
     assert [(job.state, job.attempt) for job in jobs] == [(State.FAILED, 1)] * 2
     assert jobs[0].error == {
@@ -246,7 +248,7 @@ def test_given_a_source_that_is_gone_or_no_drawing_then_the_job_fails_at_once_an
     assert sent.letters.peek() == []
 
 
-def test_given_two_workers_and_many_jobs_published_twice_then_each_job_is_done_in_one_attempt(
+def test_given_two_workers_and_jobs_published_twice_then_each_job_has_one_attempt(
     platform: Platform, sent: Renders
 ) -> None:
     for name in ("render1", "render2"):
@@ -263,28 +265,30 @@ def test_given_two_workers_and_many_jobs_published_twice_then_each_job_is_done_i
     assert {len(sent.history(job.id)) for job in jobs} == {1}
 
 
-def test_given_a_child_that_dies_then_its_folder_is_swept_and_its_death_note_is_carried(
+def test_given_a_killed_child_then_its_directories_are_removed_and_its_crash_report_flushed(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
     job_id = sent.submit(HEAVY)
     work = platform.directory / "var" / "work"
     child = sent.child_at(job_id)
-    eventually(lambda: len(list(work.glob(f"*:{child}:*"))) == 2)  # its job's, and its own
+    eventually(lambda: len(list(work.glob(f"*:{child}:*"))) == 2)  # that of its job, and its own
 
     kill(child, signal.SIGKILL)
     sent.finished(job_id)
 
     assert list(work.glob(f"*:{child}:*")) == []
-    assert list((platform.directory / "var" / "crashes").iterdir()) == []
-    # The child that finished the job puts its own record away a moment after the ledger knows.
-    eventually(lambda: not list((platform.directory / "var" / "flights").iterdir()))
+    assert list((platform.directory / "var" / "crash-reports").iterdir()) == []
+    # The child that finished the job removes its own record a moment after the ledger has the result.
+    eventually(lambda: not list((platform.directory / "var" / "flight-records").iterdir()))
 
 
-def test_given_an_unknown_task_on_the_queue_then_it_is_kept_with_its_reason(platform: Platform, sent: Renders) -> None:
+def test_given_an_unknown_task_then_its_message_is_dead_lettered_with_the_reason(
+    platform: Platform, sent: Renders
+) -> None:
     platform.start_worker()
     letter_id = str(uuid.uuid4())
 
     publish_raw(platform.broker_url, "[[], {}, {}]", {"task": "render.nothing", "id": letter_id})
 
-    assert sent.dead_letter(letter_id).reason == "no task 'render.nothing' is served on the queue 'render'"
+    assert sent.dead_letter(letter_id).reason == "no task 'render.nothing' is handled on the queue 'render'"

@@ -1,4 +1,4 @@
-"""Drawings larger than a document of them would fit into memory, in the fenced child that users run."""
+"""Drawings whose uninterrupted document would exceed the memory limit, rendered in the sandboxed child."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from tasks.plan.dxf import DOCUMENT_BYTES_PER_BYTE, MAX_IN_MEMORY_BYTES
 ROOT = Path(bulkhead.__file__).parents[1]
 MIB = 1024**2
 
-# What a child of this size may take: half of what ezdxf's whole document of the drawing below would.
-FENCE = 256 * MIB
+# Half of what ezdxf's uninterrupted document of the drawing would take.
+MEMORY_LIMIT = 256 * MIB
 ENTITIES = 60_000
 
 
@@ -40,7 +40,7 @@ def test_given_a_large_drawing_when_rendered_under_a_low_memory_limit_then_every
 ) -> None:
     size = plant.stat().st_size
     assert size > MAX_IN_MEMORY_BYTES
-    assert DOCUMENT_BYTES_PER_BYTE * size > FENCE
+    assert DOCUMENT_BYTES_PER_BYTE * size > MEMORY_LIMIT
 
     options = ("--out", str(tmp_path / "out"), "--width", "1024", "--json")
     result = subprocess.run(
@@ -48,7 +48,7 @@ def test_given_a_large_drawing_when_rendered_under_a_low_memory_limit_then_every
         capture_output=True,
         text=True,
         timeout=110,
-        env={**os.environ, "BULKHEAD_MEMORY_LIMIT": str(FENCE)},
+        env={**os.environ, "BULKHEAD_MEMORY_LIMIT": str(MEMORY_LIMIT)},
     )
 
     assert result.returncode == 0, result.stderr
@@ -56,5 +56,5 @@ def test_given_a_large_drawing_when_rendered_under_a_low_memory_limit_then_every
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     drawn = {layer["name"] for layer in manifest["layers"] if layer["file"]}
     assert drawn == set(LAYERS)
-    assert facts["peak_bytes"] < FENCE
+    assert facts["peak_bytes"] < MEMORY_LIMIT
     assert plan(plant, width=1024).peak_bytes >= facts["peak_bytes"] * 0.9

@@ -107,7 +107,7 @@ def test_given_a_running_rotation_then_its_lease_prevents_another_one(fleet: Fle
     code, _out, errors = host.command("rotate")
 
     assert code == 1
-    assert "is rotating. Try again; should it have died, its lease ends in" in errors
+    assert "is rotating the ticket keys. Try again later; its lease expires in" in errors
     gate.touch()
     assert first.communicate(timeout=30)[0] == "rotated\n"
     converged(fleet)

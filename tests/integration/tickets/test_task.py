@@ -17,7 +17,7 @@ from cli.embedded.programs import worker_program
 from tasks import tickets
 from tasks.messaging.publisher import Publisher
 from tasks.messaging.topology import TICKETS
-from tests.conftest import Broker, without
+from tests.conftest import Broker, skip_or_fail
 from tests.integration.jobs.renders import celery_app, eventually
 from tests.services.faults.canary import Tap, attached, files, found, traced
 from tests.services.fleet import Fleet
@@ -127,7 +127,7 @@ def test_given_scheduler_maintenance_and_worker_then_keys_are_rotated_when_due_a
     fleet: Fleet, host: JumpHost, broker: Broker, platform: Platform, publisher: Publisher
 ) -> None:
     if shutil.which("strace") is None:
-        without(NotInstalled("strace", "strace", "leave the tests of ticket keys out"))
+        skip_or_fail(NotInstalled("strace", "strace", "leave the tests of ticket keys out"))
     executed, log, audit = host.var / "executed", platform.directory / "log/tickets.log", host.var / FILE
     environment = {**settings_of(host, broker), "BULKHEAD_TICKETS_INTERVAL": str(INTERVAL)}
     plain = worker_program("tickets", TICKETS, broker.url, environment, host.var)
@@ -149,7 +149,7 @@ def test_given_scheduler_maintenance_and_worker_then_keys_are_rotated_when_due_a
 
     def media() -> dict[str, bytes]:
         nodes = [node.home for node in fleet.nodes]
-        return {**files(host.var, *nodes, platform.directory), "broker": tap.heard}
+        return {**files(host.var, *nodes, platform.directory), "broker": tap.recorded}
 
     try:
         assert elapsed > INTERVAL

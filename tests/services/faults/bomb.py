@@ -1,6 +1,7 @@
-"""A job that takes more memory than any fence allows.
+"""A job that allocates memory without limit.
 
-A worker serves it with `--include tests.services.faults.bomb`."""
+Load it into a worker with `--include tests.services.faults.bomb`.
+"""
 
 import time
 from uuid import uuid4
@@ -20,14 +21,13 @@ TENANT = "local"
 
 MIB = 1024**2
 
-# What its plan promises, in bytes, and how it goes on from there: so much at once, so often (seconds).
-PLANNED = 120 * MIB
-BITE = 4 * MIB
-PAUSE = 0.01
+PLANNED = 120 * MIB  # the peak that its plan predicts
+CHUNK = 4 * MIB  # bytes allocated at a time
+INTERVAL = 0.01  # seconds between two allocations
 
 
 class BombMessage(BaseModel):
-    """Which job."""
+    """The job to attempt."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -39,24 +39,24 @@ MESSAGE_SCHEMAS[TASK] = BombMessage
 
 @app.task(name=TASK, base=JobTask)
 def bomb(job: str) -> None:
-    """One attempt, claimed from the ledger as every render is."""
+    """One attempt, claimed from the ledger like every render."""
     now = time.time()
     run_job(
         worker_context(), Job(job, TENANT, State.QUEUED, f"sources/{TENANT}/{job}", "bomb.dxf", {}, now, now), _explode
     )
 
 
-def _explode(running: JobRun) -> Result:
-    running.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
-    running.report_progress(60, "encode", "PIPES")
-    held = []
+def _explode(run: JobRun) -> Result:
+    run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
+    run.report_progress(60, "encode", "PIPES")
+    allocated = []
     while True:
-        held.append(bytearray(b"x") * BITE)
-        time.sleep(PAUSE)
+        allocated.append(bytearray(b"x") * CHUNK)
+        time.sleep(INTERVAL)
 
 
 def publish(publisher: Publisher) -> str:
-    """Ask for one; answers its job's id."""
+    """Publish one. Returns the id of its job."""
     job = str(uuid4())
     publisher.publish(TASK, job, {"job": job})
     return job

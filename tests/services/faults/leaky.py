@@ -1,6 +1,6 @@
-"""A job that leaks as native code does: it clones a wand and never destroys it. Or, the same job, clean.
+"""A job that leaks native memory: it clones a wand and never destroys it. Or the same job without the leak.
 
-A worker serves it with `--include tests.services.faults.leaky`.
+Load it into a worker with `--include tests.services.faults.leaky`.
 """
 
 import time
@@ -21,7 +21,7 @@ TENANT = "local"
 
 
 class LeakMessage(BaseModel):
-    """A picture of `side` x `side` pixels, 8 bytes each, is what is left behind if it `leaks`."""
+    """If `leaks`, an image of `side` x `side` pixels of 8 bytes each is leaked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -35,9 +35,9 @@ MESSAGE_SCHEMAS[TASK] = LeakMessage
 
 @app.task(name=TASK, base=JobTask)
 def leak(job: str, side: int, leaks: bool) -> None:
-    """One attempt, claimed from the ledger as every render is."""
+    """One attempt, claimed from the ledger like every render."""
 
-    def work(_running: JobRun) -> Result:
+    def work(_run: JobRun) -> Result:
         paint(side, leaks=leaks)
         return Result("0" * 64)
 
@@ -47,13 +47,13 @@ def leak(job: str, side: int, leaks: bool) -> None:
 
 
 def paint(side: int, *, leaks: bool) -> None:
-    """Draw, clone, change, shrink, encode; the clone is destroyed or not."""
+    """Draw, clone, change, shrink and encode an image. The clone is destroyed unless `leaks`."""
     from wand.api import library
     from wand.image import Image
 
     with Image(width=side, height=side, background="white") as picture:
         clone = library.CloneMagickWand(picture.wand)
-        picture.evaluate("multiply", 0.5)  # the two share their pixels until one is changed
+        picture.evaluate("multiply", 0.5)  # the two share their pixels until one of them changes
         picture.sample(64, 64)
         picture.make_blob("png")
         if not leaks:
@@ -61,7 +61,7 @@ def paint(side: int, *, leaks: bool) -> None:
 
 
 def publish(publisher: Publisher, *, side: int, leaks: bool) -> str:
-    """Ask for one; answers its job's id."""
+    """Publish one. Returns the id of its job."""
     job = str(uuid4())
     publisher.publish(TASK, job, LeakMessage(job=job, side=side, leaks=leaks).model_dump())
     return job

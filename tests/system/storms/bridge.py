@@ -32,7 +32,7 @@ from tasks.storage import open_store
 from tests.integration.jobs.renders import TENANT, drawing
 from tests.services.edge import php
 from tests.services.platform import Platform
-from tests.system.storms.storm import scratch
+from tests.system.storms.chaos_run import scratch
 
 SETTINGS = {"BULKHEAD_LEASE": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_MAINTENANCE_INTERVAL": "1"}
 

@@ -30,7 +30,7 @@ from tasks.messaging.topology import DEAD_QUEUES, RENDER_QUEUES
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
 from tests.system.storms.chaos import Chaos, plan_kills
-from tests.system.storms.storm import SETTINGS, clients, conclude, drawing, pass_over, scratch, teller
+from tests.system.storms.chaos_run import SETTINGS, clients, conclude, drawing, pass_over, scratch, teller
 from tests.system.storms.verdict import Verdict, every_job, is_settled, judge
 
 LEDGERS = ("sqlite", "mariadb")

@@ -37,17 +37,17 @@ def broker() -> FakeBroker:
 
 
 @pytest.fixture
-def beats() -> FakeHeartbeatSink:
+def heartbeats() -> FakeHeartbeatSink:
     return FakeHeartbeatSink()
 
 
 @pytest.fixture
-def letters() -> FakeDeadLetters:
+def dead_letters() -> FakeDeadLetters:
     return FakeDeadLetters()
 
 
 @pytest.fixture
-def gate_clock() -> Clock:
+def admission_clock() -> Clock:
     return Clock()
 
 
@@ -78,12 +78,23 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
 
 @pytest.fixture
 def services(
-    settings: Settings, broker: FakeBroker, beats: FakeHeartbeatSink, letters: FakeDeadLetters, gate_clock: Clock
+    settings: Settings,
+    broker: FakeBroker,
+    heartbeats: FakeHeartbeatSink,
+    dead_letters: FakeDeadLetters,
+    admission_clock: Clock,
 ) -> Iterator[Services]:
     ledger = open_ledger(settings)
-    gate = AdmissionController(broker.queue_depth, settings.queue_limit, gate_clock)
+    admission = AdmissionController(broker.queue_depth, settings.queue_limit, admission_clock)
     yield Services(
-        settings, ledger, open_store(settings.store_url), broker, gate, beats, letters, WorkerStatsCache(list)
+        settings,
+        ledger,
+        open_store(settings.store_url),
+        broker,
+        admission,
+        heartbeats,
+        dead_letters,
+        WorkerStatsCache(list),
     )
     ledger.database.close()
 

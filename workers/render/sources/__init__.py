@@ -24,7 +24,7 @@ class SourceLayer:
     box: Box | None
     colour: str | None = None
     visible: bool = True
-    plots: bool = True
+    plottable: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,8 @@ class Source(Protocol):
     ) -> SequentialImage | ScalableImage:
         """Open the image that tiles are cut from: the layer at `index`, or everything on `background`.
 
-        `background` is #rrggbb, or None for transparency.
-
-        `scratch` is a directory for a large temporary file that exists while the result is in use.
+        `background` is #rrggbb, or None for transparency. `scratch` is a directory for a large temporary file that
+        exists while the result is in use.
         """
         ...
 

@@ -40,11 +40,11 @@ def stored_box(image: "pyvips.Image", region: Region) -> Box:
     if orientation >= TRANSPOSED:
         left, top, right, bottom = top, left, bottom, right
     x, y = left * image.width // REGION_SCALE, top * image.height // REGION_SCALE
-    across, down = (
+    width, height = (
         round((right - left) * image.width / REGION_SCALE),
         round((bottom - top) * image.height / REGION_SCALE),
     )
-    return x, y, min(max(1, across), image.width - x), min(max(1, down), image.height - y)
+    return x, y, min(max(1, width), image.width - x), min(max(1, height), image.height - y)
 
 
 @contextmanager

@@ -37,10 +37,9 @@ MAX_ZOOMED_BYTES = 6 * MIB
 
 @dataclass
 class SvgSource:
-    """A checked SVG. `drawing_size` is in pixels at 96 an inch; `region` is the part shown (left, top, right, bottom as
-    shares).
+    """A checked SVG. Drawing a layer parses the bytes that belong to it.
 
-    Drawing a layer parses the bytes that belong to it.
+    `drawing_size` is in pixels at 96 an inch; `region` is the part shown (left, top, right, bottom as shares).
     """
 
     document: SvgDocument

@@ -45,8 +45,10 @@ class BlockCache:
 
 
 def cache_key(insert: Insert, properties: Properties) -> Key | None:
-    """Return the cache key of an insert; None if rotating and moving a copy would not reproduce it: the insert is
-    clipped, is not in the drawing plane, repeats, or has invalid coordinates."""
+    """Return the cache key of an insert; None if a rotated and moved copy of another one would look different.
+
+    That is so if the insert is clipped, is not in the drawing plane, repeats, or has invalid coordinates.
+    """
     dxf = insert.dxf
     if not all(abs(number) < MAX_COORDINATE for number in (dxf.insert.x, dxf.insert.y, dxf.rotation)):
         return None

@@ -209,7 +209,7 @@ class BlueprintFrontend(Frontend):
         filling = properties.filling
         if filling is not None and filling.type == Filling.GRADIENT:
             self.flat_gradients += 1
-            first, last = (RGB.from_hex(str(each)) for each in (filling.gradient_color1, filling.gradient_color2))
+            first, last = (RGB.from_hex(str(colour)) for colour in (filling.gradient_color1, filling.gradient_color2))
             mean = RGB(*((a + b) // 2 for a, b in zip(first, last, strict=True)))
             properties.color = mean.to_hex() + properties.color[7:]
         super().draw_hatch_entity(entity, properties, loops=loops)

@@ -22,21 +22,21 @@ def post(client: TestClient, message: Any = MESSAGE, **headers: str) -> Any:
 
 
 def test_given_heartbeats_of_the_tokens_plant_when_sent_then_they_are_in_the_stream_unchanged(
-    client: TestClient, beats: FakeHeartbeatSink
+    client: TestClient, heartbeats: FakeHeartbeatSink
 ) -> None:
     answer = post(client)
 
     assert (answer.status_code, answer.json()) == (202, {"beats": 2})
-    assert [json.loads(body) for body in beats.bodies] == [MESSAGE]
+    assert [json.loads(body) for body in heartbeats.bodies] == [MESSAGE]
 
 
 @pytest.mark.parametrize(
     ("error", "code"), [(BrokerUnavailable(), "broker-unavailable"), (QueueFull(), "stream-unavailable")]
 )
 def test_given_a_broker_that_does_not_confirm_then_503_says_to_retry(
-    client: TestClient, beats: FakeHeartbeatSink, error: Exception, code: str
+    client: TestClient, heartbeats: FakeHeartbeatSink, error: Exception, code: str
 ) -> None:
-    beats.error = error
+    heartbeats.error = error
 
     answer = post(client)
 
@@ -45,21 +45,21 @@ def test_given_a_broker_that_does_not_confirm_then_503_says_to_retry(
 
 
 def test_given_another_plant_than_the_tokens_then_403_and_nothing_is_published(
-    client: TestClient, beats: FakeHeartbeatSink
+    client: TestClient, heartbeats: FakeHeartbeatSink
 ) -> None:
     answer = post(client, {**MESSAGE, "plant": "bern"})
 
     assert (answer.status_code, answer.json()["code"]) == (403, "wrong-plant")
     assert answer.json()["detail"] == "This token belongs to the plant ulm, not to bern."
-    assert beats.bodies == []
+    assert heartbeats.bodies == []
 
 
 @pytest.mark.parametrize("token", ["", "Bearer token-of-acme-0001", "Bearer nonsense-nonsense"])
-def test_given_no_plant_token_then_401(client: TestClient, beats: FakeHeartbeatSink, token: str) -> None:
+def test_given_no_plant_token_then_401(client: TestClient, heartbeats: FakeHeartbeatSink, token: str) -> None:
     answer = post(client, authorization=token)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    assert beats.bodies == []
+    assert heartbeats.bodies == []
 
 
 @pytest.mark.parametrize(
@@ -75,20 +75,20 @@ def test_given_no_plant_token_then_401(client: TestClient, beats: FakeHeartbeatS
     ],
 )
 def test_given_an_invalid_message_then_422_says_where(
-    client: TestClient, beats: FakeHeartbeatSink, message: Any, expected: str
+    client: TestClient, heartbeats: FakeHeartbeatSink, message: Any, expected: str
 ) -> None:
     answer = post(client, message)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-heartbeats")
+    assert (answer.status_code, answer.json()["code"]) == (422, "malformed-heartbeats")
     assert expected in answer.json()["detail"]
-    assert beats.bodies == []
+    assert heartbeats.bodies == []
 
 
-def test_given_a_body_over_the_limit_then_413(client: TestClient, beats: FakeHeartbeatSink) -> None:
+def test_given_a_body_over_the_limit_then_413(client: TestClient, heartbeats: FakeHeartbeatSink) -> None:
     answer = post(client, b" " * (MAX_BODY + 1))
 
     assert (answer.status_code, answer.json()["code"]) == (413, "request-too-large")
-    assert beats.bodies == []
+    assert heartbeats.bodies == []
 
 
 def test_given_another_media_type_then_415(client: TestClient) -> None:

@@ -38,7 +38,7 @@ def kill_all_attempts(services: Services, job_id: str) -> None:
 
 
 def test_given_a_dead_render_when_replayed_then_it_is_queued_and_its_dead_letter_is_deleted(
-    client: TestClient, services: Services, broker: FakeBroker, letters: FakeDeadLetters
+    client: TestClient, services: Services, broker: FakeBroker, dead_letters: FakeDeadLetters
 ) -> None:
     job_id = post(client).json()["id"]
     kill_all_attempts(services, job_id)
@@ -46,7 +46,7 @@ def test_given_a_dead_render_when_replayed_then_it_is_queued_and_its_dead_letter
 
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")
     assert [message["job"] for message in broker.messages] == [job_id, job_id]
-    assert letters.dropped == [job_id]
+    assert dead_letters.dropped == [job_id]
     assert client.get(f"/renders/{job_id}").json()["error"] is None
 
 

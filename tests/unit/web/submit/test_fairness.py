@@ -27,14 +27,14 @@ def test_given_an_exhausted_quota_then_429_and_other_tenants_are_not_affected(
     limit(services, tenant_quota=2)
     assert [submit(client, number).status_code for number in range(2)] == [202, 202]
 
-    refused = submit(client, 3)
+    rejected = submit(client, 3)
 
-    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (
+    assert (rejected.status_code, rejected.json()["code"], rejected.headers["retry-after"]) == (
         429,
         "quota-exceeded",
         "10",
     )
-    assert refused.json()["detail"] == (
+    assert rejected.json()["detail"] == (
         "You have reached your quota of 2 waiting or running renders. "
         "Wait until one finishes or cancel one, then try again in 10 s."
     )

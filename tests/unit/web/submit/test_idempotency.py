@@ -48,16 +48,16 @@ def test_given_a_request_in_progress_when_it_is_repeated_then_409(client: TestCl
 def test_given_an_unconfirmed_job_when_the_request_is_repeated_then_it_is_still_in_progress(
     client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
-    meanwhile = []
+    reservations = []
 
     def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:  # noqa: ARG001
-        meanwhile.append(services.ledger.idempotency_keys.reserve("acme", KEY["idempotency-key"], services.clock()))
+        reservations.append(services.ledger.idempotency_keys.reserve("acme", KEY["idempotency-key"], services.clock()))
         raise BrokerUnavailable
 
     broker.publish = publish  # type: ignore[method-assign]
 
     assert post(client, headers=KEY).status_code == 503
-    assert meanwhile == [InProgress()]
+    assert reservations == [InProgress()]
 
 
 def test_given_a_key_of_one_tenant_when_another_tenant_uses_it_then_the_jobs_differ(

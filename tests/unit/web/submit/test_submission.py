@@ -209,7 +209,7 @@ def test_given_a_broker_that_does_not_confirm_when_posted_then_the_job_is_cancel
 
 
 def test_given_a_broker_that_failed_within_the_last_second_when_posted_then_503_at_once(
-    client: TestClient, services: Services, broker: FakeBroker, gate_clock: Clock
+    client: TestClient, services: Services, broker: FakeBroker, admission_clock: Clock
 ) -> None:
     broker.error = BrokerUnavailable()
     post(client)
@@ -217,7 +217,7 @@ def test_given_a_broker_that_failed_within_the_last_second_when_posted_then_503_
 
     assert post(client).status_code == 503
     assert len(jobs(services)) == 1
-    gate_clock.now += 1.1
+    admission_clock.now += 1.1
     assert post(client).status_code == 202
 
 
@@ -401,11 +401,11 @@ def test_given_a_full_queue_for_tiles_when_posted_then_tiles_are_rejected_and_pr
 ) -> None:
     broker.depths["render.tiles"] = 100
 
-    refused = post(client, tiles="true")
+    rejected = post(client, tiles="true")
 
-    assert (refused.status_code, refused.json()["code"]) == (429, "queue-full")
-    assert int(refused.headers["retry-after"]) > 0
-    assert "The queue 'render.tiles' is full" in refused.json()["detail"]
+    assert (rejected.status_code, rejected.json()["code"]) == (429, "queue-full")
+    assert int(rejected.headers["retry-after"]) > 0
+    assert "The queue 'render.tiles' is full" in rejected.json()["detail"]
     assert (jobs(services), stored_sources(services)) == ([], [])
     assert post(client).status_code == 202
 
@@ -429,10 +429,10 @@ def test_given_a_store_below_its_minimum_free_space_when_posted_then_507_says_wh
     object.__setattr__(services, "settings", services.settings.model_copy(update={"store_min_free": 1 << 60}))
     before = stored_sources(services)
 
-    refused = post(client, png(salt=b"other"))
+    rejected = post(client, png(salt=b"other"))
 
-    assert (refused.status_code, refused.json()["code"]) == (507, "store-full")
-    assert refused.json()["detail"].endswith(
+    assert (rejected.status_code, rejected.json()["code"]) == (507, "store-full")
+    assert rejected.json()["detail"].endswith(
         "of free space; 1,073,741,824.0 GiB are reserved for open renders. "
         "Remove renders that are no longer needed, or enlarge the disk."
     )

@@ -1,4 +1,4 @@
-"""Death notes wait in files until the ledger has been told."""
+"""Crash reports wait in files until the ledger has recorded them."""
 
 import json
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from workers.crash.causes import Cause
 from workers.crash.crash_reports import CrashReport
 
 JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
-NOTE = CrashReport(JOB, "host", 7, 1_000.5, Cause.CRASH, "Native code crashed it with SIGSEGV.", {"stage": "encode"})
+REPORT = CrashReport(JOB, "host", 7, 1_000.5, Cause.CRASH, "Native code crashed it with SIGSEGV.", {"stage": "encode"})
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """A ledger whose job is at its first attempt, held by pid 7 of `host`."""
+    """A ledger whose job runs its first attempt, leased by pid 7 of `host`."""
     ledger = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db")))
     migrate(ledger.database)
     job = Job(JOB, "acme", State.QUEUED, "sources/acme/x", "x.dxf", {}, created_at=1.0, updated_at=1.0)
@@ -30,25 +30,29 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.database.close()
 
 
-def left(var: Path) -> list[str]:
-    return sorted(path.name for path in (var / "crashes").iterdir())
+def files(var: Path) -> list[str]:
+    return sorted(path.name for path in (var / "crash-reports").iterdir())
 
 
-def test_a_note_carried_explains_the_attempt_and_is_gone(tmp_path: Path, ledger: Ledger) -> None:
-    crash_reports.write(tmp_path, NOTE)
-    assert left(tmp_path) == [f"{JOB}.7.json"]
+def test_given_a_report_when_it_is_flushed_then_the_attempt_is_explained(tmp_path: Path, ledger: Ledger) -> None:
+    crash_reports.write(tmp_path, REPORT)
+    assert files(tmp_path) == [f"{JOB}.7.json"]
 
     assert crash_reports.flush(tmp_path, ledger) == 1
 
-    assert left(tmp_path) == []
+    assert files(tmp_path) == []
     (attempt,) = ledger.attempts.history(JOB)
-    assert (attempt.outcome, attempt.cause, attempt.explanation) == (Outcome.CRASHED, "native-crash", NOTE.explanation)
+    assert (attempt.outcome, attempt.cause, attempt.explanation) == (
+        Outcome.CRASHED,
+        "native-crash",
+        REPORT.explanation,
+    )
     assert (attempt.ended_at, attempt.facts) == (1_000.5, {"stage": "encode"})
 
 
-def test_a_note_that_an_older_version_left_is_carried_too(tmp_path: Path, ledger: Ledger) -> None:
-    crash_reports.write(tmp_path, NOTE)
-    (path,) = (tmp_path / "crashes").iterdir()
+def test_given_a_report_of_an_older_version_then_it_is_flushed_too(tmp_path: Path, ledger: Ledger) -> None:
+    crash_reports.write(tmp_path, REPORT)
+    (path,) = (tmp_path / "crash-reports").iterdir()
     path.write_text(
         json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "facts"})
     )
@@ -56,12 +60,12 @@ def test_a_note_that_an_older_version_left_is_carried_too(tmp_path: Path, ledger
     assert crash_reports.flush(tmp_path, ledger) == 1
 
     (attempt,) = ledger.attempts.history(JOB)
-    assert (attempt.explanation, attempt.facts) == (NOTE.explanation, None)
+    assert (attempt.explanation, attempt.facts) == (REPORT.explanation, None)
 
 
-def test_a_note_carried_twice_counts_once(tmp_path: Path, ledger: Ledger) -> None:
+def test_given_a_report_that_is_flushed_twice_then_it_counts_once(tmp_path: Path, ledger: Ledger) -> None:
     for _ in range(2):
-        crash_reports.write(tmp_path, NOTE)
+        crash_reports.write(tmp_path, REPORT)
         crash_reports.flush(tmp_path, ledger)
 
     job = ledger.jobs.find(JOB)
@@ -69,40 +73,40 @@ def test_a_note_carried_twice_counts_once(tmp_path: Path, ledger: Ledger) -> Non
     assert job.crashes == 1
 
 
-def test_without_notes_or_their_folder_nothing_is_carried(tmp_path: Path, ledger: Ledger) -> None:
+def test_given_no_folder_then_nothing_is_flushed(tmp_path: Path, ledger: Ledger) -> None:
     assert crash_reports.flush(tmp_path / "never-made", ledger) == 0
 
 
-def test_given_a_ledger_that_is_away_then_the_notes_stay_for_the_next_time(tmp_path: Path, ledger: Ledger) -> None:
-    nowhere = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/empty.db")))
-    crash_reports.write(tmp_path, NOTE)
+def test_given_an_unavailable_ledger_then_reports_are_kept_for_the_next_flush(tmp_path: Path, ledger: Ledger) -> None:
+    unavailable = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/empty.db")))
+    crash_reports.write(tmp_path, REPORT)
 
     with pytest.raises(LedgerUnavailable):
-        crash_reports.flush(tmp_path, nowhere)
-    nowhere.database.close()
+        crash_reports.flush(tmp_path, unavailable)
+    unavailable.database.close()
 
-    assert left(tmp_path) == [f"{JOB}.7.json"]
+    assert files(tmp_path) == [f"{JOB}.7.json"]
     assert crash_reports.flush(tmp_path, ledger) == 1
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "null", "[]", "{}", '{"cause": "boredom"}', '{"cause": "native-crash", "more": 1}', "\x00\ufffd"]
 )
-def test_a_note_that_cannot_be_read_is_dropped_with_a_warning_and_holds_up_nobody(
+def test_given_an_unreadable_report_then_it_is_deleted_with_a_warning_and_the_others_are_flushed(
     tmp_path: Path, ledger: Ledger, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "crashes").mkdir()
-    (tmp_path / "crashes" / "0-torn.json").write_text(text)
-    crash_reports.write(tmp_path, NOTE)
+    (tmp_path / "crash-reports").mkdir()
+    (tmp_path / "crash-reports" / "0-torn.json").write_text(text)
+    crash_reports.write(tmp_path, REPORT)
 
     assert crash_reports.flush(tmp_path, ledger) == 1
 
-    assert left(tmp_path) == []
-    assert "The death note 0-torn.json cannot be read and is dropped" in caplog.text
+    assert files(tmp_path) == []
+    assert "The crash report 0-torn.json cannot be read and is deleted" in caplog.text
 
 
-def test_a_note_half_written_is_never_carried(tmp_path: Path, ledger: Ledger) -> None:
-    (tmp_path / "crashes").mkdir()
-    (tmp_path / "crashes" / f".{JOB}.7").write_text('{"job"')
+def test_given_a_partially_written_report_then_it_is_never_flushed(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / "crash-reports").mkdir()
+    (tmp_path / "crash-reports" / f".{JOB}.7.json.0a1b").write_text('{"job"')
 
     assert crash_reports.flush(tmp_path, ledger) == 0

@@ -1,4 +1,4 @@
-"""A death in one sentence."""
+"""A crash in one sentence."""
 
 from signal import Signals
 
@@ -13,22 +13,24 @@ MIB = 1024**2
 RECORD = FlightRecord("j", 2, "encode", "PIPES", planned=120 * MIB, resident=505 * MIB, peak=506 * MIB)
 
 
-def test_a_death_is_told_with_size_place_and_plan() -> None:
-    sentence = "Attempt 2 was killed by the kernel at 505 MB while encoding layer PIPES (planned 120 MB)."
+def test_given_a_flight_record_then_the_sentence_has_memory_stage_and_plan() -> None:
+    sentence = "Attempt 2 was killed by the kernel at 505 MiB while encoding layer PIPES (planned 120 MiB)."
     assert format_crash(classify(-Signals.SIGKILL, oom_kills=1), RECORD) == sentence
 
 
 @pytest.mark.parametrize(
-    ("death", "did"),
+    ("death", "predicate"),
     [
         (classify(-Signals.SIGKILL), "was killed from outside with SIGKILL"),
         (classify(-Signals.SIGSEGV), "crashed in native code with SIGSEGV"),
-        (classify(7), "ended when native code left the process with exit code 7,"),
+        (classify(7), "failed when native code ended the process with exit code 7,"),
         (classify(0, time_limit=300), "was stopped at its time limit of 300 s,"),
     ],
 )
-def test_every_other_cause_is_told_likewise(death: Death, did: str) -> None:
-    assert format_crash(death, RECORD) == f"Attempt 2 {did} at 505 MB while encoding layer PIPES (planned 120 MB)."
+def test_given_any_other_cause_then_the_sentence_has_the_same_form(death: Death, predicate: str) -> None:
+    assert (
+        format_crash(death, RECORD) == f"Attempt 2 {predicate} at 505 MiB while encoding layer PIPES (planned 120 MiB)."
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,29 +39,29 @@ def test_every_other_cause_is_told_likewise(death: Death, did: str) -> None:
         (FlightRecord("j", 1), "Attempt 1 was stopped at its time limit of 5 s."),
         (
             FlightRecord("j", 1, "plan", resident=90 * MIB),
-            "Attempt 1 was stopped at its time limit of 5 s, at 90 MB while planning.",
+            "Attempt 1 was stopped at its time limit of 5 s, at 90 MiB while planning.",
         ),
         (
             FlightRecord("j", 1, "tiles", "0", resident=90 * MIB),
-            "Attempt 1 was stopped at its time limit of 5 s, at 90 MB while cutting tiles of layer 0.",
+            "Attempt 1 was stopped at its time limit of 5 s, at 90 MiB while cutting tiles of layer 0.",
         ),
         (
             FlightRecord("j", 1, "dry {x}", "{y}", resident=90 * MIB),
-            "Attempt 1 was stopped at its time limit of 5 s, at 90 MB while at dry {x}, layer {y}.",
+            "Attempt 1 was stopped at its time limit of 5 s, at 90 MiB while at dry {x}, layer {y}.",
         ),
     ],
 )
-def test_what_is_not_known_is_left_out(record: FlightRecord, sentence: str) -> None:
+def test_given_an_incomplete_record_then_unknown_parts_are_omitted(record: FlightRecord, sentence: str) -> None:
     assert format_crash(classify(0, time_limit=5), record) == sentence
 
 
-def test_without_a_record_the_death_tells_its_own_story() -> None:
+def test_given_no_record_then_the_explanation_of_the_cause_is_used() -> None:
     death = classify(-Signals.SIGKILL, oom_kills=1)
-    assert format_crash(death, None) == "The kernel killed it: it needed more memory than its fence allows."
+    assert format_crash(death, None) == "The kernel killed it because it exceeded its memory limit."
     assert format_crash(Death(Cause.OUT_OF_MEMORY, "It was stopped."), RECORD) == "It was stopped."
 
 
-def test_programs_are_told_the_same_in_bytes() -> None:
+def test_given_a_record_then_facts_have_the_same_numbers_in_bytes() -> None:
     memory = CgroupMemory(
         510 * MIB, 512 * MIB, 512 * MIB, {"max": 9, "oom_kill": 1}, MemoryPressure(some=12.5, full=3.0)
     )
@@ -81,13 +83,13 @@ def test_programs_are_told_the_same_in_bytes() -> None:
     }
 
 
-def test_without_a_record_the_cgroup_alone_is_told() -> None:
-    told = crash_facts(None, CgroupMemory())
-    assert told == {
+def test_given_no_record_then_facts_have_the_cgroup_only() -> None:
+    facts = crash_facts(None, CgroupMemory())
+    assert facts == {
         "cgroup": {"current_bytes": None, "peak_bytes": None, "limit_bytes": None, "events": {}, "pressure": None}
     }
 
 
-def test_a_plan_is_off_by_what_was_needed_beyond_it() -> None:
+def test_given_a_measured_peak_then_the_plan_error_is_relative_to_the_plan() -> None:
     assert plan_error(100, 150) == 0.5
     assert plan_error(100, 50) == -0.5

@@ -1,4 +1,4 @@
-"""What a worker child works with, and what it leaves."""
+"""The context of a worker child, and the files of killed children."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workers.runtime.context import FOLDER
 
-PUT_ASIDE = """
+CREATE_TEMP_FILE = """
 import tempfile, time
 from workers.render.task import prepare_child
 prepare_child()
@@ -16,25 +16,25 @@ print(file.name, flush=True)
 time.sleep(60)
 """
 
-SWEEP = "from workers.runtime.context import bench; bench().sweep()"
+REMOVE_STALE = "from workers.runtime.context import worker_context; worker_context().remove_stale_files()"
 
 
-def test_given_a_child_that_is_killed_then_what_it_had_put_aside_is_swept(tmp_path: Path) -> None:
+def test_given_a_killed_child_then_its_temporary_files_are_removed(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "BULKHEAD_VAR": str(tmp_path),
         "BULKHEAD_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.db",
         "BULKHEAD_STORE_URL": str(tmp_path / "store"),
     }
-    argv = [sys.executable, "-c", PUT_ASIDE]
+    argv = [sys.executable, "-c", CREATE_TEMP_FILE]
     with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        aside = Path(child.stdout.readline().strip())
-        assert aside.exists()
+        temporary = Path(child.stdout.readline().strip())
+        assert temporary.exists()
         child.kill()
-    assert aside.exists()
+    assert temporary.exists()
 
-    subprocess.run([sys.executable, "-c", SWEEP], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", REMOVE_STALE], env=environment, check=True)
 
-    assert not aside.exists()
+    assert not temporary.exists()
     assert list((tmp_path / FOLDER).iterdir()) == []

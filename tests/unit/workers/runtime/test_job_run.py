@@ -1,4 +1,4 @@
-"""One attempt from claim to its end, on a real SQLite ledger with nobody to tell progress to."""
+"""One attempt from its claim to its end, on a real SQLite ledger."""
 
 import errno
 import os
@@ -17,13 +17,13 @@ from pydantic import SecretStr
 
 from tasks.database.migrate import migrate
 from tasks.jobs import Claimed, Job, LedgerUnavailable, Outcome, State, open_ledger
-from tasks.messaging.progress import ProgressMessage
+from tasks.messaging.progress import ProgressMessage, ProgressPublisher
 from tasks.messaging.topology import LARGE
 from tasks.settings import Settings
 from tasks.storage import StoreError, open_store
 from workers.crash.causes import Cause
 from workers.crash.crash_reports import CrashReport, write
-from workers.runtime import context as bench_module
+from workers.runtime import context as context_module
 from workers.runtime import job_run as module
 from workers.runtime.context import WorkerContext
 from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job, wait_for_ledger
@@ -33,18 +33,18 @@ ID = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
 JOB = Job(ID, "acme", State.QUEUED, "sources/acme/x", "", {}, created_at=1.0, updated_at=1.0)
 
 
-class Teller:
-    """Remembers what was told."""
+class FakePublisher(ProgressPublisher):
+    """Records progress messages."""
 
     def __init__(self) -> None:
-        self.told: list[ProgressMessage] = []
+        self.published: list[ProgressMessage] = []
 
-    def tell(self, progress: ProgressMessage) -> None:
-        self.told.append(progress)
+    def publish(self, progress: ProgressMessage) -> None:
+        self.published.append(progress)
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[WorkerContext]:
+def context(tmp_path: Path) -> Iterator[WorkerContext]:
     settings = Settings(
         ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db"),
         store_url=str(tmp_path / "store"),
@@ -53,213 +53,231 @@ def bench(tmp_path: Path) -> Iterator[WorkerContext]:
     )
     ledger = open_ledger(settings)
     migrate(ledger.database)
-    yield WorkerContext(settings, ledger, open_store(settings.store_url), Teller(), current_owner())  # type: ignore[arg-type]
+    yield WorkerContext(settings, ledger, open_store(settings.store_url), FakePublisher(), current_owner())
     ledger.database.close()
 
 
-def job_of(bench: WorkerContext) -> Job:
-    job = bench.ledger.jobs.find(JOB.id)
+def job_of(context: WorkerContext) -> Job:
+    job = context.ledger.jobs.find(JOB.id)
     assert job is not None
     return job
 
 
-def ends(bench: WorkerContext) -> list[tuple[Outcome, str | None]]:
-    return [(one.outcome, one.cause) for one in bench.ledger.attempts.history(JOB.id)]
+def published(context: WorkerContext) -> list[ProgressMessage]:
+    assert isinstance(context.progress_publisher, FakePublisher)
+    return context.progress_publisher.published
+
+
+def outcomes(context: WorkerContext) -> list[tuple[Outcome, str | None]]:
+    return [(attempt.outcome, attempt.cause) for attempt in context.ledger.attempts.history(JOB.id)]
 
 
 def raising(error: Exception) -> Any:
-    def work(_running: JobRun) -> Result:
+    def work(_run: JobRun) -> Result:
         raise error
 
     return work
 
 
-def done(_running: JobRun) -> Result:
+def succeed(_run: JobRun) -> Result:
     return Result("a" * 64, {"seconds": 1})
 
 
-def test_work_that_is_done_settles_the_job_and_is_told(bench: WorkerContext) -> None:
-    run_job(bench, JOB, done)
+def test_given_work_that_succeeds_then_the_job_succeeded_and_that_is_published(context: WorkerContext) -> None:
+    run_job(context, JOB, succeed)
 
-    assert (job_of(bench).state, job_of(bench).artifact) == (State.SUCCEEDED, "a" * 64)
-    assert [(told.state, told.percent) for told in bench.progress_publisher.told] == [("succeeded", 100)]  # type: ignore[attr-defined]
+    assert (job_of(context).state, job_of(context).artifact) == (State.SUCCEEDED, "a" * 64)
+    assert [(message.state, message.percent) for message in published(context)] == [("succeeded", 100)]
 
 
-def test_what_an_attempt_took_and_left_behind_is_in_the_ledger(bench: WorkerContext) -> None:
+def test_given_an_attempt_then_its_resource_usage_is_in_the_ledger(context: WorkerContext) -> None:
     leaked = []
 
-    def work(running: JobRun) -> Result:
-        running.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": 2**40})
+    def work(run: JobRun) -> Result:
+        run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": 2**40})
         leaked.append(bytearray(b"x") * (32 * 1024**2))
-        return done(running)
+        return succeed(run)
 
-    run_job(bench, JOB, work)
+    run_job(context, JOB, work)
 
-    facts = bench.ledger.attempts.history(JOB.id)[0].facts
+    facts = context.ledger.attempts.history(JOB.id)[0].facts
     assert facts is not None
     assert set(facts) == {
         *("seconds", "cpu_seconds", "peak_bytes", "planned_bytes", "plan_error"),
-        *("grown_bytes", "spilled_bytes", "descriptors"),
+        *("memory_growth_bytes", "spilled_bytes", "descriptor_growth"),
         *("heap_bytes", "pixel_bytes", "open_files", "engine"),
     }
-    assert facts["grown_bytes"] > 24 * 1024**2
+    assert facts["memory_growth_bytes"] > 24 * 1024**2
     assert facts["plan_error"] == pytest.approx(facts["peak_bytes"] / 2**40 - 1, abs=0.001)
 
 
-def test_no_record_is_left_of_an_attempt_that_ended_by_itself(bench: WorkerContext) -> None:
-    run_job(bench, JOB, done)
+def test_given_an_attempt_that_ended_by_itself_then_its_flight_record_is_removed(context: WorkerContext) -> None:
+    run_job(context, JOB, succeed)
 
-    assert list((bench.settings.var / "flights").iterdir()) == []
+    assert list((context.settings.var / "flight-records").iterdir()) == []
 
 
-def test_a_job_that_cannot_be_done_fails_for_good_and_its_message_is_acknowledged(bench: WorkerContext) -> None:
-    run_job(bench, JOB, raising(JobError("truncated", "The drawing ends in the middle.")))
+def test_given_a_job_that_cannot_succeed_then_it_fails_and_its_message_is_acknowledged(context: WorkerContext) -> None:
+    run_job(context, JOB, raising(JobError("truncated", "The drawing ends in the middle.")))
 
-    assert job_of(bench).state is State.FAILED
-    assert job_of(bench).error == {"code": "truncated", "detail": "The drawing ends in the middle."}
+    assert job_of(context).state is State.FAILED
+    assert job_of(context).error == {"code": "truncated", "detail": "The drawing ends in the middle."}
 
 
 @pytest.mark.parametrize(
     ("error", "cause"),
-    [(Requeue("engine-unavailable", "No engine here."), "engine"), (StoreError("The store is away."), "store")],
+    [
+        (Requeue("engine-unavailable", "No engine here."), "engine-unavailable"),
+        (StoreError("No store."), "store-unavailable"),
+    ],
 )
-def test_a_job_given_back_waits_again_without_a_death(bench: WorkerContext, error: Exception, cause: str) -> None:
-    run_job(bench, JOB, raising(error))
+def test_given_a_requeued_job_then_it_is_queued_without_a_crash(
+    context: WorkerContext, error: Exception, cause: str
+) -> None:
+    run_job(context, JOB, raising(error))
 
-    assert (job_of(bench).state, job_of(bench).crashes) == (State.QUEUED, 0)
-    assert ends(bench) == [(Outcome.REQUEUED, cause)]
+    assert (job_of(context).state, job_of(context).crashes) == (State.QUEUED, 0)
+    assert outcomes(context) == [(Outcome.REQUEUED, cause)]
 
 
 @pytest.mark.parametrize(
-    ("error", "cause", "did"),
+    ("error", "cause", "predicate"),
     [
-        (MemoryError("cache"), "out-of-memory", r"needed more memory than its limits allow \(cache\), at \d+ MB"),
-        (KeyError("x"), "error", r"met an unexpected KeyError at \d+ MB"),
+        (MemoryError("cache"), "out-of-memory", r"needed more memory than its limits allow \(cache\), at \d+ MiB"),
+        (KeyError("x"), "error", r"failed with an unexpected KeyError at \d+ MiB"),
     ],
 )
-def test_an_attempt_that_its_child_survives_counts_as_a_death_and_the_last_one_is_dead_lettered(
-    bench: WorkerContext, error: Exception, cause: str, did: str
+def test_given_an_attempt_that_its_process_survives_then_it_counts_as_a_crash_and_the_last_one_is_dead_lettered(
+    context: WorkerContext, error: Exception, cause: str, predicate: str
 ) -> None:
-    def work(running: JobRun) -> Result:
-        running.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": 120 * 1024**2})
-        running.report_progress(50, "encode", "PIPES")
+    def work(run: JobRun) -> Result:
+        run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": 120 * 1024**2})
+        run.report_progress(50, "encode", "PIPES")
         raise error
 
     for number, requeue in enumerate((True, True, False), 1):
         with pytest.raises(Reject) as caught:
-            run_job(bench, JOB, work)
+            run_job(context, JOB, work)
         assert caught.value.requeue is requeue
-        story = str(caught.value.reason)
-        assert re.fullmatch(rf"Attempt {number} {did} while encoding layer PIPES \(planned 120 MB\)\.", story)
+        explanation = str(caught.value.reason)
+        assert re.fullmatch(
+            rf"Attempt {number} {predicate} while encoding layer PIPES \(planned 120 MiB\)\.", explanation
+        )
 
-    assert (job_of(bench).state, job_of(bench).crashes) == (State.DEAD, 3)
-    assert job_of(bench).error == {"code": cause, "detail": f"{story} Attempt 3 was the last one."}
+    assert (job_of(context).state, job_of(context).crashes) == (State.DEAD, 3)
+    assert job_of(context).error == {"code": cause, "detail": f"{explanation} Attempt 3 was the last one."}
     with pytest.raises(Reject) as caught:
-        run_job(bench, JOB, done)
+        run_job(context, JOB, succeed)
     assert caught.value.requeue is False
 
 
-def test_a_message_of_a_settled_job_is_let_go_without_work(bench: WorkerContext) -> None:
-    run_job(bench, JOB, done)
+def test_given_a_message_of_a_finished_job_then_it_is_acknowledged_without_work(context: WorkerContext) -> None:
+    run_job(context, JOB, succeed)
 
-    run_job(bench, JOB, raising(AssertionError("worked again")))
+    run_job(context, JOB, raising(AssertionError("worked again")))
 
-    assert ends(bench) == [(Outcome.SUCCEEDED, None)]
+    assert outcomes(context) == [(Outcome.SUCCEEDED, None)]
 
 
-def test_a_message_with_the_id_of_another_job_is_dead_lettered(bench: WorkerContext) -> None:
-    bench.ledger.jobs.accept(JOB)
+def test_given_a_message_with_the_id_of_another_job_then_it_is_dead_lettered(context: WorkerContext) -> None:
+    context.ledger.jobs.accept(JOB)
 
     with pytest.raises(Reject, match="the id belongs to another job") as caught:
-        run_job(bench, Job(JOB.id, "rival", State.QUEUED, "sources/rival/x", "", {}, 1.0, 1.0), done)
+        run_job(context, Job(JOB.id, "rival", State.QUEUED, "sources/rival/x", "", {}, 1.0, 1.0), succeed)
 
     assert caught.value.requeue is False
 
 
-def test_a_job_that_another_worker_holds_is_let_go_after_a_little_patience(
-    bench: WorkerContext, monkeypatch: pytest.MonkeyPatch
+def test_given_a_job_with_a_live_lease_then_its_message_is_acknowledged_after_a_short_wait(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LEASED_TIMEOUT", 0.2)
-    claim = bench.ledger.attempts.claim(JOB, lease_owner="another-host:1:1", now=time.time(), lease=60)
+    claim = context.ledger.attempts.claim(JOB, lease_owner="another-host:1:1", now=time.time(), lease=60)
     assert isinstance(claim, Claimed)
 
-    run_job(bench, JOB, raising(AssertionError("worked on a held job")))
+    run_job(context, JOB, raising(AssertionError("worked on a leased job")))
 
-    assert job_of(bench) == claim.job
+    assert job_of(context) == claim.job
 
 
 @pytest.mark.parametrize(
-    ("notes_after", "first"),
+    ("reported_after", "first"),
     [(0.05, (Outcome.CRASHED, Cause.TIME_LIMIT)), (60, (Outcome.CRASHED, "worker-lost"))],
-    ids=["its parent explains it", "its parent is gone as well"],
+    ids=["its parent reports", "its parent is gone as well"],
 )
-def test_given_a_holder_that_is_gone_when_its_job_is_claimed_then_its_parent_has_a_moment_to_say_why(
-    bench: WorkerContext, notes_after: float, first: tuple[Outcome, str]
+def test_given_an_owner_that_is_gone_when_its_job_is_claimed_then_its_parent_has_a_moment_to_report(
+    context: WorkerContext, reported_after: float, first: tuple[Outcome, str]
 ) -> None:
     child = subprocess.Popen(["sleep", "60"])
-    holder = f"{host_id()}:{child.pid}:{start_time(child.pid)}"
-    bench.ledger.attempts.claim(JOB, lease_owner=holder, now=time.time(), lease=60)
+    owner = f"{host_id()}:{child.pid}:{start_time(child.pid)}"
+    context.ledger.attempts.claim(JOB, lease_owner=owner, now=time.time(), lease=60)
     child.kill()
     child.wait()
-    note = CrashReport(JOB.id, host_id(), child.pid, time.time(), Cause.TIME_LIMIT, "It was still running.")
-    parent = threading.Timer(notes_after, write, args=(bench.settings.var, note))
+    report = CrashReport(JOB.id, host_id(), child.pid, time.time(), Cause.TIME_LIMIT, "It was still run.")
+    parent = threading.Timer(reported_after, write, args=(context.settings.var, report))
     parent.start()
 
-    run_job(bench, JOB, done)
+    run_job(context, JOB, succeed)
 
     parent.cancel()
-    assert ends(bench) == [first, (Outcome.SUCCEEDED, None)]
+    assert outcomes(context) == [first, (Outcome.SUCCEEDED, None)]
 
 
-def test_work_longer_than_a_lease_keeps_the_job_and_a_cancelled_job_stops_it(bench: WorkerContext) -> None:
-    held: list[float | None] = []
+def test_given_work_longer_than_a_lease_then_it_is_renewed_until_the_job_is_cancelled(
+    context: WorkerContext,
+) -> None:
+    expiries: list[float | None] = []
 
-    def work(running: JobRun) -> Result:
-        first = job_of(bench).lease_expires_at
+    def work(run: JobRun) -> Result:
+        first = job_of(context).lease_expires_at
         time.sleep(0.8)
-        held.extend([first, job_of(bench).lease_expires_at])
-        bench.ledger.jobs.cancel(JOB.id, time.time(), error={"code": "cancelled", "detail": "Not needed."})
-        assert running.lease_lost.wait(2)
-        running.report_progress(50, "draw")
-        raise AssertionError("went on after the job was cancelled")
+        expiries.extend([first, job_of(context).lease_expires_at])
+        context.ledger.jobs.cancel(JOB.id, time.time(), error={"code": "cancelled", "detail": "Not needed."})
+        assert run.lease_lost.wait(2)
+        run.report_progress(50, "draw")
+        raise AssertionError("continued after the job was cancelled")
 
-    run_job(bench, JOB, work)
+    run_job(context, JOB, work)
 
-    assert held[0] is not None
-    assert held[1] is not None
-    assert held[1] > held[0]
-    assert job_of(bench).state is State.CANCELLED
-    assert ends(bench) == [(Outcome.CANCELLED, None)]
+    assert expiries[0] is not None
+    assert expiries[1] is not None
+    assert expiries[1] > expiries[0]
+    assert job_of(context).state is State.CANCELLED
+    assert outcomes(context) == [(Outcome.CANCELLED, None)]
     assert not [thread for thread in threading.enumerate() if thread.name == "lease"]
 
 
-def test_progress_is_told_at_intervals_and_always_at_its_end(bench: WorkerContext) -> None:
-    def work(running: JobRun) -> Result:
+def test_given_frequent_progress_then_it_is_published_at_intervals_and_at_the_end(
+    context: WorkerContext,
+) -> None:
+    def work(run: JobRun) -> Result:
         for percent in range(101):
-            running.report_progress(percent, "draw", "WALLS")
-        return done(running)
+            run.report_progress(percent, "draw", "WALLS")
+        return succeed(run)
 
-    run_job(bench, JOB, work)
+    run_job(context, JOB, work)
 
-    percents = [told.percent for told in bench.progress_publisher.told]  # type: ignore[attr-defined]
+    percents = [message.percent for message in published(context)]
     assert percents[0] == 0
     assert percents[-2:] == [100, 100]
     assert len(percents) < 20
 
 
-def test_a_ledger_that_comes_back_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
-    away = [LedgerUnavailable("gone"), LedgerUnavailable("gone")]
+def test_given_an_unavailable_ledger_when_it_returns_then_the_call_succeeds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    errors = [LedgerUnavailable("gone"), LedgerUnavailable("gone")]
 
     def call() -> str:
-        if away:
-            raise away.pop()
+        if errors:
+            raise errors.pop()
         return "answer"
 
     assert wait_for_ledger(call) == "answer"
     assert "Waiting for the ledger: The ledger's database does not answer." in caplog.text
 
 
-def test_a_ledger_that_stays_away_gives_the_message_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_a_ledger_that_stays_unavailable_then_the_message_is_requeued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEDGER_TIMEOUT", 0.1)
 
     def call() -> None:
@@ -271,53 +289,53 @@ def test_a_ledger_that_stays_away_gives_the_message_back(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), JobError("damaged", "It ends early.")])
-@pytest.mark.parametrize("kept", [True, False])
-def test_whatever_a_full_disk_looks_like_the_job_is_given_back_without_a_death(
-    bench: WorkerContext, monkeypatch: pytest.MonkeyPatch, error: Exception, kept: bool
+@pytest.mark.parametrize("is_resumable", [True, False])
+def test_given_any_error_of_a_full_disk_then_the_job_is_requeued_without_a_crash(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, error: Exception, is_resumable: bool
 ) -> None:
-    monkeypatch.setattr(bench_module, "MIN_FREE_BYTES", 1 << 62)  # no disk has so much
+    monkeypatch.setattr(context_module, "MIN_FREE_BYTES", 1 << 62)  # more than any disk has
 
-    def work(running: JobRun) -> Result:
-        with running.context.resumable_work_dir("k") if kept else running.context.work_dir():
+    def work(run: JobRun) -> Result:
+        with run.context.resumable_work_dir("k") if is_resumable else run.context.work_dir():
             raise error
 
-    run_job(bench, JOB, work)
+    run_job(context, JOB, work)
 
-    assert (job_of(bench).state, job_of(bench).crashes) == (State.QUEUED, 0)
-    [released] = bench.ledger.attempts.history(JOB.id)
-    assert (released.outcome, released.cause, released.explanation) == (
+    assert (job_of(context).state, job_of(context).crashes) == (State.QUEUED, 0)
+    [attempt] = context.ledger.attempts.history(JOB.id)
+    assert (attempt.outcome, attempt.cause, attempt.explanation) == (
         Outcome.REQUEUED,
         "no-space",
         "The disk of this worker's directory is full: free some of it, or set BULKHEAD_VAR to a larger one.",
     )
 
 
-@pytest.mark.parametrize("kept", [False, True])
-def test_given_a_disk_without_room_for_another_directory_then_the_job_is_given_back_without_a_death(
-    bench: WorkerContext, monkeypatch: pytest.MonkeyPatch, kept: bool
+@pytest.mark.parametrize("is_resumable", [False, True])
+def test_given_a_disk_without_space_for_a_directory_then_the_job_is_requeued_without_a_crash(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, is_resumable: bool
 ) -> None:
     def full(*_args: object, **_named: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def work(running: JobRun) -> Result:
+    def work(run: JobRun) -> Result:
         monkeypatch.setattr(os, "mkdir", full)
-        with running.context.resumable_work_dir("k") if kept else running.context.work_dir():
+        with run.context.resumable_work_dir("k") if is_resumable else run.context.work_dir():
             raise AssertionError
 
-    (bench.settings.var / bench_module.FOLDER).mkdir(parents=True)
-    run_job(bench, JOB, work)
+    (context.settings.var / context_module.FOLDER).mkdir(parents=True)
+    run_job(context, JOB, work)
 
-    assert (job_of(bench).state, job_of(bench).crashes) == (State.QUEUED, 0)
-    assert ends(bench) == [(Outcome.REQUEUED, "no-space")]
+    assert (job_of(context).state, job_of(context).crashes) == (State.QUEUED, 0)
+    assert outcomes(context) == [(Outcome.REQUEUED, "no-space")]
 
 
-def test_a_job_that_belongs_in_another_lane_is_given_back_for_it_and_its_old_message_is_let_go(
-    bench: WorkerContext,
+def test_given_a_rerouted_job_then_it_continues_in_the_other_queue_and_its_old_message_is_acknowledged(
+    context: WorkerContext,
 ) -> None:
-    run_job(bench, JOB, raising(Requeue("rerouted", "It needs more memory.", LARGE)))
+    run_job(context, JOB, raising(Requeue("rerouted", "It needs more memory.", LARGE)))
 
-    assert (job_of(bench).state, job_of(bench).queue) == (State.QUEUED, LARGE)
-    run_job(bench, JOB, done)
-    assert job_of(bench).state is State.QUEUED
-    run_job(bench, replace(JOB, queue=LARGE), done)
-    assert job_of(bench).state is State.SUCCEEDED
+    assert (job_of(context).state, job_of(context).queue) == (State.QUEUED, LARGE)
+    run_job(context, JOB, succeed)
+    assert job_of(context).state is State.QUEUED
+    run_job(context, replace(JOB, queue=LARGE), succeed)
+    assert job_of(context).state is State.SUCCEEDED

@@ -1,4 +1,4 @@
-"""What is let in before a worker, and why everything else is not."""
+"""Which messages are valid, and the reasons for which others are rejected."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
 HEADERS: dict[str, Any] = {"task": renders.TASK, "id": JOB}
 FIELDS: dict[str, Any] = {"job": JOB, "tenant": "acme", "source": f"sources/acme/{JOB}"}
 
-# What Celery itself sends beside a message.
+# Headers that Celery sends.
 PROTOCOL_2: dict[str, Any] = {
     **HEADERS,
     "lang": "py",
@@ -38,14 +38,14 @@ PROTOCOL_2: dict[str, Any] = {
     "stamped_headers": None,
     "stamps": {},
 }
-EMBEDDED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
-def body(fields: Any = None, args: Any = (), embedded: Any = None) -> bytes:
-    return json.dumps([args, FIELDS if fields is None else fields, {} if embedded is None else embedded]).encode()
+def body(fields: Any = None, args: Any = (), embed: Any = None) -> bytes:
+    return json.dumps([args, FIELDS if fields is None else fields, {} if embed is None else embed]).encode()
 
 
-def judge(headers: Any = None, content: bytes | None = None, **more: Any) -> str | None:
+def validate(headers: Any = None, content: bytes | None = None, **more: Any) -> str | None:
     known: dict[str, Any] = {"content_type": "application/json", "content_encoding": "utf-8", "routing_key": RENDER}
     return validate_message(
         HEADERS if headers is None else headers, body() if content is None else content, **{**known, **more}
@@ -53,26 +53,26 @@ def judge(headers: Any = None, content: bytes | None = None, **more: Any) -> str
 
 
 @pytest.mark.parametrize("headers", [HEADERS, PROTOCOL_2, {**PROTOCOL_2, "x-death": [{"count": 1}], "more": object()}])
-@pytest.mark.parametrize("embedded", [{}, EMBEDDED])
-def test_a_message_of_celery_or_the_least_one_of_another_language_is_let_in(headers: Any, embedded: Any) -> None:
-    assert judge(headers, body(embedded=embedded)) is None
+@pytest.mark.parametrize("embed", [{}, EMBED])
+def test_given_a_message_of_celery_or_a_minimal_one_then_it_is_valid(headers: Any, embed: Any) -> None:
+    assert validate(headers, body(embed=embed)) is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8"])
-def test_utf_8_may_be_spelled_in_every_way(encoding: str) -> None:
-    assert judge(content_encoding=encoding) is None
+def test_given_any_spelling_of_utf_8_then_it_is_valid(encoding: str) -> None:
+    assert validate(content_encoding=encoding) is None
 
 
-@pytest.mark.parametrize("lane", RENDER_QUEUES)
-def test_a_render_is_let_in_on_every_lane(lane: str) -> None:
-    assert judge(routing_key=lane) is None
+@pytest.mark.parametrize("queue", RENDER_QUEUES)
+def test_given_a_render_then_it_is_valid_on_every_render_queue(queue: str) -> None:
+    assert validate(routing_key=queue) is None
 
 
-def test_a_sweep_and_a_round_of_retention_are_let_in_on_their_own_queue_only() -> None:
+def test_given_a_maintenance_task_then_it_is_valid_on_its_own_queue_only() -> None:
     for task in (maintenance.SWEEP_TASK, maintenance.RETAIN_TASK):
-        sweep = {"task": task, "id": JOB}
-        assert judge(sweep, b"[[], {}, {}]", routing_key=MAINTENANCE) is None
-        assert judge(sweep, b"[[], {}, {}]") == f"no task '{task}' is served on the queue 'render'"
+        headers = {"task": task, "id": JOB}
+        assert validate(headers, b"[[], {}, {}]", routing_key=MAINTENANCE) is None
+        assert validate(headers, b"[[], {}, {}]") == f"no task '{task}' is handled on the queue 'render'"
 
 
 @pytest.mark.parametrize(
@@ -82,22 +82,22 @@ def test_a_sweep_and_a_round_of_retention_are_let_in_on_their_own_queue_only() -
             {"content": b"x" * (MAX_BODY_BYTES + 1)},
             "the body has 65,537 bytes; the largest allowed has 65,536",
         ),
-        ({"content_type": None}, "the content type is None; only 'application/json' is taken"),
+        ({"content_type": None}, "the content type is None; only 'application/json' is accepted"),
         (
             {"content_type": "application/x-python-serialize"},
-            "the content type is 'application/x-python-serialize'; only 'application/json' is taken",
+            "the content type is 'application/x-python-serialize'; only 'application/json' is accepted",
         ),
-        ({"content_encoding": "utf-16"}, "the content encoding is 'utf-16'; only 'utf-8' is taken"),
-        ({"content_encoding": None}, "the content encoding is None; only 'utf-8' is taken"),
-        ({"routing_key": "elsewhere"}, "no task 'render.blueprint' is served on the queue 'elsewhere'"),
+        ({"content_encoding": "utf-16"}, "the content encoding is 'utf-16'; only 'utf-8' is accepted"),
+        ({"content_encoding": None}, "the content encoding is None; only 'utf-8' is accepted"),
+        ({"routing_key": "elsewhere"}, "no task 'render.blueprint' is handled on the queue 'elsewhere'"),
         (
             {"headers": {UNREADABLE_HEADER: "UnicodeDecodeError: invalid start byte"}},
             "the message cannot be read: UnicodeDecodeError: invalid start byte",
         ),
     ],
 )
-def test_what_is_not_even_looked_into_is_refused(more: dict[str, Any], reason: str) -> None:
-    assert judge(**more) == reason
+def test_given_an_unreadable_message_then_it_is_rejected_without_parsing(more: dict[str, Any], reason: str) -> None:
+    assert validate(**more) == reason
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,13 @@ def test_what_is_not_even_looked_into_is_refused(more: dict[str, Any], reason: s
         ({**HEADERS, "chord": {"task": "x"}}, "chord: Input should be None"),
     ],
 )
-def test_headers_that_could_change_what_a_worker_does_are_refused(headers: dict[str, Any], reason: str) -> None:
-    told = judge(headers)
+def test_given_headers_that_could_change_the_worker_then_they_are_rejected(
+    headers: dict[str, Any], reason: str
+) -> None:
+    actual = validate(headers)
 
-    assert told is not None
-    assert told.startswith(f"the headers are not those of Celery's protocol 2: {reason}")
+    assert actual is not None
+    assert actual.startswith(f"the headers are not those of Celery's protocol 2: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -147,59 +149,59 @@ def test_headers_that_could_change_what_a_worker_does_are_refused(headers: dict[
         (body({**FIELDS, "options": {"width": 1e400}}).replace(b"Infinity", b"1e400"), "1.options.width: Input should"),
         (body({**FIELDS, "options": {"width": 9**99}}), "1.options.width: "),
         (body({**FIELDS, "tenant": "rival"}), "1: Value error, the source does not belong to the tenant"),
-        (body(embedded={"chain": [{"task": "x"}]}), "2.chain: Input should be null"),
-        (body(embedded={"more": 1}), "2.more: Extra inputs are not permitted"),
+        (body(embed={"chain": [{"task": "x"}]}), "2.chain: Input should be null"),
+        (body(embed={"more": 1}), "2.more: Extra inputs are not permitted"),
     ],
 )
-def test_bodies_of_another_shape_are_refused_with_the_first_thing_wrong(content: bytes, reason: str) -> None:
-    told = judge(content=content)
+def test_given_an_invalid_body_then_it_is_rejected_with_the_first_error(content: bytes, reason: str) -> None:
+    actual = validate(content=content)
 
-    assert told is not None
-    assert told.startswith(
+    assert actual is not None
+    assert actual.startswith(
         f"the body is not [[], message, {{}}] with a message that fits render.blueprint: {reason}"
-    ), told
+    ), actual
 
 
 GOLDEN = sorted((Path(__file__).parents[3] / "contract" / "messages").glob("render-*.json"))
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_every_version_that_was_ever_published_is_still_let_in(path: Path) -> None:
+def test_given_a_message_of_any_released_version_then_it_is_valid(path: Path) -> None:
     message = json.loads(path.read_text())
 
-    assert judge({**PROTOCOL_2, **message["headers"]}, json.dumps(message["body"]).encode()) is None
+    assert validate({**PROTOCOL_2, **message["headers"]}, json.dumps(message["body"]).encode()) is None
 
 
-def test_the_golden_messages_are_those_of_every_version_that_the_schema_knows() -> None:
+def test_golden_messages_exist_for_all_versions_of_the_schema() -> None:
     known = get_args(renders.RenderMessage.model_fields["version"].annotation)
 
     assert {path.stem for path in GOLDEN} >= {f"render-{version}" for version in known}
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "quoted"),
     [(2, "2"), ("1", "'1'"), ("x" * 5000, "'" + "x" * (MAX_REASON_LENGTH - 1))],
 )
-def test_a_version_that_is_not_known_is_refused_with_what_to_do(version: Any, told: str) -> None:
+def test_given_an_unknown_version_then_the_reason_says_what_to_do(version: Any, quoted: str) -> None:
     newer = body({**FIELDS, "version": version, "copies": 3})
 
-    assert judge(content=newer) == (
-        f"the message has version {told}, this worker knows 1: upgrade the workers, then replay it"
+    assert validate(content=newer) == (
+        f"the message has version {quoted}, this worker supports 1: upgrade the workers, then replay it"
     )
 
 
-def test_a_task_id_that_is_not_the_jobs_is_refused() -> None:
+def test_given_a_task_id_that_is_not_the_job_s_then_it_is_rejected() -> None:
     other = JOB.replace("0b", "1c")
 
-    assert judge({**HEADERS, "id": other}) == "the task id is not the job's id"
+    assert validate({**HEADERS, "id": other}) == "the task id is not the job's id"
 
 
-def test_a_reason_is_short_and_printable_whatever_the_message_holds() -> None:
-    told = judge(content=body({**FIELDS, "\x1b[31m\n" * 5000: 1}))
+def test_given_any_message_then_the_reason_is_short_and_printable() -> None:
+    actual = validate(content=body({**FIELDS, "\x1b[31m\n" * 5000: 1}))
 
-    assert told is not None
-    assert len(told) < MAX_REASON_LENGTH + 100
-    assert told.isprintable()
+    assert actual is not None
+    assert len(actual) < MAX_REASON_LENGTH + 100
+    assert actual.isprintable()
 
 
 json_values = st.recursive(
@@ -211,28 +213,28 @@ header_values = json_values | st.binary() | st.dates() | st.decimals()
 
 
 @given(headers=st.dictionaries(st.text() | st.binary(), header_values) | st.none(), content=st.binary())
-def test_any_headers_and_bytes_are_refused_and_never_raise(headers: Any, content: bytes) -> None:
+def test_given_random_headers_and_bytes_then_they_are_rejected(headers: Any, content: bytes) -> None:
     assert validate_message(
         headers, content, content_type="application/json", content_encoding="utf-8", routing_key=RENDER
     )
 
 
 @given(json_values)
-def test_any_json_is_refused_and_never_raises(value: Any) -> None:
-    assert judge(content=json.dumps(value).encode())
+def test_given_random_json_then_it_is_rejected(value: Any) -> None:
+    assert validate(content=json.dumps(value).encode())
 
 
 @given(field=st.sampled_from([*FIELDS, "filename", "options", "version", "traceparent"]), value=json_values)
-def test_a_valid_message_with_one_field_changed_is_either_still_a_message_or_refused(field: str, value: Any) -> None:
+def test_given_a_valid_message_with_one_field_changed_then_the_schema_decides(field: str, value: Any) -> None:
     changed = {**FIELDS, field: value}
-    told = judge(content=body(changed))
+    actual = validate(content=body(changed))
 
-    if told is None:
+    if actual is None:
         renders.RenderMessage.model_validate_json(json.dumps(changed))
 
 
 @given(name=st.sampled_from(sorted(PROTOCOL_2)), value=header_values)
-def test_a_valid_header_changed_is_let_in_or_refused_by_its_name(name: str, value: Any) -> None:
-    told = judge({**PROTOCOL_2, name: value})
+def test_given_a_changed_header_then_it_is_valid_or_rejected_by_its_name(name: str, value: Any) -> None:
+    actual = validate({**PROTOCOL_2, name: value})
 
-    assert told is None or name in told or told.startswith(("no task", "the task id is not the job's"))
+    assert actual is None or name in actual or actual.startswith(("no task", "the task id is not the job's"))

@@ -1,4 +1,4 @@
-"""What a worker's parent tells systemd, and when."""
+"""Notifications of a worker's parent to systemd."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from workers.runtime.watchdog import Watchdog
 
 
 class Loop:
-    """An event loop that remembers what it shall do."""
+    """An event loop that records its periodic calls."""
 
     def __init__(self) -> None:
         self.repeated: list[tuple[float, Callable[[], None]]] = []
@@ -20,8 +20,8 @@ class Loop:
 
 
 @pytest.fixture
-def hear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """What systemd heard last."""
+def receive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Returns the next notification."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         listener.settimeout(5)
@@ -31,41 +31,41 @@ def hear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         yield lambda: listener.recv(200).decode()
 
 
-def test_given_a_parent_that_takes_jobs_then_it_is_ready_and_its_loop_tells_that_it_lives(
-    hear: Callable[[], str],
+def test_given_a_parent_that_consumes_then_it_is_ready_and_its_event_loop_sends_pings(
+    receive: Callable[[], str],
 ) -> None:
     loop, watchdog = Loop(), Watchdog()
 
     watchdog.ready(loop)
 
-    assert hear() == "READY=1\nSTATUS=Takes jobs."
-    ((interval, beat),) = loop.repeated
+    assert receive() == "READY=1\nSTATUS=Consuming jobs."
+    ((interval, ping),) = loop.repeated
     assert interval == 30
-    beat()
-    assert hear() == "WATCHDOG=1"
+    ping()
+    assert receive() == "WATCHDOG=1"
 
 
-def test_given_a_broker_that_comes_back_then_the_loop_goes_on_as_before(hear: Callable[[], str]) -> None:
+def test_given_a_broker_that_returns_then_pings_are_not_scheduled_twice(receive: Callable[[], str]) -> None:
     loop, watchdog = Loop(), Watchdog()
     watchdog.ready(loop)
-    hear()
+    receive()
 
     watchdog.waiting_for_broker()
-    assert hear() == "WATCHDOG=1\nSTATUS=Waiting for the broker."
+    assert receive() == "WATCHDOG=1\nSTATUS=Waiting for the broker."
     watchdog.ready(loop)
 
-    assert hear() == "READY=1\nSTATUS=Takes jobs."
+    assert receive() == "READY=1\nSTATUS=Consuming jobs."
     assert len(loop.repeated) == 1
 
 
-def test_given_a_pool_without_an_event_loop_then_nobody_waits_for_signs_of_life(hear: Callable[[], str]) -> None:
+def test_given_a_pool_without_an_event_loop_then_the_watchdog_is_disabled(receive: Callable[[], str]) -> None:
     Watchdog().ready(None)
 
-    assert hear() == "READY=1\nSTATUS=Takes jobs."
-    assert hear() == "WATCHDOG_USEC=0"
+    assert receive() == "READY=1\nSTATUS=Consuming jobs."
+    assert receive() == "WATCHDOG_USEC=0"
 
 
-def test_given_a_parent_that_ends_then_it_says_what_it_still_does(hear: Callable[[], str]) -> None:
+def test_given_a_parent_that_stops_then_its_status_says_so(receive: Callable[[], str]) -> None:
     Watchdog().stopping()
 
-    assert hear() == "STOPPING=1\nSTATUS=Finishes the job at hand."
+    assert receive() == "STOPPING=1\nSTATUS=Finishing the current job."

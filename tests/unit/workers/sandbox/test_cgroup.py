@@ -1,4 +1,4 @@
-"""The kernel's count of processes killed for memory, in both versions of cgroups."""
+"""Memory counters of both versions of cgroups."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from workers.sandbox.cgroup import CgroupMemory, MemoryPressure, oom_kills, read
 
 
 def tree(root: Path, proc: str, files: dict[str, str]) -> tuple[Path, Path]:
-    """A sample of /proc/self/cgroup and of /sys/fs/cgroup."""
+    """A fake of /proc/self/cgroup and of /sys/fs/cgroup."""
     membership = root / "proc-self-cgroup"
     membership.write_text(proc)
     for name, text in files.items():
@@ -38,28 +38,28 @@ CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"
         ("", {}, 0),
     ],
 )
-def test_the_count_is_read_wherever_this_process_is_a_member(
+def test_given_any_hierarchy_then_oom_kills_are_read_from_the_cgroup_of_this_process(
     tmp_path: Path, proc: str, files: dict[str, str], kills: int
 ) -> None:
     assert oom_kills(*tree(tmp_path, proc, files)) == kills
 
 
-def test_the_count_is_read_anew_every_time(tmp_path: Path) -> None:
-    where = tree(tmp_path, "0::/a\n", {"a/memory.events": EVENTS})
-    assert oom_kills(*where) == 2
+def test_given_a_new_oom_kill_then_the_next_call_counts_it(tmp_path: Path) -> None:
+    paths = tree(tmp_path, "0::/a\n", {"a/memory.events": EVENTS})
+    assert oom_kills(*paths) == 2
 
     tree(tmp_path, "0::/a\n", {"a/memory.events": EVENTS.replace("oom_kill 2", "oom_kill 3")})
-    assert oom_kills(*where) == 3
+    assert oom_kills(*paths) == 3
 
 
-def test_on_this_machine_it_is_a_number() -> None:
+def test_given_this_machine_then_oom_kills_are_a_number() -> None:
     assert oom_kills() >= 0
 
 
 PSI = "some avg10=1.50 avg60=0.00 avg300=0.00 total=10\nfull avg10=0.25 avg60=0.00 avg300=0.00 total=5\n"
 
 
-def test_given_version_2_then_everything_is_read_from_the_own_cgroup_and_its_nearest_limit(tmp_path: Path) -> None:
+def test_given_version_2_then_all_counters_of_our_cgroup_and_the_smallest_limit_are_read(tmp_path: Path) -> None:
     files = {
         "a/b/memory.current": "4096\n",
         "a/b/memory.peak": "8192\n",
@@ -78,7 +78,7 @@ def test_given_version_2_then_everything_is_read_from_the_own_cgroup_and_its_nea
     )
 
 
-def test_given_version_1_then_its_few_events_and_the_machines_pressure_are_read(tmp_path: Path) -> None:
+def test_given_version_1_then_its_events_and_the_pressure_of_the_machine_are_read(tmp_path: Path) -> None:
     files = {
         "memory/a/memory.usage_in_bytes": "4096\n",
         "memory/a/memory.max_usage_in_bytes": "8192\n",
@@ -98,11 +98,11 @@ def test_given_version_1_then_its_few_events_and_the_machines_pressure_are_read(
     )
 
 
-def test_given_a_kernel_without_a_peak_or_pressure_then_the_rest_is_told(tmp_path: Path) -> None:
+def test_given_a_kernel_without_peak_or_pressure_then_the_other_counters_are_read(tmp_path: Path) -> None:
     proc, root = tree(tmp_path, "0::/a\n", {"a/memory.current": "4096\n"})
 
     assert read_memory(proc, root, root / "absent") == CgroupMemory(current=4096)
 
 
-def test_on_this_machine_the_own_cgroup_holds_something() -> None:
+def test_given_this_machine_then_our_cgroup_uses_memory() -> None:
     assert (read_memory().current or 1) > 0

@@ -1,4 +1,4 @@
-"""Limits that a rendering child puts upon itself, seen from outside."""
+"""Limits that a render process sets for itself, observed from outside."""
 
 import json
 import os
@@ -32,7 +32,7 @@ print(Path("/proc/self/autogroup").read_text())
 """
 AUTOGROUP = Path("/proc/self/autogroup")
 
-# Starts a grandchild inside its limits, tells its pid once it sleeps, and stays.
+# Starts a grandchild with limits, prints its pid once it sleeps, and keeps running.
 PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", '''
@@ -49,42 +49,39 @@ time.sleep(60)
 
 
 def test_given_a_child_when_limits_are_applied_then_the_kernel_shows_them() -> None:
-    shown = json.loads(subprocess.run([sys.executable, "-c", SHOW], check=True, capture_output=True, timeout=30).stdout)
-    assert shown["core"] == [0, 0]
-    assert shown["files"] == [1024, 1024]
-    assert shown["addresses"] == [-1, -1]  # native libraries reserve far more addresses than they touch
-    assert shown["nice"] == max(7, os.nice(0))
-    assert shown["oom"] == 800
+    limits = json.loads(
+        subprocess.run([sys.executable, "-c", SHOW], check=True, capture_output=True, timeout=30).stdout
+    )
+    assert limits["core"] == [0, 0]
+    assert limits["files"] == [1024, 1024]
+    assert limits["addresses"] == [-1, -1]  # native libraries reserve far more address space than they use
+    assert limits["nice"] == max(7, os.nice(0))
+    assert limits["oom"] == 800
 
 
-@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel does not share by session")
-def test_given_a_session_of_its_own_when_a_child_gives_way_then_the_session_does_and_no_other() -> None:
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel has no autogroup scheduling")
+def test_given_its_own_session_when_a_child_lowers_its_priority_then_only_that_session_is_changed() -> None:
     before = AUTOGROUP.read_text()
     command = [sys.executable, "-c", SESSION]
-    own = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30, start_new_session=True)
-    shell = [
-        "sh",
-        "-c",
-        '"$@"; exit',
-        "sh",
-        *command,
-    ]  # so that the test process, which may lead a session, is no parent
-    ours = subprocess.run(shell, check=True, capture_output=True, text=True, timeout=30)
+    separate = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30, start_new_session=True)
+    # Through a shell, because the test process may lead a session and must not be the parent.
+    through_shell = ["sh", "-c", '"$@"; exit', "sh", *command]
+    shared = subprocess.run(through_shell, check=True, capture_output=True, text=True, timeout=30)
 
-    assert own.stdout.split()[-1] == "7"
-    assert ours.stdout.split() == AUTOGROUP.read_text().split() == before.split()
+    assert separate.stdout.split()[-1] == "7"
+    assert shared.stdout.split() == AUTOGROUP.read_text().split() == before.split()
 
 
-def test_given_a_child_when_its_parent_is_killed_then_it_goes_too() -> None:
+def test_given_a_child_when_its_parent_is_killed_then_it_is_killed_too() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
     deadline = time.monotonic() + 10
-    while _runs(pid) and time.monotonic() < deadline:
+    while _is_running(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not _runs(pid)
+    assert not _is_running(pid)
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists() and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

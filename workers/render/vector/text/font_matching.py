@@ -32,7 +32,9 @@ STYLE_SUFFIXES = {
     "z": (True, True),
 }
 KNOWN_FILES = {
-    f"{stem}{cut}.ttf": (family, *looks) for stem, family in FILE_STEMS.items() for cut, looks in STYLE_SUFFIXES.items()
+    f"{stem}{suffix}.ttf": (family, *style)
+    for stem, family in FILE_STEMS.items()
+    for suffix, style in STYLE_SUFFIXES.items()
 }
 
 STYLE_NAMES = {(False, False): "Regular", (True, False): "Bold", (False, True): "Italic", (True, True): "Bold Italic"}

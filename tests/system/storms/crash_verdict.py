@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.jobs import Attempt, Job, Ledger, Outcome, State
-from tests.system.storms.faults import BOMB, HANG
+from tests.system.storms.faulty_engine import BOMB, HANG
 from tests.system.storms.verdict import every_job, outputs
 
 # Deaths of its own making after which a job is dead (BULKHEAD_MAX_CRASHES), and what they must be put down to.

@@ -1,4 +1,4 @@
-"""Jobs, their attempts, and the requests that asked for them."""
+"""Jobs, attempts, idempotency keys and rotations of ticket keys."""
 
 from typing import Any
 
@@ -36,12 +36,17 @@ def upgrade() -> None:
         sa.Column("lease_expires_at", sa.Double),
         sa.Column("published_at", sa.Double),
         sa.Column("publications", sa.Integer, nullable=False, default=0),
+        sa.Column("queue", sa.String(63), nullable=False, server_default="render"),
+        sa.Column("webhook", sa.String(500)),
+        sa.Column("webhook_pending", sa.Boolean, nullable=False, server_default=sa.false()),
         **_TABLE,
     )
     op.create_index("jobs_newest", "jobs", ["tenant", "created_at", "id"])
     op.create_index("jobs_by_state", "jobs", ["state", "updated_at"])
+    op.create_index("jobs_by_tenant", "jobs", ["tenant", "state", "queue"])
     op.create_index("jobs_by_artifact", "jobs", ["tenant", "artifact"])
     op.create_index("jobs_by_source", "jobs", ["source"])
+    op.create_index("jobs_by_webhook", "jobs", ["webhook_pending", "state"])
     op.create_table(
         "attempts",
         sa.Column("job", sa.String(36), sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
@@ -55,6 +60,7 @@ def upgrade() -> None:
         sa.Column("facts", sa.JSON),
         **_TABLE,
     )
+    op.create_index("attempts_by_end", "attempts", ["ended_at"])
     op.create_table(
         "idempotency_keys",
         sa.Column("tenant", sa.String(63), primary_key=True),
@@ -65,8 +71,20 @@ def upgrade() -> None:
         **_TABLE,
     )
     op.create_index("idempotency_keys_by_job", "idempotency_keys", ["job"])
+    op.create_table(
+        "rotations",
+        sa.Column("fleet", sa.String(63), primary_key=True),
+        sa.Column("generation", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("fencing_token", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("rotated_at", sa.Double),
+        sa.Column("requested_at", sa.Double),
+        sa.Column("lease_owner", sa.String(255)),
+        sa.Column("lease_expires_at", sa.Double),
+        sa.Column("result", sa.String(63), nullable=False, server_default=""),
+        **_TABLE,
+    )
 
 
 def downgrade() -> None:
-    for table in ("idempotency_keys", "attempts", "jobs"):
+    for table in ("rotations", "idempotency_keys", "attempts", "jobs"):
         op.drop_table(table)

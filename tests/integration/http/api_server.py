@@ -14,7 +14,7 @@ from tests.services.platform import Platform
 TOKENS = {"token-of-acme-0001": "acme", "token-of-rival-0001": "rival"}
 
 
-class Intake:
+class ApiServer:
     """The web server of `platform`, and clients of two tenants."""
 
     def __init__(self, platform: Platform, process: Process) -> None:
@@ -31,11 +31,11 @@ class Intake:
 
 
 @contextmanager
-def open_intake(platform: Platform, **settings: str) -> Iterator[Intake]:
+def open_api_server(platform: Platform, **settings: str) -> Iterator[ApiServer]:
     """Start the web server with tokens for two tenants."""
-    intake = Intake(platform, platform.start_web(tokens=json.dumps(TOKENS), **settings))
+    api = ApiServer(platform, platform.start_web(tokens=json.dumps(TOKENS), **settings))
     try:
-        yield intake
+        yield api
     finally:
-        intake.acme.close()
-        intake.rival.close()
+        api.acme.close()
+        api.rival.close()

@@ -1,6 +1,6 @@
 """A render engine that does what its drawing says: explode, crash, hang, thrash, work, or rest.
 
-Loaded beside the tasks of a real worker (`celery worker --include faults`, with this directory in PYTHONPATH), it
+Loaded beside the tasks of a real worker (`celery worker --include faulty_engine`, with this directory in PYTHONPATH), it
 acts in the rendering child only.
 
 A drawing says it with a comment, `mischief(bomb, 40)`: which kind, and from which percent of the render on.

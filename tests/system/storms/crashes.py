@@ -1,6 +1,6 @@
 """Bombs, hangs and kills under a real systemd: each costs a worker child, never a good job, never a neighbour.
 
-    python -m tests.system.storms.memory_limits --jobs 1000 --seed 1
+    python -m tests.system.storms.crashes --jobs 1000 --seed 1
 
 As root. Installs our units in a private systemd, with three render workers of 512 MiB over a RabbitMQ and a MariaDB of
 its own. Of the drawings that are sent over HTTP a tenth explode at random stages and a twentieth hang; meanwhile
@@ -28,10 +28,10 @@ from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform
 from tests.services.units import Units, running_units, with_option
 from tests.system.storms.chaos import Chaos, Victim, plan_kills
+from tests.system.storms.chaos_run import SETTINGS, clients, conclude, drawing, pass_over, scratch, teller
 from tests.system.storms.clients import Drawing
-from tests.system.storms.faults import BOMB, HANG, svg_saying
-from tests.system.storms.storm import SETTINGS, clients, conclude, drawing, pass_over, scratch, teller
-from tests.system.storms.summary import Sentence, pronounce
+from tests.system.storms.crash_verdict import Sentence, pronounce
+from tests.system.storms.faulty_engine import BOMB, HANG, svg_saying
 from tests.system.storms.verdict import every_job, is_settled
 
 WORKERS = tuple(f"bulkhead-render@{number}" for number in (1, 2, 3))
@@ -93,7 +93,7 @@ def built(home: Path, *, time_limit: float) -> Iterator[House]:
     with Supervisor([*node.stages, (database.program,)], home / "log") as services:
         platform = Platform(home / "platform", node.url, database.fresh_database())
         settings = {**SETTINGS, "BULKHEAD_RENDER_TIME_LIMIT": f"{time_limit:g}"}
-        worker = with_option("bulkhead-render@", "--include faults") + f"WatchdogSec={WATCHDOG}\n"
+        worker = with_option("bulkhead-render@", "--include faulty_engine") + f"WatchdogSec={WATCHDOG}\n"
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
             units.start(*OTHERS, *WORKERS)
             workers = [Worker(units, unit) for unit in WORKERS]

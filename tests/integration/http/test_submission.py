@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import Broker
-from tests.integration.http.intake import Intake, open_intake
+from tests.integration.http.api_server import ApiServer, open_api_server
 from tests.integration.jobs.renders import NEW_QUEUE, eventually
 from tests.services.platform import Platform
 from tests.unit.web.support import png
@@ -26,124 +26,124 @@ PROMPT = 2.0
 
 
 @pytest.fixture
-def intake(platform: Platform) -> Iterator[Intake]:
-    with open_intake(platform) as intake:
-        yield intake
+def api(platform: Platform) -> Iterator[ApiServer]:
+    with open_api_server(platform) as api:
+        yield api
 
 
-def post_rejected(intake: Intake, number: int) -> httpx.Response:
+def post_rejected(api: ApiServer, number: int) -> httpx.Response:
     """Post a drawing and assert that it is rejected promptly."""
     started = time.monotonic()
-    answer = intake.post(png(salt=b"rejected %d" % number))
+    answer = api.post(png(salt=b"rejected %d" % number))
     assert time.monotonic() - started < PROMPT
     return answer
 
 
-def test_given_a_worker_when_a_drawing_is_posted_then_events_lead_to_its_outputs(intake: Intake) -> None:
-    intake.platform.start_worker()
-    created = intake.post(png(300, 200), width="64").json()
+def test_given_a_worker_when_a_drawing_is_posted_then_events_lead_to_its_outputs(api: ApiServer) -> None:
+    api.platform.start_worker()
+    created = api.post(png(300, 200), width="64").json()
 
     kinds, states = [], []
-    with intake.acme.stream("GET", created["links"]["events"]) as events:
+    with api.acme.stream("GET", created["links"]["events"]) as events:
         for line in events.iter_lines():
             if line.startswith("event: "):
                 kinds.append(line.removeprefix("event: "))
             elif line.startswith("data: ") and kinds[-1] == "render":
                 states.append(json.loads(line.removeprefix("data: "))["state"])
-    render = intake.acme.get(created["links"]["self"]).json()
+    render = api.acme.get(created["links"]["self"]).json()
 
     assert states[-1] == "succeeded"
     assert "progress" in kinds
     assert render["progress"]["percent"] == 100
     assert render["attempts"][-1]["outcome"] == "succeeded"
-    manifest = intake.acme.get(render["links"]["manifest"]).json()
+    manifest = api.acme.get(render["links"]["manifest"]).json()
     assert manifest["source"]["sha256"] == render["digest"]
-    preview = intake.acme.get(render["links"]["preview"])
+    preview = api.acme.get(render["links"]["preview"])
     assert preview.content[8:12] == b"WEBP"
-    again = intake.acme.get(render["links"]["preview"], headers={"if-none-match": preview.headers["etag"]})
+    again = api.acme.get(render["links"]["preview"], headers={"if-none-match": preview.headers["etag"]})
     assert again.status_code == 304
-    assert intake.rival.get(render["links"]["preview"]).status_code == 404
+    assert api.rival.get(render["links"]["preview"]).status_code == 404
 
 
-def test_given_a_rendered_drawing_when_posted_again_then_it_has_succeeded_at_once(intake: Intake) -> None:
-    intake.platform.start_worker()
-    first = intake.post(png(30, 20), {"prefer": "wait=30"})
-    again = intake.post(png(30, 20))
+def test_given_a_rendered_drawing_when_posted_again_then_it_has_succeeded_at_once(api: ApiServer) -> None:
+    api.platform.start_worker()
+    first = api.post(png(30, 20), {"prefer": "wait=30"})
+    again = api.post(png(30, 20))
 
     assert (first.status_code, first.json()["state"]) == (200, "succeeded")
     assert (again.status_code, again.json()["state"]) == (202, "succeeded")
-    previews = [intake.acme.get(answer.json()["links"]["preview"]).content for answer in (first, again)]
+    previews = [api.acme.get(answer.json()["links"]["preview"]).content for answer in (first, again)]
     assert previews[0] == previews[1]
 
 
 def test_given_a_killed_broker_when_posted_then_prompt_503_and_202_after_its_restart(
-    intake: Intake, broker: Broker
+    api: ApiServer, broker: Broker
 ) -> None:
-    assert intake.post(png()).status_code == 202
+    assert api.post(png()).status_code == 202
     time.sleep(NEW_QUEUE)
     broker.process.kill()
 
-    rejected = [post_rejected(intake, number) for number in range(5)]
+    rejected = [post_rejected(api, number) for number in range(5)]
 
     assert {answer.status_code for answer in rejected} == {503}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in rejected)
-    assert "Check BULKHEAD_BROKER_URL" in intake.acme.get("/readyz").json()["checks"]["broker"]
+    assert "Check BULKHEAD_BROKER_URL" in api.acme.get("/readyz").json()["checks"]["broker"]
     broker.process.start()
     broker.process.wait_ready()
-    eventually(lambda: intake.post(png(salt=b"back")).status_code == 202, timeout=30)
-    listed = intake.acme.get("/renders?limit=50").json()["renders"]
+    eventually(lambda: api.post(png(salt=b"back")).status_code == 202, timeout=30)
+    listed = api.acme.get("/renders?limit=50").json()["renders"]
     assert {render["error"]["code"] for render in listed if render["state"] == "cancelled"} <= {"broker-unavailable"}
-    assert eventually(lambda: intake.acme.get("/readyz").status_code == 200, timeout=10)
+    assert eventually(lambda: api.acme.get("/readyz").status_code == 200, timeout=10)
 
 
 def test_given_a_hanging_broker_when_many_post_then_prompt_503_and_202_after_it_recovers(
     platform: Platform, broker: Broker
 ) -> None:
     # A second for the broker leaves another second to cancel the jobs, even on a busy machine.
-    with open_intake(platform, publish_timeout="1") as intake:
-        assert intake.post(png()).status_code == 202
+    with open_api_server(platform, publish_timeout="1") as api:
+        assert api.post(png()).status_code == 202
         os.killpg(broker.process.pid, signal.SIGSTOP)
         try:
             with ThreadPoolExecutor(20) as pool:
-                rejected = list(pool.map(lambda number: post_rejected(intake, number), range(60)))
+                rejected = list(pool.map(lambda number: post_rejected(api, number), range(60)))
         finally:
             os.killpg(broker.process.pid, signal.SIGCONT)
 
         assert {answer.status_code for answer in rejected} == {503}
-        eventually(lambda: intake.post(png(salt=b"back")).status_code == 202, timeout=10)
+        eventually(lambda: api.post(png(salt=b"back")).status_code == 202, timeout=10)
 
 
 def test_given_a_queue_that_fills_when_posted_then_429_with_retry_after(platform: Platform) -> None:
-    with open_intake(platform, queue_limit="5") as intake:
-        answers = [intake.post(png(salt=b"%d" % number)) for number in range(1, 9)]
+    with open_api_server(platform, queue_limit="5") as api:
+        answers = [api.post(png(salt=b"%d" % number)) for number in range(1, 9)]
 
     assert [answer.status_code for answer in answers] == [202] * 5 + [429] * 3
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 300
     assert answers[-1].json()["code"] == "queue-full"
 
 
-def test_given_one_key_when_twenty_clients_post_at_once_then_there_is_one_job(intake: Intake) -> None:
+def test_given_one_key_when_twenty_clients_post_at_once_then_there_is_one_job(api: ApiServer) -> None:
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: intake.post(png(), {"idempotency-key": "one-and-only"}), range(20)))
+        answers = list(pool.map(lambda _: api.post(png(), {"idempotency-key": "one-and-only"}), range(20)))
 
     statuses = Counter(answer.status_code for answer in answers)
     assert set(statuses) <= {202, 409}
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 202}) == 1
-    assert len(intake.acme.get("/renders").json()["renders"]) == 1
-    assert intake.post(png(), {"idempotency-key": "one-and-only"}).status_code == 202
-    assert intake.post(png(salt=b"other"), {"idempotency-key": "one-and-only"}).status_code == 422
+    assert len(api.acme.get("/renders").json()["renders"]) == 1
+    assert api.post(png(), {"idempotency-key": "one-and-only"}).status_code == 202
+    assert api.post(png(salt=b"other"), {"idempotency-key": "one-and-only"}).status_code == 422
 
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_given_a_client_without_a_token_when_it_sends_a_large_body_then_it_receives_the_401(
-    intake: Intake, size: int
+    api: ApiServer, size: int
 ) -> None:
     body = bytes(size << 20)
-    answer = httpx.post(f"{intake.platform.url}/renders", files={"blueprint": ("a", body)}, timeout=30)
+    answer = httpx.post(f"{api.platform.url}/renders", files={"blueprint": ("a", body)}, timeout=30)
     assert answer.status_code == 401
 
 
-def test_given_an_upload_when_the_connection_breaks_then_nothing_is_stored(intake: Intake) -> None:
+def test_given_an_upload_when_the_connection_breaks_then_nothing_is_stored(api: ApiServer) -> None:
     import socket
 
     head = (
@@ -151,19 +151,19 @@ def test_given_an_upload_when_the_connection_breaks_then_nothing_is_stored(intak
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\nIdempotency-Key: broken\r\n\r\n"
         '--x\r\nContent-Disposition: form-data; name="blueprint"; filename="a"\r\n\r\n'
     )
-    with socket.create_connection(("127.0.0.1", intake.platform.port)) as connection:
+    with socket.create_connection(("127.0.0.1", api.platform.port)) as connection:
         connection.sendall(head.encode() + bytes(2 << 20))
-        eventually(lambda: any((intake.platform.store / ".tmp").iterdir()), timeout=10)
-    eventually(lambda: not any((intake.platform.store / ".tmp").iterdir()), timeout=10)
+        eventually(lambda: any((api.platform.store / ".tmp").iterdir()), timeout=10)
+    eventually(lambda: not any((api.platform.store / ".tmp").iterdir()), timeout=10)
 
-    eventually(lambda: intake.post(png(), {"idempotency-key": "broken"}).status_code == 202, timeout=10)
+    eventually(lambda: api.post(png(), {"idempotency-key": "broken"}).status_code == 202, timeout=10)
 
 
-def test_given_open_event_streams_when_the_server_is_stopped_then_it_exits_in_time(intake: Intake) -> None:
-    created = intake.post(png()).json()
-    with intake.acme.stream("GET", created["links"]["events"]) as events:
+def test_given_open_event_streams_when_the_server_is_stopped_then_it_exits_in_time(api: ApiServer) -> None:
+    created = api.post(png()).json()
+    with api.acme.stream("GET", created["links"]["events"]) as events:
         next(events.iter_lines())
         started = time.monotonic()
-        os.kill(intake.process.pid, signal.SIGTERM)
-        eventually(lambda: intake.process.describe_exit() is not None, timeout=12)
+        os.kill(api.process.pid, signal.SIGTERM)
+        eventually(lambda: api.process.describe_exit() is not None, timeout=12)
     assert time.monotonic() - started < 12
