@@ -129,7 +129,7 @@ def test_given_commands_when_nodes_join_and_retire_then_each_has_the_right_keyri
     code, out, errors = host.command("rotate")
     assert code == 1
     assert "another one now would invalidate tickets that are still in use. Wait" in errors
-    code, out, errors = host.command("rotate", "--due")
+    code, out, errors = host.command("rotate", "--if-due")
     assert (code, errors) == (0, "")
 
 
