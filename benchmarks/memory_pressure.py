@@ -28,7 +28,7 @@ from benchmarks.support.services import print_progress, print_result, running_br
 from tests.integration.jobs.renders import Renders, drawing
 from tests.services.platform import Platform
 from tests.services.units import Units, running_units, with_option
-from tests.system.storms.faulty_engine import REST, THRASH, WORK
+from tests.system.storms.faulty_engine import REST, THRASH, WORK, svg_with_fault
 
 WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
 KINDS = (REST, WORK, THRASH)
