@@ -11,8 +11,8 @@ from tasks.database.migrate import migrate
 from tasks.jobs import Claimed, Job, Ledger, LedgerUnavailable, Outcome, State, open_ledger
 from tasks.settings import Settings
 from workers.crash import crash_reports
-from workers.crash.causes import Cause
 from workers.crash.crash_reports import CrashReport
+from workers.sandbox.causes import Cause
 
 JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
 REPORT = CrashReport(JOB, "host", 7, 1_000.5, Cause.CRASH, "Native code crashed it with SIGSEGV.", {"stage": "encode"})

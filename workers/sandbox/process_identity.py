@@ -1,5 +1,4 @@
-"""Names of lease owners. On its own host, the name of a worker child tells whether the child still runs."""
-
+"""Identity of processes: host, boot, pid and start time. On the same host it tells whether a process still runs.
 import os
 import socket
 from functools import cache
