@@ -1,4 +1,5 @@
-"""Identity of processes: host, boot, pid and start time. On the same host it tells whether a process still runs.
+"""Identity of processes, by which others on the same host can tell whether a process still runs."""
+
 import os
 import socket
 from functools import cache
