@@ -172,7 +172,7 @@ def test_given_a_recreated_stream_then_the_coalescer_stops_until_its_position_is
     try:
         eventually(
             lambda: command_line("reset", "--yes"),
-            (0, "The next coalescer begins with the oldest record of the stream.\n"),
+            (0, "The next coalescer starts at the oldest record of the stream.\n"),
         )
         start()
         eventually(lambda: stored(table), expected(sent))
