@@ -21,7 +21,7 @@ FAILED = pytest.StashKey[bool]()
 
 
 class Broker:
-    """The session's RabbitMQ node. A test may kill its process and start it again."""
+    """The RabbitMQ node of the session. Tests may kill and restart its process."""
 
     def __init__(self, node: RabbitmqNode, supervisor: Supervisor) -> None:
         self.url = node.url
@@ -105,7 +105,7 @@ def session_mariadb() -> Iterator[MariaDb]:
 
 @pytest.fixture
 def mariadb(session_mariadb: MariaDb) -> MariaDb:
-    """A running MariaDB: `fresh_database()` gives the URL of an empty one, `process` may be killed."""
+    """A running MariaDB. `fresh_database()` creates an empty database, and `process` may be killed."""
     if session_mariadb.process.describe_exit():
         session_mariadb.process.start()
     session_mariadb.process.wait_ready()

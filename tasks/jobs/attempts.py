@@ -68,28 +68,28 @@ class Attempts:
         """
 
         def change(connection: Connection) -> Claim:
-            known = rows.lock_job(connection, job.id)
-            if known is None:
+            stored = rows.lock_job(connection, job.id)
+            if stored is None:
                 connection.execute(insert(jobs).values(asdict(replace(job, state=State.QUEUED, updated_at=now))))
-                known = rows.lock_job(connection, job.id)
-                assert known is not None  # noqa: S101 -- inserted in this transaction
-            if (known.tenant, known.source) != (job.tenant, job.source):
-                return IdConflict(known)
-            if known.state in FINAL:
-                return Finished(known)
-            owner = known.lease_owner
+                stored = rows.lock_job(connection, job.id)
+                assert stored is not None  # noqa: S101 -- inserted in this transaction
+            if (stored.tenant, stored.source) != (job.tenant, job.source):
+                return IdConflict(stored)
+            if stored.state in FINAL:
+                return Finished(stored)
+            owner = stored.lease_owner
             owner_is_dead = owner is not None and (owner == lease_owner or is_dead(owner))
-            if not may_claim(known, now, owner_is_dead=owner_is_dead):
-                return Leased(known)
-            if known.state is State.RUNNING:
-                known = self._end_crashed(
-                    connection, known, UNEXPLAINED, "Its worker vanished.", now=now, job_at_fault=False
+            if not may_claim(stored, now, owner_is_dead=owner_is_dead):
+                return Leased(stored)
+            if stored.state is State.RUNNING:
+                stored = self._end_crashed(
+                    connection, stored, UNEXPLAINED, "Its worker vanished.", now=now, job_at_fault=False
                 )
-                if known.state in FINAL:
-                    return Finished(known)
-            if known.queue == LARGE != job.queue:
-                return Rerouted(known)
-            return Claimed(rows.start_attempt(connection, known, lease_owner, now, lease))
+                if stored.state in FINAL:
+                    return Finished(stored)
+            if stored.queue == LARGE != job.queue:
+                return Rerouted(stored)
+            return Claimed(rows.start_attempt(connection, stored, lease_owner, now, lease))
 
         try:
             return self._database.write(change)

@@ -3,9 +3,9 @@
     for finding in find_leaks(residues(latest_attempts(ledger.database, MAX_JOBS))):
         print(finding.summary)
 
-After each attempt a worker records the resources that its process holds. A job leaks what survives it for good, as in
-`leaks/`: the lowest level from that job on, minus the lowest level from the job before on. So memory that a later job
-frees does not count, and neither does the resident set size. Pure functions.
+After each attempt a worker records the resources that its process holds. A job's leak is the amount that is never
+freed, computed as in `leaks/`: the lowest level from that job on, minus the lowest level from the previous job on. So
+memory that a later job frees does not count, and neither does the resident set size. Pure functions.
 """
 
 from collections import defaultdict

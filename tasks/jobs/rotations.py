@@ -35,6 +35,8 @@ class RotationInProgress(Conflict):
     """Another rotation is in progress."""
 
     code = "rotation-in-progress"
+    exit_code = 1
+    transient = True
 
     def __init__(self, lease_owner: str, seconds: float) -> None:
         super().__init__(

@@ -18,7 +18,7 @@ from tasks.messaging.topology import LARGE
 from tests.browser.conftest import Screenshot, open_page
 from tests.integration.jobs.renders import Renders
 from tests.services.platform import ROOT, Platform
-from tests.system.storms.faulty_engine import CRASH, svg_saying
+from tests.system.storms.faulty_engine import CRASH, svg_with_fault
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -38,8 +38,10 @@ def dead_job(site: Platform, sent: Renders) -> str:
     message = renders.RenderMessage(
         job=job, tenant=TENANT, source=renders.source_key(TENANT, job), filename="crash.svg"
     )
-    sent.store.put(message.source, svg_saying(drawings.svg(1), CRASH, 30))
-    crashing_worker = site.start_worker("crashing", "--include", "tests.system.storms.faulty_engine", queue=LARGE)
+    sent.store.put(message.source, svg_with_fault(drawings.svg(1), CRASH, 30))
+    crashing_worker = site.start_worker(
+        "crashing_worker", "--include", "tests.system.storms.faulty_engine", queue=LARGE
+    )
     sent.accept(message, queue=LARGE)
     sent.publish(message, queue=LARGE)
     dead = sent.finished(job)

@@ -32,18 +32,18 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return address
 
 
-def sink_of(url: str, holder: str = "me", kind: type[TableSink] = TableSink, **options: Any) -> TableSink:
+def sink_of(url: str, lease_owner: str = "me", kind: type[TableSink] = TableSink, **options: Any) -> TableSink:
     """A sink that holds the lease."""
-    made = kind(DatabaseNodes([url]), "heartbeats", holder, **{"wait": lambda _seconds: None, **options})
-    assert made.acquire_lease(1000.0, lease=30.0)
-    return made
+    sink = kind(DatabaseNodes([url]), "heartbeats", lease_owner, **{"wait": lambda _seconds: None, **options})
+    assert sink.acquire_lease(1000.0, lease=30.0)
+    return sink
 
 
 def machine(name: str, *values: float, plant: str = "ulm") -> Machine:
-    made = Machine(plant, name)
+    state = Machine(plant, name)
     for seq, value in enumerate(values):
-        made.fold(Beat(name, seq, float(seq), "running", rpm=value))
-    return made
+        state.fold(Beat(name, seq, float(seq), "running", rpm=value))
+    return state
 
 
 def flush(before: Position | None, after: Position, *machines: Machine) -> Flush:

@@ -251,11 +251,11 @@ def _jpeg() -> list[bytes]:
 def _tiff() -> list[bytes]:
     image, grey = _image(), _image(1)
     pages = _with(pyvips.Image.arrayjoin([grey, grey], across=1), "page-height", SIDE)
-    turned = _with(grey, "orientation", 6)
+    rotated = _with(grey, "orientation", 6)
     return [
         bytes(grey.tiffsave_buffer(compression="ccittfax4", bitdepth=1)),
         bytes(image.tiffsave_buffer(compression="lzw", predictor="horizontal")),
-        bytes(turned.tiffsave_buffer(compression="deflate", tile=True, tile_width=16, tile_height=16)),
+        bytes(rotated.tiffsave_buffer(compression="deflate", tile=True, tile_width=16, tile_height=16)),
         bytes(image.tiffsave_buffer(bigtiff=True, compression="packbits")),
         bytes(_image(4).tiffsave_buffer(tile=True, tile_width=32, tile_height=16, bigtiff=True)),
         bytes(image.tiffsave_buffer(compression="jpeg")),

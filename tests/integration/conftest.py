@@ -1,4 +1,4 @@
-"""What many tests of workers begin with."""
+"""Fixtures of worker tests."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.services.platform import Platform
 
 @pytest.fixture
 def sent(platform: Platform) -> Iterator[Renders]:
-    """Sends renders to the test's platform and watches what becomes of them."""
+    """Sends renders to the platform of the test and observes their results."""
     sent = Renders(platform)
     yield sent
     sent.close()

@@ -1,4 +1,4 @@
-"""A private MariaDB server. It runs as the user `mysql` if the tests run as root."""
+"""A private MariaDB server, run as the user `mysql` if the tests run as root."""
 
 import os
 import secrets
@@ -14,14 +14,14 @@ from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import Process, Program, find_program
 
 USER = "bulkhead"
-INSTEAD = "skip the tests of MariaDB"
+INSTEAD = "leave the tests of MariaDB out"
 
 
 class MariaDb:
-    """A prepared server. Tests may kill `process` and start it again."""
+    """A prepared server. `process` may be killed and restarted."""
 
     def __init__(self, home: Path) -> None:
-        """Create the data directory below `home`, which the user `mysql` must be able to enter. Raises NotInstalled."""
+        """Create the data directory below `home`, which `mysql` must be able to access. Raises NotInstalled."""
         server = find_program("/usr/sbin/mariadbd", "mariadb-server", INSTEAD)
         install = find_program("mariadb-install-db", "mariadb-server", INSTEAD)
         self._port = assign_ports(home / "ports.json", ["mariadb"])["mariadb"]
@@ -50,7 +50,7 @@ class MariaDb:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the server for the length of the block."""
+        """Run the server during the block."""
         self.process.start()
         try:
             self.process.wait_ready()

@@ -1,4 +1,4 @@
-"""Web tier and workers as real processes with a real broker; each test has a directory of its own."""
+"""Web tier and workers as real processes with a real broker. Each test has its own directory."""
 
 import os
 import secrets
@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Platform:
-    """A test's platform: its directory, a migrated ledger, and the processes that the test starts.
+    """The platform of a test: its directory, a migrated ledger, and the processes that it started.
 
-    `environment` holds the BULKHEAD_* variables for processes, `settings` the same settings for the test itself.
+    `environment` has its BULKHEAD_* variables for processes, `settings` the same for code of the test.
     """
 
     def __init__(self, directory: Path, broker_url: str, ledger_url: str | None = None) -> None:
@@ -38,10 +38,10 @@ class Platform:
             "BULKHEAD_SECRET": secrets.token_hex(16),
             "BULKHEAD_VAR": str(directory / "var"),
             "BULKHEAD_PORT": str(self.port),
-            "BULKHEAD_WEB_PROCESSES": "2",  # more than one, but no more than that: each test waits for them
+            "BULKHEAD_WEB_PROCESSES": "2",  # more than one, but each test waits for their start
         }
         self.settings = Settings.model_validate({key[9:].lower(): value for key, value in self.environment.items()})
-        self._temporary = directory / "tmp"  # what killed processes leave here is deleted with the test
+        self._temporary = directory / "tmp"  # files of killed processes are removed with the test
         self._temporary.mkdir(exist_ok=True)
         self._processes: list[Process] = []
         ledger = open_ledger(self.settings)
@@ -49,11 +49,11 @@ class Platform:
         ledger.database.close()
 
     def start_web(self, **settings: str) -> Process:
-        """Start the web tier at `url` and wait until it is healthy. `settings` override BULKHEAD_* variables."""
+        """Start the web tier at `url` and wait until it is healthy. `settings` override BULKHEAD_*."""
         return self.start(web_program(LOOPBACK, self.port, self._with(settings), self.directory))
 
     def start_worker(self, name: str = "render1", *options: str, queue: str = RENDER, **settings: str) -> Process:
-        """Start a render worker with additional options of Celery, and wait until it answers."""
+        """Start a render worker with Celery's `options` and wait until it responds."""
         environment = self._with(settings)
         return self.start(worker_program(name, queue, self.broker_url, environment, self.directory, *options))
 
@@ -63,18 +63,18 @@ class Platform:
         return self.start_worker("maintenance", queue=MAINTENANCE, **settings)
 
     def start(self, program: Program) -> Process:
-        """Start another program; it is stopped with the platform."""
+        """Start a program, which is stopped with the platform."""
         return self.adopt(Process(program, self.directory / "log"))
 
     def adopt(self, process: Process) -> Process:
-        """Start a process; it is stopped with the platform."""
+        """Start an existing process, which is stopped with the platform."""
         process.start()
         self._processes.append(process)
         process.wait_ready()
         return process
 
     def process(self, name: str) -> Process:
-        """The process of the program `name`."""
+        """The process of the program with this name."""
         return next(process for process in self._processes if process.name == name)
 
     def stop(self) -> None:
@@ -83,12 +83,12 @@ class Platform:
             self._processes.pop().stop()
 
     def kill(self) -> None:
-        """Kill all processes, like a power cut."""
+        """Kill all processes, like a power failure."""
         while self._processes:
             self._processes.pop().kill()
 
     def logs(self) -> Iterator[tuple[str, str]]:
-        """The name and the last 8,000 characters of every log."""
+        """Name and last 8,000 characters of every log."""
         for log in sorted((self.directory / "log").glob("*.log")):
             yield log.name, log.read_text(encoding="utf-8", errors="replace")[-8000:]
 
@@ -98,12 +98,12 @@ class Platform:
 
     def _with(self, settings: dict[str, str]) -> dict[str, str]:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        own = {f"BULKHEAD_{name.upper()}": value for name, value in settings.items()}
-        return {"PYTHONPATH": path, "TMPDIR": str(self._temporary), **self.environment, **own}
+        overrides = {f"BULKHEAD_{name.upper()}": value for name, value in settings.items()}
+        return {"PYTHONPATH": path, "TMPDIR": str(self._temporary), **self.environment, **overrides}
 
 
 def delete_queues(broker_url: str) -> None:
-    """Delete all queues, and with them the messages of earlier tests."""
+    """Delete all queues, with the messages of earlier tests."""
     with Connection(broker_url) as connection, connection.channel() as channel:
         for queue in (*QUEUES, *DEAD_QUEUES):
             channel.queue_delete(queue.name)

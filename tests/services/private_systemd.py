@@ -1,7 +1,7 @@
-"""A private systemd: real units and real cgroups, on a machine whose PID 1 may be something else.
+"""A private systemd: real units and real cgroups on a machine whose PID 1 may be something else.
 
-It needs root. It runs in namespaces on an overlay of the root file system (`private_systemd.sh`), so that changes of
-files are discarded, except below `binds`. Nothing of it remains when the block ends.
+Needs root. It runs in namespaces with an overlay of the root file system (`private_systemd.sh`), so changes of files
+are discarded, except in directories mounted with `binds`. All of it is removed at the end of the block.
 """
 
 import os
@@ -22,11 +22,11 @@ from tasks.errors import ServiceUnavailable
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "bulkhead-private-"
 BOOT = Path(__file__).with_suffix(".sh")
-INSTEAD = "skip the tests of units"
+INSTEAD = "leave the tests of units out"
 
-# Seconds. Booting takes 3 s on an idle machine.
+# Seconds: to boot (3 on an idle machine), and until the kernel has removed its processes.
 BOOT_TIMEOUT = 60.0
-REMOVAL_TIMEOUT = 10.0  # for the kernel to let go of its cgroups
+REMOVE_TIMEOUT = 10.0
 
 
 class NotRoot(NotInstalled):
@@ -40,31 +40,33 @@ class NotAllowed(NotInstalled):
     """Root may not create namespaces or cgroups here, as in most containers."""
 
     def __init__(self, output: str) -> None:
-        ServiceUnavailable.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. Output:\n{output}")
+        ServiceUnavailable.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. Its output:\n{output}")
 
 
 class PrivateSystemd:
-    """A running systemd. `pid` is its PID 1 as seen from here."""
+    """A running systemd. `pid` is the process id of its PID 1 outside of its namespaces."""
 
     def __init__(self, pid: int, log: Path) -> None:
         self.pid = pid
         self.log = log
 
     def run(self, *command: str, check: bool = True, timeout: float = 120) -> str:
-        """Run a command inside as root and return its output. Raises AssertionError with the output if it fails."""
-        done = subprocess.run(
+        """Run a command inside as root. Returns its output. Raises AssertionError with the output if it fails."""
+        completed = subprocess.run(
             ["nsenter", "-t", str(self.pid), "-a", "--", *command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,
         )
-        if check and done.returncode != 0:
-            raise AssertionError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout
+        if check and completed.returncode != 0:
+            raise AssertionError(
+                f"{' '.join(command)}: exit code {completed.returncode}\n{completed.stdout}{completed.stderr}"
+            )
+        return completed.stdout
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
-        """`systemctl` inside."""
+        """Run `systemctl` inside."""
         return self.run("systemctl", "--no-pager", *arguments, check=check)
 
     def show(self, unit: str, name: str) -> str:
@@ -76,15 +78,15 @@ class PrivateSystemd:
         return self.run("journalctl", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={unit}", check=False)
 
     def main_pid(self, unit: str) -> int:
-        """The main process of a unit, as seen from here."""
+        """The process id, outside, of the main process of a unit."""
         return self.outside(int(self.show(unit, "MainPID")))
 
     def outside(self, inside: int) -> int:
-        """The process id here of one that has the id `inside`. Raises ProcessLookupError."""
+        """Convert a process id from inside to outside. Raises ProcessLookupError."""
         for process in psutil.Process(self.pid).children(recursive=True):
             with suppress(OSError):
                 status = Path(f"/proc/{process.pid}/status").read_text()
-                # proc(5): NSpid lists the ids in all namespaces, the innermost last.
+                # proc(5): NSpid has its id in each namespace, the innermost last.
                 if int(status.partition("NSpid:")[2].split("\n", 1)[0].split()[-1]) == inside:
                     return process.pid
         raise ProcessLookupError(inside)
@@ -92,7 +94,7 @@ class PrivateSystemd:
 
 @contextmanager
 def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Iterator[PrivateSystemd]:
-    """Boot a systemd below `home`, an empty directory: `files` are copied over its root, `binds` are mounted in it.
+    """Boot a systemd below the empty directory `home`, with `files` copied over its root and `binds` mounted.
 
     Raises NotInstalled (NotRoot, NotAllowed), or TimeoutError with its output if it does not boot in time.
     """
@@ -103,7 +105,7 @@ def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Itera
         find_program(program, "util-linux", INSTEAD)
     shutil.copytree(files, home / "files", symlinks=True)
     (home / "binds").write_text("".join(f"{outside} {inside}\n" for outside, inside in binds.items()))
-    sweep()
+    remove_stale_cgroups()
     group = f"{PREFIX}{os.getpid()}-{secrets.token_hex(3)}"
     log = home / "console.log"
     with log.open("wb") as console:
@@ -116,14 +118,14 @@ def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Itera
     try:
         yield _booted(process, log)
     finally:
-        # `unshare --kill-child` kills its PID 1, and with that everything in its namespaces.
+        # `unshare --kill-child` ends its PID 1, and with it all processes of its namespaces.
         process.kill()
         process.wait()
         _remove(group)
 
 
-def sweep() -> None:
-    """Remove the cgroups of test runs that were killed."""
+def remove_stale_cgroups() -> None:
+    """Remove cgroups of killed test runs."""
     for hierarchy in _hierarchies():
         for path in hierarchy.glob(f"{PREFIX}*"):
             if not psutil.pid_exists(int(path.name.removeprefix(PREFIX).partition("-")[0])):
@@ -142,7 +144,7 @@ def _booted(process: "subprocess.Popen[bytes]", log: Path) -> PrivateSystemd:
     output = log.read_text(errors="replace")[-4000:]
     if process.poll() is not None:
         raise NotAllowed(output)
-    raise TimeoutError(f"The private systemd did not boot within {BOOT_TIMEOUT:g} s. Output:\n{output}")
+    raise TimeoutError(f"The private systemd did not boot within {BOOT_TIMEOUT:g} s. Its output:\n{output}")
 
 
 def _hierarchies() -> list[Path]:
@@ -155,8 +157,8 @@ def _remove(group: str) -> None:
 
 
 def _remove_tree(path: Path) -> None:
-    """Remove a cgroup and its children, innermost first, and kill the processes that remain in them."""
-    deadline = time.monotonic() + REMOVAL_TIMEOUT
+    """Remove a cgroup and its children, the innermost first. Remaining processes are killed."""
+    deadline = time.monotonic() + REMOVE_TIMEOUT
     while path.is_dir():
         for inner, _folders, _files in os.walk(path, topdown=False):
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A webhook receiver on 127.0.0.1 that records its requests and can be taken down."""
+"""A webhook receiver on 127.0.0.1 that records requests and can be down."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Received(NamedTuple):
-    """A request, and the status of the response."""
+    """One request, and the status of its response."""
 
     status: int
     headers: dict[str, str]
@@ -16,7 +16,7 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """Answers every request with `status`."""
+    """Responds with `status`."""
 
     def __init__(self, port: int = 0) -> None:
         self.status = 204
@@ -39,14 +39,14 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Take the receiver down: connections are refused from now on."""
+        """Go down: refuse connections from now on."""
         self._server.shutdown()
         self._server.server_close()
 
 
 @contextmanager
 def receiving(port: int = 0) -> Iterator[Receiver]:
-    """A receiver that runs for the length of the block."""
+    """A receiver that runs during the block."""
     receiver = Receiver(port)
     try:
         yield receiver

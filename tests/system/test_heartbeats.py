@@ -1,4 +1,4 @@
-"""The storm of beats in short; `python -m tests.system.storms.heartbeats` is the whole one."""
+"""A short run of `python -m tests.system.storms.heartbeats`."""
 
 import os
 
@@ -6,29 +6,29 @@ import pytest
 
 from cli.embedded.process import NotInstalled
 from tests.services.faults.doomed import POINTS
-from tests.system.storms.heartbeats import ASLEEP, built, plan, storm_over
+from tests.system.storms.heartbeats import SUSPENDED, plan, run_chaos, running_system
 
 BEATS = 40_000
 KILLS = 6
 SEED = 4
 
 
-def test_given_a_seed_then_the_plan_is_always_the_same_and_every_point_has_its_turn() -> None:
+def test_given_a_seed_then_the_plan_is_always_the_same_and_contains_every_point() -> None:
     assert plan(60, 9) == plan(60, 9) != plan(60, 8)
-    assert {point for point, _ in plan(KILLS, SEED)} == {*POINTS, ASLEEP}
+    assert {point for point, _ in plan(KILLS, SEED)} == {*POINTS, SUSPENDED}
 
 
 @pytest.mark.service
 @pytest.mark.timeout(300)
-def test_given_kills_at_every_point_then_the_table_says_what_the_beats_say() -> None:
+def test_given_kills_at_every_point_then_the_table_has_the_values_of_the_oracle() -> None:
     try:
-        with built("mariadb") as house:
-            told = storm_over(house, BEATS, KILLS, SEED, print)
+        with running_system("mariadb") as system:
+            result = run_chaos(system, BEATS, KILLS, SEED, print)
     except NotInstalled as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
 
-    assert told["broken"] == []
-    assert (told["lost"], told["wrong_rows"], told["fenced"]) == (0, 0, 1)
-    assert told["hits"] == dict.fromkeys(sorted((*POINTS, ASLEEP)), 1)
+    assert result["violations"] == []
+    assert (result["lost"], result["wrong_rows"], result["lost_lease"]) == (0, 0, 1)
+    assert result["hits"] == dict.fromkeys(sorted((*POINTS, SUSPENDED)), 1)

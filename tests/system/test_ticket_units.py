@@ -1,4 +1,4 @@
-"""A node of the edge as `setup/node.sh` makes it, under a real systemd, with Debian's own HAProxy."""
+"""An edge node as `setup/node.sh` prepares it, under a real systemd, with Debian's HAProxy."""
 
 import json
 import os
@@ -38,14 +38,14 @@ frontend edge
 
 
 class Node:
-    """The node, and where it serves TLS."""
+    """The node, and the address at which it serves TLS."""
 
     def __init__(self, systemd: PrivateSystemd, address: str) -> None:
         self.systemd = systemd
         self.address = address
 
     def resumes(self) -> bool:
-        """Whether a session goes on."""
+        """Whether a TLS session is resumed."""
         context = tls_context("1.3")
         session, _ = handshake(context, self.address, None, None, 5)
         return handshake(context, self.address, session, None, 5)[1]
@@ -75,7 +75,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         skip_or_fail(error)
 
 
-def test_given_a_node_that_boots_then_haproxy_serves_with_a_ring_that_its_user_alone_may_read(node: Node) -> None:
+def test_given_a_node_that_boots_then_haproxy_serves_with_a_keyring_that_only_its_user_may_read(node: Node) -> None:
     assert node.resumes()
     owner = node.systemd.run("stat", "--format=%U %a", KEYRING)
     assert owner == "bulkhead-tickets 600\n"
@@ -94,20 +94,20 @@ def test_given_an_empty_tmpfs_when_the_node_boots_then_it_serves_again(node: Nod
     assert node.systemd.run("cat", KEYRING) != before
 
 
-def test_given_the_forced_command_then_its_user_reaches_ring_record_and_haproxy_and_nothing_else(node: Node) -> None:
+def test_given_the_forced_command_then_its_user_reaches_keyring_record_and_haproxy_only(node: Node) -> None:
     frame = json.dumps({"op": "status"}).encode()
     sent = "".join(f"\\{byte:03o}" for byte in FRAME_LENGTH.pack(len(frame)) + frame)
     command = f"printf '{sent}' | runuser -u bulkhead-tickets -- {PROGRAM} serve | tail -c +5"
 
-    view = json.loads(node.systemd.run("sh", "-c", command))["status"]
+    status = json.loads(node.systemd.run("sh", "-c", command))["status"]
 
-    assert (view["haproxy_running"], view["generation"], view["key_size"]) == (True, 0, 80)
+    assert (status["haproxy_running"], status["generation"], status["key_size"]) == (True, 0, 80)
     lines = node.systemd.run("cat", "/var/lib/bulkhead-tickets/.ssh/authorized_keys").splitlines()
     forced = f'restrict,command="{PROGRAM} serve"'
     assert lines == [f"{forced} ssh-ed25519 AAAA jump", f"{forced} ssh-ed25519 BBBB second"]
 
 
-def test_given_a_young_ring_then_the_dead_man_is_content_and_given_an_old_one_its_unit_fails(node: Node) -> None:
+def test_given_a_recent_keyring_then_the_key_age_unit_succeeds_and_fails_with_an_old_one(node: Node) -> None:
     unit = "bulkhead-tickets-key-age-alarm"
     node.systemd.systemctl("start", unit)
     assert node.systemd.show(unit, "Result") == "success"
@@ -119,11 +119,11 @@ def test_given_a_young_ring_then_the_dead_man_is_content_and_given_an_old_one_it
 
     assert node.systemd.show(unit, "Result") == "exit-code"
     assert "No ticket key has arrived for" in node.systemd.journal(unit)
-    assert node.systemd.run("cat", KEYRING) != before  # a day is over, too
+    assert node.systemd.run("cat", KEYRING) != before  # it is also older than a day
     assert node.resumes()
 
 
-def test_given_the_units_of_a_node_then_systemd_finds_nothing_wrong(node: Node) -> None:
+def test_given_the_units_of_a_node_then_systemd_verifies_them(node: Node) -> None:
     units = [f"/etc/systemd/system/{path.name}" for path in (ROOT / "systemd/node").glob("bulkhead-*")]
 
     assert node.systemd.run("systemd-analyze", "verify", "--man=no", *units) == ""

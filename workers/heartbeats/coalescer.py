@@ -23,7 +23,7 @@ POLL_TIMEOUT = 0.1  # seconds that one poll of the source may wait
 PUBLISH_INTERVAL = 0.5  # seconds between publications: with the write to Redis, readings are at most a second old
 LEASE_RENEWAL_FRACTION = 1 / 3  # the lease is renewed after this fraction of it
 
-# Seconds within which the last record that was read must arrive again. If it has not by then, it is gone.
+# Seconds within which the last record that was read must arrive again. If it does not, it is lost.
 RESUME_TIMEOUT = 15.0
 
 # Seconds before the next attempt to connect to a lost broker.

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from tasks.database.errors import SchemaOutdated
+from tasks.database.errors import SchemaOutdated, is_schema_mismatch
 from tasks.errors import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
@@ -26,10 +26,6 @@ NODE_RETRY_DELAY = 5.0
 # Lost a race or a lock (1213, 1205, 1180), a node that is joining or leaving (1047), stopping or stopped (1053, 1927),
 # out of connections (1040), unreachable (2002, 2003), a connection lost (2006, 2013, 0), read-only for now (1290).
 TRANSIENT_ERRORS = frozenset({0, 1040, 1047, 1053, 1180, 1205, 1213, 1290, 1927, 2002, 2003, 2006, 2013})
-
-# A missing table (1146) or column (1054) in MariaDB, and what SQLite says of one.
-SCHEMA_ERRORS = frozenset({1054, 1146})
-SQLITE_SCHEMA_ERRORS = ("no such table", "no such column", "has no column named")
 
 # Statements fail instead of storing a changed value, whatever the server's default is.
 SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
@@ -64,8 +60,8 @@ class DatabaseNodes:
     def connect(self) -> Iterator[Connection]:
         """A new connection, closed afterwards.
 
-        Raises NoWritableNode also where a statement in the block failed for a passing reason, and SchemaOutdated where
-        a table or column is missing. Any other DBAPIError is raised unchanged.
+        Raises NoWritableNode, also for transient errors of statements in the block, and SchemaOutdated for a missing
+        table or column. Any other DBAPIError is raised unchanged.
         """
         with self._connect_to_first() as connection:
             try:
@@ -73,8 +69,8 @@ class DatabaseNodes:
             except DBAPIError as error:
                 if is_transient(error):
                     raise NoWritableNode(error.orig) from error
-                if is_schema_error(error):
-                    raise SchemaOutdated from error
+                if is_schema_mismatch(error):
+                    raise SchemaOutdated(error.orig) from error
                 raise
 
     def _connect_to_first(self) -> Connection:
@@ -98,20 +94,8 @@ class DatabaseNodes:
 
 def is_transient(error: DBAPIError) -> bool:
     """Whether the same statement may succeed when it is tried again."""
-    return (
-        _error_number(error) in TRANSIENT_ERRORS
-        or error.connection_invalidated
-        or "database is locked" in str(error.orig)
-    )
-
-
-def is_schema_error(error: DBAPIError) -> bool:
-    """Whether a table or a column is missing."""
-    return _error_number(error) in SCHEMA_ERRORS or any(text in str(error.orig) for text in SQLITE_SCHEMA_ERRORS)
-
-
-def _error_number(error: DBAPIError) -> object:
-    return error.orig.args[0] if error.orig and error.orig.args else None
+    code = error.orig.args[0] if error.orig and error.orig.args else None
+    return code in TRANSIENT_ERRORS or error.connection_invalidated or "database is locked" in str(error.orig)
 
 
 def _find_problem(connection: Connection) -> object:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from tasks.database.errors import is_schema_mismatch
 from tasks.errors import BulkheadError, Conflict
 from tasks.utils.retry import Backoff, retrying
 from workers.heartbeats import rows
-from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode, is_schema_error, is_transient
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode, is_transient
 from workers.heartbeats.machine import Machine
 from workers.heartbeats.schema import heartbeat_offsets, heartbeat_sources, machines
 from workers.heartbeats.sources import Position, Positions
@@ -249,7 +250,7 @@ def _write_bisecting(
     try:
         rows.upsert(connection, values)
     except DBAPIError as error:
-        if is_transient(error) or is_schema_error(error):
+        if is_transient(error) or is_schema_mismatch(error):
             raise
         if len(values) > 1:
             half = len(values) // 2

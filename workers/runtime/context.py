@@ -20,8 +20,8 @@ from tasks.settings import Settings, settings
 from tasks.storage import Store, StoreError, open_store
 from tasks.utils.units import MIB
 from workers.crash import flight_recorder
-from workers.runtime.lease_owner import current_owner, is_gone
 from workers.runtime.resumable_dirs import remove_stale_dirs, resumable_dir
+from workers.sandbox.process_identity import current_owner, is_gone
 
 logger = get_logger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tasks.jobs import LedgerError
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
-from workers.runtime.lease_owner import current_owner, is_gone
+from workers.sandbox.process_identity import current_owner, is_gone
 from workers.tickets.audit_log import AuditLog
 from workers.tickets.inventory import Inventory
 from workers.tickets.rotation import NodeStatus, RotationRequest, fleet_keyring

@@ -115,11 +115,11 @@ def test_given_a_scan_when_rendered_then_it_is_lossless(tmp_path: Path, out: Pat
 
 
 def test_given_an_orientation_tag_when_rendered_then_the_preview_is_upright(tmp_path: Path, draw: Render) -> None:
-    turned = _scan(80, 40).copy()
-    turned.set_type(pyvips.GValue.gint_type, "orientation", 6)
-    turned.jpegsave(str(tmp_path / "turned.jpg"))
+    rotated = _scan(80, 40).copy()
+    rotated.set_type(pyvips.GValue.gint_type, "orientation", 6)
+    rotated.jpegsave(str(tmp_path / "rotated.jpg"))
 
-    manifest = draw(tmp_path / "turned.jpg", width=64)
+    manifest = draw(tmp_path / "rotated.jpg", width=64)
 
     assert (manifest.preview.width, manifest.preview.height) == (32, 64)
 

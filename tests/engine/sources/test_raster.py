@@ -124,7 +124,7 @@ UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
 }
 
 
-def save_turned(path: Path, orientation: int) -> Path:
+def save_rotated(path: Path, orientation: int) -> Path:
     image = as_vips(RGB, "srgb").copy()
     image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
     image.tiffsave(str(path))
@@ -135,7 +135,7 @@ def save_turned(path: Path, orientation: int) -> Path:
 def test_given_an_image_stored_rotated_then_preview_and_tiles_are_upright(
     tmp_path: Path, out: Path, draw: Render, orientation: int
 ) -> None:
-    manifest = draw(save_turned(tmp_path / "a.tif", orientation), tiles=True)
+    manifest = draw(save_rotated(tmp_path / "a.tif", orientation), tiles=True)
     expected = UPRIGHT[orientation](RGB)
     preview = np.asarray(Image.open(out / "preview.webp").convert("RGB"))
     assert np.array_equal(shown(out, manifest), expected)
@@ -150,7 +150,7 @@ def test_given_an_image_stored_rotated_then_preview_and_tiles_are_upright(
 def test_given_a_region_when_rendered_then_preview_and_tiles_are_that_part_of_the_upright_image(
     tmp_path: Path, out: Path, draw: Render, orientation: int
 ) -> None:
-    manifest = draw(save_turned(tmp_path / "a.tif", orientation), tiles=True, region="1000,2500,6000,7500")
+    manifest = draw(save_rotated(tmp_path / "a.tif", orientation), tiles=True, region="1000,2500,6000,7500")
     upright = UPRIGHT[orientation](RGB)
     height, width = upright.shape[:2]
     expected = upright[height // 4 : height * 3 // 4, width // 10 : width * 6 // 10]
@@ -217,7 +217,7 @@ def test_given_a_rotated_image_too_large_for_the_scratch_file_then_it_is_refused
     tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orientation, "MAX_SCRATCH_BYTES", 1_000_000)
-    path = save_turned(tmp_path / "a.tif", 6)
+    path = save_rotated(tmp_path / "a.tif", 6)
     with pytest.raises(BlueprintError) as caught:
         draw(path, tiles=True)
     assert caught.value.code == "too-large"

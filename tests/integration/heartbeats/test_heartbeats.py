@@ -172,7 +172,7 @@ def test_given_a_recreated_stream_then_the_coalescer_stops_until_its_position_is
     try:
         eventually(
             lambda: command_line("reset", "--yes"),
-            (0, "The next coalescer begins with the oldest record of the stream.\n"),
+            (0, "The next coalescer starts at the oldest record of the stream.\n"),
         )
         start()
         eventually(lambda: stored(table), expected(sent))
@@ -258,7 +258,7 @@ def test_given_beats_over_http_then_readings_are_streamed_and_stale_machines_are
 
         status, problem = send(client, beat, {**beat, "machine": "press-09"})
         assert (status, problem["code"]) == (422, "too-many-machines")
-        assert "new: press-09." in problem["detail"]
+        assert "New: press-09" in problem["detail"]
 
 
 def send(client: httpx.Client, *beats: dict[str, Any]) -> tuple[int, Any]:

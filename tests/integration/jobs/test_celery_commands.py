@@ -25,7 +25,7 @@ PASSWORD = "operator:dashboard-of-the-tests"
 
 
 def celery(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `celery -A tasks ...` as an operator would."""
+    """Run `celery -A tasks ...` like an operator."""
     return subprocess.run(
         [sys.executable, "-m", "celery", "-A", "tasks", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), **platform.environment},
@@ -36,7 +36,7 @@ def celery(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_inspect_finds_the_worker_its_task_and_its_queue(platform: Platform) -> None:
+def test_given_a_worker_then_inspect_lists_it_with_its_task_and_queue(platform: Platform) -> None:
     platform.start_worker()
 
     pong = celery(platform, "inspect", "ping", "--json")
@@ -51,14 +51,14 @@ def test_inspect_finds_the_worker_its_task_and_its_queue(platform: Platform) -> 
     assert [queue["name"] for queue in json.loads(queues.stdout)[node]] == ["render"]
 
 
-def test_given_no_worker_then_inspect_ping_fails_and_says_so(platform: Platform) -> None:
-    nobody = celery(platform, "inspect", "ping", "--timeout", "1")
+def test_given_no_worker_then_inspect_ping_fails(platform: Platform) -> None:
+    result = celery(platform, "inspect", "ping", "--timeout", "1")
 
-    assert nobody.returncode != 0
-    assert "No nodes replied within time constraint" in nobody.stderr
+    assert result.returncode != 0
+    assert "No nodes replied within time constraint" in result.stderr
 
 
-def test_a_worker_starts_without_an_error_or_a_warning_of_ours(platform: Platform) -> None:
+def test_given_a_worker_when_it_starts_then_its_log_has_no_error(platform: Platform) -> None:
     platform.start_worker()
 
     log = (platform.directory / "log" / "render1.log").read_text()
@@ -69,7 +69,7 @@ def test_a_worker_starts_without_an_error_or_a_warning_of_ours(platform: Platfor
     assert "Traceback" not in log
 
 
-def test_flower_lists_the_worker_and_the_finished_task_to_those_who_have_its_password(
+def test_given_the_password_then_flower_lists_the_worker_and_the_finished_task(
     platform: Platform, sent: Renders
 ) -> None:
     port = assign_ports(platform.directory / "flower.json", ["flower"])["flower"]
@@ -101,43 +101,41 @@ def test_flower_lists_the_worker_and_the_finished_task_to_those_who_have_its_pas
     assert fetch(f"{url}/api/task/types", PASSWORD) == {"task-types": ["render.blueprint"]}
 
     for path in ("/", "/tasks", "/api/workers", "/api/tasks", f"/api/task/info/{job_id}"):
-        assert [refusal(url + path, said) for said in (None, "operator:wrong")] == [401, 401], path
-    words = [*psutil.Process(flower.pid).cmdline(), (platform.directory / "log" / "flower.log").read_text()]
-    assert not any(PASSWORD.partition(":")[2] in each for each in words)
+        assert [error_status(url + path, password) for password in (None, "operator:wrong")] == [401, 401], path
+    visible = [*psutil.Process(flower.pid).cmdline(), (platform.directory / "log" / "flower.log").read_text()]
+    assert not any(PASSWORD.partition(":")[2] in text for text in visible)
 
 
-def asked(url: str, password: str | None) -> urllib.request.Request:
+def make_request(url: str, password: str | None) -> urllib.request.Request:
     headers = {"Authorization": f"Basic {b64encode(password.encode()).decode()}"} if password else {}
     return urllib.request.Request(url, headers=headers)  # noqa: S310 -- always http
 
 
 def fetch(url: str, password: str) -> Any:
-    """The JSON at `url`; None while nobody answers."""
+    """The JSON at `url`; None while result answers."""
     try:
-        with urllib.request.urlopen(asked(url, password), timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(make_request(url, password), timeout=10) as response:  # noqa: S310
             return json.load(response)
     except (urllib.error.URLError, OSError, ValueError):
         return None
 
 
-def refusal(url: str, password: str | None) -> int:
-    """The status of an answer that is an error, 0 of one that is none."""
+def error_status(url: str, password: str | None) -> int:
+    """The status of an error response, 0 for a successful one."""
     try:
-        with urllib.request.urlopen(asked(url, password), timeout=10):  # noqa: S310
+        with urllib.request.urlopen(make_request(url, password), timeout=10):  # noqa: S310
             return 0
     except urllib.error.HTTPError as error:
         return error.code
 
 
 def succeeded(tasks: dict[str, Any] | None, job_id: str) -> Any:
-    """The task of this job if Flower has seen it succeed."""
+    """The task of this job if it has succeeded in Flower."""
     task = (tasks or {}).get(job_id)
     return task if task and task["state"] == "SUCCESS" else None
 
 
-def test_given_a_job_that_is_revoked_then_it_is_run_all_the_same_for_the_ledger_promised_it(
-    platform: Platform, sent: Renders
-) -> None:
+def test_given_a_revoked_job_then_it_runs_because_it_is_in_the_ledger(platform: Platform, sent: Renders) -> None:
     platform.start_worker()
     message = sent.make()
 

@@ -1,4 +1,4 @@
-"""Dead letters on a real broker: buried with a reason, listed, replayed, dropped."""
+"""Dead letters on a real broker: added with a reason, listed, replayed and deleted."""
 
 import json
 import uuid
@@ -25,8 +25,8 @@ def letters(broker: Broker) -> Iterator[DeadLetters]:
     letters.close()
 
 
-def bury(broker: Broker, letter_id: str, body: bytes = b"{}", reason: str = "spoilt") -> None:
-    """Put a letter where the dead ones lie."""
+def add_dead_letter(broker: Broker, letter_id: str, body: bytes = b"{}", reason: str = "invalid") -> None:
+    """Publish a message to the dead-letter exchange."""
     with Connection(broker.url) as connection, connection.channel() as channel:
         DEAD_QUEUES[0](channel).declare()
     publish_raw(
@@ -38,13 +38,13 @@ def bury(broker: Broker, letter_id: str, body: bytes = b"{}", reason: str = "spo
     )
 
 
-def test_given_no_queue_at_all_then_there_are_no_dead_letters(letters: DeadLetters) -> None:
+def test_given_no_queue_then_there_are_no_dead_letters(letters: DeadLetters) -> None:
     assert letters.peek() == []
     assert letters.delete("x") == 0
     assert letters.replay("x") == 0
 
 
-def test_given_a_refused_message_then_its_letter_has_its_reason_and_its_body_byte_by_byte(
+def test_given_a_rejected_message_then_its_dead_letter_has_the_reason_and_the_exact_body(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker()
@@ -59,7 +59,7 @@ def test_given_a_refused_message_then_its_letter_has_its_reason_and_its_body_byt
         queue=RENDER,
         id=letter_id,
         task=renders.TASK,
-        reason="the content encoding is 'utf-16'; only 'utf-8' is taken",
+        reason="the content encoding is 'utf-16'; only 'utf-8' is accepted",
         headers=letter.headers,
         body=body,
         content_type="application/json",
@@ -69,21 +69,21 @@ def test_given_a_refused_message_then_its_letter_has_its_reason_and_its_body_byt
     assert {name: letter.headers[name] for name in headers} == headers
 
 
-def test_peeking_shows_letters_oldest_first_and_leaves_them_where_they_are(
+def test_given_dead_letters_when_peeked_then_they_are_listed_oldest_first_and_stay(
     broker: Broker, letters: DeadLetters
 ) -> None:
     ids = [str(uuid.uuid4()) for _ in range(5)]
     for letter_id in ids:
-        bury(broker, letter_id)
+        add_dead_letter(broker, letter_id)
 
     for _ in range(30):  # more often than any delivery limit of a work queue
         eventually(lambda: len(letters.peek()) == 5)
     assert [letter.id for letter in letters.peek()] == ids
 
 
-def test_dropping_deletes_one_letter_and_keeps_the_others(broker: Broker, letters: DeadLetters) -> None:
+def test_given_dead_letters_when_one_is_deleted_then_the_others_stay(broker: Broker, letters: DeadLetters) -> None:
     for letter_id in ("a", "b", "c"):
-        bury(broker, letter_id)
+        add_dead_letter(broker, letter_id)
 
     assert letters.delete("b") == 1
     assert letters.delete("b") == 0
@@ -91,7 +91,7 @@ def test_dropping_deletes_one_letter_and_keeps_the_others(broker: Broker, letter
     assert eventually(lambda: [letter.id for letter in letters.peek()] == ["a", "c"])
 
 
-def test_a_letter_that_names_nobody_is_known_by_its_body_and_can_be_dropped(
+def test_given_a_dead_letter_without_an_id_then_it_has_an_id_of_its_body_and_can_be_deleted(
     broker: Broker, letters: DeadLetters
 ) -> None:
     for body in (b"\xff\x00 junk", b""):
@@ -108,9 +108,11 @@ def test_a_letter_that_names_nobody_is_known_by_its_body_and_can_be_dropped(
     assert [letter.id for letter in letters.peek()] == [second.id]
 
 
-def test_a_replayed_letter_goes_to_its_queue_as_it_was_without_its_reason(broker: Broker, letters: DeadLetters) -> None:
+def test_given_a_dead_letter_when_replayed_then_it_returns_to_its_queue_without_the_reason(
+    broker: Broker, letters: DeadLetters
+) -> None:
     body = b'[[], {"caf\xc3\xa9": 1}, {}]'
-    bury(broker, "again", body)
+    add_dead_letter(broker, "again", body)
     with Connection(broker.url) as connection, connection.channel() as channel:
         work_queue(RENDER)(channel).declare()
 
@@ -125,18 +127,18 @@ def test_a_replayed_letter_goes_to_its_queue_as_it_was_without_its_reason(broker
     assert message.properties["delivery_mode"] == 2
 
 
-def test_given_more_letters_than_are_looked_at_then_the_first_ones_are_shown(
+def test_given_more_dead_letters_than_the_limit_then_the_first_ones_are_listed(
     broker: Broker, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.messaging.dead_letters.PEEK_LIMIT", 3)
     for number in range(5):
-        bury(broker, str(number))
+        add_dead_letter(broker, str(number))
 
     assert PEEK_LIMIT == 1000
     assert [letter.id for letter in letters.peek()] == ["0", "1", "2"]
 
 
-def test_given_a_message_beyond_the_delivery_limit_then_it_is_kept_with_the_brokers_reason(
+def test_given_a_message_over_the_delivery_limit_then_it_is_dead_lettered_with_the_broker_s_reason(
     broker: Broker, letters: DeadLetters
 ) -> None:
     with Connection(broker.url) as connection, connection.channel() as channel:
@@ -155,7 +157,7 @@ def test_given_a_message_beyond_the_delivery_limit_then_it_is_kept_with_the_brok
     assert [(letter.id, letter.reason) for letter in letters.peek()] == [("worn-out", "delivery_limit")]
 
 
-def test_given_a_dead_job_when_its_ledger_row_and_its_letter_are_replayed_then_it_is_rendered(
+def test_given_a_dead_job_when_job_and_dead_letter_are_replayed_then_it_is_rendered(
     platform: Platform, sent: Renders
 ) -> None:
     message = sent.make()

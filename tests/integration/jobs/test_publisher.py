@@ -1,4 +1,4 @@
-"""Publishing for real: confirmed, or an error in time."""
+"""Publishing to a real broker: a confirm, or an error within the timeout."""
 
 import socket
 import threading
@@ -25,22 +25,22 @@ pytestmark = pytest.mark.service
 
 TIMEOUT = 1.5
 
-# Beyond its time-out a call may need a moment to give up.
+# Seconds by which a call may exceed its timeout.
 GRACE = 1.0
 
 
 @pytest.fixture
 def make_publisher() -> Iterator[Callable[[str], Publisher]]:
-    """Makes publishers, and closes them after the test."""
-    made: list[Publisher] = []
+    """A factory of publishers, which are closed after the test."""
+    publishers: list[Publisher] = []
 
     def make(url: str) -> Publisher:
         publisher = Publisher(celery_app(url), TIMEOUT)
-        made.append(publisher)
+        publishers.append(publisher)
         return publisher
 
     yield make
-    for publisher in made:
+    for publisher in publishers:
         publisher.close()
 
 
@@ -51,7 +51,7 @@ def publish(publisher: Publisher, job: str | None = None) -> str:
     return job
 
 
-def test_given_a_broker_without_queues_when_messages_are_published_then_all_wait_in_their_queue(
+def test_given_a_broker_without_queues_when_messages_are_published_then_all_are_queued(
     broker: Broker, make_publisher: Callable[[str], Publisher]
 ) -> None:
     publisher = make_publisher(broker.url)
@@ -79,7 +79,7 @@ def test_given_threads_that_share_a_publisher_then_every_message_arrives_once(
     eventually(lambda: publisher.queue_depth(RENDER) == 200)
 
 
-def test_given_a_queue_that_is_deleted_under_a_line_then_the_message_is_not_taken_for_sent(
+def test_given_a_queue_that_was_deleted_then_the_next_message_is_not_lost(
     broker: Broker, make_publisher: Callable[[str], Publisher]
 ) -> None:
     publisher = make_publisher(broker.url)
@@ -87,12 +87,12 @@ def test_given_a_queue_that_is_deleted_under_a_line_then_the_message_is_not_take
     with Connection(broker.url) as connection:
         connection.channel().queue_delete(RENDER)
 
-    publish(publisher)  # unroutable on the old line, so it is sent again on a new one, which declares the queue
+    publish(publisher)  # unroutable on the old connection, so it is published on a new one, which declares the queue
 
     eventually(lambda: publisher.queue_depth(RENDER) == 1)
 
 
-def test_given_a_message_for_a_queue_that_does_not_exist_then_it_is_unroutable_and_an_error_says_so(
+def test_given_a_message_for_a_missing_queue_then_the_error_says_that_it_is_unroutable(
     broker: Broker, make_publisher: Callable[[str], Publisher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publisher = make_publisher(broker.url)
@@ -102,7 +102,7 @@ def test_given_a_message_for_a_queue_that_does_not_exist_then_it_is_unroutable_a
         publish(publisher)
 
 
-def test_given_a_full_queue_then_the_error_says_try_later(
+def test_given_a_full_queue_then_the_error_says_to_try_later(
     broker: Broker, make_publisher: Callable[[str], Publisher]
 ) -> None:
     with Connection(broker.url) as connection:
@@ -112,7 +112,7 @@ def test_given_a_full_queue_then_the_error_says_try_later(
         publisher = make_publisher(broker.url)
         publisher._app.amqp.queues[RENDER].queue_arguments["x-max-length"] = 1
         try:
-            with pytest.raises(QueueFull) as caught:  # noqa: PT012 -- how many fit is the broker's affair
+            with pytest.raises(QueueFull) as caught:  # noqa: PT012 -- the broker decides how many fit
                 for _ in range(10):
                     publish(publisher)
         finally:
@@ -123,7 +123,7 @@ def test_given_a_full_queue_then_the_error_says_try_later(
     )
 
 
-def test_given_a_broker_that_is_killed_then_publishing_fails_in_time_and_recovers_when_it_is_back(
+def test_given_a_killed_broker_then_publishing_fails_in_time_and_recovers_when_it_returns(
     broker: Broker, make_publisher: Callable[[str], Publisher]
 ) -> None:
     publisher = make_publisher(broker.url)
@@ -142,18 +142,18 @@ def test_given_a_broker_that_is_killed_then_publishing_fails_in_time_and_recover
 
     broker.process.start()
     broker.process.wait_ready()
-    eventually(lambda: _publishes(publisher))  # a queue may need a moment longer than its broker
-    eventually(lambda: publisher.queue_depth(RENDER) >= 2)  # what was not confirmed may have been taken all the same
+    eventually(lambda: _can_publish(publisher))  # a queue may be available later than its broker
+    eventually(lambda: publisher.queue_depth(RENDER) >= 2)  # unconfirmed messages may have been queued as well
 
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port where somebody accepts connections and never says a word."""
+    """A port that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_given_a_broker_that_accepts_and_never_answers_then_publishing_fails_in_time(
+def test_given_a_broker_that_accepts_and_never_responds_then_publishing_fails_in_time(
     silent_port: int, make_publisher: Callable[[str], Publisher]
 ) -> None:
     publisher = make_publisher(f"amqp://guest:guest@127.0.0.1:{silent_port}//")
@@ -165,33 +165,33 @@ def test_given_a_broker_that_accepts_and_never_answers_then_publishing_fails_in_
     assert time.monotonic() - started < TIMEOUT + GRACE
 
 
-class Hose:
-    """A TCP proxy that can be pinched: what is sent through it then goes nowhere, and no connection is closed."""
+class StallingProxy:
+    """A TCP proxy that can stall: it then forwards nothing, and closes no connection."""
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._server = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self.port = self._server.getsockname()[1]
-        self.flows = threading.Event()
-        self.flows.set()
-        self.passed = 0  # bytes from the broker
-        self.pinch_after: int | None = None
+        self.is_flowing = threading.Event()
+        self.is_flowing.set()
+        self.forwarded = 0  # bytes from the broker
+        self.stall_after: int | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        self.flows.set()
+        self.is_flowing.set()
         for open_socket in (self._server, *self._sockets):
             shut(open_socket)
 
     def _accept(self) -> None:
         try:
             while True:
-                near, _address = self._server.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
-                self._sockets += [near, far]
-                threading.Thread(target=self._pump, args=(near, far, False), daemon=True).start()
-                threading.Thread(target=self._pump, args=(far, near, True), daemon=True).start()
+                client, _address = self._server.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += [client, server]
+                threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
+                threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
         except OSError:
             return
 
@@ -199,85 +199,85 @@ class Hose:
         try:
             while data := source.recv(65536):
                 if from_broker:
-                    if self.pinch_after is not None and self.passed + len(data) > self.pinch_after:
-                        self.flows.clear()
-                    self.passed += len(data)
-                self.flows.wait()
+                    if self.stall_after is not None and self.forwarded + len(data) > self.stall_after:
+                        self.is_flowing.clear()
+                    self.forwarded += len(data)
+                self.is_flowing.wait()
                 sink.sendall(data)
         except OSError:
             return
 
 
 def shut(open_socket: socket.socket) -> None:
-    """Close a socket under the thread that reads it."""
+    """Close a socket that another thread reads."""
     with suppress(OSError):
         open_socket.shutdown(socket.SHUT_RDWR)
     open_socket.close()
 
 
 @pytest.fixture
-def hose(broker: Broker) -> Iterator[Hose]:
-    hose = Hose(port_of(broker))
-    yield hose
-    hose.close()
+def proxy(broker: Broker) -> Iterator[StallingProxy]:
+    proxy = StallingProxy(port_of(broker))
+    yield proxy
+    proxy.close()
 
 
 def port_of(broker: Broker) -> int:
     return int(urlsplit(broker.url).port or 0)
 
 
-def through(hose: Hose, broker: Broker) -> str:
-    return broker.url.replace(f":{port_of(broker)}/", f":{hose.port}/")
+def through(proxy: StallingProxy, broker: Broker) -> str:
+    return broker.url.replace(f":{port_of(broker)}/", f":{proxy.port}/")
 
 
-def test_given_a_line_that_gets_stuck_while_idle_then_every_call_fails_in_time_and_recovers(
-    broker: Broker, hose: Hose, make_publisher: Callable[[str], Publisher]
+def test_given_an_idle_connection_that_stalls_then_every_call_fails_in_time_and_recovers(
+    broker: Broker, proxy: StallingProxy, make_publisher: Callable[[str], Publisher]
 ) -> None:
-    publisher = make_publisher(through(hose, broker))
+    publisher = make_publisher(through(proxy, broker))
     calls: list[Callable[[], object]] = [lambda: publish(publisher), lambda: publisher.queue_depth(RENDER)]
     for call in calls:
         call()
-        hose.flows.clear()
+        proxy.is_flowing.clear()
         started = time.monotonic()
         with pytest.raises(PublishError):
             call()
         assert time.monotonic() - started < TIMEOUT + GRACE
-        hose.flows.set()
+        proxy.is_flowing.set()
         call()
 
 
-def test_given_a_broker_that_gets_stuck_anywhere_in_the_conversation_then_publishing_fails_in_time(
-    broker: Broker, hose: Hose, make_publisher: Callable[[str], Publisher]
+def test_given_a_broker_that_stalls_at_any_point_then_publishing_fails_in_time(
+    broker: Broker, proxy: StallingProxy, make_publisher: Callable[[str], Publisher]
 ) -> None:
-    publish(make_publisher(through(hose, broker)))
-    whole = hose.passed
+    publish(make_publisher(through(proxy, broker)))
+    total = proxy.forwarded
 
-    for pinched in range(0, whole, max(1, whole // 12)):
-        publisher = make_publisher(through(hose, broker))
-        hose.passed, hose.pinch_after = 0, pinched
+    for stalled_at in range(0, total, max(1, total // 12)):
+        publisher = make_publisher(through(proxy, broker))
+        proxy.forwarded, proxy.stall_after = 0, stalled_at
         started = time.monotonic()
         with pytest.raises(BrokerUnavailable):
             publish(publisher)
-        assert time.monotonic() - started < 2 * TIMEOUT + GRACE, f"stuck after {pinched} of {whole} bytes"
-        hose.pinch_after = None
-        hose.flows.set()
+        assert time.monotonic() - started < 2 * TIMEOUT + GRACE, f"stuck after {stalled_at} of {total} bytes"
+        proxy.stall_after = None
+        proxy.is_flowing.set()
 
 
-def test_given_a_task_without_a_route_then_publishing_it_is_a_mistake_of_the_caller(
+def test_given_a_task_without_a_route_then_publishing_raises_a_key_error(
     make_publisher: Callable[[str], Publisher],
 ) -> None:
     with pytest.raises(KeyError):
         make_publisher("amqp://127.0.0.1:1//").publish("nothing.known", str(uuid.uuid4()), {})
 
 
-def test_given_a_broker_process_that_is_frozen_then_publishing_fails_in_time_and_recovers_when_it_thaws(
+def test_given_a_suspended_broker_process_then_publishing_fails_in_time_and_recovers(
     broker: Broker, make_publisher: Callable[[str], Publisher]
 ) -> None:
 
     publisher = make_publisher(broker.url)
     publish(publisher)
-    family = _family(broker.process)
-    for process in family:
+    processes = _process_tree(broker.process)
+    for process in processes:
         process.suspend()
     try:
         for _ in range(2):
@@ -286,19 +286,19 @@ def test_given_a_broker_process_that_is_frozen_then_publishing_fails_in_time_and
                 publish(publisher)
             assert time.monotonic() - started < TIMEOUT + GRACE
     finally:
-        for process in family:
+        for process in processes:
             process.resume()
-    eventually(lambda: _publishes(publisher))
+    eventually(lambda: _can_publish(publisher))
 
 
-def _family(process: Process) -> list[psutil.Process]:
+def _process_tree(process: Process) -> list[psutil.Process]:
     import psutil
 
     leader = psutil.Process(process.pid)
     return [leader, *leader.children(recursive=True)]
 
 
-def _publishes(publisher: Publisher) -> bool:
+def _can_publish(publisher: Publisher) -> bool:
     try:
         return bool(publish(publisher))
     except PublishError:

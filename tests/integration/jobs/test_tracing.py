@@ -1,4 +1,4 @@
-"""One trace from the request into the worker, as a collector and as the log lines tell it."""
+"""One trace from the request to the worker, at a collector and in log lines."""
 
 import http.server
 import json
@@ -24,15 +24,15 @@ TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
 
 class Collector(http.server.ThreadingHTTPServer):
-    """Takes spans as an OpenTelemetry collector does."""
+    """Receives spans like an OpenTelemetry collector."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Receiver)
         self.spans: list[Span] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
-    def named(self, name: str) -> Span:
-        """The span of this name, waited for. Raises TimeoutError."""
+    def wait_for_span(self, name: str) -> Span:
+        """Wait for the span with this name. Raises TimeoutError."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             for span in self.spans:
@@ -49,13 +49,13 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         request = ExportTraceServiceRequest.FromString(body)
         self.server.spans += [
-            span for each in request.resource_spans for scope in each.scope_spans for span in scope.spans
+            span for attribute in request.resource_spans for scope in attribute.scope_spans for span in scope.spans
         ]
         self.send_response(200)
         self.end_headers()
 
-    def log_message(self, *_words: object) -> None:
-        """Be quiet."""
+    def log_message(self, *_arguments: object) -> None:
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -68,26 +68,28 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
-def test_given_a_request_within_a_trace_then_its_spans_and_the_workers_lines_belong_to_it(
+def test_given_a_request_with_a_trace_then_its_spans_belong_to_that_trace(
     platform: Platform, collector: Collector
 ) -> None:
-    seeing = {"otlp_url": collector.url, "log_format": "json"}
-    platform.start_worker(**seeing)
-    with open_api_server(platform, **seeing) as api:
-        answer = api.post(drawing(1), {"traceparent": TRACEPARENT, "prefer": "wait=30"})
-    job = answer.json()["id"]
+    settings = {"otlp_url": collector.url, "log_format": "json"}
+    platform.start_worker(**settings)
+    with open_api_server(platform, **settings) as intake:
+        response = intake.post(drawing(1), {"traceparent": TRACEPARENT, "prefer": "wait=30"})
+    job = response.json()["id"]
 
-    submit, attempt = collector.named("submit"), collector.named("attempt")
+    submit, attempt = collector.wait_for_span("submit"), collector.wait_for_span("attempt")
     assert {submit.trace_id.hex(), attempt.trace_id.hex()} == {TRACE}
     assert submit.parent_span_id.hex() == PARENT
     assert attempt.parent_span_id == submit.span_id
-    assert {each.key: each.value.string_value or each.value.int_value for each in attempt.attributes} == {
+    assert {
+        attribute.key: attribute.value.string_value or attribute.value.int_value for attribute in attempt.attributes
+    } == {
         "job": job,
         "attempt": 1,
     }
 
 
-def test_given_json_lines_when_a_job_fails_then_the_workers_line_names_job_attempt_and_trace(
+def test_given_json_logs_when_a_job_fails_then_the_line_has_job_attempt_and_trace(
     platform: Platform,
 ) -> None:
     platform.start_worker(log_format="json")

@@ -117,7 +117,7 @@ def test_given_commands_when_nodes_join_and_retire_then_each_has_the_right_keyri
     assert (code, out.splitlines()[-1]) == (0, "8 of 8 resumed")
 
     code, out, errors = host.command("retire", "edge1")
-    assert (code, out) == (0, "edge1 is out and has forgotten the fleet's keys.\n")
+    assert (code, out) == (0, "edge1 is removed and has deleted the fleet's keys.\n")
     assert not set(fleet[0].names()) & set(fleet[1].names())
     assert Inventory.load(host.var).nodes == {"edge2": fleet[1].address}
 
@@ -129,7 +129,7 @@ def test_given_commands_when_nodes_join_and_retire_then_each_has_the_right_keyri
     code, out, errors = host.command("rotate")
     assert code == 1
     assert "another one now would invalidate tickets that are still in use. Wait" in errors
-    code, out, errors = host.command("rotate", "--due")
+    code, out, errors = host.command("rotate", "--if-due")
     assert (code, errors) == (0, "")
 
 

@@ -1,4 +1,4 @@
-"""What a ticket key decrypts, shown with tickets of a real HAProxy: the evidence for docs/operations/threat-model.md."""
+"""What a ticket key decrypts, shown with tickets of a real HAProxy; see docs/operations/threat-model.md."""
 
 import hmac
 import re

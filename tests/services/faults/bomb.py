@@ -1,7 +1,4 @@
-"""A job that allocates memory without limit.
-
-Load it into a worker with `--include tests.services.faults.bomb`.
-"""
+"""A job that exceeds any memory limit. Workers run it with `--include tests.services.faults.bomb`."""
 
 import time
 from uuid import uuid4
@@ -21,13 +18,14 @@ TENANT = "local"
 
 MIB = 1024**2
 
-PLANNED = 120 * MIB  # the peak that its plan predicts
-CHUNK = 4 * MIB  # bytes allocated at a time
-INTERVAL = 0.01  # seconds between two allocations
+# Bytes that its plan predicts, bytes of one allocation, and seconds between two allocations.
+PLANNED = 120 * MIB
+BLOCK = 4 * MIB
+INTERVAL = 0.01
 
 
 class BombMessage(BaseModel):
-    """The job to attempt."""
+    """The job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -39,7 +37,7 @@ MESSAGE_SCHEMAS[TASK] = BombMessage
 
 @app.task(name=TASK, base=JobTask)
 def bomb(job: str) -> None:
-    """One attempt, claimed from the ledger like every render."""
+    """One attempt, claimed from the ledger like a render."""
     now = time.time()
     run_job(
         worker_context(), Job(job, TENANT, State.QUEUED, f"sources/{TENANT}/{job}", "bomb.dxf", {}, now, now), _explode
@@ -49,9 +47,9 @@ def bomb(job: str) -> None:
 def _explode(run: JobRun) -> Result:
     run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
     run.report_progress(60, "encode", "PIPES")
-    allocated = []
+    blocks = []
     while True:
-        allocated.append(bytearray(b"x") * CHUNK)
+        blocks.append(bytearray(b"x") * BLOCK)
         time.sleep(INTERVAL)
 
 

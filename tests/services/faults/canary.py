@@ -1,4 +1,4 @@
-"""Search everything that a rotation leaves behind for ticket keys."""
+"""Where could a key have leaked to? Everything that a rotation leaves behind, searched for the keys of every ring."""
 
 import base64
 import subprocess
@@ -15,12 +15,12 @@ from workers.tickets.keyring import NAME_BYTES, Key
 # Celery's own exchange of task events.
 EVENTS = Exchange("celeryev", type="topic")
 
-# Bytes of a key to search for: a part of a key in a log is as bad as the whole.
+# Bytes of a key that are searched for at a time: a part of it in a log would be as bad.
 PIECE = 24
 
 
 def traces(key: Key) -> Iterator[bytes]:
-    """Byte strings that reveal a key: pieces of its secret part, raw, in hex, and in base64 at any alignment."""
+    """What gives a key away: pieces of its secret part, raw, in hex, and in base64 wherever that may begin."""
     secret = key.value[NAME_BYTES:]
     pieces = [secret[start : start + PIECE] for start in range(0, len(secret) - PIECE + 1, 8)]
     for piece in pieces:
@@ -34,25 +34,25 @@ def traces(key: Key) -> Iterator[bytes]:
 
 
 def found(media: Mapping[str, bytes], keys: Iterable[Key]) -> set[str]:
-    """The media that contain a trace of a key."""
-    searched = {trace for key in keys for trace in traces(key)}
-    return {name for name, content in media.items() if any(trace in content for trace in searched)}
+    """In which media there is something of a key."""
+    wanted = {trace for key in keys for trace in traces(key)}
+    return {name for name, content in media.items() if any(trace in content for trace in wanted)}
 
 
 def files(*folders: Path) -> dict[str, bytes]:
-    """The content of all regular files below `folders`."""
+    """All regular files below folders."""
     paths = [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     return {str(path): path.read_bytes() for path in paths}
 
 
 def traced(log: Path) -> tuple[str, ...]:
-    """A command prefix that logs every program that the command starts, with its arguments."""
-    return (*_strace(log), "--seccomp-bpf")  # stops at no other system call
+    """What to put before a command, so that every program that it starts is written down with its arguments."""
+    return (*_strace(log), "--seccomp-bpf")  # which stops it at no other call
 
 
 @contextmanager
 def attached(log: Path, pids: Iterable[int]) -> Iterator[None]:
-    """Do the same for running processes."""
+    """The same for processes that run already."""
     process = subprocess.Popen([*_strace(log), *(f"--attach={pid}" for pid in pids)], stderr=subprocess.DEVNULL)
     try:
         yield
@@ -66,7 +66,7 @@ def _strace(log: Path) -> tuple[str, ...]:
 
 
 class Tap:
-    """Records copies of all messages of the broker's exchanges, with their headers."""
+    """Copies of all messages of the broker's exchanges, headers and all."""
 
     def __init__(self, url: str) -> None:
         self._connection = Connection(url)
@@ -77,23 +77,23 @@ class Tap:
             Queue(f"tap-{number}", exchange, routing_key="#", exclusive=True, durable=False)
             for number, exchange in enumerate((EXCHANGE, EVENTS))
         ]
-        self._consumer = Consumer(channel, queues, no_ack=True, on_message=self._record, accept=["json"])
+        self._consumer = Consumer(channel, queues, no_ack=True, on_message=self._hear, accept=["json"])
         self._consumer.consume()
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
     @property
     def recorded(self) -> bytes:
-        """Everything recorded so far."""
+        """Everything so far."""
         return b"\n".join(self._recorded)
 
     def close(self) -> None:
-        """Stop recording."""
+        """Listen no more."""
         self._ended.set()
         self._thread.join()
         self._connection.release()
 
-    def _record(self, message: object) -> None:
+    def _hear(self, message: object) -> None:
         body, headers = getattr(message, "body", b""), getattr(message, "headers", {})
         self._recorded.append(f"{headers} ".encode() + (body if isinstance(body, bytes) else str(body).encode()))
 

@@ -1,6 +1,6 @@
-"""A job that leaks native memory: it clones a wand and never destroys it. Or the same job without the leak.
+"""A job that leaks like native code: it clones a wand and never destroys it. The same job exists without the leak.
 
-Load it into a worker with `--include tests.services.faults.leaky`.
+Workers run it with `--include tests.services.faults.leaky`.
 """
 
 import time
@@ -21,7 +21,7 @@ TENANT = "local"
 
 
 class LeakMessage(BaseModel):
-    """If `leaks`, an image of `side` x `side` pixels of 8 bytes each is leaked."""
+    """If it `leaks`, it leaks a picture of `side` x `side` pixels of 8 bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -35,7 +35,7 @@ MESSAGE_SCHEMAS[TASK] = LeakMessage
 
 @app.task(name=TASK, base=JobTask)
 def leak(job: str, side: int, leaks: bool) -> None:
-    """One attempt, claimed from the ledger like every render."""
+    """One attempt, claimed from the ledger like a render."""
 
     def work(_run: JobRun) -> Result:
         paint(side, leaks=leaks)
@@ -47,13 +47,13 @@ def leak(job: str, side: int, leaks: bool) -> None:
 
 
 def paint(side: int, *, leaks: bool) -> None:
-    """Draw, clone, change, shrink and encode an image. The clone is destroyed unless `leaks`."""
+    """Draw, clone, change, shrink and encode a picture. The clone is destroyed unless it `leaks`."""
     from wand.api import library
     from wand.image import Image
 
     with Image(width=side, height=side, background="white") as picture:
         clone = library.CloneMagickWand(picture.wand)
-        picture.evaluate("multiply", 0.5)  # the two share their pixels until one of them changes
+        picture.evaluate("multiply", 0.5)  # both share their pixels until one is changed
         picture.sample(64, 64)
         picture.make_blob("png")
         if not leaks:

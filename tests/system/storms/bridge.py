@@ -1,10 +1,10 @@
-"""Nothing that PHP was told is published is lost, or done twice, while the broker is killed.
+"""No render that PHP published with a confirm is lost or done twice while the broker is killed.
 
     python -m tests.system.storms.bridge --jobs 1000 --restarts 3
 
-Starts a broker, a worker and maintenance of its own. One PHP process publishes renders straight to the broker and tries a
-render again when it is not confirmed; the broker is killed with SIGKILL and started again meanwhile. Once everything is
-settled the ledger is read. The last line of output is one JSON object; exit code 1 if any promise was broken.
+Starts its own broker, worker and maintenance worker. A PHP process publishes renders directly to the broker and retries
+unconfirmed ones. Meanwhile the broker is killed with SIGKILL and restarted. When all jobs have finished the ledger is
+checked. The last line of output is one JSON object; exit code 1 if there is a violation.
 """
 
 import argparse
@@ -32,22 +32,22 @@ from tasks.storage import open_store
 from tests.integration.jobs.renders import TENANT, drawing
 from tests.services.edge import php
 from tests.services.platform import Platform
-from tests.system.storms.chaos_run import scratch
+from tests.system.storms.chaos_run import scratch_directory
 
 SETTINGS = {"BULKHEAD_LEASE": "4", "BULKHEAD_REPUBLISH_AFTER": "5", "BULKHEAD_MAINTENANCE_INTERVAL": "1"}
 
-# Seconds that PHP gives the broker, tries of a render, and seconds that everything may take to settle.
+# Timeout of PHP in seconds, its attempts at a render, and seconds until all jobs have finished.
 TIMEOUT = "1.5"
-TRIES = "60"
-PATIENCE = 300.0
+ATTEMPTS = "60"
+FINISH_TIMEOUT = 300.0
 
-# The longest that a person may wait for an exception (seconds).
-IN_TIME = 2.0
+# Maximum seconds until PHP throws an exception.
+MAX_ATTEMPT_SECONDS = 2.0
 
 
 @contextmanager
-def built(home: Path) -> Iterator[tuple[Platform, Process]]:
-    """The platform and its broker's process, ended afterwards."""
+def running_system(home: Path) -> Iterator[tuple[Platform, Process]]:
+    """Start the platform, and stop it afterwards. Yields it with the process of its broker."""
     node = prepare_rabbitmq(home / "rabbitmq")
     with Supervisor(node.stages, home / "log") as supervisor:
         platform = Platform(home, node.url)
@@ -60,113 +60,113 @@ def built(home: Path) -> Iterator[tuple[Platform, Process]]:
             platform.stop()
 
 
-def storm(
-    platform: Platform, broker: Process, jobs: int, restarts: int, tell: Callable[[str], None]
+def run_chaos(
+    platform: Platform, broker: Process, jobs: int, restarts: int, log: Callable[[str], None]
 ) -> tuple[list[str], dict[str, Any]]:
-    """Publish, kill, wait until all is settled. Returns the broken promises and what was done."""
+    """Publish and kill, then wait for all jobs. Returns the violations and statistics."""
     ids = [str(uuid.uuid4()) for _ in range(jobs)]
     store, ledger = open_store(platform.settings.store_url), open_ledger(platform.settings)
     for job in ids:
-        store.put(source_key(TENANT, job), drawing(1))  # the same for all, so that a render costs next to nothing
-    answers: list[dict[str, Any]] = []
-    publishing = threading.Thread(target=publish, args=(platform.broker_url, ids, answers))
+        store.put(source_key(TENANT, job), drawing(1))  # the same for all, so that outputs are reused
+    responses: list[dict[str, Any]] = []
+    publishing = threading.Thread(target=publish, args=(platform.broker_url, ids, responses))
     publishing.start()
     for number in range(restarts):
-        while len(answers) < jobs * (number + 1) // (restarts + 1):
+        while len(responses) < jobs * (number + 1) // (restarts + 1):
             time.sleep(0.01)
-        tell(f"the broker is killed after {len(answers)} answers")
+        log(f"killing the broker after {len(responses)} responses")
         broker.kill()
         broker.start()
         broker.wait_ready()
     publishing.join()
-    tell("all is published")
-    settled = wait_until_settled(ledger, ids)
-    broken = verdict(ledger, answers, len(ids))
-    if waiting := left(platform.broker_url):
-        broken.append(f"{waiting} messages are left in the queue")
+    log("all renders are published")
+    finished = wait_until_finished(ledger, ids)
+    violations = find_violations(ledger, responses, len(ids))
+    if waiting := remaining_messages(platform.broker_url):
+        violations.append(f"{waiting} messages remain in the queue")
     ledger.database.close()
-    tries = [seconds for answer in answers for seconds in answer["seconds"]]
-    return broken, {
+    tries = [seconds for response in responses for seconds in response["seconds"]]
+    return violations, {
         "jobs": jobs,
         "restarts": restarts,
-        "published": sum(answer["published"] for answer in answers),
-        "threw": Counter(answer["error"] for answer in answers if "error" in answer),
+        "published": sum(response["published"] for response in responses),
+        "threw": Counter(response["error"] for response in responses if "error" in response),
         "tries": len(tries),
         "slowest_try_s": round(max(tries), 3),
-        "settled": settled,
+        "finished": finished,
     }
 
 
-def publish(url: str, ids: list[str], answers: list[dict[str, Any]]) -> None:
-    """Have PHP publish the jobs; its answers come in one by one."""
-    process = php.start_script("publish.php", url, TIMEOUT, TRIES)
+def publish(url: str, ids: list[str], responses: list[dict[str, Any]]) -> None:
+    """Let PHP publish the jobs, and append its responses one by one."""
+    process = php.start_script("publish.php", url, TIMEOUT, ATTEMPTS)
     assert process.stdin
     assert process.stdout
     for job in ids:
         process.stdin.write(json.dumps({"tenant": TENANT, "job": job, "options": {"width": 64}}) + "\n")
         process.stdin.flush()
-        answers.append(json.loads(process.stdout.readline()))
+        responses.append(json.loads(process.stdout.readline()))
     process.communicate(timeout=30)
 
 
-def wait_until_settled(ledger: Ledger, ids: list[str]) -> int:
-    """How many of the jobs are settled, once all are or the patience is over."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until_finished(ledger: Ledger, ids: list[str]) -> int:
+    """Wait until all jobs have finished or the timeout is over. Returns how many have finished."""
+    deadline = time.monotonic() + FINISH_TIMEOUT
     while True:
-        settled = sum(ledger.jobs.count_by_state()[state] for state in (State.SUCCEEDED, State.FAILED, State.DEAD))
-        if settled == len(ids) or time.monotonic() > deadline:
-            return settled
+        finished = sum(ledger.jobs.count_by_state()[state] for state in (State.SUCCEEDED, State.FAILED, State.DEAD))
+        if finished == len(ids) or time.monotonic() > deadline:
+            return finished
         time.sleep(0.2)
 
 
-def verdict(ledger: Ledger, answers: list[dict[str, Any]], asked: int) -> list[str]:
-    """Every broken promise, in words."""
-    broken = [] if len(answers) == asked else [f"{asked} were asked for and {len(answers)} answered"]
-    for answer in answers:
-        job = ledger.jobs.find(answer["job"])
-        if not answer["published"]:
-            if "error" not in answer:
-                broken.append(f"{answer['job']} was neither published nor refused")
+def find_violations(ledger: Ledger, responses: list[dict[str, Any]], expected: int) -> list[str]:
+    """All violations as sentences."""
+    violations = [] if len(responses) == expected else [f"{expected} responses were expected, got {len(responses)}"]
+    for response in responses:
+        job = ledger.jobs.find(response["job"])
+        if not response["published"]:
+            if "error" not in response:
+                violations.append(f"{response['job']} was neither published nor rejected")
             continue
         if job is None or job.state is not State.SUCCEEDED:
-            broken.append(f"{answer['job']} was published and is {job.state if job else 'lost'}")
+            violations.append(f"{response['job']} was published and is {job.state if job else 'lost'}")
             continue
-        done = [each for each in ledger.attempts.history(job.id) if each.outcome is Outcome.SUCCEEDED]
-        if len(done) != 1:
-            broken.append(f"{answer['job']} was done {len(done)} times")
-    slow = sum(seconds > IN_TIME for answer in answers for seconds in answer["seconds"])
-    return broken + ([f"{slow} tries took longer than {IN_TIME:g} s"] if slow else [])
+        successes = [attempt for attempt in ledger.attempts.history(job.id) if attempt.outcome is Outcome.SUCCEEDED]
+        if len(successes) != 1:
+            violations.append(f"{response['job']} succeeded {len(successes)} times")
+    slow = sum(seconds > MAX_ATTEMPT_SECONDS for response in responses for seconds in response["seconds"])
+    return violations + ([f"{slow} attempts took longer than {MAX_ATTEMPT_SECONDS:g} s"] if slow else [])
 
 
-def left(url: str) -> int:
-    """Messages that are still in the queue after a moment; a message too many is soon let go."""
-    waiting = 1
+def remaining_messages(url: str) -> int:
+    """Messages that remain in the queue; duplicates are acknowledged within a moment."""
+    depth = 1
     for _ in range(50):
         with suppress(*BROKER_ERRORS), Connection(url, connect_timeout=2) as connection:
-            waiting = int(connection.default_channel.queue_declare(RENDER, passive=True).message_count)
-            if not waiting:
+            depth = int(connection.default_channel.queue_declare(RENDER, passive=True).message_count)
+            if not depth:
                 break
         time.sleep(0.2)
-    return waiting
+    return depth
 
 
 def main() -> int:
-    """Run the storm that the command line asks for."""
+    """Run with the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--restarts", type=int, default=3)
-    parser.add_argument("--keep", action="store_true", help="keep logs, ledger and store, and say where they are")
-    asked = parser.parse_args()
+    parser.add_argument("--keep", action="store_true", help="keep logs, ledger and store, and print their directory")
+    arguments = parser.parse_args()
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    with scratch(keep=asked.keep, tell=tell) as home, built(home) as (platform, broker):
-        broken, done = storm(platform, broker, asked.jobs, asked.restarts, tell)
-    for promise in broken:
-        print(f"BROKEN: {promise}")
-    print(json.dumps({**done, "violations": len(broken)}))
-    return 1 if broken else 0
+    with scratch_directory(keep=arguments.keep, log=log) as home, running_system(home) as (platform, broker):
+        violations, statistics = run_chaos(platform, broker, arguments.jobs, arguments.restarts, log)
+    for violation in violations:
+        print(f"VIOLATION: {violation}")
+    print(json.dumps({**statistics, "violations": len(violations)}))
+    return 1 if violations else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every storm does: submit drawings over HTTP while processes are killed, wait until all is settled, and tell."""
+"""Shared by the chaos tests: submit drawings over HTTP while processes are killed, wait for the results, print them."""
 
 import json
 import random
@@ -15,7 +15,7 @@ from benchmarks.support import drawings
 from tests.system.storms.chaos import Chaos, Kill
 from tests.system.storms.clients import Clients, Drawing
 
-# Impatient, so that what takes minutes in a plant takes seconds here; and children are replaced all the time.
+# Short intervals, so that recovery takes seconds instead of minutes, and frequent recycling of children.
 SETTINGS = {
     "BULKHEAD_LEASE": "4",
     "BULKHEAD_REPUBLISH_AFTER": "5",
@@ -25,12 +25,12 @@ SETTINGS = {
 
 CLIENTS = 6
 
-# Seconds for which all must be settled: longer than a message that was sent twice is in a worker's hands.
-QUIET = 3.0
+# Seconds without activity after which a run is over: longer than a worker needs for a duplicate message.
+QUIET_PERIOD = 3.0
 
 
 def drawing(number: int, seed: int) -> Drawing:
-    """The drawing of that number: kinds take turns, sizes differ."""
+    """The drawing with this number. Formats alternate, and sizes differ."""
     unique = seed * 1_000_000 + number
     width = random.Random(unique).choice((128, 256, 512, 1024))
     kind, content = (
@@ -42,67 +42,67 @@ def drawing(number: int, seed: int) -> Drawing:
     return Drawing(number, f"sheet {number}.{kind}", content, width)
 
 
-def clients(url: str, jobs: int, make: Callable[[int], Drawing], kills: Sequence[Kill], name: str) -> Clients:
-    """Clients that submit so many drawings while the kills are done."""
+def make_clients(url: str, jobs: int, make: Callable[[int], Drawing], kills: Sequence[Kill], name: str) -> Clients:
+    """Clients that submit `jobs` drawings during the kills."""
     return Clients(url, jobs, make, name=name, threads=CLIENTS, interval=sum(kill.after for kill in kills) / jobs)
 
 
-def pass_over(
-    chaos: Chaos, kills: list[Kill], clients: Clients, is_over: Callable[[], bool], *, patience: float
+def run_with_kills(
+    chaos: Chaos, kills: list[Kill], clients: Clients, is_over: Callable[[], bool], *, timeout: float
 ) -> dict[str, Any]:
-    """Submit and kill, then wait `patience` seconds at most until it is over. Returns what was done."""
-    began = time.monotonic()
+    """Submit and kill, then wait at most `timeout` seconds until it is over. Returns statistics."""
+    started_at = time.monotonic()
     try:
         clients.start()
         chaos.run(kills)
-        calm = quiet_since = time.monotonic()
-        chaos.tell(f"the storm is over after {calm - began:.0f} s")
-        while time.monotonic() - quiet_since < QUIET and time.monotonic() - calm < patience:
-            if clients.busy or not is_over():
+        killed_at = quiet_since = time.monotonic()
+        chaos.log(f"all kills are done after {killed_at - started_at:.0f} s")
+        while time.monotonic() - quiet_since < QUIET_PERIOD and time.monotonic() - killed_at < timeout:
+            if clients.is_busy or not is_over():
                 quiet_since = time.monotonic()
-            chaos.calm(0.5)
+            chaos.wait(0.5)
     finally:
         clients.stop()
     return {
         "killed": dict(chaos.killed),
-        "ended_alone": dict(chaos.ended_alone),
-        "answers": dict(clients.promises.statuses),
-        "sent_again": clients.promises.repeated,
-        "storm_seconds": round(calm - began, 1),
-        "settled_after_seconds": round(quiet_since - calm, 1),
+        "ended_unexpectedly": dict(chaos.ended_unexpectedly),
+        "answers": dict(clients.responses.statuses),
+        "repeated": clients.responses.repeated,
+        "kill_seconds": round(killed_at - started_at, 1),
+        "finished_after_seconds": round(quiet_since - killed_at, 1),
     }
 
 
 @contextmanager
-def scratch(*, keep: bool, tell: Callable[[str], None]) -> Iterator[Path]:
-    """A directory for the length of a storm, or longer."""
-    home = Path(tempfile.mkdtemp(prefix="bulkhead-storm-"))
-    home.chmod(0o755)  # MariaDB's user must be able to pass
+def scratch_directory(*, keep: bool, log: Callable[[str], None]) -> Iterator[Path]:
+    """A temporary directory for a run; it is removed afterwards unless `keep` is set."""
+    home = Path(tempfile.mkdtemp(prefix="bulkhead-chaos-"))
+    home.chmod(0o755)  # MariaDB's user needs access
     try:
         yield home
     finally:
         if keep:
-            tell(f"everything is kept in {home}")
+            log(f"logs, ledger and store are in {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def teller() -> Callable[[str], None]:
-    """Says things to the person who watches, with the seconds since it was made; standard output is the result's."""
+def make_logger() -> Callable[[str], None]:
+    """A function that prints lines with the elapsed seconds to standard error; standard output is for the result."""
     started = time.monotonic()
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         print(f"{time.monotonic() - started:6.1f} s  {line}", file=sys.stderr, flush=True)
 
-    return tell
+    return log
 
 
-def conclude(result: Mapping[str, Any], broken: Sequence[str]) -> int:
-    """Print the result as a table, the promises that were broken, and all as one JSON object; answers the exit code."""
-    shown = {**result, "broken": len(broken)}
-    for name, value in shown.items():
+def print_result(result: Mapping[str, Any], violations: Sequence[str]) -> int:
+    """Print the result as a table, the violations, and all as one JSON object. Returns the exit code."""
+    output = {**result, "violations": len(violations)}
+    for name, value in output.items():
         print(f"{name:28} {value}")
-    for promise in broken:
-        print(f"BROKEN: {promise}")
-    print(json.dumps(shown))
-    return 1 if broken else 0
+    for violation in violations:
+        print(f"VIOLATION: {violation}")
+    print(json.dumps(output))
+    return 1 if violations else 0

@@ -1,4 +1,4 @@
-"""What became of good jobs, bombs and hangs: each must have ended as it deserves, with a true story."""
+"""Judges the results of good jobs, bombs and hangs: each must have its proper end and a correct explanation."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,104 +7,115 @@ from pathlib import Path
 
 from tasks.jobs import Attempt, Job, Ledger, Outcome, State
 from tests.system.storms.faulty_engine import BOMB, HANG
-from tests.system.storms.verdict import every_job, outputs
+from tests.system.storms.verdict import all_jobs, outputs
 
-# Deaths of its own making after which a job is dead (BULKHEAD_MAX_CRASHES), and what they must be put down to.
-DEATHS = 3
-# A bomb may run out of time before memory: a busy machine does not hand out pages so fast.
-DESERVED = {BOMB: frozenset({"out-of-memory", "time-limit"}), HANG: frozenset({"time-limit"})}
+# Crashes after which a job is dead (BULKHEAD_MAX_CRASHES), and their expected causes.
+MAX_CRASHES = 3
+# A bomb may reach the time limit first, because a busy machine is slow to provide pages.
+EXPECTED_CAUSES = {BOMB: frozenset({"out-of-memory", "time-limit"}), HANG: frozenset({"time-limit"})}
 
-# How an attempt ends that somebody else interrupted: it says nothing about the job. Of the others, all that a bomb or
-# a hang may have: one more than its deaths, which was under way when word of the last one came late.
+# Causes of interrupted attempts, which say nothing about the job. A bomb or a hang may have one other attempt more than
+# crashes: it was running when the report of the last crash arrived late.
 INTERRUPTED = frozenset({"killed", "ledger-unavailable", "worker-lost", "store-unavailable"})
-LATE = "job-already-dead"
-ATTEMPTS = DEATHS + 1
+SUPERSEDED = "job-already-dead"
+MAX_ATTEMPTS = MAX_CRASHES + 1
 
 
 @dataclass
-class Sentence:
-    """Counts for the reader, and what was broken: nothing if every promise was kept."""
+class CrashVerdict:
+    """Counts and violations; there are none if every accepted job ended properly."""
 
     counts: dict[str, object] = field(default_factory=dict)
-    broken: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
 
-def pronounce(ledger: Ledger, store: Path, promised: Mapping[str, str]) -> Sentence:
-    """Hold ledger and store against what was `promised`: job -> what its drawing does, if not nothing."""
-    jobs = {job.id: job for job in every_job(ledger)}
-    sentence = Sentence(
-        broken=[f"job {job} was answered 202 and is not in the ledger" for job in promised.keys() - jobs]
+def judge_crashes(ledger: Ledger, store: Path, accepted: Mapping[str, str]) -> CrashVerdict:
+    """Compare ledger and store with the `accepted` jobs: job -> fault of its drawing, empty for good ones."""
+    jobs = {job.id: job for job in all_jobs(ledger)}
+    verdict = CrashVerdict(
+        violations=[f"job {job} was answered 202 and is not in the ledger" for job in accepted.keys() - jobs]
     )
-    ended: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     attempts: Counter[str] = Counter()
-    most: dict[str, int] = {}
-    own: dict[str, int] = {}
-    before = 0
-    for job_id in promised.keys() & jobs:
-        job, history, kind = jobs[job_id], ledger.attempts.history(job_id), promised[job_id]
-        ended[f"{kind or 'good'}: {job.state}"] += 1
-        attempts.update(f"{each.outcome}{f' ({each.cause})' if each.cause else ''}" for each in history)
-        before += _was_rendered_before(job)
-        faults = _of_mischief(job, history, DESERVED[kind]) if kind else _of_good(job, history, store)
-        sentence.broken += [f"{kind or 'good'} job {job_id}: {fault}" for fault in faults]
-        most[kind or "good"] = max(most.get(kind or "good", 0), len(history))
-        own[kind or "good"] = max(own.get(kind or "good", 0), len(_own(history)))
-    sentence.counts = {
-        "promised": len(promised),
-        "ended": dict(sorted(ended.items())),
-        "rendered_before": before,
+    max_attempts: dict[str, int] = {}
+    max_uninterrupted: dict[str, int] = {}
+    reused = 0
+    for job_id in accepted.keys() & jobs:
+        job, history, kind = jobs[job_id], ledger.attempts.history(job_id), accepted[job_id]
+        outcomes[f"{kind or 'good'}: {job.state}"] += 1
+        attempts.update(f"{attempt.outcome}{f' ({attempt.cause})' if attempt.cause else ''}" for attempt in history)
+        reused += _was_rendered_before(job)
+        errors = (
+            _errors_of_faulty(job, history, EXPECTED_CAUSES[kind]) if kind else _errors_of_good(job, history, store)
+        )
+        verdict.violations += [f"{kind or 'good'} job {job_id}: {error}" for error in errors]
+        max_attempts[kind or "good"] = max(max_attempts.get(kind or "good", 0), len(history))
+        max_uninterrupted[kind or "good"] = max(max_uninterrupted.get(kind or "good", 0), len(_uninterrupted(history)))
+    verdict.counts = {
+        "accepted": len(accepted),
+        "ended": dict(sorted(outcomes.items())),
+        "rendered_before": reused,
         "attempts": dict(attempts.most_common()),
-        "most_attempts_at_a_job": most,
-        "most_that_nobody_interrupted": own,
+        "max_attempts_per_job": max_attempts,
+        "max_uninterrupted_per_job": max_uninterrupted,
     }
-    return sentence
+    return verdict
 
 
-def _of_good(job: Job, history: list[Attempt], store: Path) -> list[str]:
-    faults = []
+def _errors_of_good(job: Job, history: list[Attempt], store: Path) -> list[str]:
+    errors: list[str] = []
     if job.state is not State.SUCCEEDED or job.crashes:
-        faults.append(f"it is {job.state} with {job.crashes} deaths: {job.error}, {_told(history)}")
-    if sum(each.outcome is Outcome.SUCCEEDED for each in history) != (0 if _was_rendered_before(job) else 1):
-        faults.append(f"it did not succeed exactly once: {_told(history)}")
-    return faults or outputs(store, job, None)
+        errors.append(f"it is {job.state} with {job.crashes} crashes: {job.error}, {_describe(history)}")
+    if sum(attempt.outcome is Outcome.SUCCEEDED for attempt in history) != (0 if _was_rendered_before(job) else 1):
+        errors.append(f"it did not succeed exactly once: {_describe(history)}")
+    return errors or outputs(store, job, None)
 
 
 def _was_rendered_before(job: Job) -> bool:
-    """Whether the intake found the outputs there, and published nothing: the drawing had come once before, and its
-    client sent it again because the answer was lost, or because a kill kept the intake from promising anything.
+    """Whether the outputs existed and nothing was published: the drawing had been submitted before, and its client
+    submitted it again because the response was lost.
     """
     return job.publications == 0
 
 
-def _of_mischief(job: Job, history: list[Attempt], deserved: frozenset[str]) -> list[str]:
-    faults = []
-    if job.state is not State.DEAD or job.crashes != DEATHS:
-        faults.append(f"it is {job.state} with {job.crashes} deaths")
-    if (job.error or {}).get("code") not in deserved:
-        faults.append(f"its error is {job.error}")
-    if sum(each.cause in deserved for each in history) != job.crashes:
-        faults.append(f"not all of its {job.crashes} deaths were put down to {sorted(deserved)}: {_told(history)}")
-    if len(_own(history)) > ATTEMPTS:
-        faults.append(f"it took {len(_own(history))} attempts that nobody interrupted: {_told(history)}")
-    if wrong := [each for each in history if each.cause not in INTERRUPTED | deserved | {LATE}]:
-        faults.append(f"it has another cause: {_told(wrong)}")
-    faults += [
-        f"its story is wrong: {each.explanation}" for each in history if each.cause in deserved and not _true(each)
+def _errors_of_faulty(job: Job, history: list[Attempt], expected: frozenset[str]) -> list[str]:
+    errors = []
+    if job.state is not State.DEAD or job.crashes != MAX_CRASHES:
+        errors.append(f"it is {job.state} with {job.crashes} crashes")
+    if (job.error or {}).get("code") not in expected:
+        errors.append(f"its error is {job.error}")
+    if sum(attempt.cause in expected for attempt in history) != job.crashes:
+        errors.append(
+            f"not all of its {job.crashes} crashes were attributed to {sorted(expected)}: {_describe(history)}"
+        )
+    if len(_uninterrupted(history)) > MAX_ATTEMPTS:
+        errors.append(f"it took {len(_uninterrupted(history))} uninterrupted attempts: {_describe(history)}")
+    if wrong := [attempt for attempt in history if attempt.cause not in INTERRUPTED | expected | {SUPERSEDED}]:
+        errors.append(f"it has another cause: {_describe(wrong)}")
+    errors += [
+        f"its explanation is wrong: {attempt.explanation}"
+        for attempt in history
+        if attempt.cause in expected and not _is_explained(attempt)
     ]
-    return faults
+    return errors
 
 
-def _own(history: list[Attempt]) -> list[Attempt]:
-    """The attempts that nobody else interrupted."""
-    return [each for each in history if each.cause not in INTERRUPTED]
+def _uninterrupted(history: list[Attempt]) -> list[Attempt]:
+    """The attempts that were not interrupted."""
+    return [attempt for attempt in history if attempt.cause not in INTERRUPTED]
 
 
-def _true(attempt: Attempt) -> bool:
-    """Whether the story of a death of the job's own making names the attempt, the end and where it was."""
-    did = {"out-of-memory": "was killed by the kernel at ", "time-limit": "was stopped at its time limit of "}
-    said = attempt.explanation or ""
-    return said.startswith(f"Attempt {attempt.number} {did[attempt.cause or '']}") and " while " in said
+def _is_explained(attempt: Attempt) -> bool:
+    """Whether the explanation of a crash has the attempt, the cause and the stage."""
+    predicates = {"out-of-memory": "was killed by the kernel at ", "time-limit": "was stopped at its time limit of "}
+    explanation = attempt.explanation or ""
+    return (
+        explanation.startswith(f"Attempt {attempt.number} {predicates[attempt.cause or '']}")
+        and " while " in explanation
+    )
 
 
-def _told(history: list[Attempt]) -> str:
-    return "; ".join(f"{each.number} {each.outcome} {each.cause or ''} {each.explanation or ''}" for each in history)
+def _describe(history: list[Attempt]) -> str:
+    return "; ".join(
+        f"{attempt.number} {attempt.outcome} {attempt.cause or ''} {attempt.explanation or ''}" for attempt in history
+    )

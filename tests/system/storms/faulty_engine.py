@@ -1,9 +1,9 @@
-"""A render engine that does what its drawing says: explode, crash, hang, thrash, work, or rest.
+"""A render engine with the fault that a drawing names: a memory bomb, a crash, a hang, thrashing, CPU load, or idling.
 
-Loaded beside the tasks of a real worker (`celery worker --include faulty_engine`, with this directory in PYTHONPATH), it
-acts in the rendering child only.
+Loaded together with the tasks of a real worker (`celery worker --include faulty_engine`, with this directory in
+PYTHONPATH); it acts in worker children only.
 
-A drawing says it with a comment, `mischief(bomb, 40)`: which kind, and from which percent of the render on.
+A comment in the drawing, such as `fault(bomb, 40)`, names the fault and the percentage at which it starts.
 """
 
 import mmap
@@ -25,95 +25,99 @@ from workers.sandbox.cgroup import read_memory
 
 BOMB, CRASH, HANG, THRASH, WORK, REST = "bomb", "crash", "hang", "thrash", "work", "rest"
 
-_SAID = re.compile(rb"mischief\((\w+), (\d+)\)")
+_FAULT = re.compile(rb"fault\((\w+), (\d+)\)")
 
-# Bytes that a bomb takes at a time. One that thrashes leaves so many of them free inside its fence, and reads so many
-# from a file.
-PIECE = 16 * 1024**2
+# Bytes of a block. A bomb allocates one at a time. Thrashing leaves FREE blocks below the memory limit and reads READ
+# blocks from a file.
+BLOCK = 16 * 1024**2
 FREE = 3
 READ = 16
 
-# Pages that are read between two signs of life, and seconds of rest.
+# Pages that are read between two progress reports, and seconds between two reports.
 PAGES = 500
-PAUSE = 0.2
+REPORT_INTERVAL = 0.2
 
 
-def svg_saying(svg: bytes, kind: str, percent: int) -> bytes:
-    """The SVG, which also says what to do to the engine."""
-    return svg.replace(b">", f"><!-- mischief({kind}, {percent}) -->".encode(), 1)
+def svg_with_fault(svg: bytes, kind: str, percent: int) -> bytes:
+    """The SVG with a comment that names the fault."""
+    return svg.replace(b">", f"><!-- fault({kind}, {percent}) -->".encode(), 1)
 
 
 @worker_process_init.connect
 def install(**_signal: Any) -> None:
-    """Put the mischief around the engine of this child."""
+    """Reoffset the engine of this child."""
 
-    def mischievous(source: Path, out: Path, options: Any, progress: Callable[[Any], None]) -> Any:
-        said = _SAID.search(source.read_bytes())
-        if said is None:
-            return render(source, out, options, progress=progress)
+    def faulty_render(
+        source: Path, out: Path, options: Any, *, progress: Callable[[Any], None], **keywords: Any
+    ) -> Any:
+        fault = _FAULT.search(source.read_bytes())
+        if fault is None:
+            return render(source, out, options, progress=progress, **keywords)
 
         def act(step: Any) -> None:
             progress(step)
-            if step.percent >= int(said[2]):
-                ACTS[said[1].decode()](lambda: progress(step))
+            if step.percent >= int(fault[2]):
+                FAULTS[fault[1].decode()](lambda: progress(step))
 
-        return render(source, out, options, progress=act)
+        return render(source, out, options, progress=act, **keywords)
 
-    task.render = mischievous  # type: ignore[attr-defined, assignment]
+    task.render = faulty_render  # type: ignore[attr-defined, assignment]
 
 
-def _explode(_beat: Callable[[], None]) -> None:
-    taken = []
+def _explode(_report: Callable[[], None]) -> None:
+    blocks = []
     while True:
-        taken.append(bytearray(b"\xff") * PIECE)  # written to, or the kernel would not count it
+        blocks.append(bytearray(b"\xff") * BLOCK)  # touched, so that the kernel counts it
 
 
-def _crash(_beat: Callable[[], None]) -> None:
+def _crash(_report: Callable[[], None]) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def _hang(_beat: Callable[[], None]) -> None:
+def _hang(_report: Callable[[], None]) -> None:
     time.sleep(3600)
 
 
-def _rest(beat: Callable[[], None]) -> None:
+def _idle(report: Callable[[], None]) -> None:
     while True:
-        time.sleep(PAUSE)
-        beat()
+        time.sleep(REPORT_INTERVAL)
+        report()
 
 
-def _work(beat: Callable[[], None]) -> None:
+def _burn_cpu(report: Callable[[], None]) -> None:
     while True:
-        until = time.monotonic() + PAUSE
+        until = time.monotonic() + REPORT_INTERVAL
         while time.monotonic() < until:
             pass
-        beat()
+        report()
 
 
-def _thrash(beat: Callable[[], None]) -> None:
-    """Fill the fence, then read pages at random of what does not fit into the rest: for each another one must go."""
-    taken = []
+def _thrash(report: Callable[[], None]) -> None:
+    """Fill the memory up to its limit, then read random pages of a file that does not fit: each evicts another one."""
+    blocks = []
     while (
-        (now := read_memory()).current is not None and now.limit is not None and now.current < now.limit - FREE * PIECE
+        (cgroup := read_memory()).current is not None
+        and cgroup.limit is not None
+        and cgroup.current < cgroup.limit - FREE * BLOCK
     ):
-        taken.append(bytearray(b"\xff") * PIECE)
+        blocks.append(bytearray(b"\xff") * BLOCK)
     with tempfile.TemporaryFile(dir=settings().var) as file:
         for _ in range(READ):
-            file.write(os.urandom(PIECE))
+            file.write(os.urandom(BLOCK))
         file.flush()
         with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
-            places = range(0, len(pages), mmap.PAGESIZE)
+            offsets = range(0, len(pages), mmap.PAGESIZE)
             while True:
-                for place in random.sample(places, PAGES):
-                    pages[place]
-                beat()
+                for offset in random.sample(offsets, PAGES):
+                    pages[offset]
+                report()
 
 
-ACTS: Mapping[str, Callable[[Callable[[], None]], None]] = {
+FAULTS: Mapping[str, Callable[[Callable[[], None]], None]] = {
     BOMB: _explode,
     CRASH: _crash,
     HANG: _hang,
     THRASH: _thrash,
-    WORK: _work,
-    REST: _rest,
+    WORK: _burn_cpu,
+    REST: _idle,
 }

@@ -1,12 +1,12 @@
-"""No beat is lost or counted twice, whatever is killed.
+"""No heartbeat is lost or counted twice, whatever is killed.
 
     python -m tests.system.storms.heartbeats --beats 8000000 --kills 100 --seed 1 [--database galera]
 
-Starts a broker, a MariaDB (or a Galera cluster of three), Redis and always two coalescers: one at work, one that stands
-by. A publisher sends beats until each message is confirmed, some of them late or twice. Meanwhile each coalescer kills
-itself when it gets to a named point; some are put to sleep for longer than their lease instead; the broker, Redis and
-the database node that is written to are killed and started again. In the end the table, and Redis, must say what the
-beats say. The last line of output is one JSON object. Exit code 1 if anything differs.
+Starts a broker, a MariaDB (or a Galera cluster of three), Redis, and always two coalescers: one active, one on standby.
+A publisher sends heartbeats until each message is confirmed, some late, some twice. Meanwhile each coalescer kills
+itself at a named point, or is suspended for longer than its lease; the broker, Redis and the database node that
+receives the writes are killed and restarted. In the end the table and Redis must have the values of the oracle. The
+last line of output is one JSON object. Exit code 1 if there is a violation.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from tests.services.galera import Galera
 from tests.services.heartbeats import stored
 from tests.services.mariadb import MariaDb
 from tests.services.platform import ROOT
-from tests.system.storms.oracle import Storm
+from tests.system.storms.oracle import MessageGenerator
 from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
 from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.status import read_status
@@ -49,34 +49,34 @@ from workers.heartbeats.status import read_status
 MACHINES = 4_500
 DATABASES = ("mariadb", "galera")
 
-LEASE = 1.0  # seconds, the least there may be
+LEASE = 1.0  # seconds, the minimum
 WINDOW = "0.2"  # seconds
-ASLEEP = "asleep"  # in place of a point: the coalescer is stopped for longer than its lease, then goes on
-SLEEP = 3 * LEASE
-LARGEST = MAX_BEATS * 9 // 10  # beats of a message; late ones and repeated ones come on top
-STARTS = 5  # tries of a database node to join
-CALM = 5.0  # seconds without anything new in the table, after which the end of the stream is there
-AWAY = 2.0  # seconds for which Redis is down
-PATIENCE = 90.0  # seconds to get to a point, or to be done in the end
-PAUSE = 0.2  # seconds between two messages when the publisher is ahead of the kills
+SUSPENDED = "suspended"  # instead of a point: the coalescer is suspended for longer than its lease
+SUSPENSION = 3 * LEASE
+MAX_MESSAGE_SIZE = MAX_BEATS * 9 // 10  # heartbeats of a message, without late and duplicate ones
+JOIN_ATTEMPTS = 5  # of a database node
+QUIET_PERIOD = 5.0  # seconds without a new offset, after which the stream has been consumed
+REDIS_DOWNTIME = 2.0  # seconds
+TIMEOUT = 90.0  # seconds to reach a point, and to consume the stream in the end
+THROTTLE_DELAY = 0.2  # seconds between two messages when the publisher is ahead of the kills
 
-# How often in a hundred kills something else is killed, too.
+# Kills of other processes per hundred kills of coalescers.
 OTHERS = {"broker": 3, "redis": 3, "database": 3}
 
 
-Doomed = tuple[Process, str]  # a coalescer, and the point at which it dies
+Doomed = tuple[Process, str]  # a coalescer, and the point at which it kills itself
 
 
 @dataclass
 class Sender:
-    """Publishes the storm's messages from a thread of its own, about as fast as `done` (0 to 1) goes on."""
+    """Publishes the messages in a thread, about as fast as the progress of the kills (`done`, 0 to 1)."""
 
     node: RabbitmqNode
-    storm: Storm
-    messages: int  # about how many there will be
+    generator: MessageGenerator
+    messages: int  # approximate total
     done: float = 0.0
     sent: int = 0
-    again: int = 0  # messages that were sent once more since no confirm came
+    repeated: int = 0  # unconfirmed messages that were published again
     stopping: bool = False
     error: BaseException | None = None
 
@@ -90,10 +90,10 @@ class Sender:
             with Celery(broker=self.node.url, set_as_current=False) as app:
                 app.conf.broker_transport_options = {"confirm_publish": True}
                 publisher = HeartbeatPublisher(app, 10)
-                for body in self.storm.messages():
+                for body in self.generator.messages():
                     self._publish(publisher, body)
                 publisher.close()
-        except BaseException as error:  # noqa: BLE001 - told where the storm is judged
+        except BaseException as error:  # noqa: BLE001 - reported with the result
             self.error = error
 
     def _publish(self, publisher: HeartbeatPublisher, body: bytes) -> None:
@@ -101,18 +101,18 @@ class Sender:
             try:
                 publisher.publish(body)
             except PublishError:
-                self.again += 1
+                self.repeated += 1
                 time.sleep(0.1)
             else:
                 break
         self.sent += 1
         if self.done < 1 and self.sent > self.done * self.messages:
-            time.sleep(PAUSE)
+            time.sleep(THROTTLE_DELAY)
 
 
 @dataclass
-class House:
-    """What the storm goes over."""
+class System:
+    """The system under test."""
 
     home: Path
     node: RabbitmqNode
@@ -120,12 +120,12 @@ class House:
     redis_url: str
     broker: Process
     redis: Process
-    database: Callable[[], Process]  # the node that is written to
-    revive: Callable[[], None]  # starts it again
+    database: Callable[[], Process]  # the node that receives the writes
+    restart_database: Callable[[], None]
     settings: dict[str, str] = field(default_factory=dict)
 
     def coalescer(self, number: int, point: str = "") -> Process:
-        """Start one; it dies at the point, if one is named."""
+        """Start a coalescer, which kills itself at `point` if that is given."""
         program = coalescer_program(f"coalescer{number}", self.settings, self.home)
         if point:
             command = (sys.executable, "-m", "tests.services.faults.doomed", point)
@@ -136,56 +136,64 @@ class House:
 
 
 @dataclass(frozen=True)
-class Live:
-    """A Redis that runs."""
+class RunningRedis:
+    """A running Redis."""
 
     url: str
     process: Process
 
 
 @contextmanager
-def running_redis(home: Path) -> Iterator[Live]:
-    """Prepared once the ports of everything before it are taken."""
+def running_redis(home: Path) -> Iterator[RunningRedis]:
+    """Start Redis, once the ports of all other services are assigned."""
     server = prepare_redis(home / "redis")
     with Supervisor([(server.program,)], home / "log") as supervisor:
-        yield Live(server.url, supervisor.process(server.program.name))
+        yield RunningRedis(server.url, supervisor.process(server.program.name))
 
 
 @contextmanager
-def built(database: str) -> Iterator[House]:
-    """Everything but the coalescers, in a scratch directory, ended and gone afterwards."""
+def running_system(database: str) -> Iterator[System]:
+    """Start all services but the coalescers in a temporary directory, and remove them afterwards."""
     home = Path(tempfile.mkdtemp(prefix="bulkhead-beats-"))
-    home.chmod(0o755)  # MariaDB's user must be able to pass
+    home.chmod(0o755)  # MariaDB's user needs access
     try:
         node = prepare_rabbitmq(home / "rabbitmq")
         (home / "database").mkdir()
         with Supervisor(node.stages, home / "log") as brokers, running_redis(home) as live:
-            own = (brokers.process("rabbitmq"), live.process)
+            broker_and_redis = (brokers.process("rabbitmq"), live.process)
             if database == "galera":
                 cluster = Galera(home / "database")
                 with cluster.running():
                     first = cluster.nodes[0]
-                    yield _house(home, node, cluster.urls, live.url, own, lambda: first.process, first.rejoin)
+                    yield _system(
+                        home, node, cluster.urls, live.url, broker_and_redis, lambda: first.process, first.rejoin
+                    )
             else:
                 server = MariaDb(home / "database")
                 with server.running():
                     url = server.fresh_database()
-                    yield _house(
-                        home, node, [url], live.url, own, lambda: server.process, lambda: _again(server.process)
+                    yield _system(
+                        home,
+                        node,
+                        [url],
+                        live.url,
+                        broker_and_redis,
+                        lambda: server.process,
+                        lambda: _restart(server.process),
                     )
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _house(
+def _system(
     home: Path,
     node: RabbitmqNode,
     urls: list[str],
     redis_url: str,
-    own: tuple[Process, Process],
+    broker_and_redis: tuple[Process, Process],
     database: Callable[[], Process],
-    revive: Callable[[], None],
-) -> House:
+    restart_database: Callable[[], None],
+) -> System:
     migrate_tables(urls)
     settings = {
         "PYTHONPATH": str(ROOT),
@@ -197,25 +205,25 @@ def _house(
         "BULKHEAD_REDIS_URL": redis_url,
         "BULKHEAD_VAR": str(home / "var"),
     }
-    return House(home, node, urls, redis_url, *own, database, revive, settings)
+    return System(home, node, urls, redis_url, *broker_and_redis, database, restart_database, settings)
 
 
-def _again(process: Process) -> None:
+def _restart(process: Process) -> None:
     process.start()
     process.wait_ready()
 
 
 def plan(kills: int, seed: int) -> list[tuple[str, str]]:
-    """For each kill the point at which a coalescer dies, and what else is killed, if anything: every point in turn."""
-    chance = random.Random(seed)
-    points = [(*POINTS, ASLEEP)[number % (len(POINTS) + 1)] for number in range(kills)]
+    """For each kill the point at which a coalescer kills itself, and the other process to kill, if any."""
+    rng = random.Random(seed)
+    points = [(*POINTS, SUSPENDED)[number % (len(POINTS) + 1)] for number in range(kills)]
     others = [other for other, rate in OTHERS.items() for _ in range(max(1, round(rate * kills / 100)))]
     others = [*others, *[""] * (kills - len(others))][:kills]
-    chance.shuffle(points)
-    chance.shuffle(others)
-    if points[-1] == ASLEEP:  # somebody must be there to take over
+    rng.shuffle(points)
+    rng.shuffle(others)
+    if points[-1] == SUSPENDED:  # another coalescer must be there to take over
         points[0], points[-1] = points[-1], points[0]
-    # Readings are not written while Redis is away, so nobody would get there.
+    # Readings are not written while Redis is down, so no coalescer would reach that point.
     return [
         (point, "" if point == "in redis" and other == "redis" else other)
         for point, other in zip(points, others, strict=True)
@@ -224,116 +232,122 @@ def plan(kills: int, seed: int) -> list[tuple[str, str]]:
 
 @dataclass
 class Chaos:
-    """Carries out a plan. `hits` counts the points that were got to, `others` what else was killed."""
+    """Carries out a plan. `hits` counts the points reached, `others` the other processes killed."""
 
-    house: House
-    tell: Callable[[str], None]
+    system: System
+    log: Callable[[str], None]
     hits: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
-    fenced: int = 0  # of those that were put to sleep
-    overtaken: int = 0  # fenced without having been put to sleep
+    violations: list[str] = field(default_factory=list)
+    lost_lease: int = 0  # suspended coalescers that lost their lease
+    overtaken: int = 0  # coalescers that lost their lease without suspension
     _number: int = 0
 
     def run(self, kills: list[tuple[str, str]], sender: Sender) -> list[Process]:
-        """Returns the two coalescers that are left, which die nowhere."""
+        """Returns the last two coalescers, which are not killed."""
         points = [point for point, _ in kills]
-        crew = [self._start(points.pop(0))]
+        coalescers = [self._start(points.pop(0))]
         for number, (_, other) in enumerate(kills, 1):
             if points:
-                crew.append(self._start(points.pop(0)))
+                coalescers.append(self._start(points.pop(0)))
             if other:
-                self._strike(other)
-            gone, how = self._await_one(crew)
-            crew.remove(gone)
+                self._kill_other(other)
+            ended, point = self._await_one(coalescers)
+            coalescers.remove(ended)
             sender.done = number / len(kills)
-            self.tell(f"{number} {how}{' and ' + other if other else ''}; {sender.sent} messages are sent")
+            self.log(f"{number} {point}{' and ' + other if other else ''}; {sender.sent} messages sent")
         return [self._start("")[0], self._start("")[0]]
 
     def _start(self, point: str) -> Doomed:
         self._number += 1
-        return self.house.coalescer(self._number, "" if point == ASLEEP else point), point
+        return self.system.coalescer(self._number, "" if point == SUSPENDED else point), point
 
-    def _await_one(self, crew: list[Doomed]) -> tuple[Doomed, str]:
-        """Whichever of them has the lease, and gets to its point, first."""
-        deadline = time.monotonic() + PATIENCE
+    def _await_one(self, coalescers: list[Doomed]) -> tuple[Doomed, str]:
+        """Wait for the first coalescer that reaches its point."""
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
-            for place, (process, point) in enumerate(crew):
-                others = [other for other, _ in crew if other is not process]
-                if point == ASLEEP and says(process, "Wrote ") and any(says(other, "Standing by") for other in others):
-                    self._put_to_sleep(process)
+            for place, (process, point) in enumerate(coalescers):
+                others = [other for other, _ in coalescers if other is not process]
+                if (
+                    point == SUSPENDED
+                    and log_contains(process, "Wrote ")
+                    and any(log_contains(other, "Standing by") for other in others)
+                ):
+                    self._suspend(process)
                     return (process, point), point
-                if was_fenced(process):  # it was too slow for its lease: somebody starts it again
+                if has_lost_lease(process):  # it was too slow to renew its lease, so it is restarted
                     self.overtaken += 1
-                    crew[place] = self._start(point)
+                    coalescers[place] = self._start(point)
                 elif (ended := process.describe_exit()) is not None:
                     if ended == "it was killed by SIGKILL":
                         self.hits[point] += 1
                     else:
-                        self.broken.append(f"{process.name}, to die {point}: {ended}. {process.log.read_text()[-500:]}")
+                        self.violations.append(
+                            f"{process.name}, to be killed {point}: {ended}. {process.log.read_text()[-500:]}"
+                        )
                     return (process, point), point
             time.sleep(0.02)
-        process, point = crew[0]
-        self.broken.append(f"nobody got to a point: {[point for _, point in crew]}")
+        process, point = coalescers[0]
+        self.violations.append(f"no coalescer reached its point: {[point for _, point in coalescers]}")
         process.kill()
-        return crew[0], "nowhere"
+        return coalescers[0], "nowhere"
 
-    def _put_to_sleep(self, process: Process) -> None:
-        """Stop it until the other one has its lease; then it must find itself fenced."""
+    def _suspend(self, process: Process) -> None:
+        """Suspend it until the other one has its lease. It must then detect that it lost the lease."""
         os.kill(process.pid, signal.SIGSTOP)
-        time.sleep(SLEEP)
+        time.sleep(SUSPENSION)
         os.kill(process.pid, signal.SIGCONT)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while process.describe_exit() is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        self.hits[ASLEEP] += 1
-        if was_fenced(process):
-            self.fenced += 1
+        self.hits[SUSPENDED] += 1
+        if has_lost_lease(process):
+            self.lost_lease += 1
         else:
-            self.broken.append(f"{process.name} slept and was not fenced: {process.describe_exit()}")
+            self.violations.append(f"{process.name} was suspended but kept its lease: {process.describe_exit()}")
             process.kill()
 
-    def _strike(self, other: str) -> None:
-        """Kill it and start it again."""
-        house = self.house
+    def _kill_other(self, other: str) -> None:
+        """Kill it and restart it."""
+        system = self.system
         self.others[other] += 1
         if other == "database":
-            house.database().kill()
-            _persist(house.revive)
+            system.database().kill()
+            _retry_join(system.restart_database)
             return
         if other == "broker":
-            house.broker.kill()
-            _again(house.broker)
+            system.broker.kill()
+            _restart(system.broker)
             return
-        house.redis.stop()  # it keeps what it has; what it forgets when killed comes with a machine's next beat
-        time.sleep(AWAY)
-        _again(house.redis)
+        system.redis.stop()  # gracefully: data lost by a kill returns with the next heartbeats only
+        time.sleep(REDIS_DOWNTIME)
+        _restart(system.redis)
 
 
-def _persist(start: Callable[[], None]) -> None:
-    """A node may give up joining while the others still wait for the one that was killed; then it is started again."""
-    for _ in range(STARTS - 1):
+def _retry_join(start: Callable[[], None]) -> None:
+    """Restart a node until it joins: it may give up while the others still wait for the killed one."""
+    for _ in range(JOIN_ATTEMPTS - 1):
         with suppress(StartFailed):
             return start()
     return start()
 
 
-def says(process: Process, words: str) -> bool:
-    """Whether its log has these words."""
-    return words in process.log.read_text()
+def log_contains(process: Process, text: str) -> bool:
+    """Whether its log contains the text."""
+    return text in process.log.read_text()
 
 
-def was_fenced(process: Process) -> bool:
-    """Whether it ended because somebody else has its lease."""
+def has_lost_lease(process: Process) -> bool:
+    """Whether it ended because another coalescer has its lease."""
     return (
         process.describe_exit() == "it ended with exit code 1"
         and "Another consumer has written" in process.log.read_text()
     )
 
 
-def wait_for_end(house: House, seconds: float = PATIENCE) -> bool:
-    """Whether the table came to the end of the stream: nothing new was written for some windows."""
-    nodes, deadline = DatabaseNodes(house.urls), time.monotonic() + seconds
+def wait_for_end(system: System, seconds: float = TIMEOUT) -> bool:
+    """Wait until the stream has been consumed: no new offset for some windows. Returns False after a timeout."""
+    nodes, deadline = DatabaseNodes(system.urls), time.monotonic() + seconds
     last: tuple[dict[int, int], float] = ({}, time.monotonic())
     while time.monotonic() < deadline:
         try:
@@ -343,93 +357,91 @@ def wait_for_end(house: House, seconds: float = PATIENCE) -> bool:
         if records != last[0]:
             last = (records, time.monotonic())
             deadline = time.monotonic() + seconds
-        elif records and time.monotonic() - last[1] > CALM:
+        elif records and time.monotonic() - last[1] > QUIET_PERIOD:
             return True
         time.sleep(0.2)
     return False
 
 
-def in_redis(house: House, storm: Storm) -> int:
-    """Machines whose readings in Redis are not their latest."""
-    wrong = 0
-    with redis.Redis.from_url(house.redis_url) as client:
-        for (plant, machine), row in storm.oracle.rows.items():
-            found = client.hmget(sensor_key(plant, machine), ["seen_at", "seq"])
-            wrong += [None if value is None else float(value) for value in found] != list(row["latest"])
-    return wrong
+def stale_readings(system: System, generator: MessageGenerator) -> int:
+    """How many machines have readings in Redis that are not their latest."""
+    stale = 0
+    with redis.Redis.from_url(system.redis_url) as client:
+        for (plant, machine), row in generator.oracle.rows.items():
+            values = client.hmget(sensor_key(plant, machine), ["seen_at", "seq"])
+            stale += [None if value is None else float(value) for value in values] != list(row["latest"])
+    return stale
 
 
-def storm_over(house: House, beats: int, kills: int, seed: int, tell: Callable[[str], None]) -> dict[str, object]:
-    """Send, kill, wait for the end, compare. What is wrong is in `broken`, told in words."""
-    size = min(LARGEST, max(10, beats // (kills * 80)))  # so that there are messages all the while
-    storm = Storm(beats, MACHINES, size, seed)
-    chaos, sender = Chaos(house, tell), Sender(house.node, storm, beats // size)
+def run_chaos(system: System, beats: int, kills: int, seed: int, log: Callable[[str], None]) -> dict[str, object]:
+    """Publish and kill, wait for the end of the stream, and compare. Returns statistics and `violations`."""
+    size = min(MAX_MESSAGE_SIZE, max(10, beats // (kills * 80)))  # so that messages are published during all kills
+    generator = MessageGenerator(beats, MACHINES, size, seed)
+    chaos, sender = Chaos(system, log), Sender(system.node, generator, beats // size)
     sending = sender.start()
-    began = time.monotonic()
-    left = chaos.run(plan(kills, seed), sender)
-    seconds = time.monotonic() - began
-    tell(f"the storm is over after {seconds:.0f} s")
+    started_at = time.monotonic()
+    remaining = chaos.run(plan(kills, seed), sender)
+    seconds = time.monotonic() - started_at
+    log(f"all kills are done after {seconds:.0f} s")
     sending.join()
     if sender.error is not None:
-        chaos.broken.append(f"the publisher ended: {sender.error!r}")
-    if not wait_for_end(house):
-        chaos.broken.append("the coalescer did not come to the end of the stream")
-    for process in left:
+        chaos.violations.append(f"the publisher ended: {sender.error!r}")
+    if not wait_for_end(system):
+        chaos.violations.append("the coalescer did not consume the whole stream")
+    for process in remaining:
         process.stop()
-    wanted = storm.oracle.expected()
+    expected = generator.oracle.expected()
     lost = wrong = 0
-    for url in house.urls:
-        found = stored(url)
-        counted = sum(row["beats"] for row in found.values())
-        lost = max(lost, storm.oracle.beats - counted, key=abs)
+    for url in system.urls:
+        actual = stored(url)
+        counted = sum(row["beats"] for row in actual.values())
+        lost = max(lost, generator.oracle.beats - counted, key=abs)
         wrong = max(
-            wrong, sum(found.get(key) != row for key, row in wanted.items()) + len(found.keys() - wanted.keys())
+            wrong, sum(actual.get(key) != row for key, row in expected.items()) + len(actual.keys() - expected.keys())
         )
-    stale = in_redis(house, storm)
-    chaos.broken += [f"{lost} beats are lost (or, below zero, counted twice)"] if lost else []
-    chaos.broken += [f"{wrong} rows differ from what the beats say"] if wrong else []
-    if (
-        stale and not chaos.others["redis"]
-    ):  # a coalescer that dies while Redis is down has nowhere to show its last news
-        chaos.broken.append(f"{stale} machines' readings in Redis are not their latest")
+    stale = stale_readings(system, generator)
+    chaos.violations += [f"{lost} heartbeats are lost (negative: counted twice)"] if lost else []
+    chaos.violations += [f"{wrong} rows differ from the oracle"] if wrong else []
+    if stale and not chaos.others["redis"]:  # a coalescer killed while Redis is down cannot publish its latest readings
+        chaos.violations.append(f"{stale} machines' readings in Redis are not their latest")
     return {
-        "beats": storm.oracle.beats,
-        "machines": len(wanted),
+        "beats": generator.oracle.beats,
+        "machines": len(expected),
         "messages": sender.sent,
-        "sent_again": sender.again,
+        "repeated": sender.repeated,
         "kills": sum(chaos.hits.values()),
         "hits": dict(sorted(chaos.hits.items())),
-        "fenced": chaos.fenced,
+        "lost_lease": chaos.lost_lease,
         "overtaken": chaos.overtaken,
         "also_killed": dict(sorted(chaos.others.items())),
-        "storm_seconds": round(seconds),
+        "kill_seconds": round(seconds),
         "lost": lost,
         "wrong_rows": wrong,
         "stale_readings": stale,
-        "broken": chaos.broken,
+        "violations": chaos.violations,
     }
 
 
 def main() -> int:
-    """Run the storm that the command line asks for."""
+    """Run with the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--beats", type=int, default=8_000_000)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", choices=DATABASES, default="mariadb")
-    asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what was started, as Ctrl-C does
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stops all services, like Ctrl-C
     started = time.monotonic()
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         print(f"{time.monotonic() - started:6.1f} s  {line}", file=sys.stderr, flush=True)
 
-    with built(asked.database) as house:
-        result = storm_over(house, asked.beats, asked.kills, asked.seed, tell)
+    with running_system(arguments.database) as system:
+        result = run_chaos(system, arguments.beats, arguments.kills, arguments.seed, log)
     for name, value in result.items():
         print(f"{name:16} {value}")
-    print(json.dumps({"database": asked.database, "seed": asked.seed, **result}))
-    return 1 if result["broken"] else 0
+    print(json.dumps({"database": arguments.database, "seed": arguments.seed, **result}))
+    return 1 if result["violations"] else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Beats of a whole storm, and what a table must say after them: told from the beats alone, as they are made."""
+"""Generates heartbeats, and computes the table that they must lead to from the heartbeats alone."""
 
 import random
 from collections.abc import Iterator
@@ -12,26 +12,26 @@ from workers.heartbeats.schema import READINGS
 
 PLANTS = ("ulm", "bern", "graz")
 STATUSES = ("running", "idle", "stopped", "fault", "service")
-START = 1_700_000_000.0  # long ago, whatever the clock says: no beat is from the future
+START = 1_700_000_000.0  # long ago, so that no heartbeat is from the future
 
-# Beats of a machine that are held back come within this many messages, so within the 62 numbers that are told apart.
-LATE = 20
+# Maximum delay of a late heartbeat in messages: within the 62 sequence numbers that deduplication remembers.
+MAX_DELAY = 20
 
-# Parts of beats that come late, of messages that are sent twice, and of messages that repeat a beat within.
-HELD_BACK, SENT_TWICE, REPEATED = 0.02, 0.05, 0.2
+# Shares of late heartbeats, of duplicate messages, and of messages that contain a heartbeat twice.
+LATE_SHARE, DUPLICATE_MESSAGES, DUPLICATE_BEATS = 0.02, 0.05, 0.2
 
 Key = tuple[str, str]
 
 
 @dataclass
 class Oracle:
-    """Rows of the table, each beat added once, in the order in which it is first sent."""
+    """Expected rows of the table. Each heartbeat is added once, in the order of its first publication."""
 
     rows: dict[Key, dict[str, Any]] = field(default_factory=dict)
     beats: int = 0
 
     def add(self, plant: str, beat: Beat) -> None:
-        """One more beat of a machine."""
+        """Add a heartbeat."""
         self.beats += 1
         row = self.rows.get((plant, beat.machine))
         if row is None:
@@ -56,62 +56,62 @@ class Oracle:
                 row[f"{name}_max"] = value if high is None else max(high, value)
 
     def expected(self) -> dict[Key, dict[str, Any]]:
-        """The rows as `stored` reads them."""
+        """The rows as `stored` returns them."""
         return {key: {name: value for name, value in row.items() if name != "latest"} for key, row in self.rows.items()}
 
 
-class Storm:
-    """Makes messages of `size` beats of so many machines, mostly in order: some beats late, some messages twice."""
+class MessageGenerator:
+    """Generates messages of `size` heartbeats, mostly in order: some heartbeats are late, some messages duplicates."""
 
     def __init__(self, beats: int, machines: int, size: int, seed: int) -> None:
         self.oracle = Oracle()
-        self._left = beats
+        self._remaining = beats
         self._size = size
-        self._chance = random.Random(seed)
+        self._rng = random.Random(seed)
         self._seqs = [0] * machines
         self._plan: list[int] = []
-        self._held: list[tuple[int, str, Beat]] = []
+        self._delayed: list[tuple[int, str, Beat]] = []
 
     def messages(self) -> Iterator[bytes]:
-        """All of them; a message that is there twice has its confirm lost, as it were."""
+        """All messages. A duplicate message stands for a lost confirm."""
         number = 0
-        while self._left or self._held:
+        while self._remaining or self._delayed:
             number += 1
             plant = PLANTS[number % len(PLANTS)]
-            due = [beat for late, of, beat in self._held if of == plant and late <= number]
-            self._held = [held for held in self._held if not (held[1] == plant and held[0] <= number)]
+            due = [beat for due_at, of_plant, beat in self._delayed if of_plant == plant and due_at <= number]
+            self._delayed = [delayed for delayed in self._delayed if not (delayed[1] == plant and delayed[0] <= number)]
             beats = due + self._new(plant, number)
             if not beats:
                 continue
             for beat in beats:
                 self.oracle.add(plant, beat)
-            if self._chance.random() < REPEATED:
-                beats.append(self._chance.choice(beats))
+            if self._rng.random() < DUPLICATE_BEATS:
+                beats.append(self._rng.choice(beats))
             body = msgspec.json.encode(Heartbeats(plant, beats))
             yield body
-            if self._chance.random() < SENT_TWICE:
+            if self._rng.random() < DUPLICATE_MESSAGES:
                 yield body
 
     def _new(self, plant: str, number: int) -> list[Beat]:
-        """The next beats, save those that are held back."""
+        """The next heartbeats without delayed ones."""
         beats = []
-        for _ in range(min(self._size, self._left)):
+        for _ in range(min(self._size, self._remaining)):
             beat = self._beat()
-            if self._chance.random() < HELD_BACK:
-                self._held.append((number + self._chance.randrange(1, LATE), plant, beat))
+            if self._rng.random() < LATE_SHARE:
+                self._delayed.append((number + self._rng.randrange(1, MAX_DELAY), plant, beat))
             else:
                 beats.append(beat)
-        self._left -= min(self._size, self._left)
+        self._remaining -= min(self._size, self._remaining)
         return beats
 
     def _beat(self) -> Beat:
-        chance = self._chance
+        rng = self._rng
         if not self._plan:
             self._plan = list(range(len(self._seqs)))
-            chance.shuffle(self._plan)
+            rng.shuffle(self._plan)
         machine = self._plan.pop()
         seq = self._seqs[machine]
         self._seqs[machine] += 1
-        measured = [round(chance.random() * 1000, 3) if chance.random() < 0.9 else None for _ in READINGS]
-        status = STATUSES[int(chance.random() * len(STATUSES))]
-        return Beat(f"press-{machine:05}", seq, START + seq + chance.random(), status, *measured)  # type: ignore[arg-type]
+        readings = [round(rng.random() * 1000, 3) if rng.random() < 0.9 else None for _ in READINGS]
+        status = STATUSES[int(rng.random() * len(STATUSES))]
+        return Beat(f"press-{machine:05}", seq, START + seq + rng.random(), status, *readings)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A small drawing of every source family."""
+"""A small drawing of each source format."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -21,21 +21,21 @@ def pdf() -> bytes:
     return file.getvalue()
 
 
-def picture(kind: str) -> bytes:
+def scan(kind: str) -> bytes:
     """A noisy scan, as Pillow writes it."""
     file = io.BytesIO()
     Image.effect_noise((600, 400), 50).convert("RGB").save(file, kind)
     return file.getvalue()
 
 
-# Filename's ending -> what makes one. A converter has to turn the DWG into something.
-FAMILIES: Mapping[str, Callable[[], bytes]] = {
+# Suffix -> function that makes a drawing. The DWG is only a header, so it needs a fake converter.
+FORMATS: Mapping[str, Callable[[], bytes]] = {
     "dxf": lambda: drawings.dxf(1),
     "dwg": lambda: b"AC1032" + bytes(200),
     "svg": lambda: drawings.svg(2),
     "pdf": pdf,
     "tiff": lambda: drawings.tiff(3, 512),
     "png": lambda: drawings.png(4, 512),
-    "jpeg": lambda: picture("JPEG"),
-    "webp": lambda: picture("WEBP"),
+    "jpeg": lambda: scan("JPEG"),
+    "webp": lambda: scan("WEBP"),
 }

@@ -112,7 +112,7 @@ class ResumeCheck:
 
 
 def missing_record_error(offset: int) -> PositionLost:
-    """The error for a last record that is gone, with none after it."""
+    """The error for a last record that no longer exists, with none after it."""
     return PositionLost(f"Record {offset} does not exist: the stream is new, or lost its end. {RESET_HINT}")
 
 

@@ -15,7 +15,7 @@ SOCKET_TIMEOUT = 2.0
 
 
 class HAProxyError(ServiceUnavailable):
-    """HAProxy does not do what it was told. Check its runtime socket."""
+    """HAProxy does not execute a command. Check its runtime socket."""
 
     code = "haproxy-error"
 

@@ -27,7 +27,7 @@ time.sleep(60)
 
 
 def program(code: str, log: Path, *, stop_timeout: float = 5, **environment: str) -> Program:
-    """A Python program that is ready once it has said so."""
+    """A Python program that is ready when it has printed a line."""
     return Program(
         "program",
         (sys.executable, "-c", code),

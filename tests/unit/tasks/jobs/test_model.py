@@ -14,7 +14,7 @@ from tasks.jobs.model import (
     state_after_crash,
 )
 from tasks.messaging.topology import LARGE, RENDER, TILES
-from workers.crash.causes import Cause
+from workers.sandbox.causes import Cause
 
 NOW = 1_000_000.0
 

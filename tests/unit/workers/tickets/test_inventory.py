@@ -1,6 +1,7 @@
 """The inventory of nodes, and the ssh command that connects to them."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -32,8 +33,9 @@ def test_given_a_damaged_file_then_the_error_says_what_to_do(tmp_path: Path) -> 
         Inventory.load(tmp_path)
 
 
-def test_given_options_then_ssh_never_prompts_trusts_no_new_host_and_gets_no_command(tmp_path: Path) -> None:
-    command = SshOptions(Path("/etc/ssh_config"), 5, tmp_path / "s", 60).command("edge1")
+def test_given_options_then_ssh_never_prompts_trusts_no_new_host_and_gets_no_command() -> None:
+    with TemporaryDirectory(dir="/tmp") as sockets:  # pytest's own directories have paths too long for sockets
+        command = SshOptions(Path("/etc/ssh_config"), 5, Path(sockets), 60).command("edge1")
 
     assert command[:3] == ["ssh", "-F", "/etc/ssh_config"]
     assert command[-2:] == ["--", "edge1"]

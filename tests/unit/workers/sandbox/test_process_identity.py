@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.runtime import lease_owner
-from workers.runtime.lease_owner import current_owner, host_id, is_gone, start_time
+from workers.sandbox import process_identity
+from workers.sandbox.process_identity import current_owner, host_id, is_gone, start_time
 
 
 def test_given_this_process_then_it_is_not_gone() -> None:
@@ -41,7 +41,9 @@ def test_given_a_process_hidden_from_proc_then_it_is_gone_only_after_its_end(
 ) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     name = f"{host_id()}:{child.pid}:{start_time(child.pid)}"
-    monkeypatch.setattr(lease_owner, "PROC", tmp_path)  # like ProtectProc=invisible, which hides other units' processes
+    monkeypatch.setattr(
+        process_identity, "PROC", tmp_path
+    )  # like ProtectProc=invisible, which hides other units' processes
 
     assert not is_gone(name)
     child.kill()
@@ -63,7 +65,7 @@ def test_given_an_invalid_name_then_it_is_not_known_to_be_gone() -> None:
 
 def test_given_a_process_name_with_spaces_and_parentheses_then_its_start_time_is_parsed() -> None:
     before = start_time(os.getpid())
-    comm = lease_owner.PROC / "self" / "comm"
+    comm = process_identity.PROC / "self" / "comm"
     name = comm.read_text()
     try:
         comm.write_text(") R 1 (x")

@@ -1,4 +1,4 @@
-"""The private RabbitMQ node, for real: durable, loopback only, discreet, and gone when it is told to stop."""
+"""The private RabbitMQ node: durable, only on loopback, without leaked secrets, and gone after it is stopped."""
 
 import ipaddress
 import stat
@@ -17,8 +17,8 @@ from tests.conftest import skip_or_fail
 
 pytestmark = pytest.mark.service
 
-# Seconds until a queue just declared outlives its broker's SIGKILL: RabbitMQ writes its directory of quorum queues out
-# every half second. A younger one is found again but never answers until it is deleted.
+# Seconds until a declared queue survives a SIGKILL of the broker: RabbitMQ writes its directory of quorum queues every
+# half second. A younger queue is still listed but does not respond until it is deleted.
 SETTLING = 2.0
 
 QUEUE = Queue(
@@ -50,7 +50,7 @@ def family(supervisor: Supervisor) -> list[psutil.Process]:
     return [*leaders, *(child for leader in leaders for child in leader.children(recursive=True))]
 
 
-def test_given_confirmed_messages_when_the_node_is_killed_and_started_again_then_none_is_lost(
+def test_given_confirmed_messages_when_the_node_is_killed_and_restarted_then_none_is_lost(
     node: RabbitmqNode, supervisor: Supervisor
 ) -> None:
     with Connection(node.url, transport_options={"confirm_publish": True}) as connection:
@@ -93,22 +93,20 @@ def test_given_a_running_node_then_no_secret_is_in_an_argument_or_a_log(
         assert secret not in logs
 
 
-def test_given_a_running_node_then_its_secrets_are_readable_by_their_owner_only(
-    supervisor: Supervisor, home: Path
-) -> None:
+def test_given_a_running_node_then_only_the_owner_can_read_its_secrets(supervisor: Supervisor, home: Path) -> None:
     assert supervisor.process("rabbitmq").describe_exit() is None
     assert stat.S_IMODE((home / "rabbitmq").stat().st_mode) == 0o700
     for name in ("rabbitmq.conf", "credentials", ".erlang.cookie"):
         assert stat.S_IMODE((home / "rabbitmq" / name).stat().st_mode) == 0o600, name
 
 
-def test_given_a_running_node_then_it_is_small(supervisor: Supervisor) -> None:
+def test_given_a_running_node_then_its_memory_is_below_300_mib(supervisor: Supervisor) -> None:
     resident = sum(process.memory_info().rss for process in family(supervisor))
 
     assert resident < 300 * 1024 * 1024
 
 
-def test_given_a_node_that_ran_before_when_it_is_prepared_again_then_its_url_is_the_same(
+def test_given_an_earlier_node_when_it_is_prepared_again_then_its_url_is_the_same(
     node: RabbitmqNode, supervisor: Supervisor, home: Path
 ) -> None:
     supervisor.stop()
@@ -118,7 +116,7 @@ def test_given_a_node_that_ran_before_when_it_is_prepared_again_then_its_url_is_
     assert again.url == node.url
 
 
-def test_given_a_running_node_when_it_is_stopped_then_neither_beam_nor_epmd_stays(supervisor: Supervisor) -> None:
+def test_given_a_running_node_when_it_is_stopped_then_neither_beam_nor_epmd_is_left(supervisor: Supervisor) -> None:
     processes = family(supervisor)
     assert {"beam.smp", "epmd"} <= {process.name() for process in processes}
 

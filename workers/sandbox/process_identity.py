@@ -1,4 +1,4 @@
-"""Names of lease owners. On its own host, the name of a worker child tells whether the child still runs."""
+"""Identity of processes, by which others on the same host can tell whether a process still runs."""
 
 import os
 import socket

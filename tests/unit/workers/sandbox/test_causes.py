@@ -4,7 +4,7 @@ from signal import Signals
 
 import pytest
 
-from workers.crash.causes import CRASH_SIGNALS, Cause, classify
+from workers.sandbox.causes import CRASH_SIGNALS, Cause, classify
 
 
 def test_given_an_exceeded_time_limit_then_it_is_the_cause_whatever_the_signal() -> None:
