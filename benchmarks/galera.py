@@ -1,11 +1,10 @@
-"""The storm and the calm: the same beats written straight into a cluster of three, then through the coalescer.
+"""The same heartbeats written directly to a Galera cluster of three nodes, then through the coalescer.
 
     python -m benchmarks.galera [--beats 18000] [--machines 50]
 
-Starts three MariaDB nodes, a RabbitMQ and a coalescer of its own; about two minutes. The last line of output is one
-JSON object: what either way did to the cluster (conflicts are certification failures and transactions aborted for
-another one's; paused is the part of the time for which flow control held writers back), and whether our table says what
-the beats say.
+Starts its own three MariaDB nodes, RabbitMQ and coalescer; takes about two minutes. The last line of output is one JSON
+object: conflicts (certification failures, and transactions aborted because of others), the fraction of the time in
+which flow control paused writers, and whether the coalesced table matches the heartbeats.
 """
 
 import argparse
@@ -33,13 +32,13 @@ from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.supervisor import Supervisor
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, publish, stored
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.database_nodes import DatabaseNodes
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.status import read_status
-from workers.heartbeats.tables import migrate_tables
 
 CLIENTS = 12
-BATCH = 100  # beats of one message
-TIMEOUT = 120  # seconds for the coalescer to be done
+BATCH = 100  # heartbeats per message
+TIMEOUT = 120  # seconds for the coalescer to finish
 
 CONFLICT_COUNTERS = ("wsrep_local_cert_failures", "wsrep_local_bf_aborts")
 
@@ -53,7 +52,7 @@ UPSERT = (
 
 
 class Meter:
-    """What happens to the cluster inside."""
+    """Measures conflicts and flow control of the cluster during its block."""
 
     def __init__(self, galera: Galera) -> None:
         self._galera = galera
@@ -75,7 +74,7 @@ class Meter:
 
 
 def write_directly(galera: Galera, beats: Sequence[dict[str, Any]]) -> int:
-    """Write every beat as a row of its own, from clients spread over the nodes. Returns how many writes failed."""
+    """Write every heartbeat directly, from clients on all nodes. Returns the number of failed writes."""
     errors: list[Exception] = []
 
     def client(number: int) -> None:
@@ -105,7 +104,7 @@ def write_directly(galera: Galera, beats: Sequence[dict[str, Any]]) -> int:
 
 
 def write_through_coalescer(galera: Galera, bodies: Sequence[bytes], home: Path) -> int:
-    """Send every beat through broker and coalescer. Returns how many flushes had to be tried again."""
+    """Send every heartbeat through broker and coalescer. Returns the number of flush retries."""
     node = prepare_rabbitmq(home / "rabbitmq")
     with Supervisor(node.stages, home / "log", report=print_progress):
         environment = {
@@ -141,10 +140,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--beats", type=int, default=18_000)
     parser.add_argument("--machines", type=int, default=50)
-    asked = parser.parse_args()
-    bodies = list(Plant(machines=asked.machines).messages(asked.beats // BATCH, BATCH))
+    arguments = parser.parse_args()
+    bodies = list(Plant(machines=arguments.machines).messages(arguments.beats // BATCH, BATCH))
     beats = [beat for body in bodies for beat in json.loads(body)["beats"]]
-    cluster = Path(tempfile.mkdtemp(prefix="bulkhead-galera-"))  # mysql may not enter others' directories
+    cluster = Path(
+        tempfile.mkdtemp(prefix="bulkhead-galera-")
+    )  # the user mysql cannot read other temporary directories
     try:
         galera = Galera(cluster)
         with galera.running(), scratch() as home:
@@ -160,14 +161,14 @@ def main() -> None:
             migrate_tables(galera.urls)
             with Meter(galera) as ours:
                 retries = write_through_coalescer(galera, bodies, home)
-            wanted, found = expected(bodies), stored(galera.urls[0])
+            expected_rows, stored_rows = expected(bodies), stored(galera.urls[0])
     finally:
         shutil.rmtree(cluster, ignore_errors=True)
-    counted = sum(row["beats"] for row in found.values())
+    counted = sum(row["beats"] for row in stored_rows.values())
     print_result(
         {
             "beats": len(beats),
-            "machines": asked.machines,
+            "machines": arguments.machines,
             "direct_errors": errors,
             "direct_conflicts": direct.conflicts,
             "direct_paused": round(direct.paused, 4),
@@ -175,9 +176,9 @@ def main() -> None:
             "ours_conflicts": ours.conflicts,
             "ours_paused": round(ours.paused, 4),
             "ours_retries": retries,
-            "ours_lost": sum(row["beats"] for row in wanted.values()) - counted,
-            "ours_wrong_rows": sum(found.get(key) != row for key, row in wanted.items())
-            + len(found.keys() - wanted.keys()),
+            "ours_lost": sum(row["beats"] for row in expected_rows.values()) - counted,
+            "ours_wrong_rows": sum(stored_rows.get(key) != row for key, row in expected_rows.items())
+            + len(stored_rows.keys() - expected_rows.keys()),
             "load": round(os.getloadavg()[0], 1),
         }
     )

@@ -1,14 +1,14 @@
-"""How many heartbeats a second one core coalesces, and how long a window of 100,000 machines takes to write.
+"""How many heartbeats per second one core coalesces, and how long writing a window of 100,000 machines takes.
 
     python -m benchmarks.heartbeats [--beats 1000000] [--batches FOLDER]
 
-Starts a RabbitMQ, a MariaDB and a Galera cluster of its own; four minutes. The stream is filled first, with bodies that
-differ; then a consumer that has one core for itself reads, checks and folds them, three readings a beat. Celery does
-the same beside it, with a task a beat and, where a FOLDER holds celery-batches (`pip install --no-deps --target FOLDER
-"celery<5.7" celery-batches`, since it wants an older Celery than ours), with that.
+Starts its own RabbitMQ, MariaDB and Galera cluster; takes four minutes. The stream is filled with distinct messages.
+Then a consumer on a core of its own reads, validates and folds them, with three readings per heartbeat. Celery does the
+same with one task per heartbeat and, if a FOLDER contains celery-batches (`pip install --no-deps --target FOLDER
+"celery<5.7" celery-batches`, since it needs an older Celery than ours), with that.
 
-The last line of output is one JSON object: beats a second by the clock, and beside each the same by processor time,
-which says more on a machine that does other work; `flush_100k_s` for one MariaDB and `flush_100k_galera_s` for three
+The last line of output is one JSON object: heartbeats per second of wall-clock time and of CPU time, which varies less
+on a machine that does other work; `flush_100k_s` for one MariaDB and `flush_100k_galera_s` for three
 nodes, `rss_mb` of the consumer with 100,000 machines.
 """
 
@@ -45,28 +45,28 @@ from tasks.heartbeats import Beat, Heartbeats, declare_stream
 from tasks.messaging.topology import EXCHANGE, HEARTBEATS
 from tests.services.galera import Galera
 from tests.services.mariadb import MariaDb
+from workers.heartbeats.database_nodes import DatabaseNodes
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.sink import Flush, TableSink
 from workers.heartbeats.sources import Position
-from workers.heartbeats.tables import migrate_tables
 
 FEW, MANY = 4_500, 100_000
 ROUNDS = 3
 
-# The last one is the consumer's; everything else shares the others.
+# The last core is the consumer's; everything else shares the others.
 CORES = sorted(os.sched_getaffinity(0))
 
-# Records that are published at once.
+# Records published together.
 NATIVE_BATCH = 500
 
-# Beats for Celery, which needs a millisecond to publish one.
+# Heartbeats for Celery, which needs a millisecond to publish one.
 PEER_BEATS = 10_000
 PEER_TIMEOUT = 90  # seconds
 
 
 def beats(machines: int, count: int) -> Iterator[Beat]:
-    """Beats of machines in turn, in an order of their own each time."""
+    """Heartbeats of all machines, in a new random order each time."""
     numbers = list(range(machines))
     for done in range(count):
         if done % machines == 0:
@@ -83,7 +83,7 @@ def beats(machines: int, count: int) -> Iterator[Beat]:
 
 
 def fill(node: RabbitmqNode, machines: int, count: int, size: int) -> None:
-    """A new stream of so many beats, in messages of `size`."""
+    """Create a stream of `count` heartbeats in messages of `size`."""
     with Connection(node.url) as connection, connection.channel() as channel:
         channel.queue_delete(HEARTBEATS)
         declare_stream(connection)
@@ -101,9 +101,9 @@ def fill(node: RabbitmqNode, machines: int, count: int, size: int) -> None:
 
 
 def fill_by_stream_protocol(node: RabbitmqNode, machines: int, count: int) -> None:
-    """The same, of single beats published by the stream protocol, so that the broker stores hundreds together.
+    """Create a stream of single heartbeats, published by the stream protocol so that a chunk holds hundreds of them.
 
-    One publisher by AMQP makes chunks of three; then the broker, which reads them one by one, is slower than we are.
+    An AMQP publisher produces chunks of three; then the broker, which reads chunks one by one, is the bottleneck.
     """
 
     async def publish() -> None:
@@ -122,17 +122,17 @@ def fill_by_stream_protocol(node: RabbitmqNode, machines: int, count: int) -> No
 
 
 def consume(kind: str, node: RabbitmqNode, count: int) -> dict[str, Any]:
-    """What a consumer of its own process tells of reading the stream."""
+    """Run the consumer process and return its result."""
     url = node.stream_url if kind == "stream" else node.url
     command = [sys.executable, "-m", "benchmarks.support.heartbeats_consumer", kind, url, str(count), str(CORES[-1])]
     environment = {**os.environ, "BULKHEAD_BROKER_URL": node.url, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def rates(name: str, measured: dict[str, Any], count: int) -> dict[str, int]:
-    """Beats a second, by the clock and by processor time."""
+    """Heartbeats per second of wall-clock and of CPU time."""
     result = {
         f"{name}_per_second": round(count / measured["seconds"]),
         f"{name}_per_cpu_second": round(count / measured["cpu"]),
@@ -142,12 +142,12 @@ def rates(name: str, measured: dict[str, Any], count: int) -> dict[str, int]:
 
 
 def best_of_rounds(kind: str, node: RabbitmqNode, count: int) -> dict[str, Any]:
-    """The fastest of a few rounds: what else the machine does only ever slows one down."""
-    return min((consume(kind, node, count) for _ in range(ROUNDS)), key=lambda told: told["seconds"])
+    """The fastest of a few rounds: other work on the machine only slows a round down."""
+    return min((consume(kind, node, count) for _ in range(ROUNDS)), key=lambda measured: measured["seconds"])
 
 
 def celery_rate(node: RabbitmqNode, home: Path, task: str, folder: str) -> int:
-    """Beats a second that a worker of Celery folds with that task."""
+    """Heartbeats per second that a Celery worker folds with `task`."""
     result = home / f"{task}.seconds"
     path = os.pathsep.join(filter(None, [folder, str(ROOT)]))
     own = {"BROKER_URL": node.url, "BEATS": str(PEER_BEATS), "RESULT": str(result), "CORE": str(CORES[-1])}
@@ -173,7 +173,7 @@ def celery_rate(node: RabbitmqNode, home: Path, task: str, folder: str) -> int:
 
 
 def flush_seconds(urls: list[str]) -> float:
-    """Seconds that the best of some flushes of 100,000 machines takes, each of which changes every row."""
+    """Seconds of the fastest of several flushes of 100,000 machines, each of which changes every row."""
     migrate_tables(urls)
     sink = TableSink(DatabaseNodes(urls), HEARTBEATS, "benchmark")
     sink.acquire_lease(time.time(), 600)
@@ -191,7 +191,7 @@ def flush_seconds(urls: list[str]) -> float:
 
 @contextmanager
 def database_folder() -> Iterator[Path]:
-    """A directory that `mysql` may enter."""
+    """A directory that the user mysql can read."""
     folder = Path(tempfile.mkdtemp(prefix="bulkhead-heartbeats-"))
     try:
         yield folder
@@ -202,10 +202,12 @@ def database_folder() -> Iterator[Path]:
 def main() -> None:
     """Measure and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--beats", type=int, default=1_000_000, help="beats in batches; an eighth of them one by one")
-    parser.add_argument("--batches", default="", metavar="FOLDER", help="where celery-batches and its Celery lie")
-    asked = parser.parse_args()
-    singles, batched = asked.beats // 8, asked.beats
+    parser.add_argument(
+        "--beats", type=int, default=1_000_000, help="heartbeats in batches; an eighth of them one by one (1000000)"
+    )
+    parser.add_argument("--batches", default="", metavar="FOLDER", help="folder with celery-batches and its Celery")
+    arguments = parser.parse_args()
+    singles, batched = arguments.beats // 8, arguments.beats
     os.sched_setaffinity(0, CORES[:-1] or CORES)
     result: dict[str, Any] = {}
     with scratch() as home:
@@ -219,12 +221,12 @@ def main() -> None:
             fill(node, FEW, batched, 100)
             result |= rates("batch", best_of_rounds("stream", node, batched), batched)
             fill(node, MANY, batched, 100)
-            told = best_of_rounds("stream", node, batched)
-            result |= rates("batch_100k", told, batched)
-            result["rss_mb"] = round(told["rss_mb"])
+            measured = best_of_rounds("stream", node, batched)
+            result |= rates("batch_100k", measured, batched)
+            result["rss_mb"] = round(measured["rss_mb"])
             result["task_per_beat_per_second"] = celery_rate(node, home, "one", "")
-            if asked.batches:
-                result["celery_batches_per_second"] = celery_rate(node, home, "many", asked.batches)
+            if arguments.batches:
+                result["celery_batches_per_second"] = celery_rate(node, home, "many", arguments.batches)
     os.sched_setaffinity(0, CORES)
     with database_folder() as folder:
         server = MariaDb(folder)

@@ -1,11 +1,11 @@
-"""How small a leak is found in how many jobs, what watching costs, how often a clean job is accused; beside others.
+"""The smallest detectable leak, the overhead of each instrument, and its false alarms, compared with other tools.
 
     python -m benchmarks.leaks [--clean 300] [--rounds 3]
 
-The last line of output is one JSON object: `table` (instrument -> jobs -> smallest leak in bytes a job that was found
-three times of three), `smallest_leak_bytes` (at 50 jobs, the worse of both), `*_overhead` (processor time of a job and
-its observer, beside the same job alone), `clean_hunts`, `false_alarms`, and the peers' hits, misses and false alarms on
-the planted corpus.
+The last line of output is one JSON object: `table` (instrument -> jobs -> smallest leak in bytes per job that was found
+three times out of three), `smallest_leak_bytes` (at 50 jobs, the worse of both), `*_overhead` (CPU time of a job with
+its observer, relative to the job alone), `clean_hunts`, `false_alarms`, and hits, misses and false alarms of the peers
+on the planted corpus.
 """
 
 import argparse
@@ -43,11 +43,11 @@ def main() -> None:
         hunts, alarms = count_false_alarms(arguments.clean, home)
         times = measure_overheads(home, arguments.rounds, print_progress)
         others = run_tools(print_progress)
-    found = [table[name][50] for name in INSTRUMENTS]
+    sizes = [table[name][50] for name in INSTRUMENTS]
     print_result(
         {
             "table": table,
-            "smallest_leak_bytes": None if None in found else max(size or 0 for size in found),
+            "smallest_leak_bytes": None if None in sizes else max(size or 0 for size in sizes),
             **{f"{name}_overhead": round(median(ratios), 3) for name, ratios in times.items()},
             "clean_hunts": hunts,
             "false_alarms": alarms,
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def smallest_detectable_leak(name: str, jobs: int, home: Path) -> int | None:
-    """The smallest leak, in bytes a job, that is found each time; none if even the largest is missed."""
+    """The smallest leak, in bytes per job, that is sizes each time; None if even the largest is missed."""
     for size in SIZES:
         subject = Subject(f"benchmarks.support.leak_detection.jobs:leak_{size}", {})
         if all(finds_leak(subject, name, jobs, home) for _ in range(TRIES)):
@@ -66,7 +66,7 @@ def smallest_detectable_leak(name: str, jobs: int, home: Path) -> int | None:
 
 
 def count_false_alarms(count: int, home: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Hunts of clean jobs, and those that called one faulty, by instrument."""
+    """Hunts of clean jobs, and how many of them reported a fault, by instrument."""
     hunts, alarms = dict.fromkeys(INSTRUMENTS, count), dict.fromkeys(INSTRUMENTS, 0)
     for number in range(count):
         for name in INSTRUMENTS:
@@ -77,7 +77,7 @@ def count_false_alarms(count: int, home: Path) -> tuple[dict[str, int], dict[str
 
 
 def finds_leak(subject: Subject, name: str, jobs: int, home: Path) -> bool:
-    """Whether a hunt finds something to mend."""
+    """Whether a hunt reports a fault."""
     with tempfile.TemporaryDirectory(dir=home) as out:
         return hunt(subject, name, jobs=jobs, out=Path(out), cache=home).verdict.kind.is_fault
 

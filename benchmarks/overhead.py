@@ -1,10 +1,10 @@
-"""What the platform costs a job: no-ops a second beside other queues, and a worker's time beyond the bare engine.
+"""The platform's overhead per job: no-ops per second compared with other queues, and time beyond the bare engine.
 
     python -m benchmarks.overhead
 
-Starts a RabbitMQ and a Redis of its own; about three minutes. The last line of output is one JSON object:
+Starts its own RabbitMQ and Redis; takes about three minutes. The last line of output is one JSON object:
 `noop_per_second` (Bulkhead's worker), `celery_per_second` and so on (median rounds), `ratio` of the first two,
-`overhead_ms` a job, and the figures it comes from.
+`overhead_ms` per job, and the figures from which it is computed.
 """
 
 import argparse
@@ -26,8 +26,7 @@ from benchmarks.support.services import (
     scratch,
 )
 
-# What the other queues do not do, and would be measured in its stead: give way to every other process on the machine,
-# and replace the child now and then.
+# Turns off what the other queues do not do either: a low CPU priority, and replacing the child regularly.
 COMPARABLE_SETTINGS = {"BULKHEAD_CHILD_NICENESS": "0", "BULKHEAD_MAX_JOBS_PER_CHILD": "1000000"}
 
 
@@ -45,7 +44,7 @@ def main() -> None:
         environment = {"PYTHONPATH": str(ROOT), **COMPARABLE_SETTINGS, **platform.environment}
         environment |= {BROKER_URL: broker_url, REDIS_URL: redis_url}
         os.environ.update(environment)
-        # They read the settings, which are known only now.
+        # These modules read the settings, which are known only now.
         from benchmarks.peers.throughput import measure_throughput
         from benchmarks.peers.worker_time import measure_worker_time
 

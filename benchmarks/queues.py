@@ -1,12 +1,12 @@
-"""How long a preview takes beside a backlog of tiles: in a lane of its own, and in the one queue that it would share.
+"""How long a preview takes beside a backlog of tiles, with a queue of its own and with a shared queue.
 
     python -m benchmarks.queues [--previews 100] [--rounds 3] [--minutes 40]
 
-Two workers, a lane each. A round measures previews one after another while the tile worker is idle, and again while it
-works on a backlog that would keep it for 40 minutes. Then both workers serve one queue, and a preview waits behind a
-few sheets in it. The last line is one JSON object: medians over the rounds of p50 and p99 in milliseconds, from the
-acceptance of a preview to its end; `p99_ratio`, the median of the rounds' own; seconds that a sheet takes, and sheets
-in the backlog; and `shared_ms`, what the preview took behind `shared_sheets` in the one queue.
+Two workers serve one queue each. A round measures previews one after another while the tile worker is idle, and again
+while it works on a backlog of 40 minutes. Then both workers serve one queue, in which a preview waits behind a few
+sheets. The last line of output is one JSON object: medians over the rounds of p50 and p99 in milliseconds, from the
+acceptance of a preview to its end; `p99_ratio`, the median over the rounds; seconds per sheet, and sheets in the
+backlog; and `shared_ms`, the time of the preview behind `shared_sheets` in the shared queue.
 """
 
 import argparse
@@ -29,18 +29,18 @@ from tasks.renders import RenderOptions
 from tests.integration.jobs.renders import Renders
 from tests.services.platform import Platform, delete_queues
 
-# Lines of the drawings, and pixels of the sheet that is cut into tiles: some 0.1 s, and some seconds.
+# Lines of the drawings, and pixels of the sheet with tiles: they take about 0.1 s and a few seconds.
 PREVIEW_LINES = 200
 SHEET_LINES = 2_000
 SHEET_WIDTH = 2500
 
-# Sheets before the preview in the one queue: enough to tell what more would cost.
+# Sheets before the preview in the shared queue: enough to extrapolate to more.
 SHARED_SHEETS = 4
 
-# Workers hear within a third of a lease that their job was cancelled (seconds).
+# Workers notice within a third of a lease that their job was cancelled (seconds).
 LEASE = 1
 
-# Seconds within which any job here ends.
+# Time limit of any job here (seconds).
 TIMEOUT = 600.0
 
 
@@ -54,7 +54,7 @@ def time_preview(sent: Renders) -> float:
 
 
 def submit_sheets(sent: Renders, count: int, queue: str) -> list[str]:
-    """Have so many sheets cut; answers their jobs' ids. All are of one drawing, but of different widths."""
+    """Submit `count` sheets of one drawing with different widths. Returns the ids of their jobs."""
     drawing = sent.make(SHEET_LINES)
     jobs = [str(uuid.uuid4()) for _ in range(count)]
     for number, job in enumerate(jobs):
@@ -66,7 +66,7 @@ def submit_sheets(sent: Renders, count: int, queue: str) -> list[str]:
 
 
 def cancel_jobs(sent: Renders, jobs: list[str], queue: str) -> int:
-    """Cancel what is left of these jobs; answers how many."""
+    """Cancel the remaining ones of these jobs. Returns how many."""
     with Connection(sent.platform.broker_url) as connection, connection.channel() as channel:
         channel.queue_purge(queue)
     cancelled = [
@@ -77,19 +77,19 @@ def cancel_jobs(sent: Renders, jobs: list[str], queue: str) -> int:
 
 
 def measure(sent: Renders, previews: int, backlog: int) -> dict[str, float]:
-    """Milliseconds of previews beside an idle tile worker, and beside one with a backlog of so many sheets."""
+    """Milliseconds of previews beside an idle tile worker, and beside one with `backlog` sheets."""
     idle = percentiles([time_preview(sent) for _ in range(previews)])
     jobs = submit_sheets(sent, backlog, TILES)
     sent.child_at(jobs[0], timeout=TIMEOUT)
     behind = percentiles([time_preview(sent) for _ in range(previews)])
     left = cancel_jobs(sent, jobs, TILES)
-    found = {f"idle_{name}": value for name, value in idle.items()}
-    found |= {f"backlog_{name}": value for name, value in behind.items()}
-    return {**found, "p99_ratio": behind["p99_ms"] / idle["p99_ms"], "sheets_left": left}
+    result = {f"idle_{name}": value for name, value in idle.items()}
+    result |= {f"backlog_{name}": value for name, value in behind.items()}
+    return {**result, "p99_ratio": behind["p99_ms"] / idle["p99_ms"], "sheets_left": left}
 
 
-def measure_separate_queues(home: Path, broker_url: str, asked: argparse.Namespace) -> dict[str, float]:
-    """Figures of a lane each."""
+def measure_separate_queues(home: Path, broker_url: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """The result with a queue for each worker."""
     with running_platform(home, broker_url) as platform:
         sent = start_workers(platform, (RENDER, TILES))
         (job,) = submit_sheets(sent, 1, TILES)
@@ -97,31 +97,31 @@ def measure_separate_queues(home: Path, broker_url: str, asked: argparse.Namespa
         if one.error:
             raise RuntimeError(f"a sheet failed: {one.error}")
         seconds = (one.finished_at or 0) - sent.history(job)[0].started_at
-        backlog = ceil(60 * asked.minutes / seconds)
-        print_progress(f"a sheet takes {seconds:.1f} s: {backlog} of them are the backlog")
+        backlog = ceil(60 * arguments.minutes / seconds)
+        print_progress(f"a sheet takes {seconds:.1f} s: the backlog has {backlog}")
         rounds = []
-        for _ in range(asked.rounds):
-            rounds.append(measure(sent, asked.previews, backlog))
+        for _ in range(arguments.rounds):
+            rounds.append(measure(sent, arguments.previews, backlog))
             print_progress(str(rounds[-1]))
         sent.close()
-    found = {name: median(figures[name] for figures in rounds) for name in rounds[0]}
-    return {**found, "sheet_seconds": seconds, "backlog_sheets": backlog}
+    result = {name: median(figures[name] for figures in rounds) for name in rounds[0]}
+    return {**result, "sheet_seconds": seconds, "backlog_sheets": backlog}
 
 
 def measure_shared_queue(home: Path, broker_url: str) -> dict[str, float]:
-    """What a preview takes behind a few sheets, both workers at one queue."""
+    """The time of a preview behind a few sheets, with both workers on one queue."""
     delete_queues(broker_url)
     with running_platform(home, broker_url) as platform:
         sent = start_workers(platform, (RENDER, RENDER))
         jobs = submit_sheets(sent, SHARED_SHEETS, RENDER)
-        took = time_preview(sent)
+        milliseconds = time_preview(sent)
         cancel_jobs(sent, jobs, RENDER)
         sent.close()
-    return {"shared_sheets": SHARED_SHEETS, "shared_ms": took}
+    return {"shared_sheets": SHARED_SHEETS, "shared_ms": milliseconds}
 
 
 def start_workers(platform: Platform, queues: tuple[str, str]) -> Renders:
-    """Two workers, each with its queue, warm."""
+    """Start two workers, each with its queue, and warm them up."""
     sent = Renders(platform)
     for number, queue in enumerate(queues, 1):
         platform.start_worker(f"worker{number}", queue=queue, lease=str(LEASE))
@@ -131,7 +131,7 @@ def start_workers(platform: Platform, queues: tuple[str, str]) -> Renders:
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
-    """The values that half and 99 of 100 do not exceed."""
+    """Median and 99th percentile."""
     values = sorted(values)
     return {f"p{share}_ms": values[round(share / 100 * (len(values) - 1))] for share in (50, 99)}
 
@@ -142,10 +142,10 @@ def main() -> None:
     parser.add_argument("--previews", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=40)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     load = os.getloadavg()[0]
     with scratch() as home, running_broker(home) as broker_url:
-        figures = measure_separate_queues(home / "lanes", broker_url, asked)
+        figures = measure_separate_queues(home / "separate", broker_url, arguments)
         figures |= measure_shared_queue(home / "shared", broker_url)
     print_result({**{name: round(value, 2) for name, value in figures.items()}, "load": round(load, 1)})
 

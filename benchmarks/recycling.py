@@ -1,11 +1,11 @@
-"""A job that leaks beside the same job clean: what it costs that children are replaced before their fence is full.
+"""A leaking job compared with a clean one: the cost of replacing children before they reach their memory limit.
 
     python -m benchmarks.recycling [--jobs 2000]
 
-Each worker lies in a memory cgroup of 128 MB (root, or a delegated tree). The leak, a cloned wand of 283 kB a job,
-comes to twice that in each of two rounds of 1,000 jobs. Starts a RabbitMQ of its own. The last line of output is one
-JSON object: `leaky_per_second`, `clean_per_second` (medians of rounds in turns), `throughput_ratio`, `kernel_kills`,
-`lost_attempts`, `children` that the leaky jobs took, and `peak_mb` of their cgroup.
+Each worker runs in a memory cgroup of 128 MiB (as root, or in a delegated cgroup). The leak, a cloned wand of 283 kB
+per job, adds up to twice that in each of two rounds of 1,000 jobs. Starts its own RabbitMQ. The last line of output is
+one JSON object: `leaky_per_second`, `clean_per_second` (medians of alternating rounds), `throughput_ratio`,
+`kernel_kills`, `lost_attempts`, the number of `children` that the leaking jobs used, and `peak_mb` of their cgroup.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SIDE = 188
 MEMORY_LIMIT = 128 * MIB
 GROWTH_LIMIT = 32 * MIB
 
-# Only growth shall replace a child, and nobody shall give way to others.
+# Children are replaced only because of memory growth, and run with normal CPU priority.
 SETTINGS = {"max_child_memory_growth": str(GROWTH_LIMIT), "max_jobs_per_child": "1000000", "child_niceness": "0"}
 
 ROUNDS = 2
@@ -40,7 +40,7 @@ TIMEOUT = 1800.0
 
 
 def run(platform: Platform, name: str, jobs: int, *, leaks: bool) -> dict[str, float]:
-    """So many jobs through a worker of their own: jobs a second, and what became of its cgroup and its children."""
+    """Run `jobs` jobs on a new worker. Returns jobs per second, and figures of its cgroup and its children."""
     from tasks import app
     from tasks.jobs import State, open_ledger
     from tasks.messaging.publisher import Publisher
@@ -86,16 +86,16 @@ def _peak_bytes(cgroup: Path) -> int:
 def main() -> None:
     """Run everything and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=2000, help="leaky jobs, and as many clean ones (2000)")
+    parser.add_argument("--jobs", type=int, default=2000, help="leaking jobs, and as many clean ones (2000)")
     jobs = parser.parse_args().jobs // ROUNDS
     load = os.getloadavg()[0]
     with scratch() as home, running_broker(home) as broker_url, running_platform(home, broker_url) as platform:
-        found: dict[bool, list[dict[str, float]]] = {True: [], False: []}
+        results: dict[bool, list[dict[str, float]]] = {True: [], False: []}
         for number in range(ROUNDS):
             for leaks in (True, False) if number % 2 else (False, True):
-                found[leaks].append(run(platform, f"{'leaky' if leaks else 'clean'}{number}", jobs, leaks=leaks))
-                print_progress(f"round {number + 1}, {'leaky' if leaks else 'clean'}: {found[leaks][-1]}")
-    leaky, clean = (statistics.median(one["per_second"] for one in found[leaks]) for leaks in (True, False))
+                results[leaks].append(run(platform, f"{'leaky' if leaks else 'clean'}{number}", jobs, leaks=leaks))
+                print_progress(f"round {number + 1}, {'leaky' if leaks else 'clean'}: {results[leaks][-1]}")
+    leaky, clean = (statistics.median(one["per_second"] for one in results[leaks]) for leaks in (True, False))
     print_result(
         {
             "jobs": jobs * ROUNDS,
@@ -103,14 +103,15 @@ def main() -> None:
             "clean_per_second": round(clean, 1),
             "throughput_ratio": round(
                 statistics.median(
-                    one["per_second"] / two["per_second"] for one, two in zip(found[True], found[False], strict=True)
+                    one["per_second"] / two["per_second"]
+                    for one, two in zip(results[True], results[False], strict=True)
                 ),
                 3,
             ),
-            "kernel_kills": sum(one["kills"] for one in found[True]),
-            "lost_attempts": sum(one["lost"] for one in found[True]),
-            "children": sum(one["children"] for one in found[True]),
-            "peak_mb": round(max(one["peak"] for one in found[True]) / MIB),
+            "kernel_kills": sum(one["kills"] for one in results[True]),
+            "lost_attempts": sum(one["lost"] for one in results[True]),
+            "children": sum(one["children"] for one in results[True]),
+            "peak_mb": round(max(one["peak"] for one in results[True]) / MIB),
             "load": round(load, 1),
         }
     )

@@ -1,11 +1,11 @@
-"""Our previews and tiles of large scans beside libvips' and ImageMagick's programs.
+"""Previews and tiles of large scans, compared with the programs of libvips and ImageMagick.
 
-    python -m benchmarks.render            # an A0 scan at 600 dpi: about five minutes, most of them `convert`'s
-    python -m benchmarks.render --huge     # 7 gigapixels in one strip, and 600 megapixels in colour, in 512 MiB
+    python -m benchmarks.render            # an A0 scan at 600 dpi: about five minutes, most of them in `convert`
+    python -m benchmarks.render --huge     # 7 gigapixels in one strip, and 600 megapixels in colour, within 512 MiB
 
-Needs Debian's libvips-tools, imagemagick-6.q16 and, for --huge, libtiff-tools. Makes its scans itself. The last line
-of output is one JSON object. Times are medians of interleaved rounds, ours warm and in a process of its own; peaks
-are resident sets of that whole process in MB of 1,048,576 bytes. `load` is the machine's load average at the start.
+Needs Debian's libvips-tools, imagemagick-6.q16 and, for --huge, libtiff-tools. It generates the scans. The last line
+of output is one JSON object. Times are medians of interleaved rounds; our engine is warm and runs in a separate
+process, and peaks are resident sets of that process in MiB. `load` is the load average of the machine at the start.
 """
 
 import argparse
@@ -33,7 +33,7 @@ PREVIEW = 2048
 TILE = 512
 MEMORY_LIMIT = 512 * 1024**2
 
-# Debian's own policy with more width, height and disk: as it comes it refuses a picture of this size.
+# Debian's policy with larger limits of width, height and disk: the default rejects a picture of this size.
 CONVERT_LIMITS = {
     "memory": "256MiB",
     "map": "512MiB",
@@ -43,12 +43,12 @@ CONVERT_LIMITS = {
     "disk": "16GiB",
 }
 
-# vips dzsave as it comes, and with the encoding that we have for line work.
+# vips dzsave with its default encoding, and with ours for line work.
 DEFAULT, SAME = ".webp", ".webp[lossless,effort=0]"
 
 
 class Renderer:
-    """Our engine, warm in a process of its own; inside `fence` where one is given."""
+    """Our engine, warm in a separate process, in `cgroup` if one is given."""
 
     def __init__(self, scan: Path, cgroup: Cgroup | None = None) -> None:
         argv = [sys.executable, "-m", "benchmarks.support.render_process", str(scan)]
@@ -57,7 +57,7 @@ class Renderer:
             cgroup.add(self._process.pid)
 
     def __call__(self, **options: object) -> dict[str, Any]:
-        """Render once. Raises EOFError where the process died."""
+        """Render once. Raises EOFError if the process died."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"width": PREVIEW, **options}) + "\n")
@@ -79,7 +79,7 @@ class Renderer:
 
 @contextmanager
 def running_renderer(scan: Path, cgroup: Cgroup | None = None) -> Iterator[Renderer]:
-    """A renderer for the length of the block."""
+    """Run a renderer for the length of the block."""
     ours = Renderer(scan, cgroup)
     try:
         yield ours
@@ -88,20 +88,20 @@ def running_renderer(scan: Path, cgroup: Cgroup | None = None) -> Iterator[Rende
 
 
 def timed(*argv: str | Path, **environment: str) -> float:
-    """Seconds that a program takes. Raises CalledProcessError."""
+    """Run a program. Returns its seconds. Raises CalledProcessError."""
     start = time.monotonic()
     subprocess.run(argv, check=True, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
     return time.monotonic() - start
 
 
 def vipsthumbnail(scan: Path) -> float:
-    """Seconds of libvips' own thumbnailer."""
+    """Seconds of vipsthumbnail."""
     size = f"{PREVIEW}x{PREVIEW}"
     return timed("vipsthumbnail", scan, "--size", size, "--output", scan.with_name("thumbnail.webp"))
 
 
 def convert(scan: Path) -> float:
-    """Seconds of ImageMagick's, which spills to disk."""
+    """Seconds of ImageMagick's convert, which spills to disk."""
     limits = "".join(
         f'<policy domain="resource" name="{name}" value="{most}"/>' for name, most in CONVERT_LIMITS.items()
     )
@@ -112,7 +112,7 @@ def convert(scan: Path) -> float:
 
 
 def dzsave(scan: Path, suffix: str) -> tuple[float, int]:
-    """Seconds of libvips' tiler, and bytes of its tiles."""
+    """Seconds of vips dzsave, and bytes of its tiles."""
     target = scan.with_name("dzsave")
     size = ["--tile-size", str(TILE), "--overlap", "0"]
     seconds = timed("vips", "dzsave", scan, target, *size, "--suffix", suffix)
@@ -123,7 +123,7 @@ def dzsave(scan: Path, suffix: str) -> tuple[float, int]:
 
 
 def measure_a0(home: Path, rounds: int) -> dict[str, Any]:
-    """The A0 scan: ours beside theirs, round by round."""
+    """Compare all programs with the A0 scan, round by round."""
     load = os.getloadavg()[0]
     scan = home / "a0.tif"
     scans.write_bilevel(scans.draw_sheet(), scan)
@@ -163,7 +163,7 @@ def measure_a0(home: Path, rounds: int) -> dict[str, Any]:
 
 
 def measure_huge(home: Path, rounds: int) -> dict[str, Any]:
-    """What is larger than memory, inside a memory cgroup of 512 MiB."""
+    """Scans that are larger than memory, in a cgroup of 512 MiB."""
     load = os.getloadavg()[0]
     bits = scans.draw_sheet()
     cases = {"g4_one_strip": home / "huge.tif", "rgb_tiff": home / "colour.tif", "rgb_png": home / "colour.png"}
@@ -174,7 +174,7 @@ def measure_huge(home: Path, rounds: int) -> dict[str, Any]:
 
 
 def measure_in_cgroup(scan: Path, rounds: int) -> dict[str, Any]:
-    """Preview (a warm call, rounds interleaved with vipsthumbnail) and tiles of one scan."""
+    """Preview (warm, interleaved with vipsthumbnail) and tiles of one scan."""
     with leaf_cgroup(MEMORY_LIMIT) as fence, running_renderer(scan, fence) as ours:
         if fence is None:
             sys.exit("No memory cgroup can be made here. Run it as root, or in a delegated cgroup.")
@@ -200,7 +200,7 @@ def main() -> None:
     """Run and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5; 1 with --huge is enough)")
-    parser.add_argument("--huge", action="store_true", help="what is larger than memory, inside a cgroup of 512 MiB")
+    parser.add_argument("--huge", action="store_true", help="scans larger than memory, in a cgroup of 512 MiB")
     chosen = parser.parse_args()
     with scratch() as home:
         print_result((measure_huge if chosen.huge else measure_a0)(home, chosen.rounds))

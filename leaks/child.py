@@ -1,7 +1,7 @@
-"""`python -m leaks.child SPEC`: the jobs of a hunt, in a process of their own. SPEC is `Spec` as JSON.
+"""`python -m leaks.child SPEC`: runs the jobs of a hunt in a separate process. SPEC is a `Spec` as JSON.
 
-Writes what it read to `Spec.samples` and a line with its number on standard output after each job. Exit code 0 done,
-1 a job raised, 2 the target is wrong; the last line then says why.
+It writes its samples to `Spec.samples`, and the number of each finished job as a line on standard output. Exit code 0:
+done, 1: a job raised an exception, 2: the target is wrong; the last line of output is then the reason.
 """
 
 import gc
@@ -26,7 +26,7 @@ _SERIES_NAMES = ("live", "resident", "descriptors", "memory", "map", "disk", "py
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """`watch` names who looks on besides the probes (`leaks.observers`); its findings go to `findings`."""
+    """What to run. `observer` names an observer of `leaks.observers`, which writes to the file `findings`."""
 
     subject: Subject
     jobs: int
@@ -36,18 +36,18 @@ class Spec:
     findings: str
 
     def to_json(self) -> str:
-        """For the command line of the child."""
+        """The argument of the child's command line."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Spec":
-        """What `json` wrote."""
-        given: dict[str, Any] = json.loads(text)
-        return cls(**{**given, "subject": Subject(**given["subject"])})
+        """The inverse of `to_json`."""
+        values: dict[str, Any] = json.loads(text)
+        return cls(**{**values, "subject": Subject(**values["subject"])})
 
 
 class JobLoop:
-    """Runs the jobs one after the other and reads the gauges in between."""
+    """Runs the jobs one after the other and reads the probes after each."""
 
     def __init__(self, spec: Spec, job: Job, observer: Observer, progress_descriptor: int) -> None:
         self._spec = spec
@@ -59,14 +59,14 @@ class JobLoop:
         self._failures = 0
 
     def run(self) -> Samples:
-        """All jobs. Raises what a job raises, unless errors are hunted."""
+        """Run all jobs. Exceptions of a job are raised, unless the hunt is for leaks on error paths."""
         spec = self._spec
         for number in range(1, spec.jobs + 1):
             self._run_job(number)
             os.write(self._progress_descriptor, b"%d\n" % number)
             if number == spec.warm_up:
                 gc.collect()
-                gc.freeze()  # what lives by now costs the collector no time at each job
+                gc.freeze()  # so that the collector spends no time on it after each job
                 self._observer.after_warm_up()
         samples = Samples(spec.jobs, spec.warm_up, failures=self._failures)
         for name, series in self._series.items():
@@ -78,18 +78,18 @@ class JobLoop:
 
     def _run_job(self, number: int) -> None:
         self._observer.before_job(number)
-        began = time.perf_counter_ns()
+        started = time.perf_counter_ns()
         try:
             self._job()
         except Exception:
             if not self._spec.subject.errors:
                 raise
             self._failures += 1
-        took = time.perf_counter_ns() - began
+        duration = time.perf_counter_ns() - started
         self._observer.after_job()
-        self._read_probes(number - 1, took)
+        self._read_probes(number - 1, duration)
 
-    def _read_probes(self, index: int, took: int) -> None:
+    def _read_probes(self, index: int, duration: int) -> None:
         series, probes = self._series, self._probes
         heap = self._observer.heap or probes.heap_bytes
         before = heap()
@@ -102,15 +102,15 @@ class JobLoop:
         series["memory"][index] = probes.pixel_cache_bytes(MEMORY)
         series["map"][index] = probes.pixel_cache_bytes(MAP)
         series["disk"][index] = probes.pixel_cache_bytes(DISK)
-        series["nanoseconds"][index] = took
+        series["nanoseconds"][index] = duration
 
 
 def main(text: str) -> int:
-    """Run the hunt's jobs; the exit code."""
-    os.environ.pop("LD_PRELOAD", None)  # what watches us is none of our children's business
+    """Run the jobs of the hunt. Returns the exit code."""
+    os.environ.pop("LD_PRELOAD", None)  # the tagger must not be loaded into programs that jobs start
     spec = Spec.from_json(text)
     reports = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a job prints is no report
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a job may print to standard output
     try:
         job = resolve_job(spec.subject)
     except BadTarget as error:
@@ -128,4 +128,4 @@ def main(text: str) -> int:
 if __name__ == "__main__":
     status = main(sys.argv[1])
     sys.stderr.flush()
-    os._exit(status)  # what interpreter and libraries free at exit is no job's merit
+    os._exit(status)  # memory freed at exit must not count as freed by jobs

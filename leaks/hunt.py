@@ -1,4 +1,4 @@
-"""A hunt from beginning to end: one instrument, or `auto`, from cheap to sure until the verdict is certain."""
+"""A whole hunt, with one instrument or with `auto`, which escalates from cheap to reliable instruments."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from leaks.verdict import VerdictKind
 
 AUTO = "auto"
 
-# Asked when gauge and tagger suspect something and nothing has a name: slower, and each sees by reachability.
+# Used when gauge and tagger suspect a leak but cannot name it: slower, and both work by reachability.
 _ESCALATION = ("lsan", "memcheck")
 
 
@@ -27,19 +27,19 @@ def hunt(
     timeout: float = 600,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Report:
-    """Hunt `subject` with the instrument `name`, files going below `out`.
+    """Hunt for leaks in `subject` with the instrument `name`, and write files below `out`.
 
-    Raises BadTarget, JobBroke and ToolMissing (all HuntError).
+    Raises BadTarget, TargetFailed and ToolMissing.
     """
     if jobs < MIN_JOBS:
-        raise BadTarget(f"{jobs} jobs are too few for a verdict. Take at least {MIN_JOBS}.")
+        raise BadTarget(f"{jobs} jobs are too few for a verdict. Use at least {MIN_JOBS}.")
     if not subject.is_function and not Path(subject.target).is_file():
         raise BadTarget(f"{subject.target} is neither a file nor module:function. Check the path.")
     out.mkdir(parents=True, exist_ok=True)
     run = Run(subject, jobs, out, cache, timeout, on_progress)
-    began = time.monotonic()
+    started = time.monotonic()
     report = _escalate(run) if name == AUTO else load_instrument(name)(run)
-    report.seconds = time.monotonic() - began
+    report.seconds = time.monotonic() - started
     return report
 
 
@@ -55,15 +55,15 @@ def _escalate(run: Run) -> Report:
 
 
 def _prefer_named(report: Report, other: Report) -> Report:
-    """The report that names more; a tool that sees nothing does not overrule what was counted."""
+    """The report that names a function. A tool that finds nothing does not overrule what was counted."""
     return other if other.roots else report
 
 
 def is_certain(report: Report) -> bool:
-    """Whether nothing is left to ask: nothing is wrong, or it has a name."""
+    """Whether no other instrument is needed: there is no leak, or its function is known."""
     if report.verdict.kind in {VerdictKind.CLEAN, VerdictKind.FRAGMENTATION}:
         return True
-    return bool(report.roots) or report.verdict.decided_by == "descriptors"  # of which no heap tool knows
+    return bool(report.roots) or report.verdict.decided_by == "descriptors"  # which heap tools do not see
 
 
 CHOICES = (AUTO, *NAMES)

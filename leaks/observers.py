@@ -1,6 +1,6 @@
-"""Who looks on inside the child while jobs run: nobody, the tagger, Python's tracemalloc, LeakSanitizer or memray.
+"""Observers inside the child: none, the tagger, Python's tracemalloc, LeakSanitizer or memray.
 
-Each writes its findings in its own form; the instrument that asked for it reads them.
+Each writes its findings in a format of its own, which the instrument that uses it reads.
 """
 
 import ctypes
@@ -16,22 +16,22 @@ from leaks.samples import LAG, Series, warm_up_jobs
 from leaks.tagger import Tagger
 from leaks.target import Job
 
-# Frames of Python that tracemalloc keeps of each block, and places in its findings.
+# Python frames that tracemalloc records per block, and allocation sites in its findings.
 PYTHON_FRAMES = 12
 MAX_SITES = 20
 
-# memray's capture, beside the findings; and how often it is asked to note what lives (milliseconds), which is its clock
-# of births. It notes less often than that, so there is a pause before each job (seconds): a birth shall be noted before
-# the next job begins.
+# memray's capture, stored beside the findings, and the requested interval of its snapshots (milliseconds), which date
+# allocations. Actual snapshots are rarer, so there is a delay before each job (seconds): every allocation must be dated
+# before the next job starts.
 CAPTURE = ".memray"
 MEMORY_INTERVAL = 1
 SNAPSHOT_DELAY = 0.03
 
 
 class Observer:
-    """Nobody looks on. Subclasses override what they need."""
+    """Observes nothing. Subclasses override what they need."""
 
-    # Bytes on the heap, where the watch knows better than mallinfo2.
+    # Bytes on the heap, if the observer knows them better than mallinfo2.
     heap: Callable[[], int] | None = None
 
     def __init__(self, jobs: int, findings: Path) -> None:
@@ -39,24 +39,24 @@ class Observer:
         self.findings = findings
 
     def before_job(self, number: int) -> None:
-        """Job `number` begins."""
+        """Called before job `number`."""
 
     def after_job(self) -> None:
-        """It is over; what follows is the observer."""
+        """Called after each job; later allocations are the observer's."""
 
     def after_warm_up(self) -> None:
-        """The last job of the warm-up is over."""
+        """Called after the last job of the warm-up."""
 
-    def survivors(self, jobs: int) -> tuple[list[int], list[int]]:  # noqa: ARG002 -- for those that know
-        """Bytes and blocks alive now, by job of birth; empty where nobody knows."""
+    def survivors(self, jobs: int) -> tuple[list[int], list[int]]:  # noqa: ARG002 -- used by subclasses
+        """Bytes and blocks that are alive, by the job that allocated them; empty if unknown."""
         return [], []
 
     def finish(self, job: Job) -> None:
-        """All jobs are done; `job` may be run once more."""
+        """Called after all jobs; may run `job` once more."""
 
 
 class TaggerObserver(Observer):
-    """Counts survivors by job of birth."""
+    """Counts survivors by the job that allocated them."""
 
     def __init__(self, jobs: int, findings: Path) -> None:
         super().__init__(jobs, findings)
@@ -83,7 +83,7 @@ class TaggerObserver(Observer):
 
 
 class StackObserver(TaggerObserver):
-    """Also keeps the stacks of what is born in the measured jobs, and dumps those that live at the end."""
+    """Also records the stacks of allocations in the measured jobs, and dumps those of survivors."""
 
     def __init__(self, jobs: int, findings: Path) -> None:
         super().__init__(jobs, findings)
@@ -94,7 +94,7 @@ class StackObserver(TaggerObserver):
 
 
 class TracemallocObserver(Observer):
-    """Where Python objects that stay were made, and which ones only the collector frees."""
+    """Finds where Python objects that are kept were created, and which objects only the collector frees."""
 
     def after_warm_up(self) -> None:
         import tracemalloc
@@ -121,7 +121,7 @@ class TracemallocObserver(Observer):
 
 
 def _snapshot() -> Any:
-    """What Python holds by now, without what the observer made."""
+    """A snapshot of Python's memory without the observer's own."""
     import tracemalloc
 
     own = (tracemalloc.__file__, str(Path(__file__).parent / "*"))
@@ -129,7 +129,7 @@ def _snapshot() -> Any:
 
 
 def _cycles(job: Job) -> dict[str, int]:
-    """Types of what one more job leaves to the collector, with their number."""
+    """Number of objects that one more job leaves to the collector, by type."""
     gc.collect()
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
@@ -145,7 +145,7 @@ def _cycles(job: Job) -> dict[str, int]:
 
 
 class LsanObserver(Observer):
-    """LeakSanitizer, preloaded: what is born in the warm-up is no leak; the report goes to its log_path."""
+    """Preloaded LeakSanitizer. Allocations of the warm-up are not leaks; the report is written to its log_path."""
 
     def __init__(self, jobs: int, findings: Path) -> None:
         super().__init__(jobs, findings)
@@ -163,11 +163,11 @@ class LsanObserver(Observer):
 
 
 class MemrayObserver(Observer):
-    """memray's tracker around the measured jobs; when each began goes to the findings, its capture beside them."""
+    """memray's tracker around the measured jobs. Writes the start time of each job to the findings."""
 
     def __init__(self, jobs: int, findings: Path) -> None:
         super().__init__(jobs, findings)
-        self._began = Series(jobs)
+        self._started = Series(jobs)
         import memray
 
         self._tracker = memray.Tracker(
@@ -176,17 +176,17 @@ class MemrayObserver(Observer):
 
     def before_job(self, number: int) -> None:
         time.sleep(SNAPSHOT_DELAY)
-        self._began[number - 1] = time.time_ns() // 1_000_000
+        self._started[number - 1] = time.time_ns() // 1_000_000
         if number == warm_up_jobs(self.jobs) + 1:
             self._tracker.__enter__()
 
     def finish(self, job: Job) -> None:  # noqa: ARG002
         self._tracker.__exit__(None, None, None)
-        self.findings.write_text(json.dumps(self._began.first(self.jobs)))
+        self.findings.write_text(json.dumps(self._started.first(self.jobs)))
 
 
 _OBSERVERS: dict[str, type[Observer]] = {
-    "nobody": Observer,
+    "none": Observer,
     "tagger": TaggerObserver,
     "stacks": StackObserver,
     "python": TracemallocObserver,
@@ -196,5 +196,5 @@ _OBSERVERS: dict[str, type[Observer]] = {
 
 
 def create_observer(name: str, jobs: int, findings: Path) -> Observer:
-    """The watch of that name, in the process that it watches; what it finds goes to `findings`."""
+    """The observer of that name, in the process that it observes; it writes to `findings`."""
     return _OBSERVERS[name](jobs, findings)

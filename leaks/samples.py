@@ -1,30 +1,31 @@
-"""What a hunt has read: one number a job for each gauge, in arrays made beforehand: the observer adds nothing."""
+"""The measurements of a hunt: one number per job and probe, in arrays allocated beforehand, so that measuring does not
+allocate."""
 
 import json
 from array import array
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-# A block that lives on when this many more jobs are done is a survivor: caches of one job's result are not.
+# A block is a survivor if it is alive after this many more jobs; a cache of the last job's result is not.
 LAG = 3
 
-# The least that a verdict can stand on: warm-up, four quarters of three jobs, and the lag.
+# The fewest jobs for a verdict: warm-up, four quarters of three jobs each, and the lag.
 MIN_JOBS = 20
 
 
 def warm_up_jobs(jobs: int) -> int:
-    """Jobs at the start that do not count: modules load, tables are built, caches fill."""
+    """Number of jobs at the start that do not count, while modules are loaded, tables built and caches filled."""
     return max(5, jobs // 5)
 
 
 @dataclass(slots=True)
 class Samples:
-    """One entry a job, read right after it and a run of Python's collector.
+    """One entry per job, read after the job and a garbage collection.
 
-    live: bytes on the heap. resident: bytes in memory. descriptors: open files. memory, map, disk: bytes that
-    ImageMagick says its pixel caches take there. python: blocks that CPython's allocators hold. waiting: heap bytes
-    that nobody but the collector freed. nanoseconds: the job alone.
-    kept_bytes, kept_blocks: what was born in that job and lives at the very end; empty where nobody tagged.
+    live: bytes on the heap. resident: resident set size. descriptors: open files. memory, map, disk: bytes of
+    ImageMagick's pixel caches in memory, in mapped files and on disk. python: blocks held by CPython's allocators.
+    waiting: heap bytes that only the garbage collector freed. nanoseconds: duration of the job alone.
+    kept_bytes, kept_blocks: memory that the job allocated and that is alive at the end; empty without a tagger.
     trimmed: resident bytes before and after malloc_trim at the end.
     """
 
@@ -45,19 +46,19 @@ class Samples:
     failures: int = 0
 
     def write(self, path: Path) -> None:
-        """As JSON."""
+        """Write the samples as JSON."""
         path.write_text(json.dumps({each.name: getattr(self, each.name) for each in fields(self)}))
 
     @classmethod
     def read(cls, path: Path) -> "Samples":
-        """What `write` wrote."""
+        """Read what `write` wrote."""
         samples = cls(**json.loads(path.read_text()))
         samples.trimmed = (samples.trimmed[0], samples.trimmed[1])
         return samples
 
 
 class Series:
-    """Room for one number a job, made before the first job."""
+    """An array of one number per job, allocated before the first job."""
 
     def __init__(self, jobs: int) -> None:
         self._numbers = array("q", bytes(8 * jobs))

@@ -1,4 +1,4 @@
-"""Writes grafana.json, the dashboard of docs/reference/metrics.md's metrics: `python monitoring/dashboard.py`."""
+"""Writes grafana.json, a dashboard of the metrics in docs/reference/metrics.md: `python monitoring/dashboard.py`."""
 
 import json
 import sys
@@ -11,18 +11,23 @@ SOURCE = {"type": "prometheus", "uid": "${source}"}
 WIDTH, HEIGHT, COLUMNS = 8, 8, 3
 
 Panel = dict[str, Any]
-# Title, unit, and for each line its query and its name.
-Row = tuple[str, list[tuple[str, str, list[tuple[str, str]]]]]
+# The query and the legend of a line; title, unit and lines of a chart; title and charts of a row.
+Line = tuple[str, str]
+Chart = tuple[str, str, list[Line]]
+Row = tuple[str, list[Chart]]
+
+
+FLUSH_DURATION = "bulkhead_heartbeats_flush_duration_seconds"
 
 
 def upload_latency_quantile(share: float) -> str:
-    """The query for a quantile of the time that uploads wait for their answer."""
+    """The query for a quantile of the response time of uploads."""
     uploads = 'bulkhead_http_request_duration_seconds_bucket{method="POST", route="/renders"}[$__rate_interval]'
     return f"histogram_quantile({share}, sum by (le) (rate({uploads})))"
 
 
-def attempt_quantiles(histogram: str) -> list[tuple[str, str]]:
-    """Queries for the quantiles of a histogram of attempts. Every web host counts all attempts: one of them is enough."""
+def attempt_quantiles(histogram: str) -> list[Line]:
+    """Quantiles of a histogram of attempts. Every web host counts all attempts, so one of them is enough."""
     rate = f"max by (le) (sum by (instance, le) (rate({histogram}_bucket[$__rate_interval])))"
     return [(f"histogram_quantile({share}, {rate})", f"p{share * 100:g}") for share in (0.5, 0.9, 0.99)]
 
@@ -32,25 +37,25 @@ ROWS: list[Row] = [
         "Renders",
         [
             ("Jobs by state", "short", [("max by (state) (bulkhead_jobs)", "{{state}}")]),
-            ("Waiting for a worker", "short", [("max by (queue) (bulkhead_queue_messages_ready)", "{{queue}}")]),
-            ("Deaths", "short", [('max(delta(bulkhead_jobs{state="dead"}[15m]))', "in 15 minutes")]),
+            ("Jobs waiting for a worker", "short", [("max by (queue) (bulkhead_queue_messages_ready)", "{{queue}}")]),
+            ("Dead jobs", "short", [('max(delta(bulkhead_jobs{state="dead"}[15m]))', "in 15 minutes")]),
             (
-                "Time to the answer of an upload",
+                "Response time of uploads",
                 "s",
                 [(upload_latency_quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)],
             ),
             (
-                "Answers",
+                "HTTP responses",
                 "reqps",
                 [("sum by (status) (rate(bulkhead_http_requests_total[$__rate_interval]))", "{{status}}")],
             ),
             (
-                "Received",
+                "Uploads",
                 "Bps",
                 [("sum(rate(bulkhead_uploaded_bytes_total[$__rate_interval]))", "blueprints")],
             ),
             (
-                "Asked for",
+                "Submissions",
                 "reqps",
                 [("sum by (outcome) (rate(bulkhead_submissions_total[$__rate_interval]))", "{{outcome}}")],
             ),
@@ -89,30 +94,30 @@ ROWS: list[Row] = [
         "Heartbeats",
         [
             (
-                "Heartbeats a second",
+                "Heartbeats per second",
                 "short",
                 [
-                    ("sum(rate(bulkhead_heartbeats_written_total[$__rate_interval]))", "in the table"),
+                    ("sum(rate(bulkhead_heartbeats_written_total[$__rate_interval]))", "written"),
                     ("sum by (reason) (rate(bulkhead_heartbeats_rejected_total[$__rate_interval]))", "{{reason}}"),
                 ],
             ),
-            ("Behind the stream", "s", [("max(bulkhead_heartbeats_lag_seconds)", "lag")]),
+            ("Lag behind the stream", "s", [("max(bulkhead_heartbeats_lag_seconds)", "lag")]),
             (
-                "Writing a window",
+                "Duration of a flush",
                 "s",
                 [
                     (
-                        "histogram_quantile(0.99, sum by (le) (rate(bulkhead_heartbeats_flush_duration_seconds_bucket[15m])))",
+                        f"histogram_quantile(0.99, sum by (le) (rate({FLUSH_DURATION}_bucket[15m])))",
                         "p99",
                     ),
                 ],
             ),
             (
-                "Trouble in the database",
+                "Database errors",
                 "short",
                 [
-                    ("sum(increase(bulkhead_heartbeats_rejected_rows_total[15m]))", "refused rows"),
-                    ("sum(increase(bulkhead_heartbeats_flush_retries_total[15m]))", "windows tried again"),
+                    ("sum(increase(bulkhead_heartbeats_rejected_rows_total[15m]))", "rejected rows"),
+                    ("sum(increase(bulkhead_heartbeats_flush_retries_total[15m]))", "flush retries"),
                 ],
             ),
         ],
@@ -121,7 +126,7 @@ ROWS: list[Row] = [
         "Ticket keys",
         [
             ("Generation", "short", [("max by (node) (bulkhead_tickets_generation)", "{{node}}")]),
-            ("Rotations apart", "short", [("max(bulkhead_tickets_generation_spread)", "spread")]),
+            ("Spread of generations", "short", [("max(bulkhead_tickets_generation_spread)", "spread")]),
             ("Age of the newest key", "s", [("max by (node) (bulkhead_tickets_key_age_seconds)", "{{node}}")]),
         ],
     ),
@@ -129,7 +134,7 @@ ROWS: list[Row] = [
 
 
 def build_dashboard() -> dict[str, Any]:
-    """The whole dashboard, as Grafana imports it."""
+    """The dashboard in Grafana's import format."""
     panels: list[Panel] = []
     top = 0
     for title, charts in ROWS:
@@ -153,13 +158,13 @@ def build_dashboard() -> dict[str, Any]:
     }
 
 
-def build_panel(title: str, unit: str, lines: list[tuple[str, str]], place: dict[str, int]) -> Panel:
-    """One chart over time."""
+def build_panel(title: str, unit: str, lines: list[Line], position: dict[str, int]) -> Panel:
+    """A time series panel."""
     return {
         "type": "timeseries",
         "title": title,
         "datasource": SOURCE,
-        "gridPos": place,
+        "gridPos": position,
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
         "targets": [
             {"refId": chr(ord("A") + number), "datasource": SOURCE, "expr": query, "legendFormat": name}
@@ -169,7 +174,7 @@ def build_panel(title: str, unit: str, lines: list[tuple[str, str]], place: dict
 
 
 def dashboard_json() -> str:
-    """The file."""
+    """The content of grafana.json."""
     return json.dumps(build_dashboard(), indent=2) + "\n"
 
 

@@ -20,7 +20,7 @@ cp systemd/node/*.service systemd/node/*.timer "$UNITS/"
 cp systemd/node/haproxy.conf "$UNITS/haproxy.service.d/bulkhead-tickets.conf"
 cp systemd/node/sysusers.conf "$DESTDIR/usr/lib/sysusers.d/bulkhead-tickets.conf"
 # These units have their own user. Where workers run on the same host, their drop-in must not apply to the node's units.
-for unit in bootstrap deadman; do
+for unit in bootstrap key-age-alarm; do
     mkdir -p "$UNITS/bulkhead-tickets-$unit.service.d"
     ln -sf /dev/null "$UNITS/bulkhead-tickets-$unit.service.d/10-hardening.conf"
 done
@@ -34,10 +34,10 @@ chmod 600 "$STATE/.ssh/authorized_keys"
 [ -z "$DESTDIR" ] || exit 0
 chown -R bulkhead-tickets: "$STATE"
 systemctl daemon-reload
-systemctl enable --now bulkhead-tickets-bootstrap.service bulkhead-tickets-deadman.timer
+systemctl enable --now bulkhead-tickets-bootstrap.service bulkhead-tickets-key-age-alarm.timer
 cat <<'TEXT'
 Next, configure HAProxy in /etc/haproxy/haproxy.cfg:
     global:  stats socket /run/haproxy/tickets.sock user bulkhead-tickets mode 600 level admin
-    bind:    ... ssl ... tls-ticket-keys /run/bulkhead-tickets/ring
+    bind:    ... ssl ... tls-ticket-keys /run/bulkhead-tickets/keyring
 Then add the node on the jump host: bulkhead tickets join NODE HOST:PORT
 TEXT

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from tasks.errors import InvalidInput
 from tasks.messaging.publisher import ConfirmedPublisher
 from tasks.messaging.topology import EXCHANGE, HEARTBEATS, heartbeats_stream
+from tasks.utils.units import format_bytes
 
 MAX_BEATS = 1_000
 
@@ -84,13 +85,13 @@ _decode = msgspec.json.Decoder(Heartbeats).decode
 def parse(body: bytes) -> Heartbeats:
     """Parse a message. Raises MalformedHeartbeats. Machine names are not checked: see `check_names`."""
     if len(body) > MAX_BODY:
-        raise MalformedHeartbeats(f"the message is longer than {MAX_BODY} bytes: send fewer beats at a time")
+        raise MalformedHeartbeats(f"The message exceeds {format_bytes(MAX_BODY)}. Send fewer heartbeats at a time.")
     try:
         message = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedHeartbeats(str(error)) from None
+        raise MalformedHeartbeats(f"Correct the message: {error}.") from None
     if not is_plant_name(message.plant):
-        raise MalformedHeartbeats(f"the plant's name must match {PLANT_PATTERN}")
+        raise MalformedHeartbeats(f"The name of the plant must match {PLANT_PATTERN}.")
     return message
 
 
@@ -99,7 +100,7 @@ def check_names(message: Heartbeats) -> None:
     for number, beat in enumerate(message.beats):
         if not is_machine_name(beat.machine):
             raise MalformedHeartbeats(
-                f"the machine's name must match {MACHINE_PATTERN} - at `$.beats[{number}].machine`"
+                f"The name of a machine must match {MACHINE_PATTERN} - at `$.beats[{number}].machine`."
             )
 
 

@@ -1,4 +1,4 @@
-"""Fixtures that start real services. If one is not installed, the test is skipped, or fails if CI is set."""
+"""Fixtures that start real services. If a service is missing, a test is skipped; where CI is set, it fails."""
 
 import os
 import shutil
@@ -30,11 +30,11 @@ class Broker:
         self._data = node.data_directory
         self._original_pid = self.process.pid
 
-    def forget(self) -> None:
-        """Make sure that the node runs without queues of earlier tests.
+    def reset(self) -> None:
+        """Make sure that the node runs and holds nothing of earlier tests.
 
-        A node that was killed gets a new data directory: deleting quorum queues during their recovery crashes the
-        dead-letter supervisor of RabbitMQ 3.10, and with it every later queue.
+        A node that was killed is created anew: deleting quorum queues while they recover crashes the dead-letter
+        supervisor of RabbitMQ 3.10, and every later queue with it.
         """
         if self.process.describe_exit() or self.process.pid != self._original_pid:
             self.process.kill()
@@ -46,19 +46,19 @@ class Broker:
             delete_queues(self.url)
 
 
-def without(error: NotInstalled) -> NoReturn:
-    """Skip the test because a service is not installed; fail it in continuous integration."""
+def skip_or_fail(error: NotInstalled) -> NoReturn:
+    """Skip the test because a service is missing; in continuous integration, fail it."""
     if os.environ.get("CI"):
         pytest.fail(str(error), pytrace=False)
     pytest.skip(str(error))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run files with the longest timeouts first: started last, they would keep one process busy while others idle."""
+    """Run the files with the longest timeouts first: started last, they would run alone at the end."""
     timeouts: dict[Path, float] = {}
     for item in items:
-        marker = item.get_closest_marker("timeout")
-        timeouts[item.path] = max(timeouts.get(item.path, 0.0), marker.args[0] if marker else 0.0)
+        own = item.get_closest_marker("timeout")
+        timeouts[item.path] = max(timeouts.get(item.path, 0.0), own.args[0] if own else 0.0)
     items.sort(key=lambda item: -timeouts[item.path])
 
 
@@ -72,33 +72,33 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """One private RabbitMQ node for all tests."""
+    """A private RabbitMQ node for all tests."""
     home = tmp_path_factory.mktemp("broker")
     try:
         node = prepare_rabbitmq(home / "rabbitmq")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     with Supervisor(node.stages, home / "log") as supervisor:
         yield Broker(node, supervisor)
 
 
 @pytest.fixture
 def broker(session_broker: Broker) -> Broker:
-    """A running RabbitMQ without queues of earlier tests."""
-    session_broker.forget()
+    """A running RabbitMQ that holds nothing of earlier tests."""
+    session_broker.reset()
     return session_broker
 
 
 @pytest.fixture(scope="session")
 def session_mariadb() -> Iterator[MariaDb]:
     """One MariaDB server for all tests."""
-    home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # mysql has no access to the directories of pytest
+    home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # the user mysql cannot enter pytest's directories
     try:
         server = MariaDb(home)
         with server.running():
             yield server
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -119,14 +119,14 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         server = prepare_redis(home / "redis")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     with Supervisor([[server.program]], home / "log"):
         yield server.url
 
 
 @pytest.fixture
 def platform(broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """Broker, SQLite ledger and local store. Tests start web tier and workers. Logs are printed on failure."""
+    """Broker, SQLite ledger and local store; tests start web tier and workers as needed. Prints logs on failure."""
     platform = Platform(tmp_path / "platform", broker.url)
     yield platform
     platform.stop()
@@ -137,16 +137,16 @@ def platform(broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
 @pytest.fixture(scope="session")
 def session_fleet() -> Iterator[Fleet]:
-    """Five nodes of the edge for all tests."""
+    """Five edge nodes for all tests."""
     try:
         with running_fleet() as fleet:
             yield fleet
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture
 def fleet(session_fleet: Fleet) -> Fleet:
-    """Five nodes that serve and answer, each with a ring of its own."""
+    """Five nodes that serve and answer, each with a keyring of its own."""
     session_fleet.renew()
     return session_fleet

@@ -1,7 +1,8 @@
 """Counters and histograms of finished attempts, fed from the ledger.
 
 Worker children come and go, so they serve no metrics page; the ledger knows every attempt. Each scrape reads the
-attempts that ended since the last one. The processes of a web tier share the position, so each attempt is counted once.
+attempts that ended since the last one. The processes of a web server share the position, so that each attempt
+is counted once.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class Position:
 
 
 class AttemptMetrics:
-    """Metrics of the attempts that ended after the web tier started.
+    """Metrics of the attempts that ended after the web server started.
 
-    `directory` is shared by the processes of the tier; None if there is only one process.
+    `directory` is shared by the processes of the server; None if there is only one process.
     """
 
     def __init__(self, registry: CollectorRegistry, now: float, directory: Path | None = None) -> None:

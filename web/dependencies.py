@@ -1,4 +1,4 @@
-"""What the web tier works with, opened once a process and handed to every request."""
+"""Services of the web server, opened once per process and injected into every request."""
 
 from __future__ import annotations
 
@@ -29,38 +29,34 @@ from web.readings.redis_readings import RedisReadings
 from web.submit.admission import AdmissionController
 from web.worker_stats_cache import WorkerStatsCache
 
-WRITE_THREADS = 4  # blocking calls at once: more of them only fight for the interpreter and for SQLite's one writer
-READ_THREADS = 2  # the same for whoever looks on; calls of theirs never hold up a drawing that is sent
-RENDERED_CACHE_SIZE = 1_000  # renders that have succeeded and are looked at
+WRITE_THREADS = 4  # concurrent blocking calls; more would only compete for the GIL and for SQLite's single writer
+READ_THREADS = 2  # concurrent blocking reads; they have a pool of their own so that polling cannot starve uploads
+RENDERED_CACHE_SIZE = 1_000  # succeeded renders in the cache
 RENDERED_CACHE_TTL = 5.0  # seconds
-OUTPUT_CACHE_BYTES = (
-    32 << 20
-)  # bytes of small outputs, so that hundreds who look at one drawing cost the store one look
-MAX_BACKLOG = (
-    200  # calls that may wait for a thread; those beyond would wait for seconds and are better told to come back
-)
-INSPECT_TIMEOUT = 1.0  # seconds that workers have to say that they are there
+OUTPUT_CACHE_BYTES = 32 << 20  # small outputs, so that hundreds of viewers of a drawing cost the store one read
+MAX_BACKLOG = 200  # calls that may wait for a thread; more would wait for seconds, so they are rejected with a 503
+INSPECT_TIMEOUT = 1.0  # seconds that workers have to reply
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class JobPublisher(Protocol):
-    """The part of `tasks.messaging.publisher.Publisher` that the web tier uses."""
+    """The part of `tasks.messaging.publisher.Publisher` that the web server uses."""
 
     def publish(self, task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None: ...
     def queue_depth(self, queue: str) -> int: ...
 
 
 class HeartbeatSink(Protocol):
-    """The part of `tasks.heartbeats.HeartbeatPublisher` that the web tier uses."""
+    """The part of `tasks.heartbeats.HeartbeatPublisher` that the web server uses."""
 
     def publish(self, body: bytes) -> None: ...
 
 
 @dataclass(frozen=True)
 class Services:
-    """Ledger, store, publishers and what is remembered between requests. Without a Redis there are no sensors."""
+    """Ledger, store, publishers, and caches between requests. `readings` is None without Redis."""
 
     settings: Settings
     ledger: Ledger
@@ -80,41 +76,41 @@ class Services:
     read_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READ_THREADS))
 
     async def run_write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking `work` in a thread, so that the event loop never waits."""
+        """Run a blocking call in the write pool."""
         return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self.write_threads)
 
     async def run_read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same for `work` that only reads: hundreds who look on wait for each other, and nobody for them."""
+        """Run a blocking call in the read pool, so that polling cannot starve uploads."""
         return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self.read_threads)
 
     def check_backlog(self) -> None:
-        """Raises a 503 problem while more waits for a thread than is done in a second or two."""
+        """Raise a 503 problem if too many calls wait for the write pool."""
         if self.write_threads.statistics().tasks_waiting >= MAX_BACKLOG:
-            raise unavailable("busy", "More is asked of this server than it can do: try again in a moment.")
+            raise unavailable("overloaded", "The server is overloaded. Try again in a moment.")
 
 
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
-    """The real services; connections are made on first use, so this works while broker and ledger are away."""
+    """Open the services. They connect on first use, so this works while broker and ledger are unavailable."""
     publisher = Publisher(celery, settings.publish_timeout)
-    beats = HeartbeatPublisher(celery, settings.publish_timeout)
-    letters = DeadLetters(celery, settings.publish_timeout)
+    heartbeats = HeartbeatPublisher(celery, settings.publish_timeout)
+    dead_letters = DeadLetters(celery, settings.publish_timeout)
     store = open_store(settings.store_url)
-    roll = WorkerStatsCache(partial(inspect_workers, celery, INSPECT_TIMEOUT))
+    worker_stats = WorkerStatsCache(partial(inspect_workers, celery, INSPECT_TIMEOUT))
     ledger = open_ledger(settings)
-    gate = AdmissionController(publisher.queue_depth, settings.queue_limit)
-    sensors = RedisReadings(settings.redis_url.get_secret_value()) if settings.redis_url else None
+    admission = AdmissionController(publisher.queue_depth, settings.queue_limit)
+    readings = RedisReadings(settings.redis_url.get_secret_value()) if settings.redis_url else None
     try:
-        yield Services(settings, ledger, store, publisher, gate, beats, letters, roll, sensors)
+        yield Services(settings, ledger, store, publisher, admission, heartbeats, dead_letters, worker_stats, readings)
     finally:
         publisher.close()
-        beats.close()
-        letters.close()
+        heartbeats.close()
+        dead_letters.close()
         ledger.database.close()
 
 
 async def get_services(request: Request) -> Services:
-    """The services of the app that got this request."""
+    """The services of the application that handles this request."""
     return cast("Services", request.app.state.services)
 
 

@@ -1,4 +1,4 @@
-"""The metrics of the web tier: what its processes count, and what each scrape looks up."""
+"""The metrics of the web server: what its processes count, and what each scrape reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tasks.observability.metrics import (
 )
 from web.attempt_metrics import AttemptMetrics
 
-# Names the directory that the processes of a web tier share (prometheus_client).
+# Names the directory that the processes of a web server share (prometheus_client).
 MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -47,7 +47,7 @@ class Metrics:
     def exposition(self, jobs: Mapping[str, int], queue_depths: Mapping[str, int]) -> bytes:
         """All metrics in Prometheus' text format, merged over the processes that share a directory.
 
-        `jobs` (by state) and `queue_depths` (by queue) are looked up for each scrape; an empty mapping is left out.
+        `jobs` (by state) and `queue_depths` (by queue) are read for each scrape; an empty mapping is omitted.
         """
         return generate_latest(self._process_registry()) + generate_latest(_CurrentValues(jobs, queue_depths))
 

@@ -1,6 +1,6 @@
-"""The roll of workers: asked of the broker every few seconds at most, however many look at it.
+"""A cache of the workers' statistics, so that they are inspected at most once in a few seconds.
 
-A call takes a second and a thread; the intake has few of them.
+An inspection takes a second and occupies one of the few threads.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from tasks.messaging.connections import BROKER_ERRORS
 from tasks.messaging.inspect_workers import Worker
 
-TTL = 4.0  # seconds; the operator's page looks every 5 s
+TTL = 4.0  # seconds; the operations page polls every 5 s
 
 
 class WorkerStatsCache:
-    """Workers as they answered lately. `call` blocks; `clock` gives monotonic seconds."""
+    """Workers of the last inspection. `inspect` blocks; `clock` returns monotonic seconds."""
 
     def __init__(self, inspect: Callable[[], list[Worker]], clock: Callable[[], float] = time.monotonic) -> None:
         self._inspect = inspect
@@ -26,7 +26,7 @@ class WorkerStatsCache:
         self._expires_at = float("-inf")
 
     async def get(self, run_blocking: Callable[[Callable[[], list[Worker]]], Awaitable[list[Worker]]]) -> list[Worker]:
-        """Those that answer, none while the broker is away; `run` runs a blocking call in a thread."""
+        """Workers that reply; none while the broker is unavailable. `run_blocking` runs a call in a thread."""
         async with self._lock:
             if self._clock() >= self._expires_at:
                 try:

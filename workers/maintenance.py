@@ -13,7 +13,7 @@ from celery.utils.log import get_logger
 from pydantic import ValidationError
 
 from tasks import app, maintenance, renders, tickets
-from tasks.jobs import Job, LedgerUnavailable
+from tasks.jobs import Job, LedgerError
 from tasks.jobs.messages import render_message
 from tasks.jobs.retention import remove_expired
 from tasks.messaging import topology
@@ -43,7 +43,7 @@ def sweep(**fields: Any) -> None:
         for job in (*stale, *_next_fair_batch(context)):
             _republish(context, publisher, job)
         publish_pending_webhooks(context.ledger, webhooks)
-    except (PublishError, LedgerUnavailable, StoreError) as error:
+    except (PublishError, LedgerError, StoreError) as error:
         logger.warning("Maintenance stopped early and continues in its next run: %s", error)
     else:
         if stale:
@@ -60,7 +60,7 @@ def apply_retention(**fields: Any) -> None:
     context = worker_context()
     try:
         removed = remove_expired(context.ledger, context.store, context.settings, time.time())
-    except (LedgerUnavailable, StoreError) as error:
+    except (LedgerError, StoreError) as error:
         logger.warning("Retention stopped early and continues in its next run: %s", error)
     else:
         logger.info("Removed %(jobs)d jobs, %(outputs)d outputs and %(sources)d drawings.", asdict(removed))
@@ -77,7 +77,7 @@ def request_rotation(**fields: Any) -> None:
         if row := context.ledger.rotations.request_if_due(time.time(), interval=interval, retry_after=retry_after):
             message = tickets.RotateMessage(generation=row.generation + 1, fencing_token=row.fencing_token)
             publisher.publish(tickets.TASK, str(uuid4()), message.model_dump())
-    except (PublishError, LedgerUnavailable) as error:
+    except (PublishError, LedgerError) as error:
         logger.warning("No rotation of ticket keys was requested; the next run tries again: %s", error)
     finally:
         publisher.close()

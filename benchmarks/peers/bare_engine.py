@@ -1,6 +1,6 @@
-"""The bare engine in a warm process: reads paths of drawings line by line, answers the seconds that each render took.
+"""The bare engine in a warm process: reads paths of drawings line by line, and prints the seconds of each render.
 
-`python -m benchmarks.peers.bare_engine FOLDER`, with the niceness and limits of a worker's child.
+`python -m benchmarks.peers.bare_engine FOLDER`, with the CPU priority and limits of a worker's child.
 """
 
 import sys
@@ -16,7 +16,7 @@ from workers.sandbox.limits import apply_limits
 
 
 def main() -> None:
-    """Serve until the end of the input."""
+    """Run until the end of the input."""
     apply_limits(niceness=settings().child_niceness)
     for line in sys.stdin:
         with tempfile.TemporaryDirectory(dir=sys.argv[1]) as out:

@@ -1,4 +1,4 @@
-"""Bulkhead's own worker: the configuration, guard and request of every render, around a task that does nothing."""
+"""Bulkhead's worker: configuration, message validation and request class of a render, with a task that does nothing."""
 
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ TASK = "render.noop"
 
 
 class NoopMessage(BaseModel):
-    """A no-op takes no parameter."""
+    """A no-op has no parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -32,7 +32,7 @@ def noop() -> None:
 
 
 def fill(count: int) -> None:
-    """Publish with confirms, as the intake does."""
+    """Publish with confirms, like the web tier."""
     publisher = Publisher(app, settings().publish_timeout)
     for _ in range(count):
         publisher.publish(TASK, str(uuid4()), {})

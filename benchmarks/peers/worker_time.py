@@ -1,4 +1,4 @@
-"""What a worker adds to the engine: the same drawings rendered bare and as jobs, in turns."""
+"""The time that a worker adds to the engine: the same drawings rendered by the bare engine and as jobs, alternately."""
 
 import statistics
 import subprocess
@@ -22,20 +22,20 @@ from tests.services.platform import Platform
 
 TENANT = "local"
 
-# Jobs in a turn, and turns. The first job of a turn waits for a worker that has been idle: it is not counted.
+# Jobs per turn, and turns. The first job of a turn waits for an idle worker and is not counted.
 JOBS_PER_TURN = 12
 TURNS = 6
 
-# The first drawings load the engine's libraries.
+# The first drawings make the engine load its libraries.
 WARM_UP = 4
 
-# Seconds that a turn may take.
+# Time limit of a turn (seconds).
 TIMEOUT = 60.0
 
 
 def measure_worker_time(platform: Platform, home: Path, report: Callable[[str], None]) -> dict[str, float]:
-    """Medians in milliseconds: `bare_ms` of the engine, `attempt_ms` from claim to settlement, `job_ms` from one job
-    to the next with the queue never empty, and `overhead_ms`, which is what a job takes beyond the bare engine.
+    """Medians in milliseconds: `bare_ms` of the engine, `attempt_ms` from claim to result, `job_ms` from one job
+    to the next with a queue that is never empty, and `overhead_ms`, the time of a job beyond the bare engine.
     """
     publish = JobSubmitter(open_ledger(settings()))
     platform.start_worker("render1")
@@ -52,7 +52,7 @@ def measure_worker_time(platform: Platform, home: Path, report: Callable[[str], 
             spans = publish.run(write_drawings(home, numbers))
             attempts += [ended - started for started, ended in spans[1:]]
             cycles += [after - before for (before, _), (after, _) in pairwise(spans)][1:]
-            report(f"turn {turn + 1}: {_ms(engine)} ms bare, {_ms(cycles)} ms a job")
+            report(f"turn {turn + 1}: {_ms(engine)} ms bare engine, {_ms(cycles)} ms per job")
     return {
         "bare_ms": _ms(engine),
         "attempt_ms": _ms(attempts),
@@ -62,7 +62,7 @@ def measure_worker_time(platform: Platform, home: Path, report: Callable[[str], 
 
 
 class JobSubmitter:
-    """Asks for renders as the intake does, and reads from the ledger when each was begun and ended."""
+    """Submits renders like the web tier, and reads their start and end times from the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -70,7 +70,7 @@ class JobSubmitter:
         self._publisher = Publisher(app, settings().publish_timeout)
 
     def run(self, paths: Sequence[Path]) -> list[tuple[float, float]]:
-        """Start and end of every job's attempt in seconds, in the order of their starts."""
+        """Run jobs. Returns start and end of their attempts in seconds, ordered by start."""
         jobs = [self._accept(path) for path in paths]
         for job in jobs:
             self._publisher.publish(TASK, job.id, render_message(job).model_dump(mode="json"))
@@ -112,14 +112,14 @@ class JobSubmitter:
 
 
 def bare_engine(home: Path) -> "subprocess.Popen[str]":
-    """A process that renders with the engine alone; leave its `with` block to end it."""
+    """Start a process that renders with the bare engine; use it as a context manager."""
     command = [sys.executable, "-m", "benchmarks.peers.bare_engine", str(home)]
-    # In a session of its own, as a worker is: the kernel shares the processor by session.
+    # In its own session, like a worker: the kernel distributes CPU time by session.
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def time_bare_render(bare: "subprocess.Popen[str]", path: Path) -> float:
-    """Seconds that the bare engine takes to render a drawing."""
+    """Seconds in which the bare engine renders a drawing."""
     assert bare.stdin is not None
     assert bare.stdout is not None
     print(path, file=bare.stdin, flush=True)
@@ -127,7 +127,7 @@ def time_bare_render(bare: "subprocess.Popen[str]", path: Path) -> float:
 
 
 def write_drawings(home: Path, numbers: range) -> list[Path]:
-    """Files of the drawings with these numbers."""
+    """Write the drawings with these numbers to files."""
     paths = [home / f"{number}.dxf" for number in numbers]
     for number, path in zip(numbers, paths, strict=True):
         path.write_bytes(dxf(number))

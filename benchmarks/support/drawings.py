@@ -1,4 +1,4 @@
-"""Small believable drawings, made in microseconds to milliseconds, no two of different numbers alike."""
+"""Small realistic drawings, generated in microseconds to milliseconds. Different numbers give different drawings."""
 
 import random
 import struct
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 # Layers of a vector drawing with their colours (AutoCAD colour index, and its RGB for SVG).
 LAYERS = (("WALLS", 7, "#000000"), ("PIPES", 5, "#0000ff"), ("POWER", 1, "#ff0000"), ("TEXT", 3, "#00ff00"))
 
-# Width at which benchmarks have drawings rendered, in pixels.
+# Width of renders in benchmarks, pixels.
 WIDTH = 256
 
 # Extent of a vector drawing in drawing units.
@@ -16,7 +16,7 @@ EXTENT = 400
 
 
 def dxf(number: int, strokes: int = 60) -> bytes:
-    """A DXF (R12) of so many strokes on four layers."""
+    """A DXF (R12) drawing with `strokes` lines and circles on four layers."""
     tags: list[object] = [0, "SECTION", 2, "TABLES", 0, "TABLE", 2, "LAYER", 70, len(LAYERS)]
     for name, colour, _rgb in LAYERS:
         tags += [0, "LAYER", 2, name, 70, 0, 62, colour, 6, "CONTINUOUS"]
@@ -29,7 +29,7 @@ def dxf(number: int, strokes: int = 60) -> bytes:
 
 
 def svg(number: int, strokes: int = 60) -> bytes:
-    """The same kind of drawing as SVG."""
+    """A similar drawing as SVG."""
     lines = [
         f'<path d="M{x} {y}L{x2} {y2}" stroke="{LAYERS[layer][2]}"/>'
         for layer, (x, y, x2, y2) in _strokes(number, strokes)
@@ -39,7 +39,7 @@ def svg(number: int, strokes: int = 60) -> bytes:
 
 
 def tiff(number: int, side: int) -> bytes:
-    """A grey scan of `side` x `side` pixels, not compressed: a grid, and the number in its first pixels."""
+    """An uncompressed grey scan of `side` x `side` pixels: a grid, with the number in its first pixels."""
     ink, paper = b"\x20" * side, b"\xf0" * 31 + b"\x20"
     line = (paper * (side // 32 + 1))[:side]
     grid = b"".join(ink if row % 32 == 0 else line for row in range(side))
@@ -47,7 +47,7 @@ def tiff(number: int, side: int) -> bytes:
 
 
 def tiff_header(side: int) -> bytearray:
-    """What stands before the pixels of `tiff` (TIFF 6.0: little-endian, one directory, one strip)."""
+    """The bytes before the pixels of `tiff` (TIFF 6.0: little-endian, one directory, one strip)."""
     short, long = 3, 4
     entries = [(256, long, side), (257, long, side), (258, short, 8), (259, short, 1), (262, short, 1)]
     entries += [(273, long, 8 + 2 + 10 * 12 + 4), (277, short, 1), (278, long, side), (279, long, side * side)]
@@ -70,7 +70,7 @@ def png(number: int, side: int) -> bytes:
 
 
 def _strokes(number: int, count: int) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
-    """Layer and end points of every stroke: pseudo-random, the same for the same number."""
+    """Layer and end points of every stroke: pseudo-random, seeded by the number."""
     chance = random.Random(number)
     for index in range(count):
         x, y, x2, y2 = (chance.randrange(EXTENT) for _ in range(4))

@@ -1,8 +1,7 @@
-"""The same beats through Celery, for its worker and for the benchmark that fills its queue: a task for every beat, and
-celery-batches, which hands a task a hundred at a time.
+"""The same heartbeats through Celery: one task per heartbeat, or a hundred per task with celery-batches.
 
-The worker is one process (`--pool solo`), bound to a core. It checks and folds each beat as the coalescer does, and
-when the last one is folded writes the seconds since the first one to a file.
+The worker is one process (`--pool solo`) bound to a core. It validates and folds heartbeats like the coalescer. After
+the last one it writes the seconds since the first one to a file.
 """
 
 import os
@@ -40,7 +39,7 @@ started_at = 0.0
 
 
 def fold(bodies: list[str]) -> None:
-    """Check and fold messages of one beat each."""
+    """Validate and fold messages of one heartbeat each."""
     global started_at
     if not started_at:
         os.sched_setaffinity(0, {int(os.environ[CORE])})
@@ -48,16 +47,16 @@ def fold(bodies: list[str]) -> None:
     now = time.time()
     for body in bodies:
         message = parse(body.encode())
-        if strange := window.fold(message.plant, message.beats, now):
-            window.add_known({message.plant: [beat.machine for beat in strange]}, ())
-            window.fold(message.plant, strange, now)
+        if unknown := window.fold(message.plant, message.beats, now):
+            window.add_known({message.plant: [beat.machine for beat in unknown]}, ())
+            window.fold(message.plant, unknown, now)
     if window.counted == int(os.environ[BEATS]):
         Path(os.environ[RESULT]).write_text(str(time.perf_counter() - started_at))
 
 
 @app.task(name="one")
 def one(body: str) -> None:
-    """A task a beat."""
+    """One task per heartbeat."""
     fold([body])
 
 
@@ -69,5 +68,5 @@ else:
 
     @app.task(name="many", base=Batches, flush_every=FLUSH_EVERY, flush_interval=FLUSH_INTERVAL)
     def many(requests: list[Any]) -> None:
-        """A task for a hundred messages."""
+        """One task for a hundred messages."""
         fold([request.args[0] for request in requests])

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.support.heartbeats_consumer KIND URL BEATS CORE`: read beats as the coalescer does, on one core, writing nowhere.
+"""`python -m benchmarks.support.heartbeats_consumer KIND URL BEATS CORE`: a coalescer on one core without a database.
 
-Prints one JSON object: `seconds` from the first record on, `cpu` seconds of them, `rss_mb` and `machines` afterwards.
+Prints one JSON object: `seconds` since the first record, their `cpu` seconds, and `rss_mb` and `machines` at the end.
 """
 
 import gc
@@ -25,7 +25,7 @@ from workers.heartbeats.window import Window
 
 
 class NullSink:
-    """A sink that forgets."""
+    """A sink that discards everything."""
 
     def acquire_lease(self, now: float, lease: float) -> bool:  # noqa: ARG002
         return True
@@ -48,7 +48,7 @@ class NullSink:
 
 
 class TimedSource:
-    """A source that notes when its first records came."""
+    """A source that records when its first records arrived."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -63,9 +63,9 @@ class TimedSource:
 
 
 def main(kind: str, url: str, beats: int, core: int) -> None:
-    """Read and tell."""
+    """Read `beats` heartbeats and print the result."""
     os.sched_setaffinity(0, {core})
-    gc.disable()  # as the coalescer does
+    gc.disable()  # like the coalescer
     source = TimedSource(StreamSource(url, HEARTBEATS) if kind == "stream" else AmqpSource(Celery(broker=url)))
     windows: list[Window] = []
     clock: Callable[[], float] = time.monotonic

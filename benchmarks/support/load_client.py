@@ -1,6 +1,6 @@
-"""An open-loop HTTP client: `python -m benchmarks.support.load_client URL RATE WARM_UP SECONDS` prints what it saw as JSON.
+"""An open-loop HTTP client: `python -m benchmarks.support.load_client URL RATE WARM_UP SECONDS` prints JSON.
 
-It sends at fixed times, over connections that are kept, and opens another one when all of them wait for an answer.
+It sends requests at fixed times over persistent connections, and opens another connection when all are busy.
 """
 
 import asyncio
@@ -14,34 +14,34 @@ from urllib.parse import urlsplit
 
 from benchmarks.support.drawings import tiff, tiff_header
 
-# Side of the drawing in pixels of one byte: one megabyte.
+# Side of the drawing in pixels of one byte each: 1 MiB.
 SIDE = 1024
 
-# Small, so that the workers keep up: what is measured is the intake.
+# Width of the renders: small, so that the workers keep up. The benchmark measures the intake.
 WIDTH = 64
 
 BOUNDARY = "benchmark-boundary"
 
-# More connections than this, and the server is given up: what is due then counts as `unsent`.
+# Beyond this number of connections a request that is due is not sent and counts as `unsent`.
 MAX_CONNECTIONS = 400
 
-# A connection that was idle for this many seconds is left: the server closes it soon, perhaps under the next request.
+# A connection that was idle for longer (seconds) is closed: the server might close it during the next request.
 MAX_IDLE = 3.0
 
-# Seconds to wait for the last answers.
+# Seconds to wait for the last responses.
 DRAIN_TIMEOUT = 60.0
 
 
 @dataclass
 class Load:
-    """What was sent and what came back."""
+    """The requests and their results."""
 
     host: str
     port: int
     head: bytes
     before: bytes
     after: bytes
-    measure_from: float = 0.0  # a request due earlier is part of the warm-up
+    measure_from: float = 0.0  # requests due earlier belong to the warm-up
     idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
     open: int = 0
     connections: int = 0
@@ -50,7 +50,7 @@ class Load:
     rejected: Counter[str] = field(default_factory=Counter)
 
     async def send(self, number: int, due: float) -> None:
-        """One request: the drawing with this number, due at that time of the loop's clock."""
+        """Send the drawing with this number; `due` is a time of the loop's clock."""
         if not self.idle and self.open >= MAX_CONNECTIONS:
             self.rejected["unsent"] += 1
             return
@@ -75,7 +75,7 @@ class Load:
             self.rejected[str(status)] += 1
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """The connection that was idle for the shortest time, or another one."""
+        """The connection that was idle for the shortest time, or a new one."""
         stale = asyncio.get_running_loop().time() - MAX_IDLE
         while self.idle:
             since, reader, writer = self.idle.pop()
@@ -95,16 +95,16 @@ async def _read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def run(url: str, rate: float, warm_up: float, seconds: float) -> dict[str, object]:
-    """Send `rate` requests a second for `warm_up` and then `seconds` more, and wait for their answers."""
+    """Send `rate` requests per second for `warm_up` plus `seconds`, and wait for the responses."""
     load = _prepare_load(url)
     loop = asyncio.get_running_loop()
-    base = time.time_ns()  # so that no drawing was sent by an earlier run
-    began = loop.time() + 0.2
-    load.measure_from = began + warm_up
-    used = time.process_time()
+    base = time.time_ns()  # makes the drawings differ from those of earlier runs
+    started = loop.time() + 0.2
+    load.measure_from = started + warm_up
+    cpu = time.process_time()
     requests = []
     for number in range(round(rate * (warm_up + seconds))):
-        due = began + number / rate
+        due = started + number / rate
         if (early := due - loop.time()) > 0:
             await asyncio.sleep(early)
         requests.append(asyncio.create_task(load.send(base + number, due)))
@@ -118,8 +118,8 @@ async def run(url: str, rate: float, warm_up: float, seconds: float) -> dict[str
         "rejected": load.rejected,
         "sent": len(requests),
         "connections": load.connections,
-        "elapsed": loop.time() - began,
-        "cpu": time.process_time() - used,
+        "elapsed": loop.time() - started,
+        "cpu": time.process_time() - cpu,
     }
 
 

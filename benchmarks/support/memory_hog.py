@@ -1,6 +1,6 @@
-"""A job that holds memory until it is killed, for both sides of `benchmarks.recovery`.
+"""A job that holds memory until it is killed, for both workers of `benchmarks.recovery`.
 
-It says through a pipe where it is, one line a word: when (monotonic clock, seconds), its process, and what it does.
+It writes events to a pipe, one per line: the time (monotonic clock, seconds), its process id, and the event.
 """
 
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from celery.signals import worker_before_create_process, worker_init, worker_process_init
 
-# How a worker learns where to write, and what the drill is.
+# Environment variables of a worker: the pipe, and a directory that records which jobs have run before.
 PIPE = "BENCHMARK_PIPE"
 SEEN_DIRECTORY = "BENCHMARK_SEEN"
 HELD_BYTES = 300 * 1024**2
 
-# As many as native libraries start: a process is gone when the last of its threads is.
+# As many as native libraries start. A process is gone when the last of its threads is.
 THREADS = 4
 
 _forked_at = 0.0
@@ -24,25 +24,25 @@ _forked_at = 0.0
 
 @worker_before_create_process.connect
 def record_fork_time(**_signal: object) -> None:
-    """In the parent, just before a fork."""
+    """Called in the parent just before a fork."""
     global _forked_at
     _forked_at = time.monotonic()
 
 
 @worker_init.connect
 def connect_ready_signal(**_signal: object) -> None:
-    """In the parent, which has loaded its tasks: what they connected comes first."""
+    """Called in the parent after it has loaded its tasks, so that their signal handlers run before ours."""
     worker_process_init.connect(report_ready)
 
 
 def report_ready(**_signal: object) -> None:
-    """In the child: it is about to ask for work."""
+    """Called in the child just before it accepts work."""
     write_event(f"ready {time.monotonic() - _forked_at:.6f}")
 
 
 def hold(name: str) -> None:
-    """The first time, hold memory until somebody ends it; the second time, do nothing."""
-    write_event(f"begun {name}")
+    """Hold memory until killed at the first attempt of a job; do nothing at the second."""
+    write_event(f"started {name}")
     marker = Path(os.environ[SEEN_DIRECTORY]) / name
     if marker.exists():
         return
@@ -56,14 +56,14 @@ def hold(name: str) -> None:
 
 
 def nap(seconds: float) -> None:
-    """A job that takes so long."""
-    write_event("begun nap")
+    """A job that takes `seconds`."""
+    write_event("started nap")
     time.sleep(seconds)
     write_event("ended nap")
 
 
 def write_event(event: str) -> None:
-    """Write a line, whole."""
+    """Write an event as one line."""
     os.write(_pipe(), f"{time.monotonic():.6f} {os.getpid()} {event}\n".encode())
 
 

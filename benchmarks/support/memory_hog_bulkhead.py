@@ -1,4 +1,4 @@
-"""The job of `benchmarks.recovery` on Bulkhead's own worker: claimed from the ledger as every render is."""
+"""The job of `benchmarks.recovery` on Bulkhead's worker. It is claimed from the ledger like a render."""
 
 import time
 
@@ -21,7 +21,7 @@ PUBLISH_TIMEOUT = 5.0
 
 
 class HoldMessage(BaseModel):
-    """Which job; `seconds` to nap instead of being killed."""
+    """The job; with `seconds` it sleeps instead of being killed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -34,7 +34,7 @@ MESSAGE_SCHEMAS[TASK] = HoldMessage
 
 @app.task(name=TASK, base=JobTask)
 def hold_task(job: str, seconds: float) -> None:
-    """One attempt."""
+    """Run one attempt."""
     now = time.time()
 
     def work(_running: JobRun) -> Result:
@@ -45,12 +45,12 @@ def hold_task(job: str, seconds: float) -> None:
 
 
 def publish(job: str, seconds: float = 0) -> None:
-    """Ask for one, confirmed."""
+    """Publish one job with a confirm."""
     publisher = Publisher(app, PUBLISH_TIMEOUT)
     publisher.publish(TASK, job, {"job": job, "seconds": seconds})
     publisher.close()
 
 
 def publish_nap(job: str) -> None:
-    """Ask for a nap."""
+    """Publish a job that sleeps."""
     publish(job, NAP)

@@ -1,4 +1,4 @@
-"""The job of `benchmarks.recovery` on Celery as it comes, with late acknowledgement."""
+"""The job of `benchmarks.recovery` on stock Celery with late acknowledgement."""
 
 from benchmarks.peers.stock import app
 from benchmarks.support.memory_hog import hold
@@ -7,5 +7,5 @@ app.task(name="hold")(hold)
 
 
 def publish(job: str) -> None:
-    """Ask for one, confirmed."""
+    """Publish one job with a confirm."""
     app.send_task("hold", (job,))

@@ -1,8 +1,8 @@
-"""A large believable drawing: the floor of a plant, bay after bay, of as many entities as asked for.
+"""A large realistic drawing: the floor plan of a plant with any number of entities.
 
     python -m benchmarks.support.plant_drawing 500000 plant.dxf
 
-Walls (lines), rooms and ducts (polylines), pumps and valves (blocks, some with a tag of their own), pipes with bends
+It has walls (lines), rooms and ducts (polylines), pumps and valves (blocks, some with an attribute), pipes with bends
 (arcs), columns (circles) and labels (text) on twenty layers; R2010, ASCII. The same number gives the same bytes.
 """
 
@@ -22,19 +22,19 @@ LAYERS = (
     *("MOTORS", "CABLES", "TRAYS", "LIGHTS", "LABELS", "TAGS", "DIMENSIONS", "GRID", "FIRE", "SURVEY"),
 )
 
-# Millimetres: side of a bay, and bays in a row.
+# Side of a bay in millimetres, and bays per row.
 BAY = 12_000
 ROW = 40
 
 BLOCKS = ("PUMP", "VALVE", "MOTOR", "LIGHT", "DOOR", "SPRINKLER")
 BLOCK_LAYERS = {"PUMP": 8, "VALVE": 9, "MOTOR": 10, "LIGHT": 13, "DOOR": 3, "SPRINKLER": 18}
 
-# Handles above all that the tables and blocks use.
+# Above all handles of tables and blocks.
 FIRST_HANDLE = 0x100000
 
 
 def write_plant(path: Path, entities: int) -> None:
-    """Write a drawing with `entities` entities in its model space; blocks add to what is drawn."""
+    """Write a drawing with `entities` entities in its model space; blocks contain more."""
     head, tail, owner = _frame()
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(head)
@@ -75,7 +75,7 @@ def _block(document: Drawing, name: str) -> None:
 
 
 class _Pen:
-    """Writes entities as text, in the order in which a draughtsman goes through the bays."""
+    """Writes entities as text, bay by bay."""
 
     def __init__(self, file: TextIO, owner: str, chance: random.Random) -> None:
         self._file = file

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.support.render_process SCAN`: a warm engine in a process of its own, as a worker's child is.
+"""`python -m benchmarks.support.render_process SCAN`: a warm engine in a separate process, like a worker's child.
 
-Reads render options as JSON, one line a render, and answers each with a line of JSON: `seconds` of the whole call,
-`tile_seconds` of the stage that cuts tiles, `peak_mb` of this process so far, `preview_bytes` and `tile_bytes`.
+Reads render options as JSON, one line per render, and prints a line of JSON for each: `seconds` of the whole call,
+`tile_seconds` of the tiles stage, `peak_mb` of the process so far, `preview_bytes` and `tile_bytes`.
 """
 
 import json
@@ -16,20 +16,20 @@ from workers.render import Step, render
 
 
 def main(scan: Path) -> None:
-    """Serve until standard input ends."""
+    """Run until the end of standard input."""
     for line in sys.stdin:
         out = Path(tempfile.mkdtemp(prefix="render-", dir=scan.parent))
-        began: dict[str, float] = {}
+        started: dict[str, float] = {}
 
-        def note(step: Step, began: dict[str, float] = began) -> None:
-            began.setdefault(step.stage, time.monotonic())
+        def on_progress(step: Step, started: dict[str, float] = started) -> None:
+            started.setdefault(step.stage, time.monotonic())
 
         start = time.monotonic()
-        manifest = render(scan, out, RenderOptions.model_validate_json(line), progress=note)
+        manifest = render(scan, out, RenderOptions.model_validate_json(line), progress=on_progress)
         seconds = time.monotonic() - start
         answer = {
             "seconds": seconds,
-            "tile_seconds": began["manifest"] - began["tiles"] if "tiles" in began else None,
+            "tile_seconds": started["manifest"] - started["tiles"] if "tiles" in started else None,
             "peak_mb": peak_mb(),
             "preview_bytes": manifest.preview.bytes,
             "tile_bytes": sum(level.bytes for level in manifest.tiles.levels) if manifest.tiles else None,
@@ -39,7 +39,7 @@ def main(scan: Path) -> None:
 
 
 def peak_mb() -> float:
-    """Largest resident set so far. (getrusage would count what this process was before it was this program.)"""
+    """The largest resident set so far. getrusage would include the process before its exec."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 

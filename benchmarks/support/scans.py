@@ -1,4 +1,4 @@
-"""Large scans of drawings, made by script: an A0 sheet at 600 dpi, and larger ones that repeat it."""
+"""Large scans of drawings, generated: an A0 sheet at 600 dpi, and larger ones that repeat it."""
 
 import math
 import random
@@ -15,7 +15,7 @@ HUGE = (99_213, 70_157)  # 7 gigapixels: 4.2 x 3 m at 600 dpi
 COLOUR = (30_000, 20_000)
 
 ROOMS, SYMBOLS = 60, 400
-SPECKS = 300  # what despeckling leaves of the dust on the glass
+SPECKS = 300  # dust that despeckling leaves
 SEED = 1
 
 # Ink and paper of the coloured sheet.
@@ -27,7 +27,7 @@ Bits = npt.NDArray[np.uint8]
 def draw_sheet(width: int = A0[0], height: int = A0[1]) -> Bits:
     """Line work, 1 is ink: frame, rooms with hatches, text and dimensions, symbols with centre lines; and specks.
 
-    Costs a byte a pixel and a second or two. The same size gives the same sheet.
+    Takes one byte per pixel and a second or two. The same size gives the same sheet.
     """
     stride = cairocffi.ImageSurface.format_stride_for_width(cairocffi.FORMAT_A1, width)
     packed = np.zeros((height, stride), np.uint8)
@@ -46,7 +46,7 @@ def draw_sheet(width: int = A0[0], height: int = A0[1]) -> Bits:
 
 
 def write_bilevel(bits: Bits, path: Path) -> None:
-    """Write a G4 TIFF of one strip, as scanners do. Raises pyvips.Error."""
+    """Write a G4 TIFF of one strip, like scanners. Raises pyvips.Error."""
     _grey(bits).tiffsave(str(path), compression="ccittfax4", bitdepth=1, tile_height=len(bits))
 
 
@@ -62,7 +62,7 @@ def write_huge(bits: Bits, path: Path) -> None:
 
 
 def write_colour(bits: Bits, tiff: Path, png: Path) -> None:
-    """Write the sheet in colour, 30,000 x 20,000 RGB: a TIFF that is not packed, and a PNG."""
+    """Write the sheet in colour, 30,000 x 20,000 RGB: an uncompressed TIFF and a PNG."""
     width, height = COLOUR
     across, down = -(-width // bits.shape[1]), -(-height // bits.shape[0])
     grey = _grey(bits).replicate(across, down).crop(0, 0, width, height)

@@ -1,4 +1,4 @@
-"""Real services for a benchmark: a private broker, Redis and platform in a scratch directory, gone afterwards."""
+"""Real services for a benchmark: a private broker, Redis and platform in a temporary directory."""
 
 import json
 import os
@@ -18,18 +18,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def print_progress(line: str) -> None:
-    """Say something to the person who watches; standard output belongs to the result."""
+    """Print progress on standard error; standard output is for the result."""
     print(line, file=sys.stderr, flush=True)
 
 
 def print_result(result: dict[str, Any]) -> None:
-    """Print the result: one JSON object on the last line."""
+    """Print the result: one JSON object as the last line."""
     print(json.dumps(result), flush=True)
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A directory for the length of a run."""
+    """A temporary directory for the length of a run."""
     with tempfile.TemporaryDirectory(prefix="bulkhead-benchmark-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -52,12 +52,12 @@ def running_redis(home: Path) -> Iterator[str]:
 
 @contextmanager
 def running_platform(home: Path, broker_url: str) -> Iterator[Platform]:
-    """Ledger (SQLite), store and whatever of web tier and workers the benchmark starts.
+    """A platform with a SQLite ledger and a local store, on which the benchmark starts web tier and workers.
 
-    This process gets the platform's settings, too: import `tasks` only after this.
+    Its settings also apply to this process: import modules that read settings only inside the block.
     """
     platform = Platform(home / "platform", broker_url)
-    del platform.environment["BULKHEAD_WEB_PROCESSES"]  # what is measured is what people get
+    del platform.environment["BULKHEAD_WEB_PROCESSES"]  # measure the default
     os.environ.update(platform.environment)
     try:
         yield platform

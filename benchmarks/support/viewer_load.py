@@ -1,8 +1,8 @@
-"""People who look on: `python -m benchmarks.support.viewer_load URL VIEWERS < jobs` watches jobs and looks at a drawing.
+"""Simulates viewers: `python -m benchmarks.support.viewer_load URL VIEWERS < jobs` follows jobs and fetches outputs.
 
-The first line of the standard input names the jobs, one event stream each; the second a finished drawing, of which each
-of VIEWERS asks for one output a second. It says "ready" when all streams have had their answer, and ends with its
-standard input; the last line is what it saw as JSON.
+The first line of standard input names jobs, each of which gets one event stream. The second names a finished drawing;
+each of the VIEWERS requests one of its outputs per second. It prints "ready" when all streams are open, and exits at
+the end of standard input. The last line of output is the result as JSON.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ OUTPUTS = ("manifest.json", "preview.webp", "layers/2.webp", "tiles.dzi", "tiles
 
 
 class ViewerLoad:
-    """What came back."""
+    """The simulated viewers and their results."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -29,9 +29,9 @@ class ViewerLoad:
         self.connected = asyncio.Semaphore(0)
 
     async def follow_events(self, job: str) -> None:
-        """Hold one event stream, counting its events and comments."""
+        """Keep one event stream open, and count its events and comments."""
         reader, writer = await asyncio.open_connection(self.host, self.port)
-        writer.write(self._request(f"/renders/{job}/events", keep=False))
+        writer.write(self._request(f"/renders/{job}/events", keep_alive=False))
         status = (await reader.readuntil(b"\r\n\r\n"))[9:12].decode()
         self.connected.release()
         if status != "200":
@@ -48,10 +48,10 @@ class ViewerLoad:
             writer.close()
 
     async def fetch_outputs(self, job: str) -> None:
-        """Ask for one output a second over a kept connection, at moments of this viewer's own.
+        """Request one output per second over a persistent connection, at fixed times with a random offset.
 
-        They are kept whatever an answer takes: who asked a second after the last answer would, after one slow moment of
-        the server, ask together with all others that waited for it, and so for ever.
+        The times do not depend on the responses: if each viewer waited a second after its last response, one slow
+        moment of the server would synchronize all of them for good.
         """
         clock = asyncio.get_running_loop().time
         due = clock() + random.random()
@@ -59,30 +59,30 @@ class ViewerLoad:
         for number in range(1_000_000):
             await asyncio.sleep(due - clock())
             due += 1
-            writer.write(self._request(f"/renders/{job}/{OUTPUTS[number % len(OUTPUTS)]}", keep=True))
+            writer.write(self._request(f"/renders/{job}/{OUTPUTS[number % len(OUTPUTS)]}", keep_alive=True))
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
             self.answers += 1
             if (status := head[9:12].decode()) != "200":
                 self.errors.append(status)
 
-    def _request(self, path: str, *, keep: bool) -> bytes:
-        connection = "keep-alive" if keep else "close"
+    def _request(self, path: str, *, keep_alive: bool) -> bytes:
+        connection = "keep-alive" if keep_alive else "close"
         return f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nConnection: {connection}\r\n\r\n".encode()
 
 
 async def main(url: str, viewers: int) -> None:
-    """Look on until the standard input ends."""
+    """Run until the end of standard input."""
     jobs, drawing = json.loads(sys.stdin.readline()), json.loads(sys.stdin.readline())
     audience = ViewerLoad(url)
     tasks = [asyncio.create_task(audience.follow_events(job)) for job in jobs]
     tasks += [asyncio.create_task(audience.fetch_outputs(drawing)) for _ in range(viewers)]
     for _job in jobs:
         await audience.connected.acquire()
-    began, used = time.monotonic(), time.process_time()
+    started, cpu = time.monotonic(), time.process_time()
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started
     print(
         json.dumps(
             {
@@ -90,7 +90,7 @@ async def main(url: str, viewers: int) -> None:
                 "events": audience.events,
                 "answers_per_second": round(audience.answers / seconds, 1),
                 "faults": audience.errors[:10],
-                "cpu": round((time.process_time() - used) / seconds, 3),
+                "cpu": round((time.process_time() - cpu) / seconds, 3),
             }
         ),
         flush=True,

@@ -71,8 +71,8 @@ def check_broker(current: Settings) -> CheckResult:
 
 def check_ledger(current: Settings) -> CheckResult:
     """The ledger's database answers and has the tables of this version."""
-    from tasks.database.migrate import SchemaOutdated, check_migrated
-    from tasks.jobs import LedgerUnavailable, open_ledger
+    from tasks.database.migrate import check_migrated
+    from tasks.jobs import LedgerUnavailable, SchemaOutdated, open_ledger
 
     opened = open_ledger(current)
     try:
@@ -114,12 +114,11 @@ def check_redis(current: Settings) -> CheckResult:
 
 def check_heartbeats(current: Settings) -> CheckResult:
     """A node of the heartbeats' database is writable and has the tables of this version."""
-    from tasks.database.migrate import SchemaOutdated
-    from tasks.jobs import LedgerUnavailable
-    from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
-    from workers.heartbeats.sources.choice import source_name
+    from tasks.jobs import LedgerUnavailable, SchemaOutdated
+    from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
+    from workers.heartbeats.migrate import check_tables
+    from workers.heartbeats.sources.factory import source_name
     from workers.heartbeats.status import read_status
-    from workers.heartbeats.tables import check_tables
 
     try:
         check_tables(current.heartbeats_database_nodes())

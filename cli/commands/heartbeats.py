@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from tasks.settings import settings
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.database_nodes import DatabaseNodes
 from workers.heartbeats.sources import describe
-from workers.heartbeats.sources.choice import source_name
+from workers.heartbeats.sources.factory import source_name
 from workers.heartbeats.status import CoalescerStatus, read_status, reset_offsets
 
 heartbeats = typer.Typer(help="Show the status of the heartbeat coalescer; reset its position.", no_args_is_help=True)

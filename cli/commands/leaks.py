@@ -131,11 +131,11 @@ def _print_report(report: Report, out: Path) -> None:
     colour = typer.colors.RED if verdict.kind.is_fault else typer.colors.GREEN
     typer.echo(f"{typer.style(verdict.kind.upper(), fg=colour, bold=True)}  {report.subject}: {verdict.explanation}")
     for root in report.roots[:MAX_ROOTS_SHOWN]:
-        allocated = "" if root.allocated_by == root.lost_by else f", allocated by {root.allocated_by}"
+        allocated = "" if root.allocated_by == root.leaked_by else f", allocated by {root.allocated_by}"
         amount = f"{root.bytes / (verdict.measured or 1):,.0f} bytes per job"
         if root.blocks:  # massif does not count blocks
             amount += f", {root.blocks:,} blocks from {root.count:,} roots in total"
-        typer.echo(f"  leaked by {root.lost_by}{allocated}: {amount}")
+        typer.echo(f"  leaked by {root.leaked_by}{allocated}: {amount}")
     typer.echo(f"  {report.instrument}, {report.jobs} jobs, {report.seconds:.1f} s; {out / 'report.html'}")
 
 

@@ -19,7 +19,7 @@ def migrate_all(current: Settings) -> None:
     """Bring the tables of the ledger and the heartbeats up to date. Raises LedgerUnavailable."""
     from tasks.database.migrate import migrate as migrate_ledger
     from tasks.jobs import open_ledger
-    from workers.heartbeats.tables import migrate_tables
+    from workers.heartbeats.migrate import migrate_tables
 
     database = open_ledger(current).database
     try:

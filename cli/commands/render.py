@@ -24,7 +24,7 @@ from tasks.settings import Settings, settings
 from tasks.storage import MANIFEST
 from tasks.utils.python_path import safe_environment
 from tasks.utils.units import format_bytes
-from workers.crash.causes import Cause
+from workers.sandbox.causes import Cause
 from workers.sandbox.child import ExitInfo, Limits, Report, run
 
 # The outputs of a render. A directory with nothing else in it may be replaced by the next render.

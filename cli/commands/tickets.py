@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from tasks.errors import InvalidInput, JobFailed, NotFound, ServiceUnavailable
 from tasks.jobs import open_ledger
 from tasks.settings import settings
 from workers.tickets.controller import FleetController
 from workers.tickets.inventory import Inventory
+from workers.tickets.monitor import ALARM_INTERVALS, FleetMonitor
 from workers.tickets.node.harden import harden_process
 from workers.tickets.rotation import RotationRequest, fleet_keyring, missing_keys, spread
 from workers.tickets.rotator import RunReport
 from workers.tickets.verify import ResumptionCheck, check_resumption
-from workers.tickets.watch import ALARM_INTERVALS, FleetMonitor
 
 tickets = typer.Typer(help="Rotate TLS ticket keys across a fleet of HAProxy nodes.", no_args_is_help=True)
 
@@ -80,7 +79,7 @@ def rotate(
         raise InvalidInput(NO_NODES)
     report = _run_controller(lambda controller: controller.run(RotationRequest(None, min_age=min_age, replace=replace)))
     if if_due and report.result == "too-soon":
-        report.result = "nothing"
+        report.result = "up-to-date"
     _print_report(report, as_json)
 
 
@@ -92,10 +91,7 @@ def join(
 ) -> None:
     """Add a node to the fleet and give it the fleet's keys. The keys that it had before are deleted."""
     var = settings().var
-    try:
-        inventory = Inventory.load(var).with_node(node, address)
-    except ValidationError as error:
-        raise InvalidInput(f"{node} at {address}: {error.errors()[0]['msg']}. Try: edge1 10.0.0.1:443") from error
+    inventory = Inventory.load(var).with_node(node, address)
     if node not in Inventory.load(var).nodes:
         _require_answer(node, _run_controller(lambda controller: controller.forget(node)))
     report = _run_controller(lambda controller: controller.run(RotationRequest()), inventory)
@@ -239,7 +235,9 @@ def _print_report(report: RunReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_report_as_dict(report)))
     elif not report.is_refused:
-        outcome = {"rotated": "Rotated.", "caught-up": "Updated.", "nothing": "Nothing to do."}.get(report.result, "")
+        outcome = {"rotated": "Rotated.", "caught-up": "Updated.", "up-to-date": "Nothing to do."}.get(
+            report.result, ""
+        )
         typer.echo(f"{outcome} Generation {report.generation}, {report.seconds:.2f} s.".strip())
     for node, reason in {**report.unreachable, **report.failed}.items():
         typer.echo(f"{node} was not updated and will be when it answers: {reason}", err=True)

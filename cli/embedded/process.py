@@ -40,9 +40,7 @@ class NotInstalled(ServiceUnavailable):
     transient = False
 
     def __init__(self, program: str, package: str, alternative: str) -> None:
-        super().__init__(
-            f"{program} is not installed. Run `make packages`, or `apt-get install {package}`, or {alternative}."
-        )
+        super().__init__(f"{program} is not installed. Install it with `apt-get install {package}`, or {alternative}.")
 
 
 def find_program(program: str, package: str, alternative: str) -> str:

@@ -1,4 +1,4 @@
-"""`memcheck`: Valgrind's leak check of every block at the end. The slowest and the surest."""
+"""`memcheck`: Valgrind's leak check of all blocks at the end. The slowest and most reliable instrument."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +12,9 @@ from leaks.run import Run
 
 NAME = "memcheck"
 
-LIMITATIONS = "It sees only what nothing points to any more. Jobs run twenty to sixty times slower."
+LIMITATIONS = "It sees only memory that nothing points to. Jobs run twenty to sixty times slower."
 
-# Undefined values are another hunt, and cost half the time.
+# Undefined values are another kind of bug, and checking them takes half of the time.
 FLAGS = (
     *("--leak-check=full", "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite"),
     *("--undef-value-errors=no", "--num-callers=32", "--xml=yes"),
@@ -24,18 +24,18 @@ _KINDS = {"Leak_DefinitelyLost": True, "Leak_IndirectlyLost": False}
 
 
 def hunt(run: Run) -> Report:
-    """Jobs under memcheck. Raises ToolMissing."""
+    """Run the jobs with memcheck. Raises ToolMissing."""
     xml = run.output_path(NAME, ".xml")
     before = [*valgrind_command("memcheck"), *FLAGS, f"--xml-file={xml}"]
     if (python := SUPPRESSIONS / "python.supp").exists():
         before += [f"--suppressions={python}", f"--suppressions={SUPPRESSIONS / 'imagemagick.supp'}"]
-    run.run_child("nobody", NAME, command_prefix=before, environment=ENVIRONMENT)
+    run.run_child("none", NAME, command_prefix=before, environment=ENVIRONMENT)
     return build_report(run, NAME, list(parse(xml)), [xml], LIMITATIONS)
 
 
 def parse(xml: Path) -> Iterator[LostBlocks]:
-    """What memcheck's XML lists as lost."""
-    for error in ET.parse(xml).getroot().iter("error"):  # noqa: S314 -- our own valgrind wrote it
+    """Parse the leaks in memcheck's XML."""
+    for error in ET.parse(xml).getroot().iter("error"):  # noqa: S314 -- written by our own valgrind
         kind = error.findtext("kind", "")
         if kind in _KINDS:
             frames = error.find("stack")

@@ -1,4 +1,4 @@
-"""From what a tool of reachability lists as lost to a report: LeakSanitizer and memcheck speak alike."""
+"""Builds the report of LeakSanitizer and memcheck, which both list unreachable blocks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from leaks.verdict import MIN_JOBS_WITH_SURVIVORS, Verdict, VerdictKind
 
 @dataclass(slots=True)
 class LostBlocks:
-    """Blocks of one stack that nothing points to (`direct`), or only other lost ones do."""
+    """Blocks of one stack that nothing points to (`direct`), or only other lost blocks."""
 
     direct: bool
     bytes: int
@@ -21,20 +21,25 @@ class LostBlocks:
 
 
 def build_report(run: Run, instrument: str, lost: list[LostBlocks], files: list[Path], limitations: str) -> Report:
-    """A leak, if one stack lost something in more than an accidental number of jobs."""
+    """A leak if one stack lost blocks in more jobs than coincidence explains."""
     counted = run.jobs - warm_up_jobs(run.jobs)
-    again = [each for each in lost if each.direct and each.blocks >= max(MIN_JOBS_WITH_SURVIVORS, counted // 20)]
+    repeated = [each for each in lost if each.direct and each.blocks >= max(MIN_JOBS_WITH_SURVIVORS, counted // 20)]
     size, blocks = sum(each.bytes for each in lost), sum(each.blocks for each in lost)
-    verdict = Verdict(VerdictKind.CLEAN, "reachability", "Everything that lives is pointed to.", measured=counted)
-    if again:
-        direct = sum(each.blocks for each in again)
-        why = f"{size:,} bytes in {blocks:,} blocks of {counted} jobs are out of reach, {direct:,} lost directly."
-        verdict = Verdict(VerdictKind.LEAK, "reachability", why, size / counted, blocks / counted, measured=counted)
+    verdict = Verdict(VerdictKind.CLEAN, "reachability", "All allocated memory is reachable.", measured=counted)
+    if repeated:
+        direct = sum(each.blocks for each in repeated)
+        explanation = (
+            f"{size:,} bytes in {blocks:,} blocks of {counted} jobs are unreachable, "
+            f"{direct:,} blocks of them directly."
+        )
+        verdict = Verdict(
+            VerdictKind.LEAK, "reachability", explanation, size / counted, blocks / counted, measured=counted
+        )
     report = Report(run.subject.name, instrument, verdict, run.jobs, files=files, limitations=limitations)
     report.roots = sorted(
-        (make_root(tuple(each.stack), each.bytes, each.blocks, each.blocks) for each in again),
+        (make_root(tuple(each.stack), each.bytes, each.blocks, each.blocks) for each in repeated),
         key=lambda root: -root.bytes,
     )
-    if again:
+    if repeated:
         report.sites = [AllocationSite(tuple(each.stack), each.bytes, each.blocks) for each in lost]
     return report

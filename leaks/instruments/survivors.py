@@ -1,4 +1,4 @@
-"""`survivors`: blocks by job of birth. Counts first; on suspicion the same jobs again, with stacks and roots."""
+"""`survivors`: counts blocks by the job that allocated them. If it suspects a leak, it repeats the jobs with stacks."""
 
 from leaks.instruments.python import python_roots
 from leaks.report import Report
@@ -9,18 +9,18 @@ from leaks.verdict import VerdictKind, judge
 
 NAME = "survivors"
 
-LIMITATIONS = "It does not see memory that is mapped outside malloc, nor which of Python's own small objects stay."
+LIMITATIONS = "It does not see memory mapped outside malloc, nor which of Python's small objects are kept."
 
 
 def hunt(run: Run) -> Report:
-    """Counts and a verdict; names if something stayed."""
+    """Count survivors, and name their roots if there are any."""
     samples = run.run_child("tagger", NAME, environment=_preload(run))
     report = Report(run.subject.name, NAME, judge(samples), run.jobs, samples, limitations=LIMITATIONS)
     return report if report.verdict.kind in {VerdictKind.CLEAN, VerdictKind.FRAGMENTATION} else name_roots(run, report)
 
 
 def name_roots(run: Run, suspected: Report) -> Report:
-    """The jobs once more, now that something is suspected, for who lost it and where it was born."""
+    """Run the jobs again to find the functions that leaked and allocated the suspected memory."""
     if suspected.verdict.kind is VerdictKind.PYTHON:
         suspected.roots, suspected.sites = python_roots(run, cycles_first=suspected.verdict.decided_by == "waiting")
         return suspected

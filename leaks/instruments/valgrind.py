@@ -1,11 +1,11 @@
-"""What memcheck and massif share: finding valgrind, and the flags of both."""
+"""Shared by memcheck and massif: the command line of Valgrind."""
 
 import shutil
 
 from leaks.errors import ToolMissing
 from leaks.run import ROOT
 
-# Python's small objects come from malloc, so that valgrind sees each.
+# Python's small objects come from malloc, so that Valgrind sees each of them.
 ENVIRONMENT = {"PYTHONMALLOC": "malloc"}
 
 SUPPRESSIONS = ROOT / "profiling" / "suppressions"

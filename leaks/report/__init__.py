@@ -1,4 +1,4 @@
-"""What a hunt hands back, and the forms in which people and machines read it: HTML, JSON, JUnit."""
+"""The result of a hunt, and its formats: HTML for people; JSON and JUnit XML for programs."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +10,9 @@ from leaks.verdict import Verdict
 
 @dataclass(slots=True)
 class Report:
-    """One hunt. `roots` and `places` are empty where nothing was lost or the instrument cannot name it.
+    """The result of one hunt. `roots` and `sites` are empty if there is no leak or the instrument cannot name it.
 
-    `files` are what the tools themselves wrote. `blind` says what the instrument cannot see.
+    `files` are the output files of the tools. `limitations` says what the instrument cannot see.
     """
 
     subject: str

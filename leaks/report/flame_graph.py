@@ -1,24 +1,26 @@
-"""A flame graph as SVG: who called whom down to the allocations that stay, as wide as their bytes."""
+"""The layout of the flame graph: the call stacks of leaked allocations, as wide as their bytes. All in pixels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from zlib import crc32
 
-from leaks.report.plot import format_bytes
 from leaks.roots import AllocationSite
+from tasks.utils.units import format_bytes
 
 WIDTH = 1100
 ROW_HEIGHT = 19
 
-# Narrower boxes (pixels) are left out, and a letter needs about this much room.
+# Narrower boxes are left out.
 MIN_BOX_WIDTH = 0.6
+
+# The width of a character, and the fewest characters that are worth a label.
 CHARACTER_WIDTH = 6.4
+MIN_LABEL = 3
 
 
 @dataclass(slots=True)
 class Node:
-    """A function in its place of the tree, and the bytes below it."""
+    """A function at its position in the tree, and the bytes allocated below it."""
 
     label: str
     file: str = ""
@@ -26,58 +28,80 @@ class Node:
     blocks: int = 0
     callees: dict[str, "Node"] = field(default_factory=dict)
 
-    def add(self, place: AllocationSite) -> None:
-        """Count a place under each of its callers."""
-        self.bytes += place.bytes
-        self.blocks += place.blocks
+    def add(self, site: AllocationSite) -> None:
+        """Add an allocation site to each of its callers."""
+        self.bytes += site.bytes
+        self.blocks += site.blocks
         node = self
-        for frame in reversed(place.stack):
+        for frame in reversed(site.stack):
             node = node.callees.setdefault(frame.label, Node(frame.label, frame.file))
-            node.bytes += place.bytes
-            node.blocks += place.blocks
+            node.bytes += site.bytes
+            node.blocks += site.blocks
 
     def depth(self) -> int:
-        """Rows that the tree takes."""
+        """Number of rows of the tree."""
         return 1 + max((callee.depth() for callee in self.callees.values()), default=0)
 
 
-def build_tree(places: Sequence[AllocationSite]) -> Node:
-    """All places in one tree, without the callers at the bottom that all of them share."""
-    top = Node("all that stays")
-    for place in places:
-        top.add(place)
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A function in the graph; `label` is empty where there is no room."""
+
+    x: float
+    y: int
+    width: float
+    hue: int
+    title: str
+    label: str
+    height: int = ROW_HEIGHT - 1
+
+
+@dataclass(frozen=True, slots=True)
+class FlameGraph:
+    """Everything that the template draws."""
+
+    boxes: list[Box]
+    height: int
+    width: int = WIDTH
+
+
+def build_tree(sites: Sequence[AllocationSite]) -> Node:
+    """All sites in one tree, without the outermost callers that all of them share."""
+    top = Node("all leaked memory")
+    for site in sites:
+        top.add(site)
     node = top
     while len(node.callees) == 1 and (only := next(iter(node.callees.values()))).callees:
         node = only
     return Node(top.label, "", node.bytes, node.blocks, node.callees)
 
 
-def render_flame_graph(places: Sequence[AllocationSite]) -> str:
-    """The graph, callers above, allocations below; empty without places."""
-    top = build_tree(places)
+def lay_out_flame_graph(sites: Sequence[AllocationSite]) -> FlameGraph | None:
+    """The graph, with callers above and allocations below; None without sites."""
+    top = build_tree(sites)
     if not top.bytes:
-        return ""
-    height = top.depth() * ROW_HEIGHT + 2
-    boxes = "\n".join(_boxes(top, 0.0, 0, WIDTH / top.bytes))
-    return f'<svg class="flame" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Flame graph">\n{boxes}\n</svg>'
+        return None
+    return FlameGraph(list(_boxes(top, 0.0, 0, WIDTH / top.bytes)), top.depth() * ROW_HEIGHT + 2)
 
 
-def _boxes(node: Node, x: float, row: int, pixels: float) -> Iterator[str]:
-    width = node.bytes * pixels
+def _boxes(node: Node, x: float, row: int, pixels_per_byte: float) -> Iterator[Box]:
+    width = node.bytes * pixels_per_byte
     if width < MIN_BOX_WIDTH:
         return
-    title = escape(
-        f"{node.label}: {node.bytes:,} bytes ({format_bytes(node.bytes)}) in {node.blocks:,} blocks. {node.file}"
+    yield Box(
+        x=x,
+        y=row * ROW_HEIGHT,
+        width=max(width - 0.6, 0.4),
+        hue=crc32(node.file.encode()) % 360,
+        title=f"{node.label}: {node.bytes:,} bytes ({format_bytes(node.bytes)}) in {node.blocks:,} blocks. {node.file}",
+        label=_label(node.label, int((width - 8) / CHARACTER_WIDTH)),
     )
-    hue = crc32(node.file.encode()) % 360
-    y = row * ROW_HEIGHT
-    yield f'<g><title>{title}</title><rect x="{x:.1f}" y="{y}" width="{max(width - 0.6, 0.4):.1f}" height="{ROW_HEIGHT - 1}" '
-    yield f'fill="hsl({hue} 60% 72%)"/>'
-    letters = int((width - 8) / CHARACTER_WIDTH)
-    if letters >= 3:
-        label = node.label if len(node.label) <= letters else f"{node.label[: letters - 1]}…"
-        yield f'<text x="{x + 4:.1f}" y="{y + ROW_HEIGHT - 6}">{escape(label)}</text>'
-    yield "</g>"
     for callee in sorted(node.callees.values(), key=lambda each: -each.bytes):
-        yield from _boxes(callee, x, row + 1, pixels)
-        x += callee.bytes * pixels
+        yield from _boxes(callee, x, row + 1, pixels_per_byte)
+        x += callee.bytes * pixels_per_byte
+
+
+def _label(name: str, characters: int) -> str:
+    if characters < MIN_LABEL:
+        return ""
+    return name if len(name) <= characters else f"{name[: characters - 1]}…"

@@ -1,28 +1,29 @@
-"""Reports for machines: JSON of everything, JUnit for continuous integration."""
+"""Reports for programs: JSON, and JUnit XML for continuous integration."""
 
 import json
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
+
+from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from leaks.report import Report
 from leaks.roots import Stack
 
-# Roots and places that are written out; a leak has one or two, a fragmented picture library hundreds of places.
+# Roots and sites that are written. A leak has one or two; a fragmented picture library has hundreds of sites.
 MAX_ENTRIES = 50
 
 
 def as_dict(report: Report) -> dict[str, Any]:
-    """Plain data. Bytes and blocks are a job's share, over all measured jobs."""
+    """The report as plain data. Bytes and blocks are averages per measured job."""
     verdict = report.verdict
     measured = verdict.measured or 1
     return {
         "subject": report.subject,
         "instrument": report.instrument,
         "verdict": verdict.kind.value,
-        "fault": verdict.kind.is_fault,
+        "is_fault": verdict.kind.is_fault,
         "decided_by": verdict.decided_by,
-        "why": verdict.explanation,
+        "explanation": verdict.explanation,
         "per_job": round(verdict.per_job, 3),
         "blocks_per_job": round(verdict.blocks_per_job, 3),
         "jobs": report.jobs,
@@ -30,8 +31,8 @@ def as_dict(report: Report) -> dict[str, Any]:
         "appeared_in": list(verdict.appeared_in),
         "roots": [
             {
-                "function": root.lost_by,
-                "born": root.allocated_by,
+                "leaked_by": root.leaked_by,
+                "allocated_by": root.allocated_by,
                 "bytes_per_job": round(root.bytes / measured, 3),
                 "blocks_per_job": round(root.blocks / measured, 3),
                 "count": root.count,
@@ -39,11 +40,11 @@ def as_dict(report: Report) -> dict[str, Any]:
             }
             for root in report.roots[:MAX_ENTRIES]
         ],
-        "stacks": [
-            {"bytes": place.bytes, "blocks": place.blocks, "stack": _labels(place.stack)}
-            for place in report.sites[:MAX_ENTRIES]
+        "sites": [
+            {"bytes": site.bytes, "blocks": site.blocks, "stack": _labels(site.stack)}
+            for site in report.sites[:MAX_ENTRIES]
         ],
-        "blind": report.limitations,
+        "limitations": report.limitations,
         "seconds": round(report.seconds, 2),
         "files": [str(file) for file in report.files],
     }
@@ -54,25 +55,25 @@ def _labels(stack: Stack) -> list[str]:
 
 
 def write_json(report: Report, path: Path) -> None:
-    """One JSON object."""
+    """Write the report as one JSON object."""
     path.write_text(json.dumps(as_dict(report), indent=1) + "\n")
 
 
 def write_junit(report: Report, path: Path) -> None:
-    """One test case: it fails if the verdict is a fault."""
+    """Write the report as a suite of one test case, which fails if the verdict is a fault."""
     verdict = report.verdict
-    fault = verdict.kind.is_fault
-    case = f"<testcase classname={quoteattr('leaks.' + report.instrument)} name={quoteattr(report.subject)}"
-    case += f' time="{report.seconds:.2f}">'
-    if fault:
-        roots = "\n".join(
-            f"{root.lost_by}: {root.bytes:,} bytes in {root.blocks:,} blocks" for root in report.roots[:MAX_ENTRIES]
+    case = TestCase(report.subject, f"leaks.{report.instrument}", round(report.seconds, 2))
+    if verdict.kind.is_fault:
+        failure = Failure(verdict.explanation, verdict.kind.value)
+        failure.text = "\n".join(
+            f"{root.leaked_by}: {root.bytes:,} bytes in {root.blocks:,} blocks" for root in report.roots[:MAX_ENTRIES]
         )
-        case += f"<failure type={quoteattr(verdict.kind)} message={quoteattr(verdict.explanation)}>{escape(roots)}</failure>"
+        case.result = [failure]
     else:
-        case += f"<system-out>{escape(verdict.explanation)}</system-out>"
-    path.write_text(
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<testsuite name="leaks" tests="1" failures="{int(fault)}" errors="0" time="{report.seconds:.2f}">'
-        f"{case}</testcase></testsuite>\n"
-    )
+        case.system_out = verdict.explanation
+    suite = TestSuite("leaks")
+    suite.add_testcase(case)
+    suites = JUnitXml("leaks")
+    suites.add_testsuite(suite)
+    suites.update_statistics()  # type: ignore[no-untyped-call]
+    suites.write(str(path))

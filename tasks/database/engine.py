@@ -1,6 +1,5 @@
-"""The way to the ledger's database: SQLite on a laptop, MariaDB in a plant, one behaviour."""
+"""Transactions on the ledger's database: SQLite on a laptop, MariaDB in a plant, with the same behaviour."""
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -9,12 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from tasks.database.errors import LedgerUnavailable, is_busy, is_retryable, translate_errors
+from tasks.utils.retry import Backoff, retrying
 
 T = TypeVar("T")
 
-# Connections kept open, and those beyond that busy threads of a web tier may open for a moment.
+# Connections that stay open, and those beyond that busy threads of a web tier may open for a moment.
 POOL_SIZE = 5
 POOL_OVERFLOW = 35
 
@@ -25,67 +26,65 @@ CONNECT_TIMEOUT = 2
 POOL_TIMEOUT = 10
 IO_TIMEOUT = 10
 
-# MariaDB: deadlock, lock wait time-out. Nothing was written; the transaction may simply run again.
-RETRYABLE = frozenset({1213, 1205})
-MAX_TRIES = 5
+# How often a transaction that lost against another one runs again.
+MAX_RETRIES = 4
 
-
-class LedgerUnavailable(Exception):
-    """The ledger's database does not answer. Check BULKHEAD_LEDGER_URL and the server, or run `bulkhead doctor`."""
-
-    def __init__(self, reason: object = "") -> None:
-        super().__init__(f"{self.__doc__} ({reason})" if reason else self.__doc__)
+# Used from the second attempt on: it would cost each transaction 40 microseconds.
+_retrying = retrying(on=is_retryable, attempts=MAX_RETRIES, backoff=Backoff(initial=0.01, maximum=0.2))
 
 
 class Database:
     """Runs functions of a connection inside a transaction.
 
-    A transaction that lost against another one is run again; any other failure of the database raises
-    `LedgerUnavailable`. Functions must therefore do nothing but SQL.
+    A transaction that loses against another one runs again, so functions must do nothing but SQL. For the errors see
+    `tasks.database.errors.translate_errors`.
     """
 
     def __init__(self, url: str | URL, *, with_timeout: bool = True) -> None:
-        """If not `hurried`, an answer of MariaDB may take as long as it likes."""
+        """Without `with_timeout` a statement of MariaDB may take any time."""
         self.engine = _engine(url, IO_TIMEOUT if with_timeout else None)
-        # SQLite lets writers wait by sleeping and looking again; threads of one process can be woken in turn instead.
+        # SQLite makes writers wait by sleeping and trying again; the threads of one process can take turns instead.
         self._writers = threading.Lock() if self.engine.dialect.name == "sqlite" else None
 
+    def connect(self) -> Connection:
+        """A connection from the pool, outside any transaction. Raises LedgerUnavailable."""
+        try:
+            with translate_errors():
+                return self.engine.connect()
+        except DBAPIError as error:  # a wrong password or an unknown database: no statement ran yet
+            raise LedgerUnavailable(error.orig) from error
+
     def read(self, query: Callable[[Connection], T]) -> T:
-        """The answer of `query`, which must not write."""
+        """The result of `query`, which must not write."""
         return self._run(query, readonly=True)
 
     def write(self, change: Callable[[Connection], T]) -> T:
-        """The answer of `change`, committed. Raises as they are: IntegrityError, for a row that is there already, and
-        DataError, for a value that fits no column.
+        """The result of `change`, committed.
+
+        Also raises IntegrityError for a row that exists already, and DataError for a value that fits no column.
         """
         return self._run(change, readonly=False)
-
-    def _run(self, work: Callable[[Connection], T], *, readonly: bool) -> T:
-        turn: AbstractContextManager[object] = nullcontext() if readonly or not self._writers else self._writers
-        for attempt in range(MAX_TRIES):
-            try:
-                with turn, self.engine.connect() as connection:
-                    options = connection.execution_options(bulkhead_readonly=readonly)
-                    with options.begin():
-                        return work(options)
-            except (IntegrityError, DataError):
-                raise
-            except PoolTimeout as error:
-                raise LedgerUnavailable("every connection is busy") from error
-            except DBAPIError as error:
-                if not _is_deadlock(error) or attempt == MAX_TRIES - 1:
-                    raise LedgerUnavailable(error.orig) from error
-                time.sleep(0.01 * 2**attempt)
-        raise AssertionError("unreachable")
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
 
+    def _run(self, work: Callable[[Connection], T], *, readonly: bool) -> T:
+        with translate_errors():
+            try:
+                return self._run_once(work, readonly)
+            except DBAPIError as error:
+                if not is_retryable(error):
+                    raise
+            result: T = _retrying(self._run_once, work, readonly)
+            return result
 
-def _is_deadlock(error: DBAPIError) -> bool:
-    code = error.orig.args[0] if error.orig and error.orig.args else None
-    return code in RETRYABLE
+    def _run_once(self, work: Callable[[Connection], T], readonly: bool) -> T:
+        turn: AbstractContextManager[object] = nullcontext() if readonly or not self._writers else self._writers
+        with turn, self.connect() as connection:
+            connection.execution_options(bulkhead_readonly=readonly)
+            with connection.begin():
+                return work(connection)
 
 
 def _engine(url: str | URL, io_timeout: int | None) -> Engine:
@@ -114,16 +113,16 @@ def _engine(url: str | URL, io_timeout: int | None) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver would begin transactions on its own, too late and deferred
+    connection.isolation_level = None  # the driver would begin transactions by itself, too late and deferred
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Begin. A writer takes its lock at once: one that reads first and upgrades later fails under concurrency.
+    """Begin a transaction. A writer takes the write lock at once: upgrading a read lock later fails under concurrency.
 
-    It asks for the lock itself, every other millisecond: SQLite would let more and more time pass, up to 100 ms, and
-    whoever has waited longest would lose against everyone who comes.
+    The lock is requested every 2 ms. SQLite's own busy handler waits longer and longer, up to 100 ms, so that the
+    longest waiter would lose against every newcomer.
     """
     if connection.get_execution_options().get("bulkhead_readonly", False):
         connection.exec_driver_sql("BEGIN")
@@ -138,12 +137,11 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _try_begin_write(connection: Connection, *, last_try: bool) -> bool:
-    """False if another one is writing; raises then if this was the last try."""
+    """Whether the write lock was free. Raises OperationalError if it was not at the last try."""
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     except OperationalError as error:
-        busy = isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode == sqlite3.SQLITE_BUSY
-        if last_try or not busy:
+        if last_try or not is_busy(error):
             raise
         return False
     return True

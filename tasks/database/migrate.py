@@ -1,6 +1,5 @@
-"""Bringing tables up to date, the ledger's and others (alembic, loaded only here)."""
+"""Migrations of the ledger's tables and of others (alembic, loaded only here)."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,12 +7,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from tasks.database.engine import Database, LedgerUnavailable
+from tasks.database.engine import Database
+from tasks.database.errors import LedgerUnavailable, SchemaOutdated, translate_errors
+from tasks.utils.files import lock_file
 
 
 @dataclass(frozen=True)
 class MigrationSet:
-    """Tables that are migrated together: the folder of their scripts, and the table that knows the version."""
+    """Tables that are migrated together: the directory of their scripts, and the table that records their version."""
 
     scripts: Path
     version_table: str
@@ -21,44 +22,37 @@ class MigrationSet:
 
 LEDGER_MIGRATIONS = MigrationSet(Path(__file__).parent / "migrations", "alembic_version")
 
-# Seconds that one process waits while another one migrates.
+# Seconds that a process waits while another one migrates.
 LOCK_TIMEOUT = 60
 
 
-class SchemaOutdated(Exception):
-    """The tables in the database are not those of this version. Run `bulkhead migrate`."""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
 def migrate(database: Database, migrations: MigrationSet = LEDGER_MIGRATIONS) -> None:
-    """Create or upgrade the tables. Processes that try at the same time wait for each other.
+    """Create or upgrade the tables. Processes that migrate at the same time wait for each other.
 
-    Raises LedgerUnavailable when the database does not answer.
+    Raises LedgerUnavailable.
     """
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(migrations.scripts).replace("%", "%%"))
-    # An index over a large table takes minutes. Who gives up meanwhile leaves a table behind that is of no version.
-    unhurried = Database(database.engine.url, with_timeout=False)
+    # An index on a large table takes minutes. A timeout would leave a table behind that belongs to no version.
+    patient = Database(database.engine.url, with_timeout=False)
     try:
-        with _connected(unhurried) as connection, _migration_lock(connection):
+        with patient.connect() as connection, translate_errors(), _migration_lock(connection):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
     finally:
-        unhurried.close()
+        patient.close()
 
 
 def check_migrated(database: Database, migrations: MigrationSet = LEDGER_MIGRATIONS) -> None:
-    """Raises LedgerOutdated unless the tables are those of this version."""
+    """Raise SchemaOutdated unless the tables are those of this version. Raises LedgerUnavailable."""
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    with _connected(database) as connection:
+    with database.connect() as connection, translate_errors():
         present = MigrationContext.configure(
             connection, opts={"version_table": migrations.version_table}
         ).get_current_revision()
@@ -67,27 +61,14 @@ def check_migrated(database: Database, migrations: MigrationSet = LEDGER_MIGRATI
 
 
 @contextmanager
-def _connected(database: Database) -> Iterator[Connection]:
-    from sqlalchemy.exc import OperationalError
-
-    try:
-        connection = database.engine.connect()
-    except OperationalError as error:
-        raise LedgerUnavailable(error.orig) from error
-    with connection:
-        yield connection
-
-
-@contextmanager
 def _migration_lock(connection: Connection) -> Iterator[None]:
-    """Keep other migrations out: neither database makes DDL of two processes safe."""
+    """Exclude other migrations: neither database makes DDL of two processes safe."""
     if connection.dialect.name == "sqlite":
-        with Path(f"{connection.engine.url.database}.migration").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock_file(Path(f"{connection.engine.url.database}.migration")):
             yield
         return
-    taken = connection.execute(text("SELECT GET_LOCK('bulkhead-migration', :timeout)"), {"timeout": LOCK_TIMEOUT})
-    if taken.scalar() != 1:
+    acquired = connection.execute(text("SELECT GET_LOCK('bulkhead-migration', :timeout)"), {"timeout": LOCK_TIMEOUT})
+    if acquired.scalar() != 1:
         raise LedgerUnavailable("another migration holds the lock")
     connection.commit()
     try:

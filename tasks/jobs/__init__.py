@@ -1,15 +1,16 @@
-"""The ledger: the table of jobs and attempts, and the truth about every job.
+"""The ledger: the tables of jobs and attempts, which hold the authoritative state of every job.
 
     ledger = open_ledger(settings())
     ledger.jobs.accept(job)
-    claim = ledger.attempts.claim(job, lease_owner=holder, now=time.time(), lease=30)
+    claim = ledger.attempts.claim(job, lease_owner=lease_owner, now=time.time(), lease=30)
 
 Importing this package loads SQLAlchemy's core (never its ORM) and opens nothing.
 """
 
 from dataclasses import dataclass
 
-from tasks.database.engine import Database, LedgerUnavailable
+from tasks.database.engine import Database
+from tasks.database.errors import LedgerError, LedgerUnavailable, SchemaOutdated
 from tasks.jobs.attempts import Attempts
 from tasks.jobs.idempotency import IdempotencyKeys
 from tasks.jobs.model import (
@@ -34,7 +35,7 @@ from tasks.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger's books, over one database."""
+    """The repositories of the ledger, over one database."""
 
     database: Database
     jobs: Jobs
@@ -62,10 +63,12 @@ __all__ = [
     "Job",
     "Leased",
     "Ledger",
+    "LedgerError",
     "LedgerUnavailable",
     "Outcome",
     "Page",
     "Rerouted",
+    "SchemaOutdated",
     "State",
     "ended_attempts",
     "latest_attempts",

@@ -1,7 +1,7 @@
-"""Attempts, as workers see them: claim a job by lease, renew, settle it.
+"""Attempts at jobs: claim a job with a lease, renew the lease, record the result.
 
-An attempt's number is its fence: whatever a worker says about a job counts only while that number is the job's
-current one, so a zombie that wakes up late cannot overwrite a newer attempt's outcome.
+An attempt's number is its fencing token: a worker can change a job only while that number is the job's current attempt,
+so a stalled worker that resumes late cannot overwrite the result of a newer attempt.
 """
 
 from collections.abc import Callable
@@ -37,10 +37,10 @@ from tasks.messaging.topology import LARGE
 
 
 class Attempts:
-    """Every method is one transaction and may be repeated. Raises `LedgerUnavailable` when the database is away.
+    """Every method is one transaction and may be repeated. Raises LedgerError.
 
-    `now` is seconds since the epoch, `lease` is seconds, `holder` names the worker child. With a `large_lane`, a job
-    that was out of memory goes on there.
+    `now` is in seconds since the epoch, `lease` in seconds; `lease_owner` names the worker child. With
+    `has_large_queue`, a job that ran out of memory continues in the queue `render.large`.
     """
 
     def __init__(self, database: Database, max_crashes: int, *, has_large_queue: bool = False) -> None:
@@ -55,48 +55,49 @@ class Attempts:
         lease_owner: str,
         now: float,
         lease: float,
-        is_dead: Callable[[str], bool] = lambda _holder: False,
+        is_dead: Callable[[str], bool] = lambda _owner: False,
     ) -> Claim:
-        """Begin the next attempt at the job, which is adopted if the ledger has never heard of it.
+        """Start the next attempt at the job. A job that is not in the ledger is added first.
 
-        The job's `queue` is the lane that its message came through. Any will do, unless the ledger has moved it to the
-        large one.
+        `job.queue` is the queue that delivered the message. Any queue will do, unless the ledger has moved the job to
+        the large one.
 
-        `is_gone` tells whether a former holder is known to have died; its attempt then ends unexplained, and the lease
-        need not run out first. So does an attempt of this very holder, which does one thing at a time: it lost the
-        answer to its claim, or gave the message back when the ledger was away.
+        If `is_dead` knows the present lease owner to be dead, its attempt ends unexplained and the lease need not
+        expire first. The same holds for an attempt of this very owner, which does one thing at a time: it never got
+        the answer to its claim, or requeued the message while the ledger was unavailable.
         """
 
         def change(connection: Connection) -> Claim:
-            known = rows.lock_job(connection, job.id)
-            if known is None:
+            stored = rows.lock_job(connection, job.id)
+            if stored is None:
                 connection.execute(insert(jobs).values(asdict(replace(job, state=State.QUEUED, updated_at=now))))
-                known = rows.lock_job(connection, job.id)
-                assert known is not None  # noqa: S101 -- inserted in this transaction
-            if (known.tenant, known.source) != (job.tenant, job.source):
-                return IdConflict(known)
-            if known.state in FINAL:
-                return Finished(known)
-            gone = known.lease_owner is not None and (known.lease_owner == lease_owner or is_dead(known.lease_owner))
-            if not may_claim(known, now, owner_is_dead=gone):
-                return Leased(known)
-            if known.state is State.RUNNING:
-                known = self._end_crashed(
-                    connection, known, UNEXPLAINED, "Its worker vanished.", now=now, job_at_fault=False
+                stored = rows.lock_job(connection, job.id)
+                assert stored is not None  # noqa: S101 -- inserted in this transaction
+            if (stored.tenant, stored.source) != (job.tenant, job.source):
+                return IdConflict(stored)
+            if stored.state in FINAL:
+                return Finished(stored)
+            owner = stored.lease_owner
+            owner_is_dead = owner is not None and (owner == lease_owner or is_dead(owner))
+            if not may_claim(stored, now, owner_is_dead=owner_is_dead):
+                return Leased(stored)
+            if stored.state is State.RUNNING:
+                stored = self._end_crashed(
+                    connection, stored, UNEXPLAINED, "Its worker vanished.", now=now, job_at_fault=False
                 )
-                if known.state in FINAL:
-                    return Finished(known)
-            if known.queue == LARGE != job.queue:
-                return Rerouted(known)
-            return Claimed(rows.start_attempt(connection, known, lease_owner, now, lease))
+                if stored.state in FINAL:
+                    return Finished(stored)
+            if stored.queue == LARGE != job.queue:
+                return Rerouted(stored)
+            return Claimed(rows.start_attempt(connection, stored, lease_owner, now, lease))
 
         try:
             return self._database.write(change)
-        except IntegrityError:  # two workers adopted the job at the same time: the other one was first
+        except IntegrityError:  # another worker added the job at the same moment
             return self._database.write(change)
 
     def renew(self, job_id: str, attempt: int, *, now: float, lease: float) -> bool:
-        """Hold the job for another lease. False: the attempt was fenced out or the job was cancelled."""
+        """Extend the lease. False if the attempt is no longer the current one or the job was cancelled."""
         return self._database.write(
             lambda connection: rows.update_current(
                 connection, job_id, attempt, lease_expires_at=now + lease, updated_at=now
@@ -104,7 +105,7 @@ class Attempts:
         )
 
     def record_plan(self, job_id: str, attempt: int, *, digest: str, size: int, plan: dict[str, Any]) -> bool:
-        """Record what was read from the source's header."""
+        """Record the plan made from the source's header. False if the attempt is no longer the current one."""
         return self._database.write(
             lambda connection: rows.update_current(connection, job_id, attempt, digest=digest, size=size, plan=plan)
         )
@@ -112,27 +113,28 @@ class Attempts:
     def succeed(
         self, job_id: str, attempt: int, *, now: float, artifact: str, facts: dict[str, Any] | None = None
     ) -> bool:
-        """The artifacts are published. False if the attempt was fenced out."""
+        """Record that the artifacts are published. False if the attempt is no longer the current one."""
         return self._finish(job_id, attempt, State.SUCCEEDED, Outcome.SUCCEEDED, now, artifact=artifact, facts=facts)
 
     def fail(
         self, job_id: str, attempt: int, *, now: float, error: dict[str, Any], facts: dict[str, Any] | None = None
     ) -> bool:
-        """The source cannot be rendered, however often one tries. False if the attempt was fenced out."""
+        """Record that no attempt can render the source. False if the attempt is no longer the current one."""
         return self._finish(job_id, attempt, State.FAILED, Outcome.FAILED, now, error=error, facts=facts)
 
     def requeue(
         self, job_id: str, attempt: int, *, now: float, cause: str, explanation: str, queue: str | None = None
     ) -> bool:
-        """Give the job back through no fault of its own: the store was away, it belongs in another `queue`.
+        """Return the job to the ledger, through no fault of its own: the store is unavailable, or it belongs to another
+        `queue`.
 
-        Its message is let go, so it counts as never published: the next sweep publishes it.
+        Its message is acknowledged, so the job counts as never published and the next sweep publishes it.
         """
 
         def change(connection: Connection) -> bool:
-            values = {"state": State.QUEUED, "lease_owner": None, "lease_expires_at": None, "published_at": None}
-            elsewhere = {"queue": queue} if queue else {}
-            if not rows.update_current(connection, job_id, attempt, updated_at=now, **values, **elsewhere):
+            values: dict[str, Any] = {"queue": queue} if queue else {}
+            values |= {"state": State.QUEUED, "lease_owner": None, "lease_expires_at": None, "published_at": None}
+            if not rows.update_current(connection, job_id, attempt, updated_at=now, **values):
                 return False
             rows.end_attempt(connection, job_id, attempt, Outcome.REQUEUED, now, cause=cause, explanation=explanation)
             return True
@@ -151,22 +153,22 @@ class Attempts:
         now: float,
         facts: dict[str, Any] | None = None,
     ) -> State | None:
-        """A worker child died at the job: count the death and decide. Answers the job's state, None if unknown.
+        """Record that a worker child died during the job. Returns the job's new state, None for an unknown job.
 
-        Explains, too, an attempt that was closed as unexplained before the word of its death came through. If that
-        makes the last death allowed, the job is dead at once, and an attempt that began meanwhile no longer counts. A
-        settled job stays as it was settled.
+        A report that arrives after the attempt was closed as unexplained still explains it. If that makes one crash too
+        many, the job is dead at once and an attempt that started meanwhile no longer counts. A finished job keeps its
+        state.
         """
 
         def change(connection: Connection) -> State | None:
             job = rows.lock_job(connection, job_id)
             if job is None:
                 return None
-            ours = attempts.c.lease_owner.startswith(f"{host}:{pid}:", autoescape=True)
+            by_this_child = attempts.c.lease_owner.startswith(f"{host}:{pid}:", autoescape=True)
             pending = (attempts.c.outcome == Outcome.RUNNING) | (attempts.c.cause == UNEXPLAINED)
             number = connection.execute(
                 select(attempts.c.number)
-                .where(attempts.c.job == job_id, ours, pending)
+                .where(attempts.c.job == job_id, by_this_child, pending)
                 .order_by(attempts.c.number.desc())
                 .limit(1)
             ).scalar()
@@ -186,13 +188,13 @@ class Attempts:
         return self._database.write(change)
 
     def history(self, job_id: str) -> list[Attempt]:
-        """The attempts at a job, first to last."""
+        """The attempts at a job, oldest first."""
         query = select(attempts).where(attempts.c.job == job_id).order_by(attempts.c.number)
-        found = self._database.read(lambda connection: connection.execute(query).all())
-        return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in found]
+        history = self._database.read(lambda connection: connection.execute(query).all())
+        return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in history]
 
     def durations(self, queue: str, limit: int = 10_000) -> list[float]:
-        """Seconds that the last successful attempts at jobs of the queue took."""
+        """Durations in seconds of the last successful attempts at jobs of the queue."""
         query = (
             select(attempts.c.ended_at - attempts.c.started_at)
             .join(jobs, jobs.c.id == attempts.c.job)
@@ -213,11 +215,11 @@ class Attempts:
         job_at_fault: bool,
         facts: dict[str, Any] | None = None,
     ) -> Job:
-        """End the current attempt of a running job by death, and decide what becomes of the job."""
+        """End the current attempt of a running job as crashed, and decide the job's next state."""
         counted = replace(job, crashes=job.crashes + job_at_fault, worker_losses=job.worker_losses + (not job_at_fault))
         decided = self._after_crash(counted, cause, explanation, job.attempt, now)
         if decided.queue != job.queue:
-            explanation = f"{explanation} It goes on in {decided.queue}, inside a larger fence."
+            explanation = f"{explanation} It continues in {decided.queue}, with a larger memory limit."
         rows.end_attempt(
             connection, job.id, job.attempt, Outcome.CRASHED, now, cause=cause, explanation=explanation, facts=facts
         )
@@ -226,8 +228,9 @@ class Attempts:
     def _count_late_crash(
         self, connection: Connection, job: Job, cause: str, explanation: str, attempt: int, now: float
     ) -> Job:
-        """Count a death that was taken for a loss when its attempt was closed. Whoever runs the job may go on with it,
-        unless it is dead by this.
+        """Count a crash that was counted as a worker loss when its attempt was closed.
+
+        A running attempt continues, unless this crash makes the job dead.
         """
         counted = replace(job, crashes=job.crashes + 1, worker_losses=max(0, job.worker_losses - 1))
         decided = self._after_crash(counted, cause, explanation, attempt, now)
@@ -235,28 +238,26 @@ class Attempts:
             return rows.update_job(connection, decided)
         if decided.state is not State.DEAD:
             return rows.update_job(connection, counted)
-        needless = f"The death of attempt {attempt}, of which word came late, was the last one allowed."
+        explanation = f"A late report about the crash of attempt {attempt} made the job dead."
         rows.end_attempt(
-            connection, job.id, job.attempt, Outcome.CANCELLED, now, cause=JOB_ALREADY_DEAD, explanation=needless
+            connection, job.id, job.attempt, Outcome.CANCELLED, now, cause=JOB_ALREADY_DEAD, explanation=explanation
         )
         return rows.update_job(connection, decided)
 
     def _after_crash(self, job: Job, cause: str, explanation: str, attempt: int, now: float) -> Job:
-        """The job as it is after the death of `attempt`, which is counted already: it waits again, or is dead.
+        """The job after the crash of `attempt`, which is counted already: it waits again, or is dead.
 
-        One that waits in another lane counts as never published, so the next sweep publishes it there.
+        A job that waits in another queue counts as never published, so the next sweep publishes it there.
         """
-        hopeless, queue = False, job.queue
+        beyond_help, queue = False, job.queue
         if cause == OUT_OF_MEMORY:
-            hopeless, queue = queue_after_out_of_memory(
+            beyond_help, queue = queue_after_out_of_memory(
                 crashes=job.crashes, queue=queue, has_large_queue=self._has_large_queue
             )
         state = state_after_crash(crashes=job.crashes, worker_losses=job.worker_losses, max_crashes=self._max_crashes)
-        dead = hopeless or state is State.DEAD
-        late = attempt != job.attempt
-        end = (
-            "Word of that came late; it was the last death allowed." if late else f"Attempt {attempt} was the last one."
-        )
+        dead = beyond_help or state is State.DEAD
+        is_late = attempt != job.attempt
+        ending = "The report came late; no attempt is left." if is_late else f"Attempt {attempt} was the last one."
         return replace(
             job,
             state=State.DEAD if dead else state,
@@ -266,7 +267,7 @@ class Attempts:
             lease_expires_at=None,
             updated_at=now,
             finished_at=now if dead else None,
-            error={"code": cause, "detail": f"{explanation} {end}"} if dead else None,
+            error={"code": cause, "detail": f"{explanation} {ending}"} if dead else None,
         )
 
     def _finish(
@@ -281,14 +282,14 @@ class Attempts:
         **values: Any,
     ) -> bool:
         def change(connection: Connection) -> bool:
-            settled = {
+            finished = {
                 "state": state,
                 "finished_at": now,
                 "updated_at": now,
                 "lease_owner": None,
                 "lease_expires_at": None,
             }
-            if rows.update_current(connection, job_id, attempt, **settled, **values):
+            if rows.update_current(connection, job_id, attempt, **finished, **values):
                 rows.end_attempt(connection, job_id, attempt, outcome, now, facts=facts)
                 return True
             return rows.is_finished_by(connection, job_id, attempt, state)

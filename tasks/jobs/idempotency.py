@@ -1,71 +1,69 @@
-"""Requests that carry an Idempotency-Key: the same key asks for the same job."""
+"""Idempotency keys: requests with the same key get the same job."""
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tasks.database.engine import Database
-from tasks.database.schema import idempotency_keys
+from tasks.database.schema import idempotency_keys as keys
 
-# A request whose web process died in the middle frees its key after this time (seconds): longer than ledger and broker
-# are waited for. The drawing has been read before the key is reserved.
+# A reservation whose web process died expires after this time (seconds), which is longer than a request waits for
+# ledger and broker. The drawing has been read before the key is reserved.
 ABANDONED_AFTER = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """The key is reserved for this request: say which job came of it, or free it."""
+    """The key is reserved for this request, which must complete or release it."""
 
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
-    """Another request with this key is not done yet."""
+    """Another request with this key is in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A former request with this key asked for `job`; its content had this fingerprint."""
+    """An earlier request with this key created `job`; `fingerprint` identifies its content."""
 
     job: str
     fingerprint: str
 
 
 class IdempotencyKeys:
-    """Every method is one transaction. Raises `LedgerUnavailable` when the database is away."""
+    """Every method is one transaction. Raises LedgerError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def reserve(self, tenant: str, key: str, now: float) -> Reserved | InProgress | Completed:
-        """Reserve the key, or tell what became of it."""
-        ours = (idempotency_keys.c.tenant == tenant) & (idempotency_keys.c.idempotency_key == key)
-        abandoned = idempotency_keys.c.job.is_(None) & (idempotency_keys.c.created_at < now - ABANDONED_AFTER)
+        """Reserve the key, unless an earlier request has done so."""
+        abandoned = keys.c.job.is_(None) & (keys.c.created_at < now - ABANDONED_AFTER)
 
         def change(connection: Connection) -> Reserved:
-            connection.execute(delete(idempotency_keys).where(ours & abandoned))
-            connection.execute(insert(idempotency_keys).values(tenant=tenant, idempotency_key=key, created_at=now))
+            connection.execute(delete(keys).where(_is_key(tenant, key) & abandoned))
+            connection.execute(insert(keys).values(tenant=tenant, idempotency_key=key, created_at=now))
             return Reserved()
 
         try:
             return self._database.write(change)
         except IntegrityError:
-            row = self._database.read(
-                lambda connection: connection.execute(select(idempotency_keys).where(ours)).one_or_none()
-            )
+            query = select(keys).where(_is_key(tenant, key))
+            row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         return Completed(row.job, row.fingerprint) if row and row.job else InProgress()
 
     def complete(self, tenant: str, key: str, *, job: str, fingerprint: str) -> None:
-        """The request was kept: `job` is in the ledger and published. From now on the key asks for that job."""
-        ours = (idempotency_keys.c.tenant == tenant) & (idempotency_keys.c.idempotency_key == key)
-        kept = (
-            update(idempotency_keys)
-            .where(ours, idempotency_keys.c.job.is_(None))
-            .values(job=job, fingerprint=fingerprint)
-        )
-        self._database.write(lambda connection: connection.execute(kept))
+        """Assign `job`, which is in the ledger and published, to the reserved key."""
+        reserved = _is_key(tenant, key) & keys.c.job.is_(None)
+        statement = update(keys).where(reserved).values(job=job, fingerprint=fingerprint)
+        self._database.write(lambda connection: connection.execute(statement))
 
     def release(self, tenant: str, key: str) -> None:
-        """The request came to nothing: the key may be used again."""
-        ours = (idempotency_keys.c.tenant == tenant) & (idempotency_keys.c.idempotency_key == key)
-        self._database.write(lambda connection: connection.execute(delete(idempotency_keys).where(ours)))
+        """Delete the key: its request failed, so the key may be used again."""
+        statement = delete(keys).where(_is_key(tenant, key))
+        self._database.write(lambda connection: connection.execute(statement))
+
+
+def _is_key(tenant: str, key: str) -> ColumnElement[bool]:
+    return (keys.c.tenant == tenant) & (keys.c.idempotency_key == key)

@@ -1,7 +1,7 @@
-"""The states of a job and the decisions about it: pure functions of what the ledger holds.
+"""Jobs, attempts and their states, and the decisions about them: pure functions of the ledger's contents.
 
 accepted -> queued -> running -> succeeded | failed | dead | cancelled
-              ^----------'        an attempt that died, or gave the job back
+              ^----------'        an attempt that crashed, or that requeued the job
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tasks.messaging.topology import LARGE, RENDER
 
 
 class State(StrEnum):
-    """Where a job is."""
+    """The state of a job."""
 
     ACCEPTED = "accepted"
     QUEUED = "queued"
@@ -40,27 +40,27 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
-# An attempt whose worker vanished without a word about why. A death note that comes late may still explain it.
+# Cause of an attempt whose worker vanished. A crash report that arrives late may still explain it.
 UNEXPLAINED = "worker-lost"
 
-# An attempt that was under way when word of an earlier one's death, the last one allowed, came late.
+# Cause of an attempt that was running when a late crash report about an earlier attempt made the job dead.
 JOB_ALREADY_DEAD = "job-already-dead"
 
-# The cause of death that a larger fence may help against.
+# The cause of a crash that a larger memory limit may prevent.
 OUT_OF_MEMORY = "out-of-memory"
 
-# Deaths after which a job that was out of memory in the large lane, too, is not tried again: its own fault is proven,
-# and that lane is dear.
+# Crashes after which a job that ran out of memory in the large queue too is dead: more attempts would not help, and the
+# workers of that queue are expensive.
 MAX_LARGE_QUEUE_CRASHES = 2
 
-# A job that loses every worker through no fault that anybody can see must end, too: as often as the broker would
-# deliver its message. Attempts that were given back (the store was away) do not count.
+# A job that loses every worker for no visible reason must end too, after as many losses as the broker's delivery limit.
+# Requeued attempts (the store was unavailable, say) do not count.
 MAX_WORKER_LOSSES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request to do something. Times are seconds since the epoch, sizes are bytes."""
+    """A request to render something. Times are seconds since the epoch, sizes are bytes."""
 
     id: str
     tenant: str
@@ -91,7 +91,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a job by one worker child."""
+    """One attempt at a job by one worker child."""
 
     job: str
     number: int
@@ -106,35 +106,35 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The claim holds: work on `job`, whose `attempt` is the fencing number."""
+    """The worker has the lease of `job`, whose `attempt` is the fencing token."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """Another worker holds a live lease on the job."""
+    """Another worker holds an unexpired lease on the job."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """There is nothing left to do."""
+    """The job is in a final state: there is nothing left to do."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class IdConflict:
-    """The id belongs to another job: of another tenant, or of another source."""
+    """The id belongs to a job of another tenant or with another source."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class Rerouted:
-    """The job goes on in another lane: maintenance publishes it there."""
+    """The job now belongs to another queue: maintenance publishes it there."""
 
     job: Job
 
@@ -143,22 +143,19 @@ Claim = Claimed | Leased | Finished | IdConflict | Rerouted
 
 
 def may_claim(job: Job, now: float, *, owner_is_dead: bool) -> bool:
-    """Whether a new attempt may begin: nobody holds the job, the lease ran out, or its holder is known to be gone."""
+    """Whether a new attempt may start: no worker has the lease, it has expired, or its owner is known to be dead."""
     if job.state is not State.RUNNING:
         return True
     return owner_is_dead or job.lease_expires_at is None or job.lease_expires_at <= now
 
 
 def state_after_crash(*, crashes: int, worker_losses: int, max_crashes: int) -> State:
-    """What becomes of a job whose attempt died: `deaths` of its own making, `losses` of others', this one included."""
+    """The state of a job after a crash. `crashes` are its own fault, `worker_losses` are not; both include this one."""
     return State.DEAD if crashes >= max_crashes or worker_losses >= MAX_WORKER_LOSSES else State.QUEUED
 
 
 def queue_after_out_of_memory(*, crashes: int, queue: str, has_large_queue: bool) -> tuple[bool, str]:
-    """Whether a job that was out of memory is hopeless, and the queue it goes on in if it is not.
-
-    `deaths` of its own making, this one included; `large_lane` tells whether there is one.
-    """
+    """Whether a job that ran out of memory is dead, and its next queue if it is not. `crashes` includes this one."""
     if queue == LARGE:
         return crashes >= MAX_LARGE_QUEUE_CRASHES, LARGE
     return False, LARGE if has_large_queue else queue
@@ -167,11 +164,11 @@ def queue_after_out_of_memory(*, crashes: int, queue: str, has_large_queue: bool
 def is_stale(job: Job, now: float, *, republish_after: float, queue_depth: int, consumed_until: float | None) -> bool:
     """Whether the job's message must be published again.
 
-    A running job is overdue when its lease ran out and it was not published since. A job that nobody picked up is
-    overdue when `patience` seconds have passed and its message is not in its queue any more: because it was never
-    published or its message was let go, because the queue is empty (`waiting` messages), or because the workers, who
-    take the oldest message first, have `reached` what was published `patience` seconds after it. A message too many
-    does no harm: the claim tells it apart.
+    A running job is stale when its lease expired and its message was not published since. A waiting job is stale when
+    `republish_after` seconds have passed and its message is no longer in its queue. That is known in three cases: the
+    message was never published or was dropped; the queue is empty (`queue_depth`); or the workers, which take the
+    oldest message first, have taken messages up to `consumed_until`, more than `republish_after` seconds after this one
+    was published. A superfluous message does no harm: the claim detects it.
     """
     if job.state not in OPEN:
         return False

@@ -26,7 +26,7 @@ class EndedAttempt:
 def ended_attempts(database: Database, since: float, limit: int) -> list[EndedAttempt]:
     """The first `limit` attempts that ended at `since` (seconds since the epoch) or later, oldest first.
 
-    Uses an index. Raises `LedgerUnavailable`.
+    Uses an index. Raises LedgerError.
     """
     columns = [attempts.c[name] for name in ("job", "number", "ended_at", "outcome", "cause", "facts")]
     query = select(*columns).where(attempts.c.ended_at >= since).order_by(attempts.c.ended_at).limit(limit)
@@ -38,9 +38,10 @@ def ended_attempts(database: Database, since: float, limit: int) -> list[EndedAt
 
 
 def latest_attempts(database: Database, limit: int) -> list[tuple[str, Attempt]]:
-    """The last attempts at the jobs that succeeded or failed last, each with its drawing's format (empty: unknown).
+    """The last attempts at the jobs that finished last, each with the drawing's format (empty: unknown).
 
-    At most `limit` of either, by an index; some milliseconds for a thousand. Raises `LedgerUnavailable`.
+    At most `limit` that succeeded and `limit` that failed. Uses an index: some milliseconds for a thousand. Raises
+    LedgerError.
     """
     queries = [
         select(attempts, jobs.c.plan)

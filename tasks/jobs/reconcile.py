@@ -1,6 +1,6 @@
-"""Reconciliation of ledger and store: what one of them has and the other one does not know.
+"""Reconciliation of ledger and store: finds and repairs their differences.
 
-They differ after a crash between two steps, and after one of them was restored from a backup of another moment.
+They differ after a crash between two steps, and after one of them was restored from a backup of another time.
 """
 
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from pydantic import ValidationError
 
 from tasks.jobs import OPEN, Job, Ledger, State
 from tasks.jobs.messages import render_message
-from tasks.jobs.removal import source_job_id
+from tasks.jobs.retention import source_job_id
 from tasks.renders import artifact_key, artifact_prefix
 from tasks.storage import MANIFEST, Store
 
-# Jobs read at a time.
+# Jobs per query.
 PAGE_SIZE = 500
 
-# Seconds between two looks, before anything is removed: longer than a request takes from its drawing in the store to
-# its job in the ledger, and than a worker takes from its outputs in the store to their name in the ledger.
+# Seconds between two comparisons, before anything is removed. Longer than an upload takes from the drawing in the store
+# to the job in the ledger, and than a worker takes from the outputs in the store to their name in the ledger.
 RECHECK_DELAY = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """`outputs` (prefixes) and `sources` (keys) of the store that no job refers to, and ids of jobs that succeeded but
-    whose outputs are gone: `rendered_again` have their drawing still, `lost` have not.
+    """Outputs (prefixes) and sources (keys) in the store that no job refers to, and ids of succeeded jobs whose outputs
+    are missing: the drawings of the `rerenderable` ones are still there, those of the `unrecoverable` ones are not.
     """
 
     orphaned_outputs: tuple[str, ...] = ()
@@ -37,38 +37,38 @@ class Differences:
         return any((self.orphaned_outputs, self.orphaned_sources, self.rerenderable, self.unrecoverable))
 
     def intersection(self, later: "Differences") -> "Differences":
-        """What was there at both looks."""
+        """The differences that both comparisons found."""
         names = self.__dataclass_fields__
         return Differences(*(_intersection(getattr(self, name), getattr(later, name)) for name in names))
 
 
 def compare(ledger: Ledger, store: Store, secret: str) -> Differences:
-    """Look through all of ledger and store. Holds the names of all outputs in memory: some 200 bytes each.
+    """Compare the whole ledger with the whole store. Holds the names of all outputs in memory, about 200 bytes each.
 
-    Raises LedgerUnavailable and StoreError.
+    Raises LedgerError and StoreError.
     """
-    whole, stored = _outputs(store)
-    known = {_expected_prefix(job, secret) for job in _jobs(ledger, *OPEN)}
+    complete, stored = _outputs(store)
+    expected = {_expected_prefix(job, secret) for job in _jobs(ledger, *OPEN)}
     missing = []
     for job in _jobs(ledger, State.SUCCEEDED):
         if job.artifact:
             prefix = artifact_prefix(job.tenant, job.artifact)
-            known.add(prefix)
-            if prefix not in whole and not store.exists(f"{prefix}/{MANIFEST}"):  # it may be newer than the listing
+            expected.add(prefix)
+            if prefix not in complete and not store.exists(f"{prefix}/{MANIFEST}"):  # it may be newer than the list
                 missing.append(job)
-    kept = {job.id: store.exists(job.source) for job in missing}
+    has_source = {job.id: store.exists(job.source) for job in missing}
     return Differences(
-        orphaned_outputs=tuple(sorted(stored - known)),
+        orphaned_outputs=tuple(sorted(stored - expected)),
         orphaned_sources=tuple(_orphaned_sources(ledger, store)),
-        rerenderable=tuple(job.id for job in missing if kept[job.id]),
-        unrecoverable=tuple(job.id for job in missing if not kept[job.id]),
+        rerenderable=tuple(job.id for job in missing if has_source[job.id]),
+        unrecoverable=tuple(job.id for job in missing if not has_source[job.id]),
     )
 
 
 def repair(ledger: Ledger, store: Store, differences: Differences, now: float) -> None:
-    """Remove what nobody refers to, and have maintenance publish again what can be rendered again.
+    """Remove orphaned outputs and sources, and replay rerenderable jobs: maintenance publishes them.
 
-    `found` should be what two looks agree on, PAUSE apart. Raises LedgerUnavailable and StoreError.
+    `differences` should be the intersection of two comparisons, RECHECK_DELAY apart. Raises LedgerError and StoreError.
     """
     for prefix in differences.orphaned_outputs:
         store.delete_tree(prefix)
@@ -79,23 +79,23 @@ def repair(ledger: Ledger, store: Store, differences: Differences, now: float) -
 
 
 def _intersection(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
-    known = set(second)
-    return tuple(each for each in first if each in known)
+    common = set(first) & set(second)
+    return tuple(each for each in first if each in common)
 
 
 def _outputs(store: Store) -> tuple[set[str], set[str]]:
-    """Prefixes of the outputs that are whole, and of all that there are."""
-    whole, stored = set(), set()
+    """Prefixes of the complete outputs, and of all outputs."""
+    complete, stored = set(), set()
     for key in store.list("artifacts"):
         prefix = "/".join(key.split("/")[:3])
         stored.add(prefix)
         if key == f"{prefix}/{MANIFEST}":
-            whole.add(prefix)
-    return whole, stored
+            complete.add(prefix)
+    return complete, stored
 
 
 def _orphaned_sources(ledger: Ledger, store: Store) -> Iterator[str]:
-    """Drawings that the intake stored for a job that does not exist, and to which no other job refers."""
+    """Keys of uploaded drawings whose job does not exist and to which no other job refers."""
     for key in store.list("sources"):
         job_id = source_job_id(key)
         if job_id and ledger.jobs.find(job_id) is None and not ledger.jobs.is_source_in_use(key):
@@ -103,7 +103,7 @@ def _orphaned_sources(ledger: Ledger, store: Store) -> Iterator[str]:
 
 
 def _expected_prefix(job: Job, secret: str) -> str:
-    """Where the outputs of an open job will lie; nowhere yet before its drawing was read."""
+    """The prefix of the future outputs of an open job; empty before its drawing was read."""
     try:
         options = render_message(job).options
     except ValidationError:  # accepted by another version

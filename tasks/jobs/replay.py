@@ -1,4 +1,4 @@
-"""Trying a dead job again, after whatever killed it was mended."""
+"""Replaying a failed, dead or cancelled job, after its cause was fixed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class DeadLetterDeleter(Protocol):
 def replay(
     ledger: Ledger, dead_letters: DeadLetterDeleter, publisher: TaskPublisher, job_id: str, now: float
 ) -> Job | None:
-    """Publish a dead job again and take its dead letter away; the job as it is then, None if it is not dead.
+    """Publish the job again and delete its dead letter. Returns the job as it is then, None if it cannot be replayed.
 
-    Raises LedgerUnavailable, BrokerUnavailable. Once the ledger has it, maintenance publishes what was not published.
+    Raises LedgerUnavailable and PublishError. If publishing fails, the job is accepted and maintenance publishes it.
     """
     if not ledger.jobs.replay(job_id, now):
         return None
     job = ledger.jobs.find(job_id)
     if job is None:
-        return None  # removed this very moment
+        return None  # removed by another request meanwhile
     dead_letters.delete(job_id)
     publisher.publish(TASK, job_id, render_message(job).model_dump(mode="json"), queue=job.queue)
     ledger.jobs.mark_published(job_id, now)

@@ -1,11 +1,11 @@
-"""Lanes: which queue a render goes to, and how much memory is there for it. Pure decisions.
+"""Routing of renders to queues, and the memory limit of each queue. Pure functions.
 
     render          previews: seconds each
-    render.tiles    Deep Zoom tiles: minutes each, so that no preview waits behind them
-    render.large    what the ordinary fence cannot hold, where a larger one is configured
+    render.tiles    Deep Zoom tiles: minutes each, in a queue of their own so that no preview waits behind them
+    render.large    renders that exceed the ordinary memory limit, if a larger one is configured
 
-A worker takes from one lane only. From several it would hold one message of each while it works, and a preview that it
-holds waits for a sheet of tiles after all: on quorum queues RabbitMQ counts the prefetch for every queue by itself.
+A worker consumes from one queue only. On quorum queues RabbitMQ counts the prefetch for each queue separately, so a
+worker with several queues would hold one message of each, and a preview would wait for tiles after all.
 """
 
 from tasks.messaging.topology import LARGE, RENDER, TILES
@@ -14,17 +14,17 @@ from tasks.settings import Settings
 
 
 def choose_queue(options: RenderOptions, peak_bytes: int, settings: Settings) -> str:
-    """The queue for a render of these options whose plan says that it needs `peak_bytes` of memory."""
+    """The queue for a render with these options that needs `peak_bytes` of memory according to its plan."""
     if settings.large_memory_limit and peak_bytes > settings.memory_limit:
         return LARGE
     return TILES if options.tiles else RENDER
 
 
 def memory_limit_of(queue: str, settings: Settings) -> int:
-    """Bytes of memory that a worker of this lane may take."""
+    """The memory limit of the workers of this queue, in bytes."""
     return settings.large_memory_limit or settings.memory_limit if queue == LARGE else settings.memory_limit
 
 
 def largest_memory_limit(settings: Settings) -> int:
-    """Bytes of memory that a worker may take in any lane."""
+    """The largest memory limit of any queue, in bytes."""
     return memory_limit_of(LARGE, settings)

@@ -1,4 +1,4 @@
-"""JPEG: the frame header (ITU-T T.81, B.2.2), found by hopping from marker to marker."""
+"""JPEG: finds the frame header (ITU-T T.81, B.2.2) by skipping from marker to marker."""
 
 import os
 import struct
@@ -10,19 +10,19 @@ from tasks.plan.tail import read_tail
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG, DAC
 _PROGRESSIVE_MARKERS = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 MAX_MARKERS = 4096
-BAND_ROWS = 896  # measured; of a sequential picture that libvips reads from top to bottom
+BAND_ROWS = 896  # measured; rows that libvips holds of a sequential JPEG
 SECONDS_PER_PIXEL = 5e-9  # with libjpeg's shrink on load
 
-_TRUNCATED = "The JPEG ends before its picture does. Upload it again."
+_TRUNCATED = "The JPEG ends before its image data does. Upload it again."
 
 
 def read_header(file: BinaryIO, size: int) -> Header:
-    """Geometry from the first frame header. Raises `Truncated` without one, or without an end of image."""
+    """Read the geometry from the first frame header. Raises `Truncated` if that or the end marker is missing."""
     frame = _read_frame(file)
     if frame is None or b"\xff\xd9" not in read_tail(file, size):
         raise Truncated(_TRUNCATED)
     marker, height, width, components = frame
-    # A progressive picture keeps all its coefficients, 2 bytes each; a sequential one keeps a band.
+    # Decoding a progressive JPEG keeps all coefficients, 2 bytes each; a sequential one keeps a band of rows.
     rows = height if marker in _PROGRESSIVE_MARKERS else min(height, BAND_ROWS)
     working = 2 * width * rows * components
     seconds = SECONDS_PER_PIXEL * width * height

@@ -1,4 +1,4 @@
-"""SVG: the root element, through a streaming parser that refuses entities and stops there; of small files, layers."""
+"""SVG: parses the root element with a streaming parser that rejects entities; counts the layers of small files."""
 
 import re
 from math import isinf
@@ -10,24 +10,24 @@ from tasks.plan.svg_layers import NAMESPACE, count_layers
 
 WINDOW = 256 * 1024
 _CHUNK = 4096
-MAX_COUNTED_BYTES = 128 * 1024  # layers of larger files are not counted: this much takes 50 ms at worst
+MAX_COUNTED_BYTES = 128 * 1024  # layers of larger files are not counted; this size takes 50 ms at worst
 SECONDS_PER_BYTE = 300e-9
-TREE_BYTES_PER_BYTE = 40  # librsvg's tree beside the text
+TREE_BYTES_PER_BYTE = 40  # librsvg's tree, on top of the text
 
 # CSS 2.1, 4.3.2: absolute lengths at 96 pixels an inch.
 _PIXELS = {"": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
-_MAX_LENGTH_CHARACTERS = 64  # characters; what goes on longer is no length, and would keep the pattern busy
+_MAX_LENGTH_CHARACTERS = 64  # longer values are not lengths and would make the pattern slow
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*\Z")
 
 
 class _RootReadError(Exception):
-    """Stops the parser: everything that the plan needs has been read."""
+    """Stops the parser once the root element has been read."""
 
 
 def read_header(file: BinaryIO, size: int) -> Header:
-    """Size in pixels at 96 to the inch, and layers of files up to 128 KiB.
+    """Read the size in pixels at 96 an inch, and count the layers of files up to 128 KiB.
 
-    Raises `Unsupported` for entity declarations, `UnknownFormat` for other XML.
+    Raises `Unsupported` for entity declarations, `UnknownFormat` for XML that is not SVG.
     """
     width, height = size_in_pixels(_read_root(file)) or (None, None)
     file.seek(0)
@@ -41,13 +41,13 @@ def read_header(file: BinaryIO, size: int) -> Header:
 
 
 def size_in_pixels(attributes: dict[str, str]) -> tuple[float, float] | None:
-    """Width and height that a root element asks for, in pixels at 96 to the inch; None where it leaves them open."""
+    """Return the width and height that a root element sets, in pixels at 96 an inch; None if it sets none."""
     width, height = _parse_length(attributes.get("width")), _parse_length(attributes.get("height"))
     box = _parse_view_box(attributes.get("viewBox", ""))
     if box and not (width and height):
         width, height = _fill_in_size(width, height, *box)
     if isinf(width or 0) or isinf(height or 0):
-        raise Unsupported("The SVG's width and height are beyond all numbers. Set them to the drawing's size.")
+        raise Unsupported("The SVG's width or height is infinite. Set them to the drawing's size.")
     return (width, height) if width and height else None
 
 
@@ -62,12 +62,12 @@ def reject_entities(parser: expat.XMLParserType) -> None:
 
 
 def _read_root(file: BinaryIO) -> dict[str, str]:
-    found: dict[str, str] = {}
+    root: dict[str, str] = {}
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if name not in {f"{NAMESPACE} svg", "svg"}:
             raise UnknownFormat(f"This is XML, but not SVG. Send {ACCEPTED_FORMATS}.")
-        found.update(attributes)
+        root.update(attributes)
         raise _RootReadError
 
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -80,12 +80,12 @@ def _read_root(file: BinaryIO) -> dict[str, str]:
             if not chunk:
                 break
     except _RootReadError:
-        return found
-    except (expat.ExpatError, LookupError, ValueError) as error:  # the others are about its encoding
+        return root
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: encoding errors
         raise UnknownFormat(
-            f"This looks like SVG, but is not well-formed XML ({error}). Send {ACCEPTED_FORMATS}."
+            f"This looks like SVG, but it is not well-formed XML ({error}). Send {ACCEPTED_FORMATS}."
         ) from None
-    raise UnknownFormat(f"This is XML, but no SVG element was found at its start. Send {ACCEPTED_FORMATS}.")
+    raise UnknownFormat(f"This is XML, but it does not start with an SVG element. Send {ACCEPTED_FORMATS}.")
 
 
 def _parse_length(text: str | None) -> float | None:

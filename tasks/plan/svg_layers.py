@@ -1,4 +1,4 @@
-"""Layers of an SVG: groups right below its root, as Inkscape marks them or as they are named."""
+"""Layers of an SVG: top-level groups that Inkscape marks as layers, or that have an id."""
 
 import re
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ NAMESPACE = "http://www.w3.org/2000/svg"
 _GROUP = f"{NAMESPACE} g"
 _INKSCAPE_NAMESPACE = "http://www.inkscape.org/namespaces/inkscape"
 
-# Groups that are told apart; a drawing with more of them is drawn as one.
+# A drawing with more layers is rendered as one layer.
 MAX_LAYERS = 256
 
 BASE = "base"
 
-# What can be seen without being referred to (SVG 2, 3.3); anything else below the root is a definition or a note.
+# Elements that render without being referenced (SVG 2, 3.3); the others are definitions or metadata.
 _RENDERED_ELEMENTS = frozenset(
     f"{NAMESPACE} {name}"
     for name in (
@@ -27,7 +27,7 @@ _DISPLAY_NONE = re.compile(r"(?:^|;)\s*display\s*:\s*none\b")
 
 @dataclass(frozen=True)
 class RootChild:
-    """An element right below the root: `name` is its layer's, None where it has none."""
+    """A child element of the root. `name` is its layer's name, None if it is not a candidate for a layer."""
 
     rendered: bool
     name: str | None
@@ -37,7 +37,7 @@ class RootChild:
 
 @dataclass(frozen=True)
 class SvgLayer:
-    """Neighbours among the root's children that make one layer. `children` are their indexes, in drawing order."""
+    """Consecutive children of the root that form one layer. `children` are their indexes, in drawing order."""
 
     name: str
     children: tuple[int, ...]
@@ -45,7 +45,7 @@ class SvgLayer:
 
 
 def describe_child(element: str, attributes: dict[str, str]) -> RootChild:
-    """What an element below the root is; names carry their namespace, separated by a space."""
+    """Describe a child element of the root. Names are qualified by their namespace, separated by a space."""
     group = element == _GROUP
     marked = group and attributes.get(f"{_INKSCAPE_NAMESPACE} groupmode") == "layer"
     name = attributes.get(f"{_INKSCAPE_NAMESPACE} label") or attributes.get("id") if marked else attributes.get("id")
@@ -54,37 +54,38 @@ def describe_child(element: str, attributes: dict[str, str]) -> RootChild:
 
 
 def group_layers(children: Sequence[RootChild]) -> list[SvgLayer]:
-    """Layers in drawing order, what lies on none as `base`, `base 2` and so on; empty where there are none to tell.
+    """Group the root's children into layers in drawing order; empty if there are fewer than two named layers.
 
-    Groups that Inkscape marks count alone where there are any, else those with an id; one is not worth telling apart.
+    Layers are the groups that Inkscape marks, or, if it marks none, the groups with an id. Elements between them become
+    the layers `base`, `base 2` and so on.
     """
-    marked = any(one.is_inkscape_layer for one in children)
-    named = [one.name if one.is_inkscape_layer or not marked else None for one in children]
-    if not 2 <= sum(name is not None for name in named) <= MAX_LAYERS:
+    has_inkscape_layers = any(element.is_inkscape_layer for element in children)
+    names = [element.name if element.is_inkscape_layer or not has_inkscape_layers else None for element in children]
+    if not 2 <= sum(name is not None for name in names) <= MAX_LAYERS:
         return []
     layers: list[SvgLayer] = []
-    rest: list[int] = []
-    runs = 0
+    unnamed: list[int] = []
+    base_count = 0
 
     def end_run() -> None:
-        nonlocal runs
-        if rest:
-            runs += 1
-            layers.append(SvgLayer(BASE if runs == 1 else f"{BASE} {runs}", tuple(rest)))
-            rest.clear()
+        nonlocal base_count
+        if unnamed:
+            base_count += 1
+            layers.append(SvgLayer(BASE if base_count == 1 else f"{BASE} {base_count}", tuple(unnamed)))
+            unnamed.clear()
 
-    for index, (one, name) in enumerate(zip(children, named, strict=True)):
+    for index, (element, name) in enumerate(zip(children, names, strict=True)):
         if name is not None:
             end_run()
-            layers.append(SvgLayer(name, (index,), one.hidden))
-        elif one.rendered:
-            rest.append(index)
+            layers.append(SvgLayer(name, (index,), element.hidden))
+        elif element.rendered:
+            unnamed.append(index)
     end_run()
     return layers
 
 
 def count_layers(text: bytes) -> int | None:
-    """How many layers a whole SVG has, 1 where it is drawn as one; None where it is not well-formed to its end."""
+    """Count the layers of a complete SVG, 1 if it is rendered as one; None if it is not well-formed."""
     children: list[RootChild] = []
     depth = 0
 
@@ -102,6 +103,6 @@ def count_layers(text: bytes) -> int | None:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     try:
         parser.Parse(text, True)  # noqa: FBT003 - the parser takes no keyword
-    except (expat.ExpatError, LookupError, ValueError):  # the others are about its encoding
+    except (expat.ExpatError, LookupError, ValueError):  # the latter two: encoding errors
         return None
     return len(group_layers(children)) or 1

@@ -46,8 +46,8 @@ class WorkerSettings(BaseSettings):
     leak_sample_every: int = Field(
         100,
         ge=0,
-        description="While a kind of drawing is suspected of leaking, one of so many of its renders runs under memray "
-        "(extra `bulkhead[leaks]`). Reports are stored below `leaks/`. 0: never.",
+        description="While a kind of drawing is suspected of leaking, one in this many of its renders runs under "
+        "memray (extra `bulkhead[leaks]`). Reports are stored below `leaks/`. 0: never.",
     )
     child_niceness: int = Field(
         19,

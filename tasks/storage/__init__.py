@@ -1,4 +1,4 @@
-"""The store: where sources and outputs lie, a local directory or a bucket of S3.
+"""The store of sources and outputs: a local directory or an S3 bucket.
 
 Layout: `sources/<tenant>/<job>`, `artifacts/<tenant>/<artifact>/{manifest.json,preview.webp,layers/000.webp}`.
 
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from tasks.storage.errors import InvalidKey, NotFound, StoreError, StoreFull
+from tasks.storage.errors import InvalidKey, ObjectNotFound, StoreError, StoreFull
 from tasks.storage.keys import MANIFEST, check_key
 from tasks.storage.staging import Writer
 
 __all__ = [
     "MANIFEST",
     "InvalidKey",
-    "NotFound",
+    "ObjectNotFound",
     "Store",
     "StoreError",
     "StoreFull",
@@ -34,56 +34,56 @@ __all__ = [
 
 
 class Store(Protocol):
-    """Objects by key. Every method blocks, and raises InvalidKey, NotFound, StoreFull or another StoreError."""
+    """Objects by key. Every method blocks, and raises InvalidKey, ObjectNotFound, StoreFull or another StoreError."""
 
     def writer(self, key: str) -> Writer:
-        """Begin a new object; it appears, durable and whole, when the writer is committed."""
+        """Start a new object. It becomes visible, durable and complete, when the writer is committed."""
 
     def put(self, key: str, data: bytes | BinaryIO) -> str:
-        """Store bytes or a stream; returns the SHA-256 in hex. Replaces what was there."""
+        """Store bytes or a stream and return its SHA-256 in hex. Replaces an existing object."""
 
     def open_read(self, key: str) -> BinaryIO:
-        """Open an object for reading; the caller closes it. Raises NotFound."""
+        """Open an object for reading; the caller closes it. Raises ObjectNotFound."""
 
     def as_file(self, key: str) -> AbstractContextManager[Path]:
-        """A local file with the object's bytes, to read while the `with` block lasts. Raises NotFound."""
+        """A local file with the object's content, for reading inside the `with` block. Raises ObjectNotFound."""
 
     def fetch(self, key: str, path: Path) -> None:
-        """Copy an object to a local file. Raises NotFound."""
+        """Copy an object to a local file. Raises ObjectNotFound."""
 
     def exists(self, key: str) -> bool: ...
 
     def size(self, key: str) -> int:
-        """Bytes of an object. Raises NotFound."""
+        """The size of an object in bytes. Raises ObjectNotFound."""
 
     def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
+        """Remove an object if it exists."""
 
     def delete_tree(self, prefix: str) -> None:
-        """Remove everything below `prefix/`."""
+        """Remove all objects below `prefix/`."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Keys of all objects below `prefix/`."""
+        """The keys of all objects below `prefix/`."""
 
     def publish_tree(self, directory: Path, prefix: str) -> bool:
-        """Move a directory with a manifest to `prefix/`, whole or not at all; `directory` is gone afterwards.
+        """Move a directory with a manifest to `prefix/` atomically. Returns whether the prefix was free.
 
-        A tree that is there already stays and the new one is dropped: the same key means the same bytes.
-        Returns whether this one was the first.
+        An existing tree is kept and the new one is deleted: the same key means the same bytes. `directory` is gone
+        afterwards either way.
         """
 
     def free_bytes(self) -> int | None:
-        """Bytes that can still be stored; None where that has no bound that one could ask for."""
+        """The free space in bytes; None for a store without a known limit."""
 
     def remove_abandoned(self, older_than: float) -> int:
-        """Remove what killed writers left behind, older than so many seconds; returns how many."""
+        """Remove objects of killed writers that are older than `older_than` seconds. Returns their number."""
 
     def check(self) -> None:
-        """Raise StoreError unless the store can be used now."""
+        """Raise StoreError unless the store can be used."""
 
 
 def open_store(url: str) -> Store:
-    """Open the store at a directory's path, a `file://` or an `s3://bucket/prefix` URL."""
+    """Open the store at a directory path, a `file://` URL or an `s3://bucket/prefix` URL. Raises StoreError."""
     parts = urlsplit(url)
     match parts.scheme:
         case "" | "file":
@@ -96,5 +96,5 @@ def open_store(url: str) -> Store:
             return S3Store(parts.netloc, parts.path.strip("/"))
         case other:
             raise StoreError(
-                f"There is no store of kind '{other}': set BULKHEAD_STORE_URL to a directory or s3://bucket/prefix."
+                f"'{other}' is not a supported kind of store: set BULKHEAD_STORE_URL to a directory or s3://bucket/prefix."
             )

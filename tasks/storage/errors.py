@@ -1,24 +1,38 @@
-"""What can go wrong in a store, in words that say what to do next."""
+"""The errors of the store."""
 
 from __future__ import annotations
 
 import errno
 
-
-class StoreError(Exception):
-    """The store could not do what was asked; retry when the storage behind it is well again."""
+from tasks.errors import ServiceUnavailable
 
 
-class NotFound(StoreError):
-    """There is nothing under that key."""
+class StoreError(ServiceUnavailable):
+    """The store failed. Try again when its storage works."""
+
+    code = "store-unavailable"
+
+
+class ObjectNotFound(StoreError):
+    """There is no object with that key."""
+
+    code = "no-such-file"
+    exit_code = 2
+    http_status = 404
+    transient = False
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"There is nothing in the store under '{key}'.")
+        super().__init__(f"The store has no object '{key}'.")
         self.key = key
 
 
 class InvalidKey(StoreError):
-    """The key could lead out of the store, or cannot be written alike on every kind of store."""
+    """The key could lead out of the store, or does not work with every kind of store."""
+
+    code = "invalid-key"
+    exit_code = 2
+    http_status = 422
+    transient = False
 
     def __init__(self, key: str) -> None:
         super().__init__(
@@ -28,10 +42,11 @@ class InvalidKey(StoreError):
 
 
 class StoreFull(StoreError):
-    """No space is left: nothing was stored."""
+    """The store has no space left: remove finished jobs or enlarge its disk."""
 
-    def __init__(self) -> None:
-        super().__init__("The store has no space left: remove finished jobs or enlarge its disk.")
+    code = "store-full"
+    http_status = 507
+    transient = False
 
 
 NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -39,9 +54,9 @@ NOT_FOUND_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.E
 
 
 def translate_os_error(error: OSError, key: str) -> StoreError:
-    """Name the StoreError for what the operating system said about `key`."""
+    """The StoreError for an error of the operating system at `key`."""
     if error.errno in NO_SPACE_ERRNOS:
         return StoreFull()
     if error.errno in NOT_FOUND_ERRNOS:
-        return NotFound(key)
+        return ObjectNotFound(key)
     return StoreError(f"The store failed at '{key}': {error.strerror or error}.")

@@ -1,7 +1,7 @@
 """A store in a local directory.
 
-Every path is walked from the root by directory descriptors with O_NOFOLLOW, so that no symbolic link, wherever
-it comes from, leads out. New objects are written under `.tmp` in the same file system and renamed into place.
+Every path is opened directory by directory from the root with O_NOFOLLOW, so that no symbolic link leads out of the
+store. New objects are written below `.tmp` in the same file system and renamed into place.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from tasks.storage.errors import NotFound, StoreError, translate_os_error
+from tasks.storage.errors import ObjectNotFound, StoreError, translate_os_error
 from tasks.storage.keys import check_key
 from tasks.storage.staging import CHUNK_BYTES, Writer, copy_stream
 from tasks.utils.group_commit import GroupCommit
 
-TEMPORARY_DIRECTORY = ".tmp"  # no key can name it: parts never start with a dot
+TEMPORARY_DIRECTORY = ".tmp"  # not a valid key: parts never start with a dot
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LocalStore:
-    """Objects are files, artifacts are directories, both appear by rename."""
+    """Objects are files and artifacts are directories. Both become visible by a rename."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -37,8 +37,8 @@ class LocalStore:
             self._temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise StoreError(
-                f"The store's directory {root} cannot be made ({error.strerror}): "
-                "set BULKHEAD_STORE_URL to a directory that this user may write."
+                f"The store's directory {root} cannot be created ({error.strerror}): "
+                "set BULKHEAD_STORE_URL to a directory that this user can write to."
             ) from error
 
     def __repr__(self) -> str:
@@ -60,11 +60,11 @@ class LocalStore:
             return os.fdopen(descriptor, "rb")
         except IsADirectoryError as error:
             os.close(descriptor)
-            raise NotFound(key) from error
+            raise ObjectNotFound(key) from error
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
-        self.open_read(key).close()  # proves that it is there and that no link is on the way
+        self.open_read(key).close()  # checks that it exists and that no link is on the path
         yield self._root / key
 
     def fetch(self, key: str, path: Path) -> None:
@@ -74,7 +74,7 @@ class LocalStore:
     def exists(self, key: str) -> bool:
         try:
             self.open_read(key).close()
-        except NotFound:
+        except ObjectNotFound:
             return False
         return True
 
@@ -83,21 +83,21 @@ class LocalStore:
             return os.fstat(source.fileno()).st_size
 
     def delete(self, key: str) -> None:
-        with suppress(NotFound), self._parent(key) as (directory, name):
+        with suppress(ObjectNotFound), self._parent(key) as (directory, name):
             os.unlink(name, dir_fd=directory)
 
     def delete_tree(self, prefix: str) -> None:
-        grave = self._temporary / f"removing-{uuid4().hex}"  # no directory of its own: a full disk has no room for one
-        with suppress(NotFound), self._parent(prefix) as (directory, name):
-            os.rename(name, grave, src_dir_fd=directory)
-            remove_path(grave)
+        doomed = self._temporary / f"removing-{uuid4().hex}"  # not in a new directory: a full disk has no room for one
+        with suppress(ObjectNotFound), self._parent(prefix) as (directory, name):
+            os.rename(name, doomed, src_dir_fd=directory)
+            remove_path(doomed)
 
     def list(self, prefix: str) -> Iterator[str]:
-        with suppress(NotFound), self._parent(prefix) as (parent, top):
+        with suppress(ObjectNotFound), self._parent(prefix) as (parent, top):
             for directory, names, files, _descriptor in os.fwalk(top, dir_fd=parent):
                 names.sort()
-                within = prefix + directory[len(top) :]
-                yield from (f"{within}/{file}" for file in sorted(files))
+                path = prefix + directory[len(top) :]
+                yield from (f"{path}/{file}" for file in sorted(files))
 
     def publish_tree(self, directory: Path, prefix: str) -> bool:
         check_key(prefix)
@@ -125,13 +125,13 @@ class LocalStore:
 
     def remove_abandoned(self, older_than: float) -> int:
         oldest = time.time() - older_than
-        swept = 0
+        removed = 0
         for entry in self._temporary.iterdir():
             with suppress(FileNotFoundError):
                 if entry.lstat().st_mtime < oldest:
                     remove_path(entry)
-                    swept += 1
-        return swept
+                    removed += 1
+        return removed
 
     def check(self) -> None:
         probe = Writer("a probe", self._temporary, lambda _path: None)
@@ -145,14 +145,14 @@ class LocalStore:
             raise translate_os_error(error, TEMPORARY_DIRECTORY) from error
 
     def _move_file(self, path: Path, key: str) -> None:
-        with self._parent(key, make=True) as (directory, name):
+        with self._parent(key, create=True) as (directory, name):
             os.replace(path, name, dst_dir_fd=directory)
             self._directory_sync.commit(directory)
 
     def _move_tree(self, source: Path, prefix: str) -> bool:
-        """Rename a tree into place; False, and the tree dropped, when another came first."""
+        """Rename a tree into place. False if another tree is there already; this one is deleted then."""
         fsync_tree(source)
-        with self._parent(prefix, make=True, raw=True) as (directory, name):
+        with self._parent(prefix, create=True, raw=True) as (directory, name):
             try:
                 os.rename(source, name, dst_dir_fd=directory)
             except OSError as error:
@@ -164,15 +164,14 @@ class LocalStore:
         return True
 
     @contextmanager
-    def _parent(self, key: str, *, make: bool = False, raw: bool = False) -> Iterator[tuple[int, str]]:
-        """The open directory that holds `key`, and its name there. OSErrors inside become StoreErrors,
-        unless `raw`."""
+    def _parent(self, key: str, *, create: bool = False, raw: bool = False) -> Iterator[tuple[int, str]]:
+        """The open parent directory of `key` and its last part. Unless `raw`, OSErrors are raised as StoreErrors."""
         *parts, name = check_key(key).split("/")
         directory = -1
         try:
-            directory = os.open(self._root, DIRECTORY_FLAGS & ~os.O_NOFOLLOW)  # the root itself may be a link
+            directory = os.open(self._root, DIRECTORY_FLAGS & ~os.O_NOFOLLOW)  # the root itself may be a symbolic link
             for part in parts:
-                above, directory = directory, open_subdirectory(directory, part, make=make)
+                above, directory = directory, open_subdirectory(directory, part, create=create)
                 os.close(above)
             yield directory, name
         except OSError as error:
@@ -184,12 +183,12 @@ class LocalStore:
                 os.close(directory)
 
 
-def open_subdirectory(directory: int, part: str, *, make: bool) -> int:
-    """Open a directory inside an open one; made durably first if need be."""
+def open_subdirectory(directory: int, part: str, *, create: bool) -> int:
+    """Open a subdirectory of an open directory. With `create` it is created durably if it is missing."""
     try:
         return os.open(part, DIRECTORY_FLAGS, dir_fd=directory)
     except FileNotFoundError:
-        if not make:
+        if not create:
             raise
     with suppress(FileExistsError):
         os.mkdir(part, dir_fd=directory)
@@ -198,24 +197,24 @@ def open_subdirectory(directory: int, part: str, *, make: bool) -> int:
 
 
 def fsync_directories(descriptors: Iterable[int]) -> None:
-    """fsync open directories, each once however many of the descriptors are open on it."""
+    """fsync open directories, each only once even if several descriptors refer to it."""
     for descriptor in {os.fstat(descriptor).st_ino: descriptor for descriptor in descriptors}.values():
         os.fsync(descriptor)
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file, a link or a tree."""
+    """Remove a file, a symbolic link or a directory tree."""
     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def copy_tree(source: Path, target: Path) -> None:
     for path in sorted(source.rglob("*")):
-        twin = target / path.relative_to(source)
-        twin.mkdir() if path.is_dir() else shutil.copyfile(path, twin, follow_symlinks=False)
+        copy = target / path.relative_to(source)
+        copy.mkdir() if path.is_dir() else shutil.copyfile(path, copy, follow_symlinks=False)
 
 
 def fsync_tree(root: Path) -> None:
-    """fsync every file and directory below `root`: a rename alone survives a power cut, its contents may not."""
+    """fsync every file and directory below `root`: after a power failure a rename may survive without the contents."""
     for directory, _names, files in os.walk(root):
         for name in [*files, "."]:
             descriptor = os.open(Path(directory) / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -1,8 +1,8 @@
 """A store in an S3 bucket, through obstore.
 
-Credentials, region and endpoint come from the usual AWS_* variables (AWS_ENDPOINT_URL for an S3 of your own). An
-object is staged in a local temporary file and uploaded, in parts if it is large, when it is committed: nothing
-half-written is ever visible.
+Credentials, region and endpoint come from the usual AWS_* variables (AWS_ENDPOINT_URL for another S3 service). An
+object is staged in a local temporary file and uploaded on commit, in parts if it is large, so that no incomplete
+object is ever visible.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from tasks.storage.errors import NotFound, StoreError
+from tasks.storage.errors import ObjectNotFound, StoreError
 from tasks.storage.keys import MANIFEST, check_key
 from tasks.storage.staging import CHUNK_BYTES, Writer, copy_stream
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
 REQUEST_TIMEOUT = timedelta(seconds=30)  # one part of an upload on a slow line
-RETRY_TIMEOUT = timedelta(seconds=5)  # then the caller hears of it: the web answers 503, a job is retried
+RETRY_TIMEOUT = timedelta(seconds=5)  # then the caller gets the error: HTTP answers 503, a job is requeued
 MAX_RETRIES = 3
-SPOOL_BYTES = 8 << 20  # bytes of an object read that stay in memory; the rest goes to a temporary file
+SPOOL_BYTES = 8 << 20  # bytes of an open object in memory; a larger object goes to a temporary file
 
 
 class S3Store:
-    """Objects under a prefix of a bucket. A tree's manifest is put last: where it is, the tree is complete.
+    """Objects below a prefix of a bucket. The manifest of a tree is uploaded last: it marks a complete tree.
 
     Raises StoreError when the extra is missing or the bucket cannot be addressed.
     """
@@ -91,7 +91,7 @@ class S3Store:
     def exists(self, key: str) -> bool:
         try:
             self.size(key)
-        except NotFound:
+        except ObjectNotFound:
             return False
         return True
 
@@ -100,12 +100,12 @@ class S3Store:
             return self._obstore.head(self._bucket, key)["size"]
 
     def delete(self, key: str) -> None:
-        with suppress(NotFound), self._translate_errors(check_key(key)):
+        with suppress(ObjectNotFound), self._translate_errors(check_key(key)):
             self._obstore.delete(self._bucket, key)
 
     def delete_tree(self, prefix: str) -> None:
         manifest = f"{check_key(prefix)}/{MANIFEST}"
-        self.delete(manifest)  # first, as it was put last: from here on nobody takes the tree for complete
+        self.delete(manifest)  # first: from now on the tree counts as incomplete
         keys = list(self.list(prefix))
         if keys:
             with self._translate_errors(prefix):
@@ -118,18 +118,18 @@ class S3Store:
 
     def publish_tree(self, directory: Path, prefix: str) -> bool:
         manifest = f"{check_key(prefix)}/{MANIFEST}"
-        first = not self.exists(manifest)
-        if first:
+        is_free = not self.exists(manifest)
+        if is_free:
             files = [path for path in directory.rglob("*") if path.is_file()]
             for path in sorted(files, key=lambda path: (path == directory / MANIFEST, path)):
                 self._upload(path, f"{prefix}/{path.relative_to(directory).as_posix()}")
         shutil.rmtree(directory)
-        return first
+        return is_free
 
     def free_bytes(self) -> int | None:
         return None
 
-    def remove_abandoned(self, older_than: float) -> int:  # noqa: ARG002 - a bucket's lifecycle rule ends abandoned uploads
+    def remove_abandoned(self, older_than: float) -> int:  # noqa: ARG002 - a lifecycle rule of the bucket removes abandoned uploads
         return 0
 
     def check(self) -> None:
@@ -145,13 +145,13 @@ class S3Store:
 
     @contextmanager
     def _translate_errors(self, key: str) -> Iterator[None]:
-        """Name the StoreError for what the object store said about `key`."""
+        """Raise errors of the object store at `key` as StoreErrors."""
         try:
             yield
         except FileNotFoundError as error:
-            raise NotFound(key) from error
+            raise ObjectNotFound(key) from error
         except self._obstore.exceptions.NotFoundError as error:
-            raise NotFound(key) from error
+            raise ObjectNotFound(key) from error
         except self._obstore.exceptions.BaseError as error:
             reason = str(error).partition("\n")[0][:300]
             raise StoreError(

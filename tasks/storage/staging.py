@@ -1,4 +1,4 @@
-"""Bytes on their way into a store: written to a private file, hashed and counted as they pass."""
+"""Writers of new objects: content is staged in a private file, hashed and counted on the way."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from uuid import uuid4
 from tasks.storage.errors import translate_os_error
 
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-CHUNK_BYTES = 1 << 20  # bytes a copy moves at a time
+CHUNK_BYTES = 1 << 20  # bytes per read of a copy
 
 
 class Writer:
-    """A new object, invisible until `commit`. Leave its `with` block in peace to commit, with an exception
-    to discard. Making one costs nothing; its methods block: call them from a thread.
+    """A new object, invisible until `commit`. The end of its `with` block commits it, an exception discards it.
 
-    `size` is the bytes written so far, `digest` their SHA-256 in hex. `write` and `commit` raise StoreFull or
-    StoreError; nothing is left behind then.
+    Creating a writer costs nothing; its methods block, so call them from a thread. `size` is the number of bytes
+    written so far, `digest` their SHA-256 in hex. `write` and `commit` raise StoreFull or StoreError, and leave nothing
+    behind then.
     """
 
     def __init__(self, key: str, directory: Path, publish: Callable[[Path], None]) -> None:
@@ -40,7 +40,7 @@ class Writer:
 
     @property
     def path(self) -> Path:
-        """A local file with everything written so far."""
+        """A local file with all bytes written so far."""
         self._file()
         return self._path
 
@@ -48,22 +48,22 @@ class Writer:
         file = self._file()
         self._hash.update(data)
         self.size += len(data)
-        rest = memoryview(data)
+        remaining = memoryview(data)
         try:
-            while rest:
-                rest = rest[file.write(rest) :]
+            while remaining:
+                remaining = remaining[file.write(remaining) :]
         except OSError as error:
             self.discard()
             raise translate_os_error(error, self.key) from error
 
     def commit(self) -> None:
-        """Make the object durable and visible, at once and whole."""
+        """Make the object durable and visible atomically."""
         file = self._file()
         try:
             os.fsync(file.fileno())
             self._publish(self._path)
-            # Its pages would push out what is in use, for a worker that may run elsewhere or an hour from now. To find
-            # new pages for a burst of drawings costs more time than to read one of them back.
+            # Drop its pages from the page cache: the worker may run elsewhere or an hour from now. Finding free pages
+            # for a burst of drawings takes longer than reading one of them back.
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         except OSError as error:
             raise translate_os_error(error, self.key) from error
@@ -71,7 +71,7 @@ class Writer:
             self.discard()
 
     def discard(self) -> None:
-        """Forget what was written; harmless after `commit`."""
+        """Delete the staged content. Does nothing after `commit`."""
         if self._opened and not self._opened.closed:
             self._opened.close()
             with suppress(FileNotFoundError):
@@ -98,6 +98,6 @@ class Writer:
 
 
 def copy_stream(source: BinaryIO, writer: Writer) -> None:
-    """Move a whole stream into `writer`, a chunk at a time."""
+    """Copy a whole stream to `writer`, in chunks."""
     while chunk := source.read(CHUNK_BYTES):
         writer.write(chunk)

@@ -1,4 +1,4 @@
-"""Doing together what many threads ask for at once."""
+"""Group commit: the items of many threads are committed in one batch."""
 
 import threading
 from collections import deque
@@ -6,21 +6,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from tasks.errors import ServiceUnavailable
+
 T = TypeVar("T")
+
+
+class CommitInterrupted(ServiceUnavailable):
+    """The commit was interrupted: the item may or may not be stored. Try again."""
+
+    code = "commit-interrupted"
 
 
 @dataclass(slots=True)
 class _Entry(Generic[T]):
     item: T
     done: bool = False
-    error: BaseException | None = None
+    error: Exception | None = None
 
 
 class GroupCommit(Generic[T]):
-    """Threads that come while `work` is under way wait, and then one of them works for all: a group commit.
+    """Commits the items of many threads in batches: while one batch is committed, the next one is collected.
 
-    A commit waits for the disk, however little it writes, and a database takes one after the other. `faults` are the
-    errors that one item may cause for all; each is then worked on by itself.
+    A commit waits for the disk, however little it writes, and a database runs one after the other. The first thread
+    that finds no commit running commits the items of all. `item_errors` are errors that a single item can cause for its
+    whole batch: each item of such a batch is then committed separately.
     """
 
     def __init__(
@@ -32,7 +41,7 @@ class GroupCommit(Generic[T]):
         self._leader = threading.Lock()
 
     def commit(self, item: T) -> None:
-        """Return when `work` has done `item`, perhaps among others; raises what `work` raised."""
+        """Return when `item` is committed. Raises the error of its batch, or CommitInterrupted."""
         self._wait(self._enqueue(item))
 
     def _enqueue(self, item: T) -> _Entry[T]:
@@ -43,14 +52,26 @@ class GroupCommit(Generic[T]):
     def _wait(self, entry: _Entry[T]) -> None:
         with self._leader:
             if not entry.done:
-                self._commit_all([self._waiting.popleft() for _ in range(len(self._waiting))])
+                self._lead()
         if entry.error:
             raise entry.error
+
+    def _lead(self) -> None:
+        batch: list[_Entry[T]] = []
+        try:
+            while self._waiting:
+                batch.append(self._waiting.popleft())
+            self._commit_all(batch)
+        finally:
+            # A SystemExit or a KeyboardInterrupt ends the leader. The others must not take its items for committed.
+            for entry in batch:
+                if not entry.done:
+                    entry.error, entry.done = CommitInterrupted(), True
 
     def _commit_all(self, batch: Sequence[_Entry[T]]) -> None:
         try:
             self._commit_batch([entry.item for entry in batch])
-        except Exception as error:  # noqa: BLE001 -- each of them gets it
+        except Exception as error:  # noqa: BLE001 -- raised in every thread of the batch
             if isinstance(error, self._item_errors) and len(batch) > 1:
                 for entry in batch:
                     self._commit_all([entry])

@@ -16,9 +16,8 @@ from cli.embedded.process import NotInstalled
 from tasks.messaging.topology import TILES
 from tasks.sensors import PLANTS_KEY, plant_key, sensor_key
 from tests.browser.floorplan import save_floorplan
-from tests.conftest import Broker, without
-from tests.services.platform import Platform
-from web.routes import viewer
+from tests.conftest import Broker, skip_or_fail
+from tests.services.platform import ROOT, Platform
 
 CHROMIUM = "/usr/bin/chromium"
 # Chromium's sandbox does not work as root; SwiftShader renders WebGL without a graphics card.
@@ -38,9 +37,9 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium for the tests of one file: Playwright's event loop must not run in other tests."""
     instead = "skip these tests"
     if not Path(CHROMIUM).exists():
-        without(NotInstalled("Chromium", "chromium", instead))
-    if not (viewer.BUILT / viewer.INDEX).exists():
-        without(NotInstalled("The viewer's build", "nodejs npm` and run `make viewer", instead))
+        skip_or_fail(NotInstalled("Chromium", "chromium", instead))
+    if not (ROOT / "web/viewer/dist/index.html").exists():
+        skip_or_fail(NotInstalled("The viewer's build", "nodejs npm` and run `make viewer", instead))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -53,7 +52,7 @@ def site(session_broker: Broker, redis_url: str, tmp_path_factory: pytest.TempPa
 
     They stop with these tests, because the broker is shared and the workers would claim jobs of other tests.
     """
-    session_broker.forget()
+    session_broker.reset()
     platform = Platform(tmp_path_factory.mktemp("viewer") / "platform", session_broker.url)
     try:
         platform.start_worker(child_niceness="0")  # these renders compete with nothing else

@@ -39,7 +39,9 @@ def dead_job(site: Platform, sent: Renders) -> str:
         job=job, tenant=TENANT, source=renders.source_key(TENANT, job), filename="crash.svg"
     )
     sent.store.put(message.source, svg_with_fault(drawings.svg(1), CRASH, 30))
-    crashing_worker = site.start_worker("crashing_worker", "--include", "tests.system.storms.faulty_engine", queue=LARGE)
+    crashing_worker = site.start_worker(
+        "crashing_worker", "--include", "tests.system.storms.faulty_engine", queue=LARGE
+    )
     sent.accept(message, queue=LARGE)
     sent.publish(message, queue=LARGE)
     dead = sent.finished(job)
@@ -52,7 +54,7 @@ def test_given_a_dead_job_when_its_page_is_opened_then_it_shows_the_explanations
     page: Page, site: Platform, sent: Renders, screenshot: Screenshot
 ) -> None:
     job = dead_job(site, sent)
-    command = [sys.executable, "-m", "bulkhead", "dead", "show", job]
+    command = [sys.executable, "-m", "cli", "dead", "show", job]
     output = subprocess.run(
         command, env=site.environment_with(), cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()

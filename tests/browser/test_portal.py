@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from cli.embedded.process import NotInstalled
 from tests.browser.conftest import Screenshot
-from tests.conftest import Broker, without
+from tests.conftest import Broker, skip_or_fail
 from tests.services.edge.front import PortalSite, install_examples, running_portal
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
@@ -24,7 +24,7 @@ def portal(broker: Broker) -> Iterator[PortalSite]:
             portal.platform.start_worker(child_niceness="0")
             yield portal
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 def test_given_a_form_behind_the_edge_when_a_drawing_is_uploaded_then_its_preview_is_shown_by_a_signed_link(

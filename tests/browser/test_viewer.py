@@ -16,12 +16,11 @@ from playwright.sync_api import Browser, Page, Request, expect
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.programs import web_program, web_url
 from tests.browser.conftest import Screenshot, dataset, open_page, render_drawing
-from tests.services.platform import Platform
-from web.routes import viewer
+from tests.services.platform import ROOT, Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
-AXE = Path(viewer.__file__).parents[1] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "web/viewer/node_modules/axe-core/axe.min.js"
 TILES_TIMEOUT = 90_000  # milliseconds; for tiles of all layers on a busy machine
 
 # Milliseconds until images are visible in a screenshot.

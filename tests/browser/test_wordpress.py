@@ -16,7 +16,7 @@ from playwright.sync_api import APIResponse, Browser, BrowserContext, FilePayloa
 
 from cli.embedded.process import NotInstalled
 from tests.browser.conftest import Screenshot
-from tests.conftest import Broker, without
+from tests.conftest import Broker, skip_or_fail
 from tests.services.edge.front import TENANT, PortalSite, running_portal
 from tests.services.edge.wordpress import WordPress
 from tests.services.mariadb import MariaDb
@@ -34,7 +34,7 @@ SignIn = Callable[[str | None], AbstractContextManager[BrowserContext]]
 @pytest.fixture(scope="module")
 def wordpress(session_broker: Broker, session_mariadb: MariaDb) -> Iterator[WordPress]:
     """A fresh site with the plugin behind the edge, and a worker."""
-    session_broker.forget()
+    session_broker.reset()
     sites: list[WordPress] = []
 
     def install(site: PortalSite) -> None:
@@ -46,7 +46,7 @@ def wordpress(session_broker: Broker, session_mariadb: MariaDb) -> Iterator[Word
             sites[0].install()
             yield sites[0]
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ def test_given_the_generated_pages_then_the_committed_ones_are_the_same() -> Non
     pages = {"settings.md", "http.md", "schemas/render.json", "schemas/progress.json", "schemas/manifest.json"}
     assert {f"reference/{page}" for page in pages} <= set(made)
     for name, text in made.items():
-        assert (ROOT / "docs" / name).read_text() == text, "Run `make docs` and commit what it writes."
+        assert (ROOT / "docs" / name).read_text() == text, "Run `make docs` and commit the result."
 
 
 def test_when_checked_in_another_process_then_hash_order_and_environment_make_no_difference() -> None:
@@ -43,7 +43,7 @@ def test_given_a_stale_page_when_checked_then_it_is_named_with_what_to_do(
     (tmp_path / "reference/settings.md").write_text("# Settings\n")
     assert module.main(["--check"]) == 1
     assert capsys.readouterr().err == (
-        "docs/reference/settings.md differs from the models. Run `make docs` and commit what it writes.\n"
+        "docs/reference/settings.md differs from the models. Run `make docs` and commit the result.\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What every source keeps to: records in order, each once, from any offset on; and what is lost is said."""
+"""The contract of every source: records in order, each once, from any offset on, and an error for lost records."""
 
 import itertools
 import json
@@ -21,26 +21,26 @@ from workers.heartbeats.sources.stream import StreamSource
 pytestmark = pytest.mark.service
 
 
-class Place(Protocol):
-    """Where records are kept, new for each test."""
+class RecordStore(Protocol):
+    """A store of records, new for each test."""
 
     def publish(self, bodies: Iterable[bytes]) -> list[bytes]:
         """Append messages; returns them."""
 
     def source(self) -> Source:
-        """A source of them."""
+        """A source that reads them."""
 
-    def forget(self) -> None:
-        """All records are gone; the next ones begin anew."""
+    def recreate(self) -> None:
+        """Delete all records; offsets start again."""
 
 
-class Rabbit:
-    """The stream at a broker, read by its own protocol or by AMQP."""
+class RabbitStream:
+    """The stream of a broker, read by the stream protocol or by AMQP."""
 
     def __init__(self, broker: Broker, protocol: str) -> None:
         self._broker = broker
         self._protocol = protocol
-        self.forget()
+        self.recreate()
 
     def publish(self, bodies: Iterable[bytes]) -> list[bytes]:
         return publish(self._broker.url, bodies)
@@ -50,12 +50,12 @@ class Rabbit:
             return StreamSource(self._broker.stream_url, HEARTBEATS)
         return AmqpSource(celery_app(self._broker.url))
 
-    def forget(self) -> None:
+    def recreate(self) -> None:
         with Connection(self._broker.url) as connection, connection.channel() as channel:
             channel.queue_delete(HEARTBEATS)
 
 
-class Topic:
+class KafkaTopic:
     """A topic of four partitions."""
 
     def __init__(self) -> None:
@@ -67,27 +67,27 @@ class Topic:
     def source(self) -> Source:
         return KafkaSource(self._kafka.url)
 
-    def forget(self) -> None:
+    def recreate(self) -> None:
         self._kafka.close()
         self._kafka = Kafka()
 
 
 @pytest.fixture(params=["stream", "amqp", "kafka"])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    made = Topic() if request.param == "kafka" else Rabbit(request.getfixturevalue("broker"), request.param)
-    yield made
-    made.forget()
+def record_store(request: pytest.FixtureRequest) -> Iterator[RecordStore]:
+    store = KafkaTopic() if request.param == "kafka" else RabbitStream(request.getfixturevalue("broker"), request.param)
+    yield store
+    store.recreate()
 
 
 @pytest.fixture
-def source(place: Place) -> Iterator[Source]:
-    made = place.source()
-    yield made
-    made.close()
+def source(record_store: RecordStore) -> Iterator[Source]:
+    opened = record_store.source()
+    yield opened
+    opened.close()
 
 
 def read(source: Source, count: int, resume: ResumeCheck | None = None) -> list[Batch]:
-    """Batches until there are so many records, those before the positions left out."""
+    """Poll until there are `count` records, not counting those before the positions."""
     batches: list[Batch] = []
     for _ in range(500):
         batch = source.poll(0.2)
@@ -104,7 +104,7 @@ def bodies(batches: list[Batch]) -> list[bytes]:
     return list(itertools.chain.from_iterable(batch.bodies for batch in batches))
 
 
-def of_plant(messages: Iterable[bytes], plant: str) -> list[bytes]:
+def from_plant(messages: Iterable[bytes], plant: str) -> list[bytes]:
     return [body for body in messages if json.loads(body)["plant"] == plant]
 
 
@@ -112,27 +112,31 @@ def positions(batches: list[Batch]) -> dict[int, Position]:
     return {batch.partition: batch.position for batch in batches}
 
 
-def test_given_records_when_opened_at_the_oldest_then_all_come_in_order_with_offsets_that_follow(
-    place: Place, source: Source
+def test_given_records_when_opened_at_the_oldest_then_all_arrive_in_order_with_consecutive_offsets(
+    record_store: RecordStore, source: Source
 ) -> None:
-    sent = place.publish(Plant().messages(40))
+    sent = record_store.publish(Plant().messages(40))
     source.open({})
-    sent += place.publish(Plant("bern").messages(10))
+    sent += record_store.publish(Plant("bern").messages(10))
 
     batches = read(source, len(sent))
 
     assert len(bodies(batches)) == len(sent)
     for plant in ("ulm", "bern"):
-        assert of_plant(bodies(batches), plant) == of_plant(sent, plant)
+        assert from_plant(bodies(batches), plant) == from_plant(sent, plant)
     for partition in positions(batches):
-        own = [batch for batch in batches if batch.partition == partition]
-        assert own[0].first_offset == 0
-        assert [batch.first_offset for batch in own[1:]] == [batch.last_offset + 1 for batch in own[:-1]]
+        partition_batches = [batch for batch in batches if batch.partition == partition]
+        assert partition_batches[0].first_offset == 0
+        assert [batch.first_offset for batch in partition_batches[1:]] == [
+            batch.last_offset + 1 for batch in partition_batches[:-1]
+        ]
     assert source.poll(0.1) is None
 
 
-def test_given_positions_when_opened_there_then_reading_goes_on_after_them(place: Place, source: Source) -> None:
-    sent = place.publish([*Plant().messages(40), *Plant("bern").messages(40), *Plant("graz").messages(40)])
+def test_given_positions_when_opened_there_then_reading_continues_after_them(
+    record_store: RecordStore, source: Source
+) -> None:
+    sent = record_store.publish([*Plant().messages(40), *Plant("bern").messages(40), *Plant("graz").messages(40)])
     source.open({})
     first = read(source, 10)
     source.close()
@@ -143,51 +147,53 @@ def test_given_positions_when_opened_there_then_reading_goes_on_after_them(place
     rest = read(source, len(sent) - len(bodies(first)), resume)
     assert sorted(bodies(first) + bodies(rest)) == sorted(sent)
     for plant in ("ulm", "bern", "graz"):
-        assert of_plant(bodies(first) + bodies(rest), plant) == of_plant(sent, plant)
+        assert from_plant(bodies(first) + bodies(rest), plant) == from_plant(sent, plant)
 
 
-def test_given_a_stream_made_anew_when_opened_at_the_position_then_that_is_noticed(
-    place: Place, source: Source
+def test_given_a_recreated_stream_when_opened_at_the_position_then_it_raises_position_lost(
+    record_store: RecordStore, source: Source
 ) -> None:
-    sent = place.publish(Plant().messages(20))
+    sent = record_store.publish(Plant().messages(20))
     source.open({})
     resume = ResumeCheck(positions(read(source, len(sent))))
     source.close()
-    place.forget()
-    place.publish(Plant(seed=2).messages(30))
-    another = place.source()
+    record_store.recreate()
+    record_store.publish(Plant(seed=2).messages(30))
+    another = record_store.source()
 
     another.open(resume.offsets)
 
-    with pytest.raises(PositionLost, match="the stream was made anew"):
+    with pytest.raises(PositionLost, match="the stream is new"):
         read(another, 1, resume)
     another.close()
 
 
-def test_given_a_stream_that_is_deleted_while_it_is_read_then_that_is_said(place: Place, source: Source) -> None:
-    place.publish(Plant().messages(2))
+def test_given_a_stream_that_is_deleted_while_it_is_read_then_it_raises_source_lost(
+    record_store: RecordStore, source: Source
+) -> None:
+    record_store.publish(Plant().messages(2))
     source.open({})
     read(source, 2)
 
-    place.forget()
+    record_store.recreate()
 
     with pytest.raises(SourceLost, match="cannot be read"):
         read(source, 1_000)
 
 
-def test_given_a_broker_that_is_away_when_opened_then_that_is_said() -> None:
-    for away in (
+def test_given_an_unavailable_broker_when_opened_then_it_raises_source_lost() -> None:
+    for source in (
         StreamSource("rabbitmq-stream://127.0.0.1:1/", "x"),
         AmqpSource(celery_app("amqp://127.0.0.1:1//")),
         KafkaSource("kafka://127.0.0.1:1/x"),
     ):
         with pytest.raises(SourceLost, match=r"(?i)refused|transport failure"):
-            away.open({})
+            source.open({})
         with pytest.raises(SourceLost, match="not open"):
-            away.poll(0.1)
+            source.poll(0.1)
 
 
-def test_given_a_topic_that_ends_before_the_position_then_that_is_said_at_once() -> None:
+def test_given_a_topic_that_ends_before_the_position_then_it_raises_position_lost_at_once() -> None:
     with Kafka() as kafka:
         kafka.publish(Plant().messages(5), key="same")
         source = KafkaSource(kafka.url)
@@ -204,17 +210,17 @@ def test_given_a_topic_that_ends_before_the_position_then_that_is_said_at_once()
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("enable.auto.commit=true", r"must not set enable\.auto\.commit"),
         ("no.such.thing=1", r"cannot be used: .*no\.such\.thing"),
     ],
 )
-def test_given_a_setting_that_cannot_be_when_opened_then_it_is_named(query: str, said: str) -> None:
-    with pytest.raises(InvalidSource, match=rf"^BULKHEAD_HEARTBEATS_SOURCE {said}"):
+def test_given_an_invalid_setting_when_opened_then_the_error_names_it(query: str, message: str) -> None:
+    with pytest.raises(InvalidSource, match=rf"^BULKHEAD_HEARTBEATS_SOURCE {message}"):
         KafkaSource(f"kafka://127.0.0.1:1/x?{query}").open({})
 
 
-def test_given_a_topic_that_is_not_there_then_that_is_said() -> None:
+def test_given_a_missing_topic_then_it_raises_source_lost() -> None:
     with Kafka() as kafka, pytest.raises(SourceLost, match="topic missing cannot be read"):
         KafkaSource(kafka.url.replace("/heartbeats", "/missing")).open({})

@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from cli.embedded.process import NotInstalled
 from tasks.observability.metrics import CounterMetric, GaugeMetric, HistogramMetric, all_metrics
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 
 
 @pytest.mark.service
 def test_given_every_metric_then_promtool_finds_nothing_to_criticise() -> None:
     if not (promtool := shutil.which("promtool")):
-        without(NotInstalled("promtool", "prometheus", "run without it"))
+        skip_or_fail(NotInstalled("promtool", "prometheus", "run without it"))
     registry = CollectorRegistry()
     for metric in all_metrics():
         assert isinstance(metric, CounterMetric | GaugeMetric | HistogramMetric)

@@ -1,4 +1,4 @@
-"""Renders of blueprints made on the spot."""
+"""Fixtures that render generated blueprints."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def draw(out: Path) -> Render:
-    """Render a source with the given options, collecting steps where a list is given."""
+    """Render a source with the given options, collecting progress in `steps` if given."""
 
     def run(source: Path, steps: list[Step] | None = None, **options: object) -> Manifest:
         progress = steps.append if steps is not None else lambda _step: None

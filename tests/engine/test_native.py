@@ -1,4 +1,4 @@
-"""ImageMagick under our own policy, and an engine that loads nothing before it is called."""
+"""ImageMagick under our own policy, and an engine that loads no native code before it is used."""
 
 import subprocess
 import sys
@@ -19,23 +19,23 @@ _NATIVE = "('wand', 'pyvips', 'numpy', 'ezdxf', 'cairocffi', 'pypdfium2')"
 
 
 def _resources() -> dict[str, int]:
-    found = {}
+    limits = {}
     for entry in ET.parse(POLICY / "policy.xml").iter("policy"):  # noqa: S314 - our own file
         if entry.get("domain") == "resource":
             text = entry.attrib["value"]
             digits = text.rstrip("MiBP")
-            found[entry.attrib["name"]] = int(digits) * _UNITS[text[len(digits) :]]
-    return found
+            limits[entry.attrib["name"]] = int(digits) * _UNITS[text[len(digits) :]]
+    return limits
 
 
-def test_given_the_policy_file_when_compared_then_the_limits_checked_are_those_it_sets() -> None:
+def test_given_the_policy_file_when_compared_then_the_checked_limits_are_the_same() -> None:
     resources = _resources()
 
-    assert resources.pop("file") > 0  # ImageMagick reports what is left of it
+    assert resources.pop("file") > 0  # ImageMagick reports the remaining number
     assert resources == LIMITS
 
 
-def test_given_a_prepared_engine_when_asked_then_imagemagick_reports_our_limits() -> None:
+def test_given_a_prepared_engine_then_imagemagick_reports_our_limits() -> None:
     prepare()
 
     assert magick_limits() == LIMITS
@@ -44,10 +44,10 @@ def test_given_a_prepared_engine_when_asked_then_imagemagick_reports_our_limits(
 @pytest.mark.parametrize("kind", ["gif", "mvg", "pdf", "ps", "txt"])
 def test_given_a_coder_outside_the_list_when_written_then_the_policy_refuses_it(kind: str) -> None:
     with (
-        Image.from_array(np.zeros((2, 2, 3), np.uint8), channel_map="RGB", storage="char") as picture,
+        Image.from_array(np.zeros((2, 2, 3), np.uint8), channel_map="RGB", storage="char") as image,
         pytest.raises(PolicyError),
     ):
-        picture.make_blob(kind)
+        image.make_blob(kind)
 
 
 def test_given_any_file_when_imagemagick_is_asked_to_read_it_then_the_policy_refuses_it() -> None:
@@ -63,10 +63,10 @@ def test_given_imagemagick_loaded_with_other_limits_when_prepared_then_the_error
         "from workers.render.native import prepare\n"
         "try:\n    prepare()\nexcept EngineError as error:\n    print(error)\n"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 
-    assert "{'memory': 33554432}" in said
-    assert said.strip().endswith("Render in a new process without it.")
+    assert "{'memory': 33554432}" in output
+    assert output.strip().endswith("Render in a new process without it.")
     assert issubclass(EngineError, ServiceUnavailable)
 
 
@@ -75,6 +75,6 @@ def test_given_the_engine_when_imported_then_no_native_library_is_loaded() -> No
         "import sys, workers.render, workers.render.native, tasks.plan\n"
         f"print([name for name in {_NATIVE} if name in sys.modules])"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 
-    assert said.strip() == "[]"
+    assert output.strip() == "[]"

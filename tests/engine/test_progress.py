@@ -1,4 +1,4 @@
-"""Progress: weighted, rising, and silent where nothing changes."""
+"""Progress: weighted, never falling, and reported on changes only."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ def test_given_weights_when_a_stage_is_half_done_then_the_percentage_is_its_shar
     assert steps == [Step(70, "draw", "PIPES")]
 
 
-def test_given_the_same_place_twice_when_reported_then_it_is_said_once() -> None:
+def test_given_the_same_step_twice_when_reported_then_it_is_sent_once() -> None:
     progress, steps = _watched()
 
     progress.update("open", 0.101)

@@ -1,4 +1,4 @@
-"""Drawings may say anything, at any length; what is said of them stays short."""
+"""Text from drawings is untrusted and may have any length; reported text is kept short."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_given_a_long_text_when_shortened_then_its_beginning_and_its_end_stay() 
     assert short.endswith(" Save it again.")
 
 
-def test_given_a_layer_with_an_endless_name_when_rendered_then_manifest_and_progress_show_some_of_it(
+def test_given_a_layer_with_a_very_long_name_when_rendered_then_manifest_and_progress_truncate_it(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new()

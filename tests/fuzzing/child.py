@@ -1,4 +1,4 @@
-"""The process that renders damaged files, one after the other; it may die of it. `target` starts and watches it.
+"""The process that renders damaged files, one after the other, and may die. `harness` starts and supervises it.
 
 One JSON object a line: `{"source", "out", "options", "streamed"}` in, `{"outcome", "code", "detail"}` out.
 """
@@ -26,26 +26,26 @@ MEMORY_LIMIT = 512 * 1024**2
 
 REFUSED, ENGINE, RENDERED, DEFECT = "refused at plan", "refused by engine", "rendered", "unexpected exception"
 
-# Frames of a traceback that are worth telling.
+# Reported frames of a traceback.
 FRAMES = 6
 
 
 class BadManifestError(Exception):
-    """A render that seemed to succeed says what is not so."""
+    """The manifest of a successful render does not match its files."""
 
 
 def main() -> None:
-    """Answer until there is no more to read."""
+    """Render each job on standard input until its end."""
     apply_limits(niceness=0)
-    answers = os.dup(sys.stdout.fileno())
+    output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    # Whatever goes to the folder for large files shall be seen, too.
-    vars(spill_buffer)["FOLDER"] = vars(dwg)["FOLDER"] = tempfile.gettempdir()
-    os.write(answers, b"{}\n")
+    # Large temporary files must be in the folder that is checked for leftovers.
+    vars(spill_buffer)["SPILL_DIR"] = vars(dwg)["SPILL_DIR"] = tempfile.gettempdir()
+    os.write(output, b"{}\n")
     for line in sys.stdin:
         job = json.loads(line)
-        vars(document)["WHOLE_BYTES"] = 0 if job["streamed"] else MAX_IN_MEMORY_BYTES
-        os.write(answers, json.dumps(_render(job)).encode() + b"\n")
+        vars(document)["MAX_IN_MEMORY_BYTES"] = 0 if job["streamed"] else MAX_IN_MEMORY_BYTES
+        os.write(output, json.dumps(_render(job)).encode() + b"\n")
 
 
 def _render(job: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _render(job: dict[str, Any]) -> dict[str, Any]:
         except MemoryError:
             return {"outcome": ENGINE, "code": "out-of-memory", "planned": planned}
         _check_manifest(out)
-    except Exception as error:  # noqa: BLE001 - finding those is what this is for
+    except Exception as error:  # noqa: BLE001 - reported as a finding
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
         where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
         return {"outcome": DEFECT, "code": type(error).__name__, "detail": f"{str(error)[:200]} at {where}"}
@@ -74,12 +74,12 @@ def _render(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_encodable(step: Step) -> None:
-    """Raise UnicodeError for what could not be sent."""
+    """Raise UnicodeError for text that cannot be sent."""
     step.layer.encode()
 
 
 def _check_manifest(out: Path) -> None:
-    """Raise BadManifestError where the manifest is not JSON, or names other files than there are."""
+    """Raise BadManifestError if the manifest is not valid JSON, or does not list exactly the files that exist."""
 
     def refuse(constant: str) -> None:
         raise BadManifestError(f"{constant} is not JSON")
@@ -88,12 +88,12 @@ def _check_manifest(out: Path) -> None:
     json.loads(text, parse_constant=refuse)
     manifest = Manifest.model_validate_json(text)
     sets = [tiles for tiles in (manifest.tiles, *(layer.tiles for layer in manifest.layers)) if tiles]
-    named = {"manifest.json", manifest.preview.file, *(tiles.file for tiles in sets)}
-    named |= {layer.file for layer in manifest.layers if layer.file}
+    listed = {"manifest.json", manifest.preview.file, *(tiles.file for tiles in sets)}
+    listed |= {layer.file for layer in manifest.layers if layer.file}
     paths = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
-    found = {str(path) for path in paths if not any(part.endswith("_files") for part in path.parts)}
-    if found != named:
-        raise BadManifestError(f"files {sorted(found ^ named)[:5]}")
+    files = {str(path) for path in paths if not any(part.endswith("_files") for part in path.parts)}
+    if files != listed:
+        raise BadManifestError(f"files {sorted(files ^ listed)[:5]}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The planted corpus: each job of `planted.py` with the verdict that it deserves."""
+"""The planted corpus: each job of `planted.py` with the expected verdict."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ CLONE = "CloneMagickWand"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A planted job. `root` is who must be named first, where a name can be known; `errors`: its jobs raise."""
+    """A planted job. `root` is the function that must be named first, if it can be known; `errors`: its jobs fail."""
 
     name: str
     kind: VerdictKind
@@ -20,11 +20,11 @@ class Case:
 
     @property
     def subject(self) -> Subject:
-        """To hunt."""
+        """The target of the hunt."""
         return Subject(f"tests.leaks.planted:{self.name}", {}, errors=self.errors)
 
 
-# Enough for a leak in one job of ten to show in each quarter.
+# Enough for a leak in one of ten jobs to appear in each quarter.
 JOBS = 60
 
 CASES = (

@@ -28,7 +28,7 @@ HUNTED = (
 
 
 @pytest.mark.parametrize("name", HUNTED)
-def test_given_any_family_when_rendered_again_and_again_then_no_byte_stays(name: str, tmp_path: Path) -> None:
+def test_given_any_format_when_rendered_repeatedly_then_nothing_is_leaked(name: str, tmp_path: Path) -> None:
     hunted = subject(name, tmp_path)
 
     report = hunt(hunted, "survivors", jobs=JOBS, out=tmp_path / "out", cache=tmp_path.parent / "tagger")

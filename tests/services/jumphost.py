@@ -1,4 +1,4 @@
-"""A jump host: roster, ledger and settings for a fleet, and runs over it, in this process or as commands."""
+"""A jump host: inventory, ledger and settings for a fleet, and runs over it in this process or as commands."""
 
 import asyncio
 import os
@@ -13,18 +13,18 @@ from tasks.jobs import open_ledger
 from tasks.settings import Settings
 from tests.services.fleet import Fleet
 from tests.services.platform import ROOT
-from workers.tickets.audit import FILE
+from workers.tickets.audit_log import FILE
 from workers.tickets.controller import SSH_SOCKETS, FleetController
 from workers.tickets.inventory import Inventory
 from workers.tickets.rotation import RotationRequest
 from workers.tickets.rotator import RunReport
 from workers.tickets.verify import ResumptionCheck, check_resumption
 
-ONCE_MORE = RotationRequest(None)
+ROTATE_ONCE = RotationRequest(None)
 
 
 class JumpHost:
-    """`settings` override BULKHEAD_TICKETS_*. Without a `ledger` its file is no database."""
+    """`settings` override BULKHEAD_TICKETS_*. With `ledger` false, the ledger's file is not a database."""
 
     def __init__(self, fleet: Fleet, *, ledger: bool = True, **settings: object) -> None:
         self.fleet = fleet
@@ -38,33 +38,33 @@ class JumpHost:
         if ledger:
             migrate(self.ledger.database)
         else:
-            (self.var / "ledger.db").write_text("no database at all\n" * 100)
+            (self.var / "ledger.db").write_text("not a database\n" * 100)
         self.addresses = {node.name: node.address for node in fleet.nodes}
         Inventory(nodes=self.addresses).save(self.var)
-        shared = fleet.home / "ssh"  # a connection takes longer to make than all else in a test
+        shared = fleet.home / "ssh"  # opening a connection takes longer than the rest of a test
         shared.mkdir(mode=0o700, exist_ok=True)
         (self.var / SSH_SOCKETS).symlink_to(shared)
 
-    def office(self) -> FleetController:
-        """The rotator's office, in this process."""
+    def controller(self) -> FleetController:
+        """A controller in this process."""
         return FleetController(self.settings, self.ledger.rotations)
 
-    def run(self, wish: RotationRequest = ONCE_MORE) -> RunReport:
+    def run(self, request: RotationRequest = ROTATE_ONCE) -> RunReport:
         """One run in this process."""
-        return asyncio.run(self.office().run(wish))
+        return asyncio.run(self.controller().run(request))
 
     def matrix(self) -> list[ResumptionCheck]:
-        """Every handshake between all nodes that are in the roster."""
+        """The result of every handshake between the nodes in the inventory."""
         return check_resumption(Inventory.load(self.var).nodes)
 
     def resumed(self) -> str:
-        """How many sessions went on: `50 of 50`."""
+        """How many sessions were resumed: `50 of 50`."""
         checks = self.matrix()
         return f"{sum(check.resumed for check in checks)} of {len(checks)}"
 
-    def start(self, command: Sequence[str], **more: str) -> "subprocess.Popen[str]":
-        """Start Python with a command line in this host's environment."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), **self.environment, **more}
+    def start(self, command: Sequence[str], **extra: str) -> "subprocess.Popen[str]":
+        """Start Python with these arguments in this host's environment."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **self.environment, **extra}
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=self.var,
@@ -76,11 +76,11 @@ class JumpHost:
         )
 
     def command(self, *arguments: str) -> tuple[int, str, str]:
-        """`bulkhead tickets …`: exit code, output, errors."""
+        """Run `bulkhead tickets …`. Returns exit code, output and errors."""
         process = self.start(["-m", "cli", "tickets", *arguments])
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 
-    def audit(self) -> str:
-        """The audit log."""
+    def audit_log(self) -> str:
+        """The content of the audit log."""
         return (self.var / FILE).read_text()

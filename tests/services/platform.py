@@ -59,7 +59,7 @@ class Platform:
 
     def start_maintenance(self, **settings: str) -> Process:
         """Start the maintenance worker and the scheduler."""
-        self.start(scheduler_program(self.directory / "beat", self._with(settings), self.directory))
+        self.start(scheduler_program(self.directory / "schedule", self._with(settings), self.directory))
         return self.start_worker("maintenance", queue=MAINTENANCE, **settings)
 
     def start(self, program: Program) -> Process:

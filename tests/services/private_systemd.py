@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from cli.embedded.process import NotInstalled, find_program
+from tasks.errors import ServiceUnavailable
 
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "bulkhead-private-"
@@ -32,14 +33,14 @@ class NotRoot(NotInstalled):
     """Only root may create namespaces and cgroups for a systemd."""
 
     def __init__(self) -> None:
-        RuntimeError.__init__(self, f"A private systemd needs root. Run the tests as root, or {INSTEAD}.")
+        ServiceUnavailable.__init__(self, f"A private systemd needs root. Run the tests as root, or {INSTEAD}.")
 
 
 class NotAllowed(NotInstalled):
     """Root may not create namespaces or cgroups here, as in most containers."""
 
     def __init__(self, output: str) -> None:
-        RuntimeError.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. Its output:\n{output}")
+        ServiceUnavailable.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. Its output:\n{output}")
 
 
 class PrivateSystemd:

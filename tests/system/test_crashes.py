@@ -3,7 +3,7 @@
 import pytest
 
 from cli.embedded.process import NotInstalled
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.system.storms.chaos_run import scratch_directory
 from tests.system.storms.crashes import BOMBS, HANGS, run_chaos, running_system
 
@@ -21,7 +21,7 @@ def test_given_bombs_hangs_and_kills_under_systemd_then_each_job_ends_properly_a
         with scratch_directory(keep=False, log=print) as home, running_system(home, time_limit=TIME_LIMIT) as system:
             verdict = run_chaos(system, JOBS, SEED, print)
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
     assert verdict.violations == []
     faulty = JOBS * BOMBS // 100, JOBS * HANGS // 100

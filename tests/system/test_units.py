@@ -12,7 +12,7 @@ from benchmarks.support import drawings
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import NotInstalled
 from tasks.jobs import Job, Outcome, State
-from tests.conftest import Broker, without
+from tests.conftest import Broker, skip_or_fail
 from tests.integration.jobs.renders import Renders, drawing, eventually
 from tests.services.platform import Platform
 from tests.services.units import DIRECTORY, Units, running_units, with_option
@@ -49,7 +49,7 @@ DRAWINGS, INTERVAL = 60, 0.4
 @pytest.fixture(scope="module")
 def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Units]:
     """All units, with two render workers whose engine has the fault that a drawing names."""
-    session_broker.forget()
+    session_broker.reset()
     home = tmp_path_factory.mktemp("units")
     platform = Platform(home / "platform", session_broker.url)
     (platform.directory / "converted.dxf").write_bytes(FORMATS["dxf"]())
@@ -65,7 +65,7 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
             units.start(*OTHERS, *WORKERS)
             yield units
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture

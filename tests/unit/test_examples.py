@@ -1,4 +1,4 @@
-"""The example drawing is what it says: complete and sound."""
+"""The example drawing is complete and valid."""
 
 import pytest
 from ezdxf.document import Drawing
@@ -27,7 +27,7 @@ def test_given_the_drawing_then_every_layer_that_is_shown_carries_something(stat
         if isinstance(insert, Insert)
         for attribute in insert.attribs
     }
-    assert used == {rule.name for rule in LAYERS} - {"G-VPRT"}  # viewports lie in paper space
+    assert used == {rule.name for rule in LAYERS} - {"G-VPRT"}  # viewports are in paper space
     assert len(used) >= 12
 
 
@@ -36,7 +36,7 @@ def test_given_the_drawing_then_it_has_every_kind_of_entity_that_drawings_have(s
     assert kinds >= {"LWPOLYLINE", "CIRCLE", "ARC", "SPLINE", "TEXT", "MTEXT", "HATCH", "INSERT", "DIMENSION", "LEADER"}
     dimensions = station.modelspace().query("DIMENSION")
     assert {dimension.dxf.dimtype & 7 for dimension in dimensions} == {0, 4}  # linear and radial
-    assert {0, 90, -45} <= {dimension.dxf.angle for dimension in dimensions}  # level, upright and aligned to a slope
+    assert {0, 90, -45} <= {dimension.dxf.angle for dimension in dimensions}  # horizontal, vertical and aligned to a slope
     assert {hatch.dxf.pattern_name for hatch in station.modelspace().query("HATCH")} >= {"ANSI31", "SOLID"}
 
 

@@ -1,4 +1,4 @@
-"""Who asks: a Bearer token names a tenant. While no token is configured, only this machine is served."""
+"""Authentication: bearer tokens of tenants and plants. If no tokens are configured, only loopback is served."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ from web.problems import Problem
 
 LOCAL_TENANT = "local"
 
-bearer = HTTPBearer(auto_error=False, description="A token of BULKHEAD_TOKENS. Without any, only loopback is served.")
+bearer = HTTPBearer(
+    auto_error=False, description="A token of BULKHEAD_TOKENS. If none is configured, only loopback is served."
+)
 plant_bearer = HTTPBearer(
     auto_error=False,
     scheme_name="PlantToken",
-    description="A token of BULKHEAD_PLANT_TOKENS. Without any, only loopback is served, for any plant.",
+    description="A token of BULKHEAD_PLANT_TOKENS. If none is configured, only loopback is served, for any plant.",
 )
 
 
 def find_tenant(token: str, tokens: Mapping[str, str]) -> str | None:
-    """The tenant whose token this is. Takes the same time wherever the tokens differ."""
-    given = hashlib.sha256(token.encode()).digest()
-    found = None
+    """The tenant of the token, or None. Compares in constant time."""
+    digest = hashlib.sha256(token.encode()).digest()
+    match = None
     for known, tenant in tokens.items():
-        if hmac.compare_digest(given, hashlib.sha256(known.encode()).digest()):
-            found = tenant
-    return found
+        if hmac.compare_digest(digest, hashlib.sha256(known.encode()).digest()):
+            match = tenant
+    return match
 
 
 @lru_cache(maxsize=1024)
 def is_loopback(host: str | None) -> bool:
-    """Whether `host` is an address or name of this very machine."""
+    """Whether `host` is a loopback address or name."""
     if host is None:
         return False
     try:
@@ -48,7 +50,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def host_of(url: str) -> str | None:
-    """The host of an address; None if it has none, or is no address."""
+    """The host of a URL; None if it has none or is invalid."""
     try:
         return urlsplit(url).hostname
     except ValueError:
@@ -57,39 +59,39 @@ def host_of(url: str) -> str | None:
 
 async def authenticate_tenant(
     request: Request,
-    house: Annotated[Services, Depends(get_services)],
+    services: Annotated[Services, Depends(get_services)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> str:
     """The tenant of this request. Raises a 401 problem."""
-    return check_token(request, credentials, house.settings.tokens, "BULKHEAD_TOKENS") or LOCAL_TENANT
+    return check_token(request, credentials, services.settings.tokens, "BULKHEAD_TOKENS") or LOCAL_TENANT
 
 
 async def authenticate_plant(
     request: Request,
-    house: Annotated[Services, Depends(get_services)],
+    services: Annotated[Services, Depends(get_services)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(plant_bearer)],
 ) -> str | None:
-    """The plant that this request may speak for and look at; None for any. Raises a 401 problem."""
-    return check_token(request, credentials, house.settings.plant_tokens, "BULKHEAD_PLANT_TOKENS")
+    """The plant that this request may write and read; None for any. Raises a 401 problem."""
+    return check_token(request, credentials, services.settings.plant_tokens, "BULKHEAD_PLANT_TOKENS")
 
 
 def check_token(
     request: Request, credentials: HTTPAuthorizationCredentials | None, tokens: Mapping[str, str], variable: str
 ) -> str | None:
-    """Whose token came with the request; None from this very machine while there are none. Raises a 401 problem."""
+    """Tenant or plant of the bearer token; None for loopback if no tokens are configured. Raises a 401 problem."""
     if not tokens:
-        # A page of another site that the browser on this machine shows (or a name that it rebinds) is a stranger.
+        # Reject pages of other sites in a local browser (Origin), and DNS rebinding (Host).
         origin = host_of(request.headers.get("origin", "//localhost"))
         client = request.client.host if request.client else None
         if all(map(is_loopback, (client, request.url.hostname, origin))):
             return None
-        raise unauthorized(f"No token is configured, so only this machine is served: set {variable}.")
+        raise unauthorized(f"No token is configured, so only loopback is served. Set {variable}.")
     if credentials is None:
         raise unauthorized("Send a token as 'Authorization: Bearer …'.")
-    known = find_tenant(credentials.credentials, tokens)
-    if known is None:
-        raise unauthorized("This token is not known: ask the operator for one.")
-    return known
+    name = find_tenant(credentials.credentials, tokens)
+    if name is None:
+        raise unauthorized("This token is not valid. Ask the operator for one.")
+    return name
 
 
 def unauthorized(detail: str) -> Problem:

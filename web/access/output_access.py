@@ -1,4 +1,4 @@
-"""Who may read a render's outputs: its tenant, and who holds a signed link."""
+"""Access to a render's outputs: for its tenant, and for holders of a signed link."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from web.access.signed_links import SIGNATURE_DIGITS, is_valid
 from web.dependencies import Services
 from web.job_views import find_cached_job, find_rendered_job
 
-SIGNED_LINK_PARAMETERS = ("until", "signature")  # what is in the query of a signed link
+SIGNED_LINK_PARAMETERS = ("expires", "signature")  # query parameters of a signed link
 
 Number = Annotated[int, Field(ge=0, le=99_999)]
 
 
 class OutputAddress(BaseModel):
-    """What varies in the address of an output."""
+    """The parameters in the URL of an output."""
 
     render: UUID = Field(description="Id of the render.")
     number: Number = Field(0, description="Index of a layer.")
     level: Number = Field(0, description="Level of a tile.")
     column: Number = Field(0, description="Column of a tile.")
     row: Number = Field(0, description="Row of a tile.")
-    until: int | None = Field(None, ge=0, le=10**11, description="From a signed link.")
+    expires: int | None = Field(None, ge=0, le=10**11, description="From a signed link.")
     signature: str | None = Field(None, max_length=SIGNATURE_DIGITS, description="From a signed link.")
 
 
-async def find_readable_job(request: Request, house: Services, address: OutputAddress) -> Job:
-    """The job whose outputs this request may read, by signed link or by token. Raises 401 and 404 problems."""
+async def find_readable_job(request: Request, services: Services, address: OutputAddress) -> Job:
+    """The job, if a signed link or a token permits to read its outputs. Raises 401 and 404 problems."""
     credentials = await bearer(request)
-    job_id, until, signature = str(address.render), address.until, address.signature
-    if until is None or signature is None or credentials:
-        return await find_rendered_job(house, await authenticate_tenant(request, house, credentials), job_id)
-    job = await find_cached_job(house, job_id)
-    if job is None or not is_valid(house.settings, job, until, signature, house.clock()):
-        raise unauthorized("This link is too old, or not as it was made: ask for the render again to have a new one.")
+    job_id, expires, signature = str(address.render), address.expires, address.signature
+    if expires is None or signature is None or credentials:
+        return await find_rendered_job(services, await authenticate_tenant(request, services, credentials), job_id)
+    job = await find_cached_job(services, job_id)
+    if job is None or not is_valid(services.settings, job, expires, signature, services.clock()):
+        raise unauthorized("This link has expired or is invalid. Request the render again to get a new link.")
     return job

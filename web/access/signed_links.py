@@ -1,6 +1,6 @@
-"""Signed links: a browser sends no token with a picture, so a link itself opens one render's outputs, for a while.
+"""Signed links: temporary access to one render's outputs, because browsers send no token with an image request.
 
-Links are signed where tokens are asked for. Who holds one may read what it names and nothing else.
+Links are signed if tokens are configured. A link permits to read the outputs of its render and nothing else.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import hmac
 from tasks.jobs import Job
 from tasks.settings import Settings
 
-PURPOSE = b"output link"  # the same secret keys other things
-SIGNATURE_DIGITS = 32  # hexadecimal ones of a signature: 128 bits
+PURPOSE = b"output link"  # domain separation: the secret is also used for other HMACs
+SIGNATURE_DIGITS = 32  # hexadecimal digits of a signature: 128 bits
 
 
 def signed_query(settings: Settings, job: Job, now: float) -> str:
-    """What is put behind a link to an output of `job`; nothing where links are not signed.
+    """The query string of a signed link to an output of `job`; empty if links are not signed.
 
-    It is the same for all links of a period, so that a browser finds what it has kept, and good for one to two periods.
+    It is the same for all links of a period, so that browsers can cache outputs, and valid for one to two periods.
     """
     period = settings.signed_link_ttl
     if not (settings.tokens and period and settings.secret.get_secret_value()):
         return ""
-    until = (int(now) // period + 2) * period
-    return f"?until={until}&signature={sign(settings, job, until)}"
+    expires = (int(now) // period + 2) * period
+    return f"?expires={expires}&signature={sign(settings, job, expires)}"
 
 
-def sign(settings: Settings, job: Job, until: int) -> str:
-    """HMAC-SHA256 over purpose, tenant, job and the second (since 1970) up to which it is good."""
-    said = b"\0".join((PURPOSE, job.tenant.encode(), job.id.encode(), str(until).encode()))
-    return hmac.new(settings.secret.get_secret_value().encode(), said, hashlib.sha256).hexdigest()[:SIGNATURE_DIGITS]
+def sign(settings: Settings, job: Job, expires: int) -> str:
+    """HMAC-SHA256 over purpose, tenant, job and expiry time (seconds since 1970)."""
+    message = b"\0".join((PURPOSE, job.tenant.encode(), job.id.encode(), str(expires).encode()))
+    return hmac.new(settings.secret.get_secret_value().encode(), message, hashlib.sha256).hexdigest()[:SIGNATURE_DIGITS]
 
 
-def is_valid(settings: Settings, job: Job, until: int, given: str, now: float) -> bool:
-    """Whether a signed link opens the outputs of `job` now."""
-    if not signed_query(settings, job, now) or until < now:
+def is_valid(settings: Settings, job: Job, expires: int, signature: str, now: float) -> bool:
+    """Whether a signed link to the outputs of `job` is valid now."""
+    if not signed_query(settings, job, now) or expires < now:
         return False
-    return hmac.compare_digest(given.encode(), sign(settings, job, until).encode())
+    return hmac.compare_digest(signature.encode(), sign(settings, job, expires).encode())

@@ -1,4 +1,4 @@
-"""Who watches which job in this process, and how far each job is."""
+"""Distributes the progress of jobs to their viewers in this process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tasks.messaging.progress import ProgressMessage
 
 T = TypeVar("T")
 
-LATEST_CACHE_SIZE = 10_000  # jobs whose latest progress is kept
-QUEUE_SIZE = 64  # messages that a slow watcher may lag behind; the oldest are dropped, the latest counts
+LATEST_CACHE_SIZE = 10_000  # jobs whose latest progress is stored
+QUEUE_SIZE = 64  # messages that a slow subscriber may lag behind; older ones are dropped
 
 
 @dataclass
 class WatchedJob:
-    """A job that somebody watches: the queues of its watchers, where it was last said to be, and what it looks like."""
+    """A watched job: the queues of its subscribers, its last published position, and its cached view."""
 
     queues: set[asyncio.Queue[ProgressMessage]] = field(default_factory=set)
     position: tuple[str, int] | None = None
@@ -28,9 +28,9 @@ class WatchedJob:
 
 
 class ProgressHub:
-    """Fans progress out to asyncio queues, and one look at a job to all who watch it.
+    """Distributes progress messages to the subscribers of each job, which also share one view of the job.
 
-    To be used in the event loop's thread only.
+    Must only be used in the event loop's thread.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class ProgressHub:
         self._latest: OrderedDict[str, ProgressMessage] = OrderedDict()
 
     def publish(self, progress: ProgressMessage) -> None:
-        """Remember the progress of a job and pass it on to those who watch it."""
+        """Store the progress of a job and deliver it to the job's subscribers."""
         self._latest.pop(progress.job, None)
         if progress.state not in FINAL:
             self._latest[progress.job] = progress
@@ -48,22 +48,22 @@ class ProgressHub:
             self._deliver(watched, progress)
 
     def reconcile(self, job: str, tenant: str, state: State, attempt: int) -> None:
-        """Tell the watchers of a job where the ledger says that it is, if they were told otherwise or nothing."""
+        """Publish the state in the ledger, if it differs from the last published one."""
         watched = self._watched.get(job)
         if watched is not None and watched.position != (state, attempt):
             self.publish(ProgressMessage(job=job, tenant=tenant, state=state, attempt=attempt, percent=0))
 
     def latest(self, job: str) -> ProgressMessage | None:
-        """The last word about an unfinished job, if there was any."""
+        """The latest progress of an unfinished job, if there is any."""
         return self._latest.get(job)
 
     def watched_jobs(self) -> list[str]:
-        """The jobs that are watched now."""
+        """The jobs with subscribers."""
         return list(self._watched)
 
     @contextmanager
     def subscribe(self, job: str) -> Iterator[asyncio.Queue[ProgressMessage]]:
-        """A queue of the job's progress from now on."""
+        """Subscribe to the progress of a job."""
         queue: asyncio.Queue[ProgressMessage] = asyncio.Queue(QUEUE_SIZE)
         watched = self._watched.setdefault(job, WatchedJob())
         watched.queues.add(queue)
@@ -74,25 +74,25 @@ class ProgressHub:
             if not watched.queues:
                 del self._watched[job]
 
-    async def get_view(self, job: str, look_up: Callable[[], Awaitable[T]]) -> T:
-        """What a watched job looks like: looked up once after every change of its state, however many watch it."""
+    async def get_view(self, job: str, load: Callable[[], Awaitable[T]]) -> T:
+        """The view of a watched job. It is loaded once after every change of state, for all subscribers."""
         watched = self._watched[job]
         if watched.view is None:
-            watched.view = asyncio.ensure_future(look_up())
+            watched.view = asyncio.ensure_future(load())
             watched.view.add_done_callback(_retrieve_exception)
         view: asyncio.Future[T] = watched.view
         try:
             return await asyncio.shield(view)
         except Exception:
             if watched.view is view:
-                watched.view = None  # the next one tries again
+                watched.view = None  # the next call retries
             raise
 
     @staticmethod
     def _deliver(watched: WatchedJob, progress: ProgressMessage) -> None:
-        place = (progress.state, progress.attempt)
-        if place != watched.position:
-            watched.position, watched.view = place, None
+        position = (progress.state, progress.attempt)
+        if position != watched.position:
+            watched.position, watched.view = position, None
         for queue in watched.queues:
             if queue.full():
                 queue.get_nowait()
@@ -100,13 +100,13 @@ class ProgressHub:
 
 
 def _retrieve_exception(view: asyncio.Future[Any]) -> None:
-    """Its error was told to whoever still waited for it."""
+    """Mark the exception as retrieved: it is raised in the callers that still wait."""
     if not view.cancelled():
         view.exception()
 
 
 async def next_event(queue: asyncio.Queue[ProgressMessage], seconds: float) -> ProgressMessage | None:
-    """The next message of a watched job, or None if there is none for so many seconds."""
+    """The next progress message, or None after `seconds`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             return await queue.get()
@@ -114,7 +114,7 @@ async def next_event(queue: asyncio.Queue[ProgressMessage], seconds: float) -> P
 
 
 async def wait_for_final_event(queue: asyncio.Queue[ProgressMessage], seconds: float) -> None:
-    """Wait until a watched job is said to be settled, so many seconds at most."""
+    """Wait for a message with a final state, at most `seconds`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while (await queue.get()).state not in FINAL:

@@ -1,4 +1,4 @@
-"""Hears the workers' progress: one exclusive, transient queue a web process, read in one thread."""
+"""Receives progress messages: one exclusive, transient queue per web process, consumed in one thread."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tasks.messaging.progress import ProgressMessage
 from tasks.messaging.topology import progress_queue
 
 CONNECT_TIMEOUT = 2.0  # seconds
-POLL_TIMEOUT = 1.0  # seconds after which the thread looks whether it shall stop
-RECONNECT_DELAY = 1.0  # seconds before the next connection is tried
+POLL_TIMEOUT = 1.0  # seconds between two checks whether to stop
+RECONNECT_DELAY = 1.0  # seconds before a reconnect
 
 logger = logging.getLogger(__name__)
 
 
 class ProgressListener(threading.Thread):
-    """Calls `hear` in its own thread for every progress message, and reconnects by itself.
+    """Calls `on_progress` in its own thread for every progress message, and reconnects after failures.
 
-    While the broker is away nothing is heard and nothing is lost that matters: the ledger knows the states.
+    Messages that are missed while the broker is unavailable do no harm: the ledger has the state of every job.
     """
 
     def __init__(self, app: Celery, on_progress: Callable[[ProgressMessage], None]) -> None:
@@ -42,7 +42,7 @@ class ProgressListener(threading.Thread):
             try:
                 self._listen()
             except BROKER_ERRORS as error:
-                logger.info("No progress is heard: %s", error)
+                logger.info("Cannot receive progress messages: %s", error)
                 self._stopping.wait(RECONNECT_DELAY)
 
     def stop(self) -> None:
@@ -50,17 +50,17 @@ class ProgressListener(threading.Thread):
         self.join(timeout=2 * POLL_TIMEOUT)
 
     def _listen(self) -> None:
-        line = connect(self._app, CONNECT_TIMEOUT)
+        broker = connect(self._app, CONNECT_TIMEOUT)
         try:
             queue = progress_queue(f"progress.{os.uname().nodename}.{os.getpid()}.{uuid4().hex[:8]}")
-            with Consumer(line.connection, [queue], callbacks=[self._on_message], accept=["json"], no_ack=True):
+            with Consumer(broker.connection, [queue], callbacks=[self._on_message], accept=["json"], no_ack=True):
                 while not self._stopping.is_set():
                     with suppress(TimeoutError):
-                        line.connection.drain_events(timeout=POLL_TIMEOUT)
-                    line.connection.heartbeat_check()
+                        broker.connection.drain_events(timeout=POLL_TIMEOUT)
+                    broker.connection.heartbeat_check()
         finally:
-            line.drop()
+            broker.drop()
 
     def _on_message(self, body: Any, _message: object) -> None:
-        with suppress(ValidationError):  # a newer worker's message: the ledger has what counts
+        with suppress(ValidationError):  # a message of a newer worker; the ledger has the state
             self._on_progress(ProgressMessage.model_validate(body))

@@ -1,4 +1,4 @@
-"""Who has fallen silent, among the machines that somebody watches: pure, given what is heard and the time."""
+"""Detects when the readings of machines become stale or lost. Pure: readings and time are passed in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.settings import Settings
 
 
 class StalenessTracker:
-    """Remembers when each machine was heard, and the state that was last told of it."""
+    """Tracks the time of each machine's last reading, and the state that was last reported."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -17,21 +17,21 @@ class StalenessTracker:
         self._reported: dict[str, SensorState] = {}
 
     def record(self, sensors: Iterable[Sensor], now: float) -> None:
-        """Note readings; their state is told with them."""
+        """Record new readings, whose states are reported with them."""
         for sensor in sensors:
             self._received_at[sensor.machine] = sensor.received_at
             self._reported[sensor.machine] = state_at(sensor.received_at, now, self._settings)
 
     def changed_states(self, now: float) -> dict[str, SensorState]:
-        """Machines whose state is another one than was told, each once."""
+        """The machines whose state differs from the last reported one. Each change is returned once."""
         states = {machine: state_at(at, now, self._settings) for machine, at in self._received_at.items()}
-        turned = {machine: state for machine, state in states.items() if state != self._reported[machine]}
-        self._reported.update(turned)
-        return turned
+        changed = {machine: state for machine, state in states.items() if state != self._reported[machine]}
+        self._reported.update(changed)
+        return changed
 
 
 def state_at(received_at: float, now: float, settings: Settings) -> SensorState:
-    """The state at the time `now` of a machine that was last heard at the time `heard`."""
+    """The state at `now` of a machine whose last reading was received at `received_at`."""
     return sensor_state(
         now - received_at,
         interval=settings.heartbeat_interval,

@@ -1,4 +1,4 @@
-"""A job's life as server-sent events: its state now, its progress as it comes, its end."""
+"""Server-sent events of a job: its current state, its progress and its final state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 
 from tasks.jobs import FINAL
-from tasks.messaging.progress import ProgressMessage as ProgressMessage
+from tasks.messaging.progress import ProgressMessage
 from web.access.authentication import Tenant
 from web.dependencies import Services, ServicesDep
 from web.job_views import Progress, Render, RenderId, find_job, load_render, with_progress
@@ -17,7 +17,7 @@ from web.problems import Problem, problem_responses
 from web.progress import server_sent_events
 from web.progress.hub import next_event
 
-END_EVENT_ID = "end"  # id of the last event: a browser that comes back with it is told to stay away
+END_EVENT_ID = "end"  # id of the last event; a browser that reconnects with it gets a 204 and stops
 
 router = APIRouter(tags=["renders"])
 
@@ -36,43 +36,43 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
         "The stream ends with a `render` in a final state.",
         "content": {server_sent_events.MEDIA_TYPE: {"schema": EVENT_SCHEMA}},
     },
-    204: {"description": "The client has seen the end already (`Last-Event-ID: end`)."},
+    204: {"description": "The client has already received the final event (`Last-Event-ID: end`)."},
     **problem_responses(401, 404, 422, 503),
 }
 
 
 @router.get("/renders/{render}/events", response_class=Response, responses=STREAM_RESPONSES)
 async def events(
-    house: ServicesDep, tenant: Tenant, render: RenderId, last_event_id: Annotated[str | None, Header()] = None
+    services: ServicesDep, tenant: Tenant, render: RenderId, last_event_id: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Watch a render."""
-    job = await find_job(house, tenant, str(render))
+    """Stream the state and progress of a render."""
+    job = await find_job(services, tenant, str(render))
     if last_event_id == END_EVENT_ID and job.state in FINAL:
         return Response(status_code=204)
-    return server_sent_events.stream_response(stream(house, tenant, job.id))
+    return server_sent_events.stream_response(stream(services, tenant, job.id))
 
 
-async def stream(house: Services, tenant: str, job_id: str) -> AsyncIterator[str]:
-    with house.progress_hub.subscribe(job_id) as words, house.metrics.event_streams.track_inprogress():
-        shown = None
+async def stream(services: Services, tenant: str, job_id: str) -> AsyncIterator[str]:
+    with services.progress_hub.subscribe(job_id) as messages, services.metrics.event_streams.track_inprogress():
+        sent = None
         while True:
             try:
-                seen = await house.progress_hub.get_view(job_id, partial(load_render, house, tenant, job_id))
+                loaded = await services.progress_hub.get_view(job_id, partial(load_render, services, tenant, job_id))
             except Problem:
-                return  # removed meanwhile
-            view = with_progress(seen, house.progress_hub.latest(job_id))
-            yield render_event(view) if view != shown else server_sent_events.KEEP_ALIVE
+                return  # the job was removed
+            view = with_progress(loaded, services.progress_hub.latest(job_id))
+            yield render_event(view) if view != sent else server_sent_events.KEEP_ALIVE
             if view.state in FINAL:
                 return
-            shown = view
-            while (word := await next_event(words, server_sent_events.keep_alive_delay())) is None or is_progress_of(
-                word, view
-            ):
-                yield progress_event(word) if word else server_sent_events.KEEP_ALIVE
+            sent = view
+            message = await next_event(messages, server_sent_events.keep_alive_delay())
+            while message is None or is_progress_of(message, view):
+                yield progress_event(message) if message else server_sent_events.KEEP_ALIVE
+                message = await next_event(messages, server_sent_events.keep_alive_delay())
 
 
 def is_progress_of(message: ProgressMessage, view: Render) -> bool:
-    """Whether `word` only goes on with what `view` shows; else something changed that the ledger knows better."""
+    """Whether `message` only updates the progress in `view`. Otherwise the job must be read from the ledger again."""
     return message.state == view.state and message.attempt == view.attempt()
 
 

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready and if not why, and how does it do."""
+"""Liveness, readiness with reasons, and metrics."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
-from tasks.jobs import LedgerUnavailable, ended_attempts
+from tasks.errors import BulkheadError
+from tasks.jobs import LedgerError, ended_attempts
 from tasks.messaging.connections import BrokerUnavailable
-from tasks.storage import StoreError
 from web.access.authentication import Tenant
 from web.dependencies import Services, ServicesDep
 from web.problems import Problem, problem_responses
 
-CHECK_TIMEOUT = 3.0  # seconds for a service to answer a check
+CHECK_TIMEOUT = 3.0  # seconds that a service has to answer a check
 UNKNOWN_JOB_ID = "00000000-0000-0000-0000-000000000000"
 
 REASONS = {
-    "broker": "The broker does not answer: check BULKHEAD_BROKER_URL and the server.",
-    "ledger": "The ledger does not answer: check BULKHEAD_LEDGER_URL, the server, and `bulkhead migrate`.",
-    "store": "The store cannot be used: check BULKHEAD_STORE_URL, its permissions and its free space.",
+    "broker": "The broker does not answer. Check BULKHEAD_BROKER_URL and the server.",
+    "ledger": "The ledger does not answer. Check BULKHEAD_LEDGER_URL and the server, and run `bulkhead migrate`.",
+    "store": "The store is not usable. Check BULKHEAD_STORE_URL, its permissions and its free space.",
 }
 
 logger = logging.getLogger(__name__)
@@ -34,31 +34,31 @@ router = APIRouter(tags=["health"])
 
 
 class Liveness(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
 class Readiness(BaseModel):
-    """What renders depend on."""
+    """Readiness of the services that renders depend on."""
 
-    checks: dict[str, str] = Field(description="`ok` for broker, ledger and store.")
+    checks: dict[str, str] = Field(description="State of broker, ledger and store: `ok`, or the reason and what to do.")
 
 
 @router.get("/healthz")
 async def healthz() -> Liveness:
-    """Alive: the process answers, whatever its services do."""
+    """Liveness: the process answers, whatever the state of its services."""
     return Liveness()
 
 
 @router.get("/readyz", responses=problem_responses(503))
-async def readyz(house: ServicesDep) -> Readiness:
-    """Ready: broker, ledger and store answer. Else a 503 problem whose `checks` say which one does not."""
+async def readyz(services: ServicesDep) -> Readiness:
+    """Readiness: broker, ledger and store answer. Otherwise a 503 problem whose `checks` name the failing ones."""
     names = ("broker", "ledger", "store")
     answers = await asyncio.gather(
-        is_ready("broker", house.admission.refresh()),
-        is_ready("ledger", house.run_read(house.ledger.jobs.find, UNKNOWN_JOB_ID)),
-        is_ready("store", house.run_read(house.store.check)),
+        is_ready("broker", services.admission.refresh()),
+        is_ready("ledger", services.run_read(services.ledger.jobs.find, UNKNOWN_JOB_ID)),
+        is_ready("store", services.run_read(services.store.check)),
     )
     checks = {name: "ok" if good else REASONS[name] for name, good in zip(names, answers, strict=True)}
     if all(answers):
@@ -71,7 +71,7 @@ async def is_ready(name: str, check: Awaitable[object]) -> bool:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
             await check
-    except (BrokerUnavailable, LedgerUnavailable, StoreError, TimeoutError) as error:
+    except (BulkheadError, TimeoutError) as error:
         logger.warning("%s is not ready: %s", name, error)
         return False
     return True
@@ -85,26 +85,27 @@ async def is_ready(name: str, check: Awaitable[object]) -> bool:
         **problem_responses(401),
     },
 )
-async def metrics(house: ServicesDep, tenant: Tenant) -> Response:  # noqa: ARG001 - a token of any tenant opens it
-    """Metrics of all processes of this web tier, with the jobs and finished attempts of the ledger."""
-    with suppress(LedgerUnavailable):
-        await house.run_read(house.metrics.attempts.update, partial(ended_attempts, house.ledger.database))
-    body = house.metrics.exposition(await jobs_by_state(house), await queue_depths(house))
+async def metrics(services: ServicesDep, tenant: Tenant) -> Response:  # noqa: ARG001 - for authentication
+    """Metrics of all processes of this server, with the jobs and finished attempts of the ledger."""
+    with suppress(LedgerError):
+        await services.run_read(services.metrics.attempts.update, partial(ended_attempts, services.ledger.database))
+    body = services.metrics.exposition(await jobs_by_state(services), await queue_depths(services))
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
-async def jobs_by_state(house: Services) -> dict[str, int]:
+async def jobs_by_state(services: Services) -> dict[str, int]:
     """Jobs in the ledger by state; empty while the ledger is unavailable."""
     try:
-        return {str(state): count for state, count in (await house.run_read(house.ledger.jobs.count_by_state)).items()}
-    except LedgerUnavailable:
+        counts = await services.run_read(services.ledger.jobs.count_by_state)
+    except LedgerError:
         return {}
+    return {str(state): count for state, count in counts.items()}
 
 
-async def queue_depths(house: Services) -> Mapping[str, int]:
-    """Messages in each lane; none while the broker is away."""
+async def queue_depths(services: Services) -> Mapping[str, int]:
+    """Messages in each queue; empty while the broker is unavailable."""
     try:
-        await house.admission.refresh()
+        await services.admission.refresh()
     except BrokerUnavailable:
         return {}
-    return house.admission.waiting
+    return services.admission.waiting

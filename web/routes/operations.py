@@ -1,12 +1,10 @@
-"""What an operator looks at: lanes, jobs by state, workers; and another try for what is dead."""
+"""Status of queues, jobs and workers for operators, and the replay of finished jobs."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.jobs.replay import replay
 from web.access.authentication import Tenant
@@ -19,41 +17,50 @@ router = APIRouter(tags=["operations"])
 
 
 class MemoryView(BaseModel):
-    """The memory cgroup around a worker, all its processes together, in bytes; null where nothing tells."""
+    """Memory of a worker's cgroup, all its processes together, in bytes; null if unknown."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     current: int | None
-    peak: int | None = Field(description="The most since the worker's unit was started.")
-    limit: int | None = Field(description="Where the kernel kills; null: there is none.")
+    peak: int | None = Field(description="Peak since the worker's unit was started.")
+    limit: int | None = Field(description="Limit above which the kernel kills processes; null without a limit.")
 
 
 class WorkerView(BaseModel):
-    """A worker that answers."""
+    """A worker that replied to the inspection."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     name: str
-    pid: int = Field(description="Process of the parent, on its own host.")
-    children: list[int] = Field(description="Processes that render.")
-    done: int = Field(description="Jobs since it is up.")
-    uptime: float = Field(description="Seconds.")
-    fence: MemoryView
-    recycled: int = Field(description="Children that were replaced between two jobs, for age, jobs or growth.")
-    died: int = Field(description="Children that ended otherwise: killed, or crashed.")
+    pid: int = Field(description="Process id of the parent, on its host.")
+    children: list[int] = Field(description="Process ids of the child processes.")
+    completed_jobs: int = Field(description="Jobs completed since the worker started.")
+    uptime: float = Field(description="Seconds since the worker started.")
+    memory: MemoryView
+    recycled: int = Field(
+        description="Child processes that were replaced between two jobs: for their age, job count or memory growth."
+    )
+    crashed: int = Field(description="Child processes that were killed or crashed.")
 
 
 class Operations(BaseModel):
-    """How the platform does; what does not answer is left out."""
+    """Status of the platform; services that do not answer are omitted."""
 
-    jobs: dict[str, int] = Field(description="Jobs in the ledger by state, of all tenants.")
-    waiting: dict[str, int] = Field(description="Messages that wait for a worker, by lane.")
+    jobs: dict[str, int] = Field(description="Jobs of all tenants by state.")
+    waiting: dict[str, int] = Field(description="Messages waiting for a worker, by queue.")
     workers: list[WorkerView]
 
 
 @router.get("/operations", responses=problem_responses(401))
-async def get_operations(house: ServicesDep, tenant: Tenant) -> Operations:  # noqa: ARG001 - a token of any tenant opens it
-    """Lanes, jobs by state, and the workers that answered within a second, some seconds ago at most."""
-    depths = await queue_depths(house)
-    found = await house.worker_stats.get(house.run_read) if depths else []
-    views = [WorkerView.model_validate(asdict(each)) for each in found]
-    return Operations(jobs=await jobs_by_state(house), waiting=dict(depths), workers=views)
+async def get_operations(services: ServicesDep, tenant: Tenant) -> Operations:  # noqa: ARG001 - for authentication
+    """Queue depths, jobs by state, and the workers that replied within a second, cached for some seconds."""
+    depths = await queue_depths(services)
+    workers = await services.worker_stats.get(services.run_read) if depths else []
+    return Operations(
+        jobs=await jobs_by_state(services),
+        waiting=dict(depths),
+        workers=[WorkerView.model_validate(worker) for worker in workers],
+    )
 
 
 @router.post(
@@ -62,12 +69,16 @@ async def get_operations(house: ServicesDep, tenant: Tenant) -> Operations:  # n
     response_model=AcceptedRender,
     responses=problem_responses(401, 404, 409, 422, 503),
 )
-async def replay_render(house: ServicesDep, tenant: Tenant, render: RenderId) -> Response:
-    """Try a render again that failed, died or was cancelled, after a fix."""
-    job = await find_job(house, tenant, str(render))
-    replayed = await house.run_write(replay, house.ledger, house.dead_letters, house.publisher, job.id, house.clock())
+async def replay_render(services: ServicesDep, tenant: Tenant, render: RenderId) -> Response:
+    """Run a failed, dead or cancelled render again."""
+    job = await find_job(services, tenant, str(render))
+    replayed = await services.run_write(
+        replay, services.ledger, services.dead_letters, services.publisher, job.id, services.clock()
+    )
     if replayed is None:
         raise Problem(
-            409, "not-settled", f"This render is {job.state}: it is tried again once it failed, died or was cancelled."
+            409, "not-finished", f"This render is {job.state}. Only failed, dead and cancelled renders can be replayed."
         )
-    return JSONResponse(accepted_view(house, replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"})
+    return JSONResponse(
+        accepted_view(services, replayed).model_dump(mode="json"), 202, {"location": f"/renders/{job.id}"}
+    )

@@ -1,4 +1,4 @@
-"""Asking for renders, listing them, looking at one, taking one away."""
+"""Create, list, read, cancel and remove renders."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from uuid import uuid4
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from tasks.jobs import FINAL, Job, LedgerUnavailable, State
+from tasks.jobs import FINAL, Job, LedgerError, State
+from tasks.jobs.retention import remove_job
 from tasks.messaging.progress import ProgressMessage
 from tasks.renders import RenderOptions, source_key
 from web.access.authentication import Tenant
-from web.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
 from web.dependencies import Services, ServicesDep
 from web.job_views import (
     AcceptedRender,
@@ -30,15 +30,14 @@ from web.job_views import (
     wait_until_finished,
 )
 from web.problems import problem_responses
-from web.removal import cancel_or_remove
-from web.submit.idempotency import KEY_PATTERN as KEY_PATTERN
-from web.submit.idempotency import parse_key
-from web.submit.prefer import parse_wait
+from web.routes.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
+from web.submit.idempotency import KEY_PATTERN, parse_key
+from web.submit.request_headers import parse_traceparent, parse_wait
 from web.submit.submission import Submission, submit
-from web.submit.trace_context import parse_traceparent
 from web.submit.uploads import RenderRequest, read_request
 
-POLL_INTERVAL = 1  # seconds; a client that polls should wait that long
+CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}
+POLL_INTERVAL = 1  # seconds that a polling client should wait
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 
@@ -46,9 +45,9 @@ router = APIRouter(tags=["renders"])
 
 
 def form_schema() -> dict[str, Any]:
-    """JSON Schema of the multipart form: the drawing and every option as a field."""
+    """JSON Schema of the multipart form: the drawing, and a field for every option."""
     options = RenderOptions.model_json_schema()
-    others = {name: RenderRequest.model_json_schema()["properties"][name] for name in ("preset", "webhook")}
+    submission = {name: RenderRequest.model_json_schema()["properties"][name] for name in ("preset", "webhook")}
     drawing = {
         "type": "string",
         "contentMediaType": "application/octet-stream",
@@ -57,7 +56,7 @@ def form_schema() -> dict[str, Any]:
     return {
         **options,
         "title": "RenderForm",
-        "properties": {"blueprint": drawing, **others, **options["properties"]},
+        "properties": {"blueprint": drawing, **submission, **options["properties"]},
         "required": ["blueprint"],
     }
 
@@ -73,9 +72,9 @@ OPENAPI_BODY = {
 }
 LOCATION = {"Location": {"description": "The render.", "schema": {"type": "string"}}}
 CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"model": Render, "description": "Settled within the time of `Prefer: wait`.", "headers": LOCATION},
+    200: {"model": Render, "description": "Finished within the time of `Prefer: wait`.", "headers": LOCATION},
     202: {
-        "description": "Accepted durably: the broker has confirmed it.",
+        "description": "Accepted and durable: confirmed by the broker or held in the ledger.",
         "headers": {**LOCATION, "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
     },
     **problem_responses(400, 401, 404, 409, 413, 415, 422, 429, 503, 507),
@@ -87,56 +86,58 @@ CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
 )
 async def create_render(
     request: Request,
-    house: ServicesDep,
+    services: ServicesDep,
     tenant: Tenant,
     idempotency_key: Annotated[
-        str | None, Header(description="Makes a retry the same job.", json_schema_extra={"pattern": KEY_PATTERN})
+        str | None, Header(description="Makes retries create one job.", json_schema_extra={"pattern": KEY_PATTERN})
     ] = None,
-    prefer: Annotated[list[str] | None, Header(description="`wait=N`: seconds to wait for the end.")] = None,
+    prefer: Annotated[list[str] | None, Header(description="`wait=N`: seconds to wait for the result.")] = None,
     traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None,
 ) -> Response:
-    """Ask for a render: send the drawing in a form, or name one that lies in the store."""
+    """Create a render: upload the drawing in a form, or name a source in the store."""
     key = parse_key(idempotency_key)
-    house.check_backlog()
-    await house.admission.check()
+    services.check_backlog()
+    await services.admission.check()
     job_id = str(uuid4())
-    asked = await read_request(request, house, tenant, source_key(tenant, job_id))
-    job = await house.run_write(submit, house, Submission(job_id, tenant, asked, key, parse_traceparent(traceparent)))
-    return await respond(house, job, parse_wait(prefer or []))
+    parsed = await read_request(request, services, tenant, source_key(tenant, job_id))
+    job = await services.run_write(
+        submit, services, Submission(job_id, tenant, parsed, key, parse_traceparent(traceparent))
+    )
+    return await respond(services, job, parse_wait(prefer or []))
 
 
-async def respond(house: Services, job: Job, wait: int | None) -> Response:
-    """202, or 200 with everything if the client would wait and the job is settled in time."""
+async def respond(services: Services, job: Job, wait: int | None) -> Response:
+    """202; or 200 with the full render if the client waits and the job finishes in time."""
     headers = {"location": f"/renders/{job.id}", "cache-control": "no-store"}
     if wait is not None:
         headers["preference-applied"] = f"wait={wait}"
-        with suppress(LedgerUnavailable):  # the job is accepted, also if nobody can tell how it fares
-            job = await wait_until_finished(house, job.tenant, job.id, wait)
+        with suppress(LedgerError):  # the job is accepted even if its state cannot be read
+            job = await wait_until_finished(services, job.tenant, job.id, wait)
             if job.state in FINAL:
-                whole = await load_render(house, job.tenant, job.id)
-                return JSONResponse(whole.model_dump(mode="json"), 200, headers)
+                finished = await load_render(services, job.tenant, job.id)
+                return JSONResponse(finished.model_dump(mode="json"), 200, headers)
     headers["retry-after"] = str(POLL_INTERVAL)
-    return JSONResponse(accepted_view(house, job).model_dump(mode="json"), 202, headers)
+    return JSONResponse(accepted_view(services, job).model_dump(mode="json"), 202, headers)
 
 
 @router.get("/renders", responses=problem_responses(401, 422, 503))
 async def list_renders(
-    house: ServicesDep,
+    services: ServicesDep,
     tenant: Tenant,
-    q: Annotated[str, Query(max_length=100, description="Part of the file name, or the start of an id.")] = "",
-    state: Annotated[list[State] | None, Query(description="Only jobs in these states.")] = None,
+    q: Annotated[str, Query(max_length=100, description="Part of the file name, or the beginning of an id.")] = "",
+    state: Annotated[list[State] | None, Query(description="Only renders in these states.")] = None,
     include_tile_jobs: Annotated[
-        bool, Query(description="Also those that only cut tiles of one layer (`tile_layer`).")
+        bool, Query(description="Include renders that only create the tiles of one layer (`tile_layer`).")
     ] = True,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
     cursor: Annotated[
-        str | None, Query(pattern=CURSOR_PATTERN, description="Taken from `next` of the page before.")
+        str | None, Query(pattern=CURSOR_PATTERN, description="Cursor in `next` of the previous page.")
     ] = None,
 ) -> RenderPage:
     """Your renders, newest first."""
     states: Sequence[State] = state or ()
-    page = await house.run_read(
-        house.ledger.jobs.page,
+    page = await services.run_read(
+        services.ledger.jobs.page,
         tenant,
         after=decode_cursor(cursor),
         limit=limit,
@@ -144,19 +145,19 @@ async def list_renders(
         states=states,
         include_tile_jobs=include_tile_jobs,
     )
-    following = None
+    next_page = None
     if page.next:
         query = {"q": q, "state": list(states), "limit": limit, "cursor": encode_cursor(page.next)}
         query |= {} if include_tile_jobs else {"include_tile_jobs": "false"}
-        following = f"/renders?{urlencode({name: value for name, value in query.items() if value}, doseq=True)}"
-    return RenderPage(renders=[summary_view(house, job) for job in page.jobs], next=following)
+        next_page = f"/renders?{urlencode({name: value for name, value in query.items() if value}, doseq=True)}"
+    return RenderPage(renders=[summary_view(services, job) for job in page.jobs], next=next_page)
 
 
 @router.get("/renders/{render}", responses=problem_responses(401, 404, 422, 503))
-async def get_render(response: Response, house: ServicesDep, tenant: Tenant, render: RenderId) -> Render:
-    """Everything about a render: state, progress, attempts and their story, plan, error."""
+async def get_render(response: Response, services: ServicesDep, tenant: Tenant, render: RenderId) -> Render:
+    """A render with its state, progress, attempts, plan and error."""
     response.headers["cache-control"] = "no-store"
-    return await load_render(house, tenant, str(render))
+    return await load_render(services, tenant, str(render))
 
 
 @router.delete(
@@ -164,19 +165,32 @@ async def get_render(response: Response, house: ServicesDep, tenant: Tenant, ren
     status_code=202,
     response_model=AcceptedRender,
     responses={
-        202: {"description": "It was open, and is cancelled."},
-        204: {"description": "It was settled, and is removed with its source and outputs."},
+        202: {"description": "The render was open and is cancelled."},
+        204: {"description": "The render was finished and is removed with its source and outputs."},
         **problem_responses(401, 404, 422, 503),
     },
 )
-async def delete_render(house: ServicesDep, tenant: Tenant, render: RenderId) -> Response:
-    """Cancel a render that is not settled; remove one that is."""
-    job = await find_job(house, tenant, str(render))
-    house.rendered_jobs.pop(job.id, None)
-    if not await house.run_write(cancel_or_remove, house, job):
+async def delete_render(services: ServicesDep, tenant: Tenant, render: RenderId) -> Response:
+    """Cancel an open render, or remove a finished one."""
+    job = await find_job(services, tenant, str(render))
+    services.rendered_jobs.pop(job.id, None)
+    if not await services.run_write(cancel_or_remove, services, job):
         return Response(status_code=204)
     cancelled = replace(job, state=State.CANCELLED)
-    house.progress_hub.publish(
+    services.progress_hub.publish(
         ProgressMessage(job=job.id, tenant=tenant, state=cancelled.state, attempt=job.attempt, percent=0)
     )
-    return JSONResponse(accepted_view(house, cancelled).model_dump(mode="json"), 202)
+    return JSONResponse(accepted_view(services, cancelled).model_dump(mode="json"), 202)
+
+
+def cancel_or_remove(services: Services, job: Job) -> bool:
+    """Cancel an open job, or remove a finished one with its source and artifacts. Returns True if it was open.
+
+    Files that another job uses are not removed.
+    """
+    jobs = services.ledger.jobs
+    if jobs.cancel(job.id, services.clock(), error=CANCELLED):
+        return True
+    finished = jobs.find(job.id) or job  # it may have succeeded in the meantime
+    remove_job(services.ledger, services.store, finished)
+    return False

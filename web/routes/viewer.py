@@ -1,33 +1,28 @@
-"""The viewer: one page at `/`, and its assets, whose names change with what is in them.
+"""The viewer: one page at `/`, and its assets, whose names contain a hash of their content.
 
-The same at `/viewer/`, where a site of somebody else has the front page, and may show the viewer inside its own pages.
-
-`setup/viewer.sh` builds it from `web/viewer`. Without it everything else works.
+It is also served at `/viewer/`, for sites that have a front page of their own; these may embed the viewer in frames.
+`setup/viewer.sh` builds the viewer from `web/viewer`. The rest of the API works without it.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import mimetypes
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path as File
-from typing import Annotated
+from pathlib import Path
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Request, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
 
-from web.dependencies import ServicesDep
+from web.dependencies import get_services
 from web.problems import Problem
-from web.routes.downloads import etag_matches
+from web.routes.plain_route import PlainRoute
 
-BUILT = File(__file__).parents[1] / "viewer" / "dist"
-INDEX = "index.html"
-KEPT = 64  # files, some of them of the version before
-COMPRESSIBLE = (".js", ".css", ".html", ".svg")
+DIST = Path(__file__).parents[1] / "viewer" / "dist"
+FILES = StaticFiles(directory=DIST, check_dir=False)
 
-# Scripts and styles are files of ours, and nothing else is; who may show the page inside another one is said beside it.
-POLICY = "; ".join(
+# Only files of this server may be loaded. `frame-ancestors` is added for each response.
+CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -38,92 +33,63 @@ POLICY = "; ".join(
         "form-action 'none'",
     )
 )
-NOBODY = "'none'"
-GUARDED = {
+NO_FRAMES = "'none'"
+SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-FOR_EVER = "public, max-age=31536000, immutable"
-
-router = APIRouter(include_in_schema=False)
-
-
-@dataclass(frozen=True)
-class Asset:
-    """A file of the built viewer, ready to send. Compressed once: it is small and asked for often.
-
-    Its validator is a weak one, for it stands for both forms.
-    """
-
-    body: bytes
-    packed: bytes | None
-    media_type: str
-    etag: str
+REVALIDATE = "no-cache"
+IMMUTABLE = "public, max-age=31536000, immutable"
 
 
-@router.get("/")
-@router.head("/")
-async def index(request: Request) -> Response:
-    """The page. It is asked for anew each time, and names the assets of its version."""
-    return page(request, NOBODY)
+def routes() -> list[PlainRoute]:
+    """The routes of the viewer, for GET and HEAD, whose responses are compressed."""
+    endpoints = {
+        "/": get_page,
+        "/viewer/": get_embeddable_page,
+        "/assets/{name}": get_asset,
+        "/viewer/assets/{name}": get_asset,
+    }
+    compression = [Middleware(GZipMiddleware)]
+    return [PlainRoute(path, endpoint, methods=["GET"], middleware=compression) for path, endpoint in endpoints.items()]
 
 
-@router.get("/viewer/")
-@router.head("/viewer/")
-async def framed(request: Request, house: ServicesDep) -> Response:
-    """The page, which others may frame if the settings say so."""
-    return page(request, house.settings.viewer_frame_ancestors)
+async def get_page(request: Request) -> Response:
+    """The page. Browsers revalidate it at each visit; it names the assets of its version."""
+    return await send_page(request, NO_FRAMES)
 
 
-def page(request: Request, frames: str) -> Response:
-    """The page; `frames` are those who may show it inside their own, as in Content-Security-Policy."""
-    asset = load(INDEX)
-    if asset is None:
-        detail = "The viewer is not built: run `make viewer` and reload. For programs everything is there: /docs."
-        raise Problem(404, "viewer-not-built", detail)
-    return answer(request, asset, "no-cache", frames)
+async def get_embeddable_page(request: Request) -> Response:
+    """The page, for frames of the sites in the settings."""
+    services = await get_services(request)
+    return await send_page(request, services.settings.viewer_frame_ancestors)
 
 
-@router.get("/assets/{name}")
-@router.head("/assets/{name}")
-@router.get("/viewer/assets/{name}")
-@router.head("/viewer/assets/{name}")
-async def asset(
-    request: Request, name: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$", max_length=100)]
-) -> Response:
-    """A script, style or picture of the page."""
-    found = load(f"assets/{name}")
-    if found is None:
-        raise Problem(404, "no-such-asset", "The viewer was built anew meanwhile: reload the page.")
-    return answer(request, found, FOR_EVER)
-
-
-def answer(request: Request, asset: Asset, caching: str, frames: str = NOBODY) -> Response:
-    headers = {**GUARDED, "cache-control": caching, "etag": asset.etag, "vary": "accept-encoding"}
-    headers["content-security-policy"] = f"{POLICY}; frame-ancestors {frames}"
-    if etag_matches(asset.etag, request.headers.get("if-none-match")):
-        return Response(status_code=304, headers=headers)
-    body = asset.body
-    if asset.packed and "gzip" in request.headers.get("accept-encoding", ""):
-        headers["content-encoding"] = "gzip"
-        body = asset.packed
-    return Response(body, 200, headers, asset.media_type)
-
-
-def load(name: str) -> Asset | None:
-    """The file of that name, None if it is not there."""
-    file = BUILT / name
+async def get_asset(request: Request) -> Response:
+    """A script, style sheet or image of the page."""
     try:
-        return read(file, file.stat().st_mtime_ns)
-    except FileNotFoundError:
-        return None
+        return await send_file(request, f"assets/{request.path_params['name']}", IMMUTABLE, NO_FRAMES)
+    except HTTPException as error:
+        detail = "There is no such asset. The viewer may have been rebuilt: reload the page."
+        raise Problem(404, "no-such-asset", detail) from error
 
 
-@lru_cache(maxsize=KEPT)
-def read(file: File, _changed_at: int) -> Asset:
-    """A file as it was at that time."""
-    body = file.read_bytes()
-    packed = gzip.compress(body, mtime=0) if file.suffix in COMPRESSIBLE else None
-    media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    return Asset(body, packed, media_type, f'W/"{hashlib.sha256(body).hexdigest()[:32]}"')
+async def send_page(request: Request, frame_ancestors: str) -> Response:
+    """The page, which the sites in `frame_ancestors` may embed (as in Content-Security-Policy)."""
+    try:
+        return await send_file(request, "index.html", REVALIDATE, frame_ancestors)
+    except HTTPException as error:
+        detail = "The viewer is not built. Run `make viewer` and reload. The API works without it: see /docs."
+        raise Problem(404, "viewer-not-built", detail) from error
+
+
+async def send_file(request: Request, path: str, cache_control: str, frame_ancestors: str) -> Response:
+    """A file of the built viewer with headers for caching and security. Raises HTTPException if it does not exist."""
+    response = await FILES.get_response(path, request.scope)
+    response.headers.update(SECURITY_HEADERS)
+    response.headers["cache-control"] = cache_control
+    response.headers["content-security-policy"] = f"{CONTENT_SECURITY_POLICY}; frame-ancestors {frame_ancestors}"
+    # The compressed and the plain response share the validator, which must therefore be weak (RFC 9110, 8.8.3.3).
+    response.headers["etag"] = f"W/{response.headers['etag']}"
+    return response

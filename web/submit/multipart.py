@@ -1,6 +1,6 @@
-"""A render form (multipart/form-data), read as it comes in: `feed` bytes, get the blueprint's own bytes back.
+"""Incremental parser of a render form (multipart/form-data): `feed` it bytes, it returns the blueprint's bytes.
 
-Pure: nothing is awaited or written here, and no more is kept than a few small fields.
+Pure: it performs no I/O, and holds only a few small fields in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_PART_HEADER_BYTES = 4096
 
 @dataclass
 class RenderForm:
-    """What the form said beside the blueprint itself."""
+    """The fields of the form other than the blueprint."""
 
     filename: str = ""
     fields: dict[str, str] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class RenderForm:
 
 
 class FormReader:
-    """Reads one form. Raises 400 and 422 problems."""
+    """Parses one form. Raises 400 and 422 problems."""
 
     def __init__(self, boundary: bytes) -> None:
         self.form = RenderForm()
@@ -57,7 +57,7 @@ class FormReader:
         )
 
     def feed(self, data: bytes) -> list[memoryview]:
-        """Read on, and return the pieces of the blueprint that `data` holds, none of them copied."""
+        """Parse `data`, and return the pieces of the blueprint in it, without copying them."""
         self._blueprint_pieces = []
         try:
             self._parser.write(data)
@@ -66,11 +66,11 @@ class FormReader:
         return self._blueprint_pieces
 
     def finish(self) -> RenderForm:
-        """The form, once all of it was fed."""
+        """The form, after all of it has been fed."""
         if not self._ended:
             raise malformed_form()
         if not self.form.has_blueprint:
-            raise Problem(422, "invalid-request", f"Send the drawing as the file field '{BLUEPRINT}'.")
+            raise Problem(422, "invalid-request", f"Send the drawing in the file field '{BLUEPRINT}'.")
         return self.form
 
     def _on_part_begin(self) -> None:
@@ -92,7 +92,7 @@ class FormReader:
         if self._name is None:
             raise malformed_form()
         if self._name in self.form.fields or (self._name == BLUEPRINT and self.form.has_blueprint):
-            raise Problem(422, "invalid-request", f"The field '{self._name[:80]}' was sent twice: send it once.")
+            raise Problem(422, "invalid-request", f"The field '{self._name[:80]}' occurs twice. Send it once.")
         if len(self.form.fields) >= MAX_FIELDS:
             raise Problem(422, "invalid-request", f"The form has more than {MAX_FIELDS} fields.")
         self.form.has_blueprint |= self._name == BLUEPRINT
@@ -122,11 +122,11 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def clean_filename(name: str) -> str:
-    """What the user calls the blueprint, without folders and characters that hide or break something."""
+    """The user's name of the blueprint, without folders and control characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     shown = "".join(sign for sign in unicodedata.normalize("NFC", last) if unicodedata.category(sign)[0] != "C")
     return shown.strip()[:MAX_FILENAME]
 
 
 def malformed_form() -> Problem:
-    return Problem(400, "malformed-form", "The form breaks off or is not multipart/form-data: send it again.")
+    return Problem(400, "malformed-form", "The form is truncated or not valid multipart/form-data. Send it again.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.jobs import Ledger
 from tasks.utils.files import write_atomically
-from workers.crash.causes import Cause
+from workers.sandbox.causes import Cause
 
 logger = logging.getLogger(__name__)
 

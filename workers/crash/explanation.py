@@ -6,8 +6,8 @@ Attempt 2 was killed by the kernel at 505 MiB while encoding layer PIPES (planne
 from typing import Any
 
 from tasks.utils.units import format_bytes
-from workers.crash.causes import Death
 from workers.crash.flight_recorder import WAITING, FlightRecord
+from workers.sandbox.causes import Death
 from workers.sandbox.cgroup import CgroupMemory
 
 # What a stage does, without and with a layer. Other stages are named as they are.

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from celery.utils.log import get_logger
 
-from workers.runtime.lease_owner import host_id, is_gone
 from workers.sandbox import process_stats
+from workers.sandbox.process_identity import host_id, is_gone
 
 logger = get_logger(__name__)
 

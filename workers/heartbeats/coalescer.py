@@ -1,7 +1,7 @@
-"""The loop: records from the source into the window, news to the live readings, closed windows to the sink.
+"""The main loop: reads records into the window, publishes changes as latest readings, writes closed windows.
 
-One thread reads and folds. Another one writes a closed window while the next one fills. Whatever goes wrong beyond
-repair ends the process; the next one goes on from the position in the table.
+One thread reads and folds; another writes a closed window while the next one fills. An error that cannot be repaired
+ends the process; the next process continues from the position in the table.
 """
 
 import gc
@@ -15,25 +15,25 @@ from tasks.heartbeats import Beat, MalformedHeartbeats, parse
 from tasks.sensors import LastFlush
 from workers.heartbeats.latest_readings import LatestReadings
 from workers.heartbeats.metrics import NULL_OBSERVER, Observer
-from workers.heartbeats.sink import Flush, FlushResult, LeaseLost, Sink
+from workers.heartbeats.sink import Flush, FlushResult, Sink, WriterLeaseLost
 from workers.heartbeats.sources import Batch, Position, Positions, ResumeCheck, Source, SourceLost, describe
 from workers.heartbeats.window import Names, Window
 
-POLL_TIMEOUT = 0.1  # seconds that one look at the source may wait
-PUBLISH_INTERVAL = 0.5  # seconds between two looks for news: with the writing, readings are a second old at most
-LEASE_RENEWAL_FRACTION = 1 / 3  # part of the lease after which it is renewed
+POLL_TIMEOUT = 0.1  # seconds that one poll of the source may wait
+PUBLISH_INTERVAL = 0.5  # seconds between publications: with the write to Redis, readings are at most a second old
+LEASE_RENEWAL_FRACTION = 1 / 3  # the lease is renewed after this fraction of it
 
-# Seconds within which the record that was read last must come again. It is in the stream; if not, it never comes.
+# Seconds within which the last record that was read must arrive again. If it does not, it is lost.
 RESUME_TIMEOUT = 15.0
 
-# Seconds before a lost broker is asked again.
+# Seconds before the next attempt to connect to a lost broker.
 RECONNECT_DELAY = 1.0
 
 logger = logging.getLogger(__name__)
 
 
 class Coalescer:
-    """Runs until told to stop. `new_window(counts)` makes the window, given the machines in the table by plant."""
+    """Runs until it is stopped. `new_window(counts)` creates the window from the number of machines of each plant."""
 
     def __init__(
         self,
@@ -60,7 +60,10 @@ class Coalescer:
         self._renewing: Future[bool] | None = None
 
     def run(self) -> None:
-        """Wait for the lease, then read, fold and write. Raises Fenced, Refused, NoNode or PositionLost."""
+        """Wait for the lease, then read, fold and write.
+
+        Raises WriterLeaseLost, WriteRejected, SchemaOutdated, NoWritableNode or PositionLost.
+        """
         if not self._wait_for_lease():
             return
         try:
@@ -73,14 +76,14 @@ class Coalescer:
             self._writer.shutdown()
 
     def _wait_for_lease(self) -> bool:
-        """False if told to stop before."""
-        told = False
+        """False if the process was stopped before it got the lease."""
+        has_logged = False
         while not self._is_stopping():
             if self._sink.acquire_lease(time.time(), self._lease):
                 return True
-            if not told:
-                logger.info("Another coalescer is at work. Standing by.")
-                told = True
+            if not has_logged:
+                logger.info("Another coalescer holds the lease. Standing by.")
+                has_logged = True
             self._wait(self._lease * LEASE_RENEWAL_FRACTION)
         return False
 
@@ -90,12 +93,11 @@ class Coalescer:
         self._window = self._new_window(self._sink.machine_counts())
         self._window_opened = self._renewed_at = self._published_at = time.monotonic()
         self._received_at = 0.0
-        self._unwritten_since: float | None = None  # when the broker took the first record of this window
+        self._unwritten_since: float | None = None  # when the broker received the first record of this window
         self._malformed = self._counted = 0
         self._resume: ResumeCheck | None = None
-        logger.info(
-            "Reading %s.", f"after {_describe_positions(self._read)}" if self._read else "from the oldest record on"
-        )
+        start = f"after {_describe_positions(self._read)}" if self._read else "from the oldest record on"
+        logger.info("Reading %s.", start)
 
     def _step(self) -> None:
         batch = self._poll()
@@ -110,18 +112,18 @@ class Coalescer:
         self._renew_lease(now)
 
     def _poll(self) -> Batch | None:
-        """The next records that are new; opens the source if it is not."""
+        """The next new records. Opens the source first if it is closed."""
         if self._is_stopping():
             return None
         try:
             if self._resume is None:
-                gc.collect()  # what an attempt before left: connections and errors hold each other, and gc is off
+                gc.collect()  # a failed connection and its error refer to each other, and automatic gc is off
                 resume = ResumeCheck(self._read)
                 self._source.open(resume.offsets)
                 self._resume, self._resume_until = resume, time.monotonic() + RESUME_TIMEOUT
             batch = self._source.poll(POLL_TIMEOUT)
         except SourceLost as error:
-            logger.warning("%s Trying again in %g s.", error, RECONNECT_DELAY)
+            logger.warning("%s Retrying in %g s.", error, RECONNECT_DELAY)
             self._resume = None
             self._wait(RECONNECT_DELAY)
             return None
@@ -132,19 +134,19 @@ class Coalescer:
         return None
 
     def _fold(self, batch: Batch) -> None:
-        strange: defaultdict[str, list[Beat]] = defaultdict(list)
+        unknown: defaultdict[str, list[Beat]] = defaultdict(list)
         for body in batch.bodies:
             try:
                 message = parse(body)
             except MalformedHeartbeats as error:
                 self._count_malformed(error)
                 continue
-            if left := self._window.fold(message.plant, message.beats, batch.received_at):
-                strange[message.plant] += left
-        if strange:
-            asked: Names = {plant: dict.fromkeys(beat.machine for beat in beats) for plant, beats in strange.items()}
-            self._window.add_known(asked, self._sink.load(asked))
-            for plant, beats in strange.items():
+            if beats := self._window.fold(message.plant, message.beats, batch.received_at):
+                unknown[message.plant] += beats
+        if unknown:
+            names: Names = {plant: dict.fromkeys(beat.machine for beat in beats) for plant, beats in unknown.items()}
+            self._window.add_known(names, self._sink.load(names))
+            for plant, beats in unknown.items():
                 self._window.fold(plant, beats, batch.received_at)
         self._read[batch.partition] = batch.position
         self._received_at = batch.received_at
@@ -155,7 +157,7 @@ class Coalescer:
 
     def _count_malformed(self, error: MalformedHeartbeats) -> None:
         if self._malformed == 0:
-            logger.warning("A record is no message of heartbeats and is left out: %s", error)
+            logger.warning("Skipped a record that is not a heartbeats message: %s", error)
         self._malformed += 1
 
     def _publish(self, now: float) -> None:
@@ -178,64 +180,64 @@ class Coalescer:
         self._window_opened = now
 
     def _write(self, flush: Flush) -> FlushResult:
-        """What is in the table will not be read again, so it is shown before."""
+        """Write the window. Its readings are published first: records in the table are never read again."""
         self._latest_readings.flush()
-        flushed = self._sink.flush(flush)
+        result = self._sink.flush(flush)
         self._latest_readings.publish_flush(
             LastFlush(
                 flushed_at=time.time(),
                 received_at=flush.received_at,
                 window_seconds=flush.window_seconds,
-                flush_seconds=flushed.seconds,
-                machines=len(flush.machines) - flushed.rejected_rows,
+                flush_seconds=result.seconds,
+                machines=len(flush.machines) - result.rejected_rows,
                 beats=flush.beats,
             )
         )
-        return flushed
+        return result
 
     def _collect_flush(self, *, wait: bool = False) -> None:
-        """See what became of the flush, if it has ended. Raises what it raised."""
+        """Record the result of the flush if it has ended. Raises the error that ended it."""
         if self._writing is None or not (wait or self._writing.done()):
             return
-        flush, flushed = self._writing.result()
+        flush, result = self._writing.result()
         self._writing = None
         self._written = dict(flush.after)
-        refused = dict(self._window.rejected, malformed=self._malformed)
+        rejected = dict(self._window.rejected, malformed=self._malformed)
         self._window.rejected.clear()
         self._malformed = 0
-        self._observer.observe_flush(flush, flushed, refused)
+        self._observer.observe_flush(flush, result, rejected)
         self._observer.set_oldest_unwritten(self._unwritten_since)
         logger.info(
             "Wrote %d machines, %d beats of %.1f s, in %.3f s with %d retries; %s, %.1f s old.%s",
-            len(flush.machines) - flushed.rejected_rows,
+            len(flush.machines) - result.rejected_rows,
             flush.beats,
             flush.window_seconds,
-            flushed.seconds,
-            flushed.retries,
+            result.seconds,
+            result.retries,
             _describe_positions(flush.after),
             max(0.0, time.time() - flush.received_at),
-            "".join(f" {kind}: {count}." for kind, count in refused.items() if count),
+            "".join(f" {reason}: {count}." for reason, count in rejected.items() if count),
         )
 
     def _renew_lease(self, now: float) -> None:
-        """Keep the lease while nothing is written; a flush renews it, too."""
+        """Keep the lease while nothing is written. A flush renews it too."""
         if self._renewing is not None and self._renewing.done():
             renewing, self._renewing = self._renewing, None
             if not renewing.result():
-                raise LeaseLost
+                raise WriterLeaseLost
         if self._renewing is None and now - self._renewed_at >= self._lease * LEASE_RENEWAL_FRACTION:
             self._renewing = self._writer.submit(lambda: self._sink.acquire_lease(time.time(), self._lease))
             self._renewed_at = now
 
     def _shut_down(self) -> None:
-        """Write what was read, and let the next one in."""
+        """Write what was read and release the lease."""
         self._publish(time.monotonic())
         self._collect_flush(wait=True)
         self._close_window()
         self._collect_flush(wait=True)
         self._latest_readings.close()
         self._sink.release_lease()
-        logger.info("Stopped; everything that was read is written.")
+        logger.info("Stopped. Every record that was read is in the table.")
 
 
 def _describe_positions(positions: Positions) -> str:

@@ -1,7 +1,7 @@
-"""The latest readings, in Redis, each second: for people who look, while the table is for the record.
+"""The latest readings in Redis, twice a second: for viewers, whereas the table is the durable record.
 
-It runs in a thread of its own, so a flush does not hold it up. While Redis is away the newest reading of each machine
-is kept, and no beat waits.
+A thread of its own writes them, so a flush does not delay them. While Redis is down the newest reading of each machine
+is buffered, and folding beats goes on.
 """
 
 import logging
@@ -16,16 +16,16 @@ import redis
 from tasks.sensors import LAST_FLUSH_KEY, PLANTS_KEY, LastFlush, plant_key, sensor_key
 from workers.heartbeats.machine import Machine
 
-TIMEOUT = 2.0  # seconds for an answer of Redis
+TIMEOUT = 2.0  # seconds for a reply from Redis
 BATCH_MACHINES = 500  # machines that one script writes, so that other clients of Redis wait a few milliseconds at most
 FIELDS = ("seen_at", "seq", "status", "rpm", "temperature_c", "vibration_mm_s", "received_at")
 
-# Writes hashes with their expiry, in one step, unless the hash is newer already. KEYS: the plant's set, then hashes.
-# ARGV: seconds to keep, number of fields, their names, then for each hash the machine's name and the fields' values.
-# Forgets in the set who was silent for as long
-# as hashes are kept. Answers which hashes were written, counted from 1.
+# Writes hashes and their expiry in one step, except hashes that are newer already. KEYS: the plant's set, then the
+# hashes. ARGV: time to live in seconds, number of fields, their names, then for each hash the machine's name and the
+# values of the fields. Removes machines from the set once they have been silent for the time to live. Returns the
+# numbers of the hashes that were written, counted from 1.
 SCRIPT = """
-local keep, width = tonumber(ARGV[1]), tonumber(ARGV[2])
+local ttl, width = tonumber(ARGV[1]), tonumber(ARGV[2])
 local written = {}
 for i = 2, #KEYS do
   local at = 2 + width + (i - 2) * (width + 1)
@@ -36,13 +36,13 @@ for i = 2, #KEYS do
       pairs[2 * f - 1], pairs[2 * f] = ARGV[2 + f], ARGV[at + 1 + f]
     end
     redis.call('HSET', KEYS[i], unpack(pairs))
-    redis.call('EXPIRE', KEYS[i], keep)
+    redis.call('EXPIRE', KEYS[i], ttl)
     redis.call('ZADD', KEYS[1], ARGV[at + 1 + width], ARGV[at + 1])
     written[#written + 1] = i - 1
   end
 end
-redis.call('EXPIRE', KEYS[1], keep)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[#ARGV] - keep)
+redis.call('EXPIRE', KEYS[1], ttl)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[#ARGV] - ttl)
 return written
 """
 
@@ -52,23 +52,23 @@ Values = tuple[Any, ...]  # of FIELDS
 
 
 class LatestReadings(Protocol):
-    """Where people look."""
+    """Publishes the latest readings of machines."""
 
     def publish(self, changes: Mapping[Machine, float]) -> None:
-        """Show machines with news, and when these came. Returns at once."""
+        """Publish machines that changed, with the times at which the broker received the changes. Does not block."""
 
     def flush(self) -> None:
-        """Wait until everything is shown, as long as Redis takes news: what is in the table should be seen, too."""
+        """Wait until everything is published, but not for an unavailable Redis."""
 
-    def publish_flush(self, last: LastFlush) -> None:
-        """Show how the last flush went. Returns at once."""
+    def publish_flush(self, flush: LastFlush) -> None:
+        """Publish the result of the last flush. Does not block."""
 
     def close(self) -> None:
-        """Show what is left, if that is possible now."""
+        """Publish what is pending, if that is possible now."""
 
 
 class NullLatestReadings:
-    """For a plant without Redis: nobody looks."""
+    """Publishes nothing: for a platform without Redis."""
 
     def publish(self, changes: Mapping[Machine, float]) -> None:
         pass
@@ -76,7 +76,7 @@ class NullLatestReadings:
     def flush(self) -> None:
         pass
 
-    def publish_flush(self, last: LastFlush) -> None:
+    def publish_flush(self, flush: LastFlush) -> None:
         pass
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class NullLatestReadings:
 
 
 class RedisLatestReadings:
-    """Redis at `url`. A hash is kept for `keep` seconds after its machine was last heard."""
+    """Publishes to Redis at `url`. A hash expires `ttl` seconds after the last beat of its machine."""
 
     def __init__(self, url: str, ttl: int) -> None:
         self._client = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
@@ -98,23 +98,23 @@ class RedisLatestReadings:
         self._flushed.set()
         self._stopping = False
         self._is_redis_down = False
-        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="latest-readings", daemon=True)
         self._thread.start()
 
     def publish(self, changes: Mapping[Machine, float]) -> None:
-        news: defaultdict[str, dict[str, Values]] = defaultdict(dict)
-        for machine, at in changes.items():
-            news[machine.plant][machine.machine] = (
+        changed: defaultdict[str, dict[str, Values]] = defaultdict(dict)
+        for machine, received_at in changes.items():
+            changed[machine.plant][machine.machine] = (
                 machine.seen_at,
                 machine.seq,
                 machine.status,
                 machine.rpm,
                 machine.temperature_c,
                 machine.vibration_mm_s,
-                at,
+                received_at,
             )
         with self._lock:
-            for plant, machines in news.items():
+            for plant, machines in changed.items():
                 self._pending.setdefault(plant, {}).update(machines)
             self._flushed.clear()
         self._wake.set()
@@ -122,8 +122,8 @@ class RedisLatestReadings:
     def flush(self) -> None:
         self._flushed.wait(TIMEOUT)
 
-    def publish_flush(self, last: LastFlush) -> None:
-        self._last_flush = last
+    def publish_flush(self, flush: LastFlush) -> None:
+        self._last_flush = flush
         self._wake.set()
 
     def close(self) -> None:
@@ -140,47 +140,47 @@ class RedisLatestReadings:
 
     def _write_all(self) -> None:
         with self._lock:
-            news, self._pending = self._pending, {}
+            unwritten, self._pending = self._pending, {}
         try:
-            for plant, machines in list(news.items()):
+            for plant, machines in list(unwritten.items()):
                 self._write(plant, machines)
-                del news[plant]
+                del unwritten[plant]
             self._write_flush()
         except redis.RedisError as error:
             if not self._is_redis_down:
-                logger.warning("Live readings wait for Redis: %s", error)
+                logger.warning("Latest readings are buffered until Redis answers again: %s", error)
             self._is_redis_down = True
             with self._lock:
-                for plant, machines in news.items():
+                for plant, machines in unwritten.items():
                     self._pending[plant] = {**machines, **self._pending.get(plant, {})}
         else:
             if self._is_redis_down:
-                logger.info("Live readings go on.")
+                logger.info("Redis answers again; latest readings are published.")
             self._is_redis_down = False
         with self._lock:
             if self._is_redis_down or not self._pending:
                 self._flushed.set()
 
     def _write(self, plant: str, machines: Mapping[str, Values]) -> None:
-        everything = list(machines.items())
-        for start in range(0, len(everything), BATCH_MACHINES):
-            some = everything[start : start + BATCH_MACHINES]
-            keys = [plant_key(plant), *(sensor_key(plant, name) for name, _ in some)]
+        items = list(machines.items())
+        for start in range(0, len(items), BATCH_MACHINES):
+            batch = items[start : start + BATCH_MACHINES]
+            keys = [plant_key(plant), *(sensor_key(plant, name) for name, _ in batch)]
             arguments: list[Any] = [self._ttl, len(FIELDS), *FIELDS]
-            for name, values in some:
+            for name, values in batch:
                 arguments.append(name)
                 arguments += ["" if value is None else value for value in values]
             written = self._script(keys, arguments)
-            news = [_reading_fields(plant, *some[number - 1]) for number in written]
-            if news:
-                self._client.publish(plant_key(plant), msgspec.json.encode(news))
-        heard = max(values[-1] for values in machines.values())
-        self._client.zadd(PLANTS_KEY, {plant: heard}, gt=True)
-        self._client.zremrangebyscore(PLANTS_KEY, "-inf", heard - self._ttl)
+            readings = [_reading_fields(plant, *batch[number - 1]) for number in written]
+            if readings:
+                self._client.publish(plant_key(plant), msgspec.json.encode(readings))
+        last_seen_at = max(values[-1] for values in machines.values())
+        self._client.zadd(PLANTS_KEY, {plant: last_seen_at}, gt=True)
+        self._client.zremrangebyscore(PLANTS_KEY, "-inf", last_seen_at - self._ttl)
 
     def _write_flush(self) -> None:
-        if last := self._last_flush:
-            self._client.set(LAST_FLUSH_KEY, last.model_dump_json(), ex=self._ttl)
+        if flush := self._last_flush:
+            self._client.set(LAST_FLUSH_KEY, flush.model_dump_json(), ex=self._ttl)
             self._last_flush = None
 
 

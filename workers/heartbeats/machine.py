@@ -1,27 +1,28 @@
-"""A machine as its beats have made it: the latest readings, and totals of all.
+"""The state of a machine as its beats define it: the latest readings, and totals over all beats.
 
-Everything follows from the beats alone, in the order of the stream, so that replaying them gives the same numbers.
+The state depends on the beats and their order in the stream alone, so a replay gives the same numbers.
 """
 
 from math import inf
 
 from tasks.heartbeats import Beat
 
-# Sequence numbers below the highest that are still told apart, one bit each (as RFC 4303, 3.4.3, does against replays):
-# a beat may come this much late and is counted, once. 62 bits and the highest fill a signed BIGINT.
+# Sequence numbers below the highest one that are tracked, one bit each, as in the anti-replay window of RFC 4303
+# (3.4.3): a beat may arrive this many numbers late and is still counted, once. With the bit of the highest number they
+# fill a signed BIGINT.
 REPLAY_WINDOW = 62
 REPLAY_MASK = (1 << (REPLAY_WINDOW + 1)) - 1
 
 
-# All values of one reading: how many, their sum, the least and the greatest. A plain tuple: a named one takes thrice
-# the time to make, and three are made for every beat.
+# All values of one reading: count, sum, minimum and maximum. A plain tuple, because a named one takes three times as
+# long to create and every beat creates three.
 Totals = tuple[int, float, float, float]
 
 EMPTY_TOTALS: Totals = (0, 0.0, inf, -inf)
 
 
 class Machine:
-    """The state of one machine. `copy` it before `take`, where somebody else holds on to it."""
+    """The state of one machine. If it is shared, `copy` it before `fold`."""
 
     __slots__ = (
         "beats",
@@ -42,7 +43,7 @@ class Machine:
     def __init__(self, plant: str, machine: str) -> None:
         self.plant = plant
         self.machine = machine
-        self.seen_at = -1.0  # before any beat
+        self.seen_at = -1.0  # earlier than any beat
         self.status = ""
         self.rpm: float | None = None
         self.temperature_c: float | None = None
@@ -55,15 +56,15 @@ class Machine:
         self.vibration_mm_s_totals = EMPTY_TOTALS
 
     def fold(self, beat: Beat) -> bool:
-        """Fold `beat` in. False if it was counted before, or is too late for that to be known."""
+        """Fold `beat` into the state. False if it was counted before, or is too late to tell."""
         newer = beat.seen_at > self.seen_at or (beat.seen_at == self.seen_at and beat.seq > self.seq)
         ahead = beat.seq - self.seq
         if ahead > 0:
             self.seen_mask = ((self.seen_mask << ahead) | 1) & REPLAY_MASK if ahead <= REPLAY_WINDOW else 1
             self.seq = beat.seq
-        elif ahead >= -REPLAY_WINDOW and not self.seen_mask >> -ahead & 1:  # late
+        elif ahead >= -REPLAY_WINDOW and not self.seen_mask >> -ahead & 1:  # late, but not counted yet
             self.seen_mask |= 1 << -ahead
-        elif newer:  # the machine counts from the beginning again, after a restart: no beat is newer than itself
+        elif newer:  # the machine restarted and counts from 0 again: a repeated beat is never newer than itself
             self.seen_mask = 1
             self.seq = beat.seq
         else:
@@ -84,7 +85,7 @@ class Machine:
         return True
 
     def copy(self) -> "Machine":
-        """The same state, which may go its own way."""
+        """An independent copy."""
         other = Machine(self.plant, self.machine)
         other.seen_at = self.seen_at
         other.status = self.status
@@ -103,5 +104,5 @@ class Machine:
 def add_value(totals: Totals, value: float) -> Totals:
     """`totals` with one more value."""
     count, total, low, high = totals
-    # min() and max() would take twice the time of all the rest.
+    # min() and max() would take twice the time of everything else here.
     return count + 1, total + value, value if value < low else low, value if value > high else high  # noqa: FURB136

@@ -1,4 +1,4 @@
-"""What the coalescer tells Prometheus: counted when a window is written, served from a thread of its own."""
+"""Prometheus metrics of the coalescer: updated when a window is written, served from a thread of their own."""
 
 import time
 from collections.abc import Mapping
@@ -20,19 +20,19 @@ from workers.heartbeats.sink import Flush, FlushResult
 
 
 class Observer(Protocol):
-    """Who hears of every window that was written."""
+    """Receives the result of every window that was written."""
 
-    def observe_flush(self, flush: Flush, flushed: FlushResult, rejected: Mapping[str, int]) -> None:
-        """How it went, and how many beats or messages were left out, by the reason."""
+    def observe_flush(self, flush: Flush, result: FlushResult, rejected: Mapping[str, int]) -> None:
+        """Record a flush, and the number of beats or messages that were rejected, by reason."""
 
     def set_oldest_unwritten(self, since: float | None) -> None:
-        """When the broker took the oldest record that was read and is not in the table; None if all are."""
+        """Set when the broker received the oldest record that was read and is not in the table; None if all are."""
 
 
 class NullObserver:
-    """Nobody."""
+    """Records nothing."""
 
-    def observe_flush(self, flush: Flush, flushed: FlushResult, rejected: Mapping[str, int]) -> None:
+    def observe_flush(self, flush: Flush, result: FlushResult, rejected: Mapping[str, int]) -> None:
         pass
 
     def set_oldest_unwritten(self, since: float | None) -> None:
@@ -43,34 +43,34 @@ NULL_OBSERVER = NullObserver()
 
 
 class CoalescerMetrics:
-    """A registry of its own, at `/metrics` of `port` on every address once it is served."""
+    """Metrics in a registry of their own; `serve` exposes it at `/metrics` on every address."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._beats = HEARTBEATS_WRITTEN.open(self.registry)
         self._rejected = HEARTBEATS_REJECTED.open(self.registry)
         self._unwritten_since: float | None = None
-        HEARTBEATS_LAG.open(self.registry).set_function(self._lag)  # it grows also while nothing can be written
-        self._position = HEARTBEATS_OFFSET.open(self.registry)
-        self._seconds = FLUSH_DURATION.open(self.registry)
+        HEARTBEATS_LAG.open(self.registry).set_function(self._lag)  # grows even while nothing can be written
+        self._offset = HEARTBEATS_OFFSET.open(self.registry)
+        self._duration = FLUSH_DURATION.open(self.registry)
         self._machines = FLUSH_MACHINES.open(self.registry)
         self._rejected_rows = FLUSH_REJECTED_ROWS.open(self.registry)
         self._retries = FLUSH_RETRIES.open(self.registry)
 
     def serve(self, port: int) -> None:
-        """Raises OSError where the port is taken."""
+        """Start the server on `port`. Raises OSError if the port is in use."""
         start_http_server(port, registry=self.registry)
 
-    def observe_flush(self, flush: Flush, flushed: FlushResult, rejected: Mapping[str, int]) -> None:
+    def observe_flush(self, flush: Flush, result: FlushResult, rejected: Mapping[str, int]) -> None:
         self._beats.inc(flush.beats)
         for reason, count in rejected.items():
             self._rejected.labels(reason).inc(count)
         for partition, position in flush.after.items():
-            self._position.labels(partition).set(position.offset)
-        self._seconds.observe(flushed.seconds)
+            self._offset.labels(partition).set(position.offset)
+        self._duration.observe(result.seconds)
         self._machines.set(len(flush.machines))
-        self._rejected_rows.inc(flushed.rejected_rows)
-        self._retries.inc(flushed.retries)
+        self._rejected_rows.inc(result.rejected_rows)
+        self._retries.inc(result.retries)
 
     def set_oldest_unwritten(self, since: float | None) -> None:
         self._unwritten_since = since

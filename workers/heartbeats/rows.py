@@ -1,4 +1,4 @@
-"""Machines as rows of the table, and back, in bulk: each row is whole, so writing it twice does no harm."""
+"""Converts machines to rows of the table and back, in bulk. A row is complete, so writing it twice does no harm."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf, isinf
@@ -10,16 +10,16 @@ from sqlalchemy import Connection, select
 from workers.heartbeats.machine import Machine, Totals
 from workers.heartbeats.schema import machines
 
-# Rows of one statement. At most 520 bytes each, so that it stays near 1 MB: max_allowed_packet may be as small as that,
-# and a statement of all rows would be 30 MB.
+# Rows of one statement. A row has at most 520 bytes, so a statement stays near 1 MB: max_allowed_packet may be that
+# small, and a statement of all rows would be 30 MB.
 CHUNK_ROWS = 2_000
 
 COLUMNS = ", ".join(column.name for column in machines.columns)
-INSERT_SQL = f"INSERT INTO machines ({COLUMNS}) VALUES "  # noqa: S608 - names of our own
+INSERT_SQL = f"INSERT INTO machines ({COLUMNS}) VALUES "  # noqa: S608 - constant names
 PLACEHOLDERS = ", ".join("?" for _ in machines.columns)
 UPDATED_COLUMNS = [column.name for column in machines.columns if not column.primary_key]
 
-# Updated in place: REPLACE would delete each row first, and with it what somebody else may keep in a column of its own.
+# Updated in place: REPLACE would delete each row first, and lose the values of columns that an operator has added.
 _MARIADB_UPSERT = " ON DUPLICATE KEY UPDATE " + ", ".join(f"{name}=VALUES({name})" for name in UPDATED_COLUMNS)
 _SQLITE_UPSERT = " ON CONFLICT (plant, machine) DO UPDATE SET " + ", ".join(
     f"{name}=excluded.{name}" for name in UPDATED_COLUMNS
@@ -29,7 +29,7 @@ Row = tuple[Any, ...]
 
 
 def to_row(machine: Machine) -> Row:
-    """The values of the table's columns; the least and greatest of nothing are infinite."""
+    """The values of the table's columns. Minimum and maximum of no values are infinite."""
     return (
         machine.plant,
         machine.machine,
@@ -60,7 +60,7 @@ def from_row(row: Sequence[Any]) -> Machine:
 
 
 def upsert(connection: Connection, rows: Sequence[Row]) -> None:
-    """Insert rows or update those that are there, a chunk at most."""
+    """Insert rows, or update those that exist. At most CHUNK_ROWS."""
     if connection.dialect.name == "sqlite":
         finite = [tuple(None if isinstance(v, float) and isinf(v) else v for v in row) for row in rows]
         connection.exec_driver_sql(f"{INSERT_SQL}({PLACEHOLDERS}){_SQLITE_UPSERT}", finite)
@@ -71,21 +71,21 @@ def upsert(connection: Connection, rows: Sequence[Row]) -> None:
 def sql_values(rows: Sequence[Row]) -> str:
     """Rows as SQL: `("ulm","press-07",1.5,null), (…)`.
 
-    JSON writes numbers, null and harmless strings as MariaDB reads them, and msgspec does it in a tenth of the time
-    that a driver needs for as many parameters. Raises ValueError where a string could be read as anything but itself.
+    JSON writes numbers, null and plain strings as MariaDB reads them, and msgspec takes a tenth of the time that the
+    driver needs for as many parameters. Raises ValueError if a string could be read as SQL.
     """
     text = msgspec.json.encode(rows)  # infinity becomes null
     if b"\\" in text or text.count(b"],[") != len(rows) - 1:
-        raise ValueError("a name or a status holds quotes or brackets")
+        raise ValueError("a name or a status contains quotes or brackets")
     return "(" + text[2:-2].decode("ascii").replace("],[", "),(") + ")"
 
 
 def read(connection: Connection, plant: str, names: Iterable[str]) -> Iterator[Machine]:
-    """Those of the machines that the table knows."""
-    wanted = sorted(names)
-    for start in range(0, len(wanted), CHUNK_ROWS):
-        some = wanted[start : start + CHUNK_ROWS]
-        query = select(machines).where(machines.c.plant == plant, machines.c.machine.in_(some))
+    """Those machines of a plant that are in the table."""
+    ordered = sorted(names)
+    for start in range(0, len(ordered), CHUNK_ROWS):
+        chunk = ordered[start : start + CHUNK_ROWS]
+        query = select(machines).where(machines.c.plant == plant, machines.c.machine.in_(chunk))
         for row in connection.execute(query):
             yield from_row(row)
 

@@ -1,4 +1,4 @@
-"""The tables of heartbeats. They change through a migration in `migrations/versions`, never by hand."""
+"""The tables of heartbeats. They change only through a migration in `migrations/versions`."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Double, Float, Integer, MetaData, Str
 
 metadata = MetaData()
 
-# Names are ASCII; `_bin` so that MariaDB compares them exactly as SQLite does.
+# Names are ASCII; `_bin` makes MariaDB compare them byte by byte, as SQLite does.
 _TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "ascii", "mysql_collate": "ascii_bin"}
 
 READINGS = ("rpm", "temperature_c", "vibration_mm_s")
@@ -36,30 +36,30 @@ machines = Table(
     **_TABLE,
 )
 
-# One row a source: who may write, and how the last flush went.
+# One row a source: who holds the lease to write, and the result of the last flush.
 heartbeat_sources = Table(
-    "heartbeat_positions",
+    "heartbeat_sources",
     metadata,
     Column("source", String(63), primary_key=True),
-    Column("holder", String(128)),
-    Column("lease_until", Double, nullable=False, default=0.0),
+    Column("lease_owner", String(128)),
+    Column("lease_expires_at", Double, nullable=False, default=0.0),
     Column("flushed_at", Double),
     Column("flush_seconds", Float),
     Column("flush_rows", Integer),
     Column("flush_beats", BigInteger),
     Column("flush_retries", Integer),
     Column("window_seconds", Float),
-    Column("recorded_at", Double),
+    Column("received_at", Double),
     **_TABLE,
 )
 
-# Up to where the records of each partition of a source are in `machines`.
+# The last record of each partition of a source that is folded into `machines`.
 heartbeat_offsets = Table(
     "heartbeat_offsets",
     metadata,
     Column("source", String(63), primary_key=True),
-    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("partition_id", Integer, primary_key=True, autoincrement=False),
     Column("last_offset", BigInteger, nullable=False),
-    Column("last_mark", BigInteger, nullable=False),
+    Column("last_checksum", BigInteger, nullable=False),
     **_TABLE,
 )

@@ -1,4 +1,4 @@
-"""How coalescing goes, as the table tells it, and starting over."""
+"""The coalescer's status, read from its tables, and the reset of its position."""
 
 import time
 from collections.abc import Mapping
@@ -6,27 +6,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.exc import DBAPIError
 
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from tasks.errors import Conflict
+from workers.heartbeats.database_nodes import DatabaseNodes
 from workers.heartbeats.schema import heartbeat_offsets, heartbeat_sources, machines
 
 
-class LeaseHeld(Exception):
-    """A coalescer is at work; it would go on from where it is."""
+class LeaseHeld(Conflict):
+    """A coalescer is running and would continue from its own position."""
+
+    code = "coalescer-running"
 
     def __init__(self, lease_owner: str) -> None:
-        super().__init__(f"The coalescer {lease_owner} is at work. Stop it, and its stand-bys, first.")
+        super().__init__(f"The coalescer {lease_owner} is running. Stop it and its stand-bys first.")
 
 
 @dataclass(frozen=True, slots=True)
 class CoalescerStatus:
-    """Ages and lengths are seconds; None where nothing was written yet."""
+    """Durations are in seconds; None where nothing has been written yet."""
 
-    lease_owner: str | None  # who has the lease, if it is not over
+    lease_owner: str | None  # None if nobody holds a valid lease
     last_offsets: Mapping[int, int]  # last record of each partition that is in the table
-    lag_seconds: float | None  # from when the broker took the last of them until it was written
-    flush_age_seconds: float | None  # age of the last flush
+    lag_seconds: float | None  # from the time when the broker received the last record until it was written
+    flush_age_seconds: float | None  # time since the last flush
     window_seconds: float | None
     flush_seconds: float | None
     flush_rows: int | None
@@ -42,52 +44,45 @@ class CoalescerStatus:
 
 
 def read_status(nodes: DatabaseNodes, source: str) -> CoalescerStatus:
-    """The status of a source. Raises NoNode."""
+    """The status of a source. Raises NoWritableNode or SchemaOutdated."""
     now = time.time()
-    try:
-        with nodes.connect() as connection:
-            found = (
-                connection.execute(select(heartbeat_sources).where(heartbeat_sources.c.source == source))
-                .mappings()
-                .first()
-            )
-            parts = select(heartbeat_offsets.c.part, heartbeat_offsets.c.last_offset).where(
-                heartbeat_offsets.c.source == source
-            )
-            records = {part: offset for part, offset in connection.execute(parts)}  # noqa: C416 - rows are no pairs
-            counted = connection.execute(select(func.count(machines.c.plant.distinct()), func.count())).one()
-    except DBAPIError as error:
-        raise NoWritableNode(error.orig) from error
+    sources, offsets = heartbeat_sources.c, heartbeat_offsets.c
+    with nodes.connect() as connection:
+        found = connection.execute(select(heartbeat_sources).where(sources.source == source)).mappings().first()
+        positions = connection.execute(
+            select(offsets.partition_id, offsets.last_offset).where(offsets.source == source)
+        )
+        last_offsets = {partition: offset for partition, offset in positions}  # noqa: C416 - rows are no pairs
+        plant_count, machine_count = connection.execute(
+            select(func.count(machines.c.plant.distinct()), func.count())
+        ).one()
     row: Mapping[Any, Any] = found or {}
-    flushed_at, recorded_at = row.get("flushed_at"), row.get("recorded_at")
+    flushed_at, received_at = row.get("flushed_at"), row.get("received_at")
     return CoalescerStatus(
-        lease_owner=row["holder"] if row and row["lease_until"] > now else None,
-        last_offsets=records,
-        lag_seconds=max(0.0, flushed_at - recorded_at) if flushed_at and recorded_at else None,
+        lease_owner=row["lease_owner"] if row and row["lease_expires_at"] > now else None,
+        last_offsets=last_offsets,
+        lag_seconds=max(0.0, flushed_at - received_at) if flushed_at and received_at else None,
         flush_age_seconds=now - flushed_at if flushed_at else None,
         window_seconds=row.get("window_seconds"),
         flush_seconds=row.get("flush_seconds"),
         flush_rows=row.get("flush_rows"),
         flush_beats=row.get("flush_beats"),
         flush_retries=row.get("flush_retries"),
-        plants=counted[0],
-        machines=counted[1],
+        plants=plant_count,
+        machines=machine_count,
     )
 
 
 def reset_offsets(nodes: DatabaseNodes, source: str) -> None:
-    """Let the next coalescer begin with the oldest record that there is. Raises AtWork, NoNode."""
-    taken = update(heartbeat_sources).where(
-        heartbeat_sources.c.source == source, heartbeat_sources.c.lease_until <= time.time()
-    )
-    try:
-        with nodes.connect() as connection, connection.begin():
-            done = connection.execute(taken.values(holder=None))
-            holder = connection.execute(
-                select(heartbeat_sources.c.holder).where(heartbeat_sources.c.source == source)
-            ).first()
-            if done.rowcount == 0 and holder is not None:
-                raise LeaseHeld(holder[0])
-            connection.execute(delete(heartbeat_offsets).where(heartbeat_offsets.c.source == source))
-    except DBAPIError as error:
-        raise NoWritableNode(error.orig) from error
+    """Make the next coalescer start with the oldest record of the stream.
+
+    Raises LeaseHeld, NoWritableNode or SchemaOutdated.
+    """
+    row = heartbeat_sources.c.source == source
+    release = update(heartbeat_sources).where(row, heartbeat_sources.c.lease_expires_at <= time.time())
+    with nodes.connect() as connection, connection.begin():
+        released = connection.execute(release.values(lease_owner=None))
+        owner = connection.execute(select(heartbeat_sources.c.lease_owner).where(row)).first()
+        if released.rowcount == 0 and owner is not None:
+            raise LeaseHeld(owner[0])
+        connection.execute(delete(heartbeat_offsets).where(heartbeat_offsets.c.source == source))

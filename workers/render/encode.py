@@ -5,22 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from wand.image import Image
 
 from workers.render.manifest import OutputFile
 from workers.render.raster import Raster
+from workers.render.webp import LINE_WORK, PHOTOGRAPH, is_photograph, sample_rows
 
-# Lossless for line work: both faster and smaller than lossy. Method 1 finds the few colours of a layer, which
-# method 0 does not: a tenth of the bytes in less time.
-LOSSLESS_METHOD = "1"
-LOSSLESS_QUALITY = 10
-
-LOSSY_METHOD = "2"
-LOSSY_QUALITY = 80
-
-# In drawings most pixels equal their right neighbour. In photographs noise makes them differ.
-PHOTOGRAPHIC_MAX_EQUAL = 0.4
 SAMPLED_ROWS = 256
 
 
@@ -36,7 +26,7 @@ def choose_encoding(requested: str, raster: Raster) -> Encoding:
     """The encoding of `raster` for the option `format`: `webp` is lossy for photographs only."""
     if requested == "png":
         return Encoding("png", lossy=False)
-    return Encoding("webp", lossy=requested == "webp-lossy" or (requested == "webp" and is_photographic(raster)))
+    return Encoding("webp", lossy=requested == "webp-lossy" or (requested == "webp" and _is_photograph(raster)))
 
 
 def encode(picture: Image, stem: Path, encoding: Encoding) -> OutputFile:
@@ -48,9 +38,10 @@ def encode(picture: Image, stem: Path, encoding: Encoding) -> OutputFile:
     if encoding.suffix == "png":
         picture.options["png:exclude-chunks"] = "all"  # dates would make each file different
     else:
-        picture.options["webp:lossless"] = "false" if encoding.lossy else "true"
-        picture.options["webp:method"] = LOSSY_METHOD if encoding.lossy else LOSSLESS_METHOD
-        picture.compression_quality = LOSSY_QUALITY if encoding.lossy else LOSSLESS_QUALITY
+        settings = PHOTOGRAPH if encoding.lossy else LINE_WORK
+        picture.options["webp:lossless"] = "true" if settings.lossless else "false"
+        picture.options["webp:method"] = str(settings.method)
+        picture.compression_quality = settings.quality
     blob = picture.make_blob()
     path = stem.with_suffix(f".{encoding.suffix}")
     path.write_bytes(blob)
@@ -62,14 +53,5 @@ def output_file(path: Path, blob: bytes) -> OutputFile:
     return OutputFile(file=path.name, bytes=len(blob), sha256=hashlib.sha256(blob).hexdigest())
 
 
-def is_photographic(raster: Raster) -> bool:
-    """Whether lossy encoding suits the raster better: few pixels equal their right neighbour. Samples 256 rows."""
-    if raster.from_vectors:
-        return False
-    rows = raster.pixels[:: max(1, raster.pixels.shape[0] // SAMPLED_ROWS)]
-    if rows.shape[1] < 2:
-        return False
-    different = np.zeros((rows.shape[0], rows.shape[1] - 1), bool)
-    for channel in range(rows.shape[2]):
-        different |= rows[:, 1:, channel] != rows[:, :-1, channel]
-    return 1 - float(different.mean()) < PHOTOGRAPHIC_MAX_EQUAL
+def _is_photograph(raster: Raster) -> bool:
+    return not raster.from_vectors and is_photograph(sample_rows(raster.pixels, SAMPLED_ROWS))

@@ -108,7 +108,12 @@ def _layers(
     for index, layer in enumerate(source.layers):
         progress.update("encode", index / len(source.layers), layer.name)
         facts = Layer(
-            index=index, name=layer.name, colour=layer.colour, visible=layer.visible, plottable=layer.plots, empty=True
+            index=index,
+            name=layer.name,
+            colour=layer.colour,
+            visible=layer.visible,
+            plottable=layer.plottable,
+            empty=True,
         )
         if layer.box is not None and layer.visible:
             if options.single_layer in (ALL_LAYERS, index):

@@ -11,13 +11,13 @@ from typing import Any
 from celery.signals import worker_init, worker_process_init
 
 from tasks import app, renders
-from tasks.jobs import Job, LedgerUnavailable, State
+from tasks.jobs import Job, LedgerError, State
 from tasks.jobs.messages import render_message
 from tasks.jobs.routing import choose_queue, memory_limit_of
 from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
 from tasks.plan import Plan, PlanError, check_memory_limit, plan
-from tasks.storage import MANIFEST, NotFound
+from tasks.storage import MANIFEST, ObjectNotFound
 from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render import BlueprintError, EngineError, Step, render
 from workers.render.native import preload, prepare
@@ -91,7 +91,7 @@ def _publish_webhooks() -> None:
     publisher = WebhookPublisher(app, context.settings.publish_timeout)
     try:
         publish_pending_webhooks(context.ledger, publisher)
-    except (PublishError, LedgerUnavailable) as error:
+    except (PublishError, LedgerError) as error:
         logger.warning("Maintenance will publish the webhook: %s", error)
     finally:
         publisher.close()
@@ -110,7 +110,7 @@ def _render(run: JobRun, message: renders.RenderMessage) -> Result:
                 return Result(key, {"reused": True})
             planned = _check_plan(run, source, message, digest)
             _render_and_publish(run, source, key, message, planned, digest)
-    except NotFound as error:
+    except ObjectNotFound as error:
         raise JobError("source-missing", "The blueprint is no longer in the store. Send it again.") from error
     return Result(key)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from celery.utils.log import get_logger
 
 from tasks import app
-from tasks.jobs import Ledger, LedgerUnavailable, latest_attempts, open_ledger
+from tasks.jobs import Ledger, LedgerError, latest_attempts, open_ledger
 from tasks.jobs.leak_detection import MAX_JOBS, Confidence, find_leaks, residues
 from tasks.messaging.progress import ProgressPublisher
 from tasks.renders import ENGINE_VERSION
@@ -20,8 +20,8 @@ from tasks.settings import Settings, settings
 from tasks.storage import Store, StoreError, open_store
 from tasks.utils.units import MIB
 from workers.crash import flight_recorder
-from workers.runtime.lease_owner import current_owner, is_gone
 from workers.runtime.resumable_dirs import remove_stale_dirs, resumable_dir
+from workers.sandbox.process_identity import current_owner, is_gone
 
 logger = get_logger(__name__)
 
@@ -58,7 +58,7 @@ class LeakDetector:
         if self._jobs % REFRESH_EVERY == 0:
             try:
                 findings = find_leaks(residues(latest_attempts(ledger.database, MAX_JOBS)))
-            except LedgerUnavailable:
+            except LedgerError:
                 return self._suspected_formats
             suspected = [finding for finding in findings if finding.is_suspected and finding.engine == ENGINE_VERSION]
             for finding in suspected:

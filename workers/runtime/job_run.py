@@ -19,19 +19,19 @@ from celery.exceptions import Reject
 from celery.utils.log import get_logger
 
 from tasks.errors import Conflict, JobFailed, ServiceUnavailable
-from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerUnavailable, Rerouted, State
+from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerError, LedgerUnavailable, Rerouted, State
 from tasks.messaging.progress import ProgressMessage
 from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
 from tasks.storage import StoreError
 from tasks.utils.retry import Backoff, retrying
 from workers.crash import crash_reports, explanation
-from workers.crash.causes import Cause, Death
 from workers.crash.flight_recorder import FlightRecorder, record_attempt
 from workers.runtime.context import WorkerContext
 from workers.runtime.leak_sampling import profile_if_suspected
-from workers.runtime.lease_owner import is_gone
 from workers.runtime.resource_usage import ResourceUsage
+from workers.sandbox.causes import Cause, Death
+from workers.sandbox.process_identity import is_gone
 
 logger = get_logger(__name__)
 
@@ -139,7 +139,7 @@ class JobRun:
         """Renew the lease three times per lease duration until `stopped` is set or the lease is lost."""
         lease = self.context.settings.lease
         while not stopped.wait(lease / 3):
-            with suppress(LedgerUnavailable):
+            with suppress(LedgerError):
                 renewed = self.context.ledger.attempts.renew(
                     self.job.id, self.job.attempt, now=time.time(), lease=lease
                 )

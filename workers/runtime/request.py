@@ -15,9 +15,9 @@ from celery.worker.state import revoked as revoked_tasks
 from tasks.observability.logs import log_context
 from tasks.settings import settings
 from workers.crash import crash_reports, explanation, flight_recorder
-from workers.crash.causes import Cause, Death, classify
-from workers.runtime.lease_owner import host_id
+from workers.sandbox.causes import Cause, Death, classify
 from workers.sandbox.cgroup import oom_kills, read_memory
+from workers.sandbox.process_identity import host_id
 
 logger = get_logger(__name__)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workers.crash.causes import Cause, Death, classify
+from workers.sandbox.causes import Cause, Death, classify
 from workers.sandbox.cgroup import ROOT
 from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 

@@ -1,6 +1,6 @@
-"""The jump host's side put together from settings: roster, connections, audit, and tokens from the ledger.
+"""The jump host's side, assembled from settings: inventory, connections, audit log, and fencing tokens of the ledger.
 
-Where the ledger does not answer, the nodes' own tokens serve: one more than the greatest that any of them knows.
+If the ledger does not answer, the nodes' own tokens are used: one more than the greatest that any node knows.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tasks.jobs import LedgerUnavailable
+from tasks.jobs import LedgerError
 from tasks.jobs.rotations import Rotations
 from tasks.settings import Settings
-from workers.runtime.lease_owner import current_owner, is_gone
-from workers.tickets.audit import AuditLog
+from workers.sandbox.process_identity import current_owner, is_gone
+from workers.tickets.audit_log import AuditLog
 from workers.tickets.inventory import Inventory
 from workers.tickets.rotation import NodeStatus, RotationRequest, fleet_keyring
 from workers.tickets.rotator import Rotator, RunReport, StaleToken
@@ -26,7 +26,7 @@ SSH_SOCKETS = Path("tickets/ssh")
 
 
 class FleetController:
-    """Runs over the fleet of these settings, one after the other. `rotations` is the ledger's book."""
+    """Runs over the fleet of these settings, one at a time. `rotations` is the ledger's table of rotations."""
 
     def __init__(self, settings: Settings, rotations: Rotations, inventory: Inventory | None = None) -> None:
         self._settings = settings
@@ -35,28 +35,31 @@ class FleetController:
         self.inventory = inventory or Inventory.load(settings.var)
 
     async def status(self) -> RunReport:
-        """What every node is like."""
+        """The status of every node."""
         async with self.rotator() as rotator:
             return await rotator.status()
 
     async def run(self, request: RotationRequest, *, min_token: int = 0) -> RunReport:
-        """Do what is wished, with a token greater than `least`. Raises Fenced, Busy."""
+        """Carry out a request with a token greater than `min_token`. Raises StaleToken, RotationInProgress."""
         async with self.rotator() as rotator:
             return await self.run_with(rotator, request, min_token=min_token)
 
     async def run_with(self, rotator: Rotator, request: RotationRequest, *, min_token: int = 0) -> RunReport:
-        """The same with a rotator that is there."""
+        """Like `run`, with an existing rotator."""
         tokens = _TokenIssuer(self._rotations, self._owner, self._settings.tickets_lease, min_token)
         try:
             report = await rotator.run(request, tokens)
-        except StaleToken as error:
-            tokens.record_result("fenced")
-            raise error
+        except StaleToken:
+            tokens.record_result("stale-token")
+            raise
         tokens.record_result(report.result, report)
         return report
 
     async def forget(self, node: str) -> RunReport:
-        """Let a node take a ring of its own, whether or not it is in the roster. Raises Fenced, Busy."""
+        """Make a node forget the fleet's keys, even if it is not in the inventory.
+
+        Raises StaleToken, RotationInProgress.
+        """
         async with self.rotator(Inventory(nodes={node: "-:0"})) as rotator:
             tokens = _TokenIssuer(self._rotations, self._owner, self._settings.tickets_lease, 0)
             report = await rotator.forget(node, tokens)
@@ -64,25 +67,28 @@ class FleetController:
             return report
 
     def is_current(self) -> bool:
-        """Whether the roster is still the one of the file. Raises BadRoster."""
+        """Whether the inventory equals that of the file. Raises InvalidInventory."""
         return self.inventory == Inventory.load(self._settings.var)
 
     @asynccontextmanager
     async def rotator(self, inventory: Inventory | None = None) -> AsyncIterator[Rotator]:
-        """A rotator with connections, which are made when they are needed."""
-        chosen = self._settings
-        way = SshOptions(
-            chosen.tickets_ssh_config, chosen.tickets_timeout, chosen.var / SSH_SOCKETS, chosen.tickets_ssh_persist
+        """A rotator. Its connections are opened when they are first used, and closed at the end of the block."""
+        settings = self._settings
+        options = SshOptions(
+            settings.tickets_ssh_config,
+            settings.tickets_timeout,
+            settings.var / SSH_SOCKETS,
+            settings.tickets_ssh_persist,
         )
-        connections = {node: NodeConnection(node, way) for node in (inventory or self.inventory).nodes}
+        connections = {node: NodeConnection(node, options) for node in (inventory or self.inventory).nodes}
         try:
-            yield Rotator(connections, AuditLog(chosen.var, self._owner), self._owner)
+            yield Rotator(connections, AuditLog(settings.var, self._owner), self._owner)
         finally:
             await asyncio.gather(*(connection.close() for connection in connections.values()))
 
 
 class _TokenIssuer:
-    """Asked for a fencing token: the ledger's, or one more than the nodes' where it does not answer."""
+    """Issues a fencing token from the ledger, or one more than the nodes' if the ledger does not answer."""
 
     def __init__(self, rotations: Rotations, owner: str, lease: float, min_token: int) -> None:
         self._rotations, self._owner, self._lease, self._min_token = rotations, owner, lease, min_token
@@ -93,26 +99,30 @@ class _TokenIssuer:
         lease = {"now": time.time(), "lease": self._lease}
         try:
             self._token = self._rotations.claim(self._owner, **lease, min_token=min_token, is_dead=is_gone)
-        except LedgerUnavailable as error:
-            logger.warning("Rotating without the ledger, by the tokens that nodes keep: %s", error)
+        except LedgerError as error:
+            logger.warning("Rotating without the ledger, with the tokens that the nodes store: %s", error)
             return min_token + 1
         return self._token
 
     def record_result(self, result: str, report: RunReport | None = None) -> None:
-        """Tell the ledger what became of it, if it gave the token."""
+        """Record the result in the ledger, if the token came from there."""
         if self._token is None:
             return
-        views = report.statuses if report else {}
-        ring = fleet_keyring(views)
-        generation = ring.generation if ring else 0
+        statuses = report.statuses if report else {}
+        keyring = fleet_keyring(statuses)
+        generation = keyring.generation if keyring else 0
         try:
-            rotated_at = _rotated_at(views, generation)
+            rotated_at = _rotated_at(statuses, generation)
             self._rotations.finish(self._token, generation=generation, rotated_at=rotated_at, result=result)
-        except LedgerUnavailable as error:
-            logger.warning("The ledger does not know of this rotation yet: %s", error)
+        except LedgerError as error:
+            logger.warning("The result of this rotation is not in the ledger yet: %s", error)
 
 
-def _rotated_at(views: Mapping[str, NodeStatus], generation: int) -> float | None:
-    """When the ring came to the first of its nodes."""
-    ages = [view.key_age for view in views.values() if view.generation == generation > 0 and view.key_age is not None]
+def _rotated_at(statuses: Mapping[str, NodeStatus], generation: int) -> float | None:
+    """The time at which the first node received the keyring."""
+    ages = [
+        status.key_age
+        for status in statuses.values()
+        if status.generation == generation > 0 and status.key_age is not None
+    ]
     return time.time() - max(ages) if ages else None

@@ -1,4 +1,4 @@
-"""What the watch tells Prometheus."""
+"""Prometheus metrics of the fleet monitor."""
 
 from collections.abc import Callable
 
@@ -18,40 +18,40 @@ from workers.tickets.rotator import RunReport
 
 
 class TicketMetrics:
-    """A registry of its own. `clock` is seconds since the epoch."""
+    """Metrics in a registry of their own. `clock` returns seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
         self._clock = clock
         self._up = TICKETS_UP.open(self.registry)
         self._generation = TICKETS_GENERATION.open(self.registry)
-        self._behind = TICKETS_MISSING_KEYS.open(self.registry)
-        self._age = TICKETS_KEY_AGE.open(self.registry)
+        self._missing_keys = TICKETS_MISSING_KEYS.open(self.registry)
+        self._key_age = TICKETS_KEY_AGE.open(self.registry)
         self._spread = TICKETS_GENERATION_SPREAD.open(self.registry)
-        self._result = TICKETS_LAST_RESULT.open(self.registry)
-        self._run = TICKETS_LAST_RUN.open(self.registry)
+        self._last_result = TICKETS_LAST_RESULT.open(self.registry)
+        self._last_run = TICKETS_LAST_RUN.open(self.registry)
 
     def serve(self, port: int) -> None:
-        """At `/metrics` on loopback. Raises OSError where the port is taken."""
+        """Serve `/metrics` on loopback. Raises OSError if the port is in use."""
         start_http_server(port, "127.0.0.1", self.registry)
 
     def observe_status(self, report: RunReport) -> None:
-        """What every node is like."""
-        ring = fleet_keyring(report.statuses)
-        for gauge in (self._up, self._generation, self._behind, self._age):
+        """Record the status of every node."""
+        keyring = fleet_keyring(report.statuses)
+        for gauge in (self._up, self._generation, self._missing_keys, self._key_age):
             gauge.clear()
         for node in (*report.unreachable, *report.failed):
             self._up.labels(node).set(0)
-        for node, view in report.statuses.items():
+        for node, status in report.statuses.items():
             self._up.labels(node).set(1)
-            self._generation.labels(node).set(view.generation)
-            self._behind.labels(node).set(missing_keys(view, ring) if ring else 0)
-            if view.key_age is not None:
-                self._age.labels(node).set(view.key_age)
+            self._generation.labels(node).set(status.generation)
+            self._missing_keys.labels(node).set(missing_keys(status, keyring) if keyring else 0)
+            if status.key_age is not None:
+                self._key_age.labels(node).set(status.key_age)
         self._spread.set(spread(report.statuses))
 
     def observe_run(self, result: str) -> None:
-        """What became of a run."""
-        self._result.clear()
-        self._result.labels(result).set(1)
-        self._run.set(self._clock())
+        """Record the result of a run."""
+        self._last_result.clear()
+        self._last_result.labels(result).set(1)
+        self._last_run.set(self._clock())

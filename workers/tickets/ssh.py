@@ -1,9 +1,9 @@
-"""One OpenSSH connection a node, and over it the rotator's requests to the node's program.
+"""One OpenSSH connection to each node, which carries the rotator's requests to the node's program.
 
-The connection is shared by all runs of this user and stays open between them (ssh_config(5), ControlMaster): setting
-one up takes far longer than a rotation. The remote command is the forced one of authorized_keys(5), so none is named
-here. Addresses, user, key and known hosts are ssh_config's, too. Requests are framed JSON on standard input; nothing of
-them is in argv.
+All runs of this user share the connection, and it stays open between them (ssh_config(5), ControlMaster): opening one
+takes far longer than a rotation. The remote command is the forced command of authorized_keys(5), so none is named here.
+Addresses, user, key and known hosts come from ssh_config too. Requests are framed JSON on standard input; no part of
+them is a command-line argument.
 """
 
 import asyncio
@@ -17,10 +17,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from tasks.errors import Conflict, InvalidInput, ServiceUnavailable
 from workers.tickets.node.server import FRAME_LENGTH, MAX_FRAME
 from workers.tickets.rotation import NodeStatus
 
-# No question is ever asked, no unknown host trusted, nothing forwarded; a dead peer is noticed within 9 s.
+# ssh never prompts, trusts no unknown host and forwards nothing; a dead peer is noticed within 9 s.
 SSH_OPTIONS = {
     "BatchMode": "yes",
     "StrictHostKeyChecking": "yes",
@@ -31,31 +32,43 @@ SSH_OPTIONS = {
     "ServerAliveCountMax": "2",
 }
 
-# Bytes that a socket's path may have (unix(7)), less those that ssh appends to it while the connection is made.
+# Maximum length of a socket's path (unix(7)), minus the suffix that ssh appends while it connects.
 MAX_SOCKET_PATH = 107 - 17
 
 NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 _STATUS = TypeAdapter(NodeStatus)
-_MAX_DETAIL = 500  # characters of what ssh says when it fails
+_MAX_DETAIL = 500  # characters of an error of ssh or of the node
 
 
-class NodeUnreachable(Exception):
-    """A node does not answer. The text is why."""
+class InvalidNodeName(InvalidInput):
+    """The name of a node is not valid."""
+
+    code = "invalid-node"
 
 
-class NodeRefused(Exception):
-    """A node answers, and does not do what it was asked to. `code` is the node program's."""
+class NodeUnreachable(ServiceUnavailable):
+    """The node does not answer. The text is the reason."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    code = "node-unreachable"
+
+
+class NodeRefused(Conflict):
+    """The node refused a request. `reason_code` is that of the node's program."""
+
+    code = "node-refused"
+
+    def __init__(self, reason_code: str, detail: str) -> None:
         super().__init__(detail)
-        self.code = code
+        self.reason_code = reason_code
 
 
 @dataclass(frozen=True, slots=True)
 class SshOptions:
-    """How nodes are reached. `config`: a file of ssh_config(5), ssh's own if None. `timeout`: seconds for a request,
-    and for connecting. `sockets`: folder of the shared connections, which stay open for `persist` seconds without use.
+    """How nodes are reached.
+
+    `config` is a file in the format of ssh_config(5), ssh's default if None. `timeout` is in seconds, for connecting
+    and for each request. `sockets` is the folder of the shared connections, which close after `persist` idle seconds.
     """
 
     config: Path | None
@@ -64,9 +77,11 @@ class SshOptions:
     persist: int
 
     def command(self, node: str) -> list[str]:
-        """What to run. Raises ValueError for what is no name of a node."""
+        """The command that connects to a node. Raises InvalidNodeName."""
         if not NODE_NAME.fullmatch(node):
-            raise ValueError(f"{node!r} is no name of a node: letters, digits, dots, dashes.")
+            raise InvalidNodeName(
+                f"{node!r} is not a valid node name. Use letters, digits, dots, dashes and underscores."
+            )
         options = {**SSH_OPTIONS, "ConnectTimeout": str(max(1, round(self.timeout)))}
         socket = self.sockets.resolve() / hashlib.sha256(f"{self.config} {node}".encode()).hexdigest()[:16]
         if self.persist and len(str(socket)) <= MAX_SOCKET_PATH:
@@ -77,7 +92,7 @@ class SshOptions:
 
 
 class NodeConnection:
-    """A node at the end of an SSH connection, made or found at the first request. `view` is what it said last."""
+    """An SSH connection to a node, opened or reused at the first request. `status` is the node's latest status."""
 
     def __init__(self, node: str, options: SshOptions) -> None:
         self.node = node
@@ -87,23 +102,25 @@ class NodeConnection:
         self._process: Process | None = None
 
     async def request(self, op: str, **fields: object) -> dict[str, Any]:
-        """The node's answer. Raises Unreachable or NodeRefused."""
+        """Send a request. Returns the node's reply. Raises NodeUnreachable or NodeRefused."""
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._exchange(json.dumps({"op": op, **fields}).encode())
+                reply = await self._exchange(json.dumps({"op": op, **fields}).encode())
         except TimeoutError:
             await self.close()
             raise NodeUnreachable(f"no answer within {self._timeout:g} s") from None
-        if answer.get("ok") is not True:
-            raise NodeRefused(str(answer.get("code")), str(answer.get("detail"))[:_MAX_DETAIL])
+        if reply.get("ok") is not True:
+            raise NodeRefused(str(reply.get("code")), str(reply.get("detail"))[:_MAX_DETAIL])
         try:
-            self.status = _STATUS.validate_python(answer.get("view"))
+            self.status = _STATUS.validate_python(reply.get("status"))
         except ValidationError:
-            raise NodeUnreachable("its program speaks another version: install the one of `tickets program`") from None
-        return answer
+            raise NodeUnreachable(
+                "its program has another version; install the one of `bulkhead tickets program`"
+            ) from None
+        return reply
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             process.kill()
@@ -116,28 +133,30 @@ class NodeConnection:
                     *self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE
                 )
             process = self._process
-            assert process.stdin is not None  # noqa: S101 -- pipes were asked for
+            assert process.stdin is not None  # noqa: S101 -- pipes were requested
             assert process.stdout is not None  # noqa: S101
             process.stdin.write(FRAME_LENGTH.pack(len(frame)) + frame)
             await process.stdin.drain()
             (size,) = FRAME_LENGTH.unpack(await process.stdout.readexactly(FRAME_LENGTH.size))
             if size > MAX_FRAME:
                 raise ValueError(size)
-            answer = json.loads(await process.stdout.readexactly(size))
+            reply = json.loads(await process.stdout.readexactly(size))
         except (asyncio.IncompleteReadError, ConnectionError):
             raise NodeUnreachable(await self._read_stderr()) from None
         except ValueError:
             await self.close()
-            raise NodeUnreachable("it says what no node's program says: is there another forced command?") from None
+            raise NodeUnreachable(
+                "its reply is not that of the node's program. Is another forced command configured?"
+            ) from None
         except OSError as error:
             raise NodeUnreachable(f"ssh cannot be started: {error.strerror}") from None
-        return answer if isinstance(answer, dict) else {}
+        return reply if isinstance(reply, dict) else {}
 
     async def _read_stderr(self) -> str:
-        """What ssh or the node's program said before the connection ended."""
+        """The last error of ssh or the node's program before the connection was closed."""
         process, self._process = self._process, None
         if process is None or process.stderr is None:
-            return "the connection ended"
-        said = (await process.stderr.read()).decode(errors="replace").strip()
+            return "the connection was closed"
+        output = (await process.stderr.read()).decode(errors="replace").strip()
         await process.wait()
-        return said.splitlines()[-1][:_MAX_DETAIL] if said else "the connection ended"
+        return output.splitlines()[-1][:_MAX_DETAIL] if output else "the connection was closed"

@@ -1,4 +1,4 @@
-"""`tickets.rotate`: on a jump host's worker, which alone has the key to the nodes."""
+"""The task `tickets.rotate`. It runs on the jump host, the only host with an SSH key for the nodes."""
 
 import asyncio
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from tasks import app, tickets
-from tasks.jobs import LedgerUnavailable
+from tasks.jobs import LedgerError
 from tasks.jobs.rotations import RotationInProgress
 from workers.runtime.context import worker_context
 from workers.tickets.controller import FleetController
@@ -19,24 +19,23 @@ logger = get_logger(__name__)
 
 @app.task(name=tickets.TASK)
 def rotate(**fields: Any) -> None:
-    """Bring the fleet to the generation of the message. Whatever fails is asked for again by the next look."""
+    """Rotate until the fleet has the generation of the message. A failed run is requested again at the next check."""
     message = tickets.RotateMessage.model_validate(fields)
     harden_process()
-    tools = worker_context()
+    context = worker_context()
+    rotations = context.ledger.rotations
     try:
-        if tools.ledger.rotations.find().generation >= message.generation:
-            logger.info("Generation %d is reached already.", message.generation)
+        if rotations.find().generation >= message.generation:
+            logger.info("Generation %d is already reached.", message.generation)
             return
-    except LedgerUnavailable as error:
-        logger.warning("Asking the nodes alone: %s", error)
-    wish = RotationRequest(message.generation, min_age=tools.settings.tickets_lifetime)
+    except LedgerError as error:
+        logger.warning("The ledger is unavailable; using the status of the nodes alone: %s", error)
+    request = RotationRequest(message.generation, min_age=context.settings.tickets_lifetime)
     try:
-        report = asyncio.run(
-            FleetController(tools.settings, tools.ledger.rotations).run(wish, min_token=message.fencing_token)
-        )
+        report = asyncio.run(FleetController(context.settings, rotations).run(request, min_token=message.fencing_token))
     except (RotationInProgress, StaleToken) as error:
         logger.warning("Not rotated. %s", error)
         return
     logger.info("Generation %d: %s in %.2f s. %s", report.generation, report.result, report.seconds, report.reason)
-    for node, why in {**report.unreachable, **report.failed}.items():
-        logger.warning("%s was left behind: %s", node, why)
+    for node, reason in {**report.unreachable, **report.failed}.items():
+        logger.warning("%s is behind: %s", node, reason)

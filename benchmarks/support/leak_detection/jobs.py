@@ -1,4 +1,4 @@
-"""Jobs for the benchmark of leak hunts: leaks of one size, and clean work of tens of milliseconds."""
+"""Jobs for the benchmark of leak hunts: leaks of a given size, and clean work of tens of milliseconds."""
 
 import ctypes
 from functools import cache
@@ -15,27 +15,27 @@ def _libc() -> ctypes.CDLL:
 
 
 def leak_1() -> None:
-    """One byte."""
+    """Leaks one byte."""
     _libc().malloc(1)
 
 
 def leak_64() -> None:
-    """64 bytes."""
+    """Leaks 64 bytes."""
     _libc().malloc(64)
 
 
 def leak_1024() -> None:
-    """A kilobyte."""
+    """Leaks 1 KiB."""
     _libc().malloc(1024)
 
 
 def leak_65536() -> None:
-    """64 kilobytes."""
+    """Leaks 64 KiB."""
     _libc().malloc(65_536)
 
 
 def work() -> None:
-    """A picture resized and encoded, a clone composited and destroyed: native work and allocations as in a render."""
+    """Resizes and encodes a picture, composites and destroys a clone: work and allocations like those of a render."""
     from wand.image import Image
 
     clean()

@@ -1,7 +1,7 @@
-"""What watching costs: processor time of a job with its observer, alone and under each instrument, in turns.
+"""The overhead of each instrument: CPU time of a job with and without its observer, measured alternately.
 
-Processor time, for other work on the machine leaves it alone. A long run less a short one leaves out what starting
-costs; the difference in jobs divides it.
+CPU time is used because other work on the machine hardly changes it. The difference between a long and a short run,
+divided by the difference in jobs, excludes the start of the process.
 """
 
 import os
@@ -33,22 +33,22 @@ Workload = Callable[[int], object]
 
 
 def measure_overheads(home: Path, rounds: int, report: Callable[[str], None]) -> dict[str, list[float]]:
-    """Ratios to the same job alone, one a round."""
+    """The ratio to the job alone, one per round."""
     preload = {"LD_PRELOAD": str(build_library(home))}
 
     def run(jobs: int) -> Run:
         return Run(Subject(TARGET, {}), jobs, home, home)
 
-    ways: dict[str, Workload] = {
+    workloads: dict[str, Workload] = {
         "gauge": lambda jobs: load_instrument("gauge")(run(jobs)),
         "survivors": lambda jobs: run(jobs).run_child("tagger", survivors.NAME, environment=preload),
         "survivors_stacks": lambda jobs: run(jobs).run_child("stacks", survivors.NAME, environment=preload),
         "memray": lambda jobs: _without_capture(home, run(jobs)),
     }
-    ratios: dict[str, list[float]] = {name: [] for name in ways}
+    ratios: dict[str, list[float]] = {name: [] for name in workloads}
     for number in range(rounds):
         alone = _cpu_seconds_per_job(_alone)
-        for name, way in ways.items():
+        for name, way in workloads.items():
             ratios[name].append(_cpu_seconds_per_job(way) / alone)
         last = {name: round(each[-1], 3) for name, each in ratios.items()}
         report(f"round {number + 1}: {1000 * alone:.1f} ms alone; {last}")
@@ -67,7 +67,7 @@ def _without_capture(home: Path, run: Run) -> None:
 
 
 def _cpu_seconds_per_job(workload: Workload) -> float:
-    """Seconds of processor time that one more job takes."""
+    """CPU seconds of one more job."""
     return (_cpu_seconds(workload, LONG) - _cpu_seconds(workload, SHORT)) / (LONG - SHORT)
 
 

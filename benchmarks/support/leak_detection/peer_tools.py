@@ -1,4 +1,4 @@
-"""psleak and pytest-memray on the planted corpus, each in a process of its own for each job, as their pages tell."""
+"""psleak and pytest-memray on the planted corpus: one process per job, used as their documentation recommends."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ from benchmarks.support.services import ROOT
 from leaks.verdict import VerdictKind
 from tests.leaks.corpus import CASES
 
-# Classes that a peer can be asked for at all: memory that stays.
+# The kinds of verdict that these tools can detect: memory that is not freed.
 MEMORY = {VerdictKind.LEAK, VerdictKind.SPILL, VerdictKind.PYTHON}
 
-# Jobs that these tools cannot run: they call the job and do not expect it to raise.
+# Jobs that these tools cannot run, because they do not expect exceptions.
 _SKIPPED = {"raises"}
 
 _PSLEAK = """
@@ -43,23 +43,23 @@ _TOOLS = {
     ),
 }
 
-# psleak skips its test without these.
+# psleak skips its test without these variables.
 _ENVIRONMENT = {"psleak": {"PYTHONMALLOC": "malloc", "PYTHONUNBUFFERED": "1"}, "pytest-memray": {}}
 
 TIMEOUT = 120
 
 
 def run_tools(report: Callable[[str], None]) -> dict[str, dict[str, int]]:
-    """Hits, misses and false alarms of each."""
+    """Count hits, misses and false alarms of each tool."""
     counts = {}
     for peer, (text, argv) in _TOOLS.items():
         hits = misses = alarms = 0
         for case in CASES:
             if case.name not in _SKIPPED:
-                accused = _reports_leak(text.format(name=case.name), argv, _ENVIRONMENT[peer])
-                hits += accused and case.kind in MEMORY
-                misses += not accused and case.kind in MEMORY
-                alarms += accused and case.kind in {VerdictKind.CLEAN, VerdictKind.GROWTH}
+                detected = _reports_leak(text.format(name=case.name), argv, _ENVIRONMENT[peer])
+                hits += detected and case.kind in MEMORY
+                misses += not detected and case.kind in MEMORY
+                alarms += detected and case.kind in {VerdictKind.CLEAN, VerdictKind.GROWTH}
         counts[peer] = {"hits": hits, "misses": misses, "false_alarms": alarms}
         report(f"{peer}: {counts[peer]}")
     return counts

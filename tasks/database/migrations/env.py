@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `tasks.database.migrate` brings."""
+"""Alembic's entry point: runs the migrations on the connection of `tasks.database.migrate`."""
 
 from alembic import context
 

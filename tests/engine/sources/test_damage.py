@@ -1,4 +1,4 @@
-"""Files that fuzzing found: what is damaged is refused in words, or drawn."""
+"""Damaged files that fuzzing found: each is refused with a clear message, or drawn."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from workers.render.vector.reader.document import open_drawing
 
 
 @pytest.mark.parametrize("encoding", ["UTF-65536", "rotate8", "utf-7", "idna"])
-def test_given_svg_in_an_encoding_that_nobody_reads_when_planned_then_refused(tmp_path: Path, encoding: str) -> None:
+def test_given_svg_in_an_unknown_encoding_when_planned_then_refused(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "drawing.svg"
     path.write_text(f"<?xml version='1.0' encoding='{encoding}'?><svg xmlns='http://www.w3.org/2000/svg'/>")
 
@@ -40,20 +40,20 @@ def test_given_layer_name_outside_its_encoding_when_rendered_then_manifest_and_s
 
 
 def test_given_error_that_quotes_a_drawing_then_its_message_can_be_sent() -> None:
-    error = BlueprintError("broken-dxf", "Invalid handle \udc9d.")
+    error = BlueprintError("damaged-dxf", "Invalid handle \udc9d.")
 
     assert error.message == str(error) == "Invalid handle ?."
 
 
 @pytest.mark.parametrize("length", range(4_000, 4_032))
-def test_given_binary_dxf_cut_anywhere_when_opened_then_refused_as_what_it_is(tmp_path: Path, length: int) -> None:
+def test_given_binary_dxf_cut_anywhere_when_opened_then_refused_as_damaged(tmp_path: Path, length: int) -> None:
     path = tmp_path / "drawing.dxf"
     path.write_bytes(seeds("dxf-binary")[0][:length])
 
     with pytest.raises(BlueprintError) as caught:
         open_drawing(path)
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
     assert "Invalid group code" not in caught.value.message
 
 
@@ -70,7 +70,7 @@ def test_given_pdf_whose_layers_cannot_be_switched_when_rendered_then_the_page_i
 ) -> None:
     path = tmp_path / "drawing.pdf"
     path.write_bytes(seeds("pdf")[1])
-    monkeypatch.setattr(pdf, "switched", lambda _content, _on: b"no PDF any more")
+    monkeypatch.setattr(pdf, "with_visible_groups", lambda _content, _visible: b"not a PDF")
 
     manifest = draw(path, width=64)
 
@@ -78,7 +78,7 @@ def test_given_pdf_whose_layers_cannot_be_switched_when_rendered_then_the_page_i
 
 
 @pytest.mark.parametrize("place", ["nan", "inf", "1e300"])
-def test_given_a_block_inserted_nowhere_when_rendered_then_the_other_ones_are_drawn(
+def test_given_a_block_inserted_at_invalid_coordinates_when_rendered_then_the_others_are_drawn(
     tmp_path: Path, draw: Render, place: str
 ) -> None:
     document = new("R2010")
@@ -93,11 +93,11 @@ def test_given_a_block_inserted_nowhere_when_rendered_then_the_other_ones_are_dr
 
     assert manifest.source.extents is not None
     assert manifest.source.extents[2] < 70
-    assert "bad-coordinates" in [warning.code for warning in manifest.warnings]
+    assert "invalid-coordinates" in [warning.code for warning in manifest.warnings]
 
 
 @pytest.mark.parametrize("scale", ["nan", "-1.0", "0.0", (1.0, 2.0)])
-def test_given_a_header_whose_line_type_scale_is_damaged_when_rendered_then_it_counts_as_one(
+def test_given_an_invalid_linetype_scale_when_rendered_then_it_counts_as_one(
     tmp_path: Path, draw: Render, out: Path, scale: object
 ) -> None:
     document = new("R2010", setup=True)
@@ -127,17 +127,17 @@ def test_given_a_drawing_without_a_model_space_when_rendered_then_refused_with_a
     with pytest.raises(BlueprintError, match="run AUDIT") as caught:
         draw(path, width=64)
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
 
 
-def test_given_a_viewport_that_shows_nothing_when_rendered_then_the_rest_of_its_sheet_is_drawn(
+def test_given_a_viewport_that_shows_nothing_when_rendered_then_the_rest_of_the_layout_is_drawn(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010")
     document.modelspace().add_line((0, 0), (9, 5))
-    sheet = document.paperspace("Layout1")
-    sheet.add_line((0, 0), (100, 50))
-    sheet.add_viewport((50, 25), (77777, 20), (5, 2), 10)
+    layout = document.paperspace("Layout1")
+    layout.add_line((0, 0), (100, 50))
+    layout.add_viewport((50, 25), (77777, 20), (5, 2), 10)
     path = save(document, tmp_path / "drawing.dxf")
     path.write_text(path.read_text().replace("77777.0", "nan"))
 
@@ -146,7 +146,7 @@ def test_given_a_viewport_that_shows_nothing_when_rendered_then_the_rest_of_its_
     assert [layer.name for layer in manifest.layers if not layer.empty] == ["0"]
 
 
-def test_given_lines_of_billions_of_dashes_when_rendered_then_they_are_drawn_whole_and_the_manifest_says_so(
+def test_given_lines_with_billions_of_dashes_when_rendered_then_they_are_drawn_solid_with_a_warning(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010", setup=True)
@@ -158,14 +158,14 @@ def test_given_lines_of_billions_of_dashes_when_rendered_then_they_are_drawn_who
     manifest = draw(save(document, tmp_path / "drawing.dxf"), width=256)
 
     assert [(warning.code, warning.message) for warning in manifest.warnings] == [
-        ("line-solid", "2 lines have too many dashes to draw and were drawn whole.")
+        ("lines-drawn-solid", "Lines with too many dashes were drawn solid: 2.")
     ]
     whole, dashed = (layer for layer in manifest.layers if layer.file)
     assert whole.extent == dashed.extent
     assert whole.sha256 == dashed.sha256
 
 
-def test_given_a_line_of_some_dashes_when_rendered_then_it_has_them(tmp_path: Path, draw: Render) -> None:
+def test_given_a_dashed_line_when_rendered_then_it_has_dashes(tmp_path: Path, draw: Render) -> None:
     document = new("R2010", setup=True)
     for linetype in ("CONTINUOUS", "DASHED"):
         document.layers.add(linetype, linetype=linetype)

@@ -1,4 +1,4 @@
-"""PDF pages: any part at any size, and layers where a document has them."""
+"""PDF pages: regions at any size, and layers (optional content)."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.engine.conftest import Render
 from tests.engine.drawings import layer_named, pixels, text_pdf
 from workers.render import BlueprintError
 
-# A black frame on no layer, a red square on one that is on, a blue one on one that is off.
+# A black frame outside all layers, a red square on a visible layer, a blue one on a hidden layer.
 CONTENT = b"""
 0 0 0 RG 10 10 180 80 re S
 /OC /Pipes BDC 1 0 0 rg 20 20 40 40 re f EMC
@@ -53,7 +53,7 @@ def test_given_optional_content_when_rendered_then_each_visible_layer_has_its_ow
     assert (pipes[..., 3] > 0).sum() == pytest.approx(1600, abs=170)
 
 
-def test_given_layers_asked_for_by_name_when_rendered_then_the_preview_shows_those(
+def test_given_layers_requested_by_name_when_rendered_then_the_preview_shows_those(
     layered: Path, out: Path, draw: Render
 ) -> None:
     manifest = draw(layered, width=200, layers="Hidden")
@@ -64,13 +64,13 @@ def test_given_layers_asked_for_by_name_when_rendered_then_the_preview_shows_tho
     assert not layer_named(manifest, "Pipes").visible
 
 
-def test_given_a_layer_that_a_pdf_lacks_when_asked_for_then_the_error_lists_those_it_has(
+def test_given_a_layer_that_a_pdf_lacks_when_requested_then_the_error_lists_the_existing_ones(
     layered: Path, draw: Render
 ) -> None:
     with pytest.raises(BlueprintError) as caught:
         draw(layered, layers="Water")
 
-    assert caught.value.message == "There is no layer 'Water'. Ask for some of: Hidden, Pipes, base."
+    assert caught.value.message == "There is no layer 'Water'. Choose from: Hidden, Pipes, base."
 
 
 def test_given_a_region_when_rendered_then_it_is_that_part_drawn_larger(
@@ -114,6 +114,6 @@ def test_given_a_form_that_is_filled_in_when_rendered_then_its_values_are_shown(
 
     draw(tmp_path / "form.pdf", width=200)
 
-    picture = pixels(out / "preview.webp")
-    assert picture[75, 50].tolist() == [0, 0, 255]
-    assert picture[25, 150].tolist() == [255, 255, 255]
+    image = pixels(out / "preview.webp")
+    assert image[75, 50].tolist() == [0, 0, 255]
+    assert image[25, 150].tolist() == [255, 255, 255]

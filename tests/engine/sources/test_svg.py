@@ -1,4 +1,4 @@
-"""SVG: groups become layers, regions are drawn alone, and nothing outside the file is read."""
+"""SVG: groups become layers, regions are drawn alone, and no other file is read."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def drawing(folder: Path, text: str) -> Path:
 
 
 def composed(out: Path, manifest: Manifest) -> Pixels:
-    """The layers laid on white in the manifest's order."""
+    """Compose the layers on white in the manifest's order."""
     sheet = np.full((manifest.preview.height, manifest.preview.width, 3), 255.0)
     for layer in manifest.layers:
         if layer.file and layer.extent:
@@ -50,7 +50,7 @@ def composed(out: Path, manifest: Manifest) -> Pixels:
     return sheet.round().astype(np.uint8)
 
 
-def test_given_inkscape_layers_when_rendered_then_each_is_a_cropped_picture_in_drawing_order(
+def test_given_inkscape_layers_when_rendered_then_each_is_a_cropped_image_in_drawing_order(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     manifest = draw(drawing(tmp_path, INKSCAPE), width=400)
@@ -64,9 +64,7 @@ def test_given_inkscape_layers_when_rendered_then_each_is_a_cropped_picture_in_d
     assert plan(tmp_path / "a.svg").layers == 5
 
 
-def test_given_layers_when_laid_on_each_other_then_they_look_like_the_preview(
-    tmp_path: Path, out: Path, draw: Render
-) -> None:
+def test_given_layers_when_stacked_then_they_look_like_the_preview(tmp_path: Path, out: Path, draw: Render) -> None:
     manifest = draw(drawing(tmp_path, INKSCAPE), width=1000)
 
     difference = np.abs(composed(out, manifest).astype(int) - pixels(out / "preview.webp")[..., :3])
@@ -74,7 +72,7 @@ def test_given_layers_when_laid_on_each_other_then_they_look_like_the_preview(
     assert not manifest.draw_order_matters
 
 
-def test_given_a_hidden_layer_when_asked_for_then_it_is_drawn_alone(tmp_path: Path, out: Path, draw: Render) -> None:
+def test_given_a_hidden_layer_when_requested_then_it_is_drawn_alone(tmp_path: Path, out: Path, draw: Render) -> None:
     source = drawing(tmp_path, INKSCAPE)
     draw(source, width=200)
     assert tuple(pixels(out / "preview.webp")[20, 160]) == (255, 255, 255)
@@ -87,7 +85,7 @@ def test_given_a_hidden_layer_when_asked_for_then_it_is_drawn_alone(tmp_path: Pa
     assert {layer.name for layer in manifest.layers if layer.file} == {"Notes"}
 
 
-def test_given_a_layer_that_does_not_exist_when_asked_for_then_the_error_lists_those_that_do(
+def test_given_a_layer_that_does_not_exist_when_requested_then_the_error_lists_the_existing_ones(
     tmp_path: Path, draw: Render
 ) -> None:
     with pytest.raises(BlueprintError) as caught:
@@ -95,11 +93,11 @@ def test_given_a_layer_that_does_not_exist_when_asked_for_then_the_error_lists_t
 
     assert caught.value.code == "no-such-layer"
     assert caught.value.message == (
-        "There is no layer 'Water'. Ask for some of: Empty, Notes, Pipes & valves, Walls, base."
+        "There is no layer 'Water'. Choose from: Empty, Notes, Pipes & valves, Walls, base."
     )
 
 
-def test_given_named_groups_when_rendered_then_they_are_layers_and_the_rest_keeps_its_place(
+def test_given_named_groups_when_rendered_then_they_become_layers_and_the_rest_keeps_its_position(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     body = (
@@ -115,7 +113,7 @@ def test_given_named_groups_when_rendered_then_they_are_layers_and_the_rest_keep
 
 
 @pytest.mark.parametrize("body", ['<g id="only"><rect width="9" height="9"/></g>', "<g/><g/>", ""])
-def test_given_fewer_than_two_named_groups_when_rendered_then_the_base_is_all_there_is(
+def test_given_fewer_than_two_named_groups_when_rendered_then_only_the_base_exists(
     tmp_path: Path, draw: Render, body: str
 ) -> None:
     source = drawing(tmp_path, f'<svg {NAMES} viewBox="0 0 20 10">{body}</svg>')
@@ -124,7 +122,7 @@ def test_given_fewer_than_two_named_groups_when_rendered_then_the_base_is_all_th
     assert plan(source).layers == 1
 
 
-def test_given_more_groups_than_are_told_apart_when_rendered_then_they_are_drawn_as_one(
+def test_given_more_groups_than_the_limit_when_rendered_then_they_are_drawn_as_one(
     tmp_path: Path, draw: Render
 ) -> None:
     body = "".join(f'<g id="g{number}"><path d="M0 {number} h9"/></g>' for number in range(257))
@@ -134,7 +132,7 @@ def test_given_more_groups_than_are_told_apart_when_rendered_then_they_are_drawn
     assert [layer.name for layer in manifest.layers] == ["base"]
 
 
-def test_given_a_style_sheet_inside_a_layer_when_others_are_drawn_then_it_holds_for_them(
+def test_given_a_style_sheet_inside_a_layer_when_others_are_drawn_then_it_applies_to_them(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     body = '<g id="a"><style>.red { fill: #f00 }</style><rect width="4" height="4"/></g>'
@@ -161,7 +159,7 @@ SPACED = f"""<?xml version="1.0"?><!-- > --><svg {NAMES} width="20px" height = '
 
 @pytest.mark.parametrize("text", [PREFIXED, SPACED])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_given_a_text_written_in_another_way_when_rendered_then_its_layers_are_the_same(
+def test_given_an_svg_with_another_syntax_when_rendered_then_its_layers_are_the_same(
     tmp_path: Path, out: Path, draw: Render, text: str, encoding: str
 ) -> None:
     (tmp_path / "a.svg").write_bytes(text.encode(encoding))
@@ -177,17 +175,17 @@ def test_given_an_svg_without_a_namespace_when_rendered_then_it_is_refused(tmp_p
     with pytest.raises(BlueprintError) as caught:
         draw(drawing(tmp_path, '<svg width="9" height="9"/>'))
 
-    assert caught.value.code == "broken-svg"
+    assert caught.value.code == "damaged-svg"
     assert caught.value.message.startswith('The SVG lacks xmlns="http://www.w3.org/2000/svg".')
 
 
-def test_given_a_page_of_an_svg_when_asked_for_then_the_error_says_that_it_has_one(
+def test_given_a_page_of_an_svg_when_requested_then_the_error_says_that_there_is_one(
     tmp_path: Path, draw: Render
 ) -> None:
     with pytest.raises(BlueprintError) as caught:
         draw(drawing(tmp_path, INKSCAPE), page=2)
 
-    assert caught.value.message == "Page 2 was asked for; an SVG has 1."
+    assert caught.value.message == "There is no page 2; an SVG has one."
 
 
 @pytest.mark.parametrize("region", ["2500,2500,7500,7500", "0,0,5000,10000", "9000,9000,10000,10000"])
@@ -205,7 +203,7 @@ def test_given_a_region_when_rendered_then_it_is_that_part_of_the_whole(
     left, top, right, bottom = (int(part) for part in region.split(","))
     expected = whole[top // 5 : bottom // 5, left * 2 // 5 : right * 2 // 5]
     difference = np.abs(pixels(out / "preview.webp")[..., :3].astype(int) - expected)
-    assert difference.max() <= 24  # edges are rounded to parts of a pixel elsewhere
+    assert difference.max() <= 24  # antialiasing rounds edges differently
     assert difference.mean() < 0.05
 
 
@@ -213,7 +211,7 @@ STRIPES = "".join(f'<path d="M{at} 0 L{400 - at} 200" stroke="#036"/>' for at in
 
 
 def deepest(folder: Path) -> Pixels:
-    """The tiles of the lowest level put together, as RGBA."""
+    """Assemble the tiles of the largest level, as RGBA."""
     level = max(folder.iterdir(), key=lambda level: int(level.name))
     places = [tuple(map(int, tile.stem.split("_"))) for tile in level.iterdir()]
     columns, rows = (max(numbers) + 1 for numbers in zip(*places, strict=True))
@@ -223,7 +221,7 @@ def deepest(folder: Path) -> Pixels:
 
 
 @pytest.mark.parametrize("region", ["0,0,10000,10000", "2500,2500,7500,7500"])
-def test_given_an_svg_when_cut_into_tiles_then_they_are_drawn_as_deep_as_they_lie(
+def test_given_an_svg_when_cut_into_tiles_then_each_level_is_drawn_at_its_resolution(
     tmp_path: Path, out: Path, draw: Render, region: str
 ) -> None:
     source = drawing(tmp_path, f'<svg {NAMES} width="400" height="200">{STRIPES}</svg>')
@@ -252,7 +250,7 @@ def test_given_an_svg_with_layers_when_cut_into_tiles_then_each_shows_its_own(
     assert np.abs(tiles[top : top + height, left : left + width] - pixels(out / str(walls.file))[..., 3]).max() <= 24
 
 
-def test_given_a_blurred_svg_when_cut_into_tiles_then_no_row_is_blurred_by_itself(
+def test_given_a_blurred_svg_when_cut_into_tiles_then_rows_are_not_blurred_separately(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     blur = '<filter id="f"><feGaussianBlur stdDeviation="9"/></filter><rect width="300" height="99" filter="url(#f)"/>'
@@ -262,10 +260,10 @@ def test_given_a_blurred_svg_when_cut_into_tiles_then_no_row_is_blurred_by_itsel
     assert manifest.tiles
     assert (manifest.tiles.width, manifest.tiles.height) == (600, 300)
     difference = np.abs(deepest(out / "tiles_files").astype(int) - pixels(out / "preview.webp"))
-    assert difference.max() <= 24  # each is encoded for itself
+    assert difference.max() <= 24  # each tile is encoded separately
 
 
-def test_given_a_long_svg_when_cut_into_tiles_then_they_are_less_deep(
+def test_given_a_long_svg_when_cut_into_tiles_then_the_zoom_is_limited(
     tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = f'<svg {NAMES} width="400" height="200">{STRIPES}</svg>'
@@ -281,17 +279,17 @@ def test_given_a_small_region_at_a_high_resolution_when_rendered_then_only_its_p
     source = drawing(tmp_path, INKSCAPE.replace('width="200" height="100"', 'width="4000" height="2000"'))
     code = (
         "import sys; from pathlib import Path; from tasks.renders import RenderOptions\n"
-        "from workers.render import render; from workers.sandbox.process_stats import peak\n"
+        "from workers.render import render; from workers.sandbox.process_stats import peak_resident_memory\n"
         "options = RenderOptions(dpi=2400, region='100,100,200,200')\n"
         "made = render(Path(sys.argv[1]), Path(sys.argv[2]), options)\n"
-        "print(made.preview.width, made.preview.height, peak())"
+        "print(made.preview.width, made.preview.height, peak_resident_memory())"
     )
     (tmp_path / "out").mkdir()
 
     argv = [sys.executable, "-c", code, str(source), str(tmp_path / "out")]
-    ended = subprocess.run(argv, capture_output=True, text=True, check=True)
+    result = subprocess.run(argv, capture_output=True, text=True, check=True)
 
-    width, height, peak = (int(word) for word in ended.stdout.split())
+    width, height, peak = (int(word) for word in result.stdout.split())
     assert (width, height) == (1000, 500)  # of 100,000 x 50,000
     assert peak < 160 * 1024**2
 

@@ -1,4 +1,4 @@
-"""DWG: drawn where a converter is set, refused with advice where none is."""
+"""DWG: drawn if a converter is configured, otherwise refused with advice."""
 
 import shutil
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_given_a_converter_when_rendered_then_what_it_writes_is_drawn(
     assert {layer.name for layer in manifest.layers if layer.file} == {"PIPES", "VALVES"}
 
 
-def test_given_a_converter_that_fails_when_rendered_then_the_error_tells_and_nothing_is_left(
+def test_given_a_converter_that_fails_when_rendered_then_the_error_says_so_and_nothing_is_left(
     dwg: Path, draw: Render, converter: object
 ) -> None:
     assert callable(converter)
@@ -60,7 +60,7 @@ def test_given_a_converter_that_fails_when_rendered_then_the_error_tells_and_not
     with pytest.raises(BlueprintError) as caught:
         draw(dwg)
 
-    assert caught.value.code == "broken-dwg"
+    assert caught.value.code == "damaged-dwg"
     assert caught.value.message == (
         "The DWG could not be converted (exit code 1). Save it as DXF (command DXFOUT) and send that."
     )

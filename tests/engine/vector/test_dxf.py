@@ -47,12 +47,12 @@ def test_given_a_block_drawn_on_layer_0_when_inserted_then_its_ink_is_on_the_ins
     assert valves.extent is not None
     assert valves.file is not None
     x, y, width, height = valves.extent
-    # 400 px show 100 mm and a margin of 1 mm on either side: the block stands at 20, 20 and is 16 x 8 mm; y counts
-    # from 51 mm downwards.
+    # 400 px show 100 mm plus a margin of 1 mm on either side. The block is at 20, 20 and has 16 x 8 mm; y runs
+    # downwards from 51 mm.
     assert (x, y) == pytest.approx((82, 90), abs=3)
     assert (x + width, y + height) == pytest.approx((145, 122), abs=3)
-    picture = pixels(out / valves.file)
-    assert np.median(picture[picture[..., 3] > 128], axis=0)[:3] == pytest.approx((0, 255, 0), abs=2)
+    image = pixels(out / valves.file)
+    assert np.median(image[image[..., 3] > 128], axis=0)[:3] == pytest.approx((0, 255, 0), abs=2)
 
 
 def test_given_nested_blocks_and_xref_names_when_rendered_then_inner_layers_keep_their_ink(
@@ -94,7 +94,7 @@ def test_given_a_dimension_when_rendered_then_all_its_parts_are_on_its_own_layer
     assert blue.sum() > 300
 
 
-def test_given_blocks_on_frozen_and_on_switched_off_layers_when_rendered_then_only_the_frozen_one_hides_its_parts(
+def test_given_blocks_on_frozen_and_on_layers_that_are_off_when_rendered_then_only_the_frozen_one_hides_its_parts(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010")
@@ -147,9 +147,9 @@ def test_given_a_background_when_rendered_then_colour_7_contrasts_with_it(
 
     draw(save(document, tmp_path / "seven.dxf"), width=100, background=background)
 
-    picture = pixels(out / "preview.webp")
-    assert tuple(picture[5, 5]) == corner
-    assert tuple(picture[90, 10]) == ink
+    image = pixels(out / "preview.webp")
+    assert tuple(image[5, 5]) == corner
+    assert tuple(image[90, 10]) == ink
 
 
 def test_given_a_transparent_background_when_rendered_then_the_preview_has_holes(
@@ -184,21 +184,21 @@ def test_given_the_same_drawing_twice_when_rendered_then_every_byte_is_the_same(
     assert once() == first
 
 
-def test_given_a_picture_beside_the_drawing_when_rendered_then_it_is_not_opened_and_a_warning_says_so(
+def test_given_a_referenced_image_when_rendered_then_it_is_not_opened_and_a_warning_says_so(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010")
     beside = tmp_path / "secret.png"
-    beside.write_bytes(b"not even a picture")
-    picture = document.add_image_def(str(beside), size_in_pixel=(10, 10))
-    document.modelspace().add_image(picture, insert=(0, 0), size_in_units=(10, 10))
+    beside.write_bytes(b"not an image")
+    image = document.add_image_def(str(beside), size_in_pixel=(10, 10))
+    document.modelspace().add_image(image, insert=(0, 0), size_in_units=(10, 10))
 
     manifest = draw(save(document, tmp_path / "image.dxf"), width=64)
 
-    assert "image-not-drawn" in {warning.code for warning in manifest.warnings}
+    assert "images-not-drawn" in {warning.code for warning in manifest.warnings}
 
 
-def test_given_coordinates_that_are_no_numbers_when_rendered_then_the_rest_is_drawn_with_a_warning(
+def test_given_invalid_coordinates_when_rendered_then_the_rest_is_drawn_with_a_warning(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010")
@@ -210,11 +210,11 @@ def test_given_coordinates_that_are_no_numbers_when_rendered_then_the_rest_is_dr
     manifest = draw(save(document, tmp_path / "nan.dxf"), width=64)
 
     assert not manifest.layers[0].empty
-    assert "bad-coordinates" in {warning.code for warning in manifest.warnings}
+    assert "invalid-coordinates" in {warning.code for warning in manifest.warnings}
     assert manifest.source.extents == pytest.approx((0, 0, 10, 5), abs=0.2)
 
 
-def test_given_a_drawing_far_from_the_origin_when_rendered_then_its_lines_stay_where_they_belong(
+def test_given_a_drawing_far_from_the_origin_when_rendered_then_its_lines_keep_their_position(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     document = new("R2010")
@@ -223,12 +223,12 @@ def test_given_a_drawing_far_from_the_origin_when_rendered_then_its_lines_stay_w
 
     draw(save(document, tmp_path / "far.dxf"), width=100)
 
-    picture = pixels(out / "preview.webp")
-    assert (picture[0] < 200).any(axis=1).mean() > 0.9
-    assert (picture[25, 10:90] > 250).all()
+    image = pixels(out / "preview.webp")
+    assert (image[0] < 200).any(axis=1).mean() > 0.9
+    assert (image[25, 10:90] > 250).all()
 
 
-def test_given_one_level_line_when_rendered_then_the_preview_still_has_some_height(
+def test_given_a_single_horizontal_line_when_rendered_then_the_preview_still_has_some_height(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010")
@@ -239,7 +239,7 @@ def test_given_one_level_line_when_rendered_then_the_preview_still_has_some_heig
     assert (manifest.preview.width, manifest.preview.height) == (200, 16)
 
 
-def test_given_a_paper_layout_when_asked_for_then_its_viewport_shows_the_model_without_the_layers_frozen_in_it(
+def test_given_a_paper_layout_when_requested_then_its_viewport_shows_the_model_without_the_layers_frozen_in_it(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010", setup=True)
@@ -260,14 +260,14 @@ def test_given_a_paper_layout_when_asked_for_then_its_viewport_shows_the_model_w
     assert layer_named(manifest, "FROZEN-HERE").empty
 
 
-def test_given_a_layout_that_does_not_exist_when_asked_for_then_the_error_lists_those_that_do(
+def test_given_a_layout_that_does_not_exist_when_requested_then_the_error_lists_the_existing_ones(
     pump: Path, draw: Render
 ) -> None:
     with pytest.raises(BlueprintError) as caught:
         draw(pump, layout="Elevation")
 
     assert caught.value.code == "no-such-layout"
-    assert caught.value.message == "There is no layout 'Elevation'. Ask for one of: Model, Layout1."
+    assert caught.value.message == "There is no layout 'Elevation'. Choose one of: Model, Layout1."
 
 
 def test_given_an_empty_layout_when_rendered_then_the_error_names_the_others(tmp_path: Path, draw: Render) -> None:
@@ -277,10 +277,10 @@ def test_given_an_empty_layout_when_rendered_then_the_error_names_the_others(tmp
         draw(source)
 
     assert caught.value.code == "nothing-to-draw"
-    assert caught.value.message.endswith("or ask for another layout (Layout1).")
+    assert caught.value.message.endswith("or choose another layout (Layout1).")
 
 
-def test_given_a_dxf_that_is_only_rubbish_inside_when_rendered_then_the_error_says_how_to_mend_it(
+def test_given_a_dxf_with_invalid_content_when_rendered_then_the_error_says_how_to_repair_it(
     tmp_path: Path, draw: Render
 ) -> None:
     source = tmp_path / "broken.dxf"
@@ -289,7 +289,7 @@ def test_given_a_dxf_that_is_only_rubbish_inside_when_rendered_then_the_error_sa
     with pytest.raises(BlueprintError) as caught:
         draw(source)
 
-    assert caught.value.code in {"broken-dxf", "nothing-to-draw"}
+    assert caught.value.code in {"damaged-dxf", "nothing-to-draw"}
 
 
 def test_given_a_block_that_contains_itself_when_rendered_then_it_is_refused_or_drawn_without_hanging(
@@ -304,7 +304,7 @@ def test_given_a_block_that_contains_itself_when_rendered_then_it_is_refused_or_
     with pytest.raises(BlueprintError) as caught:
         draw(save(document, tmp_path / "self.dxf"), width=64)
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
 
 
 def test_given_a_manifest_when_read_back_then_it_names_files_by_checksum(pump: Path, out: Path, draw: Render) -> None:
@@ -318,7 +318,9 @@ def test_given_a_manifest_when_read_back_then_it_names_files_by_checksum(pump: P
         assert len(blob) == entry["bytes"]
 
 
-def test_given_a_render_when_progress_is_watched_then_it_rises_from_plan_to_a_hundred(pump: Path, draw: Render) -> None:
+def test_given_a_render_when_progress_is_reported_then_it_rises_from_plan_to_100_percent(
+    pump: Path, draw: Render
+) -> None:
     steps: list[Step] = []
 
     draw(pump, steps, width=64)

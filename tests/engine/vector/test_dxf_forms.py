@@ -1,4 +1,4 @@
-"""Every form a DXF comes in: versions, ASCII and binary, whole and streamed, layouts, blocks, hatches."""
+"""Variants of DXF: versions, ASCII and binary, whole and streamed, layouts, blocks, hatches."""
 
 from pathlib import Path
 from typing import Literal
@@ -41,7 +41,7 @@ def _save(document: Drawing, path: Path, form: Literal["asc", "bin"] = "asc") ->
 
 @pytest.mark.parametrize("form", ["asc", "bin"])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_given_a_version_and_a_form_when_rendered_then_all_show_the_same_ink(
+def test_given_a_version_and_an_encoding_when_rendered_then_the_ink_is_the_same(
     tmp_path: Path, out: Path, draw: Render, version: str, form: Literal["asc", "bin"]
 ) -> None:
     draw(_save(_station("R2010"), tmp_path / "usual.dxf"), width=300)
@@ -57,7 +57,7 @@ def test_given_a_version_and_a_form_when_rendered_then_all_show_the_same_ink(
 @pytest.mark.parametrize("layout", ["", "Layout1"])
 @pytest.mark.parametrize("form", ["asc", "bin"])
 @pytest.mark.parametrize("version", ["R12", "R2010"])
-def test_given_a_drawing_too_large_to_hold_when_streamed_then_not_a_pixel_differs(
+def test_given_a_drawing_above_the_in_memory_limit_when_streamed_then_every_pixel_is_the_same(
     tmp_path: Path,
     out: Path,
     draw: Render,
@@ -70,14 +70,14 @@ def test_given_a_drawing_too_large_to_hold_when_streamed_then_not_a_pixel_differ
     whole = draw(source, width=300, layout=layout)
     before = pixels(out / "preview.webp")
 
-    monkeypatch.setattr(document, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(document, "MAX_IN_MEMORY_BYTES", 0)
     streamed = draw(source, width=300, layout=layout)
 
     assert streamed.layers == whole.layers
     assert np.array_equal(pixels(out / "preview.webp"), before)
 
 
-def test_given_a_drawing_that_is_entities_alone_when_streamed_then_not_a_pixel_differs(
+def test_given_a_drawing_of_entities_only_when_streamed_then_every_pixel_is_the_same(
     tmp_path: Path, out: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "drawing.dxf"
@@ -86,16 +86,16 @@ def test_given_a_drawing_that_is_entities_alone_when_streamed_then_not_a_pixel_d
     draw(source, width=300)
     before = pixels(out / "preview.webp")
 
-    monkeypatch.setattr(document, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(document, "MAX_IN_MEMORY_BYTES", 0)
     draw(source, width=300)
 
     assert np.array_equal(pixels(out / "preview.webp"), before)
 
 
-def test_given_a_broken_entity_in_a_streamed_drawing_when_rendered_then_the_rest_is_drawn_with_a_warning(
+def test_given_a_damaged_entity_in_a_streamed_drawing_when_rendered_then_the_rest_is_drawn_with_a_warning(
     tmp_path: Path, draw: Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(document, "MAX_IN_MEMORY_BYTES", 0)
     source = _save(_station("R2010"), tmp_path / "drawing.dxf")
     text = source.read_text()
     at = text.index(" 40\n3.0\n", text.index("ENTITIES"))
@@ -104,10 +104,10 @@ def test_given_a_broken_entity_in_a_streamed_drawing_when_rendered_then_the_rest
     manifest = draw(source, width=200)
 
     assert not layer_named(manifest, "PIPES").empty
-    assert "Not drawn, because they are damaged: 1 TEXT." in {warning.message for warning in manifest.warnings}
+    assert "Damaged entities were not drawn: 1 TEXT." in {warning.message for warning in manifest.warnings}
 
 
-def test_given_a_block_inserted_often_when_rendered_then_each_stands_where_it_would_alone(
+def test_given_a_block_inserted_repeatedly_when_rendered_then_each_copy_is_where_a_single_insert_is(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     def drawn(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -122,7 +122,7 @@ def test_given_a_block_inserted_often_when_rendered_then_each_stands_where_it_wo
         draw(_save(document, tmp_path / "flags.dxf"), width=400)
         return pixels(out / "preview.webp")
 
-    # The first is drawn entity by entity, the second recorded, the third stamped.
+    # The first is drawn entity by entity, the second is recorded, the third is copied from the cache.
     one, three = drawn(1), drawn(3)
     document = new("R2010")
     space = document.modelspace()
@@ -140,7 +140,7 @@ def test_given_a_block_inserted_often_when_rendered_then_each_stands_where_it_wo
 
 
 @pytest.mark.parametrize(("distance", "solid"), [(5.0, False), (1e-5, True), (1e-2, True)])
-def test_given_a_hatch_when_its_lines_are_too_many_then_it_is_filled_with_a_warning_and_always_alike(
+def test_given_a_hatch_with_too_many_lines_when_rendered_then_it_is_filled_deterministically_with_a_warning(
     tmp_path: Path, out: Path, draw: Render, distance: float, solid: bool
 ) -> None:
     document = new("R2010")
@@ -154,12 +154,12 @@ def test_given_a_hatch_when_its_lines_are_too_many_then_it_is_filled_with_a_warn
     first = (out / "preview.webp").read_bytes()
     draw(source, width=100)
 
-    assert [warning.code for warning in manifest.warnings] == (["hatch-solid"] if solid else [])
+    assert [warning.code for warning in manifest.warnings] == (["hatches-filled"] if solid else [])
     assert ((pixels(out / "preview.webp")[20:60, 20:80] < 10).all()) == solid
     assert (out / "preview.webp").read_bytes() == first
 
 
-def test_given_layers_drawn_out_of_their_order_when_rendered_then_the_manifest_says_that_it_matters(
+def test_given_layers_drawn_out_of_order_when_rendered_then_the_manifest_says_that_draw_order_matters(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010")

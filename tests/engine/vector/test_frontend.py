@@ -1,4 +1,4 @@
-"""What real drawings hold and ezdxf's own frontend shows otherwise than CAD programs do."""
+"""Content of real drawings that ezdxf's own frontend draws differently from CAD programs."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from workers.render.raster import Pixels
 
 
 def _masked(space: BaseLayout) -> None:
-    """A line, drawn last, beneath a white area: the order that CAD programs keep apart from the file's."""
+    """Draw a line last that the redraw order puts below a white area."""
     area = space.add_solid([(-10, -10), (10, -10), (-10, 10), (10, 10)], {"color": 1})
     line = space.add_line((-5, 0), (5, 0), {"color": 5, "lineweight": 211})
     space.set_redraw_order([(line.dxf.handle, "1"), (area.dxf.handle, "FFFF")])
 
 
-def _blue(picture: Pixels) -> int:
-    return int(((picture[..., 2] > 200) & (picture[..., 0] < 50)).sum())
+def _blue(image: Pixels) -> int:
+    return int(((image[..., 2] > 200) & (image[..., 0] < 50)).sum())
 
 
 @pytest.mark.parametrize("layout", ["", "Layout1"])
@@ -39,9 +39,9 @@ def test_given_a_redraw_order_when_rendered_then_blocks_and_viewports_keep_it(
 
     draw(save(document, tmp_path / "order.dxf"), width=200, layout=layout)
 
-    picture = pixels(out / "preview.webp")
-    assert _blue(picture) == 0
-    assert (picture[..., 0] > 200).any()
+    image = pixels(out / "preview.webp")
+    assert _blue(image) == 0
+    assert (image[..., 0] > 200).any()
 
 
 def test_given_a_block_on_a_layer_that_a_viewport_freezes_when_rendered_then_its_parts_are_hidden_there(
@@ -78,7 +78,7 @@ def test_given_a_layer_that_the_table_lacks_when_rendered_then_its_ink_contrasts
 def test_given_a_dashed_line_in_a_viewport_when_rendered_then_its_dashes_are_as_long_as_the_layout_says(
     tmp_path: Path, out: Path, draw: Render, paper_scaled: int, dashes: int
 ) -> None:
-    # Of 100 mm on paper, shown at 1:2: dashes of 5 mm and gaps of 5 mm on paper, or half of that.
+    # 100 mm on paper, shown at 1:2: dashes and gaps are 5 mm on paper, or half of that.
     document = new("R2010")
     document.paperspace("Layout1").dxf.layout_flags = paper_scaled  # AutoCAD's PSLTSCALE
     document.linetypes.add("EVEN", [10.0, 5.0, -5.0])
@@ -92,13 +92,13 @@ def test_given_a_dashed_line_in_a_viewport_when_rendered_then_its_dashes_are_as_
 
 
 def _endless(space: BaseLayout, place: tuple[float, float]) -> None:
-    """A line without end from left to right, and a ray upwards, through one point."""
+    """Add an infinite horizontal line and an upward ray through one point."""
     space.add_xline(place, (1, 0), {"color": 1})
     space.add_ray(place, (0, 1), {"color": 1})
 
 
 @pytest.mark.parametrize("inside", ["model", "block", "viewport"])
-def test_given_lines_without_end_when_rendered_then_they_reach_as_far_as_all_else(
+def test_given_infinite_lines_when_rendered_then_they_cross_the_extents_of_the_rest(
     tmp_path: Path, out: Path, draw: Render, inside: str
 ) -> None:
     document = new("R2010")
@@ -114,30 +114,28 @@ def test_given_lines_without_end_when_rendered_then_they_reach_as_far_as_all_els
 
     draw(save(document, tmp_path / "axes.dxf"), width=400, layout="Layout1" * (inside == "viewport"))
 
-    picture = pixels(out / "preview.webp")
-    assert picture.shape[0] == pytest.approx(picture.shape[1], abs=2)  # they made the drawing no larger
-    red = picture[..., 1] < picture[..., 0] * 0.8
+    image = pixels(out / "preview.webp")
+    assert image.shape[0] == pytest.approx(image.shape[1], abs=2)  # infinite lines do not enlarge the drawing
+    red = image[..., 1] < image[..., 0] * 0.8
     count = 3 if inside == "block" else 1
     lines = (red.mean(axis=1) > 0.9).astype(int)
     assert (np.diff(lines, prepend=0) == 1).sum() == count
     rays = red[40:60].all(axis=0).astype(int)
     assert (np.diff(rays, prepend=0) == 1).sum() == count
-    assert not red[340:360].any()  # rays have a beginning
+    assert not red[340:360].any()  # a ray starts at its point
 
 
-def test_given_nothing_but_lines_without_end_when_rendered_then_something_is_seen(
-    tmp_path: Path, out: Path, draw: Render
-) -> None:
+def test_given_infinite_lines_only_when_rendered_then_they_are_drawn(tmp_path: Path, out: Path, draw: Render) -> None:
     document = new("R2010")
     _endless(document.modelspace(), (7, 7))
-    document.modelspace().add_xline((7, 7), (0, 0, 1))  # a point from above
+    document.modelspace().add_xline((7, 7), (0, 0, 1))  # a point in the top view
 
     draw(save(document, tmp_path / "alone.dxf"), width=64)
 
     assert (pixels(out / "preview.webp") < 128).any()
 
 
-def test_given_plain_paragraphs_with_a_mask_when_rendered_then_what_lies_behind_is_hidden(
+def test_given_plain_paragraphs_with_a_mask_when_rendered_then_entities_behind_the_mask_are_hidden(
     tmp_path: Path, out: Path, draw: Render
 ) -> None:
     document = new("R2010")
@@ -147,8 +145,8 @@ def test_given_plain_paragraphs_with_a_mask_when_rendered_then_what_lies_behind_
 
     draw(save(document, tmp_path / "mask.dxf"), width=200)
 
-    picture = pixels(out / "preview.webp")
-    assert ((picture[..., 0] > 200) & (picture[..., 1] < 50)).mean() > 0.1
+    image = pixels(out / "preview.webp")
+    assert ((image[..., 0] > 200) & (image[..., 1] < 50)).mean() > 0.1
 
 
 def test_given_a_gradient_when_rendered_then_it_is_filled_with_the_mean_of_its_colours(
@@ -162,14 +160,14 @@ def test_given_a_gradient_when_rendered_then_it_is_filled_with_the_mean_of_its_c
     manifest = draw(save(document, tmp_path / "gradient.dxf"), width=100)
 
     assert pixels(out / "preview.webp")[50, 50].tolist() == [150, 0, 100]
-    assert [warning.code for warning in manifest.warnings] == ["gradient-flat"]
+    assert [warning.code for warning in manifest.warnings] == ["gradients-flattened"]
 
 
 @pytest.mark.parametrize(
     ("text", "meant"), [("\\U+041F\\U+041B\\U+0410\\U+041D", "ПЛАН"), ("\\M+2A4A4\\M+2A4E5", "中文")]
 )
 @pytest.mark.parametrize("form", ["asc", "bin"])
-def test_given_letters_written_as_codes_when_rendered_then_they_are_the_letters(
+def test_given_characters_written_as_codes_when_rendered_then_they_are_decoded(
     tmp_path: Path, out: Path, draw: Render, text: str, meant: str, form: str
 ) -> None:
     def drawn(words: str) -> Pixels:
@@ -186,7 +184,7 @@ def test_given_letters_written_as_codes_when_rendered_then_they_are_the_letters(
     assert np.array_equal(pixels(out / "preview.webp"), drawn(text))
 
 
-def test_given_an_object_of_another_program_without_a_picture_when_rendered_then_a_warning_says_that_it_is_missing(
+def test_given_a_proxy_object_without_graphics_when_rendered_then_a_warning_says_that_it_is_missing(
     tmp_path: Path, draw: Render
 ) -> None:
     document = new("R2010")
@@ -200,4 +198,4 @@ def test_given_an_object_of_another_program_without_a_picture_when_rendered_then
     manifest = draw(source, width=64)
 
     messages = [warning.message for warning in manifest.warnings]
-    assert messages == ["Not drawn, because their kind is not supported: 1 AEC_WALL."]
+    assert messages == ["Entities of unsupported types were not drawn: 1 AEC_WALL."]

@@ -1,4 +1,4 @@
-"""Text of DXF drawings: fonts that are not installed have twins, and letters that a font lacks come from another."""
+"""Text in DXF drawings: substitutes for missing fonts, and a fallback font for missing glyphs."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ from tests.engine.drawings import pixels, save
 from workers.render.manifest import Manifest
 
 WORDS = "WIDE AND ILL"
-HOLE = "\u2300"  # the sign of a diameter; Liberation's fonts lack it
+HOLE = "\u2300"  # diameter sign; Liberation fonts lack it
 
 
 def _written(words: str, font: str) -> Drawing:
-    """A drawing with one line of text in a style of its own."""
+    """Write a drawing with one line of text in its own style."""
     document = new("R2010")
     document.styles.add("OWN", font=font)
     document.modelspace().add_text(words, height=10, dxfattribs={"style": "OWN"})
@@ -31,7 +31,7 @@ def _written(words: str, font: str) -> Drawing:
 
 
 def _width(manifest: Manifest, out: Path) -> float:
-    """Width of all ink in drawing units."""
+    """Return the width of all ink in drawing units."""
     ink = np.flatnonzero((pixels(out / "preview.webp") < 200).any(axis=(0, 2)))
     assert manifest.source.extents is not None
     left, _, right, _ = manifest.source.extents
@@ -48,40 +48,42 @@ def _ink(font: AbstractFont, words: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("asked", "file"),
+    ("requested", "file"),
     [
         ({"font": "arial.ttf"}, "LiberationSans-Regular.ttf"),
         ({"font": r"C:\WINDOWS\Fonts\TIMESBI.TTF"}, "LiberationSerif-BoldItalic.ttf"),
         ({"family": "Courier New", "bold": True}, "LiberationMono-Bold.ttf"),
     ],
 )
-def test_given_text_in_a_font_of_windows_when_rendered_then_it_is_as_wide_as_its_free_twin(
-    tmp_path: Path, out: Path, draw: Render, asked: dict[str, Any], file: str
+def test_given_text_in_a_windows_font_when_rendered_then_it_is_as_wide_as_in_its_substitute(
+    tmp_path: Path, out: Path, draw: Render, requested: dict[str, Any], file: str
 ) -> None:
-    document = _written(WORDS, asked.get("font", ""))
-    if "family" in asked:
-        document.styles.get("OWN").set_extended_font_data(asked["family"], bold=asked["bold"])
+    document = _written(WORDS, requested.get("font", ""))
+    if "family" in requested:
+        document.styles.get("OWN").set_extended_font_data(requested["family"], bold=requested["bold"])
 
     manifest = draw(save(document, tmp_path / "twin.dxf"), width=1024)
 
     assert _width(manifest, out) == pytest.approx(_ink(_font(file), WORDS), rel=0.01)
-    told = [warning.message for warning in manifest.warnings]
-    assert told == ([f"Font {asked['font']} is not installed; {file} stands in for it."] if "font" in asked else [])
+    warnings = [warning.message for warning in manifest.warnings]
+    assert warnings == (
+        [f"Font {requested['font']} is not installed; {file} was used instead."] if "font" in requested else []
+    )
 
 
 @pytest.mark.parametrize(
-    ("asked", "file"),
+    ("requested", "file"),
     [
         ("fTimes New Roman|b1|i1", "LiberationSerif-BoldItalic.ttf"),
         ("Fnosuch.shx|c0", fonts.font_manager.fallback_font_name()),
     ],
 )
-def test_given_a_paragraph_that_names_a_font_when_rendered_then_words_and_blanks_are_as_wide_as_its_stand_in_has_them(
-    tmp_path: Path, out: Path, draw: Render, asked: str, file: str
+def test_given_a_paragraph_that_names_a_font_when_rendered_then_words_and_spaces_are_as_wide_as_in_its_substitute(
+    tmp_path: Path, out: Path, draw: Render, requested: str, file: str
 ) -> None:
     document = new("R2010")
     font = _font(file)
-    document.modelspace().add_mtext(rf"{{\{asked};{WORDS}}}", {"char_height": 10, "width": 200})
+    document.modelspace().add_mtext(rf"{{\{requested};{WORDS}}}", {"char_height": 10, "width": 200})
 
     manifest = draw(save(document, tmp_path / "twin.dxf"), width=1024)
 
@@ -89,7 +91,7 @@ def test_given_a_paragraph_that_names_a_font_when_rendered_then_words_and_blanks
 
 
 @pytest.mark.parametrize("kind", ["text", "mtext"])
-def test_given_a_letter_that_only_another_font_has_when_rendered_then_it_comes_from_there_in_its_place(
+def test_given_a_glyph_that_only_the_fallback_font_has_when_rendered_then_it_is_drawn_in_its_place(
     tmp_path: Path, out: Path, draw: Render, kind: str
 ) -> None:
     document = new("R2010")
@@ -104,30 +106,30 @@ def test_given_a_letter_that_only_another_font_has_when_rendered_then_it_comes_f
 
     font, second = _font("LiberationSans-Regular.ttf"), _font(fonts.font_manager.fallback_font_name())
     expected = font.text_width("HOLE") + 2 * font.space_width() + second.text_width(HOLE) + font.text_width("12")
-    assert _width(manifest, out) == pytest.approx(expected, rel=0.03)  # less what surrounds the first and last letter
+    assert _width(manifest, out) == pytest.approx(
+        expected, rel=0.03
+    )  # without the side bearings of the first and last glyph
     assert not manifest.warnings
 
 
-def test_given_text_in_a_font_that_is_missing_when_rendered_then_a_warning_names_its_stand_in(
+def test_given_text_in_a_font_that_is_missing_when_rendered_then_a_warning_names_its_substitute(
     tmp_path: Path, draw: Render
 ) -> None:
     manifest = draw(save(_written("VALVE", "nosuchfont.shx"), tmp_path / "font.dxf"), width=64)
 
-    assert [warning.code for warning in manifest.warnings] == ["font-replaced"]
+    assert [warning.code for warning in manifest.warnings] == ["font-substituted"]
     assert manifest.warnings[0].message.startswith("Font nosuchfont.shx is not installed; ")
 
 
-def test_given_letters_that_a_font_lacks_when_rendered_then_a_warning_shows_some_of_them(
-    tmp_path: Path, draw: Render
-) -> None:
+def test_given_missing_glyphs_when_rendered_then_a_warning_shows_some_of_them(tmp_path: Path, draw: Render) -> None:
     document = _written("V1 \u56fd\u9762", "DejaVuSans.ttf")
     document.modelspace().add_mtext("{\\H2x;\u4e00\u4e01\u4e02\u4e03\u4e04\u4e05\u4e06}", {"style": "OWN"})
 
     manifest = draw(save(document, tmp_path / "boxes.dxf"), width=64)
 
-    assert [warning.code for warning in manifest.warnings] == ["letters-missing"]
+    assert [warning.code for warning in manifest.warnings] == ["missing-glyphs"]
     shown = "\u4e00 \u4e01 \u4e02 \u4e03 \u4e04 \u4e05 \u4e06 \u56fd and others"
-    assert manifest.warnings[0].message.startswith(f"Boxes stand for letters that no font here has: {shown}. Install ")
+    assert manifest.warnings[0].message.startswith(f"Characters without a glyph were drawn as boxes: {shown}. Install ")
 
 
 CHILD = """
@@ -147,7 +149,7 @@ for _ in range(2):
 """
 
 
-def test_given_a_font_that_is_installed_later_when_a_worker_begins_new_children_then_each_finds_it(
+def test_given_a_font_installed_later_when_a_worker_starts_new_children_then_each_finds_it(
     tmp_path: Path,
 ) -> None:
     installed = fonts.font_manager.get_ttf_font("DejaVuSans.ttf").reader.file.name

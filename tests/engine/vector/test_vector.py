@@ -1,4 +1,4 @@
-"""Paths as they are recorded and as cairo reads them, the display list that holds them, and the shelf beneath."""
+"""Recorded paths and their layout in cairo, the display list, and its spill buffer."""
 
 import cairocffi
 import numpy as np
@@ -9,9 +9,9 @@ from ezdxf.path import Path
 from workers.render.raster import unpremultiply
 from workers.render.vector import display as module
 from workers.render.vector import spill_buffer
-from workers.render.vector.canvas import paint, paint_by_layer
 from workers.render.vector.display import DisplayList, Extents, Style, View
-from workers.render.vector.order import draw_order_matters
+from workers.render.vector.draw_order import draw_order_matters
+from workers.render.vector.painter import paint, paint_by_layer
 from workers.render.vector.paths import Rows, cairo_rows, polyline
 
 BLACK = Style(0, 0, 0, 1, 1.0)
@@ -19,12 +19,12 @@ RED_FILL = Style(1, 0, 0, 1, 0.0)
 SQUARE = [(2.0, 2.0), (8.0, 2.0), (8.0, 8.0), (2.0, 8.0)]
 LINE = [(0.0, 0.0), (1.0, 1.0)]
 
-# Ten units across, y downwards from 10: a pixel a unit.
+# Ten units wide, y downwards from 10, one pixel a unit.
 TEN = View(0, 10, 1, (10, 10))
 
 
 def _drawn(rows: Rows) -> list[tuple[int, tuple[float, ...]]]:
-    """What cairo reads from rows: its own copy of the path."""
+    """Return cairo's own copy of the path in `rows`."""
     context = cairocffi.Context(cairocffi.ImageSurface(cairocffi.FORMAT_A8, 10, 10))
     ffi = cairocffi.ffi
     data = ffi.cast("cairo_path_data_t *", rows.ctypes.data)
@@ -47,7 +47,7 @@ def _list(*strokes: tuple[int, Style, list[tuple[float, float]]]) -> DisplayList
 
 
 def _marks(display: DisplayList, layers: set[int] | None = None) -> list[tuple[int, int]]:
-    """Layer and number of commands of each mark."""
+    """Return the layer and number of commands of each mark."""
     return [
         (layer, length)
         for part in display.chunks(TEN, (0, 0, 10, 10), layers)
@@ -116,7 +116,7 @@ def test_given_a_list_when_viewed_then_points_become_pixels_and_boxes_hold_the_i
     assert display.layers == {3, 5}
 
 
-def test_given_a_drawing_far_from_the_origin_when_recorded_then_no_hair_is_lost() -> None:
+def test_given_a_drawing_far_from_the_origin_when_recorded_then_precision_is_kept() -> None:
     display = _list((0, BLACK, [(1e9, 1e9), (1e9 + 0.001, 1e9)]))
 
     extents = display.extents()
@@ -124,14 +124,14 @@ def test_given_a_drawing_far_from_the_origin_when_recorded_then_no_hair_is_lost(
     assert extents.right - extents.left == pytest.approx(0.001, rel=1e-3)
 
 
-def test_given_a_mark_outside_the_picture_when_boxed_then_it_has_no_box_and_is_not_painted() -> None:
+def test_given_a_mark_outside_the_image_when_boxed_then_it_has_no_box_and_is_not_painted() -> None:
     display = _list((0, BLACK, [(-50, -50), (-40, -50)]))
 
     assert display.layer_boxes(TEN) == {}
     assert not list(display.chunks(TEN, (0, 0, 10, 10)))
 
 
-def test_given_an_empty_list_when_asked_then_it_has_neither_extents_nor_boxes() -> None:
+def test_given_an_empty_list_then_it_has_neither_extents_nor_boxes() -> None:
     display = DisplayList()
     display.close()
 
@@ -139,7 +139,7 @@ def test_given_an_empty_list_when_asked_then_it_has_neither_extents_nor_boxes() 
     assert display.layer_boxes(TEN) == {}
 
 
-def test_given_parts_beyond_the_memory_allowed_when_painted_from_disk_then_every_pixel_is_the_same(
+def test_given_chunks_above_the_memory_limit_when_painted_from_disk_then_every_pixel_is_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     strokes = [
@@ -148,14 +148,14 @@ def test_given_parts_beyond_the_memory_allowed_when_painted_from_disk_then_every
     kept = paint(_list(*strokes), TEN, (0, 0, 10, 10))
 
     monkeypatch.setattr(module, "CHUNK_POINTS", 2)
-    monkeypatch.setattr(module, "Shelf", lambda: spill_buffer.SpillBuffer(memory_bytes=0))
+    monkeypatch.setattr(module, "SpillBuffer", lambda: spill_buffer.SpillBuffer(memory_bytes=0))
     spilled = paint(_list(*strokes), TEN, (0, 0, 10, 10))
 
     assert kept.pixels.any()
     assert np.array_equal(kept.pixels, spilled.pixels)
 
 
-def test_given_a_box_when_painted_then_the_piece_is_that_window_of_the_whole() -> None:
+def test_given_a_box_when_painted_then_the_raster_is_that_part_of_the_whole() -> None:
     display = _list((0, RED_FILL, SQUARE), (1, BLACK, [(0, 5), (10, 5)]), (1, BLACK, [(0, 9), (3, 9)]))
 
     whole, window = paint(display, TEN, (0, 0, 10, 10)), paint(display, TEN, (4, 4, 6, 5))

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(180), pytest.mark.usefixt
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_given_an_empty_directory_when_the_demo_runs_then_preview_layers_and_manifest_are_where_it_says(
+def test_given_an_empty_directory_when_the_demo_runs_then_its_outputs_are_at_the_printed_paths(
     tmp_path: Path,
 ) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKHEAD_")}

@@ -1,4 +1,4 @@
-"""`bulkhead up` from an empty directory: everything starts, only once, and nothing stays."""
+"""`bulkhead up` from an empty directory: everything starts, only one instance runs, and nothing is left running."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from cli.embedded.environment import read_environment_file
 from cli.embedded.ports import assign_ports
 from cli.embedded.process import NotInstalled
 from cli.embedded.rabbitmq import prepare_rabbitmq
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.processes import alive, is_gone
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass
 class Site:
-    """A directory in which the platform is brought up."""
+    """A directory in which the platform is started."""
 
     directory: Path
     port: int
@@ -48,7 +48,7 @@ class Site:
         return process
 
     def until(self, process: subprocess.Popen[str], text: str) -> str:
-        """What `up` prints up to `text`, within the test's time-out."""
+        """The output of `up` until `text`, within the time limit of the test."""
         assert process.stdout is not None
         printed = ""
         while text not in printed:
@@ -63,7 +63,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     try:
         prepare_rabbitmq(tmp_path / "probe")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     site = Site(tmp_path, assign_ports(tmp_path / "ports.json", ["web"])["web"])
     yield site
     for process in site.running:
@@ -72,11 +72,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def answer(url: str) -> int:
-    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own http address
+    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - a URL of our own
         return int(response.status)
 
 
-def test_given_an_empty_directory_then_up_serves_refuses_a_second_one_and_survives_its_own_death(site: Site) -> None:
+def test_given_an_empty_directory_then_up_serves_rejects_a_second_instance_and_recovers_from_a_kill(site: Site) -> None:
     first = site.up()
     screen = site.until(first, "stop     Ctrl-C")
     family = psutil.Process(first.pid).children(recursive=True)
@@ -111,7 +111,7 @@ def test_given_an_empty_directory_then_up_serves_refuses_a_second_one_and_surviv
     assert [process for process in family if not is_gone(process)] == []
 
 
-def test_given_up_is_still_starting_when_it_is_asked_to_stop_then_it_stops_and_nothing_stays(site: Site) -> None:
+def test_given_a_stop_during_the_start_then_up_stops_and_nothing_is_left_running(site: Site) -> None:
     process = site.up()
     site.until(process, "epmd is ready")
     family = psutil.Process(process.pid).children(recursive=True)

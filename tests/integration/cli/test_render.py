@@ -1,4 +1,4 @@
-"""`bulkhead render` as a user runs it: a real drawing, real failures, a real kill."""
+"""`bulkhead render` as a user runs it: with a real drawing, real failures and a real kill."""
 
 import json
 import os
@@ -22,9 +22,9 @@ from tasks.plan import plan
 ROOT = Path(bulkhead.__file__).parents[1]
 BLUEPRINTS = ROOT.parent / "shared/data/blueprints"
 
-# A render of this width takes seconds: time enough to interrupt it.
+# A render of this width takes seconds, long enough to interrupt it.
 LONG = ("--width", "3000")
-AT_WORK = 90 * 1024 * 1024  # resident bytes of a child that has loaded its libraries and the drawing
+RENDERING = 90 * 1024 * 1024  # resident set of a child that has loaded its libraries and the drawing
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def drawing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "cli", "render", *arguments]
+    return [sys.executable, "-P", "-m", "cli", "render", *arguments]
 
 
 def render(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -43,24 +43,24 @@ def render(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
 
 
 @contextmanager
-def under_way(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", psutil.Process]]:
-    """A render that is at work, and its child."""
+def running_render(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", psutil.Process]]:
+    """Run a render for the length of the block. Yields it and its child."""
     with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
         try:
-            yield parent, _child_at_work(parent)
+            yield parent, _rendering_child(parent)
         finally:
             parent.kill()
 
 
-def _child_at_work(parent: "subprocess.Popen[str]") -> psutil.Process:
+def _rendering_child(parent: "subprocess.Popen[str]") -> psutil.Process:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert parent.poll() is None, _rest(parent.stderr)
         for child in psutil.Process(parent.pid).children():
-            if child.memory_info().rss > AT_WORK:
+            if child.memory_info().rss > RENDERING:
                 return child
         time.sleep(0.005)
-    raise AssertionError("no child came to work")
+    raise AssertionError("no child started to render")
 
 
 def _rest(stream: IO[str] | None) -> str:
@@ -68,7 +68,7 @@ def _rest(stream: IO[str] | None) -> str:
     return stream.read()
 
 
-def test_given_a_drawing_when_rendered_then_every_layer_with_ink_is_a_file_and_json_names_them(
+def test_given_a_drawing_when_it_is_rendered_then_every_visible_layer_is_a_file_and_json_lists_them(
     drawing: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "deep" / "out"
@@ -81,11 +81,11 @@ def test_given_a_drawing_when_rendered_then_every_layer_with_ink_is_a_file_and_j
     assert len(facts["layers"]) == len(LAYERS) - 3  # one is off, one is frozen, and viewports lie in paper space
     assert all(Path(path).stat().st_size > 0 for path in [facts["preview"], *facts["layers"]])
     assert facts["planned"]["peak_bytes"] == plan(drawing, width=800).peak_bytes
-    assert facts["peak_bytes"] > AT_WORK
+    assert facts["peak_bytes"] > RENDERING
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
-def test_given_an_earlier_render_when_rendered_again_then_it_is_replaced(drawing: Path, tmp_path: Path) -> None:
+def test_given_an_earlier_render_when_it_is_rendered_again_then_it_is_replaced(drawing: Path, tmp_path: Path) -> None:
     for width in ("400", "500"):
         result = render(str(drawing), "--out", "out", "--width", width, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
@@ -93,7 +93,7 @@ def test_given_an_earlier_render_when_rendered_again_then_it_is_replaced(drawing
     assert json.loads((tmp_path / "out/manifest.json").read_text())["preview"]["width"] == 500
 
 
-def test_given_a_directory_with_other_things_then_it_is_left_alone(drawing: Path, tmp_path: Path) -> None:
+def test_given_a_directory_with_other_files_then_it_is_not_changed(drawing: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     result = render(str(drawing), "--out", str(tmp_path))
     assert result.returncode == 2
@@ -104,36 +104,36 @@ def test_given_a_directory_with_other_things_then_it_is_left_alone(drawing: Path
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_given_a_truncated_drawing_then_it_is_refused_from_its_header(drawing: Path, tmp_path: Path) -> None:
+def test_given_a_truncated_drawing_then_it_is_rejected_from_its_header(drawing: Path, tmp_path: Path) -> None:
     torn = tmp_path / "torn.dxf"
     torn.write_bytes(drawing.read_bytes()[:100_000])
     result = render(str(torn), "--out", str(tmp_path / "out"), "--json")
     assert result.returncode == 2
     assert result.stderr == (
-        "The DXF ends before its EOF mark. Export it again and check that the upload is complete.\n"
+        "The DXF ends before its EOF marker. Export it again and check that the upload is complete.\n"
     )
     assert json.loads(result.stdout)["error"]["code"] == "truncated"
     assert not (tmp_path / "out").exists()
 
 
-def test_given_a_file_damaged_inside_then_the_engine_fails_it_with_its_reason(tmp_path: Path) -> None:
+def test_given_a_damaged_file_then_the_engine_reports_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "plan.pdf"
     path.write_bytes(b"%PDF-1.7\n1 0 obj << /Type /Catalog\nstartxref\n9\n%%EOF\n")
     result = render(str(path), "--out", str(tmp_path / "out"), "--json")
     assert result.returncode == 1
-    assert json.loads(result.stdout)["error"]["code"] == "broken-pdf"
+    assert json.loads(result.stdout)["error"]["code"] == "damaged-pdf"
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_given_a_layout_that_is_not_there_then_the_others_are_named(drawing: Path, tmp_path: Path) -> None:
+def test_given_an_unknown_layout_then_the_error_lists_the_layouts(drawing: Path, tmp_path: Path) -> None:
     result = render(str(drawing), "--out", str(tmp_path / "out"), "--layout", "Attic")
     assert result.returncode == 1
     assert "There is no layout 'Attic'." in result.stderr
     assert "GA 1-50" in result.stderr
 
 
-def test_given_a_stranger_s_package_in_the_current_directory_then_the_engine_is_still_ours(
+def test_given_a_package_of_the_same_name_in_the_current_directory_then_our_engine_is_used(
     drawing: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "workers").mkdir()
@@ -143,21 +143,21 @@ def test_given_a_stranger_s_package_in_the_current_directory_then_the_engine_is_
     assert result.returncode == 0, result.stderr
 
 
-def test_when_the_child_is_killed_at_work_then_the_story_tells_what_it_was_doing(drawing: Path, tmp_path: Path) -> None:
-    with under_way(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, child):
+def test_given_a_killed_render_process_then_the_explanation_names_its_stage(drawing: Path, tmp_path: Path) -> None:
+    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, child):
         child.kill()
         _stdout, stderr = parent.communicate(timeout=30)
     assert parent.returncode == 1
     assert "It was killed from outside with SIGKILL. It was " in stderr
-    assert "MiB resident of 512 MiB allowed. The drawing is not to blame: run it again." in stderr
+    assert " MiB of 512 MiB. The drawing is not the cause: run it again." in stderr
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_when_the_command_is_told_to_stop_then_child_and_files_are_gone(
+def test_given_a_signal_then_the_child_exits_and_its_files_are_deleted(
     number: signal.Signals, code: int, drawing: Path, tmp_path: Path
 ) -> None:
-    with under_way(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, child):
+    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, child):
         os.kill(parent.pid, number)
         _stdout, stderr = parent.communicate(timeout=30)
         assert parent.returncode == code
@@ -166,7 +166,7 @@ def test_when_the_command_is_told_to_stop_then_child_and_files_are_gone(
     assert not list(tmp_path.iterdir())
 
 
-def test_given_a_machine_that_cannot_hold_imagemagick_to_its_limits_then_it_is_the_machine_s_fault(
+def test_given_a_machine_without_imagemagick_limits_then_the_exit_code_is_that_of_a_missing_service(
     drawing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAGICK_MEMORY_LIMIT", "16MiB")
@@ -176,7 +176,7 @@ def test_given_a_machine_that_cannot_hold_imagemagick_to_its_limits_then_it_is_t
 
 
 @pytest.mark.skipif(not BLUEPRINTS.is_dir(), reason="the shared drawings are not on this machine")
-def test_given_a_real_floor_plan_then_there_is_a_file_for_every_visible_layer_with_ink(tmp_path: Path) -> None:
+def test_given_a_real_floor_plan_then_every_visible_layer_is_a_file(tmp_path: Path) -> None:
     result = render(str(BLUEPRINTS / "floorplan.dxf"), "--out", str(tmp_path / "out"), "--json")
     assert result.returncode == 0, result.stderr
     files = {str(path) for path in (tmp_path / "out/layers").iterdir()}

@@ -14,7 +14,7 @@ import pytest
 
 from cli.embedded.ports import LOOPBACK
 from cli.embedded.process import NotInstalled
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.edge.fleet_edge import STATIC_KBYTES, TOKEN, Client, Response, Site, get, running_site
 from tests.services.haproxy import Node
 
@@ -33,7 +33,7 @@ def site() -> Iterator[Site]:
             site.start_fleet()
             yield site
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 def request_in_turn(nodes: Sequence[Node], times: int, *addresses: str) -> list[Response]:

@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 from cli.embedded.ports import LOOPBACK
 from cli.embedded.process import NotInstalled
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.edge.fleet_edge import TOKEN, Client, Site, get, running_site
 from tests.services.haproxy import Node, check_configuration
 from workers.tickets.keyring import Key, Keyring
@@ -36,7 +36,7 @@ def site() -> Iterator[Site]:
         with running_site() as site:
             yield site
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The sink on a real cluster of three: one node is written to, the next one when it dies, and the first again."""
+"""The sink on a real cluster of three nodes: it writes to the first node, to the next one when that dies, and back."""
 
 import shutil
 import tempfile
@@ -11,47 +11,47 @@ from sqlalchemy import Connection
 
 from cli.embedded.process import NotInstalled
 from tasks.heartbeats import parse
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.galera import Galera
 from tests.services.heartbeats import Plant, expected, stored
-from workers.heartbeats import nodes as module
+from workers.heartbeats import database_nodes as module
+from workers.heartbeats.database_nodes import DatabaseNodes
 from workers.heartbeats.machine import Machine
-from workers.heartbeats.nodes import DatabaseNodes
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.sink import Flush, TableSink
 from workers.heartbeats.sources import Position
-from workers.heartbeats.tables import migrate_tables
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
 def galera() -> Iterator[Galera]:
-    home = Path(tempfile.mkdtemp(prefix="bulkhead-galera-"))  # mysql may not enter pytest's own directories
+    home = Path(tempfile.mkdtemp(prefix="bulkhead-galera-"))  # the user mysql has no access to pytest's directories
     try:
         cluster = Galera(home)
         with cluster.running():
             yield cluster
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 class KillsItsNode(TableSink):
-    """Kills the first node when the rows of its second flush are written but not committed."""
+    """Kills the first node when the rows of the second flush are written but not committed."""
 
     cluster: Galera
     flushes = 0
 
     def _write(self, connection: Connection, flush: Flush, values: Any, **facts: Any) -> int:
-        refused = super()._write(connection, flush, values, **facts)
+        rejected = super()._write(connection, flush, values, **facts)
         self.flushes += 1
         if self.flushes == 2:
             self.cluster.nodes[0].process.kill()
-        return refused
+        return rejected
 
 
-def test_given_a_node_killed_in_the_middle_of_a_flush_then_the_next_one_has_everything_once(
+def test_given_a_node_killed_during_a_flush_then_the_next_one_has_every_beat_once(
     galera: Galera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "NODE_RETRY_DELAY", 0.0)
@@ -71,12 +71,12 @@ def test_given_a_node_killed_in_the_middle_of_a_flush_then_the_next_one_has_ever
         retries += sink.flush(Flush(list(machines.values()), position, after, 0, 1.0, 0.0)).retries
         position = after
 
-    wanted = expected([body for part in range(3) for body in bodies[part::3]])
+    rows = expected([body for part in range(3) for body in bodies[part::3]])
     assert retries >= 1
-    assert stored(galera.urls[1]) == wanted
+    assert stored(galera.urls[1]) == rows
 
     galera.nodes[0].rejoin()
-    assert stored(galera.urls[0]) == wanted
+    assert stored(galera.urls[0]) == rows
     with DatabaseNodes(galera.urls).connect() as connection:
         assert connection.exec_driver_sql("SELECT @@wsrep_node_name, @@wsrep_sync_wait").one() == ("node0", 3)
     sink.flush(Flush(list(machines.values()), position, {0: Position(9, 9)}, 0, 1.0, 0.0))

@@ -89,7 +89,7 @@ def test_given_jobs_out_of_memory_then_they_continue_in_the_large_queue_and_are_
     assert first.explanation is not None
     assert re.fullmatch(
         r"Attempt 1 needed more memory than its limits allow \(needs 900 MiB\), at [\d.,]+ MiB while planning .*\. "
-        r"It goes on in render\.large, inside a larger fence\.",
+        r"It continues in render\.large, with a larger memory limit\.",
         first.explanation,
     )
 

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tasks.jobs import State
-from tests.integration.http.intake import open_intake
+from tests.integration.http.api_server import open_api_server
 from tests.integration.jobs.renders import Renders, drawing
 from tests.services.platform import Platform
 
@@ -73,7 +73,7 @@ def test_given_a_request_with_a_trace_then_its_spans_belong_to_that_trace(
 ) -> None:
     settings = {"otlp_url": collector.url, "log_format": "json"}
     platform.start_worker(**settings)
-    with open_intake(platform, **settings) as intake:
+    with open_api_server(platform, **settings) as intake:
         response = intake.post(drawing(1), {"traceparent": TRACEPARENT, "prefer": "wait=30"})
     job = response.json()["id"]
 

@@ -21,7 +21,7 @@ from tasks.heartbeats import declare_stream, parse
 from tasks.jobs import State
 from tasks.messaging.publisher import Publisher
 from tasks.messaging.topology import EXCHANGE, HEARTBEATS, QUEUES, RENDER, TILES, work_queue
-from tests.conftest import Broker, without
+from tests.conftest import Broker, skip_or_fail
 from tests.contract import vectors
 from tests.integration.jobs.renders import NEW_QUEUE, Renders, celery_app, eventually
 from tests.services.edge import php
@@ -41,7 +41,7 @@ def installed() -> None:
     try:
         php.find_php()
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ def received(broker: Broker, queue: str) -> list[Message]:
 
 def comparable(message: Message) -> dict[str, Any]:
     """A received message without the fields that depend on the publisher."""
-    own = (*vectors.OWN_PROPERTIES, "application_headers")  # duplicates the headers
+    own = (*vectors.PUBLISHER_PROPERTIES, "application_headers")  # duplicates the headers
     properties = {name: value for name, value in message.properties.items() if name not in own}
     properties |= {"content_type": message.content_type, "content_encoding": message.content_encoding}
-    own = (*vectors.OWN_HEADERS, "x-delivery-count")  # set by the queue
+    own = (*vectors.PUBLISHER_HEADERS, "x-delivery-count")  # set by the queue
     headers = {name: value for name, value in message.headers.items() if name not in own}
     return {"properties": properties, "headers": headers, "body": json.loads(message.body)}
 

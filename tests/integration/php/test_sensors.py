@@ -9,7 +9,7 @@ import redis
 
 from cli.embedded.process import NotInstalled
 from tasks.sensors import PLANTS_KEY, plant_key, sensor_key
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.services.edge import php
 from workers.heartbeats.latest_readings import FIELDS, RedisLatestReadings
 from workers.heartbeats.machine import Machine
@@ -26,7 +26,7 @@ def installed() -> None:
     try:
         php.find_php()
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture(autouse=True)

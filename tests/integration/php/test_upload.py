@@ -10,7 +10,7 @@ import pytest
 
 from cli.embedded.process import NotInstalled
 from tasks.jobs import State
-from tests.conftest import without
+from tests.conftest import skip_or_fail
 from tests.integration.jobs.renders import TENANT, Renders, drawing, eventually
 from tests.services.edge import php
 from tests.services.edge.fpm import FpmPool, Response, running_fpm
@@ -31,7 +31,7 @@ def fpm(platform: Platform) -> Iterator[FpmPool]:
         with running_fpm(platform.directory / "fpm", {**shared, "BULKHEAD_TENANT": TENANT}) as fpm:
             yield fpm
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 def upload(fpm: FpmPool, content: bytes, filename: str = "plan.dxf", headers: Any = None, **fields: str) -> Response:
@@ -81,7 +81,7 @@ def test_given_an_api_url_then_uploads_are_streamed_to_it_and_their_status_can_b
             response = upload(fpm, drawing(20), width="64")
             rejected = upload(fpm, b"not a drawing")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     job = json.loads(response.body)["id"]
     assert response.status == 202
     assert sent.finished(job).state is State.SUCCEEDED

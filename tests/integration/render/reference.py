@@ -1,11 +1,10 @@
 """An independent rendering: ezdxf's own frontend and SVG backend in one pass, rasterised by librsvg.
 
-It shares ezdxf's reading of the file with the engine and nothing after that: neither display list nor cairo calls,
-stencils, streaming or splitting by layer. It is set to show the same rectangle at the same size, with the same thinnest
-line, on nothing. A layer is isolated in the document, by switching all others off. Two things are mended in the
-document first, because ezdxf's frontend lacks them: parts of a dimension on layer 0 are on the dimension's layer in
-every CAD, and text is as wide as in Arial where that is asked for, and of one font where a paragraph names one that
-nobody has.
+It shares only ezdxf's file reader with the engine: no display list, cairo, block cache, streaming or separate layers.
+It shows the same rectangle at the same size and with the same thinnest line, on transparency. To isolate a layer, all
+other layers are turned off in the document. The document is first adapted in two respects that ezdxf's frontend lacks:
+parts of a dimension on layer 0 move to the dimension's layer, as in every CAD program; and fonts are replaced by their
+substitutes.
 """
 
 import re
@@ -29,21 +28,21 @@ from workers.render.vector.backend import MIN_LINE_PIXELS
 
 Mask = npt.NDArray[np.bool_]
 
-# Coverage from which a pixel counts as ink, of 255: a line of 0.7 pixels that falls between two covers 90 in each.
+# Minimum coverage of ink, of 255. A line of 0.7 pixels between two pixels covers 90 in each.
 INK = 64
 
 PIXELS_PER_INCH = 96
 PAGE_PIXELS_PER_MM = 10  # the backend rounds pages to tenths of a millimetre
-SVG_UNITS = 100_000_000  # the backend rounds each step to whole ones, and dashed lines have thousands of steps
+SVG_UNITS = 100_000_000  # the backend rounds each step to integers, and dashed lines have thousands of steps
 
 
 def reference_ink(
     path: Path, layout: str, extents: tuple[float, float, float, float], size: tuple[int, int], layer: str | None = None
 ) -> Mask:
-    """Where the drawing, or one layer of it, has ink: `extents` (left, bottom, right, top) on `size` pixels."""
+    """Return the ink of the drawing, or of one layer. `extents` (left, bottom, right, top) fill `size` pixels."""
     document = readfile(path)
-    _give_dimensions_their_parts(document)
-    _give_text_its_width(document)
+    _move_parts_to_dimension_layers(document)
+    _substitute_fonts(document)
     if layer is not None:
         for other in document.layers:
             if other.dxf.name != layer:
@@ -64,11 +63,11 @@ def reference_ink(
         settings=Settings(fit_page=True, output_coordinate_space=SVG_UNITS),
         render_box=BoundingBox2d([(left, bottom), (right, top)]),
     )
-    return _rasterised(svg, width, height)
+    return _rasterise(svg, width, height)
 
 
 def close_to(ink: Mask) -> Mask:
-    """`ink` and every pixel beside it."""
+    """Return `ink` extended by one pixel on all sides."""
     height, width = ink.shape
     framed = np.pad(ink, 1)
     near: Mask = np.logical_or.reduce([framed[y : y + height, x : x + width] for y in range(3) for x in range(3)])
@@ -76,16 +75,16 @@ def close_to(ink: Mask) -> Mask:
 
 
 def agreement(ours: Mask, reference: Mask) -> tuple[float, float]:
-    """Recall and precision of our ink at a tolerance of one pixel; 1 where there is none to find."""
+    """Return recall and precision of our ink at a tolerance of one pixel; 1 if there is no ink."""
     recall = (reference & close_to(ours)).sum() / reference.sum() if reference.any() else 1.0
     precision = (ours & close_to(reference)).sum() / ours.sum() if ours.any() else 1.0
     return float(recall), float(precision)
 
 
-def _rasterised(svg: str, width: int, height: int) -> Mask:
+def _rasterise(svg: str, width: int, height: int) -> Mask:
     import pyvips
 
-    # In pixels: what a millimetre is depends on the version of librsvg.
+    # In pixels: the size of a millimetre depends on the version of librsvg.
     sized = re.sub(r'width="[^"]*mm" height="[^"]*mm"', f'width="{width}" height="{height}"', svg, count=1)
     image = pyvips.Image.new_from_buffer(sized.encode(), "unlimited=true")
     assert (image.width, image.height) == (width, height)
@@ -94,7 +93,7 @@ def _rasterised(svg: str, width: int, height: int) -> Mask:
     return ink
 
 
-def _give_dimensions_their_parts(document: Drawing) -> None:
+def _move_parts_to_dimension_layers(document: Drawing) -> None:
     for layout in document.layouts:
         for dimension in layout.query("DIMENSION"):
             block = dimension.get_geometry_block() if isinstance(dimension, Dimension) else None
@@ -103,12 +102,12 @@ def _give_dimensions_their_parts(document: Drawing) -> None:
                     part.dxf.layer = dimension.dxf.layer
 
 
-def _give_text_its_width(document: Drawing) -> None:
+def _substitute_fonts(document: Drawing) -> None:
     for style in document.styles:
         if style.dxf.font.lower() == "arial.ttf":
             style.dxf.font = "LiberationSans-Regular.ttf"
-    instead = fonts.find_font_face(fonts.font_manager.fallback_font_name()).family
+    fallback = fonts.find_font_face(fonts.font_manager.fallback_font_name()).family
     for block in document.blocks:
         for text in block:
             if isinstance(text, MText):
-                text.text = re.sub(r"\\F[^|;]*", rf"\\f{instead}", text.text)  # a font of strokes
+                text.text = re.sub(r"\\F[^|;]*", rf"\\f{fallback}", text.text)  # a stroke font

@@ -1,4 +1,4 @@
-"""Drawings larger than a document of them would fit into memory, in the fenced child that users run."""
+"""Drawings whose uninterrupted document would exceed the memory limit, rendered in the sandboxed child."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from tasks.plan.dxf import DOCUMENT_BYTES_PER_BYTE, MAX_IN_MEMORY_BYTES
 ROOT = Path(bulkhead.__file__).parents[1]
 MIB = 1024**2
 
-# What a child of this size may take: half of what ezdxf's whole document of the drawing below would.
-FENCE = 256 * MIB
+# Half of what ezdxf's uninterrupted document of the drawing would take.
+MEMORY_LIMIT = 256 * MIB
 ENTITIES = 60_000
 
 
@@ -28,33 +28,33 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_given_the_same_number_when_a_plant_is_made_twice_then_its_bytes_are_the_same(tmp_path: Path) -> None:
+def test_given_the_same_number_when_a_plant_is_generated_twice_then_its_bytes_are_the_same(tmp_path: Path) -> None:
     for name in ("one.dxf", "two.dxf"):
         write_plant(tmp_path / name, 500)
 
     assert (tmp_path / "one.dxf").read_bytes() == (tmp_path / "two.dxf").read_bytes()
 
 
-def test_given_a_large_drawing_when_rendered_in_a_small_fence_then_every_layer_is_there_and_memory_stays_small(
+def test_given_a_large_drawing_when_rendered_under_a_low_memory_limit_then_every_layer_is_there_and_memory_stays_small(
     plant: Path, tmp_path: Path
 ) -> None:
     size = plant.stat().st_size
     assert size > MAX_IN_MEMORY_BYTES
-    assert DOCUMENT_BYTES_PER_BYTE * size > FENCE
+    assert DOCUMENT_BYTES_PER_BYTE * size > MEMORY_LIMIT
 
     options = ("--out", str(tmp_path / "out"), "--width", "1024", "--json")
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "cli", "render", str(plant), *options],
         capture_output=True,
         text=True,
         timeout=110,
-        env={**os.environ, "BULKHEAD_MEMORY_LIMIT": str(FENCE)},
+        env={**os.environ, "BULKHEAD_MEMORY_LIMIT": str(MEMORY_LIMIT)},
     )
 
-    assert ended.returncode == 0, ended.stderr
-    facts = json.loads(ended.stdout)
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     drawn = {layer["name"] for layer in manifest["layers"] if layer["file"]}
     assert drawn == set(LAYERS)
-    assert facts["peak_bytes"] < FENCE
+    assert facts["peak_bytes"] < MEMORY_LIMIT
     assert plan(plant, width=1024).peak_bytes >= facts["peak_bytes"] * 0.9

@@ -1,4 +1,4 @@
-"""Every drawing beside an independent rendering of it: the same ink, in all and on each layer."""
+"""Drawings have the same ink as in an independent rendering, in the preview and on each layer."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from workers.render.native import prepare, prepare_vips
 
 BLUEPRINTS = Path(__file__).resolve().parents[4] / "shared/data/blueprints"
 
-# Of the ink, at a tolerance of one pixel.
-LEAST = 0.99
+# Minimum recall and precision at a tolerance of one pixel.
+MIN_AGREEMENT = 0.99
 
 WIDTH = 1024
 
@@ -42,13 +42,15 @@ def _compare(source: Path, out: Path, layout: str) -> None:
     extents = manifest.source.extents
     assert extents is not None
 
-    found = {"": agreement(pixels(out / "preview.webp")[..., 3] >= INK, reference_ink(source, layout, extents, size))}
+    agreements = {
+        "": agreement(pixels(out / "preview.webp")[..., 3] >= INK, reference_ink(source, layout, extents, size))
+    }
     for layer in manifest.layers:
         if layer.visible:
             expected = reference_ink(source, layout, extents, size, layer.name)
-            found[layer.name] = agreement(_ink(out, layer, size), expected)
+            agreements[layer.name] = agreement(_ink(out, layer, size), expected)
 
-    assert {name: both for name, both in found.items() if min(both) < LEAST} == {}
+    assert {name: both for name, both in agreements.items() if min(both) < MIN_AGREEMENT} == {}
 
 
 @pytest.mark.parametrize(
@@ -62,33 +64,33 @@ def _compare(source: Path, out: Path, layout: str) -> None:
         ("viewport_frozen_layers", "Layout1"),
     ],
 )
-def test_given_a_real_drawing_when_rendered_then_its_ink_is_that_of_an_independent_rendering(
+def test_given_a_real_drawing_when_rendered_then_its_ink_matches_an_independent_rendering(
     name: str, layout: str, tmp_path: Path
 ) -> None:
     source = BLUEPRINTS / f"{name}.dxf"
     if not source.exists():
-        pytest.skip("the drawings to try are not on this machine")
+        pytest.skip("the sample drawings are not on this machine")
 
     _compare(source, tmp_path, layout)
 
 
 @pytest.mark.parametrize("layout", ["", LAYOUT])
-def test_given_our_example_when_rendered_then_its_ink_is_that_of_an_independent_rendering(
+def test_given_our_example_when_rendered_then_its_ink_matches_an_independent_rendering(
     layout: str, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
     _compare(save(pump_station(), tmp_path / "pump-station.dxf"), tmp_path / "out", layout)
 
 
-def test_given_a_drawing_broken_beyond_repair_when_rendered_then_it_is_refused_with_advice(tmp_path: Path) -> None:
+def test_given_a_drawing_damaged_beyond_repair_when_rendered_then_it_is_refused_with_advice(tmp_path: Path) -> None:
     source = BLUEPRINTS / "blocks.dxf"
     if not source.exists():
-        pytest.skip("the drawings to try are not on this machine")
+        pytest.skip("the sample drawings are not on this machine")
 
     with pytest.raises(BlueprintError, match=r"damaged beyond repair .* run AUDIT") as caught:
         render(source, tmp_path, RenderOptions())
 
-    assert caught.value.code == "broken-dxf"
+    assert caught.value.code == "damaged-dxf"
 
 
 def test_given_ink_that_is_missing_or_too_much_when_compared_then_recall_or_precision_falls() -> None:

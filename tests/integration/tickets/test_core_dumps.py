@@ -1,4 +1,4 @@
-"""No process that holds ticket keys leaves its memory on the disk when it crashes."""
+"""No process that holds ticket keys writes a core dump when it crashes."""
 
 import json
 import os
@@ -19,22 +19,22 @@ from workers.tickets.node.server import FRAME_LENGTH
 
 pytestmark = pytest.mark.service
 
-CARELESS = "import sys; sys.stdout.write('ready'); sys.stdout.flush(); sys.stdin.read()"
+UNPROTECTED = "import sys; sys.stdout.write('ready'); sys.stdout.flush(); sys.stdin.read()"
 
 
-def leaves_a_core(command: list[str], folder: Path, *, say: bytes = b"", more: Mapping[str, str] = {}) -> bool:
-    """Whether a process does, once it has said something, where nothing but itself forbids it."""
+def dumps_core(command: list[str], folder: Path, *, stdin: bytes = b"", environment: Mapping[str, str] = {}) -> bool:
+    """Whether a process writes a core dump after its first output, if only the process itself can prevent it."""
     process = subprocess.Popen(
         ["prlimit", "--core=unlimited", "--", *command],
         cwd=folder,
-        env={**os.environ, **more},
+        env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(say)
+    process.stdin.write(stdin)
     process.stdin.flush()
     assert process.stdout.read(4)
     process.send_signal(signal.SIGABRT)
@@ -47,33 +47,33 @@ def leaves_a_core(command: list[str], folder: Path, *, say: bytes = b"", more: M
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a core would lie."""
-    if not leaves_a_core([sys.executable, "-c", CARELESS], tmp_path):
-        pytest.skip("No process leaves a core here (core(5)), so none could be found.")
+    """The folder for core dumps."""
+    if not dumps_core([sys.executable, "-c", UNPROTECTED], tmp_path):
+        pytest.skip("This system writes no core dumps into the working directory (core(5)).")
     for core in tmp_path.glob("core*"):
         core.unlink()
     return tmp_path
 
 
-def test_given_a_rotator_that_aborts_then_it_leaves_no_core(fleet: Fleet, folder: Path) -> None:
+def test_given_a_rotator_that_aborts_then_it_writes_no_core_dump(fleet: Fleet, folder: Path) -> None:
     host = JumpHost(fleet)
     command = [sys.executable, "-m", "cli", "tickets", "watch"]
 
-    assert not leaves_a_core(command, folder, more={"PYTHONPATH": str(ROOT), **host.environment})
+    assert not dumps_core(command, folder, environment={"PYTHONPATH": str(ROOT), **host.environment})
 
     assert list(folder.iterdir()) == []
 
 
-def test_given_a_nodes_program_that_aborts_then_it_leaves_no_core(fleet: Fleet, folder: Path) -> None:
+def test_given_a_node_program_that_aborts_then_it_writes_no_core_dump(fleet: Fleet, folder: Path) -> None:
     program = [f"{fleet.home}/bulkhead-tickets-node", "serve", *fleet[0].options.split()]
-    frame = json.dumps({"op": "look"}).encode()
+    frame = json.dumps({"op": "status"}).encode()
 
-    assert not leaves_a_core(["/usr/bin/python3", "-IS", *program], folder, say=FRAME_LENGTH.pack(len(frame)) + frame)
+    assert not dumps_core(["/usr/bin/python3", "-IS", *program], folder, stdin=FRAME_LENGTH.pack(len(frame)) + frame)
 
     assert list(folder.iterdir()) == []
 
 
-def test_given_haproxy_under_the_limit_of_its_drop_in_when_it_aborts_then_it_leaves_no_core(fleet: Fleet) -> None:
+def test_given_haproxy_with_the_limit_of_its_drop_in_when_it_aborts_then_it_writes_no_core_dump(fleet: Fleet) -> None:
     limits = (ROOT / "systemd/node/haproxy.conf").read_text()
     assert "LimitCORE=0\n" in limits
     (worker,) = psutil.Process(fleet[0].haproxy.pid).children()

@@ -1,4 +1,4 @@
-"""Rotators and node programs that die at every step, and two rotators at once, on a real fleet."""
+"""Rotators and node programs that are killed at every step, and two rotators at once, on a real fleet."""
 
 import subprocess
 import sys
@@ -19,21 +19,21 @@ DOOMED = ["-m", "tests.services.faults.doomed_rotator"]
 
 @pytest.fixture
 def host(fleet: Fleet) -> JumpHost:
-    """A jump host that has brought its first ring to the fleet."""
+    """A jump host that has pushed its first keyring to the fleet."""
     host = JumpHost(fleet)
     host.run(RotationRequest())
     return host
 
 
 def converged(fleet: Fleet) -> None:
-    """All have one ring of three keys, in memory and in the file."""
-    (ring,) = fleet.rings()
-    assert len(set(ring)) == 3, "a key was pushed twice"
-    assert {node.in_file().names for node in fleet.nodes} == {ring}
+    """Assert that all nodes have one keyring of three keys, in HAProxy and in the file."""
+    (names,) = fleet.keyrings()
+    assert len(set(names)) == 3, "a key was pushed twice"
+    assert {node.in_file().names for node in fleet.nodes} == {names}
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_given_a_rotator_that_is_killed_at_any_step_then_no_two_nodes_are_far_apart_and_the_next_run_mends_it(
+def test_given_a_rotator_that_is_killed_at_any_step_then_nodes_stay_compatible_and_the_next_run_repairs_them(
     fleet: Fleet, host: JumpHost, point: str
 ) -> None:
     before = fleet[0].names()
@@ -41,24 +41,24 @@ def test_given_a_rotator_that_is_killed_at_any_step_then_no_two_nodes_are_far_ap
         fleet[0].unreachable()
         host.run()
         fleet[0].reachable()
-    third = "1" if point.endswith("read") else "3"
-    process = host.start([*DOOMED, point, third])
+    occurrence = "1" if point.endswith("read") else "3"
+    process = host.start([*DOOMED, point, occurrence])
 
-    said = process.communicate(timeout=30)
+    output = process.communicate(timeout=30)
 
-    assert process.returncode == -9, said
-    rings = fleet.rings()
-    assert len(rings) <= 2
+    assert process.returncode == -9, output
+    keyrings = fleet.keyrings()
+    assert len(keyrings) <= 2
     if not point.endswith("read"):
-        assert all(before[1] in ring for ring in rings), "tickets that were good are known everywhere"
+        assert all(before[1] in names for names in keyrings), "valid tickets are accepted everywhere"
     report = host.run(RotationRequest())
-    assert report.result in ("nothing", "caught-up"), report
+    assert report.result in ("up-to-date", "caught-up"), report
     converged(fleet)
     assert host.resumed() == "50 of 50"
 
 
 @pytest.mark.parametrize("point", NODE_POINTS)
-def test_given_a_nodes_program_that_is_killed_at_any_step_then_the_next_run_mends_it(
+def test_given_a_node_program_that_is_killed_at_any_step_then_the_next_run_repairs_it(
     fleet: Fleet, host: JumpHost, point: str
 ) -> None:
     program = fleet.home / "bulkhead-tickets-node"
@@ -72,15 +72,15 @@ def test_given_a_nodes_program_that_is_killed_at_any_step_then_the_next_run_mend
     assert (report.result, set(report.unreachable)) == ("rotated", {"edge2"})
     assert mark.exists()
     report = host.run(RotationRequest())
-    assert report.result in ("nothing", "caught-up"), report
+    assert report.result in ("up-to-date", "caught-up"), report
     converged(fleet)
     assert host.resumed() == "50 of 50"
 
 
-def test_given_two_rotators_at_once_then_the_one_with_the_smaller_token_is_fenced_out_on_every_node(
+def test_given_two_rotators_at_once_then_every_node_refuses_the_smaller_token(
     fleet: Fleet,
 ) -> None:
-    host = JumpHost(fleet, ledger=False)  # whose lease would let only one begin
+    host = JumpHost(fleet, ledger=False)  # its lease would let only one of them start
     host.run(RotationRequest())
     before = fleet[0].names()
     gate = host.var / "go"
@@ -91,14 +91,14 @@ def test_given_two_rotators_at_once_then_the_one_with_the_smaller_token_is_fence
     assert host.run().result == "rotated"
 
     gate.touch()
-    said, _errors = first.communicate(timeout=30)
-    assert said.startswith("Fenced out on 5 of 5 nodes: ")
+    output, _errors = first.communicate(timeout=30)
+    assert output.startswith("Another rotator claimed 5 of 5 nodes: ")
     assert first.returncode == 1
     converged(fleet)
     assert fleet[0].names()[:2] == before[1:]
 
 
-def test_given_a_rotation_under_way_then_the_lease_lets_no_other_one_begin(fleet: Fleet, host: JumpHost) -> None:
+def test_given_a_running_rotation_then_its_lease_prevents_another_one(fleet: Fleet, host: JumpHost) -> None:
     gate = host.var / "go"
     first = host.start([*DOOMED, "after claim", "5", str(gate)])
     assert first.stdout is not None
@@ -107,13 +107,13 @@ def test_given_a_rotation_under_way_then_the_lease_lets_no_other_one_begin(fleet
     code, _out, errors = host.command("rotate")
 
     assert code == 1
-    assert "is rotating. Try again; should it have died, its lease ends in" in errors
+    assert "is rotating the ticket keys. Try again later; its lease expires in" in errors
     gate.touch()
     assert first.communicate(timeout=30)[0] == "rotated\n"
     converged(fleet)
 
 
-def test_given_no_ledger_when_rotated_by_hand_or_timer_then_it_works_by_the_tokens_of_the_nodes(fleet: Fleet) -> None:
+def test_given_no_ledger_then_rotation_works_with_the_tokens_of_the_nodes(fleet: Fleet) -> None:
     host = JumpHost(fleet, ledger=False)
     tokens = []
     for _ in range(2):
@@ -125,29 +125,29 @@ def test_given_no_ledger_when_rotated_by_hand_or_timer_then_it_works_by_the_toke
     converged(fleet)
 
 
-def test_given_a_node_whose_haproxy_takes_no_key_then_nothing_is_rotated_until_it_is_mended(
+def test_given_an_haproxy_that_rejects_keys_then_nothing_is_rotated_until_it_is_repaired(
     fleet: Fleet, host: JumpHost
 ) -> None:
-    fleet[4].authorize(fleet.public_key, socket_of=fleet.home / "deaf.sock")
-    deaf = subprocess.Popen(
-        [sys.executable, "-c", DEAF, str(fleet.home / "deaf.sock")], stdout=subprocess.PIPE, text=True
+    fleet[4].authorize(fleet.public_key, socket_of=fleet.home / "denying.sock")
+    denying = subprocess.Popen(
+        [sys.executable, "-c", DENYING_SOCKET, str(fleet.home / "denying.sock")], stdout=subprocess.PIPE, text=True
     )
     try:
-        assert deaf.stdout is not None
-        assert deaf.stdout.readline()
+        assert denying.stdout is not None
+        assert denying.stdout.readline()
         report = host.run()
     finally:
-        deaf.kill()
-        deaf.communicate()
+        denying.kill()
+        denying.communicate()
     assert report.result == "behind"
-    assert report.reason.startswith("edge5 is not brought up to date")
+    assert report.reason.startswith("edge5 cannot be caught up")
     converged(fleet)
     fleet[4].authorize(fleet.public_key)
     assert host.run().result == "rotated"
 
 
-# A runtime socket of level user in other versions than 2.6: permission is denied.
-DEAF = """
+# A runtime socket of level user, in HAProxy versions other than 2.6: it denies permission.
+DENYING_SOCKET = """
 import socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.bind(sys.argv[1])

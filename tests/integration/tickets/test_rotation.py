@@ -1,4 +1,4 @@
-"""Ticket keys over a real fleet: five HAProxy nodes, reached by SSH. Sessions are resumed by real handshakes."""
+"""Rotation over a real fleet of five HAProxy nodes, reached by SSH. Sessions are resumed by real handshakes."""
 
 import json
 import time
@@ -18,46 +18,46 @@ ROTATIONS = 20
 
 @pytest.fixture
 def host(fleet: Fleet) -> JumpHost:
-    """A jump host that has brought its first ring to the fleet."""
+    """A jump host that has pushed its first keyring to the fleet."""
     host = JumpHost(fleet)
     assert host.run(RotationRequest()).result == "rotated"
     return host
 
 
-def test_given_twenty_rotations_then_after_each_every_session_goes_on_everywhere(fleet: Fleet, host: JumpHost) -> None:
+def test_given_twenty_rotations_then_after_each_every_session_resumes_everywhere(fleet: Fleet, host: JumpHost) -> None:
     for number in range(2, ROTATIONS + 2):
         before = fleet[0].names()
 
         report = host.run()
 
         assert (report.result, report.generation, report.unreachable, report.failed) == ("rotated", number, {}, {})
-        (ring,) = fleet.rings()
-        assert ring[:2] == before[1:]
+        (names,) = fleet.keyrings()
+        assert names[:2] == before[1:]
         assert host.resumed() == "50 of 50"
     for node in fleet.nodes:
         assert node.in_file().names == node.names()
-        assert node.ring_file.stat().st_mode & 0o777 == 0o600
+        assert node.keyring_file.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("rotations", [1, 2, 5, 10])
-def test_given_a_node_that_missed_rotations_when_it_is_back_then_it_is_caught_up(
+def test_given_a_node_that_missed_rotations_when_it_returns_then_it_is_caught_up(
     fleet: Fleet, host: JumpHost, rotations: int
 ) -> None:
     fleet[2].unreachable()
     for _ in range(rotations):
         report = host.run()
         assert (report.result, set(report.unreachable)) == ("rotated", {"edge3"})
-    assert len(fleet.rings()) == 2
+    assert len(fleet.keyrings()) == 2
     fleet[2].reachable()
 
     report = host.run(RotationRequest())
 
     assert (report.result, report.generation) == ("caught-up", 1 + rotations)
-    assert len(fleet.rings()) == 1
+    assert len(fleet.keyrings()) == 1
     assert host.resumed() == "50 of 50"
 
 
-def test_given_a_node_that_is_reloaded_then_it_keeps_the_ring(fleet: Fleet, host: JumpHost) -> None:
+def test_given_a_node_that_is_reloaded_then_it_keeps_the_keyring(fleet: Fleet, host: JumpHost) -> None:
     host.run()
     before = fleet[0].names()
 
@@ -67,7 +67,7 @@ def test_given_a_node_that_is_reloaded_then_it_keeps_the_ring(fleet: Fleet, host
     assert host.resumed() == "50 of 50"
 
 
-def test_given_a_node_that_lost_power_then_it_serves_at_once_with_a_ring_of_its_own_and_remembers_who_holds_it(
+def test_given_a_node_that_lost_power_then_it_serves_with_its_own_keyring_and_keeps_the_token(
     fleet: Fleet, host: JumpHost
 ) -> None:
     token = host.run().token
@@ -84,12 +84,12 @@ def test_given_a_node_that_lost_power_then_it_serves_at_once_with_a_ring_of_its_
     assert host.resumed() == "50 of 50"
 
 
-def test_given_a_watch_when_a_node_boots_then_its_sessions_go_on_everywhere_within_five_seconds(
+def test_given_a_monitor_when_a_node_boots_then_its_sessions_resume_everywhere_within_five_seconds(
     fleet: Fleet, host: JumpHost
 ) -> None:
-    watch = host.start(["-m", "bulkhead", "tickets", "watch"])
+    monitor = host.start(["-m", "cli", "tickets", "watch"])
     try:
-        eventually(host.audit)
+        eventually(host.audit_log)
         fleet[3].die()
         time.sleep(0.5)
         fleet[3].boot()
@@ -98,26 +98,26 @@ def test_given_a_watch_when_a_node_boots_then_its_sessions_go_on_everywhere_with
         eventually(lambda: host.resumed() == "50 of 50")
 
         assert time.monotonic() - booted < 5
-        assert watch.poll() is None
+        assert monitor.poll() is None
     finally:
-        watch.terminate()
-        watch.communicate(timeout=10)
+        monitor.terminate()
+        monitor.communicate(timeout=10)
 
 
-def test_given_commands_when_nodes_join_and_retire_then_each_has_the_ring_that_it_should(fleet: Fleet) -> None:
+def test_given_commands_when_nodes_join_and_retire_then_each_has_the_right_keyring(fleet: Fleet) -> None:
     host = JumpHost(fleet)
     Inventory().save(host.var)
     for node in fleet.nodes[:2]:
         code, out, errors = host.command("join", node.name, node.address)
         assert (code, errors) == (0, ""), out
     assert fleet[0].names() == fleet[1].names()
-    assert len(fleet.rings()) == 4
+    assert len(fleet.keyrings()) == 4
 
     code, out, errors = host.command("verify")
     assert (code, out.splitlines()[-1]) == (0, "8 of 8 resumed")
 
     code, out, errors = host.command("retire", "edge1")
-    assert (code, out) == (0, "edge1 is out and has forgotten the fleet's keys.\n")
+    assert (code, out) == (0, "edge1 is removed and has deleted the fleet's keys.\n")
     assert not set(fleet[0].names()) & set(fleet[1].names())
     assert Inventory.load(host.var).nodes == {"edge2": fleet[1].address}
 
@@ -128,8 +128,8 @@ def test_given_commands_when_nodes_join_and_retire_then_each_has_the_ring_that_i
     host.environment["BULKHEAD_TICKETS_LIFETIME"] = "300"
     code, out, errors = host.command("rotate")
     assert code == 1
-    assert "another one now would end tickets that are still good. Wait" in errors
-    code, out, errors = host.command("rotate", "--due")
+    assert "another one now would invalidate tickets that are still in use. Wait" in errors
+    code, out, errors = host.command("rotate", "--if-due")
     assert (code, errors) == (0, "")
 
 

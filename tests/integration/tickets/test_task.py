@@ -1,4 +1,4 @@
-"""`tickets.rotate` by clock, broker and worker, over a real fleet; and where keys never come."""
+"""`tickets.rotate` with scheduler, broker and worker, over a real fleet; and the places that keys never reach."""
 
 import random
 import shutil
@@ -17,13 +17,13 @@ from cli.embedded.programs import worker_program
 from tasks import tickets
 from tasks.messaging.publisher import Publisher
 from tasks.messaging.topology import TICKETS
-from tests.conftest import Broker, without
+from tests.conftest import Broker, skip_or_fail
 from tests.integration.jobs.renders import celery_app, eventually
 from tests.services.faults.canary import Tap, attached, files, found, traced
 from tests.services.fleet import Fleet
 from tests.services.jumphost import JumpHost
 from tests.services.platform import ROOT, Platform
-from workers.tickets.audit import FILE
+from workers.tickets.audit_log import FILE
 from workers.tickets.keyring import Key
 from workers.tickets.rotation import RotationRequest
 from workers.tickets.verify import VERSIONS, handshake, tls_context
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.service
 
 DELIVERIES = 100
 
-# Seconds: times of a plant, a few hundred times faster.
+# Seconds: production intervals, a few hundred times faster.
 INTERVAL = 2.0
 ROTATIONS = 3
 RATE = 200
@@ -40,7 +40,7 @@ RATE = 200
 
 @pytest.fixture
 def host(fleet: Fleet) -> JumpHost:
-    """A jump host that has brought its first ring to the fleet."""
+    """A jump host that has pushed its first keyring to the fleet."""
     host = JumpHost(fleet)
     host.run(RotationRequest())
     return host
@@ -63,7 +63,7 @@ def reached(host: JumpHost, generation: int) -> bool:
     return host.ledger.rotations.find().generation >= generation
 
 
-def test_given_the_same_task_delivered_a_hundred_times_then_the_ring_moves_once(
+def test_given_the_same_task_delivered_a_hundred_times_then_one_key_is_rotated(
     fleet: Fleet, host: JumpHost, broker: Broker, platform: Platform, publisher: Publisher
 ) -> None:
     before = fleet[0].names()
@@ -71,18 +71,18 @@ def test_given_the_same_task_delivered_a_hundred_times_then_the_ring_moves_once(
     for _ in range(DELIVERIES):
         publisher.publish(tickets.TASK, str(uuid4()), message)
 
-    for number in (1, 2):  # two workers, for a lease must hold between them, too
+    for number in (1, 2):  # two workers, because the lease must hold between processes too
         platform.start(worker_program(f"tickets{number}", TICKETS, broker.url, settings_of(host, broker), host.var))
     eventually(lambda: publisher.queue_depth(TICKETS) == 0)
-    platform.stop()  # warm: what was taken is done
+    platform.stop()  # a warm shutdown: started tasks finish
 
-    (ring,) = fleet.rings()
-    assert ring[:2] == before[1:]
+    (names,) = fleet.keyrings()
+    assert names[:2] == before[1:]
     assert host.ledger.rotations.find().generation == 2
-    assert host.audit().count('"event": "rotated"') == 5 + 5
+    assert host.audit_log().count('"event": "rotated"') == 5 + 5
 
 
-def test_given_200_handshakes_a_second_then_no_session_is_lost_that_goes_on_within_an_interval(
+def test_given_200_handshakes_a_second_then_no_session_is_lost_within_an_interval(
     fleet: Fleet, host: JumpHost, record_property: Callable[[str, object], None]
 ) -> None:
     results: list[str] = []
@@ -105,9 +105,9 @@ def test_given_200_handshakes_a_second_then_no_session_is_lost_that_goes_on_with
         address = choose.choice(fleet.nodes).address
         if waiting and (waiting[0][0] <= time.monotonic() or not rotator.is_alive()):
             _due, _number, issued, version, session = heappop(waiting)
-            went_on = handshake(contexts[version], address, session, None, 5)[1]  # type: ignore[arg-type]
-            if time.monotonic() - issued < INTERVAL:  # else this test was late, not the ticket
-                lost, resumed = lost + (not went_on), resumed + went_on
+            has_resumed = handshake(contexts[version], address, session, None, 5)[1]  # type: ignore[arg-type]
+            if time.monotonic() - issued < INTERVAL:  # otherwise this test was late, not the ticket
+                lost, resumed = lost + (not has_resumed), resumed + has_resumed
         elif rotator.is_alive():
             version = choose.choice(list(VERSIONS))
             issued = time.monotonic()
@@ -115,24 +115,24 @@ def test_given_200_handshakes_a_second_then_no_session_is_lost_that_goes_on_with
             heappush(waiting, (issued + choose.uniform(0, 0.9 * INTERVAL), number, issued, version, session))
     rate = number / (time.monotonic() - began)
 
-    said = f"{resumed} sessions went on, {lost} were lost, {rate:.0f} handshakes/s"
-    record_property("resumption", said)
-    print(said)
+    summary = f"{resumed} sessions resumed, {lost} were lost, {rate:.0f} handshakes/s"
+    record_property("resumption", summary)
+    print(summary)
     assert results == ["rotated"] * ROTATIONS
     assert lost == 0
     assert resumed > 100
 
 
-def test_given_clock_upkeep_and_worker_then_keys_are_rotated_when_due_and_none_of_them_is_left_anywhere(
+def test_given_scheduler_maintenance_and_worker_then_keys_are_rotated_when_due_and_leak_nowhere(
     fleet: Fleet, host: JumpHost, broker: Broker, platform: Platform, publisher: Publisher
 ) -> None:
     if shutil.which("strace") is None:
-        without(NotInstalled("strace", "strace", "leave the tests of ticket keys out"))
+        skip_or_fail(NotInstalled("strace", "strace", "leave the tests of ticket keys out"))
     executed, log, audit = host.var / "executed", platform.directory / "log/tickets.log", host.var / FILE
     environment = {**settings_of(host, broker), "BULKHEAD_TICKETS_INTERVAL": str(INTERVAL)}
     plain = worker_program("tickets", TICKETS, broker.url, environment, host.var)
     worker = Program(plain.name, (*traced(executed), *plain.command), plain.is_ready, environment, host.var)
-    keys: set[Key] = {key for node in fleet.nodes for key in node.ring()}
+    keys: set[Key] = {key for node in fleet.nodes for key in node.haproxy_keys()}
     tap = Tap(broker.url)
     began = time.monotonic()
     with attached(executed, [node.sshd.pid for node in fleet.nodes]):
@@ -143,26 +143,26 @@ def test_given_clock_upkeep_and_worker_then_keys_are_rotated_when_due_and_none_o
         platform.start_maintenance()
         for generation in (2, 3):
             eventually(partial(reached, host, generation))
-            keys |= {key for node in fleet.nodes for key in node.ring()}
-        took = time.monotonic() - began
+            keys |= {key for node in fleet.nodes for key in node.haproxy_keys()}
+        elapsed = time.monotonic() - began
         platform.kill()  # strace would wait
 
     def media() -> dict[str, bytes]:
         nodes = [node.home for node in fleet.nodes]
-        return {**files(host.var, *nodes, platform.directory), "broker": tap.heard}
+        return {**files(host.var, *nodes, platform.directory), "broker": tap.recorded}
 
     try:
-        assert took > INTERVAL
-        assert len(fleet.rings()) == 1
+        assert elapsed > INTERVAL
+        assert len(fleet.keyrings()) == 1
         assert host.resumed() == "50 of 50"
         assert host.ledger.rotations.find().result == "rotated"
 
         assert len(keys) >= 5
-        looked_at = media()
-        assert b"execve" in looked_at[str(executed)]
-        assert b"rotated" in looked_at[str(log)]
-        assert tickets.TASK.encode() in looked_at["broker"]
-        assert found(looked_at, keys) == set()
+        contents = media()
+        assert b"execve" in contents[str(executed)]
+        assert b"rotated" in contents[str(log)]
+        assert tickets.TASK.encode() in contents["broker"]
+        assert found(contents, keys) == set()
 
         planted = next(iter(keys))
         subprocess.run([*traced(executed), "/bin/true", planted.encode()], check=True)

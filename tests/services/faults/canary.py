@@ -71,7 +71,7 @@ class Tap:
     def __init__(self, url: str) -> None:
         self._connection = Connection(url)
         self._ended = threading.Event()
-        self._heard: list[bytes] = []
+        self._recorded: list[bytes] = []
         channel = self._connection.channel()
         queues = [
             Queue(f"tap-{number}", exchange, routing_key="#", exclusive=True, durable=False)
@@ -83,9 +83,9 @@ class Tap:
         self._thread.start()
 
     @property
-    def heard(self) -> bytes:
+    def recorded(self) -> bytes:
         """Everything so far."""
-        return b"\n".join(self._heard)
+        return b"\n".join(self._recorded)
 
     def close(self) -> None:
         """Listen no more."""
@@ -95,7 +95,7 @@ class Tap:
 
     def _hear(self, message: object) -> None:
         body, headers = getattr(message, "body", b""), getattr(message, "headers", {})
-        self._heard.append(f"{headers} ".encode() + (body if isinstance(body, bytes) else str(body).encode()))
+        self._recorded.append(f"{headers} ".encode() + (body if isinstance(body, bytes) else str(body).encode()))
 
     def _listen(self) -> None:
         while not self._ended.is_set():

@@ -1,4 +1,4 @@
-"""`python -m tests.services.faults.doomed POINT`: a coalescer that kills itself with SIGKILL when it gets to POINT."""
+"""`python -m tests.services.faults.doomed POINT`: a coalescer that kills itself with SIGKILL at POINT."""
 
 import os
 import signal
@@ -15,51 +15,51 @@ from workers.heartbeats import latest_readings, sink
 from workers.heartbeats.latest_readings import Values
 from workers.heartbeats.rows import Row
 from workers.heartbeats.sink import Flush, FlushResult
-from workers.heartbeats.sources import choice
+from workers.heartbeats.sources import factory
 from workers.heartbeats.sources.stream import StreamSource
 
 POINTS = ("attaching", "before upsert", "before commit", "after commit", "in redis")
 
 
 def die() -> NoReturn:
-    """At once, without a word."""
+    """Die at once, without cleaning up."""
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
     raise AssertionError
 
 
 class DoomedSink(sink.TableSink):
-    """Dies around its second flush, so that the first one is there."""
+    """Dies around its second flush, so that the first one is stored."""
 
     point = ""
     flushes = 0
 
     def flush(self, flush: Flush) -> FlushResult:
         self.flushes += 1
-        flushed = super().flush(flush)
+        result = super().flush(flush)
         if self.point == "after commit" and self.flushes == 2:
             die()
-        return flushed
+        return result
 
     def _write(self, connection: Connection, flush: Flush, values: Sequence[Row], **facts: Any) -> int:
         if self.point == "before upsert" and self.flushes == 2:
             die()
-        refused = super()._write(connection, flush, values, **facts)
+        rejected = super()._write(connection, flush, values, **facts)
         if self.point == "before commit" and self.flushes == 2:
             die()
-        return refused
+        return rejected
 
 
 class DoomedSource(StreamSource):
-    """Dies with the connection half made."""
+    """Dies right after the connection was opened."""
 
     def open(self, offsets: Mapping[int, int]) -> None:
         super().open(offsets)
         die()
 
 
-class DoomedLive(latest_readings.RedisLatestReadings):
-    """Dies after readings are written, before the news of them."""
+class DoomedLatestReadings(latest_readings.RedisLatestReadings):
+    """Dies after the readings of one plant are written."""
 
     def _write(self, plant: str, machines: Mapping[str, Values]) -> None:
         super()._write(plant, machines)
@@ -67,13 +67,13 @@ class DoomedLive(latest_readings.RedisLatestReadings):
 
 
 def main(point: str) -> int:
-    """Run until death."""
+    """Run until it is killed."""
     DoomedSink.point = point
     places: list[tuple[ModuleType, str, type]] = [(entry, "TableSink", DoomedSink)]
     if point == "attaching":
-        places.append((choice, "StreamSource", DoomedSource))
+        places.append((factory, "StreamSource", DoomedSource))
     if point == "in redis":
-        places.append((entry, "RedisLive", DoomedLive))
+        places.append((entry, "RedisLatestReadings", DoomedLatestReadings))
     for module, name, kind in places:
         setattr(module, name, kind)
     return entry.main()

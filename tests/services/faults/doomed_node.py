@@ -1,4 +1,4 @@
-"""`python -m tests.services.faults.doomed_node POINT PROGRAM…`: a node's program that kills itself at POINT, once.
+"""`python -m tests.services.faults.doomed_node POINT PROGRAM…`: a node's program that kills itself once, at POINT.
 
 PROGRAM is the installed file and its arguments.
 """
@@ -9,36 +9,36 @@ import sys
 from pathlib import Path
 from typing import Any
 
-POINTS = ("dated", "written", "pushed", "answered")
+POINTS = ("recorded", "written", "pushed", "answered")
 
 
 def main(point: str, program: str, *arguments: str) -> int:
-    """Serve until death."""
+    """Serve until it is killed."""
     sys.path.insert(0, program)
     from workers.tickets.node import server
     from workers.tickets.node.haproxy import HAProxy
     from workers.tickets.node.state import NodeState
 
     def after(kind: type, name: str) -> None:
-        whole = getattr(kind, name)
+        original = getattr(kind, name)
 
-        def doomed(self: Any, *given: Any, **named: Any) -> Any:
-            answer = whole(self, *given, **named)
+        def doomed(self: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
             mark = Path(f"{program}.{point}")
             if not mark.exists():
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            return answer
+            return result
 
         setattr(kind, name, doomed)
 
-    spots: dict[str, tuple[type, str]] = {
-        "dated": (NodeState, "date"),
-        "written": (NodeState, "restore"),
+    targets: dict[str, tuple[type, str]] = {
+        "recorded": (NodeState, "record_generation"),
+        "written": (NodeState, "write_keyring"),
         "pushed": (HAProxy, "_push"),
         "answered": (server.TicketNode, "push"),
     }
-    after(*spots[point])
+    after(*targets[point])
     sys.argv = [program, *arguments]
     return server.main()
 

@@ -1,7 +1,7 @@
 """Kill a rotation at a point: `python -m tests.services.faults.doomed_rotator POINT COUNT` (its COUNTth time there).
 
-Points are `before OP` and `after OP`: an operation of the node's program, for some node, is about to be asked for, or
-has been answered. It dies of SIGKILL; or, with a third argument, it waits for a file of that name to appear.
+Points are `before OP` and `after OP`: before a request for an operation is sent to a node, or after its reply. The
+process kills itself with SIGKILL; with a third argument, it waits for a file of that name to appear instead.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ from workers.tickets.rotation import RotationRequest
 from workers.tickets.rotator import StaleToken
 from workers.tickets.ssh import NodeConnection
 
-OPERATIONS = ("look", "claim", "read", "push")
+OPERATIONS = ("status", "claim", "read", "push")
 POINTS = tuple(f"{when} {op}" for op in OPERATIONS for when in ("before", "after"))
 
 
 class DoomedConnection(NodeConnection):
-    """Counts what is asked of all nodes together."""
+    """Counts the requests to all nodes together."""
 
     point, count = "", 0
     stop: Callable[[], None]
 
-    async def ask(self, op: str, **fields: object) -> dict[str, Any]:
+    async def request(self, op: str, **fields: object) -> dict[str, Any]:
         self._at(f"before {op}")
-        answer = await super().request(op, **fields)
+        reply = await super().request(op, **fields)
         self._at(f"after {op}")
-        return answer
+        return reply
 
     @classmethod
     def _at(cls, point: str) -> None:
@@ -45,7 +45,7 @@ class DoomedConnection(NodeConnection):
 
 
 def die() -> None:
-    """At once, without a word."""
+    """Die at once, without cleaning up."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -60,13 +60,13 @@ def main(point: str, count: str, *file: str) -> int:
 
     DoomedConnection.point, DoomedConnection.count = point, int(count)
     DoomedConnection.stop = staticmethod(wait if file else die)
-    setattr(module, "Connection", DoomedConnection)  # noqa: B010 -- it is no public name there
-    chosen = settings()
-    ledger = open_ledger(chosen)
+    setattr(module, "NodeConnection", DoomedConnection)  # noqa: B010 -- the module only imports it
+    config = settings()
+    ledger = open_ledger(config)
     try:
-        report = asyncio.run(FleetController(chosen, ledger.rotations).run(RotationRequest(None)))
-    except StaleToken as fenced:
-        print(fenced)
+        report = asyncio.run(FleetController(config, ledger.rotations).run(RotationRequest(None)))
+    except StaleToken as error:
+        print(error)
         return 1
     print(report.result)
     return 0

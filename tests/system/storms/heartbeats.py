@@ -42,9 +42,9 @@ from tests.services.heartbeats import stored
 from tests.services.mariadb import MariaDb
 from tests.services.platform import ROOT
 from tests.system.storms.oracle import MessageGenerator
-from workers.heartbeats.nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
+from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.status import read_status
-from workers.heartbeats.tables import migrate_tables
 
 MACHINES = 4_500
 DATABASES = ("mariadb", "galera")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cli.commands.doctor import check_heartbeats
 from tasks.settings import Settings
-from workers.heartbeats.tables import migrate_tables
+from workers.heartbeats.migrate import migrate_tables
 
 
 def settings_of(url: str) -> Settings:

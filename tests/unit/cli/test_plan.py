@@ -53,7 +53,7 @@ def test_given_a_file_of_an_unknown_format_then_the_error_names_the_formats(tmp_
     path.write_text("Dear Sir, please find the drawing attached.")
     result = invoke(str(path))
     assert isinstance(result.exception, InvalidInput)
-    assert result.exception.message.startswith("The file is called .dxf, but its content is not a blueprint")
+    assert result.exception.message.startswith("The file name ends in .dxf, but its content is")
     assert "Send DXF, SVG, PDF" in result.exception.message
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cli.commands.render import ADVICE, explain_death
-from workers.crash.causes import Cause, Death
+from workers.sandbox.causes import Cause, Death
 from workers.sandbox.child import ExitInfo
 
 MIB = 1024 * 1024

@@ -11,6 +11,7 @@ import pytest
 from cli import app as bulkhead
 from cli.commands.tickets import NO_NODES, _print_report, find_problem, format_report, format_resumption_matrix
 from tasks.errors import JobFailed
+from workers.tickets.inventory import INVENTORY_FILE
 from workers.tickets.rotation import NodeStatus
 from workers.tickets.rotator import RunReport
 from workers.tickets.verify import ResumptionCheck
@@ -103,3 +104,23 @@ def test_given_an_empty_fleet_then_the_error_says_how_to_add_a_node(command: lis
 
     assert done.stderr == f"{NO_NODES}\n"
     assert done.returncode == (1 if command == ["status"] else 2)
+
+
+@pytest.mark.parametrize("command", [["join", "edge1", "10.0.0.1:443"], ["retire", "edge1"], ["status"]])
+def test_given_a_broken_fleet_file_then_the_error_says_what_to_do(command: list[str], tmp_path: Path) -> None:
+    file = tmp_path / INVENTORY_FILE
+    file.parent.mkdir()
+    file.write_text('{"nodes": ["edge1"]}')
+    environment = {**os.environ, "BULKHEAD_VAR": str(tmp_path), "BULKHEAD_LEDGER_URL": f"sqlite:///{tmp_path}/l.db"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "tickets", *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{file} is not a valid list of nodes (")
+    assert done.stderr.endswith("Correct it, or remove it and join the nodes.\n")

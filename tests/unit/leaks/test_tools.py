@@ -46,7 +46,7 @@ n1: 900 (heap allocation functions) malloc/new/new[], --alloc-fns, etc.
 """
 
 
-def test_a_report_of_leaksanitizer_is_read() -> None:
+def test_a_report_of_leaksanitizer_is_parsed() -> None:
     direct, indirect = lsan.parse(LSAN.splitlines())
 
     assert (direct.direct, direct.bytes, direct.blocks) == (True, 83_200, 20)
@@ -54,7 +54,7 @@ def test_a_report_of_leaksanitizer_is_read() -> None:
     assert (indirect.direct, indirect.bytes) == (False, 4_800_000)
 
 
-def test_memchecks_xml_is_read(tmp_path: Path) -> None:
+def test_the_xml_of_memcheck_is_parsed(tmp_path: Path) -> None:
     (tmp_path / "memcheck.xml").write_text(MEMCHECK)
 
     (lost,) = memcheck.parse(tmp_path / "memcheck.xml")
@@ -63,13 +63,13 @@ def test_memchecks_xml_is_read(tmp_path: Path) -> None:
     assert called_function(tuple(lost.stack)) == "CloneMagickWand"
 
 
-def test_massifs_highest_moment_is_that_of_all_snapshots() -> None:
+def test_the_peak_of_massif_is_the_highest_of_all_snapshots() -> None:
     assert (
         massif.peak_bytes(["snapshot=0", "mem_heap_B=70", "heap_tree=empty", "mem_heap_B=900", "mem_heap_B=9"]) == 900
     )
 
 
-def test_massifs_largest_snapshot_is_read_by_stack() -> None:
+def test_the_largest_snapshot_of_massif_is_parsed_by_stack() -> None:
     ((stack, size),) = massif.peak_snapshot(MASSIF.splitlines()).items()
     first = massif.peak_snapshot(MASSIF.partition("snapshot=2")[0].splitlines())
 
@@ -80,7 +80,7 @@ def test_massifs_largest_snapshot_is_read_by_stack() -> None:
     }
 
 
-def test_every_instrument_that_is_offered_is_there() -> None:
+def test_every_offered_instrument_exists() -> None:
     from typing import get_args
 
     from cli.commands.leaks import Instrument

@@ -1,4 +1,4 @@
-"""Presets: options by name."""
+"""Presets: named sets of options."""
 
 import pytest
 
@@ -8,12 +8,12 @@ from tasks.settings import Settings
 PRESETS = {"poster": {"width": 8192, "background": "dark"}}
 
 
-def test_given_a_preset_when_expanded_then_options_beside_it_win() -> None:
+def test_given_a_preset_when_expanded_then_given_options_override_it() -> None:
     assert expand_preset(PRESETS, "poster", {"width": 4096}) == {"width": 4096, "background": "dark"}
     assert expand_preset(PRESETS, "", {"width": 4096}) == {"width": 4096}
 
 
-def test_given_an_unknown_preset_when_expanded_then_the_error_lists_those_there_are() -> None:
+def test_given_an_unknown_preset_when_expanded_then_the_error_lists_the_known_ones() -> None:
     with pytest.raises(UnknownPreset) as caught:
         expand_preset(PRESETS, "card", {})
     assert str(caught.value) == "There is no preset 'card'. Known: poster."

@@ -1,4 +1,4 @@
-"""The real application over a SQLite ledger, a local store and a broker that does as it is told."""
+"""The real application over a SQLite ledger, a local store and a fake broker."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ def broker() -> FakeBroker:
 
 
 @pytest.fixture
-def beats() -> FakeHeartbeatSink:
+def heartbeats() -> FakeHeartbeatSink:
     return FakeHeartbeatSink()
 
 
 @pytest.fixture
-def letters() -> FakeDeadLetters:
+def dead_letters() -> FakeDeadLetters:
     return FakeDeadLetters()
 
 
 @pytest.fixture
-def gate_clock() -> Clock:
+def admission_clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture(scope="session")
 def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with its tables and nothing in it, made once."""
+    """An empty ledger, created once."""
     path = tmp_path_factory.mktemp("ledger") / "empty.db"
     database = Database(f"sqlite:///{path}")
     migrate(database)
@@ -77,21 +77,32 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
 
 
 @pytest.fixture
-def house(
-    settings: Settings, broker: FakeBroker, beats: FakeHeartbeatSink, letters: FakeDeadLetters, gate_clock: Clock
+def services(
+    settings: Settings,
+    broker: FakeBroker,
+    heartbeats: FakeHeartbeatSink,
+    dead_letters: FakeDeadLetters,
+    admission_clock: Clock,
 ) -> Iterator[Services]:
     ledger = open_ledger(settings)
-    gate = AdmissionController(broker.queue_depth, settings.queue_limit, gate_clock)
+    admission = AdmissionController(broker.queue_depth, settings.queue_limit, admission_clock)
     yield Services(
-        settings, ledger, open_store(settings.store_url), broker, gate, beats, letters, WorkerStatsCache(list)
+        settings,
+        ledger,
+        open_store(settings.store_url),
+        broker,
+        admission,
+        heartbeats,
+        dead_letters,
+        WorkerStatsCache(list),
     )
     ledger.database.close()
 
 
 @pytest.fixture
-def client(house: Services) -> Iterator[TestClient]:
-    """Speaks for the tenant acme."""
-    app = create_app(services=house)
+def client(services: Services) -> Iterator[TestClient]:
+    """A client of the tenant acme."""
+    app = create_app(services=services)
     headers = {"authorization": "Bearer token-of-acme-0001"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
         yield client
@@ -99,7 +110,7 @@ def client(house: Services) -> Iterator[TestClient]:
 
 @pytest.fixture
 def rival(client: TestClient) -> TestClient:
-    """Speaks for another tenant."""
+    """A client of another tenant."""
     headers = {"authorization": "Bearer token-of-rival-0001"}
     return TestClient(client.app, headers=headers, raise_server_exceptions=False)
 
@@ -118,20 +129,20 @@ OUTPUTS = {
 
 
 @pytest.fixture
-def finish(house: Services, tmp_path: Path) -> Any:
-    """Do a worker's part: publish artifacts under a name and settle the job."""
+def finish(services: Services, tmp_path: Path) -> Any:
+    """Finish a job like a worker: publish artifacts and record the success."""
 
     def finished(job_id: str, artifact: str = "a" * 64) -> Job:
-        job = house.ledger.jobs.find(job_id)
+        job = services.ledger.jobs.find(job_id)
         assert job is not None
-        claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=house.clock(), lease=30)
+        claim = services.ledger.attempts.claim(job, lease_owner="host:1:x", now=services.clock(), lease=30)
         assert isinstance(claim, Claimed)
         made = tmp_path / f"made-{job_id}"
         for name, content in OUTPUTS.items():
             (made / name).parent.mkdir(parents=True, exist_ok=True)
             (made / name).write_bytes(content)
-        house.store.publish_tree(made, artifact_prefix(job.tenant, artifact))
-        assert house.ledger.attempts.succeed(job_id, claim.job.attempt, now=house.clock(), artifact=artifact)
+        services.store.publish_tree(made, artifact_prefix(job.tenant, artifact))
+        assert services.ledger.attempts.succeed(job_id, claim.job.attempt, now=services.clock(), artifact=artifact)
         return claim.job
 
     return finished

@@ -1,4 +1,4 @@
-"""What the tests of the web tier share."""
+"""Test doubles and helpers for the tests of the web server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from web.dependencies import Services
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Starlette would have its client use another HTTP library
+    warnings.simplefilter("ignore")  # Starlette recommends another HTTP library for its client
     from starlette.testclient import TestClient
 
 __all__ = [
@@ -34,7 +34,7 @@ TOKENS = {"token-of-acme-0001": "acme", "token-of-rival-0001": "rival"}
 
 @dataclass
 class FakeBroker:
-    """Takes messages, or raises `error`; says that `depth` messages wait in each lane, or those of `depths`."""
+    """Records messages, or raises `error`. Each queue holds `depth` messages unless `depths` says otherwise."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
     queues: list[str | None] = field(default_factory=list)
@@ -55,7 +55,7 @@ class FakeBroker:
 
 @dataclass
 class FakeHeartbeatSink:
-    """Takes heartbeats, or raises `error`."""
+    """Records heartbeats, or raises `error`."""
 
     bodies: list[bytes] = field(default_factory=list)
     error: Exception | None = None
@@ -68,7 +68,7 @@ class FakeHeartbeatSink:
 
 @dataclass
 class FakeDeadLetters:
-    """Dead letters, of which nothing is known but which were dropped."""
+    """Records which dead letters were deleted."""
 
     dropped: list[str] = field(default_factory=list)
 
@@ -78,7 +78,7 @@ class FakeDeadLetters:
 
 
 class Clock:
-    """Monotonic seconds that pass when told to."""
+    """Monotonic seconds that only the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -88,7 +88,7 @@ class Clock:
 
 
 def png(width: int = 8, height: int = 8, *, salt: bytes = b"") -> bytes:
-    """A real, tiny PNG; `salt` makes it another file of the same picture."""
+    """A valid, tiny PNG. Another `salt` makes another file with the same image."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -101,19 +101,19 @@ def png(width: int = 8, height: int = 8, *, salt: bytes = b"") -> bytes:
 
 
 def oversized_png(side: int) -> bytes:
-    """A PNG whose header claims to be interlaced and huge, so that it has to be decoded in one piece."""
+    """A PNG whose header declares a huge interlaced image, which must be decoded as a whole."""
     header = struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 1)
     head = b"IHDR" + header
     small = png()
     return small[:8] + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + small[33:]
 
 
-def stored_sources(house: Services) -> list[str]:
-    """Every source in the store."""
-    return list(house.store.list("sources"))
+def stored_sources(services: Services) -> list[str]:
+    """The keys of all sources in the store."""
+    return list(services.store.list("sources"))
 
 
 def post(client: TestClient, drawing: bytes | None = None, headers: dict[str, str] | None = None, **fields: str) -> Any:
-    """Ask for a render of a drawing the way a browser's form does."""
+    """Upload a drawing as a browser's form does."""
     blueprint = ("plan.png", png() if drawing is None else drawing, "image/png")
     return client.post("/renders", files={"blueprint": blueprint}, data=fields, headers=headers)

@@ -108,7 +108,7 @@ export async function request(path: string, options: RequestInit & { headers?: R
   return response;
 }
 
-export async function toProblem(response: Response): Promise<Problem> {
+async function toProblem(response: Response): Promise<Problem> {
   const body = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
   return new Problem(response.status, body.code ?? "http-error", body.detail ?? `The server responded with status ${response.status}. Try again.`);
 }

@@ -4,7 +4,7 @@
 // collected. Resources are therefore released explicitly: each page registers them with its Scope, which the router ends
 // before the next page starts.
 
-export type Release = () => void;
+type Release = () => void;
 
 /** A set of resources that are released together, in reverse order. */
 export class Scope {

@@ -4,9 +4,9 @@ import { saveItem, loadItem } from "./storage";
 
 const STORAGE_KEY = "bulkhead-theme";
 
-export type Theme = "light" | "dark";
+type Theme = "light" | "dark";
 
-export function currentTheme(): Theme {
+function currentTheme(): Theme {
   const saved = loadItem("localStorage", STORAGE_KEY);
   if (saved === "light" || saved === "dark") return saved;
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";

@@ -1,9 +1,9 @@
-"""Alembic's entry: runs the migrations on the connection that `tasks.database.migrate` brings."""
+"""Alembic's entry point: runs the migrations on the connection of `tasks.database.migrate`."""
 
 from alembic import context
 
+from workers.heartbeats.migrate import MIGRATIONS
 from workers.heartbeats.schema import metadata
-from workers.heartbeats.tables import MIGRATIONS
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,7 +1,7 @@
-"""Where beats come from: records in order, each with its offset, from any offset on.
+"""Sources of heartbeats: records in order, each with its offset, readable from any offset on.
 
-A stream of RabbitMQ is one partition, number 0; a topic of Kafka may be several, each with offsets of its own. A source
-knows nothing of what was done with its records. `Resume` sees to it that reading goes on exactly where it stopped, or
+A RabbitMQ stream is one partition, number 0; a Kafka topic may have several, each with its own offsets. A source does
+not know what was done with its records. `ResumeCheck` makes sure that reading continues exactly where it stopped, or
 not at all.
 """
 
@@ -9,30 +9,36 @@ import zlib
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
-RESET_HINT = "Run `bulkhead heartbeats reset` to go on with what the stream has; beats are still counted once."
+from tasks.errors import Conflict, ServiceUnavailable
+
+RESET_HINT = "Run `bulkhead heartbeats reset` to continue with the records that are left; no beat is counted twice."
 
 
-class SourceLost(Exception):
-    """The broker does not answer, or ended the connection. Opening the source again may help."""
+class SourceLost(ServiceUnavailable):
+    """The broker does not answer, or closed the connection. Opening the source again may help."""
+
+    code = "source-unavailable"
 
 
-class PositionLost(Exception):
-    """The record that was read last is not in the stream any more: going on would lose beats without a word."""
+class PositionLost(Conflict):
+    """The last record that was read is no longer in the stream: continuing would lose beats silently."""
+
+    code = "position-lost"
+    exit_code = 1
 
 
 class Position(NamedTuple):
-    """The last record that was read: its offset, and the CRC-32 of its body, by which another stream is told."""
+    """The last record that was read: its offset, and the CRC-32 of its body, which exposes a different stream."""
 
     offset: int
     checksum: int
 
 
-Positions = Mapping[int, Position]  # by partition; one that was never read is not there
+Positions = Mapping[int, Position]  # by partition; without those that were never read
 
 
 class Batch(NamedTuple):
-    """Records of one partition that follow each other, the last one's offset, and when the broker took them (seconds
-    since 1970)."""
+    """Consecutive records of one partition. `received_at`: when the broker received them, in seconds since 1970."""
 
     bodies: list[bytes]
     last_offset: int
@@ -46,75 +52,77 @@ class Batch(NamedTuple):
 
     @property
     def position(self) -> Position:
-        """Where reading is after this batch."""
+        """The position after this batch."""
         return Position(self.last_offset, checksum(self.bodies[-1]))
 
 
 class Source(Protocol):
-    """One stream. Use it from one thread."""
+    """One stream. Not safe to share between threads."""
 
     def open(self, offsets: Mapping[int, int]) -> None:
-        """Connect, and begin each partition at its offset, or with its oldest record. Raises SourceLost."""
+        """Connect, and start each partition at its offset, or at its oldest record. Raises SourceLost."""
 
     def poll(self, timeout: float) -> Batch | None:
-        """The next records; None if there are none for so many seconds. Raises SourceLost, and PositionLost where the
-        broker itself says that an offset is not there."""
+        """The next records; None if none arrive within `timeout` seconds.
+
+        Raises SourceLost, and PositionLost where the broker itself reports that an offset does not exist.
+        """
 
     def close(self) -> None:
-        """Disconnect. It may be opened again."""
+        """Disconnect. The source may be opened again."""
 
 
 class ResumeCheck:
-    """Checks that the first records after opening a source at `positions` are what they must be."""
+    """Checks that a source that was opened at `positions` starts with the expected records."""
 
     def __init__(self, positions: Positions) -> None:
         self._pending = dict(positions)
 
     @property
     def offsets(self) -> dict[int, int]:
-        """Where to open the source: at the last record read of each partition, which must still be there."""
+        """Where to open the source: at the last record read of each partition, which must still exist."""
         return {partition: position.offset for partition, position in self._pending.items()}
 
     @property
     def is_pending(self) -> bool:
-        """Whether one of those records has yet to be seen."""
+        """Whether one of those records has not arrived yet."""
         return bool(self._pending)
 
     def filter(self, batch: Batch) -> Batch:
-        """What is new in `batch`, maybe nothing. Raises PositionLost."""
+        """`batch` without the records that were read before; it may be empty. Raises PositionLost."""
         if batch.partition not in self._pending:
             return batch
-        offset, known = self._pending[batch.partition]
+        offset, expected = self._pending[batch.partition]
         if batch.first_offset > offset:
             raise PositionLost(
-                f"Records {offset + 1} to {batch.first_offset - 1} of the stream were removed before they were read: it keeps "
-                f"a bounded number of bytes. {RESET_HINT}"
+                f"Records {offset + 1} to {batch.first_offset - 1} of the stream were removed before they were read, "
+                f"because the stream keeps a limited number of bytes. {RESET_HINT}"
             )
         if batch.last_offset < offset:
             return batch._replace(bodies=[])
         index = offset - batch.first_offset
-        if checksum(batch.bodies[index]) != known:
-            raise PositionLost(f"Record {offset} is not the one that was read: the stream was made anew. {RESET_HINT}")
+        if checksum(batch.bodies[index]) != expected:
+            raise PositionLost(f"Record {offset} differs from the one that was read: the stream is new. {RESET_HINT}")
         del self._pending[batch.partition]
         return batch._replace(bodies=batch.bodies[index + 1 :])
 
     def missing_record_error(self) -> PositionLost:
-        """Why nothing comes although a record is known to be there."""
+        """The error for a record that was read before and does not arrive."""
         return missing_record_error(next(iter(self.offsets.values())))
 
 
 def missing_record_error(offset: int) -> PositionLost:
-    """The record read last is gone, and none came after it."""
-    return PositionLost(f"Record {offset} does not exist: the stream was made anew, or lost its end. {RESET_HINT}")
+    """The error for a last record that no longer exists, with none after it."""
+    return PositionLost(f"Record {offset} does not exist: the stream is new, or lost its end. {RESET_HINT}")
 
 
 def describe(offsets: Collection[int]) -> str:
-    """Offsets of all partitions in words, short however many there are."""
+    """The offsets of all partitions as text, short however many there are."""
     if len(offsets) == 1:
         return f"record {max(offsets):,}"
     return f"records {min(offsets):,} to {max(offsets):,} of {len(offsets)} partitions"
 
 
 def checksum(body: bytes) -> int:
-    """What is remembered of a record."""
+    """The checksum of a record that is stored with its offset."""
     return zlib.crc32(body)

@@ -1,7 +1,7 @@
-"""Frames of RabbitMQ's stream protocol, the ones with records decoded in a tenth of the time that rstream takes.
+"""Frames of RabbitMQ's stream protocol. Those with records are decoded in a tenth of the time that rstream takes.
 
-A publisher of single records makes chunks of a few, so what a frame costs is what a record costs. (Stream protocol
-reference, "Deliver"; the chunk's header is osiris'.)
+A publisher of single records produces chunks of a few records, so the cost of a frame is the cost of a record. (Stream
+protocol reference, "Deliver"; the chunk's header is that of osiris.)
 """
 
 from struct import Struct
@@ -14,19 +14,19 @@ from rstream.schema import Deliver, Frame
 # of data and trailer, reserved.
 HEADER = Struct(">HHBbbHIqQQIIII")
 DELIVER_KEY = 8
-SUB_BATCH = 0x80  # set in the first byte of an entry that holds several records, maybe compressed
+SUB_BATCH = 0x80  # set in the first byte of an entry that holds several records, possibly compressed
 
-# rstream reads its socket by 256 bytes, a thousand times for one chunk.
+# rstream reads its socket in blocks of 256 bytes: a thousand times for one chunk.
 READ_SIZE = 64 * 1024
 
 
 def decode(data: bytes | bytearray) -> Frame:
-    """Any frame; the records of one are left to `records_of`. Raises ValueError."""
+    """Decode any frame, but not the records in it: see `extract_records`. Raises ValueError."""
     if int.from_bytes(data[:2], "big") != DELIVER_KEY:
         return decode_frame(bytes(data))
     _, version, *fields = HEADER.unpack_from(data)
     if version != 1:
-        raise ValueError(f"The broker speaks version {version} of the stream protocol.")
+        raise ValueError(f"The broker uses version {version} of the stream protocol; only version 1 is supported.")
     return Deliver(*fields, bytes(data[HEADER.size :]))  # type: ignore[call-arg] # it checks length and CRC
 
 
@@ -43,6 +43,6 @@ def extract_records(frame: Deliver) -> list[bytes]:
 
 
 def patch_rstream() -> None:
-    """Let rstream's connections read and decode so."""
+    """Make rstream's connections read larger blocks and use `decode`."""
     rstream.connection.CHUNK_SIZE = READ_SIZE
     vars(rstream.connection)["decode_frame"] = decode

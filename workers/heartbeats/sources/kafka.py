@@ -1,7 +1,8 @@
-"""A topic of Kafka, all its partitions (confluent-kafka, of the extra `bulkhead[kafka]`).
+"""Reads a Kafka topic with all its partitions (confluent-kafka, from the extra `bulkhead[kafka]`).
 
-Partitions are assigned by hand, and nothing is committed to Kafka: who reads is decided by the lease, and from where by
-the offsets in the sink's transaction. So no rebalance of a consumer group can take a partition away in mid-window.
+Partitions are assigned manually, and no offset is committed to Kafka: the lease decides which process reads, and the
+offsets in the sink's transaction decide from where. So no rebalance of a consumer group can revoke a partition in the
+middle of a window.
 """
 
 import time
@@ -10,38 +11,40 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tasks.errors import InvalidInput
 from workers.heartbeats.sources import Batch, SourceLost, missing_record_error
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message
 
-METADATA_TIMEOUT = 5.0  # seconds in which a broker must tell what partitions there are
+METADATA_TIMEOUT = 5.0  # seconds in which a broker must list the partitions
 
-# Records of one look at most.
-MAX_MESSAGES = 10_000
+MAX_MESSAGES = 10_000  # of one poll
 
-# Seconds between two looks for partitions that were added.
+# Seconds between checks for added partitions.
 PARTITIONS_INTERVAL = 30.0
 
-# What a URL may not change: it is why nothing is lost.
+# Settings that a URL must not change, because they prevent the loss of records.
 FIXED_CONFIG: dict[str, Any] = {
-    "group.id": "bulkhead-coalescer",  # librdkafka wants a name; no group is joined
+    "group.id": "bulkhead-coalescer",  # librdkafka requires a name; no group is joined
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    "auto.offset.reset": "error",  # an offset that is gone must be said, not skipped
+    "auto.offset.reset": "error",  # a missing offset must be reported, not skipped
     "allow.auto.create.topics": False,
-    "log_level": 0,  # what matters is raised
+    "log_level": 0,  # errors that matter are raised
 }
 
 
-class InvalidSource(Exception):
+class InvalidSource(InvalidInput):
     """BULKHEAD_HEARTBEATS_SOURCE must be corrected before anything can be read."""
+
+    code = "invalid-source"
 
 
 class KafkaSource:
     """The topic at `url`: `kafka://host:9092,host:9092/topic?security.protocol=SASL_SSL&sasl.username=…`.
 
-    What follows the question mark are librdkafka's own settings (its CONFIGURATION.md). Raises Unusable.
+    The query string holds settings of librdkafka (see its CONFIGURATION.md). Raises InvalidSource.
     """
 
     def __init__(self, url: str) -> None:
@@ -52,10 +55,10 @@ class KafkaSource:
         self._errors = KafkaException
         self._topic = topic_name(url)
         parts = urlsplit(url)
-        own = dict(parse_qsl(parts.query))
-        if refused := sorted(own.keys() & FIXED_CONFIG.keys()):
-            raise InvalidSource(f"BULKHEAD_HEARTBEATS_SOURCE must not set {', '.join(refused)}.")
-        self._config = {**own, **FIXED_CONFIG, "bootstrap.servers": parts.netloc, "error_cb": self._on_error}
+        custom = dict(parse_qsl(parts.query))
+        if forbidden := sorted(custom.keys() & FIXED_CONFIG.keys()):
+            raise InvalidSource(f"BULKHEAD_HEARTBEATS_SOURCE must not set {', '.join(forbidden)}.")
+        self._config = {**custom, **FIXED_CONFIG, "bootstrap.servers": parts.netloc, "error_cb": self._on_error}
         self._consumer: Consumer | None = None
         self._partitions: frozenset[int] = frozenset()
         self._offsets: dict[int, int] = {}
@@ -72,8 +75,8 @@ class KafkaSource:
         try:
             self._consumer = self._create_consumer(Consumer)
             self._partitions = self._list_partitions(self._consumer)
-            if gone := sorted(offsets.keys() - self._partitions):
-                raise missing_record_error(offsets[gone[0]])
+            if missing := sorted(offsets.keys() - self._partitions):
+                raise missing_record_error(offsets[missing[0]])
             self._consumer.assign(
                 [TopicPartition(self._topic, each, offsets.get(each, OFFSET_BEGINNING)) for each in self._partitions]
             )
@@ -102,14 +105,14 @@ class KafkaSource:
         if consumer is not None:
             consumer.close()
 
-    def _create_consumer(self, kind: type["Consumer"]) -> "Consumer":
+    def _create_consumer(self, consumer_class: type["Consumer"]) -> "Consumer":
         try:
-            return kind(self._config)
+            return consumer_class(self._config)
         except self._errors as error:  # a setting that librdkafka does not know
             raise InvalidSource(f"BULKHEAD_HEARTBEATS_SOURCE cannot be used: {error}.") from error
 
     def _list_partitions(self, consumer: "Consumer") -> frozenset[int]:
-        """The partitions that there are."""
+        """The partitions of the topic."""
         self._partitions_checked_at = time.monotonic()
         topic = consumer.list_topics(self._topic, timeout=METADATA_TIMEOUT).topics[self._topic]
         if topic.error is not None:
@@ -120,10 +123,10 @@ class KafkaSource:
         if time.monotonic() - self._partitions_checked_at < PARTITIONS_INTERVAL:
             return
         if self._list_partitions(consumer) != self._partitions:
-            raise SourceLost(f"Kafka's topic {self._topic} has other partitions now; it is read anew.")
+            raise SourceLost(f"Kafka's topic {self._topic} has new partitions; it is opened again.")
 
     def _checked(self, messages: Iterable["Message"]) -> Iterator["Message"]:
-        """The messages, unless one is an error."""
+        """The messages. Raises an error where one of them is an error."""
         from confluent_kafka import KafkaError
 
         for message in messages:
@@ -136,7 +139,7 @@ class KafkaSource:
                 raise self._source_lost(error)
 
     def _on_error(self, error: "KafkaError") -> None:
-        """Note that no broker is left; librdkafka mends everything smaller by itself."""
+        """Remember that all brokers are down; librdkafka recovers from smaller errors by itself."""
         if error.code() == error._ALL_BROKERS_DOWN:
             self._down_error = error
 
@@ -145,21 +148,21 @@ class KafkaSource:
 
 
 def topic_name(url: str) -> str:
-    """The topic that a URL names."""
+    """The topic in a URL."""
     return urlsplit(url).path.removeprefix("/")
 
 
 def to_batches(messages: Iterable["Message"]) -> Iterator[Batch]:
-    """Messages that follow each other in their partition, together: transactions and compaction leave holes."""
+    """Group consecutive messages of a partition: transactions and compaction leave gaps."""
     bodies: list[bytes] = []
     partition = last = -1
     at = 0
     for message in messages:
-        here, offset = message.partition() or 0, message.offset() or 0
-        if bodies and (here != partition or offset != last + 1):
+        current, offset = message.partition() or 0, message.offset() or 0
+        if bodies and (current != partition or offset != last + 1):
             yield Batch(bodies, last, at / 1000, partition)
             bodies = []
-        partition, last, at = here, offset, message.timestamp()[1]
+        partition, last, at = current, offset, message.timestamp()[1]
         value = message.value()
         bodies.append(value.encode() if isinstance(value, str) else value or b"")
     if bodies:

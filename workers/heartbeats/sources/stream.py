@@ -1,4 +1,4 @@
-"""RabbitMQ's stream protocol: whole chunks at a time, the fast way in."""
+"""Reads the stream by RabbitMQ's stream protocol, in whole chunks: the fastest source."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from rstream.schema import Deliver, MetadataUpdate, OffsetSpec
 
 from tasks.messaging.connections import BROKER_ERRORS
 from workers.heartbeats.sources import Batch, SourceLost, frames
-from workers.heartbeats.sources.records import BodyExtractor
+from workers.heartbeats.sources.amqp1_body import BodyExtractor
 
 T = TypeVar("T")
 
@@ -26,22 +26,22 @@ HEARTBEAT = 20  # seconds
 CREDIT = 50  # chunks that the broker may send ahead
 SUBSCRIPTION = 1
 
-# Seconds without a record after which the broker is asked whether it is still there: a connection may die in silence.
+# Seconds without a record after which the broker is probed: a connection may break without notice.
 PROBE_INTERVAL = 30.0
 
-# Chunks that the broker stored within so many milliseconds are one batch, of at most so many records.
+# Chunks that the broker stored within this time form one batch.
 MERGE_WITHIN_MS = 100
-MAX_BATCH = 5_000
+MAX_BATCH = 5_000  # records
 
-# Whatever can go wrong between us and a broker.
+# Every error that a connection to a broker may raise.
 STREAM_ERRORS = (OSError, ServerError, rstream.connection.ConnectionClosed, TimeoutError, ValueError)
 
 
 class StreamSource:
     """The stream `name` at `url`: `rabbitmq-stream://user:password@host:port/vhost`.
 
-    `declare` makes the stream, by AMQP, if nobody has yet; raises one of BROKER_ERRORS. The event loop runs only while
-    something is asked.
+    `declare` creates the stream by AMQP if it does not exist, and raises one of BROKER_ERRORS. The event loop runs only
+    during a call.
     """
 
     def __init__(self, url: str, name: str, declare: Callable[[], None] = lambda: None) -> None:
@@ -53,7 +53,7 @@ class StreamSource:
         self._declare = declare
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Client | None = None
-        self._frames: asyncio.Queue[Deliver | None] = asyncio.Queue()  # None: the connection is gone
+        self._frames: asyncio.Queue[Deliver | None] = asyncio.Queue()  # None: the connection was lost
         self._pending: deque[Deliver | None] = deque()
         self._active_at = 0.0
         self._body_of = BodyExtractor()
@@ -86,10 +86,10 @@ class StreamSource:
         return None
 
     def _batch(self) -> Batch:
-        """The next chunk, and those that were stored right after it."""
+        """The next chunk, and those that were stored directly after it."""
         first = frame = self._pending.popleft()
         if first is None or frame is None:
-            raise SourceLost(f"RabbitMQ's stream {self._name} cannot be read: the connection or the stream is gone.")
+            raise SourceLost(f"RabbitMQ's stream {self._name} cannot be read: the connection or the stream was lost.")
         records = frames.extract_records(first)
         while self._pending and len(records) < MAX_BATCH:
             following = self._pending[0]
@@ -139,7 +139,9 @@ class StreamSource:
         if (self._host, self._port) not in addresses:
             await _close_client(client)
             client = await self._connect(*addresses[0])
-        client.add_handler(Deliver, self._on_lost, name=str(SUBSCRIPTION))  # never called: chunks go to the queue
+        client.add_handler(
+            Deliver, self._on_lost, name=str(SUBSCRIPTION)
+        )  # never called: chunks go to the queue instead
         client.add_handler(MetadataUpdate, self._on_lost)
         kind = OffsetType.FIRST if offset is None else OffsetType.OFFSET
         await client.subscribe(self._name, SUBSCRIPTION, OffsetSpec.from_params(kind, offset), CREDIT)
@@ -153,14 +155,14 @@ class StreamSource:
             connection_name="bulkhead-coalescer",
             connection_closed_handler=self._on_lost,
         )
-        self._frames = client._frames[SUBSCRIPTION]  # where it puts chunks: a task to take them from there is no use
-        client.add_stream(self._name)  # or nobody is told when the connection ends
+        self._frames = client._frames[SUBSCRIPTION]  # chunks are read from its queue directly, without a task
+        client.add_stream(self._name)  # otherwise a lost connection is not reported
         await client.start()
         await client.authenticate(self._vhost, self._user, self._password)
         return client
 
     async def _next(self, seconds: float) -> list[Deliver | None]:
-        """All chunks that are here; one at least, unless none comes within so many seconds."""
+        """All chunks that have arrived; at least one, unless none arrives within so many seconds."""
         try:
             async with asyncio.timeout(seconds):
                 frames = [await self._frames.get()]
@@ -172,17 +174,17 @@ class StreamSource:
             await self._connected().credit(SUBSCRIPTION, len(frames))
         return frames
 
-    async def _on_lost(self, _news: object) -> None:
+    async def _on_lost(self, _event: object) -> None:
         self._frames.put_nowait(None)
 
 
 def last_offset(frame: Deliver) -> int:
-    """Offset of a chunk's last record."""
+    """Offset of the last record of a chunk."""
     return frame.chunk_first_offset + frame.num_records - 1
 
 
 def follows(frame: Deliver, following: Deliver) -> bool:
-    """Whether no record lies between: the broker's own leave holes."""
+    """Whether the chunks are consecutive: the broker's own records leave gaps."""
     return following.chunk_first_offset == last_offset(frame) + 1
 
 

@@ -1,4 +1,4 @@
-"""Sources: one module a family of formats, all behind `Source`."""
+"""Source formats, one module for each family, behind the protocol `Source`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from workers.render.manifest import RenderWarning
 from workers.render.progress import ProgressReporter
 from workers.render.raster import Box, Pixels, Raster
 
-# Deep Zoom tiles show a drawing up to this many times as wide as its preview: a 2,048-pixel sheet at 16,384.
+# Deep Zoom tiles show a drawing at up to this multiple of its preview's width: 2,048 pixels become 16,384.
 MAX_ZOOM = 8
 
 
 @dataclass(frozen=True)
 class SourceLayer:
-    """A layer of an opened source. `box` is what it covers of the preview, in pixels; None where it shows nothing."""
+    """A layer of an opened source. `box` is the part of the preview that it covers, in pixels; None if it is empty."""
 
     name: str
     box: Box | None
     colour: str | None = None
     visible: bool = True
-    plots: bool = True
+    plottable: bool = True
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The source's own size: pixels, or extents (left, bottom, right, top) in drawing units."""
+    """The source's intrinsic size: in pixels, or as extents (left, bottom, right, top) in drawing units."""
 
     width: int | None = None
     height: int | None = None
@@ -41,9 +41,9 @@ class Geometry:
 
 @dataclass(frozen=True)
 class SequentialImage:
-    """A picture at its full size, read once. `size` is its width and height in pixels.
+    """An image at its full size that is read once, from top to bottom. `size` is its width and height in pixels.
 
-    `read` gives all rows from top to bottom, in pieces (n, width, channels): grey, RGB or RGBA with straight alpha.
+    `read_rows` yields all rows in blocks (n, width, channels): grey, RGB or RGBA with straight alpha.
     """
 
     size: tuple[int, int]
@@ -53,10 +53,10 @@ class SequentialImage:
 
 @dataclass(frozen=True)
 class ScalableImage:
-    """A drawing that can be painted at any scale. `size` is the largest that is worth it, in pixels.
+    """A drawing that can be painted at any scale. `size` is the largest useful size in pixels.
 
-    `paint` takes the width and height of the whole drawing in pixels and a box of it, and gives that box as RGB or
-    RGBA with straight alpha.
+    `paint` takes the width and height of the whole drawing in pixels and a box within it, and returns that box as RGB
+    or RGBA with straight alpha.
     """
 
     size: tuple[int, int]
@@ -64,10 +64,10 @@ class ScalableImage:
 
 
 class Source(Protocol):
-    """An opened blueprint, ready to be drawn at the size that was asked for.
+    """An opened blueprint, ready to be drawn at the requested size.
 
-    `size` is the preview's width and height in pixels. A piece may be drawn anew at each call: keep none longer than
-    needed, so that memory does not grow with the number of layers.
+    `size` is the preview's width and height in pixels. Each call may draw again: release a raster before drawing the
+    next, so that memory does not grow with the number of layers.
     """
 
     @property
@@ -86,19 +86,20 @@ class Source(Protocol):
     def draw_order_matters(self) -> bool: ...
 
     def draw_preview(self) -> Raster:
-        """All visible layers in draw order, on transparency unless the source covers everything."""
+        """Draw all visible layers in draw order, on transparency unless the source is opaque."""
         ...
 
     def draw_layer(self, index: int) -> Raster:
-        """The layer at `index`, which has a box, cropped to it."""
+        """Draw the layer at `index`, cropped to its box. The layer must have one."""
         ...
 
     def open_full_size(
         self, background: str | None, scratch: Path, index: int | None = None
     ) -> SequentialImage | ScalableImage:
-        """What tiles are made of: everything on `background` (#rrggbb, None is transparent), or one layer alone.
+        """Open the image that tiles are cut from: the layer at `index`, or everything on `background`.
 
-        `scratch` is a directory that a large temporary file may lie in while the result is used.
+        `background` is #rrggbb, or None for transparency. `scratch` is a directory for a large temporary file that
+        exists while the result is in use.
         """
         ...
 
@@ -116,9 +117,10 @@ _MODULES = {
 
 
 def open_source(plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> Source:
-    """Open and draw the blueprint at `path` with the family that `plan` names.
+    """Open and draw the blueprint at `path` with the module for the plan's format.
 
-    Reports the stages `open` and `draw`. Raises `BlueprintError` where the source is broken or lacks what was asked.
+    Reports the stages `open` and `draw`. Raises `BlueprintError` if the source is damaged, or lacks the requested page,
+    layout or layer.
     """
     family = import_module(f"workers.render.sources.{_MODULES[plan.format]}")
     source: Source = family.open_source(plan, path, options, progress)

@@ -1,5 +1,7 @@
-"""DWG through an external converter, then as DXF. Costs the converter's own memory, bounded by the fence, and a DXF of
-about eight times the bytes on disk while it is read."""
+"""DWG: converted to DXF by an external program.
+
+The converter runs under the memory limit. The DXF takes about eight times the DWG's bytes on disk while it is read.
+"""
 
 import resource
 import shlex
@@ -16,16 +18,16 @@ from workers.render.progress import ProgressReporter
 from workers.render.sources import dxf
 from workers.render.vector.spill_buffer import SPILL_DIR
 
-# A drawing of 50 MB takes dwg2dxf some twenty seconds.
+# In seconds. A drawing of 50 MB takes dwg2dxf some twenty.
 TIMEOUT = 120
 
 ADVICE = "Save it as DXF (command DXFOUT) and send that."
 
 
 def open_source(plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> dxf.DxfSource:
-    """Convert and open.
+    """Convert the drawing and open the result.
 
-    Raises `BlueprintError` (`broken-dwg`, and what DXF raises), `EngineError` where the program cannot be started.
+    Raises `BlueprintError` (`damaged-dwg`, and the codes of DXF), `EngineError` if the converter cannot be started.
     """
     progress.update("open")
     with TemporaryDirectory(dir=SPILL_DIR) as folder:
@@ -36,10 +38,10 @@ def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progre
 
 
 def build_command(template: str, source: Path, target: Path) -> list[str]:
-    """The converter's words; {source} and {target} become paths, whatever those hold. No shell reads them."""
-    places = {"{source}": str(source), "{target}": str(target)}
-    words = shlex.split(template)
-    return [places.get(word, word) for word in words]
+    """Split the command line and replace {source} and {target} by paths. There is no shell, so paths need no quotes."""
+    replacements = {"{source}": str(source), "{target}": str(target)}
+    arguments = shlex.split(template)
+    return [replacements.get(argument, argument) for argument in arguments]
 
 
 def _convert(template: str, source: Path, target: Path, memory_limit: int, progress: ProgressReporter) -> None:
@@ -49,15 +51,15 @@ def _convert(template: str, source: Path, target: Path, memory_limit: int, progr
         end_with_parent()
         resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
 
-    words = build_command(template, source, target)
+    arguments = build_command(template, source, target)
     try:
         process = subprocess.Popen(
-            words,
+            arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=source.parent,
-            preexec_fn=confine,  # noqa: PLW1509 - two system calls, nothing that could wait for a lock
+            preexec_fn=confine,  # noqa: PLW1509 - two system calls that take no lock
         )
     except OSError as error:
         raise EngineError(f"The DWG converter cannot be started ({error}). See BULKHEAD_DWG_CONVERTER.") from error
@@ -67,7 +69,9 @@ def _convert(template: str, source: Path, target: Path, memory_limit: int, progr
         process.kill()
         process.wait()
     if process.returncode or not target.exists():
-        raise BlueprintError("broken-dwg", f"The DWG could not be converted (exit code {process.returncode}). {ADVICE}")
+        raise BlueprintError(
+            "damaged-dwg", f"The DWG could not be converted (exit code {process.returncode}). {ADVICE}"
+        )
 
 
 def _wait_for_converter(process: "subprocess.Popen[bytes]", progress: ProgressReporter) -> None:
@@ -78,4 +82,4 @@ def _wait_for_converter(process: "subprocess.Popen[bytes]", progress: ProgressRe
             progress.keep_alive()
         else:
             return
-    raise BlueprintError("broken-dwg", f"The DWG could not be converted within {TIMEOUT} s. {ADVICE}")
+    raise BlueprintError("damaged-dwg", f"The DWG could not be converted within {TIMEOUT} s. {ADVICE}")

@@ -1,7 +1,7 @@
-"""DXF through ezdxf: read, drawn once into a display list, painted by cairo.
+"""DXF through ezdxf: read, drawn once into a display list, and painted by cairo.
 
-Small drawings are read whole (about forty bytes of memory for each byte of text), large ones entity by entity; either
-way the document is dropped before anything is painted. Each painting costs 4 bytes a pixel of its box.
+Small drawings are read whole (about forty bytes of memory for each byte of text), large ones entity by entity. The
+document is released before anything is painted. Each painting takes 4 bytes a pixel of its box.
 """
 
 import contextlib
@@ -33,15 +33,15 @@ from workers.render.progress import ProgressReporter
 from workers.render.raster import Box, Pixels, Raster, flatten
 from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, SourceLayer
 from workers.render.vector.backend import RecordingBackend
-from workers.render.vector.canvas import paint
 from workers.render.vector.context import BlueprintContext
 from workers.render.vector.display import DisplayList, Extents, View
+from workers.render.vector.draw_order import draw_order_matters
+from workers.render.vector.drawing_warnings import collect_warnings
 from workers.render.vector.frontend import BlueprintFrontend
-from workers.render.vector.notes import collect_warnings
-from workers.render.vector.order import draw_order_matters
+from workers.render.vector.painter import paint
 from workers.render.vector.reader.document import OpenedDrawing, open_drawing
 from workers.render.vector.text.font_matching import refresh_fonts
-from workers.render.vector.views import fit_view, shown_extents
+from workers.render.vector.view import fit_view, shown_extents
 
 # Units that ezdxf does not convert, in millimetres. A US survey foot is 1200/3937 m.
 US_SURVEY_FOOT = 1_200_000 / 3937
@@ -60,13 +60,13 @@ SURVEY_UNIT_NAMES = {
     InsertUnits.USSurveyMile: "mi",
 }
 
-# A flag of a layout (DXF reference, LAYOUT, group code 70); R12 files have it in their header.
+# Layout flag (DXF reference, LAYOUT, group code 70). R12 files have it in their header.
 PSLTSCALE = 1
 
 
 @dataclass(frozen=True)
 class DxfSource:
-    """A drawing recorded as a display list, and how it lies on the preview's pixels."""
+    """A drawing recorded as a display list, and the view that maps it to the preview's pixels."""
 
     display: DisplayList
     view: View
@@ -81,35 +81,35 @@ class DxfSource:
         return self.view.size
 
     def draw_preview(self) -> Raster:
-        """All visible layers in one pass, in draw order."""
+        """Paint all visible layers in one pass, in draw order."""
         return paint(self.display, self.view, (0, 0, *self.size), on_chunk=self.progress.keep_alive)
 
     def draw_layer(self, index: int) -> Raster:
-        """One layer in one pass over its own marks."""
+        """Paint the marks of one layer in one pass."""
         box = self.layers[index].box or (0, 0, 1, 1)
         return paint(self.display, self.view, box, (index,), on_chunk=self.progress.keep_alive)
 
     @cached_property
     def draw_order_matters(self) -> bool:
-        """Whether layers laid on each other in their own order look otherwise than the drawing does."""
+        """Whether layers stacked in table order look different from the drawing."""
         return draw_order_matters(self.display, self.view, self.progress.keep_alive)
 
     def open_full_size(self, background: str | None, scratch: Path, index: int | None = None) -> ScalableImage:
-        """The drawing at any scale. Lines keep their width, as on a screen that zooms in."""
+        """Open the drawing for painting at any scale. Line widths in pixels stay the same at every zoom level."""
         del scratch
-        chosen = None if index is None else (index,)
+        layers = None if index is None else (index,)
 
         def draw(size: tuple[int, int], box: Box) -> Pixels:
             scale = self.view.scale * max(size) / max(self.size)
-            piece = paint(self.display, replace(self.view, scale=scale, size=size), box, chosen)
-            return piece.rgb_pixels if background is None else flatten(piece.rgb_pixels, background)
+            raster = paint(self.display, replace(self.view, scale=scale, size=size), box, layers)
+            return raster.rgb_pixels if background is None else flatten(raster.rgb_pixels, background)
 
         return ScalableImage((MAX_ZOOM * self.size[0], MAX_ZOOM * self.size[1]), draw)
 
 
 @dataclass(frozen=True)
 class _RecordedDrawing:
-    """What is left of a document once it is drawn."""
+    """A drawn document: the part that outlives it."""
 
     display: DisplayList
     extents: Extents
@@ -123,13 +123,13 @@ class _RecordedDrawing:
 def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> DxfSource:
     """Read and draw a layout.
 
-    Raises `BlueprintError` (`broken-dxf`, `no-such-layout`, `no-such-layer`, `nothing-to-draw`, `too-large`).
+    Raises `BlueprintError` (`damaged-dxf`, `no-such-layout`, `no-such-layer`, `nothing-to-draw`, `too-large`).
     """
     progress.update("open")
     with release_memory_afterwards():
         record = _record_drawing(path, options, progress)
-    shown = shown_extents(record.extents, options)
-    view = fit_view(shown, options, record.millimetres)
+    extents = shown_extents(record.extents, options)
+    view = fit_view(extents, options, record.millimetres)
     boxes = record.display.layer_boxes(view)
     layers = [replace(layer, box=boxes.get(number)) for number, layer in enumerate(record.layers)]
     geometry = Geometry(extents=view.extents, units=record.units, layouts=record.layouts)
@@ -140,16 +140,18 @@ def _record_drawing(path: Path, options: RenderOptions, progress: ProgressReport
     opened = open_drawing(path)
     document = opened.document
     layout = _find_layout(document, options.layout)
-    shown = frozenset(layer_key(name) for name in options.layer_names)
+    only_layers = frozenset(layer_key(name) for name in options.layer_names)
     progress.update("draw")
     refresh_fonts()
-    context = BlueprintContext(document, ctb=acadctb.new_ctb())  # plot styles named in the drawing lie elsewhere
+    context = BlueprintContext(
+        document, ctb=acadctb.new_ctb()
+    )  # the plot style tables that a drawing names are separate files
     context.linetype_scale = _valid_linetype_scale(context.linetype_scale)
-    if shown:
-        context.set_layer_properties_override(lambda layers: _show_only(layers, shown))
+    if only_layers:
+        context.set_layer_properties_override(lambda layers: _show_only(layers, only_layers))
     numbers = {layer_key(layer.dxf.name): number for number, layer in enumerate(document.layers)}
     backend = RecordingBackend(numbers, options.line_weight)
-    frontend = _draw(opened, layout, context, backend, options, shown, progress)
+    frontend = _draw(opened, layout, context, backend, options, only_layers, progress)
     backend.display.close()
     _check_layer_names(options, document, backend.unlisted_layers)
     extents = backend.display.extents()
@@ -157,7 +159,7 @@ def _record_drawing(path: Path, options: RenderOptions, progress: ProgressReport
         others = ", ".join(name for name in document.layout_names_in_taborder() if name != layout.name)
         raise BlueprintError(
             "nothing-to-draw",
-            f"Layout {layout.name} shows nothing. Switch layers on, or ask for another layout ({others}).",
+            f"Layout {layout.name} has no visible entities. Turn layers on, or choose another layout ({others}).",
         )
     layers = [_describe_layer(layer, context) for layer in document.layers]
     layers += [SourceLayer(name, None) for name in backend.unlisted_layers]
@@ -178,17 +180,17 @@ def _find_layout(document: Drawing, name: str) -> Layout:
         if candidate.name.lower() == (name.lower() or "model"):
             return candidate
     names = ", ".join(document.layout_names_in_taborder())
-    raise BlueprintError("no-such-layout", f"There is no layout {name!r}. Ask for one of: {names}.")
+    raise BlueprintError("no-such-layout", f"There is no layout {name!r}. Choose one of: {names}.")
 
 
 def _check_layer_names(options: RenderOptions, document: Drawing, unlisted_names: Sequence[str]) -> None:
-    """Refuse a layer that is neither in the drawing's table nor among those that its entities name besides."""
-    listed = [layer.dxf.name for layer in document.layers]
-    found = {layer_key(name) for name in (*listed, *unlisted_names)}
+    """Raise `no-such-layer` for a requested layer that neither the layer table nor any entity names."""
+    listed_names = [layer.dxf.name for layer in document.layers]
+    known_keys = {layer_key(name) for name in (*listed_names, *unlisted_names)}
     for name in options.layer_names:
-        if layer_key(name) not in found:
-            known = ", ".join(sorted(listed))
-            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Ask for some of: {known}.")
+        if layer_key(name) not in known_keys:
+            choices = ", ".join(sorted(listed_names))
+            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {choices}.")
 
 
 def _show_only(layers: Sequence[LayerProperties], layer_keys: frozenset[str]) -> None:
@@ -197,7 +199,7 @@ def _show_only(layers: Sequence[LayerProperties], layer_keys: frozenset[str]) ->
 
 
 def _millimetres_per_unit(document: Drawing, layout: Layout) -> float:
-    """Length of a drawing unit; a millimetre where the drawing does not say."""
+    """Return the length of a drawing unit; a millimetre if the drawing does not set one."""
     if layout.is_modelspace:
         unit = _drawing_unit(document)
         if unit in MILLIMETRES_PER_UNIT:
@@ -209,19 +211,19 @@ def _millimetres_per_unit(document: Drawing, layout: Layout) -> float:
 def _drawing_unit(document: Drawing) -> InsertUnits:
     try:
         return InsertUnits(document.units)
-    except ValueError:  # a number that stands for no unit
+    except ValueError:  # not a unit's number
         return InsertUnits.Unitless
 
 
 def _dashes_in_paper_units(document: Drawing, layout: Layout) -> bool:
-    """Whether dashes are as long in all viewports of a layout, whatever their scales (AutoCAD's PSLTSCALE)."""
+    """Whether dashes have the same length on paper in all viewports, whatever their scale (AutoCAD's PSLTSCALE)."""
     if document.dxfversion == DXF12:
         return bool(document.header.get("$PSLTSCALE", 1))
     return bool(layout.dxf.layout_flags & PSLTSCALE)
 
 
 def _valid_linetype_scale(value: object) -> float:
-    """What a header says of line types; 1 where it is damaged."""
+    """Return the header's linetype scale; 1 if it is not a positive number."""
     return float(value) if isinstance(value, int | float) and 0 < value < math.inf else 1.0
 
 
@@ -243,7 +245,7 @@ def _draw(
     configuration = Configuration(
         background_policy=BackgroundPolicy.CUSTOM,
         custom_bg_color=BACKGROUNDS[options.background] or "#ffffff",
-        # Pictures beside a drawing are files that it names: they are never opened.
+        # Referenced images are separate files and are never opened.
         image_policy=ImagePolicy.MISSING,
     )
     frozen = frozenset(layer_key(layer.dxf.name) for layer in opened.document.layers if layer.is_frozen()) - only_layers
@@ -259,7 +261,7 @@ def _draw(
         dashes_in_model_units=not _dashes_in_paper_units(opened.document, layout),
         on_progress=lambda count: progress.keep_alive() if opened.streamed else progress.update("draw", count / total),
     )
-    # ezdxf prints what it skips, and a library's output is not ours to use.
+    # ezdxf prints the entities that it skips; standard output carries our own reports.
     with contextlib.redirect_stdout(sys.stderr), _deterministic_random():
         try:
             if opened.streamed:
@@ -269,14 +271,14 @@ def _draw(
             frontend.draw_infinite_lines()
         except RecursionError as error:
             raise BlueprintError(
-                "broken-dxf", "The DXF has blocks that contain themselves. Open it in a CAD program and run AUDIT."
+                "damaged-dxf", "The DXF has blocks that contain themselves. Open it in a CAD program and run AUDIT."
             ) from error
     return frontend
 
 
 @contextlib.contextmanager
 def _deterministic_random() -> Iterator[None]:
-    """ezdxf shifts hatch lines by a random hair's breadth; the same drawing shall give the same bytes."""
+    """Seed `random`: ezdxf shifts hatch lines by a tiny random amount, and output must be deterministic."""
     state = random.getstate()
     random.seed(0)
     try:

@@ -1,6 +1,6 @@
-"""Layers of a PDF (ISO 32000-1, 8.11): which there are, and the same document with other ones switched on.
+"""Layers of a PDF (optional content, ISO 32000-1, 8.11): lists them, and rewrites the document to show some of them.
 
-pdfium obeys a document's default configuration and lets nobody change it, so the configuration is rewritten.
+pdfium has no call to switch layers and obeys the document's default configuration, so that is rewritten.
 """
 
 import io
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import pikepdf
 
-# Layers that are told apart; a page with more of them is drawn as one.
+# A document with more layers is rendered as one layer.
 MAX_GROUPS = 256
 
-# What pikepdf raises on a document that is not what it says it is.
+# Exceptions that pikepdf raises for a damaged document.
 DAMAGE_ERRORS = (pikepdf.PdfError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
 
 
 @dataclass(frozen=True)
 class OptionalContentGroup:
-    """A layer: the number of its object, its name, and whether it is on by default."""
+    """A layer: the number of its PDF object, its name, and whether it is visible by default."""
 
     object_id: tuple[int, int]
     name: str
@@ -26,7 +26,7 @@ class OptionalContentGroup:
 
 
 def read_groups(content: bytes) -> list[OptionalContentGroup]:
-    """Layers of the document in its own order; none where it has none, or is too damaged to tell."""
+    """Return the document's layers in its own order; empty if it has none, or is damaged."""
     try:
         with pikepdf.open(io.BytesIO(content)) as document:
             return _groups(document)
@@ -35,19 +35,19 @@ def read_groups(content: bytes) -> list[OptionalContentGroup]:
 
 
 def with_visible_groups(content: bytes, visible: Sequence[OptionalContentGroup]) -> bytes:
-    """The document with those layers on and all others off. Costs the file's bytes twice."""
-    wanted = {group.object_id for group in visible}
+    """Return the document with only these layers on. Takes twice the file's size in memory."""
+    visible_ids = {group.object_id for group in visible}
     with pikepdf.open(io.BytesIO(content)) as document:
         properties = document.Root.OCProperties
         groups = list(properties.OCGs)
         properties.D = pikepdf.Dictionary(
             BaseState=pikepdf.Name.OFF,
-            ON=pikepdf.Array([group for group in groups if group.objgen in wanted]),
-            OFF=pikepdf.Array([group for group in groups if group.objgen not in wanted]),
+            ON=pikepdf.Array([group for group in groups if group.objgen in visible_ids]),
+            OFF=pikepdf.Array([group for group in groups if group.objgen not in visible_ids]),
         )
-        written = io.BytesIO()
-        document.save(written)
-    return written.getvalue()
+        output = io.BytesIO()
+        document.save(output)
+    return output.getvalue()
 
 
 def _groups(document: pikepdf.Pdf) -> list[OptionalContentGroup]:

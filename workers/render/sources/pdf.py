@@ -1,7 +1,8 @@
-"""PDF pages through pdfium, drawn at the preview's own resolution: 4 bytes a pixel asked for, whatever the page holds.
+"""PDF pages through pdfium, drawn at the preview's resolution: 4 bytes a requested pixel, whatever the page contains.
 
-Where a page has optional content, each of its layers is what switching it on changes: the document is rewritten with
-that one on, drawn, and compared with the page that has none. That costs the file's bytes twice and two drawings.
+A layer (optional content group) consists of the pixels that change when it is switched on: the document is rewritten
+with only that layer on, drawn, and compared with the page without layers. This takes twice the file's bytes and draws
+the page twice.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ BASE = "base"
 
 @dataclass
 class PdfSource:
-    """A page, drawn anew for each picture. `window` is the part shown, in shares: left, top, right, bottom."""
+    """A page, drawn again for each raster. `region` is the part shown (left, top, right, bottom as shares)."""
 
     document: pypdfium2.PdfDocument
     content: bytes
@@ -53,51 +54,51 @@ class PdfSource:
 
     @property
     def layers(self) -> Sequence[SourceLayer]:
-        """The page itself, or what lies on no layer and each layer."""
-        whole = (0, 0, *self.size)
-        return [SourceLayer(BASE, whole)] + [
-            SourceLayer(group.name, whole, visible=self._is_visible(group)) for group in self.groups
+        """The content outside all layers, then each layer."""
+        box = (0, 0, *self.size)
+        return [SourceLayer(BASE, box)] + [
+            SourceLayer(group.name, box, visible=self._is_visible(group)) for group in self.groups
         ]
 
     def draw_preview(self) -> Raster:
-        """The page with its visible layers."""
+        """Return the page with its visible layers."""
         return self._preview
 
     def draw_layer(self, index: int) -> Raster:
-        """The page without layers, or what a layer adds to it. Without any layers, the preview."""
+        """Draw the page without layers (index 0), or the pixels that a layer adds; the preview if it has none."""
         self.progress.keep_alive()
         if not self.groups:
             return self._preview
-        without = self._draw_groups(())
+        background = self._draw_groups(())
         if index == 0:
-            return without
-        drawn = self._draw_groups((self.groups[index - 1],))
-        _subtract(drawn, without)
-        return drawn
+            return background
+        raster = self._draw_groups((self.groups[index - 1],))
+        _subtract(raster, background)
+        return raster
 
     def open_full_size(self, background: str | None, scratch: Path, index: int | None = None) -> ScalableImage:
-        """The page, or one of its layers, at any scale."""
+        """Open the page, or one of its layers, for painting at any scale."""
         del scratch
         paper = TRANSPARENT if background is None else PAPER
-        document, without = self.document, None
+        document, without_layers = self.document, None
         if self.groups and index is not None:
-            on = (self.groups[index - 1],) if index else ()
-            document = _open_with_groups(self.content, on)
-            without = _open_with_groups(self.content, ()) if index else None
+            visible = (self.groups[index - 1],) if index else ()
+            document = _open_with_groups(self.content, visible)
+            without_layers = _open_with_groups(self.content, ()) if index else None
 
         def paint(size: tuple[int, int], box: Box) -> Pixels:
-            drawn = _draw_page(document, self.options.page, size, self.region, box, paper)
-            if without is not None:
-                _subtract(drawn, _draw_page(without, self.options.page, size, self.region, box, paper))
-            return drawn.rgb_pixels
+            raster = _draw_page(document, self.options.page, size, self.region, box, paper)
+            if without_layers is not None:
+                _subtract(raster, _draw_page(without_layers, self.options.page, size, self.region, box, paper))
+            return raster.rgb_pixels
 
         return ScalableImage((MAX_ZOOM * self.size[0], MAX_ZOOM * self.size[1]), paint)
 
     @cached_property
     def _preview(self) -> Raster:
-        chosen = [group for group in self.groups if self._is_visible(group)]
+        visible = [group for group in self.groups if self._is_visible(group)]
         if self.groups and self.options.layers:
-            return self._draw_groups(chosen, self._paper)
+            return self._draw_groups(visible, self._paper)
         return self._draw(self.document, self._paper)
 
     @property
@@ -123,12 +124,12 @@ class PdfSource:
 def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> PdfSource:
     """Open page `options.page`.
 
-    Raises `BlueprintError` (`broken-pdf`, `locked-pdf`, `no-such-page`, `no-such-layer`, `too-large`).
+    Raises `BlueprintError` (`damaged-pdf`, `encrypted-pdf`, `no-such-page`, `no-such-layer`, `too-large`).
     """
     progress.update("open")
     document = _open(path)
     if options.page > len(document):
-        raise BlueprintError("no-such-page", f"Page {options.page} was asked for; this PDF has {len(document)}.")
+        raise BlueprintError("no-such-page", f"There is no page {options.page}; this PDF has {len(document)}.")
     content = path.read_bytes()
     groups = read_groups(content)
     _check_layers(groups, options)
@@ -150,7 +151,9 @@ def open_source(_plan: Plan, path: Path, options: RenderOptions, progress: Progr
         )
         source.draw_preview()
     except pypdfium2.PdfiumError as error:
-        raise BlueprintError("broken-pdf", f"Page {options.page} cannot be drawn ({error}). Print it again.") from error
+        raise BlueprintError(
+            "damaged-pdf", f"Page {options.page} cannot be drawn ({error}). Print it again."
+        ) from error
     return source
 
 
@@ -159,12 +162,12 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
         return _init_forms(pypdfium2.PdfDocument(path))
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
-            raise BlueprintError("locked-pdf", "The PDF asks for a password. Save it without one.") from error
-        raise BlueprintError("broken-pdf", f"The PDF cannot be opened ({error}). Print it to a new PDF.") from error
+            raise BlueprintError("encrypted-pdf", "The PDF is protected by a password. Save it without one.") from error
+        raise BlueprintError("damaged-pdf", f"The PDF cannot be opened ({error}). Print it to a new PDF.") from error
 
 
 def _init_forms(document: pypdfium2.PdfDocument) -> pypdfium2.PdfDocument:
-    """`document` before any of its pages is loaded: what its forms are filled in with can be drawn only then."""
+    """Initialise forms and return `document`. pdfium draws form values only if this precedes loading a page."""
     document.init_forms()
     return document
 
@@ -173,24 +176,24 @@ def _open_with_groups(content: bytes, visible: Sequence[OptionalContentGroup]) -
     try:
         return _init_forms(pypdfium2.PdfDocument(with_visible_groups(content, visible)))
     except (pypdfium2.PdfiumError, *DAMAGE_ERRORS) as error:
-        raise BlueprintError("broken-pdf", f"Layers of this PDF cannot be drawn ({error}). Print it again.") from error
+        raise BlueprintError("damaged-pdf", f"Layers of this PDF cannot be drawn ({error}). Print it again.") from error
 
 
 def _check_layers(groups: Sequence[OptionalContentGroup], options: RenderOptions) -> None:
-    known = {BASE, *(group.name for group in groups)}
+    names = {BASE, *(group.name for group in groups)}
     for name in options.layer_names:
-        if name not in known:
-            listed = ", ".join(sorted(known))
-            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Ask for some of: {listed}.")
+        if name not in names:
+            choices = ", ".join(sorted(names))
+            raise BlueprintError("no-such-layer", f"There is no layer {name!r}. Choose from: {choices}.")
 
 
-def _subtract(drawn: Raster, without: Raster) -> None:
-    """Clear in `drawn` what is the same in both."""
-    drawn.pixels[(drawn.pixels == without.pixels).all(axis=2)] = 0
+def _subtract(raster: Raster, background: Raster) -> None:
+    """Clear the pixels of `raster` that equal those of `background`."""
+    raster.pixels[(raster.pixels == background.pixels).all(axis=2)] = 0
 
 
 def _preview_size(width: float, height: float, options: RenderOptions) -> tuple[int, int]:
-    """Pixels of what is shown, `width` by `height` in points."""
+    """Return the preview's size in pixels for a region of `width` by `height` points."""
     if not options.dpi:
         return fit_preview(max(width, 1.0), max(height, 1.0), options.width)
     columns, rows = (max(1, round(side / POINTS_PER_INCH * options.dpi)) for side in (width, height))
@@ -206,21 +209,21 @@ def _draw_page(
     box: Box,
     paper: tuple[int, int, int, int],
 ) -> Raster:
-    """Draw `box` of the page's `window` at `size` pixels. Costs the box's pixels, 4 bytes each, twice."""
+    """Draw `box` of the page's `region` at `size` pixels. Takes twice the box's pixels, 4 bytes each."""
     x, y, columns, rows = box
     left, top, right, bottom = region
-    across, down = round(size[0] / (right - left)), round(size[1] / (bottom - top))
+    page_width, page_height = round(size[0] / (right - left)), round(size[1] / (bottom - top))
     try:
         page = document[number - 1]
-    except (pypdfium2.PdfiumError, IndexError) as error:  # one that was mended while its layers were switched
-        raise BlueprintError("broken-pdf", f"Page {number} cannot be drawn ({error}). Print it again.") from error
+    except (pypdfium2.PdfiumError, IndexError) as error:  # rewriting the document may drop a damaged page
+        raise BlueprintError("damaged-pdf", f"Page {number} cannot be drawn ({error}). Print it again.") from error
     bitmap = pypdfium2.PdfBitmap.new_native(columns, rows, pdfium.FPDFBitmap_BGRA)
     try:
         bitmap.fill_rect(paper, 0, 0, columns, rows)
-        start = -round(left * across) - x, -round(top * down) - y
-        pdfium.FPDF_RenderPageBitmap(bitmap, page, *start, across, down, 0, pdfium.FPDF_ANNOT)
+        offset = -round(left * page_width) - x, -round(top * page_height) - y
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, *offset, page_width, page_height, 0, pdfium.FPDF_ANNOT)
         if document.formenv:
-            pdfium.FPDF_FFLDraw(document.formenv, bitmap, page, *start, across, down, 0, pdfium.FPDF_ANNOT)
+            pdfium.FPDF_FFLDraw(document.formenv, bitmap, page, *offset, page_width, page_height, 0, pdfium.FPDF_ANNOT)
         return Raster(np.array(bitmap.to_numpy()), "BGRP" if paper == PAPER else "BGRA")
     finally:
         bitmap.close()

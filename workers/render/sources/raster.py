@@ -1,6 +1,6 @@
-"""PNG, JPEG, TIFF and WebP through libvips: shrunk while they are read for the preview, in strips for tiles.
+"""PNG, JPEG, TIFF and WebP through libvips: shrunk while reading for the preview, streamed in rows for tiles.
 
-Memory is a band of the source, and the preview itself (3 or 4 bytes a pixel) or a strip; time is that of decoding.
+Takes memory for a band of the source, plus the preview (3 or 4 bytes a pixel) or a block of rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,29 +22,29 @@ from workers.render.raster import Pixels, Raster
 from workers.render.sizes import fit_preview
 from workers.render.sources import Geometry, SequentialImage, SourceLayer
 from workers.render.sources.checksums import find_damage
-from workers.render.sources.ink import InkThreshold
 from workers.render.sources.orientation import stored_box, swaps_axes, upright_image
+from workers.render.sources.threshold import InkThreshold
 
-# Passed to the loader itself: the thumbnailer drops its own argument of that name. What is lost or cannot be decoded
-# ends the render; what the decoder only doubts (a fax line with a bad code, stray bytes in a JPEG) is drawn and told.
+# Passed to the loader as an option string, since thumbnail_source ignores its own argument of that name. Errors
+# (missing or undecodable data) end the render; warnings (a bad code in a fax line, stray bytes in a JPEG) are reported.
 FAIL_ON_ERROR, FAIL_ON_WARNING = "fail_on=error", "fail_on=warning"
 
-# libtiff refuses strips of more than 50 MB packed. The plan has counted their bytes, so the cap may go.
+# libtiff refuses strips of more than 50 MB of compressed data by default. The plan has counted these bytes already.
 UNLIMITED = "unlimited=true"
 
-# Rows handed on at once: enough that calls do not matter. Ten times as many cost 60 MB, as holes between buffers.
+# Enough rows that the call overhead does not matter. Ten times as many take 60 MB more, lost to fragmentation.
 ROWS_PER_READ = 16
 
 BASE, LINE_WORK = range(2)
 LAYER_NAMES = ("base", "line-work")
 
 MILLIMETRES_PER_INCH = 25.4
-DEFAULT_DPI = frozenset({25, 72})  # what libvips takes for the dots an inch of a picture that does not tell them
+DEFAULT_DPI = frozenset({25, 72})  # libvips' defaults for images without a resolution
 
 
 @dataclass
 class RasterSource:
-    """A picture: its base and, where asked for, its line work. Nothing is decoded before it is needed."""
+    """A raster image: its base and, on request, its line work. Decodes on demand."""
 
     plan: Plan
     path: Path
@@ -55,21 +55,21 @@ class RasterSource:
 
     @cached_property
     def base(self) -> Raster:
-        """The picture, or the part of it asked for, at the preview's size. Decoded twice where there is damage."""
+        """The image, or the requested region of it, at the preview's size. A damaged image is decoded twice."""
         with self._translate_errors():
             longer = self._preview_side()
             try:
-                base, told = self._thumbnail(longer, FAIL_ON_WARNING), ""
+                base, damage = self._thumbnail(longer, FAIL_ON_WARNING), ""
             except pyvips.Error as error:
-                told = describe_error(error) if error.detail else "its decoder found errors"
+                damage = describe_error(error) if error.detail else "its decoder found errors"
                 base = self._thumbnail(longer, FAIL_ON_ERROR)
         trim_heap()
-        if not told and self.plan.format == "tiff":
-            told = find_damage(self.path, self.options.page, self.plan)
-        if told:
+        if not damage and self.plan.format == "tiff":
+            damage = find_damage(self.path, self.options.page, self.plan)
+        if damage:
             self._warn(
                 "damaged",
-                f"The {self.plan.format.upper()} is damaged ({told}) and may look otherwise than it should. "
+                f"The {self.plan.format.upper()} is damaged ({damage}), so the render may be wrong. "
                 "Compare it with the original.",
             )
         return base
@@ -81,35 +81,35 @@ class RasterSource:
 
     @property
     def geometry(self) -> Geometry:
-        """The source's own size, upright."""
+        """The size of the upright source."""
         return Geometry(*self._source_size, self.plan.pages)
 
     @property
     def layers(self) -> Sequence[SourceLayer]:
-        """The base, and the line work on request."""
+        """The base and, on request, the line work."""
         names = LAYER_NAMES if self.options.line_work else LAYER_NAMES[:1]
         return [SourceLayer(name, (0, 0, *self.size)) for name in names]
 
     def draw_preview(self) -> Raster:
-        """The base."""
+        """Return the base."""
         return self.base
 
     def draw_layer(self, index: int) -> Raster:
-        """The base, or its line work."""
+        """Return the base, or its line work."""
         return self.base if index == BASE else Raster(self._threshold.apply(self.base.pixels), "RGBA")
 
     def open_full_size(self, background: str | None, scratch: Path, index: int | None = None) -> SequentialImage:
-        """The picture at its full size. See `turned` for what a picture that lies on its side costs."""
+        """Open the image at its full size. `upright_image` documents the cost of an image that is stored rotated."""
         with self._translate_errors():
             image = normalize(self._open(FAIL_ON_ERROR), background)
-        lift = self._threshold.apply if index == LINE_WORK else _unchanged
+        convert = self._threshold.apply if index == LINE_WORK else _unchanged
         channels = 4 if index == LINE_WORK else image.bands
 
-        def read() -> Iterator[Pixels]:
+        def read_rows() -> Iterator[Pixels]:
             with self._translate_errors(), upright_image(image, scratch) as upright:
-                yield from map(lift, _read_rows(upright))
+                yield from map(convert, _read_rows(upright))
 
-        return SequentialImage(_upright_size(image), channels, read)
+        return SequentialImage(_upright_size(image), channels, read_rows)
 
     @cached_property
     def _source_size(self) -> tuple[int, int]:
@@ -121,25 +121,26 @@ class RasterSource:
         return InkThreshold.estimate(self.base.pixels)
 
     def _preview_side(self) -> int:
-        """Pixels that the preview may have on its longer side; checks that they fit into a worker."""
+        """Return the preview's longer side in pixels, after checking that the preview fits into memory."""
         image = self._open(FAIL_ON_ERROR)
         longer: int = self._preview_side_at_dpi(image) if self.options.dpi else self.options.width
         fit_preview(image.width, image.height, longer, enlarge=False)
         return longer
 
     def _preview_side_at_dpi(self, image: "pyvips.Image") -> int:
-        own = round(float(max(image.xres, image.yres)) * MILLIMETRES_PER_INCH)
-        if own in DEFAULT_DPI:
+        source_dpi = round(float(max(image.xres, image.yres)) * MILLIMETRES_PER_INCH)
+        if source_dpi in DEFAULT_DPI:
             raise BlueprintError(
-                "no-resolution",
-                f"This {self.plan.format.upper()} does not say how large it is on paper, so a resolution cannot be "
-                "kept. Ask for a width in pixels.",
+                "unknown-resolution",
+                f"This {self.plan.format.upper()} does not state its resolution, so `dpi` cannot be applied. "
+                "Set `width` in pixels instead.",
             )
-        if own < self.options.dpi:
+        if source_dpi < self.options.dpi:
             self._warn(
-                "own-resolution", f"The picture has {own} pixels an inch and is not enlarged to {self.options.dpi}."
+                "not-enlarged",
+                f"The image has {source_dpi} pixels per inch and was not enlarged to {self.options.dpi}.",
             )
-        return max(1, round(max(_upright_size(image)) * min(1.0, self.options.dpi / own)))
+        return max(1, round(max(_upright_size(image)) * min(1.0, self.options.dpi / source_dpi)))
 
     def _thumbnail(self, longer: int, fail_on: str) -> Raster:
         if self.options.region:
@@ -158,7 +159,7 @@ class RasterSource:
         return to_raster(image)
 
     def _open(self, fail_on: str) -> "pyvips.Image":
-        """The part asked for, as it is stored. Rows above it are decoded and dropped."""
+        """Open the requested region, in stored orientation. The rows above it are decoded and discarded."""
         image = self._open_page(fail_on)
         return image.crop(*stored_box(image, self.options.region_bounds)) if self.options.region else image
 
@@ -178,19 +179,21 @@ class RasterSource:
             yield
         except pyvips.Error as error:
             raise BlueprintError(
-                "broken-picture",
+                "damaged-image",
                 f"The {self.plan.format.upper()} cannot be decoded ({describe_error(error)}). "
                 "Open it in an editor and save it again.",
             ) from error
 
 
 def open_source(plan: Plan, path: Path, options: RenderOptions, progress: ProgressReporter) -> RasterSource:
-    """Open page `options.page`, never enlarged.
+    """Open page `options.page`. The preview is never larger than the source.
 
-    Raises `BlueprintError` (`no-such-page`, `no-such-layer`, `no-resolution`, `too-large`, `broken-picture`).
+    Raises `BlueprintError` (`no-such-page`, `no-such-layer`, `unknown-resolution`, `too-large`, `damaged-image`).
     """
     if options.page > plan.pages:
-        raise BlueprintError("no-such-page", f"Page {options.page} was asked for; this picture has {plan.pages}.")
+        raise BlueprintError(
+            "no-such-page", f"There is no page {options.page}; this {plan.format.upper()} has {plan.pages}."
+        )
     _check_layers(options)
     progress.update("open")
     prepare_vips()
@@ -198,7 +201,7 @@ def open_source(plan: Plan, path: Path, options: RenderOptions, progress: Progre
 
 
 def to_raster(image: "pyvips.Image") -> Raster:
-    """Evaluate `image` into 8-bit sRGB pixels, with alpha where it has any."""
+    """Evaluate `image` into 8-bit sRGB pixels, with alpha if it has an alpha channel."""
     image = normalize(image, None)
     if image.bands == 1:
         image = image.colourspace("srgb")
@@ -207,9 +210,9 @@ def to_raster(image: "pyvips.Image") -> Raster:
 
 
 def normalize(image: "pyvips.Image", background: str | None) -> "pyvips.Image":
-    """8-bit grey, sRGB, or sRGB with alpha unless there is a `background` (#rrggbb) to lay it on."""
+    """Convert to 8-bit grey, sRGB or sRGB with alpha; a `background` (#rrggbb) removes alpha."""
     if image.get_typeof("icc-profile-data"):
-        with suppress(pyvips.Error):  # a profile that is none: the numbers are taken for sRGB
+        with suppress(pyvips.Error):  # invalid profile: treat the values as sRGB
             image = image.icc_transform("srgb", embedded=True)
     grey = image.bands == 1 and image.interpretation in {"b-w", "grey16"}
     space = "b-w" if grey else "srgb"
@@ -223,19 +226,19 @@ def normalize(image: "pyvips.Image", background: str | None) -> "pyvips.Image":
 
 
 def describe_error(error: "pyvips.Error") -> str:
-    """First line of what libvips has to say."""
+    """Return the first line of libvips' error message."""
     lines = [line.strip() for line in str(error.detail or error.message).splitlines() if line.strip()]
     return lines[0] if lines else "no reason given"
 
 
 def _check_layers(options: RenderOptions) -> None:
-    """The base is all that a picture shows; its line work comes beside it."""
+    """Raise `no-such-layer` for any layer but the base. Line work has an option of its own."""
     for name in options.layer_names:
         if name != LAYER_NAMES[BASE]:
             raise BlueprintError(
                 "no-such-layer",
-                f"There is no layer {name!r}: a picture has its {LAYER_NAMES[BASE]} alone. "
-                "Leave `layers` empty; `line_work` lifts the ink off a scan.",
+                f"There is no layer {name!r}: the only layer of a raster image is {LAYER_NAMES[BASE]!r}. "
+                "Leave `layers` empty; set `line_work` to get a scan's ink as a layer.",
             )
 
 
@@ -248,9 +251,9 @@ def _unchanged(pixels: Pixels) -> Pixels:
 
 
 def _read_rows(image: "pyvips.Image") -> Iterator[Pixels]:
-    """All rows of a picture that is read from top to bottom.
+    """Yield all rows of a sequential image.
 
-    Through one region: libvips drops what it has read ahead at the end of every other evaluation.
+    Uses one region, since libvips discards its read-ahead at the end of any other evaluation.
     """
     region = pyvips.Region.new(image)
     for top in range(0, image.height, ROWS_PER_READ):

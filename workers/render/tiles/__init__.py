@@ -1,8 +1,9 @@
-"""Deep Zoom tiles: pyramids of any size in bounded memory, resumable, checksummed.
+"""Deep Zoom tiles: pyramids of any size in bounded memory, resumable and with checksums.
 
-    write_tiles(deep, out, "tiles", told)   # out/tiles.dzi, out/tiles_files/{level}/{column}_{row}.webp
+    write_tiles(image, out, "tiles", on_progress)   # out/tiles.dzi, out/tiles_files/{level}/{column}_{row}.webp
 
-pyramid.py (geometry) <- strips.py (pictures that are read once) and painted.py (drawings) -> writer.py -> encode.py
+pyramid.py has the geometry. sequential.py builds the levels of images that are read once, scalable.py paints those of
+drawings; both pass tiles to writer.py, which encodes them with encode.py.
 """
 
 from collections.abc import Callable
@@ -11,18 +12,18 @@ from pathlib import Path
 from workers.render.manifest import TileSet
 from workers.render.native import retain_free_heap
 from workers.render.sources import ScalableImage, SequentialImage
-from workers.render.tiles.painted import paint_levels
 from workers.render.tiles.pyramid import Pyramid
-from workers.render.tiles.strips import build_levels
+from workers.render.tiles.scalable import paint_levels
+from workers.render.tiles.sequential import build_levels
 from workers.render.tiles.writer import TileWriter
 
 
 def write_tiles(
     image: SequentialImage | ScalableImage, folder: Path, name: str, on_progress: Callable[[float], None]
 ) -> TileSet:
-    """Write `<name>.dzi` and its tiles into `folder`; what lies there from an earlier attempt is kept.
+    """Write `<name>.dzi` and its tiles into `folder`, reusing the tiles of an earlier attempt.
 
-    `told` hears the share that is done. Raises what the source raises, and OSError where the disk is full.
+    `on_progress` receives the completed share, 0 to 1. Raises the errors of the source, and OSError for a full disk.
     """
     pyramid = Pyramid(*image.size)
     with retain_free_heap(), TileWriter(folder, name, pyramid, on_progress) as writer:

@@ -1,12 +1,12 @@
-"""Deep Zoom geometry: which levels a picture has, and how they are cut into tiles. Arithmetic only."""
+"""Deep Zoom geometry: the levels of an image and their tiles. Arithmetic only."""
 
 from dataclasses import dataclass
 
-# Fewer requests and files than at 256, and one tile of line work still encodes in about a millisecond.
+# Needs fewer requests and files than 256, and a tile of line work still encodes in about a millisecond.
 TILE = 512
 
-# Tiles that share no pixels, as IIIF has them: viewers draw both without seams. A row of tiles then needs no row
-# of the next, which keeps the pyramid one strip high.
+# As in IIIF, tiles share no pixels; viewers draw them without seams. A row of tiles then needs no pixels of the next,
+# so the builder holds one row a level.
 OVERLAP = 0
 
 FORMAT = "webp"
@@ -20,31 +20,31 @@ _DESCRIPTOR = (
 
 @dataclass(frozen=True)
 class Pyramid:
-    """Levels of a picture of `width` by `height` pixels: 0 is one pixel, each next is twice as large."""
+    """Levels of an image of `width` by `height` pixels. Level 0 is one pixel; each next level is twice as large."""
 
     width: int
     height: int
 
     @property
     def top(self) -> int:
-        """Number of the level that shows the picture at its full size."""
+        """The level that has the image at its full size."""
         return (max(self.width, self.height) - 1).bit_length()
 
     def size(self, level: int) -> tuple[int, int]:
-        """Width and height of a level in pixels; halves are rounded up."""
+        """Return the width and height of a level in pixels; halves are rounded up."""
         shift = self.top - level
         return -(-self.width >> shift), -(-self.height >> shift)
 
     def grid(self, level: int) -> tuple[int, int]:
-        """Columns and rows of tiles of a level."""
+        """Return the number of tile columns and rows of a level."""
         width, height = self.size(level)
         return -(-width // TILE), -(-height // TILE)
 
     @property
     def tiles(self) -> int:
-        """Tiles of all levels together."""
+        """Number of tiles of all levels."""
         return sum(columns * rows for columns, rows in map(self.grid, range(self.top + 1)))
 
     def descriptor(self) -> str:
-        """Text of the .dzi file."""
+        """Return the text of the .dzi file."""
         return _DESCRIPTOR.format(format=FORMAT, overlap=OVERLAP, tile=TILE, width=self.width, height=self.height)

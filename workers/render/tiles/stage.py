@@ -1,7 +1,7 @@
-"""The engine's last drawing stage: tiles of everything, and of each layer on request, or of one layer alone.
+"""The engine's tile stage: tiles of the whole drawing, optionally of each layer, or of one layer only.
 
-When it begins, preview and layers lie in the directory complete, with a note of them: an attempt that comes after a
-kill finds the note and draws neither again.
+It starts by writing a checkpoint that describes the finished preview and layers: an attempt after a kill loads it and
+draws neither again.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,16 @@ from workers.render.manifest import Layer, Manifest, SourceFacts, TileSet
 from workers.render.progress import ProgressReporter
 from workers.render.sources import Source
 from workers.render.tiles import write_tiles
+from workers.render.tiles.writer import replace_file
 
-# Beside the other stages' weights, which come to about 100: tiles take four times as long as all before them.
+# The weights of the other stages sum to about 100; tiling takes four times as long as they do together.
 TILES_WEIGHT = 400
 
-CHECKPOINT = ".drawn.json"
+CHECKPOINT = ".checkpoint.json"
 
 
 def load_checkpoint(out: Path, source: SourceFacts, options: RenderOptions) -> Manifest | None:
-    """What an earlier attempt at the same picture noted in `out`; None where it did not get that far."""
+    """Return the manifest of an earlier attempt at the same render in `out`; None if it wrote no checkpoint."""
     try:
         manifest = Manifest.model_validate_json((out / CHECKPOINT).read_bytes())
     except (FileNotFoundError, ValidationError):
@@ -34,47 +35,52 @@ def load_checkpoint(out: Path, source: SourceFacts, options: RenderOptions) -> M
 
 
 def delete_checkpoint(out: Path) -> None:
-    """Take the note away once the manifest is written."""
+    """Delete the checkpoint once the manifest is written."""
     (out / CHECKPOINT).unlink(missing_ok=True)
 
 
 def add_tiles(source: Source, manifest: Manifest, out: Path, progress: ProgressReporter) -> Manifest:
-    """Note `manifest`, cut all tiles into `out`, and return the manifest with them."""
-    fresh = out / f"{CHECKPOINT}.part"
-    manifest.write(fresh)
-    fresh.replace(out / CHECKPOINT)
+    """Write `manifest` as a checkpoint, write all tiles into `out`, and return the manifest with the tiles."""
+    replace_file(out / CHECKPOINT, manifest.to_json().encode())
     options = manifest.options
-    shown = [layer for layer in manifest.layers if layer.file and layer.sha256 != manifest.preview.sha256]
-    sets = 1 + len(shown) * (options.layer_tiles and options.single_layer == ALL_LAYERS)
+    visible_layers = [layer for layer in manifest.layers if layer.file and layer.sha256 != manifest.preview.sha256]
+    tile_set_count = 1 + len(visible_layers) * (options.layer_tiles and options.single_layer == ALL_LAYERS)
     background = BACKGROUNDS[options.background]
 
-    def tiles(name: str, number: int, layer: Layer | None = None) -> TileSet:
+    def write_tile_set(name: str, number: int, layer: Layer | None = None) -> TileSet:
         label = layer.name if layer else ""
-        deep = (
+        image = (
             source.open_full_size(background, out) if layer is None else source.open_full_size(None, out, layer.index)
         )
-        return write_tiles(deep, out, name, lambda share: progress.update("tiles", (number + share) / sets, label))
+        return write_tiles(
+            image, out, name, lambda share: progress.update("tiles", (number + share) / tile_set_count, label)
+        )
 
     if options.single_layer != ALL_LAYERS:
-        return _tile_one_layer(manifest, options.single_layer, tiles)
-    everything = tiles("tiles", 0)
+        return _tile_one_layer(manifest, options.single_layer, write_tile_set)
+    all_tiles = write_tile_set("tiles", 0)
     layers = manifest.layers
     if options.layer_tiles:
-        cut = {layer.index: tiles(f"layers/{layer.index:03d}", number, layer) for number, layer in enumerate(shown, 1)}
-        # A layer that looks like the whole needs no tiles of its own.
+        tile_sets = {
+            layer.index: write_tile_set(f"layers/{layer.index:03d}", number, layer)
+            for number, layer in enumerate(visible_layers, 1)
+        }
+        # A layer identical to the preview needs no tiles of its own.
         layers = [
-            layer.model_copy(update={"tiles": cut.get(layer.index, everything)}) if layer.file else layer
+            layer.model_copy(update={"tiles": tile_sets.get(layer.index, all_tiles)}) if layer.file else layer
             for layer in layers
         ]
-    return manifest.model_copy(update={"tiles": everything, "layers": layers})
+    return manifest.model_copy(update={"tiles": all_tiles, "layers": layers})
 
 
-def _tile_one_layer(manifest: Manifest, index: int, tiles: Callable[[str, int, Layer], TileSet]) -> Manifest:
-    """The manifest with tiles of one layer. Raises BlueprintError (`no-such-layer`)."""
+def _tile_one_layer(manifest: Manifest, index: int, write_tile_set: Callable[[str, int, Layer], TileSet]) -> Manifest:
+    """Return the manifest with the tiles of one layer. Raises `BlueprintError` (`no-such-layer`)."""
     layer = next((layer for layer in manifest.layers if layer.index == index and layer.file), None)
     if layer is None:
         raise BlueprintError(
-            "no-such-layer", f"There is nothing to see of layer {index}. Ask for one that has a file in the manifest."
+            "no-such-layer", f"Layer {index} is empty or does not exist. Choose one that has a file in the manifest."
         )
-    cut = layer.model_copy(update={"tiles": tiles(f"layers/{index:03d}", 0, layer)})
-    return manifest.model_copy(update={"layers": [cut if each is layer else each for each in manifest.layers]})
+    tiled_layer = layer.model_copy(update={"tiles": write_tile_set(f"layers/{index:03d}", 0, layer)})
+    return manifest.model_copy(
+        update={"layers": [tiled_layer if other is layer else other for other in manifest.layers]}
+    )

@@ -1,7 +1,7 @@
-"""Write the tiles of one pyramid: encoded on threads, each file appearing whole, blank ones encoded once.
+"""Write the tiles of one pyramid: encoded in threads, written atomically, uniform tiles encoded once.
 
-A tile that lies there already is kept: so a second attempt at the same picture goes on where the first was killed.
-Blank tiles of one colour are hard links to one file; a store that knows no links holds them as small equal objects.
+Tiles on disk are reused, so a second attempt at a render resumes where the first was killed. Uniform tiles of one
+colour are hard links to one file; in a store without links they are small equal objects.
 """
 
 import errno
@@ -20,27 +20,27 @@ from workers.render.raster import Pixels
 from workers.render.tiles.encode import encode_tile, is_complete, uniform_pixel
 from workers.render.tiles.pyramid import FORMAT, TILE, Pyramid
 
-# libwebp lets go of the interpreter: one thread a core of the worker, beside the one that reads and shrinks.
+# libwebp releases the GIL: encoding threads run beside the thread that reads and shrinks.
 ENCODER_THREADS = 2
 
-# Tiles under way: enough that no thread waits, few enough that their pixels (1 MB each at most) do not matter.
+# Tiles in flight: enough to keep the threads busy, few enough that their pixels (at most 1 MB each) do not matter.
 MAX_PENDING = 8
 
-# The file has names enough, or the file system knows only one a file.
+# The file has the maximum number of links, or the file system supports none.
 _LINK_UNSUPPORTED = frozenset({errno.EMLINK, errno.EPERM, errno.ENOTSUP})
 
 _DIGEST = hashlib.sha256().digest_size
 
 
 class TileWriter:
-    """Takes tiles in any order; a context manager that waits for the last one.
+    """Accepts tiles in any order. A context manager that waits for the last one.
 
-        with TileWriter(out, "tiles", pyramid, told) as writer:
-            writer.put(level, column, row, pixels)
-        tiles = writer.tileset()
+        with TileWriter(out, "tiles", pyramid, on_progress) as writer:
+            writer.submit(level, column, row, pixels)
+        tiles = writer.finish()
 
-    Files are `<name>_files/{level}/{column}_{row}.webp` in `folder`. `told` hears the share of tiles that are written,
-    from the thread that puts. `drawn` counts the tiles that were not there before.
+    Files are `<name>_files/{level}/{column}_{row}.webp` in `folder`. `on_progress` receives the share of tiles that are
+    submitted or reused, in the calling thread. `written` counts the tiles that are not reused.
     """
 
     def __init__(self, folder: Path, name: str, pyramid: Pyramid, on_progress: Callable[[float], None]) -> None:
@@ -69,7 +69,7 @@ class TileWriter:
             self._raise_failure()
 
     def reuse(self, level: int, column: int, row: int) -> bool:
-        """Whether an earlier attempt has written this tile; it counts as put then."""
+        """Reuse the tile if an earlier attempt wrote it. Returns whether it did; the tile is then done."""
         try:
             data = self._levels[level].path(column, row).read_bytes()
         except FileNotFoundError:
@@ -81,7 +81,7 @@ class TileWriter:
         return True
 
     def submit(self, level: int, column: int, row: int, pixels: Pixels) -> None:
-        """Encode and write a tile soon; waits while `PENDING` are under way. `pixels` is copied."""
+        """Queue a tile for encoding and writing. Blocks while `MAX_PENDING` tiles are in flight. Copies `pixels`."""
         self._raise_failure()
         self._slots.acquire()
         self.written += 1
@@ -91,7 +91,7 @@ class TileWriter:
         self._advance()
 
     def finish(self) -> TileSet:
-        """What the manifest says; call it after the block. Writes the descriptor, last of all files."""
+        """Write the descriptor, after all tiles, and return the manifest's entry. Call it after the block."""
         path = self._folder / f"{self._name}.dzi"
         text = self._pyramid.descriptor().encode()
         path.write_bytes(text)
@@ -110,7 +110,7 @@ class TileWriter:
         value = uniform_pixel(pixels)
         if value is None:
             data = encode_tile(pixels)
-            _write_file(path, data)
+            replace_file(path, data)
         else:
             data = self._write_uniform(path, (value, *pixels.shape[:2]), pixels)
         level.record(column, row, data)
@@ -119,10 +119,10 @@ class TileWriter:
         with self._uniform_lock:
             if key in self._uniform_tiles:
                 first, data = self._uniform_tiles[key]
-                _write_file(path, data, first)
+                replace_file(path, data, first)
             else:
                 data = encode_tile(pixels)
-                _write_file(path, data)
+                replace_file(path, data)
                 self._uniform_tiles[key] = path, data
         return data
 
@@ -141,7 +141,7 @@ class TileWriter:
 
 
 class _Level:
-    """Where the tiles of a level lie, and what was written: 36 bytes of memory a tile."""
+    """Paths, sizes and digests of a level's tiles: 36 bytes of memory a tile."""
 
     def __init__(self, folder: Path, grid: tuple[int, int]) -> None:
         self.folder = folder
@@ -153,33 +153,36 @@ class _Level:
         return self.folder / f"{column}_{row}.{FORMAT}"
 
     def record(self, column: int, row: int, data: bytes) -> None:
-        place = row * self._columns + column
-        self._sizes[place] = len(data)
-        self._digests[_DIGEST * place : _DIGEST * (place + 1)] = hashlib.sha256(data).digest()
+        index = row * self._columns + column
+        self._sizes[index] = len(data)
+        self._digests[_DIGEST * index : _DIGEST * (index + 1)] = hashlib.sha256(data).digest()
 
     def describe(self, number: int) -> TileLevel:
-        distinct = {bytes(self._digests[at : at + _DIGEST]) for at in range(0, len(self._digests), _DIGEST)}
+        distinct_digests = {bytes(self._digests[at : at + _DIGEST]) for at in range(0, len(self._digests), _DIGEST)}
         return TileLevel(
             level=number,
             columns=self._columns,
             rows=self._rows,
-            distinct_tiles=len(distinct),
+            distinct_tiles=len(distinct_digests),
             bytes=sum(self._sizes),
             sha256=hashlib.sha256(self._digests).hexdigest(),
         )
 
 
-def _write_file(path: Path, data: bytes, link_to: Path | None = None) -> None:
-    """Make `data` appear at `path` whole; as another name of the file `same` where the file system can."""
-    fresh = path.with_suffix(".part")
-    fresh.unlink(missing_ok=True)
+def replace_file(path: Path, data: bytes, link_to: Path | None = None) -> None:
+    """Write `data` to `path` atomically; as a hard link to `link_to` if the file system supports that.
+
+    The temporary name is fixed: an attempt after a kill replaces the file, which would be published under any other.
+    """
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.unlink(missing_ok=True)
     try:
         if link_to is None:
-            fresh.write_bytes(data)
+            temporary.write_bytes(data)
         else:
-            os.link(link_to, fresh)
+            os.link(link_to, temporary)
     except OSError as error:
         if error.errno not in _LINK_UNSUPPORTED:
             raise
-        fresh.write_bytes(data)
-    fresh.replace(path)
+        temporary.write_bytes(data)
+    temporary.replace(path)

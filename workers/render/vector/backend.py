@@ -17,10 +17,10 @@ from workers.render.vector.paths import LINE, MOVE, Rows, polyline
 # Line weights are millimetres on paper; the preview is paper at CSS's 96 pixels an inch.
 PIXELS_PER_MM = 96 / 25.4
 
-# A weight of 0 means "as thin as the device can": thinner than this, soft edges fade a line away.
+# A weight of 0 means the thinnest line of the device. Thinner lines than this fade because of antialiasing.
 MIN_LINE_PIXELS = 0.7
 
-# Beyond this a double holds no fraction of a unit any more, and one stray point would shrink the drawing to nothing.
+# Beyond this, doubles have no fractions of a unit, and a stray point would shrink the drawing to nothing.
 MAX_COORDINATE = 1e15
 
 _SEGMENT = bytes([MOVE, LINE])
@@ -30,9 +30,9 @@ _START = bytes([MOVE])
 class RecordingBackend(BackendInterface):
     """Records what the frontend draws.
 
-    `layers` maps a layer's key to its index and grows where a drawing names a layer that its table lacks; `names`
-    are the names of those, in order. `line_weight` is the percentage that lines are widened to.
-    `bad_coordinates` counts what was left out because it was not a finite number.
+    `layers` maps a layer's key to its index; layers missing from the layer table are added, and `unlisted_layers` has
+    their names in order. `line_weight` is a percentage of the line widths. `invalid_coordinates` counts the shapes left
+    out because a coordinate is not a finite number.
     """
 
     def __init__(self, layers: dict[str, int], line_weight: int = 100) -> None:
@@ -47,7 +47,7 @@ class RecordingBackend(BackendInterface):
 
     @contextmanager
     def record_separately(self) -> Iterator[DisplayList]:
-        """Record into a list of its own meanwhile, which is closed afterwards."""
+        """Record into a separate display list, which is closed at the end of the block."""
         outer, self.display = self.display, DisplayList()
         try:
             yield self.display
@@ -61,14 +61,14 @@ class RecordingBackend(BackendInterface):
             self._mark_stroke(properties)
 
     def draw_point(self, pos: Vec2, properties: BackendProperties) -> None:
-        """Record a dot: a line of no length with round ends."""
+        """Record a dot: a line of zero length with round caps."""
         if self._append_line(pos, pos):
             self._mark_stroke(properties)
 
     def draw_solid_lines(self, lines: Iterable[tuple[Vec2, Vec2]], properties: BackendProperties) -> None:
         """Record many lines of one style."""
-        drawn = [self._append_line(start, end) for start, end in lines]
-        if any(drawn):
+        appended = [self._append_line(start, end) for start, end in lines]
+        if any(appended):
             self._mark_stroke(properties)
 
     def draw_path(self, path: BkPath2d, properties: BackendProperties) -> None:
@@ -77,19 +77,19 @@ class RecordingBackend(BackendInterface):
             self._mark_stroke(properties)
 
     def draw_filled_paths(self, paths: Iterable[BkPath2d], properties: BackendProperties) -> None:
-        """Record an area with its holes."""
+        """Record a filled area with holes."""
         if self._append_paths(paths):
             self._mark_fill(properties)
 
     def draw_filled_polygon(self, points: BkPoints2d, properties: BackendProperties) -> None:
-        """Record an area of straight edges."""
+        """Record a filled polygon."""
         vertices = points.np_vertices()
         if len(vertices) > 1 and self._check_finite(vertices):
             self._append_points(polyline(len(vertices)), vertices)
             self._mark_fill(properties)
 
     def draw_image(self, image_data: ImageData, properties: BackendProperties) -> None:
-        """Never called: pictures beside a drawing are not read (`ImagePolicy.MISSING`)."""
+        """Never called: referenced images are not read (`ImagePolicy.MISSING`)."""
 
     def set_background(self, color: Color) -> None:
         """Nothing to do: layers are drawn on transparency."""
@@ -104,7 +104,7 @@ class RecordingBackend(BackendInterface):
         """Nothing to do."""
 
     def clear(self) -> None:
-        """Forget what was recorded."""
+        """Discard the recorded drawing."""
         self.display = DisplayList()
 
     def finalize(self) -> None:
@@ -125,14 +125,16 @@ class RecordingBackend(BackendInterface):
         self.invalid_coordinates += 1
         return False
 
-    def _append_paths(self, parts: Iterable[BkPath2d]) -> bool:
-        drawn = False
-        for part in parts:
-            vertices = part.np_vertices()
-            if len(part) and self._check_finite(vertices):
-                self._append_points(_START + part._commands.tobytes(), vertices)  # its public copy is a list of numbers
-                drawn = True
-        return drawn
+    def _append_paths(self, paths: Iterable[BkPath2d]) -> bool:
+        appended = False
+        for path in paths:
+            vertices = path.np_vertices()
+            if len(path) and self._check_finite(vertices):
+                self._append_points(
+                    _START + path._commands.tobytes(), vertices
+                )  # the public accessor returns a list of integers
+                appended = True
+        return appended
 
     def _check_finite(self, vertices: Rows) -> bool:
         if (np.abs(vertices) < MAX_COORDINATE).all():

@@ -1,7 +1,6 @@
-"""Blocks drawn once and stamped: a block that is inserted again in the same way is only turned and moved.
+"""Cache of drawn blocks: another insertion of a block with the same appearance is a rotated and moved copy.
 
-A stamp costs some 20 microseconds and the block's points, where drawing it anew costs half a millisecond for each of
-its entities.
+A copy takes some 20 microseconds plus the block's points; drawing takes half a millisecond an entity.
 """
 
 from collections import Counter
@@ -16,12 +15,12 @@ from workers.render.vector.display import CHUNK_POINTS, DisplayList
 
 Key = tuple[object, ...]
 
-# Points that all stencils together may have: 4 bytes a coordinate, 8 MB.
+# Points of all cached blocks: 8 bytes each, 8 MB.
 MAX_CACHED_POINTS = 1_000_000
 
 
 class BlockCache:
-    """Blocks that were recorded, by what their looks depend on besides turning and moving."""
+    """Recorded blocks by key: all that a block's appearance depends on, except rotation and position."""
 
     def __init__(self) -> None:
         self._blocks: dict[Key, DisplayList] = {}
@@ -29,47 +28,49 @@ class BlockCache:
         self._points_left = MAX_CACHED_POINTS
 
     def get(self, key: Key) -> DisplayList | None:
-        """The recorded block, if there is one."""
+        """Return the recorded block, if there is one."""
         return self._blocks.get(key)
 
     def should_record(self, key: Key) -> bool:
-        """Whether to record the block now: at its second use, and while there is room."""
+        """Whether to record the block now: at its second use, while the cache has room. Counts a use."""
         self._uses[key] += 1
         return self._uses[key] == 2 and self._points_left > 0
 
     def put(self, key: Key, block: DisplayList) -> None:
-        """Keep a block that is not too long to keep."""
-        points = sum(len(part.points) for part in block.all_chunks)
+        """Cache a block unless it is too large."""
+        points = sum(len(chunk.points) for chunk in block.all_chunks)
         if points <= min(self._points_left, CHUNK_POINTS):
             self._points_left -= points
             self._blocks[key] = block
 
 
 def cache_key(insert: Insert, properties: Properties) -> Key | None:
-    """What an inserted block looks like, turned and moved to where it came from; None where that is not enough to know:
-    it is clipped, lies in space or nowhere, or repeats."""
+    """Return the cache key of an insert; None if a rotated and moved copy of another one would look different.
+
+    That is so if the insert is clipped, is not in the drawing plane, repeats, or has invalid coordinates.
+    """
     dxf = insert.dxf
     if not all(abs(number) < MAX_COORDINATE for number in (dxf.insert.x, dxf.insert.y, dxf.rotation)):
         return None
     if insert.has_extension_dict or insert.mcount > 1 or not dxf.extrusion.isclose((0, 0, 1)):
         return None
     inherited = (properties.layer, properties.color, properties.linetype_name, properties.linetype_scale)
-    shown = (properties.lineweight, properties.is_visible)
-    return dxf.name.lower(), dxf.xscale, dxf.yscale, dxf.zscale, *inherited, *shown
+    visibility = (properties.lineweight, properties.is_visible)
+    return dxf.name.lower(), dxf.xscale, dxf.yscale, dxf.zscale, *inherited, *visibility
 
 
 def untransformed(insert: Insert) -> Insert:
-    """The insert turned and moved to where its block was drawn, without its attributes."""
+    """Return the insert at the origin, without rotation and attributes."""
     bare = Insert.new(dxfattribs=insert.dxfattribs(drop={"handle", "owner", "insert", "rotation"}), doc=insert.doc)
     bare.dxf.discard("attribs_follow")
     return bare
 
 
 def draw_cached(block: DisplayList, insert: Insert, display: DisplayList) -> None:
-    """Append the recorded block to `display` at its place."""
+    """Append the recorded block to `display`, rotated and moved to the insertion point."""
     angle = radians(insert.dxf.rotation)
-    turn = np.array(((cos(angle), sin(angle)), (-sin(angle), cos(angle))))
-    place = np.array((insert.dxf.insert.x, insert.dxf.insert.y))
+    rotation = np.array(((cos(angle), sin(angle)), (-sin(angle), cos(angle))))
+    position = np.array((insert.dxf.insert.x, insert.dxf.insert.y))
     origin = np.array(block.origin or (0.0, 0.0))
-    for part in block.all_chunks:
-        display.append_copy(part, (part.points + origin) @ turn + place, block.styles)
+    for chunk in block.all_chunks:
+        display.append_copy(chunk, (chunk.points + origin) @ rotation + position, block.styles)

@@ -1,4 +1,4 @@
-"""What an entity looks like by its layer, block and layout: ezdxf's rules, and what drawings take for granted."""
+"""Resolve an entity's appearance from its layer, block and layout: ezdxf's rules, plus conventions of CAD programs."""
 
 from ezdxf.addons.drawing.properties import LayerProperties, RenderContext, layer_key, table_key
 from ezdxf.entities.dxfgfx import DXFGraphic
@@ -8,11 +8,14 @@ from workers.render.vector.text.font_matching import find_font_face, find_substi
 
 
 class BlueprintContext(RenderContext):
-    """Gives layers that the table lacks colour 7, as CAD programs do; ezdxf draws them white, on white as well. Text
-    styles get the twins of fonts that are not installed."""
+    """Adds two conventions to ezdxf's context.
+
+    Layers missing from the layer table get colour 7, as in CAD programs; ezdxf draws them white, even on white. Text
+    styles get substitutes for fonts that are not installed.
+    """
 
     def resolve_layer(self, entity: DXFGraphic) -> str:
-        """Name of the layer that `entity` is drawn on. Everything else is resolved after it."""
+        """Return the name of the layer that `entity` is drawn on. ezdxf resolves all other properties after it."""
         name = super().resolve_layer(entity)
         key = layer_key(name)
         if key not in self.layers:
@@ -21,7 +24,7 @@ class BlueprintContext(RenderContext):
         return name
 
     def add_text_style(self, text_style: Textstyle) -> None:
-        """Take a style from the table: it names a file, or a family beside it."""
+        """Add a style of the table. It names a font file or, in extended data, a font family."""
         super().add_text_style(text_style)
         family, italic, bold = text_style.get_extended_font_data()
         file = text_style.dxf.font

@@ -1,7 +1,6 @@
-"""Dashed lines within bounds: one whose dashes nobody could count is drawn whole.
+"""Limit the number of dashes: a line with too many is drawn solid.
 
-A dash costs some 5 microseconds and 16 bytes. A line across a drawing that lies far from itself, or a line type scaled
-to nothing, would have billions of them.
+A dash takes some 5 microseconds and 16 bytes. A very long line, or a linetype scaled to almost zero, has billions.
 """
 
 from collections.abc import Callable
@@ -14,14 +13,16 @@ from ezdxf.addons.drawing.properties import Properties
 from ezdxf.math import Vec2
 from ezdxf.npshapes import NumpyPath2d
 
-# Dashes and gaps of one line, and of all of a drawing: half a second, and half a minute.
+# Dashes and gaps of one line, and of the whole drawing: half a second, and half a minute.
 MAX_DASHES = 100_000
 MAX_TOTAL_DASHES = 5_000_000
 
 
 class DashStage(LinetypeStage2d):
-    """Takes the place of ezdxf's own stage for line types. `scale` tells how long a pattern's unit is on what is drawn;
-    `whole` counts the lines that were drawn whole."""
+    """Replaces ezdxf's pipeline stage for linetypes.
+
+    `scale` returns the length of a pattern's unit in drawing units. `solid_lines` counts the lines drawn solid.
+    """
 
     def __init__(self, config: Configuration, scale: Callable[[], float], stage: LinetypeStage2d) -> None:
         super().__init__(config, scale, stage.next_stage)
@@ -29,14 +30,14 @@ class DashStage(LinetypeStage2d):
         self._remaining = MAX_TOTAL_DASHES
 
     def draw_line(self, start: Vec2, end: Vec2, properties: Properties) -> None:
-        """Draw dashes, or the line itself."""
+        """Draw the line dashed, or solid beyond the limit."""
         if self._is_within_limit(start.distance(end), properties):
             super().draw_line(start, end, properties)
         else:
             self.next_stage.draw_line(start, end, properties)
 
     def draw_path(self, path: NumpyPath2d, properties: Properties) -> None:
-        """Draw dashes, or the path itself."""
+        """Draw the path dashed, or solid beyond the limit."""
         length = sum(start.distance(end) for start, end in pairwise(path.control_vertices()))
         if self._is_within_limit(length, properties):
             super().draw_path(path, properties)
@@ -49,7 +50,7 @@ class DashStage(LinetypeStage2d):
         pattern = self.pattern(properties)
         period = sum(pattern)
         dashes = length / period * len(pattern) if period > 0 else inf
-        if not dashes <= min(MAX_DASHES, self._remaining):  # of a length that is no number, too
+        if not dashes <= min(MAX_DASHES, self._remaining):  # "not <=" also catches NaN
             self.solid_lines += 1
             return False
         self._remaining -= int(dashes)
@@ -57,15 +58,15 @@ class DashStage(LinetypeStage2d):
 
 
 def limit_dashes(pipeline: AbstractPipeline, config: Configuration, *, model_units: bool) -> DashStage:
-    """Put a `DashStage` in its place in ezdxf's pipeline, which is clipping, line types, backend.
+    """Install a `DashStage` in ezdxf's pipeline, whose stages are clipping, linetypes and backend.
 
-    Clipping has brought a viewport's lines to paper. Their dashes are measured there, or in the model with
-    `model_units`; ezdxf lengthens them by the viewport's scale instead.
+    Clipping transforms a viewport's lines to paper space. Dashes are measured in paper units or, with `model_units`, in
+    model units; ezdxf would lengthen them by the viewport's scale.
     """
-    assert isinstance(pipeline, RenderPipeline2d)  # noqa: S101 - the only one that draws on the plane
+    assert isinstance(pipeline, RenderPipeline2d)  # noqa: S101 - the only 2D pipeline
     clipping = pipeline._pipeline
     former = clipping.next_stage
-    assert isinstance(former, LinetypeStage2d)  # noqa: S101 - tested, should a later ezdxf arrange them otherwise
+    assert isinstance(former, LinetypeStage2d)  # noqa: S101 - a test fails if a later ezdxf reorders the stages
 
     def scale() -> float:
         return pipeline.current_vp_scale if model_units else 1.0

@@ -1,6 +1,6 @@
-"""The display list: everything a drawing shows, in draw order, recorded once.
+"""The display list: all visible content of a drawing, in draw order, recorded once.
 
-Costs 9 bytes a line point, up to 27 a curve, and 12 a mark; beyond `shelf.KEEP_BYTES` on disk, not in memory.
+Takes 9 bytes a line point, up to 27 a curve, and 12 a mark; beyond `spill_buffer.MEMORY_BYTES` on disk.
 """
 
 from array import array
@@ -17,19 +17,19 @@ from workers.render.raster import Box
 from workers.render.vector.paths import POINTS_OF, Commands, Points, Rows
 from workers.render.vector.spill_buffer import SpillBuffer
 
-# Strokes of one style are painted as one path up to this many commands: long enough that calls do not matter, short
-# enough that cairo does not keep hundreds of crossing edges in its head at once.
+# Consecutive strokes of one style are painted as one path of up to this many commands: long enough that the call
+# overhead does not matter, short enough that cairo does not have to intersect hundreds of edges at once.
 MAX_STROKE_COMMANDS = 128
 
-# Points of a drawing, nested blocks and all: a gigabyte on disk, and minutes to paint.
+# Points of a drawing with its blocks expanded. At this limit it takes a gigabyte on disk, and minutes to paint.
 MAX_POINTS = 100_000_000
 
-# Points of a part: 2 MB recorded, and up to 16 times that while it is painted.
+# Points of a chunk: 2 MB recorded, and up to 16 times that while it is painted.
 CHUNK_POINTS = 1 << 17
 
 
 class Style(NamedTuple):
-    """How a mark is painted: colour 0 to 1, `width` in pixels; a `width` of 0 fills by the even-odd rule."""
+    """How a mark is painted. Colours are 0 to 1, `width` is in pixels; a `width` of 0 fills by the even-odd rule."""
 
     red: float
     green: float
@@ -50,7 +50,7 @@ class Extents:
 
 @dataclass(frozen=True)
 class View:
-    """How drawing units become pixels: `left`, `top` is the corner of the first one, `scale` is pixels a unit."""
+    """Maps drawing units to pixels. `left`, `top` is the top left corner in drawing units; `scale` is pixels a unit."""
 
     left: float
     top: float
@@ -66,8 +66,7 @@ class View:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some marks in a row. `points` (n, 2) are counted from the display list's origin; `ends` is the command after
-    each mark."""
+    """Consecutive marks. `points` (n, 2) are relative to the list's origin; `ends` is the command after each mark."""
 
     commands: Commands
     points: Points
@@ -83,14 +82,14 @@ class Chunk:
         return np.minimum.reduceat(self.points, starts), np.maximum.reduceat(self.points, starts)
 
     def merge_strokes(self, is_stroke: npt.NDArray[np.bool_]) -> "Chunk":
-        """Neighbouring marks of one style as one, where `strokes` says that the style is one of lines."""
-        alike = (self.styles[1:] == self.styles[:-1]) & is_stroke[self.styles[1:]]
-        alike &= self.ends[1:] // MAX_STROKE_COMMANDS == self.ends[:-1] // MAX_STROKE_COMMANDS
-        last = np.append(~alike, True)
-        return Chunk(self.commands, self.points, self.layers[last], self.styles[last], self.ends[last])
+        """Merge consecutive marks of one style if `is_stroke` is true for the style."""
+        can_merge = (self.styles[1:] == self.styles[:-1]) & is_stroke[self.styles[1:]]
+        can_merge &= self.ends[1:] // MAX_STROKE_COMMANDS == self.ends[:-1] // MAX_STROKE_COMMANDS
+        is_last = np.append(~can_merge, True)
+        return Chunk(self.commands, self.points, self.layers[is_last], self.styles[is_last], self.ends[is_last])
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> "Chunk":
-        """The marks that are `chosen`."""
+        """Return a chunk of the `chosen` marks."""
         if chosen.all():
             return self
         lengths = np.diff(self.ends, prepend=0)
@@ -102,7 +101,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class _ChunkSummary:
-    """What is known of a part without looking at it: the corners of each layer in it."""
+    """The bounds of each layer in a chunk, known without loading it."""
 
     number: int
     bounds: dict[int, tuple[Points, Points]]
@@ -119,9 +118,9 @@ class _ChunkSummary:
 
 
 class DisplayList:
-    """Append to `commands` and `points`, then call `mark` to say whose they are; `close` ends recording.
+    """Append to `commands` and `points`, then call `mark` with their layer and style; `close` ends recording.
 
-    Points are counted from `origin`, which is one of them: small floats then hold a drawing far from (0, 0).
+    Points are relative to `origin`, the first point, so 4-byte floats are precise enough even far from (0, 0).
     """
 
     def __init__(self) -> None:
@@ -139,7 +138,7 @@ class DisplayList:
         self._total_points = 0
 
     def mark(self, layer: int, style: Style) -> None:
-        """Give what was appended since the last mark to `layer`, painted in `style`."""
+        """Assign the points appended since the last mark to `layer`, painted in `style`."""
         if len(self.points) >= 2 * CHUNK_POINTS:
             self._flush(self._mark_ends[-1] if self._mark_ends else 0)
         self._mark_layers.append(layer)
@@ -147,26 +146,26 @@ class DisplayList:
         self._mark_ends.append(len(self.commands))
         self._margins[layer] = max(self._margins.get(layer, 0.0), style.width / 2 + 1)
 
-    def append_copy(self, part: Chunk, points: Rows, styles: list[Style]) -> None:
-        """Append the marks of another list's `part`, painted in that one's `styles`, at `points` (n, 2)."""
+    def append_copy(self, chunk: Chunk, points: Rows, styles: list[Style]) -> None:
+        """Append the marks of a chunk of another list, painted in that list's `styles`, at `points` (n, 2)."""
         if self.origin is None:
             self.origin = (float(points[0, 0]), float(points[0, 1]))
         if len(self.points) >= 2 * CHUNK_POINTS:
             self._flush(self._mark_ends[-1] if self._mark_ends else 0)
         start = len(self.commands)
-        self.commands.frombytes(part.commands.tobytes())
+        self.commands.frombytes(chunk.commands.tobytes())
         self.points.frombytes((points - self.origin).astype(np.float32).tobytes())
         numbers = [self._style_number(style) for style in styles]
-        marked = [numbers[number] for number in part.styles.tolist()]
-        layers = part.layers.tolist()
+        marked = [numbers[number] for number in chunk.styles.tolist()]
+        layers = chunk.layers.tolist()
         self._mark_layers.extend(layers)
         self._mark_styles.extend(marked)
-        self._mark_ends.extend((part.ends + start).tolist())
+        self._mark_ends.extend((chunk.ends + start).tolist())
         for layer, number in set(zip(layers, marked, strict=True)):
             self._margins[layer] = max(self._margins.get(layer, 0.0), self.styles[number].width / 2 + 1)
 
     def close(self) -> None:
-        """Put away what is left."""
+        """Flush the remaining marks and end recording."""
         self._flush(len(self.commands))
 
     @property
@@ -175,7 +174,7 @@ class DisplayList:
         return {layer for summary in self._summaries for layer in summary.bounds}
 
     def extents(self) -> Extents | None:
-        """What the points cover, control points of curves included; None where there are none."""
+        """Return the bounds of all points, control points of curves included; None if the list is empty."""
         if not self._summaries or self.origin is None:
             return None
         left, bottom = np.min([summary.low for summary in self._summaries], axis=0) + np.array(self.origin)
@@ -183,55 +182,55 @@ class DisplayList:
         return Extents(float(left), float(bottom), float(right), float(top))
 
     def layer_boxes(self, view: View) -> dict[int, Box]:
-        """Pixels that each layer's ink may touch, cut to the view."""
-        found: dict[int, list[Rows]] = {}
+        """Return the box of pixels that each layer's ink may touch, clipped to the view."""
+        corners_by_layer: dict[int, list[Rows]] = {}
         for summary in self._summaries:
             for layer, corners in summary.bounds.items():
-                across = self.to_pixels(np.array(corners, np.float32), view)
-                found.setdefault(layer, []).append(across)
+                pixel_corners = self.to_pixels(np.array(corners, np.float32), view)
+                corners_by_layer.setdefault(layer, []).append(pixel_corners)
         boxes = {}
-        for layer, pairs in found.items():
-            every = np.concatenate(pairs)
-            reach = self._margins[layer]  # half the line, and a pixel for its soft edge
-            box = _pixel_box(every.min(axis=0) - reach, every.max(axis=0) + reach, view.size)
+        for layer, pairs in corners_by_layer.items():
+            all_corners = np.concatenate(pairs)
+            margin = self._margins[layer]  # half the line width, and a pixel for antialiasing
+            box = _pixel_box(all_corners.min(axis=0) - margin, all_corners.max(axis=0) + margin, view.size)
             if box:
                 boxes[layer] = box
         return boxes
 
     def to_pixels(self, points: Points, view: View) -> Rows:
-        """Points of the list as pixels of `view`, y downwards. Costs 16 bytes a point."""
+        """Convert points of the list to pixels of `view`, y downwards. Takes 16 bytes a point."""
         x, y = self.origin or (0.0, 0.0)
         scale = np.array((view.scale, -view.scale))
         placed: Rows = points * scale + np.array((x - view.left, y - view.top)) * scale
         return placed
 
     def chunks(self, view: View, box: Box, layers: Collection[int] | None = None) -> Iterator[Chunk]:
-        """Marks that touch `box`, of some layers or of all, in draw order, in parts of bounded size."""
-        reach = max(self._margins.values(), default=0.0) / view.scale
+        """Yield the marks that touch `box`, of some layers or of all, in draw order, in chunks of bounded size."""
+        margin = max(self._margins.values(), default=0.0) / view.scale
         x, y = self.origin or (0.0, 0.0)
         left, top = view.left - x + box[0] / view.scale, view.top - y - box[1] / view.scale
-        right, bottom = left + box[2] / view.scale + reach, top - box[3] / view.scale - reach
-        low, high = np.array((left - reach, bottom)), np.array((right, top + reach))
-        # What is translucent shows how often it was painted.
-        strokes = np.array([style.width > 0 and style.alpha == 1 for style in self.styles], bool)
+        right, bottom = left + box[2] / view.scale + margin, top - box[3] / view.scale - margin
+        low, high = np.array((left - margin, bottom)), np.array((right, top + margin))
+        # Merging translucent strokes would change their opacity where they overlap.
+        is_stroke = np.array([style.width > 0 and style.alpha == 1 for style in self.styles], bool)
         for summary in self._summaries:
-            wanted = summary.bounds.keys() if layers is None else summary.bounds.keys() & layers
-            if not any(_overlap(*summary.bounds[layer], low, high) for layer in wanted):
+            layers_in_chunk = summary.bounds.keys() if layers is None else summary.bounds.keys() & layers
+            if not any(_overlap(*summary.bounds[layer], low, high) for layer in layers_in_chunk):
                 continue
-            part = Chunk(*self._buffer.get(summary.number))
-            if len(wanted) < len(summary.bounds):
-                part = part.select(np.isin(part.layers, list(wanted)))
-            # Joined before anything is left out, so that a tile looks the same however many are painted at once.
-            part = part.merge_strokes(strokes)
+            chunk = Chunk(*self._buffer.get(summary.number))
+            if len(layers_in_chunk) < len(summary.bounds):
+                chunk = chunk.select(np.isin(chunk.layers, list(layers_in_chunk)))
+            # Merged before selecting, so that a tile looks the same however many tiles are painted at once.
+            chunk = chunk.merge_strokes(is_stroke)
             if (summary.low < low).any() or (summary.high > high).any():
-                lowest, highest = part.bounds
-                part = part.select(np.logical_and((highest >= low).all(axis=1), (lowest <= high).all(axis=1)))
-            if len(part.ends):
-                yield part
+                lowest, highest = chunk.bounds
+                chunk = chunk.select(np.logical_and((highest >= low).all(axis=1), (lowest <= high).all(axis=1)))
+            if len(chunk.ends):
+                yield chunk
 
     @property
     def all_chunks(self) -> Iterator[Chunk]:
-        """All that was recorded, in draw order."""
+        """Everything recorded, in draw order."""
         for summary in self._summaries:
             yield Chunk(*self._buffer.get(summary.number))
 
@@ -243,27 +242,27 @@ class DisplayList:
         return number
 
     def _flush(self, count: int) -> None:
-        """Put away the first `count` commands: all that is marked."""
+        """Move the first `count` commands, which are those with marks, into the spill buffer as a chunk."""
         if not self._mark_ends:
             return
         commands = np.array(self.commands[:count], np.uint8)
         numbers = 2 * int(POINTS_OF[commands].sum())
-        part = Chunk(
+        chunk = Chunk(
             commands,
             np.array(self.points[:numbers], np.float32).reshape(-1, 2),
             *(np.array(field, np.int32) for field in (self._mark_layers, self._mark_styles, self._mark_ends)),
         )
-        low, high = part.bounds
+        low, high = chunk.bounds
         corners = {}
         for layer in sorted(set(self._mark_layers)):
-            own = part.layers == layer
-            corners[layer] = low[own].min(axis=0), high[own].max(axis=0)
-        number = self._buffer.append(part.commands, part.points, part.layers, part.styles, part.ends)
+            is_layer = chunk.layers == layer
+            corners[layer] = low[is_layer].min(axis=0), high[is_layer].max(axis=0)
+        number = self._buffer.append(chunk.commands, chunk.points, chunk.layers, chunk.styles, chunk.ends)
         self._summaries.append(_ChunkSummary(number, corners))
         self._total_points += numbers // 2
         if self._total_points > MAX_POINTS:
             raise BlueprintError(
-                "too-large", f"The drawing has more than {MAX_POINTS:,} points once its blocks are drawn. Split it."
+                "too-large", f"The drawing has more than {MAX_POINTS:,} points with its blocks expanded. Split it."
             )
         del self.commands[:count], self.points[:numbers]
         for field in (self._mark_layers, self._mark_styles, self._mark_ends):

@@ -1,4 +1,4 @@
-"""ezdxf's frontend, with counted work for hatches, one broken entity contained, and notes of what was left out."""
+"""ezdxf's frontend with limits on hatches, tolerance of damaged entities, and counts of everything left out."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -29,21 +29,23 @@ from workers.render.vector.reader.document import DAMAGE_ERRORS
 from workers.render.vector.text.glyphs import FallbackTextRenderer
 from workers.render.vector.text.paragraphs import ParagraphRenderer
 
-# ezdxf calls back per entity, inner ones included; progress is reported every so many.
+# Progress is reported every so many entities, nested ones included.
 PROGRESS_INTERVAL = 128
 
-# Copies that one insert may lay out in rows and columns. Each costs a tenth of a millisecond, even of an empty block.
+# Copies that one insert may repeat in rows and columns. Each takes 0.1 ms, even of an empty block.
 MAX_COPIES = 1_000_000
 
 
 class BlueprintFrontend(Frontend):
-    """Draws a layout; afterwards `skipped` and `broken` count entities by type, `solid_hatches` those filled in,
-    `gradients` those of one colour instead of two; `types` and `styles` are what was met: entity types and text styles;
-    `lettering` knows which letters were boxes.
+    """Draws a layout and collects facts for warnings.
 
-    `model` gives the entities that viewports show. `frozen` are the keys of frozen layers; `shown` those of the only
-    layers to draw, all if it is empty. With `model_dashes`, dashes in viewports are as long as in the model. `drawn` is
-    called with the number of entities so far, inner ones included.
+    `skipped` and `damaged` count entities by type. `filled_hatches` counts hatches that are too dense, `flat_gradients`
+    gradients filled with one colour. `entity_types` and `text_styles` are those that occur; `text_renderer` has the
+    missing glyphs.
+
+    `model_entities` returns the entities that viewports show. `frozen_layers` are keys of layers; `only_layers` are the
+    keys of the layers to draw, all if empty. With `dashes_in_model_units`, dashes in viewports scale with the model.
+    `on_progress` receives the number of entities so far, nested ones included.
     """
 
     def __init__(
@@ -79,17 +81,17 @@ class BlueprintFrontend(Frontend):
 
     @property
     def solid_lines(self) -> int:
-        """Lines of too many dashes, which were drawn whole."""
+        """Number of lines with too many dashes, which are drawn solid."""
         return self._dashes.solid_lines
 
     def draw_stream(self, layout: Layout, entities: Iterable[DXFGraphic]) -> None:
-        """Draw `entities` as those of `layout`, in the order in which they come."""
+        """Draw `entities` as those of `layout`, in the given order."""
         self.ctx.set_current_layout(layout)
         self.set_background(self.ctx.current_layout_properties.background_color)
         self.draw_entities(entities)
 
     def override_properties(self, entity: DXFGraphic, properties: Properties) -> None:
-        """Hide what is on other layers than those asked for; a block's parts have layers of their own."""
+        """Hide entities on layers that were not requested, except inserts: a block's entities have their own layers."""
         if (
             self._only_layers
             and not isinstance(entity, Insert)
@@ -98,7 +100,7 @@ class BlueprintFrontend(Frontend):
             properties.is_visible = False
 
     def draw_entity(self, entity: DXFGraphic, properties: Properties) -> None:
-        """Draw one entity; where it is broken, leave it out and go on with the rest."""
+        """Draw one entity; leave it out if it is damaged."""
         self._entity_count += 1
         if self._entity_count % PROGRESS_INTERVAL == 0:
             self._on_progress(self._entity_count)
@@ -114,7 +116,7 @@ class BlueprintFrontend(Frontend):
             self.damaged[entity.dxftype()] += 1
 
     def draw_line_entity(self, entity: DXFGraphic, properties: Properties) -> None:
-        """Draw a line; one without end crosses its viewport, or waits for `draw_endless`."""
+        """Draw a line. An infinite line crosses its viewport, or is deferred to `draw_infinite_lines`."""
         if entity.dxftype() not in INFINITE_TYPES:
             super().draw_line_entity(entity, properties)
         elif line := to_infinite_line(entity):
@@ -124,7 +126,7 @@ class BlueprintFrontend(Frontend):
                 self._infinite_lines.append((line, properties))
 
     def draw_infinite_lines(self) -> None:
-        """Draw lines without end across what was drawn so far."""
+        """Draw the infinite lines across the extents of everything drawn so far."""
         if not self._infinite_lines:
             return
         self._backend.display.close()
@@ -135,20 +137,23 @@ class BlueprintFrontend(Frontend):
 
     @property
     def _in_viewport(self) -> bool:
-        """Whether a viewport is drawn."""
+        """Whether a viewport is being drawn."""
         return bool(self.pipeline.clipping_portal.is_active)  # type: ignore[attr-defined] # of its only implementation
 
     def draw_composite_entity(self, entity: DXFGraphic, properties: Properties) -> None:
-        """Draw what an entity is made of. Dimensions and their like are blocks in disguise: what lies on layer 0
-        inside belongs to the dimension's own layer, and "by block" means the dimension's own colour."""
+        """Draw the entities that an entity consists of.
+
+        Dimensions and the like are anonymous blocks: their parts on layer 0 belong to the dimension's layer, and
+        BYBLOCK means the dimension's colour.
+        """
         if isinstance(entity, Insert):
             if entity.mcount > MAX_COPIES:
                 raise BlueprintError(
                     "too-large",
-                    f"The drawing repeats block {entity.dxf.name} {entity.mcount:,} times; {MAX_COPIES:,} are drawn. "
-                    "Lay it out in fewer rows and columns.",
+                    f"The drawing repeats block {entity.dxf.name} {entity.mcount:,} times in one insert; the limit is "
+                    f"{MAX_COPIES:,}. Use fewer rows and columns.",
                 )
-            # A frozen layer hides whole blocks; one that is off hides only what lies on it.
+            # A frozen layer hides a whole block; a layer that is off hides only its own entities.
             if layer_key(properties.layer) not in self._frozen_layers and not self._draw_from_cache(entity, properties):
                 super().draw_composite_entity(entity, properties)
             return
@@ -156,7 +161,7 @@ class BlueprintFrontend(Frontend):
             isinstance(entity, DXFGraphicProxy | ACADProxyEntity)
             and not getattr(entity, "entity", entity).proxy_graphic
         ):
-            self.skip_entity(entity, "of another program, without a picture")
+            self.skip_entity(entity, "a proxy without graphics")
             return
         self.ctx.push_state(properties)
         try:
@@ -165,22 +170,22 @@ class BlueprintFrontend(Frontend):
             self.ctx.pop_state()
 
     def _draw_from_cache(self, insert: Insert, properties: Properties) -> bool:
-        """Draw a block from its stencil, recording that where it pays; whether that was possible."""
+        """Draw a block from the cache, recording it first if that pays. Returns whether it was drawn."""
         key = None if self._in_viewport else cache_key(insert, properties)
         if key is None:
             return False
-        stencil = self._block_cache.get(key)
-        if stencil is None:
+        block = self._block_cache.get(key)
+        if block is None:
             if not self._block_cache.should_record(key):
                 return False
-            waiting = len(self._infinite_lines)
-            with self._backend.record_separately() as stencil:
+            infinite_count = len(self._infinite_lines)
+            with self._backend.record_separately() as block:
                 super().draw_composite_entity(untransformed(insert), properties)
-            if len(self._infinite_lines) > waiting:
-                del self._infinite_lines[waiting:]  # they reach otherwise at each place
+            if len(self._infinite_lines) > infinite_count:
+                del self._infinite_lines[infinite_count:]  # their length differs at each insertion
                 return False
-            self._block_cache.put(key, stencil)
-        draw_cached(stencil, insert, self._backend.display)
+            self._block_cache.put(key, block)
+        draw_cached(block, insert, self._backend.display)
         self.ctx.push_state(properties)
         try:
             self.draw_entities(insert.attribs)
@@ -189,7 +194,7 @@ class BlueprintFrontend(Frontend):
         return True
 
     def draw_simple_mtext(self, mtext: MText, properties: Properties) -> None:
-        """Draw text without formatting. ezdxf's way for it forgets the mask behind the text."""
+        """Draw text without formatting. ezdxf's method for it omits the background fill."""
         if mtext.dxf.get("bg_fill", 0):
             self.draw_complex_mtext(mtext, properties)
         else:
@@ -200,17 +205,17 @@ class BlueprintFrontend(Frontend):
         ParagraphRenderer(self.ctx, self.pipeline, properties, self.text_renderer).draw(mtext)
 
     def draw_hatch_entity(self, entity: DXFGraphic, properties: Properties, *, loops: list[Path] | None = None) -> None:
-        """Draw a hatch; where it fades from one colour into another, fill it with their mean."""
+        """Draw a hatch. A gradient is filled with the mean of its colours."""
         filling = properties.filling
         if filling is not None and filling.type == Filling.GRADIENT:
             self.flat_gradients += 1
-            first, last = (RGB.from_hex(str(each)) for each in (filling.gradient_color1, filling.gradient_color2))
+            first, last = (RGB.from_hex(str(colour)) for colour in (filling.gradient_color1, filling.gradient_color2))
             mean = RGB(*((a + b) // 2 for a, b in zip(first, last, strict=True)))
             properties.color = mean.to_hex() + properties.color[7:]
         super().draw_hatch_entity(entity, properties, loops=loops)
 
     def draw_hatch_pattern(self, polygon: DXFPolygon, paths: list[Path], properties: Properties) -> None:
-        """Draw hatch lines; a hatch with too many of them is filled."""
+        """Draw hatch lines. A hatch with too many of them is filled."""
         properties.linetype_pattern = ()
         self._on_progress(self._entity_count)
         try:
@@ -221,7 +226,7 @@ class BlueprintFrontend(Frontend):
         self.pipeline.draw_solid_lines(lines, properties)
 
     def draw_viewport(self, vp: Viewport) -> None:
-        """Draw the model as a viewport shows it; those that look from the side are left out, as ezdxf does."""
+        """Draw the model as a viewport shows it. Like ezdxf, skips viewports that do not show a top view."""
         if not vp.is_top_view:
             self.skipped["VIEWPORT"] += 1
             return
@@ -240,7 +245,7 @@ class BlueprintFrontend(Frontend):
                 self.pipeline.exit_viewport()  # type: ignore[attr-defined]
 
     def draw_entities_callback(self, ctx: RenderContext, entities: Iterable[DXFGraphic]) -> None:
-        """Draw a viewport's content with the viewport's own layer states, inside blocks too."""
+        """Draw a viewport's content with the viewport's own layer states, also inside blocks."""
         outer, self.ctx = self.ctx, ctx
         try:
             super().draw_entities_callback(ctx, entities)
@@ -248,6 +253,6 @@ class BlueprintFrontend(Frontend):
             self.ctx = outer
 
     def skip_entity(self, entity: DXFEntity, msg: str) -> None:
-        """Count what cannot be drawn; what is meant to be invisible is not missing."""
+        """Count entities that cannot be drawn, except those that are meant to be invisible."""
         if msg != "invisible":
             self.skipped[entity.dxftype()] += 1

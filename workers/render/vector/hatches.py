@@ -1,4 +1,4 @@
-"""Hatch lines by counted work: the same hatch always ends the same way, on a fast machine and on a slow one."""
+"""Generate hatch lines within a work limit. Work is counted, not timed, so the result is the same on every machine."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,35 +8,35 @@ from ezdxf.path import Path
 from ezdxf.render import hatching
 from ezdxf.render.hatching import DenseHatchingLinesError, HatchBaseLine
 
-# Crossings of hatch lines with edges, and dashes, that one hatch and all of a drawing may take. Each costs 5 to 10
-# microseconds: a second for a hatch, five for a drawing. Below a pixel's distance nobody sees the lines anyway.
+# Limits of one hatch and of the whole drawing, in crossings of hatch lines with edges plus dashes. Each takes 5 to 10
+# microseconds: a second a hatch, five a drawing. Denser lines are closer than a pixel anyway.
 MAX_HATCH_WORK = 100_000
 MAX_TOTAL_HATCH_WORK = 500_000
 
-# Drawing units; ezdxf draws whole lines below that.
+# Drawing units. ezdxf draws shorter patterns as solid lines.
 MIN_PATTERN_LENGTH = 1e-9
 
 Segment = tuple[Vec3, Vec3]
 
 
 class HatchBudget:
-    """Work that the hatches of a drawing may still take."""
+    """The remaining work limit of a drawing's hatches."""
 
     def __init__(self) -> None:
         self.remaining = MAX_TOTAL_HATCH_WORK
 
     def spend(self, work: int) -> None:
-        """Raises DenseHatchingLinesError where that is more than is left."""
+        """Subtract `work`. Raises DenseHatchingLinesError if that is more than remains."""
         self.remaining -= work
         if self.remaining < 0:
             raise DenseHatchingLinesError
 
 
 def hatch_lines(polygon: DXFPolygon, paths: list[Path], budget: HatchBudget) -> list[Segment]:
-    """Lines of a pattern in world coordinates. Costs 200 bytes a line.
+    """Return the lines of a pattern in world coordinates. Takes 200 bytes a line.
 
-    Raises DenseHatchingLinesError for a hatch that is too dense: before any work where its edges tell, else once its
-    dashes have used up what a hatch may take.
+    Raises DenseHatchingLinesError for a hatch that is too dense: before any work if its edges show it, otherwise once
+    its dashes exceed the limit.
     """
     if polygon.pattern is None or not polygon.pattern.lines:
         return []
@@ -45,19 +45,19 @@ def hatch_lines(polygon: DXFPolygon, paths: list[Path], budget: HatchBudget) -> 
     if crossings > MAX_HATCH_WORK:
         raise DenseHatchingLinesError
     budget.spend(int(crossings))
-    found: list[Segment] = []
+    segments: list[Segment] = []
     try:
         for segment in _segments(polygon, baselines, paths):
-            found.append(segment)
-            if len(found) > MAX_HATCH_WORK:
+            segments.append(segment)
+            if len(segments) > MAX_HATCH_WORK:
                 raise DenseHatchingLinesError
     finally:
-        budget.remaining -= len(found)
-    return found
+        budget.remaining -= len(segments)
+    return segments
 
 
 def _count_crossings(baseline: HatchBaseLine, paths: Iterable[Path]) -> float:
-    """Hatch lines that meet edges, counted for each edge by how far it leads away from the base line."""
+    """Count the crossings of hatch lines with edges, from the distance that each edge spans across the base line."""
     crossings = 0.0
     for path in paths:
         distances = [baseline.signed_distance(Vec2(point)) for point in path.control_vertices()]

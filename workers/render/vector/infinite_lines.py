@@ -1,4 +1,4 @@
-"""Lines without end (XLINE, RAY): they are seen as far as all else reaches, and say nothing of a drawing's size."""
+"""Infinite lines (XLINE, RAY): drawn across the extents of the other entities, to which they do not contribute."""
 
 from dataclasses import dataclass
 
@@ -10,35 +10,35 @@ from workers.render.vector.display import Extents
 
 INFINITE_TYPES = ("XLINE", "RAY")
 
-VIEWPORT_REACH = 1e9  # drawing units that reach beyond any viewport, in numbers that still tell a micrometre
-DEFAULT_REACH = 10.0  # drawing units on either side, where there is nothing else to see
+VIEWPORT_REACH = 1e9  # drawing units: beyond any viewport, yet precise to a micrometre in doubles
+DEFAULT_REACH = 10.0  # drawing units to either side if there are no other entities
 
 
 @dataclass(frozen=True)
 class InfiniteLine:
-    """A line through `start` along the unit vector `direction`; a ray only begins there."""
+    """A line through `start` along the unit vector `direction`. A ray starts there."""
 
     start: Vec2
     direction: Vec2
     ray: bool
 
     def segment(self, reach: float) -> tuple[Vec2, Vec2]:
-        """Its points that are `reach` drawing units from the start."""
+        """Return the end points at `reach` drawing units from the start."""
         back = 0.0 if self.ray else reach
         return self.start - self.direction * back, self.start + self.direction * reach
 
     def clip(self, extents: Extents | None) -> tuple[Vec2, Vec2] | None:
-        """Where it enters and leaves a rectangle, if it does."""
+        """Return the points at which the line enters and leaves a rectangle; None if it misses it."""
         if extents is None:
             return self.segment(DEFAULT_REACH)
         low, high = Vec2(extents.left, extents.bottom), Vec2(extents.right, extents.top)
         reach = max(self.start.distance(low), self.start.distance(high)) + low.distance(high)
-        found = ClippingRect2d(low, high).clip_line(*self.segment(reach))
-        return found[0] if found else None
+        segments = ClippingRect2d(low, high).clip_line(*self.segment(reach))
+        return segments[0] if segments else None
 
 
 def to_infinite_line(entity: DXFGraphic) -> InfiniteLine | None:
-    """The line, seen from above; None for one that is a point from there."""
+    """Project the line onto the drawing plane; None if its projection is a point."""
     direction = Vec2(entity.dxf.unit_vector)
     if direction.is_null:
         return None

@@ -1,10 +1,10 @@
-"""Paths as a drawing is recorded: one byte a command, and points of 4-byte floats; cairo's own layout when painted.
+"""Path data: one byte a command and 4-byte float points when recorded, cairo's own layout when painted.
 
-Commands are those of an ezdxf path (`ezdxf.path.Command`), and so is the order of points: a curve's control points
-come before its end, and a quadratic curve begins where the command before it ended.
+Commands, and the order of points, are those of an ezdxf path (`ezdxf.path.Command`): a curve's control points precede
+its end point, and a curve starts at the end point of the previous command.
 
 An element of cairo's `cairo_path_data_t` is 16 bytes: a header (int32 type, int32 length, 8 bytes unused) or a point
-(double x, double y). Here it is a row of two float64; a header's first half holds the integers' bits.
+(double x, double y). Here it is a row of two float64 values; the first of a header holds the bits of both integers.
 """
 
 import struct
@@ -20,7 +20,7 @@ ROW_BYTES = 16
 
 LINE, QUADRATIC, CUBIC, MOVE = 1, 2, 3, 4
 
-# Points that each command takes, and rows that it becomes.
+# Number of points of each command, and of rows in cairo's layout.
 POINTS_OF = np.array([0, 1, 2, 3, 1])
 _ROWS_OF = np.array([0, 2, 4, 4, 2])
 
@@ -34,14 +34,15 @@ _HEADERS = np.array([0.0, _header(1, 2), _header(2, 4), _header(2, 4), _header(0
 
 
 def polyline(count: int) -> bytes:
-    """Commands of a path through `count` points."""
+    """Return the commands of a path through `count` points."""
     return bytes([MOVE]) + bytes([LINE]) * (count - 1)
 
 
 def cairo_rows(commands: Commands, points: Rows) -> tuple[Rows, npt.NDArray[np.int64]]:
-    """Rows (n, 2) of paths, and the row after each command. Costs 16 bytes a row, two to four rows a command.
+    """Return paths in cairo's layout as rows (n, 2), and the index of the row after each command.
 
-    A quadratic curve is raised to a cubic one exactly: control points at two thirds.
+    Takes 16 bytes a row, two to four rows a command. A quadratic curve becomes the equal cubic one, with control points
+    at two thirds.
     """
     ends = np.cumsum(_ROWS_OF[commands])
     last = np.cumsum(POINTS_OF[commands]) - 1

@@ -1,4 +1,4 @@
-"""A shelf for arrays: in memory while there are few, in an unnamed file beyond that."""
+"""A buffer for arrays: in memory up to a limit, beyond that in an anonymous temporary file."""
 
 import tempfile
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# Bytes that stay in memory. A drawing of 100,000 entities fits; ten times that does not fit into any worker.
+# Bytes that stay in memory. A drawing of 100,000 entities fits; one of a million would exceed the memory limit.
 MEMORY_BYTES = 32 * 1024**2
 
-# On a disk, not on a memory file system that counts against the worker's fence (Filesystem Hierarchy Standard 5.15).
+# On disk: a memory file system would count against the memory limit (Filesystem Hierarchy Standard 5.15).
 SPILL_DIR = "/var/tmp"  # noqa: S108 - the file has no name
 
 
 @dataclass(frozen=True)
 class _SpilledArrays:
-    """Where arrays lie in the file, in bytes, and the type and shape of each."""
+    """The offset of a group of arrays in the file, and the type and shape of each array."""
 
     offset: int
     types_and_shapes: tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class SpillBuffer:
-    """Holds groups of arrays, which may not be changed any more."""
+    """Holds groups of arrays. Callers must not change an array after appending it."""
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
         self._memory_left = memory_bytes
@@ -38,7 +38,7 @@ class SpillBuffer:
             self._file.close()
 
     def append(self, *arrays: Array) -> int:
-        """Keep `arrays`; the number by which `get` finds them again."""
+        """Store a group of arrays and return its number."""
         size = sum(array.nbytes for array in arrays)
         if size <= self._memory_left:
             self._memory_left -= size
@@ -49,25 +49,25 @@ class SpillBuffer:
         return len(self._groups) - 1
 
     def get(self, number: int) -> tuple[Array, ...]:
-        """The arrays put as `number`; a copy of their own size where they lie in the file."""
-        found = self._groups[number]
-        if isinstance(found, tuple):
-            return found
+        """Return the group stored as `number`; a copy if it is in the file."""
+        group = self._groups[number]
+        if isinstance(group, tuple):
+            return group
         file = self._open_file()
-        file.seek(found.offset)
+        file.seek(group.offset)
         return tuple(
             np.frombuffer(file.read(prod(shape) * np.dtype(kind).itemsize), kind).reshape(shape)
-            for kind, shape in found.types_and_shapes
+            for kind, shape in group.types_and_shapes
         )
 
     def _write(self, arrays: tuple[Array, ...]) -> "_SpilledArrays":
         file = self._open_file()
-        at = file.seek(0, 2)
+        offset = file.seek(0, 2)
         for array in arrays:
             file.write(np.ascontiguousarray(array).data)
-        return _SpilledArrays(at, tuple((array.dtype.str, array.shape) for array in arrays))
+        return _SpilledArrays(offset, tuple((array.dtype.str, array.shape) for array in arrays))
 
     def _open_file(self) -> BinaryIO:
         if self._file is None:
-            self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=SPILL_DIR))  # noqa: SIM115 - lives as long as this
+            self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=SPILL_DIR))  # noqa: SIM115 - closed by __del__
         return self._file

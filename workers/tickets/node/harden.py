@@ -1,4 +1,4 @@
-"""A process that holds keys leaves no trace of its memory (prctl(2), core(5))."""
+"""Keeps the memory of a process that holds keys private (prctl(2), core(5))."""
 
 import ctypes
 import os
@@ -8,8 +8,10 @@ _PR_SET_DUMPABLE = 4
 
 
 def harden_process() -> None:
-    """Files for the owner only, no core, nobody looks inside. A core that is piped to a program heeds no limit, so the
-    kernel is told as well. Against swap: MemorySwapMax=0 in the unit.
+    """Create files for the owner only, write no core dumps, and refuse debuggers.
+
+    A core that is piped to a program ignores the limit, so the kernel is told as well. The unit prevents swapping with
+    MemorySwapMax=0.
     """
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,14 +1,14 @@
-"""The program of a node of the edge. `bulkhead tickets program` makes one file of it and of what it imports here; it
+"""The program of an edge node. `bulkhead tickets program` packs it and the modules it imports into one file, which
 needs nothing but Python 3.11.
 
-    bulkhead-tickets-node serve       answer the rotator: an SSH forced command, frames on standard input and output
-    bulkhead-tickets-node bootstrap   take a ring of the node's own where there is none, before HAProxy starts
-    bulkhead-tickets-node deadman     fail when no key came for long; after much longer, take a ring of its own
+    bulkhead-tickets-node serve           answer the rotator: an SSH forced command, frames on standard input and output
+    bulkhead-tickets-node bootstrap       generate a keyring if there is none, before HAProxy starts
+    bulkhead-tickets-node key-age-alarm   fail if no key has arrived for long; after much longer, generate a new keyring
 
-A change is written to the file, pushed to HAProxy and read back, under one lock. Should somebody be killed in between,
-the next operation, whatever it is, begins by letting HAProxy follow the file.
+A change is written to the file, pushed to HAProxy and read back, under one lock. If the process is killed in between,
+the next operation starts by bringing HAProxy up to date with the file.
 
-Keys travel in frames, never in argv, environment, logs, or files outside the tmpfs.
+Keys travel in frames, never in arguments, environment variables, logs, or files outside the tmpfs.
 """
 
 import argparse
@@ -22,179 +22,192 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tasks.errors import BulkheadError, Conflict
 from workers.tickets.keyring import KEY_COUNT, KEY_SIZES, InvalidKey, Key, Keyring
 from workers.tickets.node.haproxy import HAProxy, HAProxyError
 from workers.tickets.node.harden import harden_process
 from workers.tickets.node.state import NodeState, NotOnTmpfs
 
-# A frame is its length, four bytes in network order, and so many bytes of JSON. Three keys take 400.
+# A frame is its length, four bytes in network order, followed by that many bytes of JSON. Three keys take 400 bytes.
 FRAME_LENGTH = struct.Struct("!I")
 MAX_FRAME = 16 * 1024
 
 Frame = dict[str, Any]
 
 
-class RequestRefused(Exception):
-    """What was asked for is not done. `code` is for programs, the text for people."""
+class RequestRefused(Conflict):
+    """The node refuses a request. `reason_code` is for programs, the text for people."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    code = "request-refused"
+
+    def __init__(self, reason_code: str, detail: str) -> None:
         super().__init__(detail)
-        self.code = code
+        self.reason_code = reason_code
 
 
 class TicketNode:
-    """State and HAProxy, under one lock. Every public method is an operation: a frame in, more of the answer out."""
+    """The keyring and HAProxy, under one lock. Each operation takes a request frame and returns fields of the reply."""
 
     def __init__(self, state: NodeState, haproxy: HAProxy, random: Callable[[int], bytes] = os.urandom) -> None:
         self._state, self._haproxy, self._random = state, haproxy, random
 
     def handle(self, frame: Frame) -> Frame:
-        """Do what a frame asks for, and tell what the node is like then. Raises nothing of its own."""
-        operations = {"look": self.status, "claim": self.claim, "read": self.read, "push": self.push}
-        operations["forget"] = self.forget
+        """Execute a request and report the node's status. Errors are part of the reply."""
+        operations = {
+            "status": self.status,
+            "claim": self.claim,
+            "read": self.read,
+            "push": self.push,
+            "forget": self.forget,
+        }
         try:
             operation = operations.get(_field(frame, "op", str))
             if operation is None:
-                raise RequestRefused("bad-frame", "This node knows no such operation. Is its program older?")
+                raise RequestRefused("bad-frame", "This node does not know the operation. Is its program outdated?")
             with self._state.lock():
                 self.reconcile()
-                return {"ok": True, **operation(frame), "view": self._status()}
+                return {"ok": True, **operation(frame), "status": self._status()}
         except RequestRefused as refused:
-            return {"ok": False, "code": refused.code, "detail": str(refused)}
+            return {"ok": False, "code": refused.reason_code, "detail": str(refused)}
         except (HAProxyError, NotOnTmpfs, InvalidKey) as error:
-            return {"ok": False, "code": "node", "detail": str(error)}
+            return {"ok": False, "code": "node-error", "detail": str(error)}
         except OSError as error:
-            return {"ok": False, "code": "node", "detail": f"{error.filename or 'HAProxy'}: {error.strerror or error}"}
+            detail = f"{error.filename or 'HAProxy'}: {error.strerror or error}"
+            return {"ok": False, "code": "node-error", "detail": detail}
 
     def status(self, _frame: Frame) -> Frame:
-        """Only tell."""
+        """Only report the status, which is part of every reply."""
         return {}
 
     def claim(self, frame: Frame) -> Frame:
-        """From now on only this holder changes the ring, until a greater token comes, or an equal one of a greater
-        holder.
+        """Make the sender the only one that may change the keyring.
+
+        It remains so until a claim with a greater token arrives, or with an equal token of a greater owner.
         """
-        asked, record = _parse_claim(frame), self._state.load_record()
-        if asked < (record.token, record.owner):
+        claim, record = _parse_claim(frame), self._state.load_record()
+        if claim < (record.token, record.owner):
             raise _stale_token(record.token, record.owner)
-        self._state.save_record(replace(record, token=asked[0], owner=asked[1]))
+        self._state.save_record(replace(record, token=claim[0], owner=claim[1]))
         return {}
 
     def read(self, frame: Frame) -> Frame:
-        """Give the keys to their holder, who catches up another node with them."""
+        """Return the keys to the owner, which catches up another node with them."""
         return {"keys": self._require_owner(frame).encode()}
 
     def push(self, frame: Frame) -> Frame:
-        """Push one to three keys, the oldest first, if the last key here is the one `expect`ed. Again: nothing."""
-        ring = self._require_owner(frame)
+        """Push one to three keys, oldest first, if the last key here is `expected_key`. Idempotent."""
+        keyring = self._require_owner(frame)
         lines, generation = _field(frame, "keys", list), _field(frame, "generation", int)
         if not 0 < len(lines) <= KEY_COUNT or any(type(line) is not str for line in lines):
-            raise RequestRefused("bad-frame", "One to three keys are pushed, each in base64.")
+            raise RequestRefused("bad-frame", "A push has one to three keys, each in base64.")
         keys = tuple(map(Key.decode, lines))
-        if keys == ring.newest(len(keys)):
-            if self._generation(ring) != generation:  # the record was lost
-                self._state.record_generation(ring, generation)
-        elif ring.names[-1] != _field(frame, "expect", str):
-            raise RequestRefused("moved", "The ring is not the one that the rotator saw.")
+        if keys == keyring.newest(len(keys)):
+            if self._generation(keyring) != generation:  # the record was lost
+                self._state.record_generation(keyring, generation)
+        elif keyring.names[-1] != _field(frame, "expected_key", str):
+            raise RequestRefused("keyring-changed", "The keyring changed after the rotator read it.")
         else:
-            self._replace_keyring(ring.push(*keys), generation)
+            self._replace_keyring(keyring.push(*keys), generation)
         return {}
 
     def forget(self, frame: Frame) -> Frame:
-        """The node leaves the fleet, and its keys with it."""
+        """Forget the fleet's keys, because the node leaves the fleet."""
         self._require_owner(frame)
         self._generate_own_keyring()
         return {}
 
     def reconcile(self) -> None:
-        """Let HAProxy follow the file, a lost file follow HAProxy, and a ring's age a clock that was set back. Raises
-        Refused where there is no ring.
+        """Push the file's keys to HAProxy, restore a lost file from HAProxy, and correct an age in the future.
+
+        Raises RequestRefused if there is no keyring.
         """
-        ring = self._state.load_keyring()
-        if ring:
-            self._haproxy.sync(ring)
-            dated = self._state.load_record().find(ring)
-            if dated and self._state.age(dated) < 0:  # or it would be young, and rotation wait, until that time comes
-                self._state.record_generation(ring, dated.generation)
+        keyring = self._state.load_keyring()
+        if keyring:
+            self._haproxy.sync(keyring)
+            record = self._state.load_record().find(keyring)
+            # After the clock was set back the keyring would count as new, and rotation would wait until that time.
+            if record and self._state.age(record) < 0:
+                self._state.record_generation(keyring, record.generation)
         elif running := self._haproxy.keys():
             self._state.write_keyring(Keyring(running))
         else:
-            raise RequestRefused("no-ring", "There is no ring. Start bulkhead-tickets-bootstrap.service.")
+            raise RequestRefused("no-keyring", "There is no keyring. Start bulkhead-tickets-bootstrap.service.")
 
     def bootstrap(self) -> str:
-        """See that there is a ring, so that HAProxy starts. What was done, in words."""
+        """Make sure that there is a keyring, so that HAProxy starts. Returns what was done."""
         with self._state.lock():
             try:
                 self.reconcile()
             except RequestRefused:
                 self._generate_own_keyring()
-                return "This node took a ring of its own. The rotator will bring the fleet's."
-        return "There is a ring."
+                return "This node generated its own keyring. The rotator will push the fleet's keys."
+        return "There is a keyring."
 
     def check_key_age(self, alarm_after: float, reset_after: float) -> str:
-        """Look for how many seconds the ring has been here; past `randomise` (0: never) take another one. What is
-        wrong, in words; empty up to `alarm`.
+        """Check the age of the keyring in seconds. Past `reset_after` (0: never) the node generates a new one.
+
+        Returns the problem as text; empty up to `alarm_after`.
         """
         with self._state.lock():
             self.reconcile()
-            age = self._status()["age"]
+            age = self._status()["key_age"]
             if age is None:
-                return "It is not known since when the ring is here; the next key will tell."
+                return "The age of the keyring is unknown until the next key arrives."
             if age <= alarm_after:
                 return ""
-            said = f"No ticket key came for {age:.0f} s. Does the rotator work, and reach this node?"
+            problem = f"No ticket key has arrived for {age:.0f} s. Does the rotator run, and reach this node?"
             if not 0 < reset_after < age:
-                return said
+                return problem
             self._generate_own_keyring()
-            return f"{said} This node took a ring of its own, for no key may live so long."
+            return f"{problem} This node generated its own keyring, because no key may be used for so long."
 
     def _status(self) -> Frame:
-        """What the rotator is told with every answer. No secret."""
-        ring, record = self._keyring(), self._state.load_record()
-        dated = record.find(ring)
+        """The status that the rotator receives with every reply. Contains no secret."""
+        keyring, record = self._keyring(), self._state.load_record()
+        keyring_record = record.find(keyring)
         return {
-            "names": ring.names,
-            "size": ring.size,
-            "generation": dated.generation if dated else 0,
-            "age": max(0.0, self._state.age(dated)) if dated else None,
-            "running": self._haproxy.keys() is not None,
+            "key_names": keyring.names,
+            "key_size": keyring.size,
+            "generation": keyring_record.generation if keyring_record else 0,
+            "key_age": max(0.0, self._state.age(keyring_record)) if keyring_record else None,
+            "haproxy_running": self._haproxy.keys() is not None,
             "token": record.token,
-            "holder": record.owner,
-            "seen": record.newest_generation,
+            "owner": record.owner,
+            "newest_generation": record.newest_generation,
         }
 
     def _keyring(self) -> Keyring:
-        ring = self._state.load_keyring()
-        assert ring is not None  # noqa: S101 -- settled
-        return ring
+        keyring = self._state.load_keyring()
+        assert keyring is not None  # noqa: S101 -- `reconcile` made sure of it
+        return keyring
 
     def _require_owner(self, frame: Frame) -> Keyring:
-        """The ring, for its holder. Raises Refused."""
+        """The keyring, if the sender owns it. Raises RequestRefused."""
         record = self._state.load_record()
         if _parse_claim(frame) != (record.token, record.owner):
             raise _stale_token(record.token, record.owner)
         return self._keyring()
 
-    def _generation(self, ring: Keyring) -> int:
-        dated = self._state.load_record().find(ring)
-        return dated.generation if dated else 0
+    def _generation(self, keyring: Keyring) -> int:
+        record = self._state.load_record().find(keyring)
+        return record.generation if record else 0
 
-    def _replace_keyring(self, ring: Keyring, generation: int) -> None:
-        """File first: a reload in between reads the new ring."""
-        if (here := self._state.load_keyring()) and here.size != ring.size:
+    def _replace_keyring(self, keyring: Keyring, generation: int) -> None:
+        """Write the file first: an HAProxy that is reloaded in between reads the new keyring."""
+        if (current := self._state.load_keyring()) and current.size != keyring.size:
             raise RequestRefused(
-                "size", f"This node's keys have {here.size} bytes, which only a reload of HAProxy changes."
+                "key-size", f"This node's keys have {current.size} bytes; reload HAProxy to change that."
             )
-        self._state.store(ring, generation)
-        self._haproxy.sync(ring)
+        self._state.store(keyring, generation)
+        self._haproxy.sync(keyring)
 
     def _generate_own_keyring(self) -> None:
-        here = self._state.load_keyring()
-        self._replace_keyring(Keyring.generate(here.size if here else KEY_SIZES[-1], self._random), 0)
+        current = self._state.load_keyring()
+        self._replace_keyring(Keyring.generate(current.size if current else KEY_SIZES[-1], self._random), 0)
 
 
 def serve(node: TicketNode, source: BinaryIO, sink: BinaryIO) -> int:
-    """Answer frames until there are no more. The exit code."""
+    """Answer frames until the end of the input. Returns the exit code."""
     while header := source.read(FRAME_LENGTH.size):
         size = FRAME_LENGTH.unpack(header)[0] if len(header) == FRAME_LENGTH.size else MAX_FRAME + 1
         try:
@@ -202,55 +215,71 @@ def serve(node: TicketNode, source: BinaryIO, sink: BinaryIO) -> int:
         except ValueError:
             frame = None
         if not isinstance(frame, dict):
-            print("This is no frame of a rotator's.", file=sys.stderr)
+            print("The input is not a frame of the rotator.", file=sys.stderr)
             return 2
-        said = json.dumps(node.handle(frame)).encode()
-        sink.write(FRAME_LENGTH.pack(len(said)) + said)
+        reply = json.dumps(node.handle(frame)).encode()
+        sink.write(FRAME_LENGTH.pack(len(reply)) + reply)
         sink.flush()
     return 0
 
 
 def main() -> int:
-    """Run one of the commands."""
-    parser = argparse.ArgumentParser(description="What a node of the edge does for its TLS ticket keys.")
-    parser.add_argument("command", choices=("serve", "bootstrap", "deadman"))
-    parser.add_argument("--ring", type=Path, default="/run/bulkhead-tickets/ring", help="the file of the bind line")
-    parser.add_argument("--record", type=Path, default="/var/lib/bulkhead-tickets/record.json", help="holds no secret")
-    parser.add_argument("--haproxy", type=Path, default="/run/haproxy/tickets.sock", help="its runtime socket")
-    parser.add_argument("--alarm", type=float, default=7200, help="deadman: two intervals, in seconds")
-    parser.add_argument("--randomise", type=float, default=86400, help="deadman: seconds; 0 is never")
-    chosen = parser.parse_args()
+    """Run a command. Returns the exit code."""
+    parser = argparse.ArgumentParser(description="Manage the TLS ticket keys of an edge node.")
+    parser.add_argument("command", choices=("serve", "bootstrap", "key-age-alarm"))
+    parser.add_argument(
+        "--keyring", type=Path, default="/run/bulkhead-tickets/keyring", help="the file on HAProxy's bind line"
+    )
+    parser.add_argument(
+        "--record", type=Path, default="/var/lib/bulkhead-tickets/record.json", help="generation and owner; no secrets"
+    )
+    parser.add_argument(
+        "--haproxy", type=Path, default="/run/haproxy/tickets.sock", help="the runtime socket of HAProxy"
+    )
+    parser.add_argument(
+        "--alarm-after", type=float, default=7200, metavar="SECONDS", help="key-age-alarm: fail past two intervals"
+    )
+    parser.add_argument(
+        "--reset-after",
+        type=float,
+        default=86400,
+        metavar="SECONDS",
+        help="key-age-alarm: generate a new keyring past this age; 0 is never",
+    )
+    arguments = parser.parse_args()
     harden_process()
-    node = TicketNode(NodeState(chosen.ring, chosen.record, time.time), HAProxy(chosen.haproxy, chosen.ring))
+    node = TicketNode(
+        NodeState(arguments.keyring, arguments.record, time.time), HAProxy(arguments.haproxy, arguments.keyring)
+    )
     try:
-        if chosen.command == "serve":
+        if arguments.command == "serve":
             return serve(node, sys.stdin.buffer, sys.stdout.buffer)
-        if chosen.command == "bootstrap":
+        if arguments.command == "bootstrap":
             print(node.bootstrap())
             return 0
-        wrong = node.check_key_age(chosen.alarm, chosen.randomise)
-    except (RequestRefused, HAProxyError, NotOnTmpfs, OSError) as error:
-        wrong = str(error)
-    if wrong:
-        print(wrong, file=sys.stderr)
-    return 1 if wrong else 0
+        problem = node.check_key_age(arguments.alarm_after, arguments.reset_after)
+    except (BulkheadError, OSError) as error:
+        problem = str(error)
+    if problem:
+        print(problem, file=sys.stderr)
+    return 1 if problem else 0
 
 
 def _field(frame: Frame, name: str, kind: type) -> Any:
     if type(frame.get(name)) is not kind:
-        raise RequestRefused("bad-frame", f"The frame has no proper {name}.")
+        raise RequestRefused("bad-frame", f"The frame has no valid {name}.")
     return frame[name]
 
 
 def _parse_claim(frame: Frame) -> tuple[int, str]:
-    token, holder = _field(frame, "token", int), _field(frame, "holder", str)
-    if not 0 < token < 2**63 or not 0 < len(holder) <= 255:
-        raise RequestRefused("bad-frame", "A token is a positive number, a holder a name.")
-    return token, holder
+    token, owner = _field(frame, "token", int), _field(frame, "owner", str)
+    if not 0 < token < 2**63 or not 0 < len(owner) <= 255:
+        raise RequestRefused("bad-frame", "A token must be a positive number, an owner a name.")
+    return token, owner
 
 
 def _stale_token(token: int, owner: str) -> RequestRefused:
-    return RequestRefused("fenced", f"{owner} has this node, with token {token}.")
+    return RequestRefused("stale-token", f"{owner} owns this node with token {token}.")
 
 
 if __name__ == "__main__":

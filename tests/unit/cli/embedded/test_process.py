@@ -27,7 +27,7 @@ time.sleep(60)
 
 
 def program(code: str, log: Path, *, stop_timeout: float = 5, **environment: str) -> Program:
-    """A Python program that is ready once it has said so."""
+    """A Python program that is ready when it has printed a line."""
     return Program(
         "program",
         (sys.executable, "-c", code),
@@ -142,6 +142,6 @@ def test_given_a_missing_program_when_it_is_searched_then_the_error_says_how_to_
         find_program("/nowhere/rabbitmq-server", "rabbitmq-server", "set BULKHEAD_BROKER_URL to a RabbitMQ of yours")
 
     assert str(failure.value) == (
-        "rabbitmq-server is not installed. Run `make packages`, or `apt-get install rabbitmq-server`, "
+        "rabbitmq-server is not installed. Install it with `apt-get install rabbitmq-server`, "
         "or set BULKHEAD_BROKER_URL to a RabbitMQ of yours."
     )

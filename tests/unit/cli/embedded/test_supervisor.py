@@ -127,7 +127,7 @@ time.sleep(60)
 
 
 def orphan(code: str, logs: Path) -> psutil.Process:
-    """A process whose supervisor has been killed with SIGKILL."""
+    """A process whose supervisor was killed with SIGKILL."""
     with subprocess.Popen([sys.executable, "-c", PARENT, logs, code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         process = psutil.Process(int(parent.stdout.readline()))

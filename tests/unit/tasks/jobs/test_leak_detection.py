@@ -1,4 +1,4 @@
-"""From what workers hold after their jobs to a verdict on each kind of drawing."""
+"""Leak detection from the resources that workers hold after their jobs."""
 
 import random
 
@@ -14,9 +14,9 @@ def child(
     *,
     pixels: list[int] | None = None,
     files: list[int] | None = None,
-    tracked: tuple[int, ...] = (),
+    profiled: tuple[int, ...] = (),
 ) -> list[Residue]:
-    """What one child held after each of its jobs."""
+    """The residues of one child after each of its jobs."""
     return [
         Residue(
             name,
@@ -26,59 +26,64 @@ def child(
             pixels[number] if pixels else 0,
             level,
             files[number] if files else 12,
-            number in tracked,
+            number in profiled,
         )
         for number, level in enumerate(heap)
     ]
 
 
-def clean_heap(chance: random.Random, jobs: int) -> list[int]:
-    """As real workers show it: caches that grow, a thread's that fills, now and then megabytes at once; noise."""
+def clean_heap(rng: random.Random, jobs: int) -> list[int]:
+    """The heap of clean workers as measured: growing caches, a thread cache, now and then some megabytes, and noise."""
     level, levels = 18 * MIB, []
     for number in range(jobs):
-        level += chance.randrange(0, 60_000 // (number + 1) + 4_000)
-        level += (chance.random() < 0.5) * chance.randrange(240_000)
-        level += (chance.random() < 0.04) * 4 * MIB
-        levels.append(level + chance.randrange(20_000))
+        level += rng.randrange(0, 60_000 // (number + 1) + 4_000)
+        level += (rng.random() < 0.5) * rng.randrange(240_000)
+        level += (rng.random() < 0.04) * 4 * MIB
+        levels.append(level + rng.randrange(20_000))
     return levels
 
 
-def test_workers_that_are_clean_are_never_accused() -> None:
-    chance = random.Random(1)
+def test_clean_workers_are_never_suspected() -> None:
+    rng = random.Random(1)
     for _ in range(300):
-        lefts = [one for name in "abcd" for one in child(name, clean_heap(chance, chance.randrange(5, 51)))]
+        jobs = [one for name in "abcd" for one in child(name, clean_heap(rng, rng.randrange(5, 51)))]
 
-        assert not [one for one in find_leaks(lefts) if one.is_suspected]
+        assert not [one for one in find_leaks(jobs) if one.is_suspected]
 
 
-def test_a_clone_that_is_lost_by_every_job_is_certain_with_its_bytes() -> None:
-    chance = random.Random(2)
-    lefts = [
+def test_given_an_image_that_every_job_leaks_then_the_leak_is_certain_and_its_size_known() -> None:
+    rng = random.Random(2)
+    jobs = [
         one
         for name in "abc"
         for one in child(
             name,
-            [level + 284_032 * number for number, level in enumerate(clean_heap(chance, 12))],
+            [level + 284_032 * number for number, level in enumerate(clean_heap(rng, 12))],
             pixels=[240_000 * (number + 1) for number in range(12)],
         )
     ]
 
-    (found,) = find_leaks(lefts)
+    (finding,) = find_leaks(jobs)
 
-    assert (found.confidence, found.resource, found.jobs, found.leaking_jobs) == (Confidence.CERTAIN, "pixels", 24, 24)
-    assert 240_000 <= found.leaked_bytes < 320_000
-    assert found.summary.startswith("Renders of dxf leave ")
+    assert (finding.confidence, finding.resource, finding.jobs, finding.leaking_jobs) == (
+        Confidence.CERTAIN,
+        "pixels",
+        24,
+        24,
+    )
+    assert 240_000 <= finding.leaked_bytes < 320_000
+    assert finding.summary.startswith("Each render of dxf leaves ")
 
 
-def test_a_clone_lost_by_one_job_in_ten_is_certain_because_pixels_are_counted_exactly() -> None:
+def test_given_an_image_that_one_job_in_ten_leaks_then_the_leak_is_certain_because_pixels_are_counted_exactly() -> None:
     pixels = [240_000 * (number // 10) for number in range(50)]
 
-    (found,) = find_leaks(child("a", [20 * MIB] * 50, pixels=pixels))
+    (finding,) = find_leaks(child("a", [20 * MIB] * 50, pixels=pixels))
 
-    assert (found.confidence, found.resource, found.leaking_jobs) == (Confidence.CERTAIN, "pixels", 4)
+    assert (finding.confidence, finding.resource, finding.leaking_jobs) == (Confidence.CERTAIN, "pixels", 4)
 
 
-def test_heap_that_most_jobs_keep_is_certain_and_that_a_third_keeps_is_suspected() -> None:
+def test_heap_that_most_jobs_leak_is_certain_and_heap_that_a_third_leaks_is_suspected() -> None:
     every = find_leaks(child("a", [MIB * number for number in range(30)]))
     third = find_leaks(child("a", [MIB * (number // 3) for number in range(30)]))
 
@@ -86,20 +91,20 @@ def test_heap_that_most_jobs_keep_is_certain_and_that_a_third_keeps_is_suspected
     assert (third[0].confidence, third[0].resource) == (Confidence.SUSPECTED, "heap")
 
 
-def test_files_that_stay_open_are_certain() -> None:
-    (found,) = find_leaks(child("a", [20 * MIB] * 30, files=list(range(30))))
+def test_given_files_that_every_job_leaves_open_then_the_leak_is_certain() -> None:
+    (finding,) = find_leaks(child("a", [20 * MIB] * 30, files=list(range(30))))
 
-    assert (found.confidence, found.resource, found.leaked_files) == (Confidence.CERTAIN, "files", 1)
-    assert found.summary.startswith("Renders of dxf leave 1.00 open files a job behind, as 26 of 26 jobs show.")
+    assert (finding.confidence, finding.resource, finding.leaked_files) == (Confidence.CERTAIN, "files", 1)
+    assert finding.summary.startswith("Each render of dxf leaves 1.00 open files behind, as 26 of 26 jobs show.")
 
 
-def test_what_later_jobs_give_back_is_no_leak() -> None:
+def test_memory_that_later_jobs_free_is_no_leak() -> None:
     ring = [240_000 * (2 + number % 2) for number in range(40)]
 
     assert find_leaks(child("a", ring, pixels=ring))[0].confidence is Confidence.CLEAN
 
 
-def test_few_jobs_make_a_suspect_and_no_certainty_and_too_few_make_nothing() -> None:
+def test_few_jobs_allow_a_suspicion_and_too_few_allow_none() -> None:
     few = find_leaks(child("a", [MIB * number for number in range(WARM_UP + 5)]))
     none = find_leaks(child("a", [MIB * number for number in range(WARM_UP + 1)]))
 
@@ -107,15 +112,15 @@ def test_few_jobs_make_a_suspect_and_no_certainty_and_too_few_make_nothing() -> 
     assert (none[0].confidence, none[0].jobs) == (Confidence.UNKNOWN, 0)
 
 
-def test_a_job_under_an_observer_is_not_judged_and_what_the_observer_takes_is_charged_to_nobody() -> None:
+def test_a_profiled_job_is_not_judged_and_the_memory_of_the_profiler_is_no_leak() -> None:
     heap = [20 * MIB] * 10 + [40 * MIB] * 10 + [60 * MIB] * 10
 
-    (found,) = find_leaks(child("a", heap, tracked=(10, 20)))
+    (finding,) = find_leaks(child("a", heap, profiled=(10, 20)))
 
-    assert (found.confidence, found.leaking_jobs, found.jobs) == (Confidence.CLEAN, 0, 24)
+    assert (finding.confidence, finding.leaking_jobs, finding.jobs) == (Confidence.CLEAN, 0, 24)
 
 
-def test_kinds_are_told_apart_in_one_child_and_the_worst_comes_first() -> None:
+def test_formats_of_one_child_are_judged_separately_and_the_worst_comes_first() -> None:
     heap = [MIB * (number // 2) for number in range(100)]
     mixed = [
         Residue(one.child, one.started_at, "svg" if number % 2 else "pdf", "3", 0, one.heap, 12)
@@ -128,9 +133,9 @@ def test_kinds_are_told_apart_in_one_child_and_the_worst_comes_first() -> None:
     ]
 
 
-def test_attempts_without_such_notes_are_left_out() -> None:
+def test_attempts_without_recorded_residues_are_skipped() -> None:
     facts = {"heap_bytes": 5, "pixel_bytes": 6, "open_files": 7, "engine": "3"}
-    noted = Attempt("1", 1, "host:1:2", 3.0, Outcome.SUCCEEDED, facts=facts)
+    recorded = Attempt("1", 1, "host:1:2", 3.0, Outcome.SUCCEEDED, facts=facts)
     older = Attempt("2", 1, "host:1:2", 3.0, Outcome.SUCCEEDED, facts={"seconds": 1})
 
-    assert list(residues([("", noted), ("dxf", older)])) == [Residue("host:1:2", 3.0, "unknown", "3", 6, 5, 7)]
+    assert list(residues([("", recorded), ("dxf", older)])) == [Residue("host:1:2", 3.0, "unknown", "3", 6, 5, 7)]

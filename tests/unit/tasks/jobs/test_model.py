@@ -1,4 +1,4 @@
-"""The decisions about a job are pure functions of what the ledger holds."""
+"""The decisions about a job."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from tasks.jobs.model import (
     state_after_crash,
 )
 from tasks.messaging.topology import LARGE, RENDER, TILES
-from workers.crash.causes import Cause
+from workers.sandbox.causes import Cause
 
 NOW = 1_000_000.0
 
@@ -36,15 +36,17 @@ def test_every_state_is_either_open_or_final() -> None:
     assert not OPEN & FINAL
 
 
-def test_a_job_that_nobody_runs_may_be_claimed() -> None:
+def test_a_waiting_job_may_be_claimed() -> None:
     assert may_claim(JOB, NOW, owner_is_dead=False)
 
 
-@pytest.mark.parametrize(("seconds", "gone", "may"), [(29, False, False), (30, False, True), (1, True, True)])
-def test_a_running_job_may_be_claimed_when_its_lease_ran_out_or_its_holder_is_gone(
-    seconds: float, gone: bool, may: bool
+@pytest.mark.parametrize(
+    ("seconds", "owner_is_dead", "expected"), [(29, False, False), (30, False, True), (1, True, True)]
+)
+def test_a_running_job_may_be_claimed_once_its_lease_expired_or_its_owner_died(
+    seconds: float, owner_is_dead: bool, expected: bool
 ) -> None:
-    assert may_claim(RUNNING, NOW + seconds, owner_is_dead=gone) is may
+    assert may_claim(RUNNING, NOW + seconds, owner_is_dead=owner_is_dead) is expected
 
 
 @pytest.mark.parametrize(
@@ -57,71 +59,80 @@ def test_a_running_job_may_be_claimed_when_its_lease_ran_out_or_its_holder_is_go
         (0, MAX_WORKER_LOSSES, State.DEAD),
     ],
 )
-def test_a_job_is_dead_after_its_own_deaths_or_too_many_losses(deaths: int, losses: int, state: State) -> None:
-    assert state_after_crash(crashes=deaths, worker_losses=losses, max_crashes=3) is state
+def test_a_job_is_dead_after_too_many_crashes_or_worker_losses(crashes: int, worker_losses: int, state: State) -> None:
+    assert state_after_crash(crashes=crashes, worker_losses=worker_losses, max_crashes=3) is state
 
 
 @pytest.mark.parametrize(
-    ("crashes", "queue", "large_lane", "hopeless", "goes_on_in"),
+    ("crashes", "queue", "has_large_queue", "is_dead", "next_queue"),
     [
         (1, RENDER, False, False, RENDER),
         (1, RENDER, True, False, LARGE),
         (2, TILES, True, False, LARGE),
-        (1, LARGE, True, False, LARGE),  # planned to need it: an earlier job of that child may have left too little
+        (
+            1,
+            LARGE,
+            True,
+            False,
+            LARGE,
+        ),  # routed there by its plan: an earlier job of that child may have left too little memory
         (2, LARGE, True, True, LARGE),
     ],
 )
-def test_a_job_out_of_memory_goes_on_in_the_large_lane_and_is_hopeless_after_a_second_death_there(
-    deaths: int, queue: str, large_lane: bool, hopeless: bool, goes_on_in: str
+def test_a_job_out_of_memory_continues_in_the_large_queue_and_is_dead_after_two_crashes_there(
+    crashes: int, queue: str, has_large_queue: bool, is_dead: bool, next_queue: str
 ) -> None:
-    assert queue_after_out_of_memory(crashes=deaths, queue=queue, has_large_queue=large_lane) == (hopeless, goes_on_in)
+    assert queue_after_out_of_memory(crashes=crashes, queue=queue, has_large_queue=has_large_queue) == (
+        is_dead,
+        next_queue,
+    )
 
 
-def test_the_cause_that_moves_a_job_is_the_one_that_the_fence_proves() -> None:
+def test_the_cause_that_reroutes_a_job_is_the_workers_cause_for_out_of_memory() -> None:
     assert Cause.OUT_OF_MEMORY == OUT_OF_MEMORY
 
 
-def overdue(job: Job, now: float, *, waiting: int, reached: float | None = None) -> bool:
-    return is_stale(job, now, republish_after=60, queue_depth=waiting, consumed_until=reached)
+def stale(job: Job, now: float, *, queue_depth: int, consumed_until: float | None = None) -> bool:
+    return is_stale(job, now, republish_after=60, queue_depth=queue_depth, consumed_until=consumed_until)
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
-def test_a_settled_job_is_never_overdue(state: State) -> None:
-    assert not overdue(replace(JOB, state=state), NOW + 1e9, waiting=0)
+def test_a_finished_job_is_never_stale(state: State) -> None:
+    assert not stale(replace(JOB, state=state), NOW + 1e9, queue_depth=0)
 
 
-def test_a_job_never_published_is_overdue_after_one_patience_however_long_the_queue() -> None:
-    assert not overdue(JOB, NOW + 60, waiting=9000)
-    assert overdue(JOB, NOW + 61, waiting=9000)
+def test_a_job_that_was_never_published_is_stale_after_republish_after_even_if_the_queue_is_long() -> None:
+    assert not stale(JOB, NOW + 60, queue_depth=9000)
+    assert stale(JOB, NOW + 61, queue_depth=9000)
 
 
-def test_a_job_whose_queue_is_empty_is_overdue_after_one_patience_however_often_it_was_published() -> None:
+def test_a_job_whose_queue_is_empty_is_stale_after_republish_after_however_often_it_was_published() -> None:
     job = replace(JOB, published_at=NOW, publications=7)
 
-    assert not overdue(job, NOW + 60, waiting=0)
-    assert overdue(job, NOW + 61, waiting=0)
+    assert not stale(job, NOW + 60, queue_depth=0)
+    assert stale(job, NOW + 61, queue_depth=0)
 
 
-def test_a_job_whose_message_may_still_be_in_a_long_queue_is_never_overdue() -> None:
+def test_a_job_whose_message_may_still_be_in_a_long_queue_is_never_stale() -> None:
     job = replace(JOB, published_at=NOW, publications=1)
 
-    assert not overdue(job, NOW + 1e6, waiting=1)
-    assert not overdue(job, NOW + 1e6, waiting=1, reached=NOW - 1)
-    assert not overdue(job, NOW + 1e6, waiting=1, reached=NOW + 60)
+    assert not stale(job, NOW + 1e6, queue_depth=1)
+    assert not stale(job, NOW + 1e6, queue_depth=1, consumed_until=NOW - 1)
+    assert not stale(job, NOW + 1e6, queue_depth=1, consumed_until=NOW + 60)
 
 
-def test_a_job_is_overdue_when_the_workers_are_at_messages_published_well_after_its_own() -> None:
+def test_a_job_is_stale_when_the_workers_take_messages_published_well_after_its_own() -> None:
     job = replace(JOB, published_at=NOW, publications=1)
 
-    assert overdue(job, NOW + 100, waiting=9000, reached=NOW + 61)
-    assert not overdue(replace(job, published_at=NOW + 50), NOW + 100, waiting=9000, reached=NOW + 61)
+    assert stale(job, NOW + 100, queue_depth=9000, consumed_until=NOW + 61)
+    assert not stale(replace(job, published_at=NOW + 50), NOW + 100, queue_depth=9000, consumed_until=NOW + 61)
 
 
-def test_a_running_job_is_overdue_once_when_its_lease_ran_out_and_then_only_like_one_that_waits() -> None:
-    assert not overdue(RUNNING, NOW + 29, waiting=5)
-    assert overdue(RUNNING, NOW + 30, waiting=5)
+def test_a_running_job_is_stale_once_after_its_lease_expired_and_then_only_like_a_waiting_job() -> None:
+    assert not stale(RUNNING, NOW + 29, queue_depth=5)
+    assert stale(RUNNING, NOW + 30, queue_depth=5)
     published_since = replace(RUNNING, published_at=NOW + 31, publications=2)
-    assert not overdue(published_since, NOW + 36, waiting=5)
-    assert not overdue(published_since, NOW + 36, waiting=0)
-    assert overdue(published_since, NOW + 92, waiting=5, reached=NOW + 92)
-    assert overdue(published_since, NOW + 92, waiting=0)
+    assert not stale(published_since, NOW + 36, queue_depth=5)
+    assert not stale(published_since, NOW + 36, queue_depth=0)
+    assert stale(published_since, NOW + 92, queue_depth=5, consumed_until=NOW + 92)
+    assert stale(published_since, NOW + 92, queue_depth=0)

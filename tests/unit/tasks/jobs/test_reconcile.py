@@ -1,4 +1,4 @@
-"""What ledger and store do not agree on, and what is done about it."""
+"""Differences between ledger and store, and their repair."""
 
 import json
 import os
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 def add(ledger: Ledger, store: Store, **fields: Any) -> Job:
-    """A job with its drawing."""
+    """Add a job with its drawing."""
     job_id = str(uuid4())
     job = Job(job_id, "acme", State.QUEUED, source_key("acme", job_id), "", {}, created_at=NOW, updated_at=NOW)
     job = replace(job, **fields)
@@ -33,7 +33,7 @@ def add(ledger: Ledger, store: Store, **fields: Any) -> Job:
 
 
 def put_outputs(store: Store, artifact: str, *names: str) -> str:
-    """Outputs in the store; answers their prefix."""
+    """Put outputs into the store. Returns their prefix."""
     prefix = artifact_prefix("acme", artifact)
     for name in names or ("preview.webp", "tiles_files/0/0_0.webp", MANIFEST):
         store.put(f"{prefix}/{name}", b"{}")
@@ -44,28 +44,28 @@ def objects(store: Store) -> set[str]:
     return {*store.list("sources"), *store.list("artifacts")}
 
 
-def test_given_jobs_of_every_kind_with_all_they_have_then_ledger_and_store_agree(ledger: Ledger, store: Store) -> None:
+def test_given_jobs_with_their_objects_then_ledger_and_store_agree(ledger: Ledger, store: Store) -> None:
     add(ledger, store, state=State.SUCCEEDED, artifact="a" * 64)
     put_outputs(store, "a" * 64)
     add(ledger, store)
     add(ledger, store, state=State.FAILED)
-    add(ledger, store, state=State.SUCCEEDED)  # its outputs were too old
-    store.put("sources/acme/library/pump.dxf", b"kept by its owner")
+    add(ledger, store, state=State.SUCCEEDED)  # its outputs have expired
+    store.put("sources/acme/library/pump.dxf", b"put there by its owner")
 
     assert not compare(ledger, store, SECRET)
 
 
-def test_given_outputs_of_no_job_whole_or_not_then_they_are_found_and_removed(ledger: Ledger, store: Store) -> None:
-    whole, torn = put_outputs(store, "a" * 64), put_outputs(store, "b" * 64, "preview.webp")
+def test_given_outputs_without_a_job_then_they_are_found_and_removed(ledger: Ledger, store: Store) -> None:
+    complete, partial = put_outputs(store, "a" * 64), put_outputs(store, "b" * 64, "preview.webp")
 
-    found = compare(ledger, store, SECRET)
+    differences = compare(ledger, store, SECRET)
 
-    assert found == Differences(orphaned_outputs=(whole, torn))
-    repair(ledger, store, found, NOW)
+    assert differences == Differences(orphaned_outputs=(complete, partial))
+    repair(ledger, store, differences, NOW)
     assert objects(store) == set()
 
 
-def test_given_outputs_that_a_worker_is_about_to_name_then_they_are_left_alone(ledger: Ledger, store: Store) -> None:
+def test_given_outputs_that_a_worker_is_about_to_record_then_nothing_differs(ledger: Ledger, store: Store) -> None:
     job = add(ledger, store, digest="d" * 64)
     claim = ledger.attempts.claim(job, lease_owner="host:1:1", now=NOW, lease=30)
     assert isinstance(claim, Claimed)
@@ -74,61 +74,61 @@ def test_given_outputs_that_a_worker_is_about_to_name_then_they_are_left_alone(l
     assert not compare(ledger, store, SECRET)
 
 
-def test_given_drawings_of_no_job_then_they_are_found_unless_another_job_uses_them(
+def test_given_drawings_without_a_job_then_they_are_found_unless_another_job_uses_them(
     ledger: Ledger, store: Store
 ) -> None:
-    left, used = source_key("acme", str(uuid4())), source_key("acme", str(uuid4()))
-    store.put(left, b"a drawing")
+    unused, used = source_key("acme", str(uuid4())), source_key("acme", str(uuid4()))
+    store.put(unused, b"a drawing")
     add(ledger, store, source=used)
 
-    found = compare(ledger, store, SECRET)
+    differences = compare(ledger, store, SECRET)
 
-    assert found == Differences(orphaned_sources=(left,))
-    repair(ledger, store, found, NOW)
+    assert differences == Differences(orphaned_sources=(unused,))
+    repair(ledger, store, differences, NOW)
     assert objects(store) == {used}
 
 
-def test_given_jobs_whose_outputs_are_gone_then_those_with_a_drawing_are_rendered_again_by_upkeep(
+def test_given_jobs_whose_outputs_are_missing_then_those_with_a_drawing_are_rendered_again(
     ledger: Ledger, store: Store
 ) -> None:
-    again = add(ledger, store, state=State.SUCCEEDED, artifact="a" * 64, finished_at=NOW, publications=1)
+    rerenderable = add(ledger, store, state=State.SUCCEEDED, artifact="a" * 64, finished_at=NOW, publications=1)
     lost = add(ledger, store, state=State.SUCCEEDED, artifact="b" * 64)
     store.delete(lost.source)
 
-    found = compare(ledger, store, SECRET)
+    differences = compare(ledger, store, SECRET)
 
-    assert found == Differences(rerenderable=(again.id,), unrecoverable=(lost.id,))
-    repair(ledger, store, found, NOW + 1)
-    mended = ledger.jobs.find(again.id)
-    assert mended is not None
-    assert (mended.state, mended.artifact, mended.finished_at) == (State.ACCEPTED, None, None)
-    assert [job.id for job in ledger.jobs.stale(NOW + 99, republish_after=60, queue_depth=0)] == [again.id]
+    assert differences == Differences(rerenderable=(rerenderable.id,), unrecoverable=(lost.id,))
+    repair(ledger, store, differences, NOW + 1)
+    replayed = ledger.jobs.find(rerenderable.id)
+    assert replayed is not None
+    assert (replayed.state, replayed.artifact, replayed.finished_at) == (State.ACCEPTED, None, None)
+    assert [job.id for job in ledger.jobs.stale(NOW + 99, republish_after=60, queue_depth=0)] == [rerenderable.id]
     assert compare(ledger, store, SECRET) == Differences(unrecoverable=(lost.id,))
 
 
-def test_only_what_two_looks_agree_on_is_mended() -> None:
+def test_the_intersection_contains_only_what_both_comparisons_found() -> None:
     first = Differences(("a", "b"), ("c",), ("d",), ())
 
     assert first.intersection(Differences(("b", "x"), (), ("d",), ("e",))) == Differences(("b",), (), ("d",), ())
 
 
-def test_given_many_differences_at_both_looks_then_the_later_ones_are_gone_through_once() -> None:
-    walks: list[object] = []
+def test_given_many_differences_then_the_intersection_iterates_over_the_later_ones_once() -> None:
+    iterations: list[object] = []
 
-    class Walked(tuple[str, ...]):
+    class Iterated(tuple[str, ...]):
         __slots__ = ()
 
         def __iter__(self) -> Iterator[str]:
-            walks.append(self)
+            iterations.append(self)
             return super().__iter__()
 
-    Differences(("a", "b", "c")).intersection(Differences(Walked(("a", "b", "c"))))
+    Differences(("a", "b", "c")).intersection(Differences(Iterated(("a", "b", "c"))))
 
-    assert len(walks) == 1
+    assert len(iterations) == 1
 
 
 @pytest.mark.usefixtures("ledger")
-def test_the_command_tells_the_differences_to_people_and_programs_and_changes_nothing_unasked(
+def test_the_command_prints_the_differences_as_text_and_as_json_and_changes_nothing(
     store: Store, tmp_path: Path
 ) -> None:
     environment = {
@@ -149,11 +149,17 @@ def test_the_command_tells_the_differences_to_people_and_programs_and_changes_no
     differing = reconcile()
     assert (differing.returncode, differing.stdout) == (
         1,
-        f"{prefix}: outputs of no job, to remove\nMend it with `bulkhead reconcile --mend`.\n",
+        f"{prefix}: outputs without a job, to remove\nRun `bulkhead reconcile --repair` to repair them.\n",
     )
-    told = reconcile("--json")
-    assert (told.returncode, json.loads(told.stdout)) == (
+    as_json = reconcile("--json")
+    assert (as_json.returncode, json.loads(as_json.stdout)) == (
         1,
-        {"outputs": [prefix], "sources": [], "rendered_again": [], "lost": [], "mended": False},
+        {
+            "orphaned_outputs": [prefix],
+            "orphaned_sources": [],
+            "rerenderable": [],
+            "unrecoverable": [],
+            "repaired": False,
+        },
     )
     assert objects(store)

@@ -1,4 +1,4 @@
-"""Plans: every format told from its bytes and measured from its header, every bad file refused with a way out."""
+"""Plans: formats are detected from content, costs come from headers, and bad files are refused with advice."""
 
 import json
 import struct
@@ -106,18 +106,24 @@ BAD: list[tuple[type[PlanError], str, bytes, str, str]] = [
         "scan.TIF",
         b"hello",
         "unknown-format",
-        "The file is called .tif, but its content is not a blueprint that can be drawn. Send DXF, SVG, PDF, PNG, JPEG,",
+        "The file name ends in .tif, but its content is not in a supported format. Send DXF, SVG, PDF, PNG, JPEG,",
     ),
-    (UnknownFormat, "", b"GIF89a", "unknown-format", "The content is not a blueprint that can be drawn."),
+    (UnknownFormat, "", b"GIF89a", "unknown-format", "The content is not in a supported format."),
     (UnknownFormat, "", b"<html></html>", "unknown-format", "This is XML, but not SVG."),
-    (UnknownFormat, "", b"<svg", "unknown-format", "This looks like SVG, but is not well-formed XML ("),
-    (UnknownFormat, "", b"<!--" + b"x" * 300_000 + b"-->", "unknown-format", "This is XML, but no SVG element"),
+    (UnknownFormat, "", b"<svg", "unknown-format", "This looks like SVG, but it is not well-formed XML ("),
+    (
+        UnknownFormat,
+        "",
+        b"<!--" + b"x" * 300_000 + b"-->",
+        "unknown-format",
+        "This is XML, but it does not start with an SVG element",
+    ),
     (
         Unsupported,
         "a.dwg",
         b"AC1032\x00\x00",
         "unsupported",
-        "This is a DWG drawing, which is not read directly. Save it as",
+        "This is a DWG drawing, and no DWG converter is configured. Save it as",
     ),
     (Unsupported, "", b"PK\x03\x04rest", "unsupported", "This is a compressed archive. Unpack it and send the drawing"),
     (Unsupported, "", b"\x1f\x8b\x08rest", "unsupported", "This is a compressed archive."),
@@ -133,12 +139,12 @@ BAD: list[tuple[type[PlanError], str, bytes, str, str]] = [
     (Unsupported, "", _tiff(0, 5), "unsupported", "The TIFF has no width or height."),
     (Unsupported, "", b"II*\x00\x08\x00\x00\x00\x00\x00", "unsupported", "The TIFF directory is not valid."),
     (Truncated, "", _png(300, 200)[:-12], "truncated", "The PNG ends before its last chunk. Upload it again."),
-    (Truncated, "", _jpeg(300, 200)[:-2], "truncated", "The JPEG ends before its picture does. Upload it again."),
-    (Truncated, "", b"\xff\xd8\xff\xe0", "truncated", "The JPEG ends before its picture does. Upload it again."),
+    (Truncated, "", _jpeg(300, 200)[:-2], "truncated", "The JPEG ends before its image data does. Upload it again."),
+    (Truncated, "", b"\xff\xd8\xff\xe0", "truncated", "The JPEG ends before its image data does. Upload it again."),
     (Truncated, "", _tiff(300, 200)[:40], "truncated", "The TIFF ends before its directory does. Upload it again."),
-    (Truncated, "", _webp(b"VP8X", bytes(40))[:-1], "truncated", "The WebP file is shorter than its header says."),
-    (Truncated, "", _pdf()[:30], "truncated", "The PDF has no end. Upload it again, or print it to a new PDF."),
-    (Truncated, "", DXF[:-12], "truncated", "The DXF ends before its EOF mark. Export it again and check"),
+    (Truncated, "", _webp(b"VP8X", bytes(40))[:-1], "truncated", "The WebP file is shorter than its header declares."),
+    (Truncated, "", _pdf()[:30], "truncated", "The PDF has no trailer. Upload it again, or print it to a new PDF."),
+    (Truncated, "", DXF[:-12], "truncated", "The DXF ends before its EOF marker. Export it again and check"),
 ]
 
 
@@ -149,16 +155,16 @@ def test_given_a_blueprint_when_planned_then_its_header_is_understood(
     path = tmp_path / "misnamed.txt"
     path.write_bytes(content)
 
-    found = plan(path)
+    estimate = plan(path)
 
-    assert (found.format, found.size) == (kind, len(content))
-    assert (found.width, found.height, found.pages, found.layers) == (width, height, pages, layers)
-    assert found.peak_bytes > 50 * MIB
-    assert found.seconds > 0
+    assert (estimate.format, estimate.size) == (kind, len(content))
+    assert (estimate.width, estimate.height, estimate.pages, estimate.layers) == (width, height, pages, layers)
+    assert estimate.peak_bytes > 50 * MIB
+    assert estimate.seconds > 0
 
 
 @pytest.mark.parametrize(("error", "name", "content", "code", "message"), BAD)
-def test_given_a_bad_file_when_planned_then_the_error_has_a_code_and_says_what_to_do(
+def test_given_an_invalid_file_when_planned_then_the_error_has_a_code_and_says_what_to_do(
     tmp_path: Path, error: type[PlanError], name: str, content: bytes, code: str, message: str
 ) -> None:
     path = tmp_path / "blueprint"
@@ -177,18 +183,18 @@ def test_given_a_tiff_whose_strip_lies_beyond_its_end_when_planned_then_it_is_tr
     whole = _tiff(30, 20)
     path.write_bytes(whole.replace(struct.pack("<HHII", 279, 4, 1, 4), struct.pack("<HHII", 279, 4, 1, 4000)))
 
-    with pytest.raises(Truncated, match="The TIFF ends before its picture does"):
+    with pytest.raises(Truncated, match="The TIFF ends before its image data does"):
         plan(path)
 
 
-def test_given_directories_that_point_at_each_other_when_planned_then_counting_ends(tmp_path: Path) -> None:
+def test_given_directories_that_point_at_each_other_when_planned_then_pages_are_counted_once(tmp_path: Path) -> None:
     path = tmp_path / "loop.tif"
     path.write_bytes(_tiff(30, 20)[:-4] + struct.pack("<I", 8))
 
     assert plan(path).pages == 1
 
 
-def test_given_the_same_picture_when_interlaced_or_progressive_then_it_needs_more_memory(tmp_path: Path) -> None:
+def test_given_the_same_image_when_interlaced_or_progressive_then_it_needs_more_memory(tmp_path: Path) -> None:
     def peak(content: bytes) -> int:
         (tmp_path / "a").write_bytes(content)
         return plan(tmp_path / "a").peak_bytes
@@ -205,7 +211,7 @@ def test_given_a_wider_preview_when_planned_then_it_costs_more(tmp_path: Path) -
     assert plan(path, width=4000).seconds > plan(path, width=2000).seconds
 
 
-def test_given_a_plan_beyond_the_fence_when_checked_then_the_error_has_the_estimate(tmp_path: Path) -> None:
+def test_given_a_plan_above_the_memory_limit_when_checked_then_the_error_has_the_estimate(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     path.write_bytes(_png(30_000, 20_000, interlace=1))
     huge = plan(path)
@@ -231,14 +237,14 @@ def test_given_a_plan_when_turned_into_a_dictionary_then_it_is_ready_for_json(tm
 def test_given_the_planner_when_imported_then_it_needs_the_standard_library_alone() -> None:
     code = "import sys; sys.modules['tasks'] = type(sys)('tasks'); sys.modules['tasks'].__path__ = ['tasks']\n"
     code += "import tasks.plan\nprint([n for n in sys.modules if n.split('.')[0] not in sys.stdlib_module_names])"
-    said = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    output = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, timeout=30)
 
-    assert all(name.split(".")[0] in {"__main__", "tasks"} for name in json.loads(said.stdout.replace("'", '"')))
+    assert all(name.split(".")[0] in {"__main__", "tasks"} for name in json.loads(output.stdout.replace("'", '"')))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([content for _kind, content, *_rest in GOOD]), st.data())
-def test_given_a_mutilated_blueprint_when_planned_then_it_is_planned_or_refused_and_nothing_else(
+def test_given_a_corrupted_blueprint_when_planned_then_it_is_planned_or_raises_a_plan_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "mutilated"

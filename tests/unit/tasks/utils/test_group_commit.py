@@ -1,4 +1,4 @@
-"""Group commits: many threads, few rounds of work."""
+"""Group commit: many threads, few batches."""
 
 import threading
 from collections.abc import Sequence
@@ -6,71 +6,119 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.utils.group_commit import GroupCommit
+from tasks.utils.group_commit import CommitInterrupted, GroupCommit
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
-def test_what_comes_while_work_is_under_way_is_done_in_one_round() -> None:
-    rounds: list[list[int]] = []
-    under_way, go_on = threading.Event(), threading.Event()
+def test_items_that_arrive_during_a_commit_form_the_next_batch() -> None:
+    batches: list[list[int]] = []
+    started, proceed = threading.Event(), threading.Event()
 
-    def work(items: Sequence[int]) -> None:
-        rounds.append(list(items))
-        under_way.set()
-        assert go_on.wait(PATIENCE)
+    def commit_batch(items: Sequence[int]) -> None:
+        batches.append(list(items))
+        started.set()
+        assert proceed.wait(TIMEOUT)
 
-    together = GroupCommit(work)
+    group_commit = GroupCommit(commit_batch)
     with ThreadPoolExecutor(6) as threads:
-        done = [threads.submit(together.commit, 0)]
-        assert under_way.wait(PATIENCE)
-        done += [threads.submit(together.commit, number) for number in range(1, 6)]
-        while len(together._waiting) < 5:
+        done = [threads.submit(group_commit.commit, 0)]
+        assert started.wait(TIMEOUT)
+        done += [threads.submit(group_commit.commit, number) for number in range(1, 6)]
+        while len(group_commit._waiting) < 5:
             pass
-        go_on.set()
+        proceed.set()
         for future in done:
-            future.result(PATIENCE)
+            future.result(TIMEOUT)
 
-    assert rounds[0] == [0]
-    assert len(rounds) == 2
-    assert sorted(rounds[1]) == [1, 2, 3, 4, 5]
+    assert batches[0] == [0]
+    assert len(batches) == 2
+    assert sorted(batches[1]) == [1, 2, 3, 4, 5]
 
 
-def test_nothing_is_lost_and_nothing_done_twice_under_many_threads() -> None:
-    seen: list[int] = []
-    together = GroupCommit(seen.extend)
+def test_given_many_threads_then_every_item_is_committed_exactly_once() -> None:
+    committed: list[int] = []
+    group_commit = GroupCommit(committed.extend)
 
     with ThreadPoolExecutor(16) as threads:
-        list(threads.map(together.commit, range(2000)))
+        list(threads.map(group_commit.commit, range(2000)))
 
-    assert sorted(seen) == list(range(2000))
+    assert sorted(committed) == list(range(2000))
 
 
-def test_whoever_asked_gets_the_error_and_the_next_one_starts_afresh() -> None:
-    together = GroupCommit[int](lambda items: [1 // item for item in items])
+def test_an_error_is_raised_for_its_batch_only() -> None:
+    group_commit = GroupCommit[int](lambda items: [1 // item for item in items])
 
     with pytest.raises(ZeroDivisionError):
-        together.commit(0)
-    together.commit(1)
+        group_commit.commit(0)
+    group_commit.commit(1)
 
 
-def test_the_fault_of_one_does_not_fail_the_others() -> None:
-    seen: list[int] = []
+def test_an_item_error_does_not_fail_the_other_items_of_the_batch() -> None:
+    committed: list[int] = []
 
     class FaultyError(Exception):
         pass
 
-    def work(items: Sequence[int]) -> None:
+    def commit_batch(items: Sequence[int]) -> None:
         if 0 in items:
             raise FaultyError
-        seen.extend(items)
+        committed.extend(items)
 
-    together = GroupCommit(work, item_errors=(FaultyError,))
-    entries = [together._enqueue(number) for number in (0, 1, 2)]
+    group_commit = GroupCommit(commit_batch, item_errors=(FaultyError,))
+    entries = [group_commit._enqueue(number) for number in (0, 1, 2)]
 
     with pytest.raises(FaultyError):
-        together._wait(entries[0])
-    together._wait(entries[1])
-    together._wait(entries[2])
+        group_commit._wait(entries[0])
+    group_commit._wait(entries[1])
+    group_commit._wait(entries[2])
 
-    assert seen == [1, 2]
+    assert committed == [1, 2]
+
+
+@pytest.mark.parametrize("interruption", [SystemExit, KeyboardInterrupt])
+def test_given_a_leader_that_is_interrupted_then_its_followers_get_an_error(
+    interruption: type[BaseException],
+) -> None:
+    committed: list[int] = []
+    started, proceed = threading.Event(), threading.Event()
+
+    def commit_batch(items: Sequence[int]) -> None:
+        if items == [0]:  # hold the lock until the next batch is complete
+            started.set()
+            assert proceed.wait(TIMEOUT)
+        elif 3 not in items:
+            raise interruption
+        committed.extend(items)
+
+    group_commit = GroupCommit(commit_batch)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(group_commit.commit, 0)
+        assert started.wait(TIMEOUT)
+        others = [threads.submit(group_commit.commit, number) for number in (1, 2)]
+        while len(group_commit._waiting) < 2:
+            pass
+        proceed.set()
+        first.result(TIMEOUT)
+        errors = [future.exception(TIMEOUT) for future in others]
+
+    assert {type(error) for error in errors} == {interruption, CommitInterrupted}
+    group_commit.commit(3)
+    assert committed == [0, 3]
+
+
+def test_given_a_leader_interrupted_while_it_commits_items_separately_then_the_rest_gets_an_error() -> None:
+    def commit_batch(items: Sequence[int]) -> None:
+        if len(items) > 1:
+            raise ValueError
+        if items == [1]:
+            raise SystemExit
+
+    group_commit = GroupCommit(commit_batch, item_errors=(ValueError,))
+    entries = [group_commit._enqueue(number) for number in (0, 1, 2)]
+
+    with pytest.raises(SystemExit):
+        group_commit._wait(entries[1])
+    group_commit._wait(entries[0])
+    with pytest.raises(CommitInterrupted, match="Try again"):
+        group_commit._wait(entries[2])

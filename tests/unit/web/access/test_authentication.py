@@ -1,4 +1,4 @@
-"""Who is served: tokens name tenants; without tokens only this machine."""
+"""Authentication by token, or by loopback without tokens."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ TOKENS = {"first-token-123456": "acme", "second-token-12345": "rival", "third-to
 
 
 @pytest.mark.parametrize(("token", "tenant"), [*TOKENS.items(), ("first-token-12345", None), ("", None)])
-def test_given_a_token_when_looked_up_then_only_a_whole_one_names_its_tenant(token: str, tenant: str | None) -> None:
+def test_given_a_token_when_looked_up_then_only_an_exact_match_has_a_tenant(token: str, tenant: str | None) -> None:
     assert find_tenant(token, TOKENS) == tenant
 
 
 @pytest.mark.parametrize(
-    ("host", "ours"),
+    ("host", "expected"),
     [
         *(("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True)),
         *(("10.0.0.1", False), ("localhost.evil.example", False), ("", False), (None, False)),
     ],
 )
-def test_given_a_host_when_asked_then_only_this_machine_is_loopback(host: str | None, ours: bool) -> None:
-    assert is_loopback(host) is ours
+def test_given_a_host_then_only_loopback_addresses_and_names_are_loopback(host: str | None, expected: bool) -> None:
+    assert is_loopback(host) is expected
 
 
 @pytest.mark.parametrize("header", [None, "Bearer unknown-token-00", "Basic dXNlcjpwYXNz", "Bearer"])
-def test_given_tokens_when_none_of_them_is_sent_then_401_says_how(client: TestClient, header: str | None) -> None:
+def test_given_tokens_when_no_valid_one_is_sent_then_401_says_what_to_send(
+    client: TestClient, header: str | None
+) -> None:
     del client.headers["authorization"]
     headers = {"authorization": header} if header else {}
     answer = client.get("/renders", headers=headers)
@@ -54,13 +56,13 @@ def test_given_tokens_when_none_of_them_is_sent_then_401_says_how(client: TestCl
         ("127.0.0.1", "http://127.0.0.1:8080", {"origin": "http://[nonsense"}, 401),
     ],
 )
-def test_given_no_tokens_when_asked_then_only_this_machine_and_its_own_pages_are_served(
-    house: Services, client_host: str, base: str, headers: dict[str, str], status: int
+def test_given_no_tokens_then_only_loopback_and_its_own_pages_are_served(
+    services: Services, client_host: str, base: str, headers: dict[str, str], status: int
 ) -> None:
-    open_house = replace(house, settings=house.settings.model_copy(update={"tokens": {}}))
-    with TestClient(create_app(services=open_house), base_url=base, client=(client_host, 5)) as client:
+    without_tokens = replace(services, settings=services.settings.model_copy(update={"tokens": {}}))
+    with TestClient(create_app(services=without_tokens), base_url=base, client=(client_host, 5)) as client:
         answer = client.get("/renders", headers=headers)
 
     assert answer.status_code == status
     if status == 401:
-        assert "set BULKHEAD_TOKENS" in answer.json()["detail"]
+        assert "Set BULKHEAD_TOKENS" in answer.json()["detail"]

@@ -1,4 +1,4 @@
-"""A machine that falls silent turns stale, then lost; told once each."""
+"""A silent machine becomes stale, then lost; each change is reported once."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ def sensor(machine: str, received_at: float) -> Sensor:
 
 
 @pytest.mark.parametrize(
-    ("silence", "state"), [(-5.0, "alive"), (10.0, "alive"), (10.1, "stale"), (120.0, "stale"), (120.1, "lost")]
+    ("age", "state"), [(-5.0, "alive"), (10.0, "alive"), (10.1, "stale"), (120.0, "stale"), (120.1, "lost")]
 )
-def test_given_a_silence_then_intervals_of_it_decide(silence: float, state: str) -> None:
-    assert sensor_state(silence, interval=2, stale_after=5, lost_after=60) == state
+def test_given_the_age_of_a_reading_then_its_intervals_determine_the_state(age: float, state: str) -> None:
+    assert sensor_state(age, interval=2, stale_after=5, lost_after=60) == state
 
 
-def test_given_a_machine_that_falls_silent_when_looked_at_then_each_turn_is_told_once() -> None:
-    here = StalenessTracker(SETTINGS)
-    here.record([sensor("a", 1000.0), sensor("b", 1000.0)], 1000.0)
-    assert here.changed_states(1009.0) == {}
+def test_given_a_silent_machine_then_each_change_of_state_is_reported_once() -> None:
+    tracker = StalenessTracker(SETTINGS)
+    tracker.record([sensor("a", 1000.0), sensor("b", 1000.0)], 1000.0)
+    assert tracker.changed_states(1009.0) == {}
 
-    here.record([sensor("b", 1010.0)], 1010.0)
+    tracker.record([sensor("b", 1010.0)], 1010.0)
 
-    assert here.changed_states(1011.0) == {"a": "stale"}
-    assert here.changed_states(1012.0) == {}
-    assert here.changed_states(1130.0) == {"a": "lost", "b": "stale"}
+    assert tracker.changed_states(1011.0) == {"a": "stale"}
+    assert tracker.changed_states(1012.0) == {}
+    assert tracker.changed_states(1130.0) == {"a": "lost", "b": "stale"}
 
 
-def test_given_a_lost_machine_when_heard_again_then_its_readings_tell_so() -> None:
-    here = StalenessTracker(SETTINGS)
-    here.record([sensor("a", 1000.0)], 2000.0)
-    assert here.changed_states(2000.0) == {}
+def test_given_a_lost_machine_when_it_sends_a_heartbeat_then_its_state_is_reported_with_the_reading() -> None:
+    tracker = StalenessTracker(SETTINGS)
+    tracker.record([sensor("a", 1000.0)], 2000.0)
+    assert tracker.changed_states(2000.0) == {}
 
-    here.record([sensor("a", 2001.0)], 2001.0)
+    tracker.record([sensor("a", 2001.0)], 2001.0)
 
-    assert here.changed_states(2002.0) == {}
-    assert here.changed_states(2012.0) == {"a": "stale"}
+    assert tracker.changed_states(2002.0) == {}
+    assert tracker.changed_states(2012.0) == {"a": "stale"}

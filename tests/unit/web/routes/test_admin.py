@@ -1,4 +1,4 @@
-"""Leaks, ticket keys and heartbeats, as an operator looks at them."""
+"""Administration: leaks, ticket keys and heartbeats."""
 
 from __future__ import annotations
 
@@ -9,39 +9,44 @@ from tasks.jobs.leak_detection import WARM_UP
 from tests.unit.web.support import TestClient, png, post
 from web.dependencies import Services
 
-LOST = 1 << 20  # bytes that each job leaves behind
+LEAKED = 1 << 20  # bytes that each job leaves behind
 
 
-def render_and_lose(client: TestClient, house: Services, number: int) -> None:
-    """Let a job succeed whose child then holds a megabyte more."""
-    job = house.ledger.jobs.find(post(client, png(salt=bytes([number]))).json()["id"])
+def render_and_leak(client: TestClient, services: Services, number: int) -> None:
+    """Finish a job whose process holds one more MiB afterwards."""
+    job = services.ledger.jobs.find(post(client, png(salt=bytes([number]))).json()["id"])
     assert job is not None
-    claim = house.ledger.attempts.claim(job, lease_owner="host:1:x", now=1000.0 + number, lease=30)
+    claim = services.ledger.attempts.claim(job, lease_owner="host:1:x", now=1000.0 + number, lease=30)
     assert isinstance(claim, Claimed)
-    held = {"engine": "3", "pixel_bytes": number * LOST, "heap_bytes": number * LOST, "open_files": 12}
-    house.ledger.attempts.succeed(job.id, 1, now=1001.0 + number, artifact="a" * 64, facts=held)
+    facts = {"engine": "3", "pixel_bytes": number * LEAKED, "heap_bytes": number * LEAKED, "open_files": 12}
+    services.ledger.attempts.succeed(job.id, 1, now=1001.0 + number, artifact="a" * 64, facts=facts)
 
 
-def test_given_renders_that_lose_memory_when_leaks_are_read_then_it_is_told_how_much(
-    client: TestClient, house: Services
+def test_given_leaking_renders_when_leaks_are_read_then_the_leaked_bytes_are_reported(
+    client: TestClient, services: Services
 ) -> None:
     assert client.get("/operations/leaks").json() == {"findings": []}
     for number in range(WARM_UP + 5):
-        render_and_lose(client, house, number)
+        render_and_leak(client, services, number)
 
-    (found,) = client.get("/operations/leaks").json()["findings"]
+    (finding,) = client.get("/operations/leaks").json()["findings"]
 
-    assert (found["format"], found["engine"], found["sureness"], found["gauge"]) == ("png", "3", "suspected", "pixels")
-    assert found["bytes"] == LOST
+    assert (finding["format"], finding["engine"], finding["confidence"], finding["resource"]) == (
+        "png",
+        "3",
+        "suspected",
+        "pixels",
+    )
+    assert finding["leaked_bytes"] == LEAKED
 
 
-def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are_told(
-    client: TestClient, house: Services
+def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are_reported(
+    client: TestClient, services: Services
 ) -> None:
     before = client.get("/operations/tickets").json()
-    token = house.ledger.rotations.claim("host", now=house.clock(), lease=60, min_token=0)
+    token = services.ledger.rotations.claim("host", now=services.clock(), lease=60, min_token=0)
     during = client.get("/operations/tickets").json()
-    assert house.ledger.rotations.finish(token, generation=7, rotated_at=1234.0, result="rotated")
+    assert services.ledger.rotations.finish(token, generation=7, rotated_at=1234.0, result="rotated")
     after = client.get("/operations/tickets").json()
 
     assert (before["generation"], before["rotated_at"], before["rotating"]) == (0, None, False)
@@ -49,16 +54,16 @@ def test_given_a_rotation_when_tickets_are_read_then_its_generation_and_time_are
     assert after == {
         "generation": 7,
         "rotated_at": 1234.0,
-        "interval": house.settings.tickets_interval,
+        "interval": services.settings.tickets_interval,
         "result": "rotated",
         "rotating": False,
     }
 
 
-def test_given_no_redis_when_heartbeats_are_read_then_it_is_said_what_to_set(client: TestClient) -> None:
+def test_given_no_redis_when_heartbeats_are_read_then_503_names_the_setting(client: TestClient) -> None:
     answer = client.get("/operations/heartbeats")
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "no-sensors")
+    assert (answer.status_code, answer.json()["code"]) == (503, "readings-not-configured")
     assert "BULKHEAD_REDIS_URL" in answer.json()["detail"]
 
 

@@ -1,4 +1,4 @@
-"""POST /heartbeats: accepted once the broker has confirmed, refused with what to do."""
+"""POST /heartbeats: accepted once the broker confirms; otherwise rejected with advice."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def post(client: TestClient, message: Any = MESSAGE, **headers: str) -> Any:
     return client.post("/heartbeats", content=body, headers={"content-type": "application/json", **ULM, **headers})
 
 
-def test_given_beats_of_the_tokens_plant_when_sent_then_they_are_on_the_stream_as_they_are(
-    client: TestClient, beats: FakeHeartbeatSink
+def test_given_heartbeats_of_the_tokens_plant_when_sent_then_they_are_in_the_stream_unchanged(
+    client: TestClient, heartbeats: FakeHeartbeatSink
 ) -> None:
     answer = post(client)
 
     assert (answer.status_code, answer.json()) == (202, {"beats": 2})
-    assert [json.loads(body) for body in beats.bodies] == [MESSAGE]
+    assert [json.loads(body) for body in heartbeats.bodies] == [MESSAGE]
 
 
 @pytest.mark.parametrize(
     ("error", "code"), [(BrokerUnavailable(), "broker-unavailable"), (QueueFull(), "stream-unavailable")]
 )
-def test_given_a_broker_that_does_not_confirm_then_503_says_to_send_it_again(
-    client: TestClient, beats: FakeHeartbeatSink, error: Exception, code: str
+def test_given_a_broker_that_does_not_confirm_then_503_says_to_retry(
+    client: TestClient, heartbeats: FakeHeartbeatSink, error: Exception, code: str
 ) -> None:
-    beats.error = error
+    heartbeats.error = error
 
     answer = post(client)
 
@@ -44,24 +44,26 @@ def test_given_a_broker_that_does_not_confirm_then_503_says_to_send_it_again(
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_given_a_forged_plant_then_403_and_nothing_is_taken(client: TestClient, beats: FakeHeartbeatSink) -> None:
+def test_given_another_plant_than_the_tokens_then_403_and_nothing_is_published(
+    client: TestClient, heartbeats: FakeHeartbeatSink
+) -> None:
     answer = post(client, {**MESSAGE, "plant": "bern"})
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "another-plant")
-    assert answer.json()["detail"] == "This token speaks for the plant ulm, not for bern."
-    assert beats.bodies == []
+    assert (answer.status_code, answer.json()["code"]) == (403, "wrong-plant")
+    assert answer.json()["detail"] == "This token belongs to the plant ulm, not to bern."
+    assert heartbeats.bodies == []
 
 
 @pytest.mark.parametrize("token", ["", "Bearer token-of-acme-0001", "Bearer nonsense-nonsense"])
-def test_given_no_token_of_a_plant_then_401(client: TestClient, beats: FakeHeartbeatSink, token: str) -> None:
+def test_given_no_plant_token_then_401(client: TestClient, heartbeats: FakeHeartbeatSink, token: str) -> None:
     answer = post(client, authorization=token)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    assert beats.bodies == []
+    assert heartbeats.bodies == []
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         ({**MESSAGE, "version": 2}, "Invalid enum value 2 - at `$.version`"),
         ({**MESSAGE, "beats": [{**BEAT, "machine": "../7"}]}, "`$.beats[0].machine`"),
@@ -72,31 +74,31 @@ def test_given_no_token_of_a_plant_then_401(client: TestClient, beats: FakeHeart
         ),
     ],
 )
-def test_given_a_message_that_is_none_then_422_says_where(
-    client: TestClient, beats: FakeHeartbeatSink, message: Any, said: str
+def test_given_an_invalid_message_then_422_says_where(
+    client: TestClient, heartbeats: FakeHeartbeatSink, message: Any, expected: str
 ) -> None:
     answer = post(client, message)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-heartbeats")
-    assert said in answer.json()["detail"]
-    assert beats.bodies == []
+    assert (answer.status_code, answer.json()["code"]) == (422, "malformed-heartbeats")
+    assert expected in answer.json()["detail"]
+    assert heartbeats.bodies == []
 
 
-def test_given_a_body_that_is_too_long_then_413(client: TestClient, beats: FakeHeartbeatSink) -> None:
+def test_given_a_body_over_the_limit_then_413(client: TestClient, heartbeats: FakeHeartbeatSink) -> None:
     answer = post(client, b" " * (MAX_BODY + 1))
 
     assert (answer.status_code, answer.json()["code"]) == (413, "request-too-large")
-    assert beats.bodies == []
+    assert heartbeats.bodies == []
 
 
 def test_given_another_media_type_then_415(client: TestClient) -> None:
     assert post(client, **{"content-type": "text/plain"}).status_code == 415
 
 
-def test_given_no_redis_then_sensors_are_503_and_say_what_to_set(client: TestClient) -> None:
+def test_given_no_redis_when_readings_are_requested_then_503_names_the_setting(client: TestClient) -> None:
     for address in ("/sensors/plants", "/sensors?plant=ulm", "/sensors/ulm/press-07", "/sensors/events?plant=ulm"):
         answer = client.get(address, headers=ULM)
-        assert (answer.status_code, answer.json()["code"]) == (503, "no-sensors")
+        assert (answer.status_code, answer.json()["code"]) == (503, "readings-not-configured")
         assert "BULKHEAD_REDIS_URL" in answer.json()["detail"]
 
 

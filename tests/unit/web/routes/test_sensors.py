@@ -1,4 +1,4 @@
-"""Readings of machines over HTTP, where Redis is away."""
+"""Readings over HTTP while Redis is unavailable."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import pytest
 from tests.unit.web.support import PLANT_TOKENS, TestClient
 from web.app import create_app
 from web.dependencies import Services
-from web.readings.redis_readings import RedisError
+from web.readings.redis_readings import ReadingsUnavailable
 
 
-class Away:
-    """A Redis that does not answer."""
+class UnavailableReadings:
+    """Readings whose Redis does not answer."""
 
     def __getattr__(self, _name: str) -> Any:
-        async def ask(*_args: object) -> None:
-            raise RedisError("refused")
+        async def call(*_args: object) -> None:
+            raise ReadingsUnavailable
 
-        return ask
+        return call
 
 
 @pytest.mark.parametrize("path", ["/sensors?plant=ulm", "/sensors/events?plant=ulm", "/sensors/ulm/press-1"])
-def test_given_a_redis_that_is_away_when_readings_are_asked_for_then_503_says_so(house: Services, path: str) -> None:
-    app = create_app(services=replace(house, readings=Away()))  # type: ignore[arg-type]
+def test_given_an_unavailable_redis_when_readings_are_requested_then_503(services: Services, path: str) -> None:
+    app = create_app(services=replace(services, readings=UnavailableReadings()))  # type: ignore[arg-type]
     token = next(token for token, plant in PLANT_TOKENS.items() if plant == "ulm")
     with TestClient(app, headers={"authorization": f"Bearer {token}"}) as client:
         answer = client.get(path)

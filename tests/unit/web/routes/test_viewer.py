@@ -1,4 +1,4 @@
-"""The viewer as files: what is sent, under which rules, and what is said where it is not built."""
+"""The files of the viewer: headers, compression, and the answer if it is not built."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from starlette.staticfiles import StaticFiles
 
 from tasks.settings import Settings
 from tests.unit.web.support import TestClient
@@ -21,12 +22,12 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "index.html").write_text("<!doctype html>")
     (tmp_path / "assets" / "index-C0ffee.js").write_text("let it = 'be';" * 100)
     (tmp_path / "secret.txt").write_text("not an asset")
-    monkeypatch.setattr(viewer, "BUILT", tmp_path)
+    monkeypatch.setattr(viewer, "FILES", StaticFiles(directory=tmp_path))
     return tmp_path
 
 
 @pytest.mark.usefixtures("built")
-def test_given_a_built_viewer_when_opened_then_nothing_inline_or_foreign_may_run(client: TestClient) -> None:
+def test_given_the_viewer_when_opened_then_its_policy_permits_no_inline_or_foreign_code(client: TestClient) -> None:
     answer = client.get("/")
 
     assert (answer.status_code, answer.text) == (200, "<!doctype html>")
@@ -41,27 +42,27 @@ def test_given_a_built_viewer_when_opened_then_nothing_inline_or_foreign_may_run
 
 
 @pytest.mark.usefixtures("built")
-def test_given_sites_that_may_frame_the_viewer_then_at_its_own_address_alone(house: Services) -> None:
+def test_given_sites_that_may_embed_the_viewer_then_only_its_own_url_permits_it(services: Services) -> None:
     frames = "'self' https://portal.example.com:8443"
-    framed = replace(house, settings=house.settings.model_copy(update={"viewer_frame_ancestors": frames}))
+    framed = replace(services, settings=services.settings.model_copy(update={"viewer_frame_ancestors": frames}))
     with TestClient(create_app(services=framed)) as client:
         page = client.get("/viewer/")
         assert (page.status_code, page.text) == (200, "<!doctype html>")
         assert page.headers["content-security-policy"].endswith(f"; frame-ancestors {frames}")
         assert client.get("/").headers["content-security-policy"].endswith("; frame-ancestors 'none'")
         assert client.get("/viewer/assets/index-C0ffee.js").status_code == 200
-    with TestClient(create_app(services=house)) as client:
+    with TestClient(create_app(services=services)) as client:
         assert client.get("/viewer/").headers["content-security-policy"].endswith("; frame-ancestors 'none'")
 
 
 @pytest.mark.parametrize("frames", ["*", "'self'; script-src *", "https://a.example 'none'", "'self'\nset-cookie: x"])
-def test_given_frames_that_are_no_sites_then_the_setting_is_refused(frames: str) -> None:
+def test_given_frame_ancestors_that_are_not_sites_then_the_setting_is_rejected(frames: str) -> None:
     with pytest.raises(ValidationError):
         Settings(viewer_frame_ancestors=frames)
 
 
 @pytest.mark.usefixtures("built")
-def test_given_an_asset_when_fetched_then_it_may_be_kept_for_ever_and_comes_compressed(client: TestClient) -> None:
+def test_given_an_asset_when_fetched_then_it_is_immutable_and_compressed(client: TestClient) -> None:
     answer = client.get("/assets/index-C0ffee.js", headers={"accept-encoding": "gzip"})
 
     assert answer.text == "let it = 'be';" * 100
@@ -78,9 +79,7 @@ def test_given_an_asset_when_fetched_then_it_may_be_kept_for_ever_and_comes_comp
 
 @pytest.mark.parametrize("name", ["gone-1.js", "..%2Fsecret.txt", "..%2Findex.html", ".hidden"])
 @pytest.mark.usefixtures("built")
-def test_given_a_name_of_no_asset_when_fetched_then_nothing_beside_them_is_given_away(
-    client: TestClient, name: str
-) -> None:
+def test_given_an_invalid_asset_name_when_fetched_then_no_other_file_is_sent(client: TestClient, name: str) -> None:
     answer = client.get(f"/assets/{name}")
     assert answer.status_code in (404, 422)
     assert "not an asset" not in answer.text
@@ -92,11 +91,11 @@ def test_given_a_new_build_when_opened_then_it_is_sent_at_once(client: TestClien
     assert client.get("/").text == "<!doctype html>new"
 
 
-def test_given_no_build_when_opened_then_the_page_says_how_to_make_one_and_the_rest_works(
+def test_given_no_build_when_opened_then_404_says_how_to_build_it_and_the_api_works(
     client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewer, "BUILT", tmp_path / "nowhere")
+    monkeypatch.setattr(viewer, "FILES", StaticFiles(directory=tmp_path / "nowhere", check_dir=False))
     answer = client.get("/")
     assert (answer.status_code, answer.json()["code"]) == (404, "viewer-not-built")
-    assert "run `make viewer`" in answer.json()["detail"]
+    assert "Run `make viewer`" in answer.json()["detail"]
     assert client.get("/renders").status_code == 200

@@ -1,4 +1,4 @@
-"""The render form, however it is cut into pieces and whatever it holds."""
+"""The parser of the render form, with arbitrary pieces and contents."""
 
 from __future__ import annotations
 
@@ -19,67 +19,67 @@ def form(*parts: bytes) -> bytes:
 
 
 def read(body: bytes, cuts: list[int] | None = None) -> tuple[bytes, FormReader]:
-    reader, found, start = FormReader(b"edge"), bytearray(), 0
+    reader, blueprint, start = FormReader(b"edge"), bytearray(), 0
     for cut in [*sorted(cuts or []), len(body)]:
         for piece in reader.feed(body[start:cut]):
-            found += piece
+            blueprint += piece
         start = max(start, cut)
-    return bytes(found), reader
+    return bytes(blueprint), reader
 
 
 @given(
     drawing=st.binary(max_size=300) | st.just(b"\r\n--edg\r\n--edge\r\n"[:6] * 5),
     cuts=st.lists(st.integers(0, 600), max_size=12),
 )
-def test_given_a_form_in_any_pieces_when_read_then_drawing_and_fields_come_out_whole(
+def test_given_a_form_in_arbitrary_pieces_when_parsed_then_drawing_and_fields_are_complete(
     drawing: bytes, cuts: list[int]
 ) -> None:
     body = form(part("width", b"12"), part("blueprint", drawing, '; filename="a.dxf"'), part("layout", "Ä".encode()))
-    found, reader = read(body, cuts)
+    blueprint, reader = read(body, cuts)
 
-    said = reader.finish()
-    assert found == drawing
-    assert (said.filename, said.fields) == ("a.dxf", {"width": "12", "layout": "Ä"})
+    parsed = reader.finish()
+    assert blueprint == drawing
+    assert (parsed.filename, parsed.fields) == ("a.dxf", {"width": "12", "layout": "Ä"})
 
 
 @given(garbage=st.binary(max_size=400), cuts=st.lists(st.integers(0, 400), max_size=5))
-def test_given_garbage_when_read_then_it_is_a_problem_and_nothing_else(garbage: bytes, cuts: list[int]) -> None:
+def test_given_garbage_when_parsed_then_a_problem_is_raised(garbage: bytes, cuts: list[int]) -> None:
     with pytest.raises(Problem):
         read(b"--edge" + garbage, cuts)[1].finish()
 
 
 @pytest.mark.parametrize("end", range(0, 96, 7))
-def test_given_a_form_that_breaks_off_when_finished_then_400_says_so(end: int) -> None:
+def test_given_a_truncated_form_when_finished_then_400_says_so(end: int) -> None:
     body = form(part("blueprint", b"drawing", '; filename="a"'))
-    with pytest.raises(Problem, match=r"breaks off or is not multipart/form-data: send it again") as raised:
+    with pytest.raises(Problem, match=r"truncated or not valid multipart/form-data. Send it again") as raised:
         read(body[: len(body) * end // 100])[1].finish()
-    assert raised.value.status == 400
+    assert raised.value.http_status == 400
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "message"),
     [
-        (form(part("width", b"1")), "Send the drawing as the file field 'blueprint'"),
-        (form(part("blueprint", b"1"), part("blueprint", b"2")), "'blueprint' was sent twice"),
-        (form(part("width", b"1"), part("width", b"2")), "'width' was sent twice"),
+        (form(part("width", b"1")), "Send the drawing in the file field 'blueprint'"),
+        (form(part("blueprint", b"1"), part("blueprint", b"2")), "'blueprint' occurs twice"),
+        (form(part("width", b"1"), part("width", b"2")), "'width' occurs twice"),
         (form(part("layout", b"x" * (MAX_FIELD_BYTES + 1))), "'layout' is longer than 4096 bytes"),
         (form(*(part(str(number), b"") for number in range(MAX_FIELDS + 1))), "more than 32 fields"),
     ],
 )
-def test_given_a_form_that_is_wrong_when_read_then_422_names_the_fault(body: bytes, says: str) -> None:
-    with pytest.raises(Problem, match=says) as raised:
+def test_given_an_invalid_form_when_parsed_then_422_names_the_error(body: bytes, message: str) -> None:
+    with pytest.raises(Problem, match=message) as raised:
         read(body)[1].finish()
-    assert raised.value.status == 422
+    assert raised.value.http_status == 422
 
 
 @pytest.mark.parametrize(
     "content_type",
     ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=" + "x" * 71],
 )
-def test_given_no_usable_boundary_when_asked_for_then_400(content_type: str) -> None:
+def test_given_a_content_type_without_a_valid_boundary_then_400(content_type: str) -> None:
     with pytest.raises(Problem) as raised:
         boundary_of(content_type)
-    assert raised.value.status == 400
+    assert raised.value.http_status == 400
 
 
 @pytest.mark.parametrize(
@@ -96,5 +96,5 @@ def test_given_no_usable_boundary_when_asked_for_then_400(content_type: str) -> 
         ("dir/", ""),
     ],
 )
-def test_given_a_filename_when_cleaned_then_folders_and_tricks_are_gone(name: str, clean: str) -> None:
+def test_given_a_filename_when_cleaned_then_folders_and_control_characters_are_removed(name: str, clean: str) -> None:
     assert clean_filename(name) == clean

@@ -1,4 +1,4 @@
-"""POST /renders: accepted only when durable, refused with a reason, nothing left behind."""
+"""POST /renders: accepted if durable; otherwise rejected with a reason, and nothing remains."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from web.dependencies import Services
 Finish = Callable[..., Job]
 
 
-def jobs(house: Services) -> list[Job]:
-    return house.ledger.jobs.page("acme").jobs
+def jobs(services: Services) -> list[Job]:
+    return services.ledger.jobs.page("acme").jobs
 
 
-def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorded_and_published(
-    client: TestClient, house: Services, broker: FakeBroker
+def test_given_a_drawing_when_posted_then_202_and_the_job_is_stored_recorded_and_published(
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     answer = post(client, width="640", background="dark")
 
@@ -39,10 +39,10 @@ def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorde
     assert body["state"] == "queued"
     assert answer.headers["location"] == body["links"]["self"] == f"/renders/{body['id']}"
     assert answer.headers["retry-after"] == "1"
-    assert stored_sources(house) == [f"sources/acme/{body['id']}"]
-    with house.store.open_read(stored_sources(house)[0]) as source:
+    assert stored_sources(services) == [f"sources/acme/{body['id']}"]
+    with services.store.open_read(stored_sources(services)[0]) as source:
         assert source.read() == png()
-    job = house.ledger.jobs.find(body["id"], "acme")
+    job = services.ledger.jobs.find(body["id"], "acme")
     assert job is not None
     assert (job.state, job.filename, job.size) == (State.QUEUED, "plan.png", len(png()))
     assert job.plan is not None
@@ -60,10 +60,10 @@ def test_given_a_drawing_when_posted_then_202_names_a_job_that_is_stored_recorde
     }
 
 
-def test_given_a_drawing_in_the_store_when_named_in_json_then_it_is_rendered(
-    client: TestClient, house: Services, broker: FakeBroker
+def test_given_a_source_in_the_store_when_named_in_json_then_it_is_rendered(
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
-    house.store.put("sources/acme/pumps/station.png", png())
+    services.store.put("sources/acme/pumps/station.png", png())
 
     answer = client.post("/renders", json={"source": "sources/acme/pumps/station.png", "options": {"width": 99}})
 
@@ -73,16 +73,16 @@ def test_given_a_drawing_in_the_store_when_named_in_json_then_it_is_rendered(
 
 
 @pytest.mark.parametrize("source", ["sources/acme/none", "sources/rival/drawing"])
-def test_given_a_source_that_is_not_there_or_foreign_when_named_then_404(
-    client: TestClient, house: Services, source: str
+def test_given_a_missing_or_foreign_source_when_named_then_404(
+    client: TestClient, services: Services, source: str
 ) -> None:
-    house.store.put("sources/rival/drawing", png())
+    services.store.put("sources/rival/drawing", png())
     answer = client.post("/renders", json={"source": source})
     assert (answer.status_code, answer.json()["code"]) == (404, "no-such-file")
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "says"),
+    ("body", "status", "message"),
     [
         (b"{", 400, "Invalid JSON"),
         (b'"text"', 422, "should be an object"),
@@ -92,77 +92,77 @@ def test_given_a_source_that_is_not_there_or_foreign_when_named_then_404(
         (b'{"source": "sources/acme/x", "colour": 1}', 422, "body.colour: Extra inputs are not permitted"),
         (b'{"source": "sources/acme/x", "options": {"width": "9"}}', 422, "body.options.width"),
         (b'{"source": "sources/acme/x", "options": {"width": 10.5}}', 422, "body.options.width"),
-        (b" " * 70_000, 413, "larger than 65536 bytes"),
+        (b" " * 70_000, 413, "exceeds the limit of 64.0 KiB"),
     ],
 )
-def test_given_json_that_is_wrong_when_posted_then_the_fault_is_named(
-    client: TestClient, body: bytes, status: int, says: str
+def test_given_invalid_json_when_posted_then_the_error_is_named(
+    client: TestClient, body: bytes, status: int, message: str
 ) -> None:
     answer = client.post("/renders", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert says in answer.json()["detail"]
+    assert message in answer.json()["detail"]
 
 
-def test_given_a_preset_when_posted_then_its_options_hold_beside_those_given(
+def test_given_a_preset_when_posted_then_options_in_the_request_override_it(
     client: TestClient, broker: FakeBroker
 ) -> None:
     assert post(client, preset="poster", width="640").status_code == 202
     body = {"source": broker.messages[0]["source"], "preset": "poster", "options": {"background": "light"}}
     assert client.post("/renders", json=body).status_code == 202
 
-    wanted = [(message["options"]["width"], message["options"]["background"]) for message in broker.messages]
-    assert wanted == [(640, "dark"), (900, "light")]
+    options = [(message["options"]["width"], message["options"]["background"]) for message in broker.messages]
+    assert options == [(640, "dark"), (900, "light")]
 
 
-@pytest.mark.parametrize(("preset", "says"), [("postr", "Known: broken, poster"), ("broken", "colour")])
-def test_given_a_preset_that_is_not_there_or_wrong_when_posted_then_422_says_so(
-    client: TestClient, house: Services, preset: str, says: str
+@pytest.mark.parametrize(("preset", "message"), [("postr", "Known: broken, poster"), ("broken", "colour")])
+def test_given_an_unknown_or_invalid_preset_when_posted_then_422_says_so(
+    client: TestClient, services: Services, preset: str, message: str
 ) -> None:
     answer = post(client, preset=preset)
 
     assert answer.status_code == 422
-    assert says in answer.json()["detail"]
-    assert stored_sources(house) == []
+    assert message in answer.json()["detail"]
+    assert stored_sources(services) == []
 
 
-def test_given_an_unknown_option_when_posted_then_422_names_it_and_nothing_is_left(
-    client: TestClient, house: Services, tmp_path: Path
+def test_given_invalid_options_when_posted_then_422_names_them_and_nothing_is_stored(
+    client: TestClient, services: Services, tmp_path: Path
 ) -> None:
     answer = post(client, colour="red", width="wide")
 
     assert answer.status_code == 422
     assert {part["location"] for part in answer.json()["errors"]} == {"options.colour", "options.width"}
-    assert stored_sources(house) == []
+    assert stored_sources(services) == []
     assert list((tmp_path / "store" / ".tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("drawing", "code"), [(b"", "empty"), (b"neither fish nor fowl", "unknown-format"), (png()[:20], "truncated")]
 )
-def test_given_a_file_that_is_no_drawing_when_posted_then_422_says_why_and_nothing_is_left(
-    client: TestClient, house: Services, broker: FakeBroker, drawing: bytes, code: str
+def test_given_a_file_that_is_not_a_drawing_when_posted_then_422_says_why_and_nothing_is_stored(
+    client: TestClient, services: Services, broker: FakeBroker, drawing: bytes, code: str
 ) -> None:
     answer = post(client, drawing)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
-    assert (jobs(house), stored_sources(house), broker.messages) == ([], [], [])
+    assert (jobs(services), stored_sources(services), broker.messages) == ([], [], [])
 
 
-def test_given_a_drawing_beyond_the_fence_when_posted_then_413_carries_the_estimate(
-    client: TestClient, house: Services
+def test_given_a_drawing_over_the_memory_limit_when_posted_then_413_contains_the_plan(
+    client: TestClient, services: Services
 ) -> None:
     answer = post(client, oversized_png(60_000))
 
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (413, "too-large")
-    assert problem["plan"]["peak_bytes"] > house.settings.memory_limit
+    assert problem["plan"]["peak_bytes"] > services.settings.memory_limit
     assert "MiB" in problem["detail"]
-    assert jobs(house) == []
+    assert jobs(services) == []
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_given_a_drawing_over_the_limit_when_posted_then_413_and_nothing_is_left(
+def test_given_an_upload_over_the_limit_when_posted_then_413_and_nothing_is_stored(
     client: TestClient, tmp_path: Path, declared: bool
 ) -> None:
     form = (
@@ -172,56 +172,56 @@ def test_given_a_drawing_over_the_limit_when_posted_then_413_and_nothing_is_left
     answer = client.post("/renders", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
 
     assert (answer.status_code, answer.json()["code"]) == (413, "upload-too-large")
-    assert "1,048,576 bytes" in answer.json()["detail"]
+    assert "1.0 MiB" in answer.json()["detail"]
     assert list((tmp_path / "store" / ".tmp").iterdir()) == []
 
 
-def test_given_another_media_type_when_posted_then_415_names_those_that_are_taken(client: TestClient) -> None:
+def test_given_another_media_type_when_posted_then_415_names_the_supported_ones(client: TestClient) -> None:
     answer = client.post("/renders", content=b"x", headers={"content-type": "text/plain"})
     assert answer.status_code == 415
     assert "multipart/form-data" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code", "reason"),
+    ("error", "status", "code", "job_error"),
     [
         (BrokerUnavailable("refused"), 503, "broker-unavailable", "broker-unavailable"),
         (QueueFull(), 429, "queue-full", "queue-full"),
     ],
 )
-def test_given_a_broker_that_does_not_confirm_when_posted_then_the_job_is_taken_back(
-    client: TestClient, house: Services, broker: FakeBroker, error: Exception, status: int, code: str, reason: str
+def test_given_a_broker_that_does_not_confirm_when_posted_then_the_job_is_cancelled(
+    client: TestClient, services: Services, broker: FakeBroker, error: Exception, status: int, code: str, job_error: str
 ) -> None:
     broker.error = error
     answer = post(client, headers={"idempotency-key": "k"})
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert int(answer.headers["retry-after"]) > 0
-    [job] = jobs(house)
+    [job] = jobs(services)
     assert job.state is State.CANCELLED
     assert job.error is not None
-    assert job.error["code"] == reason
-    assert stored_sources(house) == []
+    assert job.error["code"] == job_error
+    assert stored_sources(services) == []
 
     broker.error = None
-    house.admission._broker_failed_at = float("-inf")
+    services.admission._broker_failed_at = float("-inf")
     assert post(client, headers={"idempotency-key": "k"}).status_code == 202
 
 
-def test_given_a_broker_that_failed_a_moment_ago_when_posted_then_503_at_once_until_it_is_looked_at_again(
-    client: TestClient, house: Services, broker: FakeBroker, gate_clock: Clock
+def test_given_a_broker_that_failed_within_the_last_second_when_posted_then_503_at_once(
+    client: TestClient, services: Services, broker: FakeBroker, admission_clock: Clock
 ) -> None:
     broker.error = BrokerUnavailable()
     post(client)
     broker.error = None
 
     assert post(client).status_code == 503
-    assert len(jobs(house)) == 1
-    gate_clock.now += 1.1
+    assert len(jobs(services)) == 1
+    admission_clock.now += 1.1
     assert post(client).status_code == 202
 
 
-def test_given_an_unconfirmed_job_that_a_worker_finished_nevertheless_when_taken_back_then_202(
+def test_given_an_unconfirmed_job_that_a_worker_finished_when_posted_then_202(
     client: TestClient, broker: FakeBroker, finish: Finish
 ) -> None:
     def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:  # noqa: ARG001
@@ -235,55 +235,56 @@ def test_given_an_unconfirmed_job_that_a_worker_finished_nevertheless_when_taken
     assert client.get(answer.headers["location"]).json()["state"] == "succeeded"
 
 
-def test_given_a_ledger_that_is_away_when_posted_then_503_and_the_source_is_removed(
-    client: TestClient, house: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+def test_given_an_unavailable_ledger_when_posted_then_503_and_the_source_is_deleted(
+    client: TestClient, services: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_args: object, **_kwargs: object) -> None:
+    def fail(*_args: object, **_kwargs: object) -> None:
         raise LedgerUnavailable(OperationalError("insert", {}, Exception("gone away")))
 
-    monkeypatch.setattr(type(house.ledger.jobs), "accept", away)
+    monkeypatch.setattr(type(services.ledger.jobs), "accept", fail)
     answer = post(client)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "ledger-unavailable")
     assert answer.headers["retry-after"] == "2"
     assert "gone away" not in answer.text
-    assert (stored_sources(house), broker.messages) == ([], [])
+    assert (stored_sources(services), broker.messages) == ([], [])
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code"), [(StoreFull(), 507, "store-full"), (StoreError("away"), 503, "store-unavailable")]
+    ("error", "status", "code"),
+    [(StoreFull(), 507, "store-full"), (StoreError("secret path"), 503, "store-unavailable")],
 )
-def test_given_a_store_that_fails_when_posted_then_the_answer_says_so(
-    client: TestClient, house: Services, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
+def test_given_a_failing_store_when_posted_then_the_problem_says_so(
+    client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
 ) -> None:
-    def fails(*_args: object) -> None:
+    def fail(*_args: object) -> None:
         raise error
 
-    monkeypatch.setattr("tasks.storage.staging.Writer.commit", fails)
+    monkeypatch.setattr("tasks.storage.staging.Writer.commit", fail)
     answer = post(client, headers={"idempotency-key": "k"})
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert jobs(house) == []
+    assert jobs(services) == []
     monkeypatch.undo()
     assert post(client, headers={"idempotency-key": "k"}).status_code == 202
 
 
 def test_given_a_full_queue_when_posted_then_429_before_the_body_is_stored(
-    client: TestClient, house: Services, broker: FakeBroker
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
-    broker.depth = house.settings.queue_limit
+    broker.depth = services.settings.queue_limit
     answer = post(client)
 
     assert (answer.status_code, answer.json()["code"]) == (429, "queue-full")
     assert 1 <= int(answer.headers["retry-after"]) <= 300
-    assert jobs(house) == []
+    assert jobs(services) == []
 
 
-def test_given_the_same_drawing_when_posted_again_then_it_has_succeeded_at_once_within_the_tenant_only(
-    client: TestClient, rival: TestClient, house: Services, broker: FakeBroker, finish: Finish
+def test_given_a_rendered_drawing_when_the_same_tenant_posts_it_again_then_it_has_succeeded_at_once(
+    client: TestClient, rival: TestClient, services: Services, broker: FakeBroker, finish: Finish
 ) -> None:
     first = post(client).json()
-    digest = house.ledger.jobs.find(first["id"]).digest  # type: ignore[union-attr]
+    digest = services.ledger.jobs.find(first["id"]).digest  # type: ignore[union-attr]
     assert digest is not None
     finish(first["id"], artifact_key("a secret of the test", "acme", digest, RenderOptions()))
 
@@ -296,7 +297,7 @@ def test_given_the_same_drawing_when_posted_again_then_it_has_succeeded_at_once_
     assert post(rival).json()["state"] == "queued"
 
 
-def test_given_a_traceparent_when_posted_then_it_travels_with_the_job_unless_it_is_invalid(
+def test_given_a_traceparent_when_posted_then_the_message_contains_it_if_it_is_valid(
     client: TestClient, broker: FakeBroker
 ) -> None:
     good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -305,18 +306,18 @@ def test_given_a_traceparent_when_posted_then_it_travels_with_the_job_unless_it_
     assert [message["traceparent"] for message in broker.messages] == [good, None, None, None, None]
 
 
-def test_given_prefer_wait_when_the_job_ends_in_time_then_200_with_everything_else_202(
+def test_given_prefer_wait_when_the_job_finishes_in_time_then_200_otherwise_202(
     client: TestClient, broker: FakeBroker, finish: Finish
 ) -> None:
-    taken = broker.publish
+    record = broker.publish
 
     def publish(task: str, job_id: str, message: dict[str, Any], *, queue: str | None = None) -> None:
-        taken(task, job_id, message, queue=queue)
+        record(task, job_id, message, queue=queue)
         finish(job_id)
 
     broker.publish = publish  # type: ignore[method-assign]
     done = post(client, headers={"prefer": "respond-async, wait=5"})
-    broker.publish = taken  # type: ignore[method-assign]
+    broker.publish = record  # type: ignore[method-assign]
     late = post(client, png(salt=b"other"), headers={"prefer": "wait=0"})
 
     assert done.status_code == 200
@@ -326,20 +327,20 @@ def test_given_prefer_wait_when_the_job_ends_in_time_then_200_with_everything_el
     assert late.headers["preference-applied"] == "wait=0"
 
 
-def test_given_a_ledger_that_goes_away_while_the_client_waits_then_202_for_the_job_is_accepted(
-    client: TestClient, house: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+def test_given_a_ledger_that_fails_while_the_client_waits_then_202_because_the_job_is_accepted(
+    client: TestClient, services: Services, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_args: object, **_kwargs: object) -> None:
+    def fail(*_args: object, **_kwargs: object) -> None:
         raise LedgerUnavailable(OperationalError("select", {}, Exception("gone away")))
 
-    monkeypatch.setattr(type(house.ledger.jobs), "find", away)
+    monkeypatch.setattr(type(services.ledger.jobs), "find", fail)
     answer = post(client, headers={"prefer": "wait=5"})
 
     assert len(broker.messages) == 1
     assert (answer.status_code, answer.json()["id"]) == (202, broker.messages[0]["job"])
 
 
-def test_given_a_hostile_filename_when_posted_then_it_is_kept_harmless(client: TestClient, broker: FakeBroker) -> None:
+def test_given_a_hostile_filename_when_posted_then_it_is_sanitized(client: TestClient, broker: FakeBroker) -> None:
     name = "../../etc/\u202epass\x01wd.png"
     head = f'--x\r\nContent-Disposition: form-data; name="blueprint"; filename="{name}"\r\n\r\n'
     form = head.encode() + png() + b"\r\n--x--"
@@ -350,24 +351,26 @@ def test_given_a_hostile_filename_when_posted_then_it_is_kept_harmless(client: T
     json.dumps(broker.messages)
 
 
-def test_given_more_work_than_threads_can_do_when_posted_then_503_at_once(client: TestClient, house: Services) -> None:
-    busy = replace(house, write_threads=Busy())  # type: ignore[arg-type]
+def test_given_too_many_waiting_calls_when_posted_then_503_at_once(client: TestClient, services: Services) -> None:
+    busy = replace(services, write_threads=Busy())  # type: ignore[arg-type]
     client.app.state.services = busy  # type: ignore[attr-defined]
     answer = post(client)
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     assert answer.headers["retry-after"] == "2"
-    assert jobs(house) == []
+    assert jobs(services) == []
 
 
 @pytest.mark.timeout(20)
-def test_given_everybody_looks_on_when_posted_then_nobody_waits_for_them(client: TestClient, house: Services) -> None:
-    client.app.state.services = replace(house, read_threads=Taken())  # type: ignore[arg-type, attr-defined]
+def test_given_a_busy_read_pool_when_posted_then_the_upload_does_not_wait(
+    client: TestClient, services: Services
+) -> None:
+    client.app.state.services = replace(services, read_threads=NeverAcquired())  # type: ignore[arg-type, attr-defined]
     assert post(client).status_code == 202
 
 
-class Taken:
-    """A limiter that lets nobody through."""
+class NeverAcquired:
+    """A limiter that is never acquired."""
 
     async def __aenter__(self) -> None:
         await asyncio.sleep(3600)
@@ -377,61 +380,61 @@ class Taken:
 
 
 class Busy:
-    """A limiter in front of which very many calls wait."""
+    """A limiter for which very many calls wait."""
 
     def statistics(self) -> Any:
         return SimpleNamespace(tasks_waiting=10_000)
 
 
-def test_given_renders_with_and_without_tiles_when_posted_then_each_goes_to_its_lane(
-    client: TestClient, house: Services, broker: FakeBroker
+def test_given_renders_with_and_without_tiles_when_posted_then_each_goes_to_its_queue(
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     post(client)
     post(client, png(salt=b"other"), tiles="true")
 
     assert broker.queues == ["render", "render.tiles"]
-    assert sorted(job.queue for job in jobs(house)) == ["render", "render.tiles"]
+    assert sorted(job.queue for job in jobs(services)) == ["render", "render.tiles"]
 
 
-def test_given_a_full_lane_for_tiles_when_posted_then_tiles_are_refused_without_a_trace_and_previews_are_not(
-    client: TestClient, house: Services, broker: FakeBroker
+def test_given_a_full_queue_for_tiles_when_posted_then_tiles_are_rejected_and_previews_are_accepted(
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     broker.depths["render.tiles"] = 100
 
-    refused = post(client, tiles="true")
+    rejected = post(client, tiles="true")
 
-    assert (refused.status_code, refused.json()["code"]) == (429, "queue-full")
-    assert int(refused.headers["retry-after"]) > 0
-    assert "waiting in 'render.tiles' already" in refused.json()["detail"]
-    assert (jobs(house), stored_sources(house)) == ([], [])
+    assert (rejected.status_code, rejected.json()["code"]) == (429, "queue-full")
+    assert int(rejected.headers["retry-after"]) > 0
+    assert "The queue 'render.tiles' is full" in rejected.json()["detail"]
+    assert (jobs(services), stored_sources(services)) == ([], [])
     assert post(client).status_code == 202
 
 
-def test_given_a_large_lane_when_a_drawing_needs_it_then_it_goes_there_instead_of_being_refused(
-    client: TestClient, house: Services, broker: FakeBroker
+def test_given_a_queue_for_large_drawings_when_a_drawing_needs_it_then_it_is_queued_there(
+    client: TestClient, services: Services, broker: FakeBroker
 ) -> None:
     assert post(client, oversized_png(12_000)).status_code == 413
 
-    object.__setattr__(house, "settings", house.settings.model_copy(update={"large_memory_limit": 1 << 33}))
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"large_memory_limit": 1 << 33}))
 
     assert post(client, oversized_png(12_000)).status_code == 202
     assert broker.queues == ["render.large"]
 
 
-def test_given_a_store_with_less_room_than_its_reserve_when_posted_then_507_says_what_to_do_and_nothing_is_left(
-    client: TestClient, house: Services, finish: Finish
+def test_given_a_store_below_its_minimum_free_space_when_posted_then_507_says_what_to_do(
+    client: TestClient, services: Services, finish: Finish
 ) -> None:
     done = post(client).json()["id"]
     finish(done, artifact_key("a secret of the test", "acme", sha256(png()).hexdigest(), RenderOptions()))
-    object.__setattr__(house, "settings", house.settings.model_copy(update={"store_min_free": 1 << 60}))
-    before = stored_sources(house)
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"store_min_free": 1 << 60}))
+    before = stored_sources(services)
 
-    refused = post(client, png(salt=b"other"))
+    rejected = post(client, png(salt=b"other"))
 
-    assert (refused.status_code, refused.json()["code"]) == (507, "store-full")
-    assert refused.json()["detail"].endswith(
-        "MiB left and keeps 1,099,511,627,776 MiB for renders under way. "
-        "Remove renders that are not needed any more, or have its disk enlarged."
+    assert (rejected.status_code, rejected.json()["code"]) == (507, "store-full")
+    assert rejected.json()["detail"].endswith(
+        "of free space; 1,073,741,824.0 GiB are reserved for open renders. "
+        "Remove renders that are no longer needed, or enlarge the disk."
     )
-    assert stored_sources(house) == before
-    assert post(client).json()["state"] == "succeeded"  # it takes no room
+    assert stored_sources(services) == before
+    assert post(client).json()["state"] == "succeeded"  # it needs no space

@@ -11,8 +11,8 @@ from tasks.database.migrate import migrate
 from tasks.jobs import Claimed, Job, Ledger, LedgerUnavailable, Outcome, State, open_ledger
 from tasks.settings import Settings
 from workers.crash import crash_reports
-from workers.crash.causes import Cause
 from workers.crash.crash_reports import CrashReport
+from workers.sandbox.causes import Cause
 
 JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
 REPORT = CrashReport(JOB, "host", 7, 1_000.5, Cause.CRASH, "Native code crashed it with SIGSEGV.", {"stage": "encode"})
@@ -78,7 +78,7 @@ def test_given_no_folder_then_nothing_is_flushed(tmp_path: Path, ledger: Ledger)
 
 
 def test_given_an_unavailable_ledger_then_reports_are_kept_for_the_next_flush(tmp_path: Path, ledger: Ledger) -> None:
-    unavailable = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}/empty.db")))
+    unavailable = open_ledger(Settings(ledger_url=SecretStr(f"sqlite:///{tmp_path}")))  # a directory
     crash_reports.write(tmp_path, REPORT)
 
     with pytest.raises(LedgerUnavailable):

@@ -4,9 +4,9 @@ from signal import Signals
 
 import pytest
 
-from workers.crash.causes import Cause, Death, classify
 from workers.crash.explanation import crash_facts, format_crash, plan_error
 from workers.crash.flight_recorder import FlightRecord
+from workers.sandbox.causes import Cause, Death, classify
 from workers.sandbox.cgroup import CgroupMemory, MemoryPressure
 
 MIB = 1024**2

@@ -10,7 +10,7 @@ import pytest
 
 from workers.crash import flight_recorder
 from workers.crash.flight_recorder import FlightRecord, pop_record, record_attempt, remove_stale_records
-from workers.runtime.lease_owner import current_owner, host_id
+from workers.sandbox.process_identity import current_owner, host_id
 
 MIB = 1024**2
 

@@ -1,4 +1,4 @@
-"""What the loop does while the broker is away."""
+"""The coalescer's loop while the broker is down."""
 
 import gc
 import weakref
@@ -15,47 +15,47 @@ from workers.heartbeats.window import Window
 
 
 class Connection:
-    """Holds itself, as a broker's connection and its channels hold each other."""
+    """Refers to itself, as a broker's connection and its channels refer to each other."""
 
     def __init__(self) -> None:
         self.channel = self
 
 
-class Away:
+class UnavailableSource:
     """A source whose broker refuses every connection."""
 
     def __init__(self) -> None:
-        self.made: list[Callable[[], Connection | None]] = []
+        self.connections: list[Callable[[], Connection | None]] = []
 
     def open(self, offsets: Mapping[int, int]) -> None:  # noqa: ARG002
-        self.made.append(weakref.ref(Connection()))
-        raise SourceLost("The broker is away.")
+        self.connections.append(weakref.ref(Connection()))
+        raise SourceLost("The broker is down.")
 
     def poll(self, timeout: float) -> Batch | None:  # noqa: ARG002
-        raise SourceLost("The broker is away.")
+        raise SourceLost("The broker is down.")
 
     def close(self) -> None:
         pass
 
 
-class Empty(NullSink):
-    """A sink that nothing may be written to."""
+class ReadOnlySink(NullSink):
+    """A sink that must not be written to."""
 
     def flush(self, flush: Flush) -> FlushResult:
         raise NotImplementedError
 
 
 @pytest.fixture
-def uncollected() -> Iterator[None]:
-    """Nobody looks for cycles, as in the process of a coalescer."""
+def without_gc() -> Iterator[None]:
+    """Disable garbage collection, as in the process of a coalescer."""
     gc.disable()
     yield
     gc.enable()
 
 
-@pytest.mark.usefixtures("uncollected")
-def test_given_a_broker_that_is_away_then_nothing_of_a_connection_that_failed_stays() -> None:
-    source = Away()
+@pytest.mark.usefixtures("without_gc")
+def test_given_an_unavailable_broker_then_failed_connections_are_released() -> None:
+    source = UnavailableSource()
 
     def new_window(machines: dict[str, int]) -> Window:
         return Window(
@@ -64,12 +64,12 @@ def test_given_a_broker_that_is_away_then_nothing_of_a_connection_that_failed_st
 
     Coalescer(
         source,
-        Empty(),
+        ReadOnlySink(),
         NullLatestReadings(),
         new_window,
-        is_stopping=lambda: len(source.made) > 3,
+        is_stopping=lambda: len(source.connections) > 3,
         lease=30,
         wait=lambda _: None,
     ).run()
 
-    assert [connection() for connection in source.made[:-1]] == [None, None, None]
+    assert [connection() for connection in source.connections[:-1]] == [None, None, None]

@@ -1,4 +1,4 @@
-"""Which records of a topic are one batch, and which addresses name a topic."""
+"""Grouping the records of a topic into batches, and addresses of topics."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from pydantic import ValidationError
 
 from tasks.settings import Settings
 from workers.heartbeats.sources import Batch
-from workers.heartbeats.sources.choice import source_name
+from workers.heartbeats.sources.factory import source_name
 from workers.heartbeats.sources.kafka import to_batches
 
 
 class Record:
-    """As librdkafka gives it."""
+    """A record with the interface of librdkafka's."""
 
     def __init__(self, partition: int, offset: int, value: bytes | None) -> None:
         self.partition = lambda: partition
@@ -21,7 +21,7 @@ class Record:
         self.timestamp = lambda: (1, 1_000 * offset)
 
 
-def test_given_records_of_partitions_with_holes_then_each_batch_has_one_partition_and_no_hole() -> None:
+def test_given_partitions_with_gaps_then_each_batch_has_one_partition_and_no_gap() -> None:
     records: list[Any] = [Record(0, 5, b"a"), Record(0, 6, b"b"), Record(0, 8, b"c"), Record(1, 9, b"d")]
 
     assert list(to_batches(records)) == [
@@ -32,19 +32,19 @@ def test_given_records_of_partitions_with_holes_then_each_batch_has_one_partitio
     assert list(to_batches([])) == []
 
 
-def test_given_a_record_without_a_value_then_its_body_is_empty_and_will_be_refused() -> None:
+def test_given_a_record_without_a_value_then_its_body_is_empty() -> None:
     record: Any = Record(0, 0, None)
 
     assert next(to_batches([record])).bodies == [b""]
 
 
-def test_given_a_topic_then_its_positions_are_kept_apart_from_the_streams() -> None:
+def test_given_a_topic_then_its_positions_have_another_name_than_the_streams() -> None:
     assert source_name(Settings.model_validate({})) == "heartbeats"
     topic = Settings.model_validate({"heartbeats_source": "kafka://a:1,b:2/plant.beats?security.protocol=SSL"})
     assert source_name(topic) == "kafka:plant.beats"
 
 
 @pytest.mark.parametrize("url", ["kafka://a:1", "kafka://a:1/x/y", "amqp://a/x", f"kafka://a/{'x' * 58}", "kafka:///x"])
-def test_given_an_address_of_no_topic_then_it_is_said_how_to_write_one(url: str) -> None:
+def test_given_an_invalid_topic_address_then_the_error_shows_a_valid_one(url: str) -> None:
     with pytest.raises(ValidationError, match="write it as kafka://host:port,host:port/topic"):
         Settings.model_validate({"heartbeats_source": url})

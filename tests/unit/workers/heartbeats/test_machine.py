@@ -1,4 +1,4 @@
-"""What the beats of a machine make of it, told by beats alone."""
+"""The state of a machine after its beats."""
 
 import random
 from math import inf
@@ -22,15 +22,15 @@ def beat(seq: int, seen_at: float | None = None, **readings: Any) -> Beat:
     )
 
 
-def made_of(*beats: Beat) -> Machine:
+def machine_after(*beats: Beat) -> Machine:
     machine = Machine("ulm", "press")
     for each in beats:
         machine.fold(each)
     return machine
 
 
-def test_given_beats_then_the_latest_readings_and_the_totals_of_all_are_kept() -> None:
-    machine = made_of(beat(1, rpm=10.0), beat(2, rpm=30.0, temperature_c=5.0), beat(3, status="fault", rpm=20.0))
+def test_given_beats_then_the_state_has_the_latest_readings_and_totals_of_all() -> None:
+    machine = machine_after(beat(1, rpm=10.0), beat(2, rpm=30.0, temperature_c=5.0), beat(3, status="fault", rpm=20.0))
 
     assert (machine.seq, machine.seen_at, machine.status, machine.beats) == (3, 3, "fault", 3)
     assert (machine.rpm, machine.temperature_c, machine.vibration_mm_s) == (20.0, None, None)
@@ -39,22 +39,22 @@ def test_given_beats_then_the_latest_readings_and_the_totals_of_all_are_kept() -
     assert machine.vibration_mm_s_totals == (0, 0.0, inf, -inf)
 
 
-def test_given_a_beat_again_then_it_is_counted_once() -> None:
-    machine = made_of(beat(7, rpm=1.0))
+def test_given_a_repeated_beat_then_it_is_counted_once() -> None:
+    machine = machine_after(beat(7, rpm=1.0))
 
     assert not machine.fold(beat(7, rpm=1.0))
     assert (machine.beats, machine.rpm_totals) == (1, (1, 1.0, 1.0, 1.0))
 
 
-def test_given_beats_out_of_order_then_the_latest_by_its_own_time_wins_and_all_count() -> None:
-    machine = made_of(beat(1, rpm=1.0), beat(3, rpm=3.0), beat(2, rpm=2.0))
+def test_given_beats_out_of_order_then_the_one_with_the_latest_time_wins_and_all_are_counted() -> None:
+    machine = machine_after(beat(1, rpm=1.0), beat(3, rpm=3.0), beat(2, rpm=2.0))
 
     assert (machine.beats, machine.seq, machine.rpm) == (3, 3, 3.0)
     assert not machine.fold(beat(2, rpm=2.0))
 
 
-def test_given_a_clock_that_steps_back_then_beats_count_and_the_latest_time_is_shown_until_it_has_caught_up() -> None:
-    machine = made_of(beat(1, 1000.0, rpm=1.0), beat(2, 400.0, rpm=2.0), beat(3, 401.0, rpm=3.0))
+def test_given_a_clock_that_steps_back_then_beats_are_counted_and_readings_stay_until_it_catches_up() -> None:
+    machine = machine_after(beat(1, 1000.0, rpm=1.0), beat(2, 400.0, rpm=2.0), beat(3, 401.0, rpm=3.0))
 
     assert (machine.beats, machine.seq, machine.seen_at, machine.rpm) == (3, 3, 1000.0, 1.0)
     assert machine.rpm_totals == (3, 6.0, 1.0, 3.0)
@@ -62,36 +62,36 @@ def test_given_a_clock_that_steps_back_then_beats_count_and_the_latest_time_is_s
     assert (machine.seen_at, machine.rpm) == (1000.5, 4.0)
 
 
-def test_given_a_clock_that_stepped_ahead_then_the_latest_is_the_one_from_ahead_until_its_time_has_come() -> None:
-    machine = made_of(beat(1, 1000.0, rpm=1.0), beat(2, 1200.0, rpm=2.0), beat(3, 1002.0, rpm=3.0))
+def test_given_a_clock_that_stepped_ahead_then_that_reading_stays_the_latest_until_its_time() -> None:
+    machine = machine_after(beat(1, 1000.0, rpm=1.0), beat(2, 1200.0, rpm=2.0), beat(3, 1002.0, rpm=3.0))
 
     assert (machine.beats, machine.rpm) == (3, 2.0)
     machine.fold(beat(4, 1200.5, rpm=4.0))
     assert machine.rpm == 4.0
 
 
-def test_given_two_beats_of_the_same_time_then_the_later_number_wins_whichever_comes_first() -> None:
+def test_given_two_beats_of_the_same_time_then_the_higher_number_wins_in_any_order() -> None:
     first, second = beat(1, 5.0, rpm=1.0), beat(2, 5.0, rpm=2.0)
 
-    assert made_of(first, second).rpm == made_of(second, first).rpm == 2.0
+    assert machine_after(first, second).rpm == machine_after(second, first).rpm == 2.0
 
 
-def test_given_a_beat_so_late_that_it_may_have_been_counted_then_it_is_not() -> None:
-    machine = made_of(beat(0), beat(REPLAY_WINDOW + 1))
+def test_given_a_beat_outside_the_replay_window_then_it_is_not_counted() -> None:
+    machine = machine_after(beat(0), beat(REPLAY_WINDOW + 1))
 
     assert not machine.fold(beat(0))
     assert machine.fold(beat(1))
     assert machine.beats == 3
 
 
-def test_given_a_machine_that_counts_from_the_beginning_again_then_its_new_beats_count() -> None:
-    machine = made_of(beat(100_000, 50.0), beat(0, 51.0), beat(1, 52.0))
+def test_given_a_machine_that_restarts_its_numbers_then_its_new_beats_are_counted() -> None:
+    machine = machine_after(beat(100_000, 50.0), beat(0, 51.0), beat(1, 52.0))
 
     assert (machine.beats, machine.seq, machine.seen_at) == (3, 1, 52.0)
 
 
-def test_given_a_machine_that_restarts_soon_after_its_first_beats_then_its_new_beats_count() -> None:
-    machine = made_of(*(beat(seq, 50.0 + seq, status="running") for seq in range(40)))
+def test_given_a_machine_that_restarts_soon_after_its_first_beats_then_its_new_beats_are_counted() -> None:
+    machine = machine_after(*(beat(seq, 50.0 + seq, status="running") for seq in range(40)))
 
     assert all(machine.fold(beat(seq, 100.0 + seq, status="fault")) for seq in range(3))
 
@@ -99,13 +99,13 @@ def test_given_a_machine_that_restarts_soon_after_its_first_beats_then_its_new_b
     assert not machine.fold(beat(2, 102.0, status="fault"))
 
 
-def test_given_any_order_and_repetition_within_reach_then_count_and_extremes_are_the_same() -> None:
+def test_given_any_order_and_repetition_within_the_window_then_the_totals_are_the_same() -> None:
     choose = random.Random(3)
     beats = [beat(seq, rpm=choose.uniform(0, 100)) for seq in range(40)]
     for _ in range(50):
         shuffled = beats + choose.choices(beats, k=40)
         choose.shuffle(shuffled)
-        machine = made_of(*shuffled)
+        machine = machine_after(*shuffled)
         count, total, low, high = machine.rpm_totals
         values = [each.rpm for each in beats if each.rpm is not None]
         assert (machine.beats, count, low, high) == (40, 40, min(values), max(values))
@@ -113,8 +113,8 @@ def test_given_any_order_and_repetition_within_reach_then_count_and_extremes_are
         assert machine.rpm == beats[-1].rpm
 
 
-def test_given_a_copy_when_one_goes_on_then_the_other_stays() -> None:
-    machine = made_of(beat(1, rpm=1.0))
+def test_given_a_copy_when_the_original_changes_then_the_copy_does_not() -> None:
+    machine = machine_after(beat(1, rpm=1.0))
     copy = machine.copy()
 
     machine.fold(beat(2, rpm=2.0))

@@ -21,13 +21,13 @@ from tasks.messaging.progress import ProgressMessage, ProgressPublisher
 from tasks.messaging.topology import LARGE
 from tasks.settings import Settings
 from tasks.storage import StoreError, open_store
-from workers.crash.causes import Cause
 from workers.crash.crash_reports import CrashReport, write
 from workers.runtime import context as context_module
 from workers.runtime import job_run as module
 from workers.runtime.context import WorkerContext
 from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job, wait_for_ledger
-from workers.runtime.lease_owner import current_owner, host_id, start_time
+from workers.sandbox.causes import Cause
+from workers.sandbox.process_identity import current_owner, host_id, start_time
 
 ID = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
 JOB = Job(ID, "acme", State.QUEUED, "sources/acme/x", "", {}, created_at=1.0, updated_at=1.0)

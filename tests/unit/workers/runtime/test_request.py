@@ -10,11 +10,11 @@ import pytest
 from billiard.common import human_status
 
 from tasks.settings import Settings
-from workers.crash.causes import Cause, classify
 from workers.crash.flight_recorder import record_attempt
 from workers.runtime import request
-from workers.runtime.lease_owner import current_owner
 from workers.runtime.request import CrashReportingRequest, _exit_status
+from workers.sandbox.causes import Cause, classify
+from workers.sandbox.process_identity import current_owner
 
 
 @pytest.mark.parametrize("status", [-9, -11, -15, -6, -64, 0, 1, 70, 155])

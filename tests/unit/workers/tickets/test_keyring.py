@@ -1,4 +1,4 @@
-"""Keys and rings: HAProxy's order, sizes, and names that give nothing away."""
+"""Keys and keyrings: HAProxy's order, sizes, and names that disclose nothing."""
 
 import os
 
@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from workers.tickets.keyring import KEY_COUNT, KEY_SIZES, InvalidKey, Key, Keyring, missing_key_count
 
 keys = st.binary(min_size=80, max_size=80).map(Key)
-names_of_rings = st.lists(st.sampled_from("abcde"), min_size=3, max_size=3)
+keyring_names = st.lists(st.sampled_from("abcde"), min_size=3, max_size=3)
 
 
 @given(st.sampled_from(KEY_SIZES).flatmap(lambda size: st.binary(min_size=size, max_size=size)))
-def test_given_any_key_then_it_survives_base64_and_shows_its_first_16_bytes_only(value: bytes) -> None:
+def test_given_any_key_then_base64_restores_it_and_its_repr_shows_the_name_only(value: bytes) -> None:
     key = Key(value)
 
     assert Key.decode(key.encode()) == key
@@ -23,50 +23,50 @@ def test_given_any_key_then_it_survives_base64_and_shows_its_first_16_bytes_only
 
 
 @pytest.mark.parametrize("size", [0, 16, 47, 49, 79, 81, 160])
-def test_given_another_size_then_it_is_no_key(size: int) -> None:
+def test_given_another_size_then_the_key_is_invalid(size: int) -> None:
     with pytest.raises(InvalidKey, match=f"A ticket key has 48 or 80 bytes, not {size}"):
         Key(bytes(size))
 
 
 @pytest.mark.parametrize("text", ["", "?", "AAAA\nAAAA", "A" * 64 + "!", "ä" * 107, "A" * 65])
-def test_given_text_that_is_no_key_then_the_error_shows_nothing_of_it(text: str) -> None:
+def test_given_an_invalid_key_then_the_error_does_not_show_it(text: str) -> None:
     with pytest.raises(InvalidKey) as caught:
         Key.decode(text)
     assert str(caught.value) == "A ticket key is 48 or 80 bytes in base64, on one line."
 
 
 @given(st.lists(keys, min_size=10, max_size=40, unique_by=lambda key: key.name))
-def test_given_rotations_then_each_key_is_next_then_encrypts_then_decrypts_then_is_gone(made: list[Key]) -> None:
-    ring = Keyring(tuple(made[:KEY_COUNT]))
+def test_given_rotations_then_each_key_is_next_then_encrypts_then_decrypts_then_is_dropped(made: list[Key]) -> None:
+    keyring = Keyring(tuple(made[:KEY_COUNT]))
     for number in range(KEY_COUNT, len(made)):
-        ring = ring.push(made[number])
-        assert ring.keys == tuple(made[number - 2 : number + 1])
-        assert Keyring.decode(ring.encode()) == ring
+        keyring = keyring.push(made[number])
+        assert keyring.keys == tuple(made[number - 2 : number + 1])
+        assert Keyring.decode(keyring.encode()) == keyring
 
 
 @given(st.lists(keys, min_size=12, max_size=12, unique_by=lambda key: key.name), st.integers(0, 9))
-def test_given_a_ring_that_missed_rotations_then_pushing_what_it_missed_makes_it_equal(
+def test_given_a_keyring_that_missed_rotations_then_pushing_the_missing_keys_makes_it_equal(
     made: list[Key], behind: int
 ) -> None:
-    ring, wanted = Keyring(tuple(made[9 - behind : 12 - behind])), Keyring(tuple(made[9:]))
+    keyring, target = Keyring(tuple(made[9 - behind : 12 - behind])), Keyring(tuple(made[9:]))
 
-    count = missing_key_count(ring.names, wanted.names)
+    count = missing_key_count(keyring.names, target.names)
 
     assert count == min(behind, KEY_COUNT)
-    assert ring.push(*wanted.newest(count)) == wanted
+    assert keyring.push(*target.newest(count)) == target
 
 
-@given(names_of_rings, names_of_rings)
-def test_given_any_two_rings_then_what_is_missed_is_enough_and_nothing_less_would_do(
-    names: list[str], wanted: list[str]
+@given(keyring_names, keyring_names)
+def test_given_any_two_keyrings_then_the_missing_count_is_sufficient_and_minimal(
+    names: list[str], target: list[str]
 ) -> None:
-    count = missing_key_count(names, wanted)
+    count = missing_key_count(names, target)
 
-    pushes = [(names + wanted[KEY_COUNT - each :])[-KEY_COUNT:] == wanted for each in range(KEY_COUNT + 1)]
+    pushes = [(names + target[KEY_COUNT - each :])[-KEY_COUNT:] == target for each in range(KEY_COUNT + 1)]
     assert pushes.index(True) == count
 
 
-def test_given_keys_that_make_no_ring_then_it_says_why() -> None:
+def test_given_keys_that_are_no_keyring_then_the_error_says_why() -> None:
     first, second, third = Keyring.generate(80, os.urandom).keys
     with pytest.raises(InvalidKey, match="three keys of one size"):
         Keyring((first, second))

@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""Metrics of the fleet monitor."""
 
 from dataclasses import replace
 
@@ -8,21 +8,21 @@ from workers.tickets.metrics import TicketMetrics
 from workers.tickets.rotation import NodeStatus
 from workers.tickets.rotator import RunReport
 
-FINE = NodeStatus(("b", "c", "d"), 80, 42, 371.0, haproxy_running=True, token=9, owner="jump", newest_generation=42)
+CURRENT = NodeStatus(("b", "c", "d"), 80, 42, 371.0, haproxy_running=True, token=9, owner="jump", newest_generation=42)
 
 
-def told(metrics: TicketMetrics) -> set[str]:
+def samples(metrics: TicketMetrics) -> set[str]:
     return {line for line in generate_latest(metrics.registry).decode().splitlines() if not line.startswith("#")}
 
 
-def test_given_a_look_and_a_run_then_every_node_is_told_by_generation_age_and_how_far_it_is_behind() -> None:
+def test_given_a_status_and_a_run_then_every_node_has_generation_age_and_missing_keys() -> None:
     metrics = TicketMetrics(lambda: 1000.0)
-    behind = replace(FINE, key_names=("a", "b", "c"), generation=41)
+    behind = replace(CURRENT, key_names=("a", "b", "c"), generation=41)
 
-    metrics.observe_status(RunReport(statuses={"edge1": FINE, "edge2": behind}, unreachable={"edge3": "refused"}))
+    metrics.observe_status(RunReport(statuses={"edge1": CURRENT, "edge2": behind}, unreachable={"edge3": "refused"}))
     metrics.observe_run("caught-up")
 
-    assert told(metrics) >= {
+    assert samples(metrics) >= {
         'bulkhead_tickets_up{node="edge1"} 1.0',
         'bulkhead_tickets_up{node="edge3"} 0.0',
         'bulkhead_tickets_generation{node="edge2"} 41.0',
@@ -35,10 +35,10 @@ def test_given_a_look_and_a_run_then_every_node_is_told_by_generation_age_and_ho
     }
 
 
-def test_given_a_node_that_is_gone_then_it_is_told_no_more() -> None:
+def test_given_a_removed_node_then_its_metrics_disappear() -> None:
     metrics = TicketMetrics(lambda: 1000.0)
-    metrics.observe_status(RunReport(statuses={"edge1": FINE, "edge2": FINE}))
+    metrics.observe_status(RunReport(statuses={"edge1": CURRENT, "edge2": CURRENT}))
 
-    metrics.observe_status(RunReport(statuses={"edge1": FINE}))
+    metrics.observe_status(RunReport(statuses={"edge1": CURRENT}))
 
-    assert not any("edge2" in line for line in told(metrics))
+    assert not any("edge2" in line for line in samples(metrics))

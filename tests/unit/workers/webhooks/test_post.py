@@ -1,4 +1,4 @@
-"""One POST: taken, or not, within its time."""
+"""One POST request: accepted or not, within its timeout."""
 
 import socket
 import threading
@@ -18,7 +18,7 @@ GRACE = 1.0
 
 @contextmanager
 def receiver(serve: Callable[[socket.socket], object]) -> Iterator[Destination]:
-    """Serves one connection; its destination has a name that leads nowhere."""
+    """Serve one connection. The host name of the destination does not resolve."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:
@@ -33,59 +33,59 @@ def receiver(serve: Callable[[socket.socket], object]) -> Iterator[Destination]:
         thread.join()
 
 
-def says(answer: bytes, heard: bytearray | None = None) -> Callable[[socket.socket], None]:
-    """A receiver that answers so."""
+def replies(response: bytes, received: bytearray | None = None) -> Callable[[socket.socket], None]:
+    """A receiver that sends this response."""
 
     def serve(connection: socket.socket) -> None:
-        got = b""
-        while not got.endswith(b"{}"):
-            got += connection.recv(65536)
-        if heard is not None:
-            heard.extend(got)
-        connection.sendall(answer)
+        request = b""
+        while not request.endswith(b"{}"):
+            request += connection.recv(65536)
+        if received is not None:
+            received.extend(request)
+        connection.sendall(response)
 
     return serve
 
 
-def test_given_a_receiver_that_answers_2xx_then_it_is_taken_and_the_host_is_named() -> None:
-    heard = bytearray()
-    with receiver(says(b"HTTP/1.1 204 No Content\r\n\r\n", heard)) as where:
-        post(where, b"{}", {"webhook-id": "1"}, TIMEOUT)
+def test_given_a_receiver_that_answers_2xx_then_the_webhook_is_delivered() -> None:
+    received = bytearray()
+    with receiver(replies(b"HTTP/1.1 204 No Content\r\n\r\n", received)) as destination:
+        post(destination, b"{}", {"webhook-id": "1"}, TIMEOUT)
 
-    lines = heard.decode().split("\r\n")
+    lines = received.decode().split("\r\n")
     assert lines[0] == "POST /hooks?x=1 HTTP/1.1"
-    assert f"Host: portal.invalid:{where.port}" in lines
+    assert f"Host: portal.invalid:{destination.port}" in lines
     assert "webhook-id: 1" in lines
     assert lines[-1] == "{}"
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("response", "message"),
     [
         (b"HTTP/1.1 500 Oh\r\n\r\n", "portal.invalid answered 500"),
         (
             b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n",
             "portal.invalid answered 302, and redirects are not followed",
         ),
-        (b"", "portal.invalid did not answer as it should: Remote end closed connection without response"),
-        (b"SSH-2.0\r\n", "portal.invalid did not answer as it should: SSH-2.0"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 200 + b"\r\n", "did not answer as it should: got more than 100"),
+        (b"", "portal.invalid did not answer correctly: Remote end closed connection without response"),
+        (b"SSH-2.0\r\n", "portal.invalid did not answer correctly: SSH-2.0"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 200 + b"\r\n", "did not answer correctly: got more than 100"),
     ],
 )
-def test_given_any_other_answer_then_it_is_not_taken(answer: bytes, said: str) -> None:
-    with receiver(says(answer)) as where, pytest.raises(DeliveryFailed) as caught:
-        post(where, b"{}", {}, TIMEOUT)
+def test_given_any_other_response_then_the_delivery_fails(response: bytes, message: str) -> None:
+    with receiver(replies(response)) as destination, pytest.raises(DeliveryFailed) as caught:
+        post(destination, b"{}", {}, TIMEOUT)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_given_nobody_who_listens_then_it_is_not_taken() -> None:
+def test_given_a_closed_port_then_the_delivery_fails() -> None:
     with pytest.raises(DeliveryFailed, match="Connection refused"):
         post(Destination("http", "portal.invalid", 1, "127.0.0.1", "/"), b"{}", {}, TIMEOUT)
 
 
 def drip(connection: socket.socket) -> None:
-    """Answer a byte at a time, each within any socket's time-out."""
+    """Answer one byte at a time, each within the socket's timeout."""
     with suppress(OSError):
         for byte in b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20:
             connection.sendall(bytes([byte]))
@@ -93,14 +93,14 @@ def drip(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_given_a_receiver_that_answers_drop_by_drop_then_the_time_is_over_all_the_same(scheme: str) -> None:
+def test_given_a_receiver_that_answers_byte_by_byte_then_the_total_timeout_applies(scheme: str) -> None:
     started = time.monotonic()
-    with receiver(drip) as where, pytest.raises(DeliveryFailed):
-        post(where._replace(scheme=scheme), b"{}", {}, TIMEOUT)
+    with receiver(drip) as destination, pytest.raises(DeliveryFailed):
+        post(destination._replace(scheme=scheme), b"{}", {}, TIMEOUT)
     assert time.monotonic() - started < TIMEOUT + GRACE
 
 
-def test_given_a_slow_line_and_a_handshake_that_does_not_end_then_the_time_is_over_all_the_same(
+def test_given_a_slow_connection_and_a_stuck_handshake_then_the_total_timeout_applies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     connect = socket.create_connection
@@ -112,8 +112,8 @@ def test_given_a_slow_line_and_a_handshake_that_does_not_end_then_the_time_is_ov
     monkeypatch.setattr(socket, "create_connection", slowly)
     started = time.monotonic()
     with (
-        receiver(lambda connection: connection.recv(1 << 20) and connection.recv(1)) as where,
+        receiver(lambda connection: connection.recv(1 << 20) and connection.recv(1)) as destination,
         pytest.raises(DeliveryFailed),
     ):
-        post(where._replace(scheme="https"), b"{}", {}, GRACE)
+        post(destination._replace(scheme="https"), b"{}", {}, GRACE)
     assert time.monotonic() - started < 1.5 * GRACE

@@ -1,4 +1,4 @@
-"""Signatures and pauses."""
+"""Signatures and retry delays."""
 
 import time
 from typing import Any
@@ -27,7 +27,7 @@ def settings(**fields: Any) -> Settings:
 
 
 @pytest.mark.parametrize("secret", [OLD, NEW])
-def test_given_a_receiver_with_either_secret_then_the_signature_is_verified(secret: str) -> None:
+def test_given_a_receiver_with_either_secret_then_the_signature_is_valid(secret: str) -> None:
     headers = signed_headers(MESSAGE, settings(), time.time())
 
     assert Webhook(secret).verify(MESSAGE.body.encode(), headers)["type"] == "render.succeeded"
@@ -35,7 +35,7 @@ def test_given_a_receiver_with_either_secret_then_the_signature_is_verified(secr
     assert headers["traceparent"] == MESSAGE.traceparent
 
 
-def test_given_another_body_or_secret_then_it_is_not_verified() -> None:
+def test_given_another_body_or_secret_then_the_signature_is_invalid() -> None:
     headers = signed_headers(MESSAGE, settings(), time.time())
 
     with pytest.raises(WebhookVerificationError):
@@ -45,11 +45,11 @@ def test_given_another_body_or_secret_then_it_is_not_verified() -> None:
 
 
 def test_given_a_tenant_without_a_secret_then_nothing_is_sent() -> None:
-    with pytest.raises(DeliveryForbidden, match="the tenant acme has no secret in BULKHEAD_WEBHOOK_SECRETS"):
+    with pytest.raises(DeliveryForbidden, match="The tenant acme has no secret in BULKHEAD_WEBHOOK_SECRETS"):
         signed_headers(MESSAGE, settings(webhook_secrets={}), time.time())
 
 
-def test_pauses_grow_and_end() -> None:
-    chosen = settings(webhook_retry_delays="5 30")
+def test_given_failed_attempts_then_the_next_delay_is_used_until_none_is_left() -> None:
+    config = settings(webhook_retry_delays="5 30")
 
-    assert [retry_delay(tries, chosen) for tries in range(3)] == [5, 30, None]
+    assert [retry_delay(failed_attempts, config) for failed_attempts in range(3)] == [5, 30, None]

@@ -74,7 +74,7 @@ export function isDefault(state: LayerState, layers: readonly Layer[]): boolean 
 }
 
 /** Left, top, width and height. */
-export type Box = [number, number, number, number];
+type Box = [number, number, number, number];
 
 export function overlaps([left, top, width, height]: Box, [x, y, across, down]: Box): boolean {
   return left < x + across && x < left + width && top < y + down && y < top + height;

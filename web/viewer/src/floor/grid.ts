@@ -1,9 +1,9 @@
 // Positions of machines: rows with an aisle after every ten columns.
 
-export const BLOCK_COLUMNS = 10;
+const BLOCK_COLUMNS = 10;
 const AISLE_WIDTH = 1.5; // cell widths
 
-export interface Position {
+interface Position {
   x: number;
   z: number;
 }

@@ -61,10 +61,6 @@ export class Readings {
     return changed;
   }
 
-  find(name: string): number | undefined {
-    return this.#indexes.get(name);
-  }
-
   counts(): Map<DisplayState, number> {
     const counts = new Map<DisplayState, number>();
     for (const { displayState } of this.machines) counts.set(displayState, (counts.get(displayState) ?? 0) + 1);

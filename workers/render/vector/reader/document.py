@@ -1,7 +1,7 @@
-"""Open a DXF drawing: whole where it is small, else its tables and blocks only, with the entities streamed.
+"""Open a DXF drawing: whole if it is small, otherwise with its entities streamed from the file.
 
-A whole document costs about forty bytes of memory a byte of text. A streamed one costs that for its tables, blocks
-and objects; an entity is read, drawn and forgotten.
+A whole document takes about forty bytes of memory a byte of text. A streamed one takes that for its tables, blocks and
+objects only; each entity is read, drawn and released.
 """
 
 import struct
@@ -28,7 +28,7 @@ from workers.render.errors import BlueprintError
 from workers.render.manifest import RenderWarning
 from workers.render.vector.reader.tags import AsciiDxfFile, BinaryDxfFile, Sections, is_binary, open_dxf, read_sections
 
-# What ezdxf raises on content that breaks the rules: it trusts attributes, references and numbers, and that they exist.
+# Exceptions that ezdxf raises for invalid content: it does not check that attributes, references and values are valid.
 DAMAGE_ERRORS = (
     DXFError,
     ValueError,
@@ -44,8 +44,10 @@ DAMAGE_ERRORS = (
 
 @dataclass
 class OpenedDrawing:
-    """A drawing ready to be drawn. `model` gives its model space anew at every call, in the file's order; `told`
-    hears the share that has been read. `broken` counts entities that could not be loaded."""
+    """A drawing ready to be drawn.
+
+    `on_progress` receives the share of the file that has been read; `damaged` counts entities that could not be loaded.
+    """
 
     document: Drawing
     warnings: list[RenderWarning] = field(default_factory=list)
@@ -55,17 +57,17 @@ class OpenedDrawing:
 
     @property
     def streamed(self) -> bool:
-        """Whether entities come from the file while they are drawn."""
+        """Whether entities are read from the file while they are drawn."""
         return self.file is not None
 
     def model_entities(self) -> Iterator[DXFGraphic]:
-        """Entities of the model space; a streamed one is destroyed when the next is asked for."""
+        """Iterate over the model space in file order. A streamed entity is destroyed once the next is requested."""
         if self.file is None:
             return iter(self.document.modelspace())
         return self._stream_entities(paper=False)
 
     def layout_entities(self, layout: Layout) -> Iterable[DXFGraphic]:
-        """Entities of a layout. What lies on the active paper stands among the model's entities in the file."""
+        """Iterate over a layout. The file stores the active paper space among the model's entities."""
         if layout.is_modelspace:
             return self.model_entities()
         if self.file is None or layout.layout_key != self._layout_key("*Paper_Space"):
@@ -77,11 +79,11 @@ class OpenedDrawing:
         keys = self._layout_key("*Model_Space"), self._layout_key("*Paper_Space")
         for entity in _link_entities(self._load_entities()):
             if isinstance(entity, DXFGraphic) and _is_in_paper_space(entity, *keys) == paper:
-                for part in (entity, *_sub_entities(entity)):
-                    part.post_load_hook(self.document)
+                for sub_entity in (entity, *_sub_entities(entity)):
+                    sub_entity.post_load_hook(self.document)
                 if entity.is_alive:
                     yield entity
-            if not isinstance(entity, Viewport):  # those are drawn last
+            if not isinstance(entity, Viewport):  # drawn last
                 entity.destroy()
 
     def _layout_key(self, name: str) -> str:
@@ -100,7 +102,7 @@ class OpenedDrawing:
             yield entity
 
     def _read_tags(self) -> Iterator[Tags]:
-        assert self.file is not None  # noqa: S101 - asked for where it is
+        assert self.file is not None  # noqa: S101 - called for streamed drawings only
         try:
             for number, (share, tags) in enumerate(self.file.entities(self._count_damaged)):
                 if number % 256 == 0:
@@ -114,7 +116,7 @@ class OpenedDrawing:
 
 
 def open_drawing(path: Path) -> OpenedDrawing:
-    """Open the drawing at `path`. Raises `BlueprintError` (`broken-dxf`)."""
+    """Open the drawing at `path`. Raises `BlueprintError` (`damaged-dxf`)."""
     large = path.stat().st_size > MAX_IN_MEMORY_BYTES
     try:
         if not large:
@@ -122,7 +124,7 @@ def open_drawing(path: Path) -> OpenedDrawing:
         file = open_dxf(path)
         return OpenedDrawing(_load_document(file.sections()), file=file)
     except DAMAGE_ERRORS as error:
-        if large or is_binary(path):  # which ezdxf's recover does not read
+        if large or is_binary(path):  # ezdxf.recover does not support these
             raise _damaged_error(error) from error
     return _recover(path)
 
@@ -135,13 +137,15 @@ def _recover(path: Path) -> OpenedDrawing:
     except (*DAMAGE_ERRORS, RecursionError) as error:
         raise _damaged_error(error) from error
     count = len(auditor.errors) + len(auditor.fixes)
-    mended = RenderWarning(code="recovered", message=f"The file was damaged: {count} faults were mended or left.")
-    return OpenedDrawing(document, [mended])
+    warning = RenderWarning(
+        code="recovered", message=f"The file is damaged; {count} errors were found and repaired where possible."
+    )
+    return OpenedDrawing(document, [warning])
 
 
 def _damaged_error(error: BaseException) -> BlueprintError:
     return BlueprintError(
-        "broken-dxf",
+        "damaged-dxf",
         f"The DXF is damaged beyond repair ({error}). Open it in a CAD program, run AUDIT and save it again.",
     )
 
@@ -149,14 +153,16 @@ def _damaged_error(error: BaseException) -> BlueprintError:
 def _load_document(sections: Sections) -> Drawing:
     document = Drawing()
     document._load_section_dict(sections)  # as ezdxf.recover does
-    document.modelspace()  # a KeyError where a damaged file has none
+    document.modelspace()  # raises KeyError if a damaged file has none
     _apply_draw_order(document)
     return document
 
 
 def _apply_draw_order(document: Drawing) -> None:
-    """Put what blocks and layouts hold into the order in which it is drawn: ezdxf's frontend sorts neither the parts of
-    an inserted block nor the model that a viewport shows."""
+    """Sort the entities of blocks and layouts into draw order.
+
+    ezdxf's frontend sorts neither the entities of an inserted block nor the model in a viewport.
+    """
     for block in document.blocks:
         with suppress(*DAMAGE_ERRORS):
             if any(True for _ in block.get_redraw_order()):
@@ -164,7 +170,7 @@ def _apply_draw_order(document: Drawing) -> None:
 
 
 def _is_in_paper_space(entity: DXFEntity, model: str, paper: str) -> bool:
-    """As ezdxf decides it (`ezdxf.sections.entities`): by owner, then by flag."""
+    """Whether an entity is in paper space: by owner, then by flag, as in `ezdxf.sections.entities`."""
     owner = entity.dxf.owner
     if owner in {model, paper}:
         return bool(owner == paper)
@@ -172,20 +178,20 @@ def _is_in_paper_space(entity: DXFEntity, model: str, paper: str) -> bool:
 
 
 def _link_entities(entities: Iterable[DXFEntity]) -> Iterator[DXFEntity]:
-    """Entities with what belongs to them: attributes of inserts, vertices of polylines."""
-    linked, waiting = entity_linker(), None
+    """Attach sub-entities to their entities: attributes to inserts, vertices to polylines."""
+    link, pending = entity_linker(), None
     for entity in entities:
         try:
-            belongs = linked(entity)
+            is_sub_entity = link(entity)
         except DXFError:
-            linked, belongs = entity_linker(), False
-        if belongs:
+            link, is_sub_entity = entity_linker(), False
+        if is_sub_entity:
             continue
-        if waiting is not None:
-            yield waiting
-        waiting = entity
-    if waiting is not None:
-        yield waiting
+        if pending is not None:
+            yield pending
+        pending = entity
+    if pending is not None:
+        yield pending
 
 
 def _sub_entities(entity: DXFEntity) -> Iterable[DXFEntity]:

@@ -1,6 +1,6 @@
-"""A DXF file as groups of tags, one an entity, read a block at a time.
+"""Read a DXF file as groups of tags, one group an entity, a block of bytes at a time.
 
-ezdxf's own loader hands every tag through three generators; this one takes a block at a time, in half the time.
+ezdxf's own loader passes every tag through three generators and takes twice as long.
 """
 
 import codecs
@@ -30,9 +30,9 @@ _HEADER_END = re.compile(rb"\x00ENDSEC\x00")
 
 @dataclass(frozen=True)
 class AsciiDxfFile:
-    """A file in two halves: `sections`, kept in memory by their reader, and `entities`, which may be gigabytes.
+    """An ASCII DXF in two parts: `sections`, which the caller holds in memory, and `entities`, which may be gigabytes.
 
-    `span` is where the entities lie in bytes.
+    `span` are the byte offsets of the ENTITIES section's content.
     """
 
     path: Path
@@ -40,14 +40,14 @@ class AsciiDxfFile:
     span: tuple[int, int]
 
     def sections(self) -> Sections:
-        """Tags of all sections; ENTITIES holds its head alone. Raises what `BROKEN` lists where they are damaged."""
+        """Return the tags of all sections; ENTITIES is empty except for its start. Raises DAMAGE_ERRORS."""
         start, end = self.span
         return _group_by_section(self._groups((0, start), (end, self.path.stat().st_size)))
 
     def entities(self, on_damaged: Callable[[str], None]) -> Iterator[tuple[float, Tags]]:
-        """Each entity's tags, in the file's order, and the share of the section that has been read.
+        """Yield the share of the section read so far, and an entity's tags, in file order.
 
-        `broken` hears the type of an entity whose tags make no sense.
+        `on_damaged` receives the type of each entity with invalid tags.
         """
         start, end = self.span
         with self.path.open("rb") as file:
@@ -64,21 +64,21 @@ class AsciiDxfFile:
 
 @dataclass(frozen=True)
 class BinaryDxfFile:
-    """The same of a binary file, which lies in memory whole: it says in a third of the bytes what a text does."""
+    """A binary DXF, held in memory: it has a third of the bytes of the same drawing in ASCII."""
 
     data: bytes
     span: tuple[int, int]
 
     def sections(self) -> Sections:
-        """Tags of all sections; ENTITIES holds its head alone."""
+        """Return the tags of all sections; ENTITIES is empty except for its start."""
         start, end = self.span
         return _group_by_section(_read_binary_groups(self.data[:start] + self.data[end:]))
 
     def entities(self, on_damaged: Callable[[str], None]) -> Iterator[tuple[float, Tags]]:
-        """Each entity's tags, in the file's order; how much has been read is not known. Numbers cannot be misspelt."""
+        """Yield each entity's tags, in file order. The share is always 0. Binary numbers are always well-formed."""
         del on_damaged
         start, end = self.span
-        # Version and encoding stand in the header: its tags come first, and are passed over.
+        # The loader needs version and encoding from the header, so its tags come first and are skipped here.
         header = _HEADER_END.search(self.data)
         prefix = self.data[: header.end()] if header and header.end() < start else self.data[:22]
         inside = len(prefix) == 22
@@ -89,25 +89,25 @@ class BinaryDxfFile:
 
 
 def is_binary(path: Path) -> bool:
-    """Whether the file says that it is a binary DXF."""
+    """Whether the file has the signature of a binary DXF."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
 def open_dxf(path: Path) -> AsciiDxfFile | BinaryDxfFile:
-    """Find the two halves. Raises DXFStructureError without a whole ENTITIES section."""
+    """Locate the ENTITIES section. Raises DXFStructureError if it is missing or incomplete."""
     with path.open("rb") as file:
         binary = file.read(len(MAGIC)) == MAGIC
         span = find_entities_span(file, binary=binary)
     if span is None:
-        raise DXFStructureError("there is no whole ENTITIES section")
+        raise DXFStructureError("the ENTITIES section is missing or incomplete")
     if binary:
         return BinaryDxfFile(path.read_bytes(), span)
     return AsciiDxfFile(path, dxf_file_info(path).encoding, span)
 
 
 def read_sections(path: Path) -> Sections:
-    """Tags of all sections of a file, entities and all."""
+    """Return the tags of all sections of a file, entities included."""
     with path.open("rb") as file:
         if file.read(len(MAGIC)) == MAGIC:
             return _group_by_section(_read_binary_groups(path.read_bytes()))
@@ -120,9 +120,9 @@ def read_sections(path: Path) -> Sections:
 def ascii_groups(
     file: io.BufferedReader, encoding: str, *spans: tuple[int, int], on_damaged: Callable[[str], None] | None = None
 ) -> Iterator[list[Tags]]:
-    """Groups of tags of some spans of bytes, a block at a time. Costs the lines of a block, some 3 MB.
+    """Yield the groups of tags in some spans of bytes, a block at a time. Takes the lines of a block, some 3 MB.
 
-    Raises DXFStructureError for values that are not of their types; with `broken`, leaves those groups out.
+    Raises DXFStructureError for values of a wrong type; with `on_damaged`, skips those groups instead.
     """
 
     def compiled(at: int, end: int) -> Iterator[Tags]:
@@ -138,7 +138,7 @@ def ascii_groups(
     for lines in _read_lines(file, encoding, spans):
         codes += map(int, lines[0::2])
         values += lines[1::2]
-        # The last group may go on in the next block.
+        # The last group may continue in the next block.
         starts = [at for at, code in enumerate(codes) if code == 0]
         if len(starts) > 1:
             yield [group for at, end in pairwise(starts) for group in compiled(at, end)]
@@ -148,7 +148,7 @@ def ascii_groups(
 
 
 def _read_lines(file: io.BufferedReader, encoding: str, spans: tuple[tuple[int, int], ...]) -> Iterator[list[str]]:
-    """Lines in blocks of even numbers."""
+    """Yield lines in blocks of an even number of lines."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("surrogateescape"), translate=True)
     text = ""
     for start, end in spans:
@@ -165,16 +165,16 @@ def _read_lines(file: io.BufferedReader, encoding: str, spans: tuple[tuple[int, 
         yield lines[:2]
 
 
-def _compile_tags(codes: list[int], values: list[str], at: int, end: int) -> Tags:
-    """Tags `at` to `end` with values of their types. Raises DXFStructureError."""
+def _compile_tags(codes: list[int], values: list[str], index: int, end: int) -> Tags:
+    """Return tags `at` to `end` with values converted to their types. Raises DXFStructureError."""
     tags = Tags()
     try:
-        while at < end:
-            code, value = codes[at], values[at]
+        while index < end:
+            code, value = codes[index], values[index]
             if code in POINT_CODES:
-                at += _append_point(tags, codes, values, at, end)
+                index += _append_point(tags, codes, values, index, end)
                 continue
-            at += 1
+            index += 1
             if code == COMMENT:
                 continue
             if code in BINARY_DATA:
@@ -182,7 +182,7 @@ def _compile_tags(codes: list[int], values: list[str], at: int, end: int) -> Tag
             else:
                 tags.append(DXFTag(code, _parse_value(code, value)))
     except ValueError as error:
-        raise DXFStructureError(f"a value is not of its type ({error})") from error
+        raise DXFStructureError(f"a value has the wrong type ({error})") from error
     return tags
 
 
@@ -193,25 +193,25 @@ def _parse_value(code: int, text: str) -> object:
     try:
         return kind(text)
     except ValueError:
-        if kind is int:  # some programs write whole numbers as decimals
+        if kind is int:  # some programs write integers with a decimal point
             return int(float(text))
         raise
 
 
 def _decode_text(text: str) -> str:
-    """`text` with the letters that files of any version may write as codes: \\U+041F, \\M+2A4A4."""
+    """Decode the character codes that files of any version may contain: \\U+041F, \\M+2A4A4."""
     return decode_mif_to_unicode(decode_dxf_unicode(text)) if "\\" in text else text
 
 
-def _append_point(tags: Tags, codes: list[int], values: list[str], at: int, end: int) -> int:
-    """Append the point that begins at tag `at`; the number of tags it takes."""
-    code = codes[at]
-    if at + 1 >= end or codes[at + 1] != code + 10:
+def _append_point(tags: Tags, codes: list[int], values: list[str], index: int, end: int) -> int:
+    """Append the point that starts at tag `at`. Returns its number of tags."""
+    code = codes[index]
+    if index + 1 >= end or codes[index + 1] != code + 10:
         raise DXFStructureError("a point lacks its y coordinate")
-    if at + 2 < end and codes[at + 2] == code + 20:
-        tags.append(DXFVertex(code, (float(values[at]), float(values[at + 1]), float(values[at + 2]))))
+    if index + 2 < end and codes[index + 2] == code + 20:
+        tags.append(DXFVertex(code, (float(values[index]), float(values[index + 1]), float(values[index + 2]))))
         return 3
-    tags.append(DXFVertex(code, (float(values[at]), float(values[at + 1]))))
+    tags.append(DXFVertex(code, (float(values[index]), float(values[index + 1]))))
     return 2
 
 
@@ -225,7 +225,7 @@ def _decode_tag(tag: DXFTag) -> DXFTag:
 
 
 def _group_by_section(groups: Iterator[Tags]) -> Sections:
-    """Groups by section, as `ezdxf.lldxf.loader.load_dxf_structure` has them. Raises DXFStructureError."""
+    """Group by section, like `ezdxf.lldxf.loader.load_dxf_structure`. Raises DXFStructureError."""
     sections: Sections = {}
     section: list[Tags] | None = None
     for group in groups:
@@ -243,4 +243,4 @@ def _group_by_section(groups: Iterator[Tags]) -> Sections:
             section = None
         elif section is not None:
             section.append(group)
-    raise DXFStructureError("sections do not begin and end as they should")
+    raise DXFStructureError("sections are not properly terminated")

@@ -1,6 +1,6 @@
-"""Which installed font a drawing gets for the one that it asks for: that one, or a free one that sets text as wide.
+"""Match the fonts that a drawing names to installed ones: the font itself, or a metric-compatible free font.
 
-Debian's package fonts-liberation has the twins of fonts that come with Windows.
+Debian's package fonts-liberation has metric-compatible substitutes for fonts of Windows.
 """
 
 import os
@@ -21,7 +21,7 @@ SUBSTITUTES = {
     "times new roman": "Liberation Serif",
 }
 
-# How the files of these families begin, and how they end: whether that is bold and italic.
+# Start of the file name and its family; end of the file name and its style (bold, italic).
 FILE_STEMS = {"arial": "arial", "arialn": "arial narrow", "cour": "courier new", "times": "times new roman"}
 STYLE_SUFFIXES = {
     "": (False, False),
@@ -32,14 +32,16 @@ STYLE_SUFFIXES = {
     "z": (True, True),
 }
 KNOWN_FILES = {
-    f"{stem}{cut}.ttf": (family, *looks) for stem, family in FILE_STEMS.items() for cut, looks in STYLE_SUFFIXES.items()
+    f"{stem}{suffix}.ttf": (family, *style)
+    for stem, family in FILE_STEMS.items()
+    for suffix, style in STYLE_SUFFIXES.items()
 }
 
 STYLE_NAMES = {(False, False): "Regular", (True, False): "Bold", (False, True): "Italic", (True, True): "Bold Italic"}
 
 
 def cache_written_at() -> float:
-    """When ezdxf's list of fonts was written, in seconds since 1970; 0 where it could not be."""
+    """Return when ezdxf's font cache was written (Unix time); 0 if there is none."""
     try:
         return (
             (options.xdg_path("XDG_CACHE_HOME", fonts.CACHE_DIRECTORY) / fonts.FONT_MANAGER_CACHE_FILE).stat().st_mtime
@@ -48,16 +50,16 @@ def cache_written_at() -> float:
         return 0.0
 
 
-CACHE_READ_AT = cache_written_at() or time.time()  # when what ezdxf has read was written
+CACHE_READ_AT = cache_written_at() or time.time()  # age of the cache that ezdxf loaded
 
 
 @cache
 def refresh_fonts() -> None:
-    """Look once a process for fonts that came or went since ezdxf wrote its list of them, which it never does again.
+    """Detect, once a process, fonts that were added or removed since ezdxf wrote its cache, which it never updates.
 
-    The list may be older than its file: a forked child has that of its parent.
+    The loaded list may be older than the cache file: a forked child has its parent's.
     """
-    with suppress(OSError):  # folders may go meanwhile
+    with suppress(OSError):  # folders may disappear meanwhile
         changed = folders_changed_at(LINUX_FONT_DIRS)
         if changed > cache_written_at():
             fonts.build_system_font_cache()
@@ -66,22 +68,22 @@ def refresh_fonts() -> None:
 
 
 def folders_changed_at(folders: list[str]) -> float:
-    """When a file in one of these folders, or below, came or went last; seconds since 1970."""
+    """Return when a file was last added to or removed from these folders, recursively (Unix time)."""
     walks = (os.walk(Path(folder).expanduser()) for folder in folders)
     return max((Path(inner).stat().st_mtime for walk in walks for inner, _, _ in walk), default=0.0)
 
 
 def find_substitute(file: str) -> FontFace | None:
-    """The twin of a font file that is not installed itself."""
-    known = KNOWN_FILES.get(PureWindowsPath(file).name.lower())
-    if known is None or fonts.font_manager.has_font(file):
+    """Return the substitute for a font file; None if the file is installed or has no known substitute."""
+    match = KNOWN_FILES.get(PureWindowsPath(file).name.lower())
+    if match is None or fonts.font_manager.has_font(file):
         return None
-    family, bold, italic = known
+    family, bold, italic = match
     return find_font_face(family, bold=bold, italic=italic)
 
 
 def find_font_face(family: str, *, bold: bool, italic: bool) -> FontFace | None:
-    """The installed face of a family, or of its twin."""
+    """Return the installed font face of a family, or of its substitute."""
     for name in (family, SUBSTITUTES.get(family.lower(), "")):
         style, weight = STYLE_NAMES[bold, italic], 700 if bold else 400
         if name and (face := fonts.find_best_match(family=name, style=style, weight=weight, italic=italic)):

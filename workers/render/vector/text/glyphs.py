@@ -1,4 +1,4 @@
-"""ezdxf's text engine with twins for fonts that are not installed, and a second font for letters that one lacks."""
+"""ezdxf's text renderer with substitutes for fonts that are not installed, and a fallback font for missing glyphs."""
 
 from itertools import groupby
 
@@ -16,7 +16,7 @@ Run = tuple[AbstractFont, str]
 
 
 class FallbackTextRenderer(UnifiedTextRenderer):
-    """Draws text; afterwards `missing` has the letters that are boxes, for want of a font that has them."""
+    """Renders text. `missing_glyphs` collects the characters drawn as boxes, since no font has their glyphs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,58 +24,60 @@ class FallbackTextRenderer(UnifiedTextRenderer):
         self._fallback_font = self.get_font(FontFace(filename=fonts.font_manager.fallback_font_name()))
 
     def get_font(self, font_face: FontFace) -> AbstractFont:
-        """The font of a face, which may be that of a family without a file; the second font where there is none."""
+        """Return the font of a face, which may name a family instead of a file; the fallback font if there is none."""
         if font_face.filename:
             return super().get_font(font_face)
-        found = find_font_face(font_face.family, bold=font_face.is_bold, italic=font_face.is_italic)
-        return super().get_font(found) if found else self._fallback_font
+        face = find_font_face(font_face.family, bold=font_face.is_bold, italic=font_face.is_italic)
+        return super().get_font(face) if face else self._fallback_font
 
     def get_text_glyph_paths(self, text: str, font_face: FontFace, cap_height: float = 1.0) -> list[NumpyPath2d]:
-        """One path for each letter that leaves ink, in drawing units."""
+        """Return a path, in drawing units, for each character that has ink."""
         font = self.get_font(font_face)
         if _has_glyphs(font, text):
             return font.text_glyph_paths(text, cap_height)
         paths: list[NumpyPath2d] = []
         end = 0.0
-        for own, run in self._split_by_font(font, text):
-            found = own.text_glyph_paths(run, cap_height)
-            for path in found:
+        for run_font, run_text in self._split_by_font(font, text):
+            glyphs = run_font.text_glyph_paths(run_text, cap_height)
+            for path in glyphs:
                 path.transform_inplace(Matrix44.translate(end, 0, 0))
-            paths += found
-            end += _text_width(own, run, cap_height)
+            paths += glyphs
+            end += _text_width(run_font, run_text, cap_height)
         return paths
 
     def get_text_line_width(self, text: str, font_face: FontFace, cap_height: float = 1.0) -> float:
-        """Width in drawing units; blanks alone have none."""
+        """Return the width in drawing units; 0 for text of spaces only."""
         font = self.get_font(font_face)
         if _has_glyphs(font, text) or not text.strip():
             return font.text_width_ex(text, cap_height)
-        return sum(_text_width(own, run, cap_height) for own, run in self._split_by_font(font, text))
+        return sum(
+            _text_width(run_font, run_text, cap_height) for run_font, run_text in self._split_by_font(font, text)
+        )
 
     def _split_by_font(self, font: AbstractFont, text: str) -> list[Run]:
-        """The text in pieces of one font each. Letters that none has are left to the first, and noted."""
+        """Split the text into runs of one font each. Characters that no font has stay in the first and are recorded."""
 
-        def own(letter: str) -> AbstractFont:
-            if _has_glyphs(font, letter):
+        def font_of(character: str) -> AbstractFont:
+            if _has_glyphs(font, character):
                 return font
-            if _has_glyphs(self._fallback_font, letter):
+            if _has_glyphs(self._fallback_font, character):
                 return self._fallback_font
-            if letter.isprintable():
-                self.missing_glyphs.add(letter)
+            if character.isprintable():
+                self.missing_glyphs.add(character)
             return font
 
-        return [(each, "".join(letters)) for each, letters in groupby(text, own)]
+        return [(run_font, "".join(characters)) for run_font, characters in groupby(text, font_of)]
 
 
 def _has_glyphs(font: AbstractFont, text: str) -> bool:
-    """Whether a font has all letters of a text. Those of strokes are taken at their word."""
+    """Whether a font has glyphs for all characters of a text. Assumed for stroke fonts, which cannot be queried."""
     if not isinstance(font, TrueTypeFont) or not isinstance(font.glyph_cache, TTFontRenderer):
         return True
     return bool(font.glyph_cache.cmap.keys() >= set(map(ord, text)))
 
 
 def _text_width(font: AbstractFont, text: str, cap_height: float) -> float:
-    """Also of blanks, which are nothing only by themselves."""
+    """Return the width in drawing units, including spaces."""
     if isinstance(font, TrueTypeFont):
         return float(font.glyph_cache.get_text_length(text, cap_height))
     return font.text_width_ex(text, cap_height)

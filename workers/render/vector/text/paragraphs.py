@@ -1,4 +1,4 @@
-"""Formatted paragraphs (MTEXT), laid out by the fonts that they are drawn in; ezdxf measures some in others."""
+"""Formatted paragraphs (MTEXT), laid out with the fonts that they are drawn in; ezdxf may measure with other fonts."""
 
 from ezdxf.addons.drawing.mtext_complex import ComplexMTextRenderer
 from ezdxf.addons.drawing.pipeline import AbstractPipeline
@@ -12,7 +12,7 @@ from workers.render.vector.text.glyphs import FallbackTextRenderer
 
 
 class ParagraphRenderer(ComplexMTextRenderer):
-    """ezdxf's renderer, with words and blanks as wide as `lettering` draws them."""
+    """ezdxf's renderer, with words and spaces measured by `text_renderer`."""
 
     def __init__(
         self,
@@ -25,22 +25,22 @@ class ParagraphRenderer(ComplexMTextRenderer):
         self._text_renderer = text_renderer
 
     def draw(self, mtext: MText) -> None:
-        """Lay out and draw a paragraph."""
+        """Lay out and draw an MTEXT entity."""
         layout = self.layout_engine(mtext)
         layout.place(align=LayoutAlignment(mtext.dxf.attachment_point))
         layout.render(mtext.ucs().matrix)
 
     def get_font(self, ctx: MTextContext) -> AbstractFont:
-        """The font at a cap height of one drawing unit."""
+        """Return the font, scaled to a cap height of one drawing unit."""
         return self._text_renderer.get_font(ctx.font_face)
 
     def space_width(self, ctx: MTextContext) -> float:
-        """Width of a blank in drawing units."""
+        """Return the width of a space in drawing units."""
         return float(self.get_font(ctx).space_width() * ctx.cap_height * ctx.width_factor)
 
     def word(self, text: str, ctx: MTextContext) -> Text:
-        """A piece of text without blanks."""
+        """Return the layout cell of a word."""
         cell = super().word(text, ctx)
-        assert isinstance(cell, Text)  # noqa: S101 - tested, should a later ezdxf make something else of words
+        assert isinstance(cell, Text)  # noqa: S101 - a test fails if a later ezdxf returns another type
         width = self._text_renderer.get_text_line_width(text, ctx.font_face, ctx.cap_height) * ctx.width_factor
         return Text(width, cell.total_height, cell.valign, cell.stroke, cell.renderer)
