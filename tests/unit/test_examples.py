@@ -36,7 +36,9 @@ def test_given_the_drawing_then_it_has_every_kind_of_entity_that_drawings_have(s
     assert kinds >= {"LWPOLYLINE", "CIRCLE", "ARC", "SPLINE", "TEXT", "MTEXT", "HATCH", "INSERT", "DIMENSION", "LEADER"}
     dimensions = station.modelspace().query("DIMENSION")
     assert {dimension.dxf.dimtype & 7 for dimension in dimensions} == {0, 4}  # linear and radial
-    assert {0, 90, -45} <= {dimension.dxf.angle for dimension in dimensions}  # horizontal, vertical and aligned to a slope
+    assert {0, 90, -45} <= {
+        dimension.dxf.angle for dimension in dimensions
+    }  # horizontal, vertical and aligned to a slope
     assert {hatch.dxf.pattern_name for hatch in station.modelspace().query("HATCH")} >= {"ANSI31", "SOLID"}
 
 
