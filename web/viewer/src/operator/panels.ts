@@ -114,7 +114,7 @@ export function heartbeats({ last, age, lag }: Heartbeats): HTMLElement {
     ["Machines per window", number(last.machines)],
     ["Beats per second", number(Math.round(last.beats / last.window_seconds))],
   ];
-  return table("Heartbeats", ["", ""], rows ?? [], "No heartbeats have been written yet. Start the heartbeat writer: python -m workers.heartbeats");
+  return table("Heartbeats", ["", ""], rows ?? [], "No heartbeats have been written yet. Start the coalescer: python -m workers.heartbeats");
 }
 
 /** A panel for a part of the platform that is not available. */
