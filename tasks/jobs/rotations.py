@@ -35,6 +35,7 @@ class RotationInProgress(Conflict):
     """Another rotation is in progress."""
 
     code = "rotation-in-progress"
+    exit_code = 1
 
     def __init__(self, lease_owner: str, seconds: float) -> None:
         super().__init__(
