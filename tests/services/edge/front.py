@@ -64,7 +64,7 @@ class PortalSite:
         platform.adopt(self._edge.process)
 
     def _make_store(self) -> None:
-        """Create the folders of the store as docs/guides/php.md describes: owned by a group of PHP's user and the workers'."""
+        """Create the folders of the store as docs/guides/php.md describes, owned by a group shared by PHP and workers."""
         for folder in (self.platform.store, self.platform.store / ".tmp", self.platform.store / "sources"):
             folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:
