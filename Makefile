@@ -50,7 +50,7 @@ docs: packages .venv/.dev ## Generate the reference pages and schemas in docs/ f
 bench: packages .venv/.dev ## Run every benchmark; the last line of each output is a JSON object
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
 
-chaos: packages .venv/.dev ## As root: run 1,000 jobs, some of which explode or hang, under a real systemd with random kills
+chaos: packages .venv/.dev ## As root: run 1,000 jobs, some of which exceed their memory limit or hang, under a real systemd with random kills
 	$(BIN)/python -m tests.system.storms.crashes --jobs 1000
 
 viewer: $(VIEWER) ## Build the viewer
@@ -64,7 +64,7 @@ uninstall: ## Remove what `make install` installed; keep settings and data
 leaks: packages .venv/.dev ## Search every source format for memory leaks, 200 jobs each
 	@$(BIN)/python -m tests.leaks.families 200
 
-clean: ## Remove generated files: .venv, var, builds, caches
+clean: ## Remove .venv, builds, caches, and var with all jobs, drawings and outputs of the embedded platform
 	rm -rf .venv var build dist web/viewer/node_modules web/viewer/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

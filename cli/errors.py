@@ -1,11 +1,11 @@
-"""How an error becomes a sentence and an exit code. `cli.app.main` prints the one and exits with the other."""
+"""Converts an error to a sentence and an exit code, which `cli.app.main` prints and returns."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-UNEXPECTED = "Something unexpected happened ({kind}: {error}). Run it again with --debug to see where."
+UNEXPECTED = "An unexpected error occurred ({kind}: {error}). Repeat the command with --debug to see where."
 
 
 def describe_error(error: Exception) -> tuple[str, int]:

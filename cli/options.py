@@ -27,7 +27,9 @@ LineWeight = Annotated[int, typer.Option(min=10, max=1000, help="Line weights in
 Region = Annotated[
     str, typer.Option(metavar="L,T,R,B", help="Only this region, in 1/10,000 of the sides: 0,0,5000,5000.")
 ]
-Format = Annotated[Literal["webp", "webp-lossless", "webp-lossy", "png"], typer.Option(help="Of preview and layers.")]
+Format = Annotated[
+    Literal["webp", "webp-lossless", "webp-lossy", "png"], typer.Option(help="Format of the preview and the layers.")
+]
 Preset = Annotated[str, typer.Option(metavar="NAME", help="Preset of BULKHEAD_PRESETS; flags override its options.")]
 
 

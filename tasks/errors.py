@@ -1,11 +1,11 @@
-"""The errors of Bulkhead. Each says in `code` what went wrong, and how every surface reports it.
+"""The errors of Bulkhead. Each class defines a code, an exit code and an HTTP status.
 
     BulkheadError
     |-- InvalidInput          what was given cannot be used                 exit 2, HTTP 422
     |   `-- NotFound          what was asked for does not exist             exit 2, HTTP 404
-    |-- Conflict              it contradicts what is there already          exit 2, HTTP 409
+    |-- Conflict              the request contradicts the current state     exit 2, HTTP 409
     |-- ServiceUnavailable    a service is missing or does not answer       exit 3, HTTP 503, transient
-    `-- JobFailed             the job itself came to a bad end              exit 1, HTTP 422
+    `-- JobFailed             the job failed                                exit 1, HTTP 422
 
 Errors of a domain live in the package that raises them and descend from one of these. `cli.errors` turns them into a
 sentence and an exit code, `web.problems` into an RFC 9457 problem. Anything else is a bug and is reported as one.
@@ -59,7 +59,7 @@ class Conflict(BulkheadError):
 
 
 class ServiceUnavailable(BulkheadError):
-    """A service that this needs does not answer."""
+    """A required service does not answer. Run `bulkhead doctor`."""
 
     code = "service-unavailable"
     exit_code = 3

@@ -22,6 +22,6 @@ def expand_preset(presets: Presets, name: str, options: Mapping[str, Any]) -> di
     if not name:
         return dict(options)
     if name not in presets:
-        known = ", ".join(sorted(presets)) or "none are set in BULKHEAD_PRESETS"
-        raise UnknownPreset(f"There is no preset {name!r}. Known: {known}.")
+        choices = f"Choose one of: {', '.join(sorted(presets))}." if presets else "BULKHEAD_PRESETS defines none."
+        raise UnknownPreset(f"There is no preset {name!r}. {choices}")
     return {**presets[name], **options}

@@ -36,8 +36,8 @@ LOCK_FILE = "attempts.lock"
 # Seconds by which an attempt may become visible after its end: the commit takes a moment, and clocks of hosts differ.
 OVERLAP = 60.0
 
-# Attempts that are read in one scrape. The next scrape reads the rest.
-MAX_ATTEMPTS = 10_000
+# Attempts that are read at a time.
+PAGE_SIZE = 10_000
 
 # Combinations of outcome and cause that are exported as 0 from the start: Prometheus cannot see the first increase of a
 # series that did not exist before.
@@ -93,7 +93,7 @@ class AttemptMetrics:
             self._save(self._shared)
 
     def _count(self, read: ReadAttempts) -> None:
-        for attempt in self._position.advance(read(self._position.newest - OVERLAP, MAX_ATTEMPTS)):
+        for attempt in self._position.advance(_read_all(read, self._position.newest - OVERLAP)):
             self._total.labels(attempt.outcome, attempt.cause).inc()
             for name, histogram in self._histograms.items():
                 if name in attempt.facts:
@@ -106,3 +106,14 @@ class AttemptMetrics:
     def _save(self, directory: Path) -> None:
         state = {"newest": self._position.newest, "counted": sorted(self._position.counted)}
         write_atomically(directory / POSITION_FILE, json.dumps(state))
+
+
+def _read_all(read: ReadAttempts, since: float) -> list[EndedAttempt]:
+    """All attempts that ended at `since` or later, oldest first, each once."""
+    found: dict[tuple[str, int], EndedAttempt] = {}
+    while True:
+        page = read(since, PAGE_SIZE)
+        found.update({(attempt.job, attempt.number): attempt for attempt in page})
+        if len(page) < PAGE_SIZE or page[-1].ended_at <= since:
+            return list(found.values())
+        since = page[-1].ended_at

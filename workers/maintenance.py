@@ -47,7 +47,7 @@ def sweep(**fields: Any) -> None:
         logger.warning("Maintenance stopped early and continues in its next run: %s", error)
     else:
         if stale:
-            logger.warning("Republished %d stale jobs.", len(stale))
+            logger.warning("Republished %d unclaimed jobs.", len(stale))
     finally:
         publisher.close()
         webhooks.close()

@@ -19,7 +19,7 @@ MIN_RENDERS = 30
 
 def capacity(
     rate: Annotated[float, typer.Option(min=1e-6, help="Peak arrival rate, renders per second.")],
-    wait: Annotated[float, typer.Option(min=0, help="99th percentile of the wait for a worker, seconds.")] = 1.0,
+    wait: Annotated[float, typer.Option(min=0, help="Longest acceptable wait of 99 % of the renders, seconds.")] = 1.0,
     queue: Annotated[str, typer.Option(help=f"One of {', '.join(RENDER_QUEUES)}.")] = RENDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
@@ -51,10 +51,11 @@ def capacity(
         typer.echo(json.dumps({**result, "memory_bytes": memory}))
         return
     typer.echo(
-        f"{len(seconds):,} renders of '{queue}' took {service_time.mean:.2f} s each "
-        f"(variance/mean² {service_time.scv:.2f})."
+        f"{len(seconds):,} renders of '{queue}' took {service_time.mean:.2f} s on average "
+        f"(variance divided by the squared mean: {service_time.scv:.2f})."
     )
     typer.echo(
-        f"{rate:g} renders per second need {pool.workers:,} workers, {pool.utilization:.0%} busy. 99 % of the renders "
+        f"{rate:g} renders per second need {pool.workers:,} workers, which are busy {pool.utilization:.0%} of the "
+        "time. 99 % of the renders "
         f"wait at most {pool.max_wait:.2f} s. The memory limits add up to {format_bytes(memory)}."
     )

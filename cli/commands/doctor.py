@@ -129,7 +129,11 @@ def check_heartbeats(current: Settings) -> CheckResult:
         return CheckResult.failed(
             "heartbeats", error, "Start the database or correct BULKHEAD_HEARTBEATS_DATABASE_URLS."
         )
-    coalescer = f"{status.lease_owner} is coalescing" if status.lease_owner else "no coalescer is running"
+    coalescer = (
+        f"{status.lease_owner} is coalescing"
+        if status.lease_owner
+        else "no coalescer is running; start one: python -m workers.heartbeats"
+    )
     return CheckResult.passed("heartbeats", f"{status.machines:,} machines; {coalescer}.")
 
 
@@ -146,8 +150,10 @@ def check_imagemagick(_current: Settings) -> CheckResult:
 
     if not formats("WEBP"):
         remedy = "Install an ImageMagick that has the WebP delegate library."
-        return CheckResult.failed("imagemagick", "It cannot write WebP.", remedy)
-    return CheckResult.passed("imagemagick", f"{MAGICK_VERSION.split(' http')[0]}, with our own policy and WebP.")
+        return CheckResult.failed("imagemagick", "ImageMagick cannot write WebP.", remedy)
+    return CheckResult.passed(
+        "imagemagick", f"{MAGICK_VERSION.split(' http')[0]}, with Bulkhead's policy and with WebP."
+    )
 
 
 def check_memory_limit(current: Settings) -> CheckResult:

@@ -33,7 +33,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON on s
 def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Make the coalescer start at the oldest record of the stream, after the stream was recreated or had a gap.
+    """Make the coalescer start at the oldest record of the stream.
+
+    This is needed if the stream was recreated, or lost records that were not read yet.
 
     Heartbeats that were counted before are not counted again. Stop all coalescers first: exit code 2 if one is running.
     """

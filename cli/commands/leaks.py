@@ -41,12 +41,16 @@ def _leaks() -> None:
 @leaks.command()
 def hunt(
     target: Annotated[str, typer.Argument(metavar="FILE|MODULE:FUNCTION", help="A blueprint, or a function to call.")],
-    instrument: Annotated[Instrument, typer.Option(help="auto escalates until the verdict is certain.")] = "auto",
+    instrument: Annotated[
+        Instrument, typer.Option(help="auto adds slower instruments until the leak is located.")
+    ] = "auto",
     jobs: Annotated[int, typer.Option(min=1, max=MAX_JOBS, help="How many times the job runs.")] = DEFAULT_JOBS,
     out: Annotated[Path, typer.Option(file_okay=False, help="Directory for the reports.")] = Path("hunt"),
-    width: Annotated[int, typer.Option(min=0, max=16_383, help="Width of the render; 0: a small one.")] = 0,
+    width: Annotated[int, typer.Option(min=0, max=16_383, help="Width of the render, pixels; 0: a small default.")] = 0,
     then: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="Function called after each render.")] = "",
-    errors: Annotated[bool, typer.Option("--errors", help="Jobs may fail: hunt on their error path.")] = False,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Continue when a job raises an error, to find leaks on the error path.")
+    ] = False,
     limit: Annotated[float, typer.Option(min=1, help="Time limit of each process, seconds.")] = 600,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:

@@ -37,9 +37,9 @@ ADVICE = {
     Cause.OUT_OF_MEMORY: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_MEMORY_LIMIT.",
     Cause.TIME_LIMIT: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_RENDER_TIME_LIMIT.",
     Cause.CRASH: "Export the drawing again and retry; --debug shows the output of the native code.",
-    Cause.KILLED: "The drawing is not the cause: run it again.",
-    Cause.LEDGER_UNAVAILABLE: "The drawing is not the cause: run it again.",
-    Cause.ERROR: "Run it again with --debug to see where.",
+    Cause.KILLED: "The drawing is not the cause. Repeat the command.",
+    Cause.LEDGER_UNAVAILABLE: "The drawing is not the cause. Repeat the command.",
+    Cause.ERROR: "Repeat the command with --debug to see where the error occurred.",
 }
 
 Out = Annotated[
@@ -174,7 +174,7 @@ def explain_death(exit_info: ExitInfo, last: Report, memory_limit: int) -> str:
     stage = f"in stage {last['stage']}" if last.get("stage") else "starting"
     layer = f", layer {last['layer']}" if last.get("layer") else ""
     return (
-        f"The render ended after {exit_info.seconds:.1f} s. {exit_info.death.explanation} It was {stage}{layer}, "
+        f"The render failed after {exit_info.seconds:.1f} s. {exit_info.death.explanation} It was {stage}{layer}, "
         f"{last.get('percent', 0)} % done, and used {format_bytes(exit_info.resident)} of {format_bytes(memory_limit)}."
     )
 

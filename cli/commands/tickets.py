@@ -59,9 +59,9 @@ def status(as_json: AsJson = False) -> None:
 @tickets.command()
 def rotate(
     if_due: Annotated[
-        bool, typer.Option("--if-due", help="Only if the newest key is one interval old; for timers.")
+        bool, typer.Option("--if-due", help="Rotate only if the newest key is one interval old; for timers.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Even if valid tickets become unusable.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Rotate even if this makes valid tickets unusable.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace all three keys, after a key leaked: all tickets become unusable.")
     ] = False,
@@ -220,7 +220,7 @@ def find_problem(report: RunReport, interval: float) -> str:
 
 
 def _format_check(check: ResumptionCheck) -> str:
-    return "error" if check.error else "resumed" if check.resumed else "NEW"
+    return "error" if check.error else "resumed" if check.resumed else "not resumed"
 
 
 def _require_answer(node: str, report: RunReport) -> None:
@@ -240,7 +240,7 @@ def _print_report(report: RunReport, as_json: bool) -> None:
         )
         typer.echo(f"{outcome} Generation {report.generation}, {report.seconds:.2f} s.".strip())
     for node, reason in {**report.unreachable, **report.failed}.items():
-        typer.echo(f"{node} was not updated and will be when it answers: {reason}", err=True)
+        typer.echo(f"{node} was not updated: {reason} It is updated when it answers.", err=True)
     if report.result == "unreachable":
         raise ServiceUnavailable(report.reason)
     if report.is_refused:

@@ -39,7 +39,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def up(
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Workers for previews; default: one per core, at most 4.")
+        int | None,
+        typer.Option(min=1, max=64, help="Workers for renders without tiles; default: one per core, at most 4."),
     ] = None,
     tile_workers: Annotated[int, typer.Option(min=1, max=64, help="Workers for renders with tiles.")] = 1,
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of BULKHEAD_HOST.")] = None,

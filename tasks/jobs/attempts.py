@@ -83,7 +83,12 @@ class Attempts:
                 return Leased(stored)
             if stored.state is State.RUNNING:
                 stored = self._end_crashed(
-                    connection, stored, UNEXPLAINED, "Its worker vanished.", now=now, job_at_fault=False
+                    connection,
+                    stored,
+                    UNEXPLAINED,
+                    "Its worker ended without a crash report.",
+                    now=now,
+                    job_at_fault=False,
                 )
                 if stored.state in FINAL:
                     return Finished(stored)
@@ -238,7 +243,7 @@ class Attempts:
             return rows.update_job(connection, decided)
         if decided.state is not State.DEAD:
             return rows.update_job(connection, counted)
-        explanation = f"A late report about the crash of attempt {attempt} made the job dead."
+        explanation = f"Attempt {attempt} crashed. Its crash report arrived late and ended the job."
         rows.end_attempt(
             connection, job.id, job.attempt, Outcome.CANCELLED, now, cause=JOB_ALREADY_DEAD, explanation=explanation
         )
@@ -257,7 +262,11 @@ class Attempts:
         state = state_after_crash(crashes=job.crashes, worker_losses=job.worker_losses, max_crashes=self._max_crashes)
         dead = beyond_help or state is State.DEAD
         is_late = attempt != job.attempt
-        ending = "The report came late; no attempt is left." if is_late else f"Attempt {attempt} was the last one."
+        ending = (
+            "The crash report arrived after a later attempt had started; the job has used all its attempts."
+            if is_late
+            else f"Attempt {attempt} was the last one."
+        )
         return replace(
             job,
             state=State.DEAD if dead else state,

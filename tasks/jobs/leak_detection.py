@@ -17,7 +17,8 @@ from statistics import fmean, median
 from tasks.jobs import Attempt
 from tasks.utils.units import format_bytes
 
-# Jobs of a child that are not judged: the first ones fill caches, and for the last one nothing shows what survives it.
+# Jobs of a child that are not judged: the first ones fill caches, and for the last one no later job shows whether its
+# memory is freed.
 WARM_UP = 3
 UNJUDGED_TAIL = 1
 
@@ -91,8 +92,10 @@ class Finding:
             else f"{format_bytes(self.leaked_bytes)} ({self.resource})"
         )
         return (
-            f"Each render of {self.format} leaves {amount} behind, as {self.leaking_jobs} of {self.jobs} jobs show. "
-            f"A leak is {self.confidence}: run `bulkhead leaks hunt` on such a drawing to find it."
+            f"{self.leaking_jobs} of {self.jobs} renders of {self.format} left memory or files behind: {amount} "
+            "per job "
+            f"on average. A leak is {self.confidence}: run `bulkhead leaks hunt` on a drawing of this format to "
+            "find it."
         )
 
 

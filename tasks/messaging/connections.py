@@ -24,7 +24,7 @@ MIN_TIMEOUT = 0.05
 
 
 class PublishError(ServiceUnavailable):
-    """The broker did not confirm the message: it may or may not have been accepted."""
+    """The broker did not confirm the message and may have received it. Send it again: a duplicate is recognized."""
 
     code = "publish-unconfirmed"
 
@@ -39,7 +39,7 @@ class BrokerUnavailable(PublishError):
 
 
 class QueueFull(PublishError):
-    """The broker refused the message: its queue is full, or is still starting. Try again later."""
+    """The broker rejected the message: its queue is full, or is still starting. Try again later."""
 
     code = "queue-full"
 

@@ -139,8 +139,8 @@ FLUSH_DURATION_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 
 HEARTBEATS_WRITTEN = CounterMetric("bulkhead_heartbeats_written_total", "Heartbeats written to the database.")
 HEARTBEATS_REJECTED = CounterMetric(
     "bulkhead_heartbeats_rejected_total",
-    "Heartbeats that were not counted, by reason: duplicate, clock-skew (too far in the future), unknown-machine (the "
-    "plant has too many); and messages that are malformed.",
+    "Heartbeats that were not counted, by reason: duplicate, clock-skew (too far in the future) or unknown-machine "
+    "(the plant has too many). For malformed, messages are counted.",
     ("reason",),
 )
 HEARTBEATS_LAG = GaugeMetric(
@@ -176,7 +176,7 @@ TICKETS_GENERATION_SPREAD = GaugeMetric(
     "Rotations between the newest and the oldest keyring of the fleet; from 2 on, some sessions cannot be resumed.",
 )
 TICKETS_LAST_RESULT = GaugeMetric(
-    "bulkhead_tickets_last_result", "1 for the result of the last run, by result.", ("result",)
+    "bulkhead_tickets_last_result", "1 for the result of the last rotation run.", ("result",)
 )
 TICKETS_LAST_RUN = GaugeMetric(
     "bulkhead_tickets_last_run_timestamp_seconds", "End of the last run, seconds since the epoch."

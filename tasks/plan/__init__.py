@@ -75,6 +75,6 @@ def check_memory_limit(plan: Plan, memory_limit: int) -> None:
     if plan.peak_bytes > memory_limit:
         raise TooLarge(
             f"Rendering this {plan.format.upper()} needs about {format_bytes(plan.peak_bytes)} of memory "
-            f"and a worker has {format_bytes(memory_limit)}. Split the drawing, ask for a smaller width, "
-            "or send it to a larger worker."
+            f"and the memory limit of a render is {format_bytes(memory_limit)}. Split the drawing, choose a smaller "
+            "width, or raise BULKHEAD_MEMORY_LIMIT (on a server also BULKHEAD_LARGE_MEMORY_LIMIT)."
         )

@@ -13,7 +13,7 @@ MAX_MARKERS = 4096
 BAND_ROWS = 896  # measured; rows that libvips holds of a sequential JPEG
 SECONDS_PER_PIXEL = 5e-9  # with libjpeg's shrink on load
 
-_TRUNCATED = "The JPEG ends before its image data does. Upload it again."
+_TRUNCATED = "The JPEG is truncated: image data is missing. Upload it again."
 
 
 def read_header(file: BinaryIO, size: int) -> Header:

@@ -18,7 +18,7 @@ def read_header(file: BinaryIO, size: int) -> Header:
     """Read the geometry from IHDR. Raises `Truncated` without IEND, `Unsupported` for an invalid header."""
     head = file.read(33)
     if len(head) < 33 or head[12:16] != b"IHDR" or b"IEND" not in read_tail(file, size):
-        raise Truncated("The PNG ends before its last chunk. Upload it again.")
+        raise Truncated("The PNG is truncated: its last chunk is missing. Upload it again.")
     width, height, depth, colour, _compression, _filter, interlace = struct.unpack(">IIBBBBB", head[16:29])
     if not width or not height or colour not in _CHANNELS or depth not in {1, 2, 4, 8, 16}:
         raise Unsupported("The PNG header is not valid. Open the image in an editor and save it again.")

@@ -84,7 +84,7 @@ class _Reader:
     def unpack(self, offset: int, form: str) -> tuple[Any, ...]:
         length = struct.calcsize("=" + form)
         if offset + length > self.size:
-            raise Truncated("The TIFF ends before its directory does. Upload it again.")
+            raise Truncated("The TIFF is truncated: its directory is incomplete. Upload it again.")
         self.file.seek(offset)
         return struct.unpack(self.order + form, self.file.read(length))
 
@@ -123,7 +123,7 @@ class _Reader:
             if offsets in tags and counts in tags:
                 last_index = tags[offsets][1] - 1
                 if self.value(tags, offsets, last_index) + self.value(tags, counts, last_index) > self.size:
-                    raise Truncated("The TIFF ends before its image data does. Upload it again.")
+                    raise Truncated("The TIFF is truncated: image data is missing. Upload it again.")
 
     def _next_directory(self, offset: int) -> int:
         """Return the offset of the directory that follows the one at `offset`; 0 after the last."""

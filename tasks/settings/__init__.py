@@ -1,7 +1,8 @@
 """Every BULKHEAD_* variable: typed and documented, one module for each group.
 
 A value comes from the environment, else from the file `bulkhead.env` in BULKHEAD_VAR, which `bulkhead up` writes for
-its embedded platform, else from the default. A laptop needs no setting; a plant sets two URLs.
+its embedded platform, else from the default. The embedded platform needs no settings; an installation needs at
+least two URLs.
 """
 
 import os

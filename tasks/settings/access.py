@@ -13,8 +13,8 @@ class AccessSettings(BaseSettings):
 
     secret: SecretStr = Field(
         SecretStr(""),
-        description="Secret key of artifact names, which makes them unguessable. It must be the same on every host. "
-        "`bulkhead up` generates one.",
+        description="Secret key that signs links and derives the names of artifacts, so that nobody can guess them. It "
+        "must be the same on every host. `bulkhead up` generates one.",
     )
     tokens: Annotated[dict[str, Tenant], NoDecode] = Field(
         default_factory=dict,

@@ -25,7 +25,7 @@ class HeartbeatSettings(BaseSettings):
         "them is written to. Unset: the ledger's database.",
     )
     heartbeats_window: float = Field(
-        60, gt=0, le=3600, description="Length of the tumbling window that is written as one transaction, seconds."
+        60, gt=0, le=3600, description="Length of the window that is written as one transaction, seconds."
     )
     max_clock_skew: float = Field(
         300,

@@ -19,12 +19,12 @@ class MaintenanceSettings(BaseSettings):
     retain_outputs_days: float | None = Field(
         None,
         gt=0,
-        description="Days after which the outputs of a finished job are removed; the job stays listed. Unset: with "
-        "the job.",
+        description="Days after which the outputs of a finished job are removed; the job stays listed. Unset: they "
+        "are removed together with the job.",
     )
     retain_sources_days: float | None = Field(
         None,
         gt=0,
         description="Days after which the source of a finished job is removed; the job can then no longer be "
-        "replayed. Unset: with the job.",
+        "replayed. Unset: it is removed together with the job.",
     )

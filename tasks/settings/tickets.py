@@ -18,8 +18,8 @@ class TicketSettings(BaseSettings):
     tickets_lifetime: float = Field(
         300,
         ge=0,
-        description="Lifetime of a ticket, seconds: HAProxy's `tune.ssl.lifetime`. Unless forced, the fleet is not "
-        "rotated again sooner.",
+        description="Lifetime of a ticket, seconds: HAProxy's `tune.ssl.lifetime`. Keys are not rotated again within "
+        "this time, except with --force or --replace.",
     )
     tickets_ssh_config: Path | None = Field(
         None, description="ssh_config(5) file with which the nodes are reached. Unset: ssh's default."

@@ -18,8 +18,8 @@ class WebhookSettings(BaseSettings):
     )
     webhook_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (),
-        description="Private networks that webhooks may be sent to, such as `10.1.2.0/24`, separated by spaces. Only "
-        "in these is plain http allowed.",
+        description="Private networks that webhooks may be sent to, such as `10.1.2.0/24`, separated by spaces. "
+        "Plain http is allowed only in these networks.",
     )
     webhook_secrets: Annotated[dict[Tenant, str], NoDecode] = Field(
         default_factory=dict,
@@ -30,8 +30,8 @@ class WebhookSettings(BaseSettings):
     )
     webhook_retry_delays: Annotated[tuple[RetryDelay, ...], NoDecode] = Field(
         (5, 30, 120, 600, 3600, 14_400, 43_200),
-        description="Seconds before each retry of a webhook, separated by spaces. After the last retry it becomes a "
-        "dead letter.",
+        description="Seconds before each retry of a webhook, separated by spaces. After the last retry "
+        "the webhook becomes a dead letter.",
     )
     webhook_timeout: float = Field(10, gt=0, le=60, description="Seconds that a receiver has to answer a webhook.")
 
@@ -40,5 +40,7 @@ class WebhookSettings(BaseSettings):
     def check_webhook_secrets(cls, secrets: dict[str, str]) -> dict[str, str]:
         """Reject malformed secrets, and those shorter than Standard Webhooks requires."""
         if not all(is_webhook_secret(each) for some in secrets.values() for each in some.split() or [""]):
-            raise ValueError("a secret is whsec_ and Base64: make one with `echo whsec_$(openssl rand -base64 32)`")
+            raise ValueError(
+                "write a secret as whsec_ followed by Base64; make one with `echo whsec_$(openssl rand -base64 32)`"
+            )
         return secrets

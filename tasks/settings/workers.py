@@ -20,7 +20,7 @@ class WorkerSettings(BaseSettings):
         None,
         ge=128 * MIB,
         description="Memory limit of a render in the queue `render.large`, bytes. Renders that need more than "
-        "BULKHEAD_MEMORY_LIMIT use this queue. Unset: they are refused.",
+        "BULKHEAD_MEMORY_LIMIT use this queue. Unset: they are rejected.",
     )
     render_time_limit: int = Field(300, ge=1, le=1500, description="Time limit of a render, seconds.")
     max_crashes: int = Field(
@@ -31,23 +31,21 @@ class WorkerSettings(BaseSettings):
         ge=1,
         description="Seconds for which a worker's lease on a job is valid. The worker renews it three times as often.",
     )
-    max_jobs_per_child: int = Field(
-        50, ge=1, description="Number of jobs after which a worker child process is replaced."
-    )
+    max_jobs_per_child: int = Field(50, ge=1, description="Number of jobs after which a child process is replaced.")
     max_child_age: float = Field(
-        3600, gt=0, description="Age at which a worker child process is replaced after its job, seconds."
+        3600, gt=0, description="Age at which a child process is replaced after its job, seconds."
     )
     max_child_memory_growth: int = Field(
         64 * MIB,
         ge=16 * MIB,
-        description="Memory growth at which a worker child process is replaced after its job, bytes. Up to 40 MiB of "
+        description="Memory growth at which a child process is replaced after its job, bytes. Up to 40 MiB of "
         "growth is normal: libraries that have been loaded and caches that have been filled.",
     )
     leak_sample_every: int = Field(
         100,
         ge=0,
-        description="While a kind of drawing is suspected of leaking, one in this many of its renders runs under "
-        "memray (extra `bulkhead[leaks]`). Reports are stored below `leaks/`. 0: never.",
+        description="While renders of a format are suspected of leaking, every Nth of them runs under memray (extra "
+        "`bulkhead[leaks]`); this is N. Reports are stored below `leaks/`. 0: never.",
     )
     child_niceness: int = Field(
         19,
@@ -61,7 +59,7 @@ class WorkerSettings(BaseSettings):
     dwg_converter: str = Field(
         "",
         description="Command that converts DWG to DXF, with the placeholders {source} and {target}: `dwg2dxf -y -o "
-        "{target} {source}`. It runs without a shell and within the render's memory limit. Unset: DWG is refused.",
+        "{target} {source}`. It runs without a shell and within the render's memory limit. Unset: DWG is rejected.",
     )
 
     @field_validator("large_memory_limit")

@@ -66,7 +66,7 @@ def test_given_imagemagick_loaded_with_other_limits_when_prepared_then_the_error
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 
     assert "{'memory': 33554432}" in output
-    assert output.strip().endswith("Render in a new process without it.")
+    assert output.strip().endswith("Unset the variable and start a new process.")
     assert issubclass(EngineError, ServiceUnavailable)
 
 

@@ -1,4 +1,7 @@
-"""Authentication: bearer tokens of tenants and plants. If no tokens are configured, only loopback is served."""
+"""Authentication: bearer tokens of tenants and plants.
+
+If no tokens are configured, only requests from loopback are accepted.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,14 @@ from web.problems import Problem
 LOCAL_TENANT = "local"
 
 bearer = HTTPBearer(
-    auto_error=False, description="A token of BULKHEAD_TOKENS. If none is configured, only loopback is served."
+    auto_error=False,
+    description="A token of BULKHEAD_TOKENS. If none is configured, only requests from loopback are accepted.",
 )
 plant_bearer = HTTPBearer(
     auto_error=False,
     scheme_name="PlantToken",
-    description="A token of BULKHEAD_PLANT_TOKENS. If none is configured, only loopback is served, for any plant.",
+    description="A token of BULKHEAD_PLANT_TOKENS. If none is configured, only requests from loopback are "
+    "accepted, for any plant.",
 )
 
 
@@ -85,7 +90,10 @@ def check_token(
         client = request.client.host if request.client else None
         if all(map(is_loopback, (client, request.url.hostname, origin))):
             return None
-        raise unauthorized(f"No token is configured, so only loopback is served. Set {variable}.")
+        raise unauthorized(
+            "This server accepts only requests from its own host (loopback), because no token is configured. "
+            f"The operator must set {variable}."
+        )
     if credentials is None:
         raise unauthorized("Send a token as 'Authorization: Bearer …'.")
     name = find_tenant(credentials.credentials, tokens)

@@ -39,5 +39,5 @@ async def find_readable_job(request: Request, services: Services, address: Outpu
         return await find_rendered_job(services, await authenticate_tenant(request, services, credentials), job_id)
     job = await find_cached_job(services, job_id)
     if job is None or not is_valid(services.settings, job, expires, signature, services.clock()):
-        raise unauthorized("This link has expired or is invalid. Request the render again to get a new link.")
+        raise unauthorized("This link has expired or is invalid. GET /renders/{render} returns a new one.")
     return job

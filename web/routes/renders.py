@@ -36,7 +36,7 @@ from web.submit.request_headers import parse_traceparent, parse_wait
 from web.submit.submission import Submission, submit
 from web.submit.uploads import RenderRequest, read_request
 
-CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request."}
+CANCELLED = {"code": "cancelled", "detail": "The job was cancelled by request. Replay it to run it again."}
 POLL_INTERVAL = 1  # seconds that a polling client should wait
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -89,7 +89,11 @@ async def create_render(
     services: ServicesDep,
     tenant: Tenant,
     idempotency_key: Annotated[
-        str | None, Header(description="Makes retries create one job.", json_schema_extra={"pattern": KEY_PATTERN})
+        str | None,
+        Header(
+            description="A key that you choose for this request. A retry with the same key gets the same job.",
+            json_schema_extra={"pattern": KEY_PATTERN},
+        ),
     ] = None,
     prefer: Annotated[list[str] | None, Header(description="`wait=N`: seconds to wait for the result.")] = None,
     traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None,
@@ -171,7 +175,7 @@ async def get_render(response: Response, services: ServicesDep, tenant: Tenant, 
     },
 )
 async def delete_render(services: ServicesDep, tenant: Tenant, render: RenderId) -> Response:
-    """Cancel an open render, or remove a finished one."""
+    """Cancel an unfinished render, or remove a finished one."""
     job = await find_job(services, tenant, str(render))
     services.rendered_jobs.pop(job.id, None)
     if not await services.run_write(cancel_or_remove, services, job):

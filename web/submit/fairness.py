@@ -1,4 +1,4 @@
-"""Fairness between tenants: a quota of open renders, and a window of queued renders.
+"""Fairness between tenants: a quota of unfinished renders, and a window of queued renders.
 
 RabbitMQ queues are first in, first out. To keep one tenant's thousand renders from delaying everyone else, each tenant
 has only a window of messages in the queue. Its other renders wait in the ledger, where they are just as durable, and

@@ -120,7 +120,7 @@ def create(services: Services, submission: Submission) -> Job:
 
 
 def check_free_space(services: Services) -> None:
-    """Raise a 507 problem if the free space of the store is below the minimum that open renders need."""
+    """Raise a 507 problem if the free space of the store is below the minimum that unfinished renders need."""
     free, required = services.store.free_bytes(), services.settings.store_min_free
     if free is not None and free < required:
         services.metrics.submissions.labels("store-full").inc()

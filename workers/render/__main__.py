@@ -41,7 +41,13 @@ def main(source: str, out: str, options: str, niceness: str) -> int:
         write_report({"code": error.code, "message": error.message})
         return ENGINE_UNAVAILABLE
     except MemoryError:
-        write_report({"code": "out-of-memory", "message": "The drawing needs more memory than a render may use."})
+        write_report(
+            {
+                "code": "out-of-memory",
+                "message": "The drawing needs more memory than a render may use. Choose a smaller width, or split "
+                "the drawing.",
+            }
+        )
         return FAILED
     except Exception as error:
         message = f"The renderer failed with an unexpected {type(error).__name__}."

@@ -146,7 +146,7 @@ def _layer(
             with compose(raster, None) as picture:
                 file = encode(picture, stem, choose_encoding(options.format, raster))
     except (BlueprintError, WandException, ValueError, ArithmeticError) as error:
-        return facts.model_copy(update={"error": f"This layer could not be drawn ({error})."})
+        return facts.model_copy(update={"error": f"This layer could not be drawn ({error}). Export the drawing again."})
     return facts.model_copy(
         update={
             "empty": False,

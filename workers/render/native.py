@@ -86,7 +86,8 @@ def prepare() -> None:
     if wrong:
         raise EngineError(
             f"ImageMagick did not apply the limits of {POLICY / 'policy.xml'}: {wrong}. It was loaded before the "
-            "engine in this process, or MAGICK_*_LIMIT is set in the environment. Render in a new process without it."
+            "engine in this process, or MAGICK_*_LIMIT is set in the environment. Unset the variable and start a "
+            "new process."
         )
 
 

@@ -92,7 +92,7 @@ def _publish_webhooks() -> None:
     try:
         publish_pending_webhooks(context.ledger, publisher)
     except (PublishError, LedgerError) as error:
-        logger.warning("Maintenance will publish the webhook: %s", error)
+        logger.warning("The webhook could not be published; maintenance publishes it later: %s", error)
     finally:
         publisher.close()
 

@@ -170,10 +170,10 @@ def run_job(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) 
     claim = _claim(context, job)
     if isinstance(claim, Leased):
         logger.warning(
-            "Job %s has a live lease of %s: its message is acknowledged, and maintenance publishes the job again if "
-            "the lease expires.",
-            job.id,
+            "A worker (%s) still holds the lease on job %s. This message is acknowledged; maintenance publishes "
+            "the job again if the lease expires.",
             claim.job.lease_owner,
+            job.id,
         )
         return
     if isinstance(claim, Rerouted):
@@ -261,7 +261,11 @@ def _execute(run: JobRun, work: Callable[[JobRun], Result]) -> None:
     try:
         result = work(run)
     except LeaseLost:
-        logger.warning("Attempt %d at job %s no longer counts.", job.attempt, job.id)
+        logger.warning(
+            "Attempt %d at job %s no longer counts: it was cancelled or a later attempt has started.",
+            job.attempt,
+            job.id,
+        )
     except JobError as error:
         _record_failure(run, error)
     except (Requeue, StoreError) as error:
@@ -287,7 +291,9 @@ def _record_success(run: JobRun, result: Result) -> None:
     if recorded:
         run.publish_final_state(State.SUCCEEDED)
     else:
-        logger.warning("Attempt %d at job %s succeeded, but no longer counts.", job.attempt, job.id)
+        logger.warning(
+            "Attempt %d at job %s succeeded, but no longer counts: a later attempt has started.", job.attempt, job.id
+        )
 
 
 def _record_failure(run: JobRun, error: JobError) -> None:

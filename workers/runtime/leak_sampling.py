@@ -68,7 +68,7 @@ def _can_profile(context: WorkerContext, drawing_format: str) -> bool:
     try:
         return sum(1 for _ in context.store.list(_report_prefix(drawing_format))) < MAX_REPORTS
     except StoreError as error:
-        logger.warning("The job is not profiled because its report could not be stored. %s", error)
+        logger.warning("The job is not profiled because the store cannot be read: %s", error)
         return False
 
 

@@ -47,18 +47,20 @@ def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None
     """
     if time_limit is not None:
         limit = f"its time limit of {time_limit:g} s"
-        return Death(Cause.TIME_LIMIT, f"It was still running after {limit}.", f"was stopped at {limit},")
+        return Death(Cause.TIME_LIMIT, f"The process was still running after {limit}.", f"was stopped at {limit},")
     if status >= 0:
         ended = f"ended the process with exit code {status}"
         return Death(Cause.CRASH, f"Native code {ended}.", f"failed when native code {ended},")
     signal = _signal_name(-status)
     if -status == Signals.SIGKILL and oom_kills > 0:
-        explanation = "The kernel killed it because it exceeded its memory limit."
+        explanation = "The kernel killed the process because it exceeded its memory limit."
         return Death(Cause.OUT_OF_MEMORY, explanation, "was killed by the kernel")
     if -status in CRASH_SIGNALS:
-        return Death(Cause.CRASH, f"Native code crashed it with {signal}.", f"crashed in native code with {signal}")
+        return Death(
+            Cause.CRASH, f"The process crashed in native code with {signal}.", f"crashed in native code with {signal}"
+        )
     predicate = f"was killed from outside with {signal}"
-    return Death(Cause.KILLED, f"It {predicate}.", predicate)
+    return Death(Cause.KILLED, f"The process {predicate}.", predicate)
 
 
 def _signal_name(number: int) -> str:

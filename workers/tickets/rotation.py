@@ -154,8 +154,8 @@ def _refuse_behind(behind: Mapping[str, int], failed: Mapping[str, str]) -> Refu
     reason = failed.get(node) or "No node returned its keys."
     return Refuse(
         "behind",
-        f"{node} cannot be caught up ({behind[node]} keys behind): {reason} No key was rotated, because tickets would "
-        f"be lost. Repair the node, or remove it: bulkhead tickets retire {node}",
+        f"{node} lacks {behind[node]} keys and cannot be updated: {reason} No key was rotated, because tickets would "
+        f"become unusable. Repair the node, or remove it: bulkhead tickets retire {node}",
     )
 
 

@@ -115,7 +115,7 @@ class NodeConnection:
             self.status = _STATUS.validate_python(reply.get("status"))
         except ValidationError:
             raise NodeUnreachable(
-                "its program has another version; install the one of `bulkhead tickets program`"
+                "its program has another version; install the file that `bulkhead tickets program` writes"
             ) from None
         return reply
 
@@ -146,7 +146,8 @@ class NodeConnection:
         except ValueError:
             await self.close()
             raise NodeUnreachable(
-                "its reply is not that of the node's program. Is another forced command configured?"
+                "its reply is not that of the node's program; check the forced command of this host's SSH key on "
+                "the node"
             ) from None
         except OSError as error:
             raise NodeUnreachable(f"ssh cannot be started: {error.strerror}") from None

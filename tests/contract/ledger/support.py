@@ -60,7 +60,11 @@ def find(ledger: Ledger, job: Job) -> Job:
 
 
 def crash(ledger: Ledger, job: Job, pid: int = 100, *, job_at_fault: bool = True, now: float = T0 + 1) -> State | None:
-    explanation = "Native code crashed it with SIGSEGV." if job_at_fault else "It was killed from outside with SIGKILL."
+    explanation = (
+        "The process crashed in native code with SIGSEGV."
+        if job_at_fault
+        else "The process was killed from outside with SIGKILL."
+    )
     cause = "native-crash" if job_at_fault else "killed"
     return ledger.attempts.record_crash(
         job.id, host=HOST, pid=pid, cause=cause, job_at_fault=job_at_fault, explanation=explanation, now=now

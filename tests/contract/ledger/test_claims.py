@@ -67,7 +67,11 @@ def test_given_an_expired_lease_when_another_worker_claims_then_attempt_2_starts
 
     assert (claimed.attempt, claimed.lease_owner) == (2, OWNER_B)
     first, _second = ledger.attempts.history(job.id)
-    assert (first.outcome, first.cause, first.explanation) == (Outcome.CRASHED, "worker-lost", "Its worker vanished.")
+    assert (first.outcome, first.cause, first.explanation) == (
+        Outcome.CRASHED,
+        "worker-lost",
+        "Its worker ended without a crash report.",
+    )
 
 
 def test_given_a_lease_owner_known_to_be_dead_then_its_lease_need_not_expire(ledger: Ledger) -> None:

@@ -37,7 +37,7 @@ def test_given_crashes_by_its_own_fault_then_the_job_is_dead_at_the_limit(ledger
     stored = find(ledger, job)
     assert stored.error == {
         "code": "native-crash",
-        "detail": "Native code crashed it with SIGSEGV. Attempt 3 was the last one.",
+        "detail": "The process crashed in native code with SIGSEGV. Attempt 3 was the last one.",
     }
     assert (stored.crashes, stored.finished_at) == (MAX_CRASHES, T0 + 1)
     assert isinstance(ledger.attempts.claim(job, lease_owner=OWNER_B, now=T0 + 5, lease=LEASE), Finished)
@@ -84,7 +84,10 @@ def test_given_workers_that_vanish_then_the_job_is_dead_at_the_limit_of_worker_l
 
     assert isinstance(claim, Finished)
     assert claim.job.state is State.DEAD
-    assert claim.job.error == {"code": "worker-lost", "detail": "Its worker vanished. Attempt 20 was the last one."}
+    assert claim.job.error == {
+        "code": "worker-lost",
+        "detail": "Its worker ended without a crash report. Attempt 20 was the last one.",
+    }
 
 
 def test_given_a_late_crash_report_then_it_explains_the_attempt_once_and_the_newer_attempt_continues(
@@ -100,7 +103,7 @@ def test_given_a_late_crash_report_then_it_explains_the_attempt_once_and_the_new
     stored = find(ledger, job)
     assert (stored.crashes, stored.worker_losses, stored.attempt, stored.lease_owner) == (1, 0, 2, OWNER_B)
     first, second = ledger.attempts.history(job.id)
-    assert (first.cause, first.explanation) == ("native-crash", "Native code crashed it with SIGSEGV.")
+    assert (first.cause, first.explanation) == ("native-crash", "The process crashed in native code with SIGSEGV.")
     assert second.outcome is Outcome.RUNNING
 
 
@@ -118,7 +121,10 @@ def test_given_a_late_crash_report_that_reaches_the_limit_then_a_waiting_job_is_
     assert find(ledger, job).error == {"code": "native-crash", "detail": LATE_CRASH}
 
 
-LATE_CRASH = "Native code crashed it with SIGSEGV. The report came late; no attempt is left."
+LATE_CRASH = (
+    "The process crashed in native code with SIGSEGV. The crash report arrived after a later attempt had started; the "
+    "job has used all its attempts."
+)
 
 
 def test_given_a_late_crash_report_that_reaches_the_limit_then_the_running_attempt_no_longer_counts(
@@ -140,7 +146,7 @@ def test_given_a_late_crash_report_that_reaches_the_limit_then_the_running_attem
     assert not ledger.attempts.succeed(job.id, newer, now=T0 + LEASE, artifact="a" * 64)
     last = ledger.attempts.history(job.id)[-1]
     assert (last.number, last.outcome, last.cause) == (newer, Outcome.CANCELLED, "job-already-dead")
-    assert last.explanation == "A late report about the crash of attempt 3 made the job dead."
+    assert last.explanation == "Attempt 3 crashed. Its crash report arrived late and ended the job."
 
 
 def test_given_a_job_that_succeeded_meanwhile_then_a_late_crash_report_only_explains_its_attempt(

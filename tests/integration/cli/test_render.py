@@ -148,8 +148,8 @@ def test_given_a_killed_render_process_then_the_explanation_names_its_stage(draw
         child.kill()
         _stdout, stderr = parent.communicate(timeout=30)
     assert parent.returncode == 1
-    assert "It was killed from outside with SIGKILL. It was " in stderr
-    assert " MiB of 512 MiB. The drawing is not the cause: run it again." in stderr
+    assert "The process was killed from outside with SIGKILL. It was " in stderr
+    assert " MiB of 512 MiB. The drawing is not the cause. Repeat the command." in stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -44,7 +44,7 @@ def test_given_a_job_leased_by_a_lost_host_then_it_is_rendered_after_the_lease_e
 
     job = sent.finished(message.job)
     assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 2, 0, 1)
-    assert sent.history(job.id)[0].explanation == "Its worker vanished."
+    assert sent.history(job.id)[0].explanation == "Its worker ended without a crash report."
 
 
 def test_given_a_broker_that_lost_its_queues_then_queued_jobs_are_republished(

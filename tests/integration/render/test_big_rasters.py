@@ -148,6 +148,7 @@ def test_given_an_image_whose_rows_of_tiles_exceed_the_memory_limit_then_it_is_r
     pyvips.Image.black(200_000, 64, bands=3).copy(interpretation="srgb").tiffsave(str(wide), compression="deflate")
     check_memory_limit(plan(wide), MEMORY_LIMIT)
     with pytest.raises(
-        TooLarge, match=r"^Rendering this TIFF needs about [0-9,]+ MiB of memory and a worker has 512 MiB"
+        TooLarge,
+        match=r"^Rendering this TIFF needs about [0-9,]+ MiB of memory and the memory limit of a render is 512 MiB",
     ):
         check_memory_limit(plan(wide, tiles=True), MEMORY_LIMIT)

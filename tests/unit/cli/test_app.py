@@ -95,7 +95,7 @@ def test_given_an_unusable_file_then_its_path_and_the_reason_are_printed() -> No
 
 def test_given_a_bug_then_the_message_says_how_to_get_a_traceback() -> None:
     assert describe_error(KeyError("x")) == (
-        "Something unexpected happened (KeyError: 'x'). Run it again with --debug to see where.",
+        "An unexpected error occurred (KeyError: 'x'). Repeat the command with --debug to see where.",
         1,
     )
 

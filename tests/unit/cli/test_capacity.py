@@ -43,8 +43,9 @@ def test_given_finished_renders_then_the_workers_of_their_queue_are_printed_as_t
     printed = capacity(url, "--rate", "20")
     assert (printed.returncode, printed.stderr) == (0, "")
     assert printed.stdout == (
-        "40 renders of 'render' took 0.50 s each (variance/mean² 0.00).\n"
-        "20 renders per second need 12 workers, 83% busy. 99 % of the renders wait at most 0.48 s. "
+        "40 renders of 'render' took 0.50 s on average (variance divided by the squared mean: 0.00).\n"
+        "20 renders per second need 12 workers, which are busy 83% of the time. "
+        "99 % of the renders wait at most 0.48 s. "
         "The memory limits add up to 6,144 MiB.\n"
     )
 

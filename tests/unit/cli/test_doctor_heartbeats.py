@@ -19,7 +19,10 @@ def test_given_no_tables_then_the_remedy_is_to_migrate_and_afterwards_the_check_
     migrated = check_heartbeats(settings_of(url))
 
     assert (missing.ok, missing.remedy) == (False, "Run `bulkhead migrate`.")
-    assert (migrated.ok, migrated.detail) == (True, "0 machines; no coalescer is running.")
+    assert (migrated.ok, migrated.detail) == (
+        True,
+        "0 machines; no coalescer is running; start one: python -m workers.heartbeats.",
+    )
 
 
 def test_given_no_database_then_the_remedy_names_the_setting() -> None:

@@ -45,7 +45,7 @@ def test_given_a_preview_above_the_memory_limit_then_the_plan_is_printed_and_rej
     assert json.loads(result.output)["fits"] is False
     assert isinstance(result.exception, InvalidInput)
     assert result.exception.exit_code == 2
-    assert "ask for a smaller width" in result.exception.message
+    assert "choose a smaller width" in result.exception.message
 
 
 def test_given_a_file_of_an_unknown_format_then_the_error_names_the_formats(tmp_path: Path) -> None:

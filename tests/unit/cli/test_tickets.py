@@ -83,7 +83,7 @@ def test_given_handshakes_then_there_is_a_table_for_each_version_and_a_total() -
 
     assert list(format_resumption_matrix(checks)) == [
         "TLS 1.2                 edge1        edge2",
-        "edge1                 resumed          NEW",
+        "edge1                 resumed  not resumed",
         "edge2                   error        error",
         "edge2: refused",
         "1 of 4 resumed",

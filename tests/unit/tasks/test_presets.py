@@ -16,7 +16,7 @@ def test_given_a_preset_when_expanded_then_given_options_override_it() -> None:
 def test_given_an_unknown_preset_when_expanded_then_the_error_lists_the_known_ones() -> None:
     with pytest.raises(UnknownPreset) as caught:
         expand_preset(PRESETS, "card", {})
-    assert str(caught.value) == "There is no preset 'card'. Known: poster."
+    assert str(caught.value) == "There is no preset 'card'. Choose one of: poster."
 
     with pytest.raises(UnknownPreset, match="none are set in BULKHEAD_PRESETS"):
         expand_preset({}, "card", {})

@@ -111,7 +111,7 @@ def test_settings_of_webhooks_are_read_from_words(monkeypatch: pytest.MonkeyPatc
         ("RETRY_DELAYS", "5 soon", "valid number"),
         ("RETRY_DELAYS", "0", "greater than 0"),
         ("SECRETS", '{"acme": "whsec_c2hvcnQ="}', "make one with `echo whsec_$(openssl rand -base64 32)`"),
-        ("SECRETS", '{"acme": ""}', "a secret is whsec_ and Base64"),
+        ("SECRETS", '{"acme": ""}', "write a secret as whsec_ followed by Base64"),
         ("SECRETS", "whsec_c2hvcnQ=", 'write it as JSON: {"tenant": "whsec_…"}'),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tasks.jobs import EndedAttempt, Outcome
+from web import attempt_metrics
 from web.attempt_metrics import OVERLAP, AttemptMetrics
 
 NOW = 1_000_000.0
@@ -95,3 +96,15 @@ def test_given_a_ledger_that_fails_then_nothing_is_lost(tmp_path: Path) -> None:
     metrics.update(reader([attempt(1, NOW + 1)]))
 
     assert registry.get_sample_value("bulkhead_attempts_total", {"outcome": "succeeded", "cause": ""}) == 1
+
+
+def test_given_more_attempts_than_are_read_at_a_time_then_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt_metrics, "PAGE_SIZE", 3)
+    registry = CollectorRegistry()
+    metrics = AttemptMetrics(registry, NOW)
+    known = [attempt(number, NOW + number) for number in range(10)]
+
+    metrics.update(reader(known))
+    metrics.update(reader([*known, attempt(10, NOW + 10)]))
+
+    assert registry.get_sample_value("bulkhead_attempts_total", {"outcome": "succeeded", "cause": ""}) == 11

@@ -63,7 +63,7 @@ describe("events", () => {
 
 describe("text", () => {
   it("given a job, when described, then the text is short", () => {
-    expect(formatProgress({ percent: 40, stage: "draw", layer: "PIPES" })).toBe("draw PIPES, 40 %");
+    expect(formatProgress({ percent: 40, stage: "draw", layer: "PIPES" })).toBe("draw layer PIPES, 40 %");
     expect(formatProgress({ percent: 0, stage: "", layer: "" })).toBe("0 %");
     expect(failureMessage({ state: "dead", error: { code: "poison", detail: "The render process crashed." } })).toBe("The render process crashed.");
     expect(failureMessage({ state: "cancelled", error: null })).toContain("Drop the drawing again");

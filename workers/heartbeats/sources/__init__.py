@@ -113,7 +113,9 @@ class ResumeCheck:
 
 def missing_record_error(offset: int) -> PositionLost:
     """The error for a last record that no longer exists, with none after it."""
-    return PositionLost(f"Record {offset} does not exist: the stream is new, or lost its end. {RESET_HINT}")
+    return PositionLost(
+        f"Record {offset} does not exist: the stream is new, or its last records were lost. {RESET_HINT}"
+    )
 
 
 def describe(offsets: Collection[int]) -> str:

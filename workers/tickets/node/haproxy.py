@@ -33,7 +33,10 @@ class HAProxy:
             return None
         keys = tuple(Key.decode(line.split()[1]) for line in answer.splitlines() if line[:1].isdigit())
         if len(keys) != KEY_COUNT:
-            raise HAProxyError(f"HAProxy has no keyring {self._keyring_file}. Is that the file on its bind line?")
+            raise HAProxyError(
+                f"HAProxy has no keyring {self._keyring_file}. Name this file in tls-ticket-keys on HAProxy's "
+                "bind line."
+            )
         return keys
 
     def sync(self, target: Keyring) -> None:
@@ -45,15 +48,20 @@ class HAProxy:
         if running is None or running == target.keys:
             return
         if (size := len(running[0].value)) != target.size:
-            raise HAProxyError(f"HAProxy started with keys of {size} bytes; reload HAProxy to change that.")
+            raise HAProxyError(
+                f"HAProxy started with keys of {size} bytes. Reload HAProxy to use keys of another size."
+            )
         for key in target.newest(missing_key_count([key.name for key in running], target.names)):
             self._push(key)
         if self.keys() != target.keys:
-            raise HAProxyError("HAProxy's keys differ from the keys that were pushed. Who else uses its socket?")
+            raise HAProxyError(
+                "HAProxy's keys differ from the keys that were pushed. Stop any other program that changes keys "
+                "over its socket."
+            )
 
     def _push(self, key: Key) -> None:
         if "updated" not in (self._execute(f"set ssl tls-key {self._keyring_file} {key.encode()}") or ""):
-            raise HAProxyError("HAProxy rejected a key. Does its socket have level admin?")
+            raise HAProxyError("HAProxy rejected a key. Give its socket level admin.")
 
     def _execute(self, command: str) -> str | None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

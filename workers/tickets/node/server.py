@@ -63,7 +63,11 @@ class TicketNode:
         try:
             operation = operations.get(_field(frame, "op", str))
             if operation is None:
-                raise RequestRefused("bad-frame", "This node does not know the operation. Is its program outdated?")
+                raise RequestRefused(
+                    "bad-frame",
+                    "This node does not know the operation. Install the program that `bulkhead tickets program` "
+                    "writes.",
+                )
             with self._state.lock():
                 self.reconcile()
                 return {"ok": True, **operation(frame), "status": self._status()}
@@ -155,11 +159,14 @@ class TicketNode:
                 return "The age of the keyring is unknown until the next key arrives."
             if age <= alarm_after:
                 return ""
-            problem = f"No ticket key has arrived for {age:.0f} s. Does the rotator run, and reach this node?"
+            problem = f"No ticket key has arrived for {age:.0f} s. Check that the rotator runs and reaches this node."
             if not 0 < reset_after < age:
                 return problem
             self._generate_own_keyring()
-            return f"{problem} This node generated its own keyring, because no key may be used for so long."
+            return (
+                f"{problem} This node now uses a keyring of its own, because its keys were older than --reset-after "
+                "allows."
+            )
 
     def _status(self) -> Frame:
         """The status that the rotator receives with every reply. Contains no secret."""
@@ -196,7 +203,7 @@ class TicketNode:
         """Write the file first: an HAProxy that is reloaded in between reads the new keyring."""
         if (current := self._state.load_keyring()) and current.size != keyring.size:
             raise RequestRefused(
-                "key-size", f"This node's keys have {current.size} bytes; reload HAProxy to change that."
+                "key-size", f"This node's keys have {current.size} bytes. Reload HAProxy to use keys of another size."
             )
         self._state.store(keyring, generation)
         self._haproxy.sync(keyring)
@@ -228,23 +235,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Manage the TLS ticket keys of an edge node.")
     parser.add_argument("command", choices=("serve", "bootstrap", "key-age-alarm"))
     parser.add_argument(
-        "--keyring", type=Path, default="/run/bulkhead-tickets/keyring", help="the file on HAProxy's bind line"
+        "--keyring", type=Path, default="/run/bulkhead-tickets/keyring", help="the file named on HAProxy's bind line"
     )
     parser.add_argument(
-        "--record", type=Path, default="/var/lib/bulkhead-tickets/record.json", help="generation and owner; no secrets"
+        "--record",
+        type=Path,
+        default="/var/lib/bulkhead-tickets/record.json",
+        help="the file with generation and owner",
     )
     parser.add_argument(
         "--haproxy", type=Path, default="/run/haproxy/tickets.sock", help="the runtime socket of HAProxy"
     )
     parser.add_argument(
-        "--alarm-after", type=float, default=7200, metavar="SECONDS", help="key-age-alarm: fail past two intervals"
+        "--alarm-after",
+        type=float,
+        default=7200,
+        metavar="SECONDS",
+        help="key-age-alarm: fail if the newest key is older",
     )
     parser.add_argument(
         "--reset-after",
         type=float,
         default=86400,
         metavar="SECONDS",
-        help="key-age-alarm: generate a new keyring past this age; 0 is never",
+        help="key-age-alarm: generate a new keyring if the newest key is older; 0: never",
     )
     arguments = parser.parse_args()
     harden_process()
@@ -274,12 +288,14 @@ def _field(frame: Frame, name: str, kind: type) -> Any:
 def _parse_claim(frame: Frame) -> tuple[int, str]:
     token, owner = _field(frame, "token", int), _field(frame, "owner", str)
     if not 0 < token < 2**63 or not 0 < len(owner) <= 255:
-        raise RequestRefused("bad-frame", "A token must be a positive number, an owner a name.")
+        raise RequestRefused(
+            "bad-frame", "A token must be a positive number, and an owner must be a name of 1 to 255 characters."
+        )
     return token, owner
 
 
 def _stale_token(token: int, owner: str) -> RequestRefused:
-    return RequestRefused("stale-token", f"{owner} owns this node with token {token}.")
+    return RequestRefused("stale-token", f"{owner} owns this node with token {token}. Try again when it has finished.")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_given_an_image_that_every_job_leaks_then_the_leak_is_certain_and_its_si
         24,
     )
     assert 240_000 <= finding.leaked_bytes < 320_000
-    assert finding.summary.startswith("Each render of dxf leaves ")
+    assert finding.summary.startswith("24 of 24 renders of dxf left memory or files behind: ")
 
 
 def test_given_an_image_that_one_job_in_ten_leaks_then_the_leak_is_certain_because_pixels_are_counted_exactly() -> None:
@@ -95,7 +95,7 @@ def test_given_files_that_every_job_leaves_open_then_the_leak_is_certain() -> No
     (finding,) = find_leaks(child("a", [20 * MIB] * 30, files=list(range(30))))
 
     assert (finding.confidence, finding.resource, finding.leaked_files) == (Confidence.CERTAIN, "files", 1)
-    assert finding.summary.startswith("Each render of dxf leaves 1.00 open files behind, as 26 of 26 jobs show.")
+    assert finding.summary.startswith("26 of 26 renders of dxf left memory or files behind: 1.00 open files per job")
 
 
 def test_memory_that_later_jobs_free_is_no_leak() -> None:

@@ -138,10 +138,28 @@ BAD: list[tuple[type[PlanError], str, bytes, str, str]] = [
     (Unsupported, "", _webp(b"ANIM", bytes(20)), "unsupported", "The WebP header is not valid."),
     (Unsupported, "", _tiff(0, 5), "unsupported", "The TIFF has no width or height."),
     (Unsupported, "", b"II*\x00\x08\x00\x00\x00\x00\x00", "unsupported", "The TIFF directory is not valid."),
-    (Truncated, "", _png(300, 200)[:-12], "truncated", "The PNG ends before its last chunk. Upload it again."),
-    (Truncated, "", _jpeg(300, 200)[:-2], "truncated", "The JPEG ends before its image data does. Upload it again."),
-    (Truncated, "", b"\xff\xd8\xff\xe0", "truncated", "The JPEG ends before its image data does. Upload it again."),
-    (Truncated, "", _tiff(300, 200)[:40], "truncated", "The TIFF ends before its directory does. Upload it again."),
+    (
+        Truncated,
+        "",
+        _png(300, 200)[:-12],
+        "truncated",
+        "The PNG is truncated: its last chunk is missing. Upload it again.",
+    ),
+    (
+        Truncated,
+        "",
+        _jpeg(300, 200)[:-2],
+        "truncated",
+        "The JPEG is truncated: image data is missing. Upload it again.",
+    ),
+    (Truncated, "", b"\xff\xd8\xff\xe0", "truncated", "The JPEG is truncated: image data is missing. Upload it again."),
+    (
+        Truncated,
+        "",
+        _tiff(300, 200)[:40],
+        "truncated",
+        "The TIFF is truncated: its directory is incomplete. Upload it again.",
+    ),
     (Truncated, "", _webp(b"VP8X", bytes(40))[:-1], "truncated", "The WebP file is shorter than its header declares."),
     (Truncated, "", _pdf()[:30], "truncated", "The PDF has no trailer. Upload it again, or print it to a new PDF."),
     (Truncated, "", DXF[:-12], "truncated", "The DXF ends before its EOF marker. Export it again and check"),
@@ -183,7 +201,7 @@ def test_given_a_tiff_whose_strip_lies_beyond_its_end_when_planned_then_it_is_tr
     whole = _tiff(30, 20)
     path.write_bytes(whole.replace(struct.pack("<HHII", 279, 4, 1, 4), struct.pack("<HHII", 279, 4, 1, 4000)))
 
-    with pytest.raises(Truncated, match="The TIFF ends before its image data does"):
+    with pytest.raises(Truncated, match="The TIFF is truncated: image data is missing"):
         plan(path)
 
 
@@ -221,8 +239,10 @@ def test_given_a_plan_above_the_memory_limit_when_checked_then_the_error_has_the
 
     assert caught.value.code == "too-large"
     assert caught.value.message == (
-        f"Rendering this PNG needs about {huge.peak_bytes / MIB:,.0f} MiB of memory and a worker has 512 MiB. "
-        "Split the drawing, ask for a smaller width, or send it to a larger worker."
+        f"Rendering this PNG needs about {huge.peak_bytes / MIB:,.0f} MiB of memory and the memory limit of a "
+        "render is 512 MiB. Split the drawing, choose a smaller width, or raise BULKHEAD_MEMORY_LIMIT (on a "
+        "server also "
+        "BULKHEAD_LARGE_MEMORY_LIMIT)."
     )
     check_memory_limit(huge, huge.peak_bytes)
 

@@ -15,7 +15,9 @@ from workers.crash.crash_reports import CrashReport
 from workers.sandbox.causes import Cause
 
 JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
-REPORT = CrashReport(JOB, "host", 7, 1_000.5, Cause.CRASH, "Native code crashed it with SIGSEGV.", {"stage": "encode"})
+REPORT = CrashReport(
+    JOB, "host", 7, 1_000.5, Cause.CRASH, "The process crashed in native code with SIGSEGV.", {"stage": "encode"}
+)
 
 
 @pytest.fixture

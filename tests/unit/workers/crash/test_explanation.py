@@ -57,7 +57,7 @@ def test_given_an_incomplete_record_then_unknown_parts_are_omitted(record: Fligh
 
 def test_given_no_record_then_the_explanation_of_the_cause_is_used() -> None:
     death = classify(-Signals.SIGKILL, oom_kills=1)
-    assert format_crash(death, None) == "The kernel killed it because it exceeded its memory limit."
+    assert format_crash(death, None) == "The kernel killed the process because it exceeded its memory limit."
     assert format_crash(Death(Cause.OUT_OF_MEMORY, "It was stopped."), RECORD) == "It was stopped."
 
 

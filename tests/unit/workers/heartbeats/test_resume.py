@@ -63,4 +63,4 @@ def test_given_another_stream_of_the_same_name_then_the_error_says_what_to_do() 
 def test_given_a_stream_that_ends_before_the_position_then_the_error_says_so() -> None:
     error = ResumeCheck({0: Position(4_999, 1)}).missing_record_error()
 
-    assert str(error).startswith("Record 4999 does not exist: the stream is new, or lost its end. Run ")
+    assert str(error).startswith("Record 4999 does not exist: the stream is new, or its last records were lost. Run ")

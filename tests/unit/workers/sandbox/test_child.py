@@ -66,7 +66,7 @@ def test_given_a_child_that_never_ends_then_it_is_stopped_at_the_time_limit() ->
     assert exit_info.status == -signal.SIGKILL
     assert exit_info.death is not None
     assert exit_info.death.cause is Cause.TIME_LIMIT
-    assert exit_info.death.explanation == "It was still running after its time limit of 0.3 s."
+    assert exit_info.death.explanation == "The process was still running after its time limit of 0.3 s."
 
 
 def test_given_a_child_that_closes_its_pipe_and_hangs_then_it_is_stopped_at_the_time_limit() -> None:
@@ -85,7 +85,7 @@ def test_given_a_child_over_the_memory_limit_in_a_cgroup_then_the_kernel_kills_i
     exit_info, _reports = start(MEMORY_HOG, Limits(memory=64 * MIB, time_limit=30))
     assert exit_info.death is not None
     assert exit_info.death.cause is Cause.OUT_OF_MEMORY
-    assert exit_info.death.explanation == "The kernel killed it because it exceeded its memory limit."
+    assert exit_info.death.explanation == "The kernel killed the process because it exceeded its memory limit."
     assert not [path for path in parent.iterdir() if path.name.startswith(f"bulkhead-{os.getpid()}-")]
 
 
@@ -109,7 +109,7 @@ def test_given_a_child_that_aborts_then_the_cause_is_a_crash() -> None:
     exit_info, _reports = start("import os; os.abort()")
     assert exit_info.death is not None
     assert exit_info.death.cause is Cause.CRASH
-    assert exit_info.death.explanation == "Native code crashed it with SIGABRT."
+    assert exit_info.death.explanation == "The process crashed in native code with SIGABRT."
 
 
 def test_given_a_callback_that_raises_then_the_child_is_killed() -> None:

@@ -129,7 +129,10 @@ def test_given_no_claim_or_an_older_one_then_nothing_is_returned_or_changed(node
 
     for token, owner in ((4, "new"), (5, "old"), (6, "new")):
         reply = ask(node, op, token, owner, **fields)
-        assert (reply["code"], reply["detail"]) == ("stale-token", "new owns this node with token 5.")
+        assert (reply["code"], reply["detail"]) == (
+            "stale-token",
+            "new owns this node with token 5. Try again when it has finished.",
+        )
     assert ask(node, "status")["status"]["key_names"] == before
 
 
@@ -178,7 +181,7 @@ def test_given_keys_of_another_size_then_they_are_refused_with_advice(node: Tick
     reply = push(node, keys(3, size=48), 1)
 
     assert reply["code"] == "key-size"
-    assert reply["detail"] == "This node's keys have 80 bytes; reload HAProxy to change that."
+    assert reply["detail"] == "This node's keys have 80 bytes. Reload HAProxy to use keys of another size."
 
 
 def test_given_a_keyring_file_on_a_disk_then_it_is_not_written(tmp_path: Path, clock: Clock) -> None:
@@ -200,11 +203,23 @@ def test_given_a_keyring_file_on_a_disk_then_it_is_not_written(tmp_path: Path, c
     [
         ({}, "The frame has no valid op."),
         ({"op": ["look"]}, "The frame has no valid op."),
-        ({"op": "shell"}, "This node does not know the operation. Is its program outdated?"),
+        (
+            {"op": "shell"},
+            "This node does not know the operation. Install the program that `bulkhead tickets program` writes.",
+        ),
         ({"op": "claim", "token": True, "owner": "x"}, "The frame has no valid token."),
-        ({"op": "claim", "token": 0, "owner": "x"}, "A token must be a positive number, an owner a name."),
-        ({"op": "claim", "token": 2**63, "owner": "x"}, "A token must be a positive number, an owner a name."),
-        ({"op": "claim", "token": 1, "owner": "x" * 256}, "A token must be a positive number, an owner a name."),
+        (
+            {"op": "claim", "token": 0, "owner": "x"},
+            "A token must be a positive number, and an owner must be a name of 1 to 255 characters.",
+        ),
+        (
+            {"op": "claim", "token": 2**63, "owner": "x"},
+            "A token must be a positive number, and an owner must be a name of 1 to 255 characters.",
+        ),
+        (
+            {"op": "claim", "token": 1, "owner": "x" * 256},
+            "A token must be a positive number, and an owner must be a name of 1 to 255 characters.",
+        ),
     ],
 )
 def test_given_an_invalid_frame_then_it_is_refused(node: TicketNode, frame: dict[str, Any], detail: str) -> None:
@@ -265,14 +280,14 @@ def test_given_no_rotation_for_long_then_there_is_an_alarm_and_much_later_a_new_
     assert node.check_key_age(120, 1000) == ""
 
     clock.now += 121
-    problem = "No ticket key has arrived for 121 s. Does the rotator run, and reach this node?"
+    problem = "No ticket key has arrived for 121 s. Check that the rotator runs and reaches this node."
     assert node.check_key_age(120, 1000) == problem
     assert node.check_key_age(120, 0) == problem
     assert ask(node, "status")["status"]["key_names"] == before
 
     clock.now += 1000
     assert node.check_key_age(120, 1000).endswith(
-        "This node generated its own keyring, because no key may be used for so long."
+        "This node now uses a keyring of its own, because its keys were older than --reset-after allows."
     )
     status = ask(node, "status")["status"]
     assert not set(status["key_names"]) & set(before)

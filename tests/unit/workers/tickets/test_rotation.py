@@ -71,8 +71,8 @@ def test_given_a_node_that_cannot_be_caught_up_then_rotation_is_refused_with_adv
 
     assert step == Refuse(
         "behind",
-        "a cannot be caught up (1 keys behind): HAProxy rejected a key. No key was rotated, because tickets would "
-        "be lost. Repair the node, or remove it: bulkhead tickets retire a",
+        "a lacks 1 keys and cannot be updated: HAProxy rejected a key. No key was rotated, because tickets would "
+        "become unusable. Repair the node, or remove it: bulkhead tickets retire a",
     )
 
 

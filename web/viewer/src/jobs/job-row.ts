@@ -35,7 +35,7 @@ export class JobRow {
 
   showRejection(detail: string): void {
     this.element.dataset.state = "failed";
-    this.#state.textContent = "Rejected";
+    this.#state.textContent = "Not uploaded";
     this.#bar.hidden = true;
     this.#remove.hidden = false;
     this.#text.textContent = detail;
@@ -50,7 +50,9 @@ export class JobRow {
     this.element.dataset.id = job.id;
     this.#state.textContent = stateLabel(job.state);
     this.#remove.hidden = false;
-    this.#bar.hidden = FINAL.includes(job.state);
+    const isFinal = FINAL.includes(job.state);
+    this.#remove.setAttribute("aria-label", `${isFinal ? "Delete" : "Cancel"} ${job.filename || job.id}`);
+    this.#bar.hidden = isFinal;
     this.#text.textContent = failureMessage(job) ?? "";
     const when = new Date(job.created_at);
     this.#meta.replaceChildren(

@@ -5,8 +5,8 @@ import type { Attempt, Progress, State, Summary } from "../api";
 const STATE_LABELS: Record<State, string> = {
   accepted: "Accepted",
   queued: "Queued",
-  running: "Rendering",
-  succeeded: "Done",
+  running: "Running",
+  succeeded: "Succeeded",
   failed: "Failed",
   dead: "Dead",
   cancelled: "Cancelled",
@@ -16,16 +16,16 @@ export function stateLabel(state: State): string {
   return STATE_LABELS[state];
 }
 
-/** Formats the current activity, such as `draw PIPES, 40 %`. */
+/** Formats the current activity, such as `draw layer PIPES, 40 %`. */
 export function formatProgress(progress: Progress): string {
-  const activity = [progress.stage, progress.layer].filter(Boolean).join(" ");
+  const activity = [progress.stage, progress.layer && `layer ${progress.layer}`].filter(Boolean).join(" ");
   return activity ? `${activity}, ${progress.percent} %` : `${progress.percent} %`;
 }
 
 /** Why a job has no outputs and what to do; null if there is nothing to report. */
 export function failureMessage(job: Pick<Summary, "state" | "error">): string | null {
   if (job.error) return job.error.detail;
-  if (job.state === "cancelled") return "The job was cancelled. Drop the drawing again to render it.";
+  if (job.state === "cancelled") return "The job was cancelled. Replay it to run it again.";
   return null;
 }
 

@@ -45,7 +45,7 @@ export interface Heartbeats {
   lag: number | null;
 }
 
-const CONFIDENCE: Record<Leak["confidence"], string> = { unknown: "too few jobs", clean: "none", suspected: "suspected", certain: "certain" };
+const CONFIDENCE: Record<Leak["confidence"], string> = { unknown: "unknown", clean: "clean", suspected: "suspected", certain: "certain" };
 
 export function queues({ waiting }: Operations): HTMLElement {
   const rows = Object.entries(waiting).map(([queue, count]) => [queue, number(count)]);
@@ -66,7 +66,7 @@ export function workers({ workers: all }: Operations): HTMLElement {
     duration(each.uptime),
     number(each.completed_jobs),
   ]);
-  const headers = ["Name", "PID (children)", "Memory", "Children replaced", "Uptime", "Jobs done"];
+  const headers = ["Name", "PID (children)", "Memory", "Child processes ended", "Uptime", "Jobs done"];
   return table("Workers", headers, rows, "No workers respond. Start one: celery -A tasks worker -Q render", "wide");
 }
 
@@ -89,9 +89,9 @@ export function leaks(findings: Leak[]): HTMLElement {
     each.engine,
     each.confidence === "suspected" || each.confidence === "certain" ? `${CONFIDENCE[each.confidence]} (${each.resource})` : CONFIDENCE[each.confidence],
     `${number(each.leaking_jobs)} of ${number(each.jobs)}`,
-    formatBytes(each.leaked_bytes),
+    each.resource === "files" ? `${each.leaked_files.toFixed(2)} files` : formatBytes(each.leaked_bytes),
   ]);
-  return table("Leak detection", ["Format", "Engine", "Leak", "Leaking jobs", "Leaked per job"], rows, "No renders have been measured yet.");
+  return table("Leak detection", ["Format", "Engine", "Confidence", "Leaking jobs", "Leaked per job"], rows, "No renders have been measured yet.");
 }
 
 /** `now` is in seconds since 1970. */
@@ -99,8 +99,8 @@ export function tickets(status: Tickets, now: number): HTMLElement {
   const due = (status.rotated_at ?? now) + status.interval - now;
   const rows = [
     ["Generation", number(status.generation)],
-    ["Last rotation", status.rotated_at === null ? "none" : `${duration(now - status.rotated_at)} ago`],
-    ["Next rotation", status.rotating ? "being distributed" : due >= 0 ? `in ${duration(due)}` : `overdue by ${duration(-due)}`],
+    ["Last rotation", status.rotated_at === null ? "never" : `${duration(now - status.rotated_at)} ago`],
+    ["Next rotation", status.rotating ? "in progress" : due >= 0 ? `in ${duration(due)}` : `overdue by ${duration(-due)}`],
     ["Result", status.result || "none"],
   ];
   return table("Ticket keys", ["", ""], status.generation ? rows : [], "No nodes have joined yet. Add one: bulkhead tickets join NODE HOST:PORT");
@@ -108,9 +108,9 @@ export function tickets(status: Tickets, now: number): HTMLElement {
 
 export function heartbeats({ last, age, lag }: Heartbeats): HTMLElement {
   const rows = last && [
-    ["Last write", `${duration(age!)} ago`],
+    ["Last flush", `${duration(age!)} ago`],
     ["Lag", `${lag!.toFixed(1)} s`],
-    ["Window", `${duration(last.window_seconds)}, write took ${last.flush_seconds.toFixed(2)} s`],
+    ["Window", `${duration(last.window_seconds)}, flush took ${last.flush_seconds.toFixed(2)} s`],
     ["Machines per window", number(last.machines)],
     ["Beats per second", number(Math.round(last.beats / last.window_seconds))],
   ];
