@@ -341,7 +341,7 @@ def has_lost_lease(process: Process) -> bool:
     """Whether it ended because another coalescer has its lease."""
     return (
         process.describe_exit() == "it ended with exit code 1"
-        and "Another consumer has written" in process.log.read_text()
+        and "Another coalescer holds the lease or has written" in process.log.read_text()
     )
 
 
