@@ -6,7 +6,8 @@ import pytest
 
 from cli.embedded.process import NotInstalled
 from tests.services.faults.doomed import POINTS
-from tests.system.storms.heartbeats import SUSPENDED, plan, run_chaos, running_system
+from tests.system.storms.heartbeats import SUSPENDED, plan, run_chaos
+from tests.system.storms.heartbeats_system import running_system
 
 BEATS = 40_000
 KILLS = 6

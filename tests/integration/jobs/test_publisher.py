@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from kombu import Connection
+from kombu import Connection, Queue
 
 from cli.embedded.process import Process
 from tasks import renders
 from tasks.messaging.publisher import BrokerUnavailable, Publisher, PublishError, QueueFull
-from tasks.messaging.topology import MAINTENANCE, QUEUES, RENDER
+from tasks.messaging.topology import EXCHANGE, MAINTENANCE, QUEUES, RENDER
 from tests.conftest import Broker
 from tests.integration.jobs.renders import NEW_QUEUE, celery_app, eventually
 
@@ -93,33 +93,30 @@ def test_given_a_queue_that_was_deleted_then_the_next_message_is_not_lost(
 
 
 def test_given_a_message_for_a_missing_queue_then_the_error_says_that_it_is_unroutable(
-    broker: Broker, make_publisher: Callable[[str], Publisher], monkeypatch: pytest.MonkeyPatch
+    broker: Broker, make_publisher: Callable[[str], Publisher]
 ) -> None:
     publisher = make_publisher(broker.url)
-    monkeypatch.setitem(publisher._app.conf, "task_routes", {"render.*": {"exchange": "bulkhead", "routing_key": "x"}})
+    missing = Queue("missing", EXCHANGE, routing_key="missing")
 
     with pytest.raises(BrokerUnavailable, match="NO_ROUTE"):
-        publish(publisher)
+        publisher._publish_task(renders.TASK, str(uuid.uuid4()), {}, EXCHANGE, missing, declare=[QUEUES[0]])
 
 
 def test_given_a_full_queue_then_the_error_says_to_try_later(
-    broker: Broker, make_publisher: Callable[[str], Publisher]
+    broker: Broker, make_publisher: Callable[[str], Publisher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    render: Any = next(queue for queue in QUEUES if queue.name == RENDER)
+    monkeypatch.setitem(render.queue_arguments, "x-max-length", 1)
+    publisher = make_publisher(broker.url)
+
+    with pytest.raises(QueueFull) as caught:  # noqa: PT012 -- the broker decides how many fit
+        for _ in range(10):
+            publish(publisher)
+
     with Connection(broker.url) as connection:
-        full: Any = QUEUES[0](connection.channel())
-        full.queue_arguments = {**full.queue_arguments, "x-max-length": 1}
-        full.declare()
-        publisher = make_publisher(broker.url)
-        publisher._app.amqp.queues[RENDER].queue_arguments["x-max-length"] = 1
-        try:
-            with pytest.raises(QueueFull) as caught:  # noqa: PT012 -- the broker decides how many fit
-                for _ in range(10):
-                    publish(publisher)
-        finally:
-            del publisher._app.amqp.queues[RENDER].queue_arguments["x-max-length"]
-            full.delete()
+        connection.channel().queue_delete(RENDER)
     assert str(caught.value).startswith(
-        "The broker refused the message: its queue is full, or not up yet after a restart. Try again later."
+        "The broker refused the message: its queue is full, or is still starting. Try again later."
     )
 
 

@@ -19,6 +19,8 @@ from tests.services.platform import Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
+NORMAL_PRIORITY = {"child_niceness": "0"}  # the machine may be busy
+
 
 def kill(pid: int, signal_number: signal.Signals) -> None:
     """Send a signal to one of our worker children."""
@@ -37,7 +39,7 @@ def explains(explanation: str | None, attempt: int, predicate: str) -> bool:
 def test_given_a_render_accepted_and_published_then_it_succeeds_in_one_attempt(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
 
     job = sent.finished(sent.submit())
 
@@ -58,7 +60,7 @@ def test_given_a_render_accepted_and_published_then_it_succeeds_in_one_attempt(
 def test_given_the_same_drawing_requested_again_then_its_artifacts_are_reused(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     first = sent.make()
     second = sent.make()
     with sent.store.open_read(first.source) as drawing:
@@ -77,7 +79,7 @@ def test_given_the_same_drawing_requested_again_then_its_artifacts_are_reused(
 def test_given_a_message_of_an_unknown_job_then_the_job_is_added_to_the_ledger(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     message = sent.make()
 
     publish_raw(
@@ -93,7 +95,7 @@ def test_given_a_message_of_an_unknown_job_then_the_job_is_added_to_the_ledger(
 def test_given_a_message_with_the_id_of_another_tenant_s_job_then_it_is_dead_lettered_and_the_job_unchanged(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     job = sent.finished(sent.submit())
     other = renders.RenderMessage(job=job.id, tenant="rival", source=renders.source_key("rival", job.id))
 
@@ -106,7 +108,7 @@ def test_given_a_message_with_the_id_of_another_tenant_s_job_then_it_is_dead_let
 def test_given_a_child_killed_from_outside_then_the_next_attempt_succeeds_and_no_crash_is_counted(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
 
     kill(sent.child_at(job_id), signal.SIGKILL)
@@ -125,7 +127,7 @@ def test_given_a_child_killed_from_outside_then_the_next_attempt_succeeds_and_no
 def test_given_a_child_terminated_during_a_job_then_its_attempt_is_explained_and_the_next_one_succeeds(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
 
     kill(sent.child_at(job_id), signal.SIGTERM)
@@ -140,7 +142,7 @@ def test_given_a_child_terminated_during_a_job_then_its_attempt_is_explained_and
 def test_given_a_child_that_crashes_in_every_attempt_then_the_job_is_dead_and_its_message_dead_lettered(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
 
     for attempt in (1, 2, 3):
@@ -162,7 +164,7 @@ def test_given_a_child_that_crashes_in_every_attempt_then_the_job_is_dead_and_it
 def test_given_a_render_over_its_time_limit_then_it_is_retried_and_finally_dead(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker(render_time_limit="3")
+    platform.start_worker(render_time_limit="3", **NORMAL_PRIORITY)
     job_id = sent.submit(5 * HEAVY)
 
     job = sent.finished(job_id)
@@ -178,13 +180,13 @@ def test_given_a_render_over_its_time_limit_then_it_is_retried_and_finally_dead(
 def test_given_a_worker_killed_with_its_child_then_another_worker_finishes_the_job(
     platform: Platform, sent: Renders
 ) -> None:
-    worker = platform.start_worker()
+    worker = platform.start_worker(**NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
     child = sent.child_at(job_id)
 
     worker.kill()
     eventually(lambda: not psutil.pid_exists(child))
-    platform.start_worker("render2")
+    platform.start_worker("render2", **NORMAL_PRIORITY)
 
     job = sent.finished(job_id)
     assert (job.state, job.attempt, job.crashes) == (State.SUCCEEDED, 2, 0)
@@ -194,7 +196,7 @@ def test_given_a_worker_killed_with_its_child_then_another_worker_finishes_the_j
 def test_given_a_running_render_when_it_is_cancelled_then_its_child_stops_and_runs_the_next_job(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker(lease="1")
+    platform.start_worker(lease="1", **NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
     child = sent.child_at(job_id)
 
@@ -210,7 +212,7 @@ def test_given_a_running_render_when_it_is_cancelled_then_its_child_stops_and_ru
 def test_given_an_unavailable_ledger_when_a_job_is_claimed_then_no_attempt_is_lost(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     message = sent.make()
     sent.accept(message)
     ledger = sqlite3.connect(platform.directory / "ledger.db", isolation_level=None)
@@ -229,7 +231,7 @@ def test_given_an_unavailable_ledger_when_a_job_is_claimed_then_no_attempt_is_lo
 def test_given_a_missing_or_invalid_source_then_the_job_fails_without_a_retry(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     missing, invalid = sent.make(), sent.make()
     sent.store.delete(missing.source)
     sent.store.put(invalid.source, b"this is no drawing at all" * 10)
@@ -252,7 +254,7 @@ def test_given_two_workers_and_jobs_published_twice_then_each_job_has_one_attemp
     platform: Platform, sent: Renders
 ) -> None:
     for name in ("render1", "render2"):
-        platform.start_worker(name)
+        platform.start_worker(name, **NORMAL_PRIORITY)
     messages = [sent.make() for _ in range(20)]
     for message in messages:
         sent.accept(message)
@@ -268,7 +270,7 @@ def test_given_two_workers_and_jobs_published_twice_then_each_job_has_one_attemp
 def test_given_a_killed_child_then_its_directories_are_removed_and_its_crash_report_flushed(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
     work = platform.directory / "var" / "work"
     child = sent.child_at(job_id)
@@ -286,7 +288,7 @@ def test_given_a_killed_child_then_its_directories_are_removed_and_its_crash_rep
 def test_given_an_unknown_task_then_its_message_is_dead_lettered_with_the_reason(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker()
+    platform.start_worker(**NORMAL_PRIORITY)
     letter_id = str(uuid.uuid4())
 
     publish_raw(platform.broker_url, "[[], {}, {}]", {"task": "render.nothing", "id": letter_id})

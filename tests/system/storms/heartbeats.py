@@ -13,44 +13,32 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import redis
 from celery import Celery
 
-from cli.embedded.process import Process, Program, StartFailed
-from cli.embedded.programs import coalescer_program
-from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
-from cli.embedded.redis import prepare_redis
-from cli.embedded.supervisor import Supervisor
+from cli.embedded.process import Process, StartFailed
+from cli.embedded.rabbitmq import RabbitmqNode
 from tasks.heartbeats import MAX_BEATS, HeartbeatPublisher
 from tasks.messaging.connections import PublishError
 from tasks.sensors import sensor_key
 from tests.services.faults.doomed import POINTS
-from tests.services.galera import Galera
 from tests.services.heartbeats import stored
-from tests.services.mariadb import MariaDb
-from tests.services.platform import ROOT
+from tests.system.storms.heartbeats_system import DATABASES, LEASE, System, restart, running_system
 from tests.system.storms.oracle import MessageGenerator
 from workers.heartbeats.database_nodes import DatabaseNodes, NoWritableNode
-from workers.heartbeats.migrate import migrate_tables
 from workers.heartbeats.status import read_status
 
 MACHINES = 4_500
-DATABASES = ("mariadb", "galera")
 
-LEASE = 1.0  # seconds, the minimum
-WINDOW = "0.2"  # seconds
 SUSPENDED = "suspended"  # instead of a point: the coalescer is suspended for longer than its lease
 SUSPENSION = 3 * LEASE
 MAX_MESSAGE_SIZE = MAX_BEATS * 9 // 10  # heartbeats of a message, without late and duplicate ones
@@ -108,109 +96,6 @@ class Sender:
         self.sent += 1
         if self.done < 1 and self.sent > self.done * self.messages:
             time.sleep(THROTTLE_DELAY)
-
-
-@dataclass
-class System:
-    """The system under test."""
-
-    home: Path
-    node: RabbitmqNode
-    urls: list[str]
-    redis_url: str
-    broker: Process
-    redis: Process
-    database: Callable[[], Process]  # the node that receives the writes
-    restart_database: Callable[[], None]
-    settings: dict[str, str] = field(default_factory=dict)
-
-    def coalescer(self, number: int, point: str = "") -> Process:
-        """Start a coalescer, which kills itself at `point` if that is given."""
-        program = coalescer_program(f"coalescer{number}", self.settings, self.home)
-        if point:
-            command = (sys.executable, "-m", "tests.services.faults.doomed", point)
-            program = Program(program.name, command, program.is_ready, program.environment, self.home)
-        process = Process(program, self.home / "log")
-        process.start()
-        return process
-
-
-@dataclass(frozen=True)
-class RunningRedis:
-    """A running Redis."""
-
-    url: str
-    process: Process
-
-
-@contextmanager
-def running_redis(home: Path) -> Iterator[RunningRedis]:
-    """Start Redis, once the ports of all other services are assigned."""
-    server = prepare_redis(home / "redis")
-    with Supervisor([(server.program,)], home / "log") as supervisor:
-        yield RunningRedis(server.url, supervisor.process(server.program.name))
-
-
-@contextmanager
-def running_system(database: str) -> Iterator[System]:
-    """Start all services but the coalescers in a temporary directory, and remove them afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="bulkhead-beats-"))
-    home.chmod(0o755)  # MariaDB's user needs access
-    try:
-        node = prepare_rabbitmq(home / "rabbitmq")
-        (home / "database").mkdir()
-        with Supervisor(node.stages, home / "log") as brokers, running_redis(home) as live:
-            broker_and_redis = (brokers.process("rabbitmq"), live.process)
-            if database == "galera":
-                cluster = Galera(home / "database")
-                with cluster.running():
-                    first = cluster.nodes[0]
-                    yield _system(
-                        home, node, cluster.urls, live.url, broker_and_redis, lambda: first.process, first.rejoin
-                    )
-            else:
-                server = MariaDb(home / "database")
-                with server.running():
-                    url = server.fresh_database()
-                    yield _system(
-                        home,
-                        node,
-                        [url],
-                        live.url,
-                        broker_and_redis,
-                        lambda: server.process,
-                        lambda: _restart(server.process),
-                    )
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _system(
-    home: Path,
-    node: RabbitmqNode,
-    urls: list[str],
-    redis_url: str,
-    broker_and_redis: tuple[Process, Process],
-    database: Callable[[], Process],
-    restart_database: Callable[[], None],
-) -> System:
-    migrate_tables(urls)
-    settings = {
-        "PYTHONPATH": str(ROOT),
-        "BULKHEAD_BROKER_URL": node.url,
-        "BULKHEAD_STREAM_URL": node.stream_url,
-        "BULKHEAD_HEARTBEATS_DATABASE_URLS": " ".join(urls),
-        "BULKHEAD_HEARTBEATS_WINDOW": WINDOW,
-        "BULKHEAD_HEARTBEATS_LEASE": str(LEASE),
-        "BULKHEAD_REDIS_URL": redis_url,
-        "BULKHEAD_VAR": str(home / "var"),
-    }
-    return System(home, node, urls, redis_url, *broker_and_redis, database, restart_database, settings)
-
-
-def _restart(process: Process) -> None:
-    process.start()
-    process.wait_ready()
 
 
 def plan(kills: int, seed: int) -> list[tuple[str, str]]:
@@ -317,11 +202,11 @@ class Chaos:
             return
         if other == "broker":
             system.broker.kill()
-            _restart(system.broker)
+            restart(system.broker)
             return
         system.redis.stop()  # gracefully: data lost by a kill returns with the next heartbeats only
         time.sleep(REDIS_DOWNTIME)
-        _restart(system.redis)
+        restart(system.redis)
 
 
 def _retry_join(start: Callable[[], None]) -> None:
@@ -341,7 +226,7 @@ def has_lost_lease(process: Process) -> bool:
     """Whether it ended because another coalescer has its lease."""
     return (
         process.describe_exit() == "it ended with exit code 1"
-        and "Another consumer has written" in process.log.read_text()
+        and "Another coalescer holds the lease or has written" in process.log.read_text()
     )
 
 
