@@ -21,16 +21,16 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "up": Entry("cli.commands.up", "Run broker, web tier and workers on this machine until Ctrl-C."),
-    "render": Entry("cli.commands.render", "Render FILE into layered WebP on this machine, without a broker."),
+    "render": Entry("cli.commands.render", "Render FILE into layered WebP on this machine."),
     "plan": Entry("cli.commands.plan", "Estimate the cost of rendering FILE from its header."),
-    "doctor": Entry("cli.commands.doctor", "Check everything that the platform needs, and say how to fix it."),
+    "doctor": Entry("cli.commands.doctor", "Check everything that the platform needs."),
     "dead": Entry("cli.commands.dead", "List dead jobs and rejected messages; replay or drop them."),
-    "capacity": Entry("cli.commands.capacity", "Compute how many workers a queue needs, from its recent renders."),
+    "capacity": Entry("cli.commands.capacity", "Compute how many workers a queue needs."),
     "reconcile": Entry("cli.commands.reconcile", "Compare ledger and store, and repair the differences."),
-    "heartbeats": Entry("cli.commands.heartbeats", "Show the status of the heartbeat coalescer; reset its position."),
+    "heartbeats": Entry("cli.commands.heartbeats", "Show the status of the coalescer; reset its position."),
     "tickets": Entry("cli.commands.tickets", "Rotate TLS ticket keys across a fleet of HAProxy nodes."),
-    "leaks": Entry("cli.commands.leaks", "Hunt for memory leaks in jobs, and report those of past renders."),
-    "migrate": Entry("cli.commands.migrate", "Create or upgrade the tables of the ledger and the heartbeats."),
+    "leaks": Entry("cli.commands.leaks", "Hunt for memory leaks; report those of past renders."),
+    "migrate": Entry("cli.commands.migrate", "Create or upgrade the tables of ledger and heartbeats."),
 }
 
 

@@ -47,7 +47,7 @@ def list_dead(as_json: AsJson = False) -> None:
 
 @dead.command()
 def show(job_id: JobId, as_json: AsJson = False) -> None:
-    """Explain why a job is dead, attempt by attempt, or show a rejected message."""
+    """Explain why a job is dead, or show a rejected message."""
     with _open_repository() as repository:
         item = repository.find(job_id)
     if item is None:
@@ -61,7 +61,10 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
 
 @dead.command()
 def replay(job_id: JobId) -> None:
-    """Run a dead job again after a fix, or send a rejected message to its queue again."""
+    """Publish a dead job or a rejected message again.
+
+    Use it after a fix: the job gets new attempts.
+    """
     with _open_repository() as repository:
         if not repository.replay(job_id):
             raise UnknownId(job_id)

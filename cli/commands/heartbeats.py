@@ -17,7 +17,7 @@ heartbeats = typer.Typer(help="Show the status of the heartbeat coalescer; reset
 
 @heartbeats.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False) -> None:
-    """Show which coalescer is running, its position in the stream, and its last flush.
+    """Show the coalescer, its position and its last flush.
 
     Exit code 3 if no database node can be written to.
     """
@@ -37,7 +37,8 @@ def reset(
 
     This is needed if the stream was recreated, or lost records that were not read yet.
 
-    Heartbeats that were counted before are not counted again. Stop all coalescers first: exit code 2 if one is running.
+    Use it after the stream was recreated or lost records. Heartbeats that were counted before are not counted again.
+    Stop all coalescers first: exit code 2 if one is running.
     """
     if not yes:
         typer.confirm("Forget the position in the stream?", abort=True)

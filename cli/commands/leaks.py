@@ -54,10 +54,11 @@ def hunt(
     limit: Annotated[float, typer.Option(min=1, help="Time limit of each process, seconds.")] = 600,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Run a job many times and report what it leaks, which function leaks it, and how much.
+    """Run a job many times and report its leaks.
 
-    Writes report.html, report.json and junit.xml to --out. Exit code 0 if there is no leak, 1 if there is one or a job
-    fails, 2 if the target is wrong, 3 if a tool is missing.
+    The report names the functions that leak, and the bytes per job. Writes report.html, report.json and junit.xml to
+    --out. Exit code 0 if there is no leak, 1 if there is one or a job fails, 2 if the target is wrong, 3 if a tool is
+    missing.
 
     Example: bulkhead leaks hunt floorplan.dxf --jobs 50 --out hunt
     """
@@ -93,9 +94,10 @@ def status(
     jobs: Annotated[int, typer.Option(min=1, max=MAX_JOBS, help="Number of latest jobs to evaluate.")] = LATEST_JOBS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
-    """Report what the latest renders leaked in their workers, by format of the drawing and engine version.
+    """Report the leaks of the latest renders.
 
-    Exit code 0, 1 if a leak is certain, 3 if the ledger or the store does not answer.
+    Findings are grouped by format of the drawing and engine version. Exit code 0, 1 if a leak is certain, 3 if the
+    ledger or the store does not answer.
 
     Example: bulkhead leaks status --json
     """

@@ -124,9 +124,9 @@ def verify(
     server_name: Annotated[str | None, typer.Option(help="Server name that clients send (SNI).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Resume TLS sessions of each node on every other node, in TLS 1.2 and 1.3, with real handshakes.
+    """Check that each node resumes sessions of all others.
 
-    Exit code 1 unless all sessions are resumed.
+    It uses real handshakes in TLS 1.2 and 1.3. Exit code 1 unless all sessions are resumed.
     """
     nodes = Inventory.load(settings().var).nodes
     if not nodes:
@@ -146,7 +146,10 @@ def verify(
 
 @tickets.command()
 def watch() -> None:
-    """Monitor the nodes: give keys to nodes that boot, serve metrics, and warn if rotations stop."""
+    """Monitor the nodes, and give keys to nodes that boot.
+
+    It also serves metrics (BULKHEAD_TICKETS_METRICS_PORT) and warns if rotations stop.
+    """
     from workers.tickets.metrics import TicketMetrics
 
     current = settings()
@@ -165,7 +168,10 @@ def watch() -> None:
 
 @tickets.command()
 def program(target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write.")]) -> None:
-    """Write the program that runs on the nodes: one file, which needs only Python 3.11."""
+    """Write the program that runs on the nodes.
+
+    It is one file and needs only Python 3.11.
+    """
     from workers.tickets.node_archive import build_archive
 
     target.write_bytes(build_archive())
