@@ -247,7 +247,7 @@ def test_given_an_event_stream_when_it_is_idle_longer_than_the_timeout_then_it_s
     assert response.headers["content-type"].startswith("text/event-stream")
     assert response.readline() == b"event: render\n"
     line = response.readline()
-    while line != b": still here\n":  # sent after 7.5 s or more; the idle timeout of the node is 1 s
+    while line != b": keep-alive\n":  # sent after 7.5 s or more; the idle timeout of the node is 1 s
         assert line, "the stream was closed"
         line = response.readline()
     client.close()
