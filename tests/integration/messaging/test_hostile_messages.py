@@ -297,7 +297,7 @@ def test_given_ten_thousand_hostile_messages_then_each_is_executed_or_dead_lette
     assert "unknown" not in reasons
     assert "rejected" not in reasons
     log = (platform.directory / "log" / "render1.log").read_text()
-    assert log.count("Refused a message") + executed(sent) == COUNT + 1  # each once, plus the last render
+    assert log.count("Rejected a message") + executed(sent) == COUNT + 1  # each once, plus the last render
     assert "Connection to broker lost" not in log
     assert "Traceback" not in log
 
