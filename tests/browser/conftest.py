@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import redis
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from cli.embedded.process import NotInstalled
 from tasks.messaging.topology import TILES
 from tasks.sensors import PLANTS_KEY, plant_key, sensor_key
 from tests.browser.floorplan import save_floorplan
 from tests.conftest import Broker, skip_or_fail
+from tests.services.edge.portal_site import PortalSite, running_portal
+from tests.services.edge.wordpress import WordPress
+from tests.services.mariadb import MariaDb
 from tests.services.platform import ROOT, Platform
 
 CHROMIUM = "/usr/bin/chromium"
@@ -30,6 +36,7 @@ HEARTBEAT_INTERVAL = "60"  # seconds: machines of these tests send one beat and 
 IGNORED_MESSAGES = ("GPU stall due to ReadPixels", "Failed to load resource", "loaded before reset")
 
 Screenshot = Callable[[Page, str], None]
+SignIn = Callable[[str | None], AbstractContextManager[BrowserContext]]
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +145,57 @@ def open_page(page: Page, address: str) -> None:
 def dataset(page: Page, selector: str) -> dict[str, str]:
     data: dict[str, str] = json.loads(page.locator(selector).evaluate("each => JSON.stringify(each.dataset)"))
     return data
+
+
+@pytest.fixture(scope="module")
+def wordpress(session_broker: Broker, session_mariadb: MariaDb) -> Iterator[WordPress]:
+    """A fresh site with the plugin behind the edge, and a worker."""
+    session_broker.reset()
+    sites: list[WordPress] = []
+
+    def install(site: PortalSite) -> None:
+        sites.append(WordPress(site, session_mariadb.fresh_database()))
+
+    try:
+        with running_portal(session_broker.url, install, viewer_frame_ancestors="'self'") as portal:
+            portal.platform.start_worker(child_niceness="0")
+            sites[0].install()
+            yield sites[0]
+    except NotInstalled as error:
+        skip_or_fail(error)
+
+
+@pytest.fixture(scope="module")
+def browser_of(browser: Browser, wordpress: WordPress) -> SignIn:
+    """A function that opens a browser context of a signed-in user, or of an anonymous visitor (None)."""
+    cookies: dict[str, Any] = {}
+
+    @contextmanager
+    def browser_of(user: str | None) -> Iterator[BrowserContext]:
+        with browser.new_context(base_url=wordpress.site.url, viewport={"width": 1280, "height": 800}) as context:
+            if user is not None:
+                if user not in cookies:
+                    wordpress.sign_in(context, user)
+                    cookies[user] = context.cookies()
+                context.add_cookies(cookies[user])
+            yield context
+
+    return browser_of
+
+
+@pytest.fixture(scope="module")
+def uploaded(browser_of: SignIn, floorplan: Path) -> int:
+    """Id of a drawing that ann uploaded on the administration page."""
+    with browser_of("ann") as context:
+        page = context.new_page()
+        page.goto("/wp-admin/media-new.php")
+        page.locator(".moxie-shim input[type=file]").set_input_files(floorplan)
+        picture = page.locator(".media-item img.pinkynail")
+        picture.wait_for(state="attached", timeout=20_000)
+        page.wait_for_function("document.querySelector('.media-item img.pinkynail').naturalWidth > 0", timeout=60_000)
+        url = picture.get_attribute("src")
+        ARTIFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=ARTIFACTS / "wordpress-upload.png")
+    match = re.search(r"drawing=(\d+)", url or "")
+    assert match is not None
+    return int(match[1])

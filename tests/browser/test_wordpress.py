@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import APIResponse, Browser, BrowserContext, FilePayload, expect
+from playwright.sync_api import APIResponse, BrowserContext, FilePayload, expect
 
-from cli.embedded.process import NotInstalled
-from tests.browser.conftest import Screenshot
-from tests.conftest import Broker, skip_or_fail
-from tests.services.edge.portal_site import TENANT, PortalSite, running_portal
+from tests.browser.conftest import Screenshot, SignIn
+from tests.conftest import Broker
+from tests.services.edge.portal_site import TENANT
 from tests.services.edge.wordpress import WordPress
-from tests.services.mariadb import MariaDb
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -27,61 +22,6 @@ INSERT = """(id) => {
   const block = wp.blocks.createBlock("bulkhead/drawing", { id });
   wp.data.dispatch("core/block-editor").insertBlock(block);
 }"""
-
-SignIn = Callable[[str | None], AbstractContextManager[BrowserContext]]
-
-
-@pytest.fixture(scope="module")
-def wordpress(session_broker: Broker, session_mariadb: MariaDb) -> Iterator[WordPress]:
-    """A fresh site with the plugin behind the edge, and a worker."""
-    session_broker.reset()
-    sites: list[WordPress] = []
-
-    def install(site: PortalSite) -> None:
-        sites.append(WordPress(site, session_mariadb.fresh_database()))
-
-    try:
-        with running_portal(session_broker.url, install, viewer_frame_ancestors="'self'") as portal:
-            portal.platform.start_worker(child_niceness="0")
-            sites[0].install()
-            yield sites[0]
-    except NotInstalled as error:
-        skip_or_fail(error)
-
-
-@pytest.fixture(scope="module")
-def browser_of(browser: Browser, wordpress: WordPress) -> SignIn:
-    """A function that opens a browser context of a signed-in user, or of an anonymous visitor (None)."""
-    cookies: dict[str, Any] = {}
-
-    @contextmanager
-    def browser_of(user: str | None) -> Iterator[BrowserContext]:
-        with browser.new_context(base_url=wordpress.site.url, viewport={"width": 1280, "height": 800}) as context:
-            if user is not None:
-                if user not in cookies:
-                    wordpress.sign_in(context, user)
-                    cookies[user] = context.cookies()
-                context.add_cookies(cookies[user])
-            yield context
-
-    return browser_of
-
-
-@pytest.fixture(scope="module")
-def uploaded(browser_of: SignIn, floorplan: Path) -> int:
-    """Id of a drawing that ann uploaded on the administration page."""
-    with browser_of("ann") as context:
-        page = context.new_page()
-        page.goto("/wp-admin/media-new.php")
-        page.locator(".moxie-shim input[type=file]").set_input_files(floorplan)
-        picture = page.locator(".media-item img.pinkynail")
-        picture.wait_for(state="attached", timeout=20_000)
-        page.wait_for_function("document.querySelector('.media-item img.pinkynail').naturalWidth > 0", timeout=60_000)
-        url = picture.get_attribute("src")
-        page.screenshot(path=Path(__file__).with_name("artifacts") / "wordpress-upload.png")
-    found = re.search(r"drawing=(\d+)", url or "")
-    assert found is not None
-    return int(found[1])
 
 
 def send(context: BrowserContext, name: str, content: bytes) -> APIResponse:

@@ -1,42 +1,22 @@
 """Routing and request validation of the edge, with HAProxy, PHP-FPM, lighttpd and the web tier."""
 
-import base64
 import json
 import os
-import secrets
 import signal
 import socket
-import ssl
-import subprocess
 import time
 import urllib.request
-import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from websockets.sync.client import connect
 
 from cli.embedded.ports import LOOPBACK
-from cli.embedded.process import NotInstalled
-from tests.conftest import skip_or_fail
-from tests.services.edge.edge_site import TOKEN, Client, Site, get, running_site
-from tests.services.edge.haproxy import Node, check_configuration
-from workers.tickets.keyring import Key, Keyring
-from workers.tickets.node.haproxy import HAProxy
+from tests.services.edge.edge_site import TOKEN, Client, Site, get
+from tests.services.edge.haproxy import Node, check_configuration, warnings_of
 
 AUTHENTICATED = {"authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    try:
-        with running_site() as site:
-            yield site
-    except NotInstalled as error:
-        skip_or_fail(error)
 
 
 @pytest.fixture(scope="module")
@@ -51,53 +31,10 @@ def short_timeouts(site: Site) -> Node:
     return site.node("short_timeouts", REQUEST_TIMEOUT="1s", IDLE_TIMEOUT="1s", RATE_PAGES="1000")
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("certificate")
-    request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    subprocess.run(
-        ["openssl", *request, "-subj", "/CN=edge", "-keyout", path / "key", "-out", path / "crt"],
-        check=True,
-        capture_output=True,
-    )
-    (path / "pem").write_bytes((path / "crt").read_bytes() + (path / "key").read_bytes())
-    return path / "pem"
-
-
-@pytest.fixture(scope="module")
-def ticket_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("keys") / "keys"
-    path.write_bytes(b"".join(base64.b64encode(secrets.token_bytes(48)) + b"\n" for _ in range(3)))
-    return path
-
-
 def test_given_default_parameters_when_haproxy_checks_the_configuration_then_there_is_no_warning(site: Site) -> None:
     del site  # requested because it skips the test if HAProxy is missing
     result = check_configuration({})
-    assert (result.returncode, without_notices(result.stderr)) == (0, "")
-
-
-def test_given_all_features_enabled_when_haproxy_checks_the_configuration_then_there_is_no_warning(
-    site: Site, certificate: Path, ticket_keys: Path
-) -> None:
-    result = check_configuration(
-        {
-            **site.parameters,
-            "CERTIFICATE": str(certificate),
-            "TICKET_KEYS": str(ticket_keys),
-            "TICKET_USER": "www-data",
-            "BALANCER": "127.0.0.1:8443",
-            **{f"PEER_{number}": f"10.0.0.{number}:10000" for number in range(1, 6)},
-            "PEERS_TLS": str(certificate),
-            "PHP_2": site.second_php,
-            "PHP_3": site.second_php,
-            "WEB_2": site.parameters["WEB_1"],
-            "WEB_3": site.parameters["WEB_1"],
-            "MIN_TLS_VERSION": "TLSv1.3",
-            "USER": "",
-        }
-    )
-    assert (result.returncode, without_notices(result.stderr)) == (0, "")
+    assert (result.returncode, warnings_of(result)) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +184,7 @@ def test_given_an_event_stream_when_it_is_idle_longer_than_the_timeout_then_it_s
     assert response.headers["content-type"].startswith("text/event-stream")
     assert response.readline() == b"event: render\n"
     line = response.readline()
-    while line != b": still here\n":  # sent after 7.5 s or more; the idle timeout of the node is 1 s
+    while line != b": keep-alive\n":  # sent after 7.5 s or more; the idle timeout of the node is 1 s
         assert line, "the stream was closed"
         line = response.readline()
     client.close()
@@ -299,45 +236,6 @@ def uneven_work(node: Node) -> list[float]:
     return [response.result().seconds for response in responses]
 
 
-def test_given_a_certificate_then_plain_requests_are_redirected_and_old_tls_versions_are_rejected(
-    site: Site, certificate: Path
-) -> None:
-    node = site.node("tls", CERTIFICATE=str(certificate))
-    with socket.create_connection((LOOPBACK, node.http_port)) as line:
-        line.sendall(b"GET /page?x=1 HTTP/1.0\r\nHost: edge.example\r\n\r\n")
-        assert b"location: https://edge.example/page?x=1" in line.recv(1000)
-    assert handshake(node, ssl.TLSVersion.TLSv1_2)[0] == "TLSv1.2"
-    assert handshake(node, ssl.TLSVersion.TLSv1_3)[0] == "TLSv1.3"
-    with pytest.raises((ssl.SSLError, OSError)):
-        handshake(node, ssl.TLSVersion.TLSv1_1)
-
-
-def test_given_two_nodes_with_the_same_ticket_keys_then_each_resumes_sessions_of_the_other(
-    site: Site, certificate: Path, ticket_keys: Path
-) -> None:
-    keys = {"CERTIFICATE": str(certificate), "TICKET_KEYS": str(ticket_keys)}
-    one, other = site.node("one", **keys), site.node("other", **keys)
-    without_keys = site.node("without-keys", CERTIFICATE=str(certificate))
-    _, session, context = handshake(one, ssl.TLSVersion.TLSv1_2)
-
-    assert resumes(other, context, session)
-    assert not resumes(without_keys, context, session)
-
-
-def test_given_a_ticket_user_then_only_that_user_may_write_to_the_socket_and_keys_can_be_installed(
-    site: Site, certificate: Path, ticket_keys: Path, tmp_path: Path
-) -> None:
-    runtime = tmp_path / "tickets.sock"
-    user = {"TICKET_USER": "www-data", "TICKET_SOCKET": str(runtime)}
-    site.node("rotated", CERTIFICATE=str(certificate), TICKET_KEYS=str(ticket_keys), **user)
-    haproxy, before = HAProxy(runtime, ticket_keys), Keyring.decode(ticket_keys.read_text().split())
-
-    haproxy.sync(after := before.push(Key.generate(before.size, os.urandom)))
-
-    assert haproxy.keys() == after.keys
-    assert (runtime.owner(), runtime.stat().st_mode & 0o777) == ("www-data", 0o600)
-
-
 def test_given_the_metrics_then_they_include_tables_and_tarpitted_requests(node: Node) -> None:
     with urllib.request.urlopen(f"http://{LOOPBACK}:{node.metrics_port}/metrics", timeout=5) as response:
         text = response.read().decode()
@@ -345,41 +243,11 @@ def test_given_the_metrics_then_they_include_tables_and_tarpitted_requests(node:
     assert 'haproxy_backend_current_sessions{proxy="tarpit"} 0' in text
 
 
-def handshake(node: Node, version: ssl.TLSVersion) -> tuple[str | None, ssl.SSLSession | None, ssl.SSLContext]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")  # else the client itself rejects old versions
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = context.maximum_version = version
-    with (
-        socket.create_connection((LOOPBACK, node.https_port), timeout=5) as plain,
-        context.wrap_socket(plain) as line,
-    ):
-        line.sendall(b"GET /wp-content/style.css HTTP/1.0\r\n\r\n")
-        assert b" 200 " in line.recv(1000)
-        return line.version(), line.session, context
-
-
-def resumes(node: Node, context: ssl.SSLContext, session: ssl.SSLSession | None) -> bool:
-    with (
-        socket.create_connection((LOOPBACK, node.https_port), timeout=5) as plain,
-        context.wrap_socket(plain, session=session) as line,
-    ):
-        return bool(line.session_reused)
-
-
 def wait_for_server(node: Node, server: str, state: str, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not node.servers()[("pages", server)].startswith(state):
         assert time.monotonic() < deadline, f"{server} is not {state}"
         time.sleep(0.05)
-
-
-def without_notices(stderr: str) -> str:
-    """The output of HAProxy without notices."""
-    return "\n".join(line for line in stderr.splitlines() if "[NOTICE]" not in line)
 
 
 def log_lines(node: Node) -> list[str]:

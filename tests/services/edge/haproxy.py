@@ -34,6 +34,11 @@ def check_configuration(parameters: Mapping[str, str]) -> subprocess.CompletedPr
     )
 
 
+def warnings_of(result: subprocess.CompletedProcess[str]) -> str:
+    """The output of a check without notices."""
+    return "\n".join(line for line in result.stderr.splitlines() if "[NOTICE]" not in line)
+
+
 class Node:
     """An HAProxy. Clients connect to `port` with the PROXY protocol, so that a test can set their addresses."""
 

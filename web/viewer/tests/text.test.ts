@@ -54,7 +54,7 @@ describe("events", () => {
   it("given a chunked stream, when parsed, then events are complete and comments are ignored", () => {
     const parser = new EventParser();
     expect(parser.push("event: progress\nda")).toEqual([]);
-    expect(parser.push('ta: {"a":1}\n\n: still here\n\nid: end\nevent: render\ndata: {}\n\n')).toEqual([
+    expect(parser.push('ta: {"a":1}\n\n: keep-alive\n\nid: end\nevent: render\ndata: {}\n\n')).toEqual([
       { name: "progress", data: '{"a":1}' },
       { name: "render", data: "{}" },
     ]);
