@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.support.services import print_progress, print_result, running_broker, running_redis, scratch
 from tasks.messaging.topology import RENDER, work_queue
 from tests.services.edge import php
-from tests.services.edge.fpm import FpmPool, running_fpm
+from tests.services.edge.fastcgi import FpmPool, running_fpm
 
 BENCH = php.SCRIPTS / "bench.php"
 UPLOAD = php.BRIDGE / "examples/upload.php"

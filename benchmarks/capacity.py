@@ -68,15 +68,15 @@ def main() -> None:
     rows = []
     for name, (seconds, scv) in SPREADS.items():
         for rate in LOADS:
-            crew = size_workers(ServiceTime(1.0, scv), rate, WAIT)
+            sizing = size_workers(ServiceTime(1.0, scv), rate, WAIT)
             rows.append(
                 {
                     "spread": name,
                     "rate": rate,
-                    "workers": crew.workers,
-                    "busy": round(crew.utilization, 3),
-                    "computed_p99_s": round(crew.max_wait, 2),
-                    "simulated_p99_s": round(simulate(crew.workers, rate, seconds, chance), 2),
+                    "workers": sizing.workers,
+                    "busy": round(sizing.utilization, 3),
+                    "computed_p99_s": round(sizing.max_wait, 2),
+                    "simulated_p99_s": round(simulate(sizing.workers, rate, seconds, chance), 2),
                 }
             )
             print("  ".join(f"{key} {value}" for key, value in rows[-1].items()))

@@ -47,12 +47,12 @@ def run(platform: Platform, name: str, jobs: int, *, leaks: bool) -> dict[str, f
     from tests.services.faults import leaky
 
     ledger, publisher = open_ledger(platform.settings), Publisher(app, 5.0)
-    with leaf_cgroup(MEMORY_LIMIT) as fence:
-        if fence is None:
+    with leaf_cgroup(MEMORY_LIMIT) as cgroup:
+        if cgroup is None:
             raise SystemExit("No memory cgroup can be made here. Run it as root, or in a delegated cgroup.")
         worker = platform.start_worker(name, "--include", leaky.__name__, "--loglevel", "WARNING", **SETTINGS)
         for process in (psutil.Process(worker.pid), *psutil.Process(worker.pid).children()):
-            fence.add(process.pid)
+            cgroup.add(process.pid)
         ids = [leaky.publish(publisher, side=SIDE, leaks=leaks) for _ in range(jobs + WARM_UP)]
         deadline = time.monotonic() + TIMEOUT
         while not all((job := ledger.jobs.find(each)) and job.state is State.SUCCEEDED for each in ids[-3:]):
@@ -63,8 +63,8 @@ def run(platform: Platform, name: str, jobs: int, *, leaks: bool) -> dict[str, f
             (one for each in ids for one in ledger.attempts.history(each)), key=lambda one: one.started_at
         )
         worker.stop()
-        peak = _peak_bytes(fence.path)
-        kills = fence.oom_kills()
+        peak = _peak_bytes(cgroup.path)
+        kills = cgroup.oom_kills()
     counted = attempts[WARM_UP:]
     ended = max(one.ended_at or 0 for one in counted)
     return {

@@ -175,8 +175,8 @@ def measure_huge(home: Path, rounds: int) -> dict[str, Any]:
 
 def measure_in_cgroup(scan: Path, rounds: int) -> dict[str, Any]:
     """Preview (warm, interleaved with vipsthumbnail) and tiles of one scan."""
-    with leaf_cgroup(MEMORY_LIMIT) as fence, running_renderer(scan, fence) as ours:
-        if fence is None:
+    with leaf_cgroup(MEMORY_LIMIT) as cgroup, running_renderer(scan, cgroup) as ours:
+        if cgroup is None:
             sys.exit("No memory cgroup can be made here. Run it as root, or in a delegated cgroup.")
         previews, thumbnails = [], []
         for _ in range(rounds):
@@ -190,7 +190,7 @@ def measure_in_cgroup(scan: Path, rounds: int) -> dict[str, Any]:
             "preview_peak_mb": round(preview["peak_mb"]),
             "tiles_seconds": round(cut["tile_seconds"], 1),
             "tiles_peak_mb": round(cut["peak_mb"]),
-            "oom_kills": fence.oom_kills(),
+            "oom_kills": cgroup.oom_kills(),
         }
         print_progress(f"{scan.name}: {result}")
         return result

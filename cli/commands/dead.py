@@ -108,27 +108,27 @@ class DeadItemRepository:
         """All dead jobs, then the dead letters that belong to none of them."""
         from tasks.jobs import State
 
-        rows, after = [], None
+        items, after = [], None
         while True:
             page = self.ledger.jobs.page(states=[State.DEAD], after=after, limit=PAGE_SIZE)
-            rows += [
+            items += [
                 DeadItem(job.id, "job", job.tenant, job.filename, (job.error or {}).get("detail", ""))
                 for job in page.jobs
             ]
             if (after := page.next) is None:
                 break
-        known = {row.id for row in rows}
-        letters = (letter for letter in self.dead_letters.peek() if letter.id not in known)
-        return rows + [DeadItem(letter.id, "message", "", "", letter.reason) for letter in letters]
+        known = {item.id for item in items}
+        others = [each for each in self.dead_letters.peek() if each.id not in known]
+        return items + [DeadItem(each.id, "message", "", "", each.reason) for each in others]
 
     def find(self, job_id: str) -> dict[str, Any] | None:
         """A job with its attempts, or a dead letter; None if the id is unknown."""
         job = self.ledger.jobs.find(job_id)
         if job is not None:
             return {**asdict(job), "attempts": [asdict(each) for each in self.ledger.attempts.history(job_id)]}
-        for letter in self.dead_letters.peek():
-            if letter.id == job_id:
-                return {**asdict(letter), "body": letter.body.decode(errors="replace")}
+        for dead_letter in self.dead_letters.peek():
+            if dead_letter.id == job_id:
+                return {**asdict(dead_letter), "body": dead_letter.body.decode(errors="replace")}
         return None
 
     def replay(self, job_id: str) -> bool:
@@ -140,10 +140,10 @@ class DeadItemRepository:
 
     def drop(self, job_id: str) -> bool:
         """Delete a dead job, a dead letter or both. Returns whether there was one."""
-        letters = self.dead_letters.delete(job_id)
+        deleted = self.dead_letters.delete(job_id)
         job = self.ledger.jobs.find(job_id)
         removed = job is not None and job.state == "dead" and self.ledger.jobs.remove(job_id)
-        return letters > 0 or removed
+        return deleted > 0 or removed
 
     def close(self) -> None:
         """Close every connection."""

@@ -99,10 +99,10 @@ def _bars(samples: Samples, x_of: _Scale) -> Iterator[Bar]:
     counted = samples.kept_bytes[samples.warm_up :]  # modules and tables of the warm-up would dwarf everything else
     most = max(counted, default=0)
     width = max(1.0, (x_of(2) - x_of(1)) * 0.7)
-    for job, kept in enumerate(counted, samples.warm_up + 1):
-        if kept:
-            height = max(1.5, kept / most * (BAR_STRIP_HEIGHT - 14))
-            yield Bar(x_of(job) - width / 2, width, height, f"job {job}: {kept:,} bytes never freed")
+    for job, survivors in enumerate(counted, samples.warm_up + 1):
+        if survivors:
+            height = max(1.5, survivors / most * (BAR_STRIP_HEIGHT - 14))
+            yield Bar(x_of(job) - width / 2, width, height, f"job {job}: {survivors:,} bytes never freed")
 
 
 def _job_numbers(jobs: int) -> list[int]:

@@ -36,7 +36,6 @@ class RotationInProgress(Conflict):
 
     code = "rotation-in-progress"
     exit_code = 1
-    transient = True
 
     def __init__(self, lease_owner: str, seconds: float) -> None:
         super().__init__(

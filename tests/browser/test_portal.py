@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from cli.embedded.process import NotInstalled
 from tests.browser.conftest import Screenshot
 from tests.conftest import Broker, skip_or_fail
-from tests.services.edge.front import PortalSite, install_examples, running_portal
+from tests.services.edge.portal_site import PortalSite, install_examples, running_portal
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 

@@ -17,7 +17,7 @@ from playwright.sync_api import APIResponse, Browser, BrowserContext, FilePayloa
 from cli.embedded.process import NotInstalled
 from tests.browser.conftest import Screenshot
 from tests.conftest import Broker, skip_or_fail
-from tests.services.edge.front import TENANT, PortalSite, running_portal
+from tests.services.edge.portal_site import TENANT, PortalSite, running_portal
 from tests.services.edge.wordpress import WordPress
 from tests.services.mariadb import MariaDb
 

@@ -107,7 +107,7 @@ def test_given_a_writer_when_its_block_raises_then_no_object_and_no_file_remains
 
 def test_given_a_committed_writer_when_it_is_discarded_then_the_object_remains(store: Store, tmp_path: Path) -> None:
     writer = store.writer("sources/acme/1")
-    writer.write(b"kept")
+    writer.write(b"stored")
     writer.commit()
     writer.discard()
 

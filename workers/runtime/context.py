@@ -42,9 +42,6 @@ class NoSpace(StoreError):
 
     code = "no-space"
 
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
 
 class LeakDetector:
     """The formats of drawings that leak, as one child knows them."""

@@ -301,11 +301,12 @@ def _record_failure(run: JobRun, error: JobError) -> None:
 def _requeue(run: JobRun, error: Requeue | StoreError) -> None:
     """Return the job to the ledger. Maintenance publishes it later, outside the broker's delivery limit."""
     job, attempts = run.job, run.context.ledger.attempts
-    cause = getattr(error, "code", "store-unavailable")
     queue = error.queue if isinstance(error, Requeue) else None
     logger.warning("Attempt %d at job %s is requeued. %s", job.attempt, job.id, error)
     run.wait_for_ledger(
-        lambda: attempts.requeue(job.id, job.attempt, now=time.time(), cause=cause, explanation=str(error), queue=queue)
+        lambda: attempts.requeue(
+            job.id, job.attempt, now=time.time(), cause=error.code, explanation=error.message, queue=queue
+        )
     )
 
 

@@ -145,14 +145,14 @@ def test_given_chunks_above_the_memory_limit_when_painted_from_disk_then_every_p
     strokes = [
         (number % 3, Style(number / 10, 0, 0, 1, 1.0), [(number, 0.0), (10.0 - number, 10.0)]) for number in range(10)
     ]
-    kept = paint(_list(*strokes), TEN, (0, 0, 10, 10))
+    in_memory = paint(_list(*strokes), TEN, (0, 0, 10, 10))
 
     monkeypatch.setattr(module, "CHUNK_POINTS", 2)
     monkeypatch.setattr(module, "SpillBuffer", lambda: spill_buffer.SpillBuffer(memory_bytes=0))
     spilled = paint(_list(*strokes), TEN, (0, 0, 10, 10))
 
-    assert kept.pixels.any()
-    assert np.array_equal(kept.pixels, spilled.pixels)
+    assert in_memory.pixels.any()
+    assert np.array_equal(in_memory.pixels, spilled.pixels)
 
 
 def test_given_a_box_when_painted_then_the_raster_is_that_part_of_the_whole() -> None:

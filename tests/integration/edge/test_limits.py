@@ -15,8 +15,8 @@ import pytest
 from cli.embedded.ports import LOOPBACK
 from cli.embedded.process import NotInstalled
 from tests.conftest import skip_or_fail
-from tests.services.edge.fleet_edge import STATIC_KBYTES, TOKEN, Client, Response, Site, get, running_site
-from tests.services.haproxy import Node
+from tests.services.edge.edge_site import STATIC_KBYTES, TOKEN, Client, Response, Site, get, running_site
+from tests.services.edge.haproxy import Node
 
 SYNCHRONIZATION_TIMEOUT = 30.0  # seconds
 RATE_PAGES = 50  # default limit of requests in ten seconds

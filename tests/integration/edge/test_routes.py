@@ -22,8 +22,8 @@ from websockets.sync.client import connect
 from cli.embedded.ports import LOOPBACK
 from cli.embedded.process import NotInstalled
 from tests.conftest import skip_or_fail
-from tests.services.edge.fleet_edge import TOKEN, Client, Site, get, running_site
-from tests.services.haproxy import Node, check_configuration
+from tests.services.edge.edge_site import TOKEN, Client, Site, get, running_site
+from tests.services.edge.haproxy import Node, check_configuration
 from workers.tickets.keyring import Key, Keyring
 from workers.tickets.node.haproxy import HAProxy
 

@@ -13,7 +13,7 @@ from tasks.jobs import State
 from tests.conftest import skip_or_fail
 from tests.integration.jobs.renders import TENANT, Renders, drawing, eventually
 from tests.services.edge import php
-from tests.services.edge.fpm import FpmPool, Response, running_fpm
+from tests.services.edge.fastcgi import FpmPool, Response, running_fpm
 from tests.services.platform import Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]

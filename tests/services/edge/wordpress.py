@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from cli.embedded.process import NotInstalled
 from tests.services.edge import php
-from tests.services.edge.front import WEB_USER, PortalSite
+from tests.services.edge.portal_site import WEB_USER, PortalSite
 
 SOURCE = Path("/usr/share/wordpress")
 SCRIPTS = Path(__file__).with_name("wordpress_site")

@@ -7,14 +7,14 @@ from workers.sandbox.causes import Cause, Death
 from workers.sandbox.child import ExitInfo
 
 MIB = 1024 * 1024
-DEATH = Death(Cause.OUT_OF_MEMORY, "The kernel killed it: it needed more memory than its fence allows.")
+DEATH = Death(Cause.OUT_OF_MEMORY, "The kernel killed it: it needed more memory than its limit allows.")
 
 
 def test_given_a_death_during_a_stage_then_stage_layer_memory_and_limit_are_named() -> None:
     exit_info = ExitInfo(-9, DEATH, seconds=3.21, resident=498 * MIB, peak=511 * MIB)
     last = {"percent": 57, "stage": "encode", "layer": "P-PIPE-SUCT"}
     assert explain_death(exit_info, last, 512 * MIB) == (
-        "The render ended after 3.2 s. The kernel killed it: it needed more memory than its fence allows. It was in "
+        "The render ended after 3.2 s. The kernel killed it: it needed more memory than its limit allows. It was in "
         "stage encode, layer P-PIPE-SUCT, 57 % done, and used 498 MiB of 512 MiB."
     )
 

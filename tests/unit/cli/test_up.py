@@ -37,10 +37,10 @@ def test_given_an_instance_that_stopped_when_another_starts_then_it_gets_the_loc
 
 
 def test_given_two_previews_then_each_worker_has_one_queue_and_a_large_worker_exists_if_configured() -> None:
-    crew = {"render1": "render", "render2": "render", "tiles1": "render.tiles"}
+    workers = {"render1": "render", "render2": "render", "tiles1": "render.tiles"}
 
-    assert assign_queues(Settings(), 2, 1) == crew
-    assert assign_queues(Settings(large_memory_limit=2 << 30), 2, 1) == {**crew, "large1": "render.large"}
+    assert assign_queues(Settings(), 2, 1) == workers
+    assert assign_queues(Settings(large_memory_limit=2 << 30), 2, 1) == {**workers, "large1": "render.large"}
 
 
 def test_given_settings_that_the_user_added_to_the_environment_file_then_up_applies_them(
@@ -52,7 +52,7 @@ def test_given_settings_that_the_user_added_to_the_environment_file_then_up_appl
     monkeypatch.setattr(module, "prepare_services", lambda _var, **_asked: [])
     served: list[tuple[int, list[str]]] = []
     monkeypatch.setattr(
-        module, "run_platform", lambda _stages, chosen, _var, crew: served.append((chosen.port, [*crew]))
+        module, "run_platform", lambda _stages, chosen, _var, workers: served.append((chosen.port, [*workers]))
     )
     settings.cache_clear()
 
@@ -62,9 +62,9 @@ def test_given_settings_that_the_user_added_to_the_environment_file_then_up_appl
     assert served == [(8081, ["render1", "tiles1", "large1"])]
 
 
-@pytest.mark.parametrize(("password", "kept"), [("of-ours", False), ("of-theirs", True)])
+@pytest.mark.parametrize(("password", "is_retained"), [("of-ours", False), ("of-theirs", True)])
 def test_given_a_start_without_redis_after_one_with_it_then_only_the_private_url_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str, kept: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str, is_retained: bool
 ) -> None:
     line = f"BULKHEAD_REDIS_URL=redis://:{password}@127.0.0.1:1/0\n"
     (tmp_path / "bulkhead.env").write_text(f"{line}BULKHEAD_PORT=8081\n")
@@ -76,7 +76,7 @@ def test_given_a_start_without_redis_after_one_with_it_then_only_the_private_url
 
     module.prepare_services(tmp_path, redis=False)
 
-    assert (tmp_path / "bulkhead.env").read_text() == f"{line * kept}BULKHEAD_PORT=8081\n"
+    assert (tmp_path / "bulkhead.env").read_text() == f"{line * is_retained}BULKHEAD_PORT=8081\n"
 
 
 def test_given_a_port_in_use_then_nothing_is_started_and_the_error_suggests_another(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def samples(jobs: int = JOBS, *, tagged: bool = False, **series: list[int]) -> S
         name: [1000] * jobs
         for name in ("live", "resident", "descriptors", "memory", "map", "disk", "python", "nanoseconds")
     }
-    kept = {"kept_bytes": [0] * jobs, "kept_blocks": [0] * jobs} if tagged else {}
-    for name, numbers in {"waiting": [0] * jobs, **flat, **kept, **series}.items():
+    survivors = {"kept_bytes": [0] * jobs, "kept_blocks": [0] * jobs} if tagged else {}
+    for name, numbers in {"waiting": [0] * jobs, **flat, **survivors, **series}.items():
         setattr(chosen, name, numbers)
     return chosen
 
@@ -46,15 +46,15 @@ def test_given_survivors_of_each_job_then_the_verdict_is_a_leak_with_its_size() 
 
 
 def test_given_survivors_of_the_warm_up_and_the_last_jobs_only_then_the_verdict_is_clean() -> None:
-    kept = [100 if job <= 10 or job > 47 else 0 for job in range(1, JOBS + 1)]
+    survivors = [100 if job <= 10 or job > 47 else 0 for job in range(1, JOBS + 1)]
 
-    assert judge(samples(tagged=True, kept_bytes=kept, kept_blocks=kept)).kind is VerdictKind.CLEAN
+    assert judge(samples(tagged=True, kept_bytes=survivors, kept_blocks=survivors)).kind is VerdictKind.CLEAN
 
 
 def test_given_a_cache_that_is_full_before_the_last_quarter_then_the_verdict_is_growth() -> None:
-    kept = [64 if job <= 30 else 0 for job in range(1, JOBS + 1)]
+    survivors = [64 if job <= 30 else 0 for job in range(1, JOBS + 1)]
 
-    verdict = judge(samples(tagged=True, kept_bytes=kept, kept_blocks=kept))
+    verdict = judge(samples(tagged=True, kept_bytes=survivors, kept_blocks=survivors))
 
     assert verdict.kind is VerdictKind.GROWTH
     assert verdict.explanation == "20 jobs left 1,280 bytes, the last of them job 30 of 50."
@@ -62,9 +62,9 @@ def test_given_a_cache_that_is_full_before_the_last_quarter_then_the_verdict_is_
 
 
 def test_given_a_pool_that_recycles_its_entries_then_it_is_not_a_leak() -> None:
-    kept = [64 if job > 38 else 0 for job in range(1, JOBS + 1)]
+    survivors = [64 if job > 38 else 0 for job in range(1, JOBS + 1)]
 
-    assert judge(samples(tagged=True, kept_bytes=kept, kept_blocks=kept)).kind is VerdictKind.GROWTH
+    assert judge(samples(tagged=True, kept_bytes=survivors, kept_blocks=survivors)).kind is VerdictKind.GROWTH
 
 
 def test_given_a_growing_heap_then_the_verdict_is_a_leak_with_its_growth_per_job() -> None:

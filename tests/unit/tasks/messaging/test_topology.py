@@ -30,8 +30,8 @@ def test_every_route_leads_to_a_declared_queue_by_its_own_name() -> None:
 
 
 def test_a_render_may_come_through_every_lane_and_a_sweep_through_none() -> None:
-    assert [may_use_queue(renders.TASK, lane) for lane in topology.RENDER_QUEUES] == [True, True, True]
-    assert not any(may_use_queue(maintenance.SWEEP_TASK, lane) for lane in topology.RENDER_QUEUES)
+    assert [may_use_queue(renders.TASK, queue) for queue in topology.RENDER_QUEUES] == [True, True, True]
+    assert not any(may_use_queue(maintenance.SWEEP_TASK, queue) for queue in topology.RENDER_QUEUES)
     assert not may_use_queue(renders.TASK, topology.MAINTENANCE)
 
 

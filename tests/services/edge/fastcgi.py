@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cli.embedded.process import Process, Program
 from tasks.utils.files import write_atomically
 from tests.services.edge.php import INSTEAD
-from tests.services.edge.phpfpm import find_php_fpm
+from tests.services.edge.programs import find_php_fpm
 
 # FastCGI 1.0: record types, the responder role, and the maximum content of a record.
 BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7

@@ -13,7 +13,7 @@ from pathlib import Path
 from cli.embedded.ports import LOOPBACK, assign_ports
 from cli.embedded.process import Process, Program, find_program
 
-CONFIGURATION = Path(__file__).resolve().parents[2] / "edge" / "haproxy.d"
+CONFIGURATION = Path(__file__).resolve().parents[3] / "edge" / "haproxy.d"
 INSTEAD = "skip the tests of the edge"
 RELOAD_TIMEOUT = 10.0  # seconds
 

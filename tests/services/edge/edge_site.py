@@ -19,8 +19,8 @@ from tasks.jobs import Claimed, Job, State, open_ledger
 from tasks.renders import artifact_prefix
 from tasks.settings import Settings
 from tasks.storage import open_store
-from tests.services.edge.phpfpm import fpm_program, static_program
-from tests.services.haproxy import Node, create_nodes
+from tests.services.edge.haproxy import Node, create_nodes
+from tests.services.edge.programs import fpm_program, static_program
 from tests.services.platform import ROOT
 
 TOKEN = "token-of-acme-0001"
@@ -214,7 +214,7 @@ def _prepare(home: Path) -> tuple[Settings, dict[str, str], str]:
 
 def _web_program(site: Site, port: int) -> Program:
     """The web tier with an additional WebSocket."""
-    command = (sys.executable, "-m", "uvicorn", "tests.services.edge.intake:create", "--factory")
+    command = (sys.executable, "-m", "uvicorn", "tests.services.edge.web_app:create", "--factory")
     return Program(
         "web",
         (*command, "--host", LOOPBACK, "--port", str(port), "--log-level", "warning"),

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cli.embedded.ports import LOOPBACK, assign_ports
+from tests.services.edge.haproxy import create_nodes
 from tests.services.edge.php import BRIDGE
-from tests.services.edge.phpfpm import fpm_program, static_program
-from tests.services.haproxy import create_nodes
+from tests.services.edge.programs import fpm_program, static_program
 from tests.services.platform import Platform
 
 TENANT = "acme"
@@ -64,7 +64,7 @@ class PortalSite:
         platform.adopt(self._edge.process)
 
     def _make_store(self) -> None:
-        """Create the folders of the store as docs/guides/php.md describes: owned by a group of PHP's user and the workers'."""
+        """Create the folders of the store, owned by a group of PHP's user and the workers' (docs/guides/php.md)."""
         for folder in (self.platform.store, self.platform.store / ".tmp", self.platform.store / "sources"):
             folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:
