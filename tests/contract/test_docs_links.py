@@ -9,6 +9,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MENTION = re.compile(r"\bdocs/[\w./-]+\.(?:md|json|webp|py)\b")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+SOURCE_PATH = re.compile(
+    r"(?<![\w/.])(?:benchmarks|bridge|cli|edge|leaks|monitoring|profiling|setup|systemd|tasks|tests|web|workers)/[\w./-]+\.\w+"
+)
+MODULE = re.compile(r"\bpython -m ((?:benchmarks|examples|leaks|tests|web|workers)(?:\.\w+)*)")
 FENCED_CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 NOT_OURS = {"node_modules", "var", "dist", "build"}
 TEXT = ("", ".md", ".py", ".php", ".ts", ".sh", ".cfg", ".conf", ".env", ".txt", ".yml", ".service", ".toml")
@@ -33,6 +37,23 @@ def test_given_every_file_then_the_pages_that_it_names_exist() -> None:
     for path in _files(ROOT, *TEXT):
         names = MENTION.findall(path.read_text(errors="replace"))
         missing += [f"{path.relative_to(ROOT)}: {name}" for name in names if not (ROOT / name).is_file()]
+    assert missing == []
+
+
+def test_given_every_page_then_the_sources_and_modules_that_it_names_exist() -> None:
+    missing = []
+    for page in [*_files(ROOT / "docs", ".md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        text = page.read_text()
+        modules = [name.replace(".", "/") for name in MODULE.findall(text)]
+        paths = [name for name in SOURCE_PATH.findall(text) if "/dist" not in name]
+        # The page on the edge names files from its own folder, where it tells the reader to change to.
+        folders = (ROOT, ROOT / "edge")
+        missing += [f"{page.name}: {name}" for name in paths if not any((folder / name).exists() for folder in folders)]
+        missing += [
+            f"{page.name}: {name}"
+            for name in modules
+            if not (ROOT / f"{name}.py").exists() and not (ROOT / name / "__main__.py").exists()
+        ]
     assert missing == []
 
 
