@@ -16,7 +16,7 @@ class HttpSettings(BaseSettings):
         ge=1,
         le=64,
         description="Processes of the HTTP intake; they share its port. Two for each core that it may use work best, "
-        "because uploads and viewers then seldom share a process.",
+        "because uploads and downloads then seldom share a process.",
     )
     upload_limit: int = Field(512 * MIB, gt=0, description="Maximum size of an uploaded blueprint, bytes.")
     output_rate: int = Field(
