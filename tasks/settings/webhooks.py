@@ -18,12 +18,12 @@ class WebhookSettings(BaseSettings):
     )
     webhook_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (),
-        description="Private networks that webhooks may be sent to, such as `10.1.2.0/24`, separated by spaces. Only "
-        "in these is plain http allowed.",
+        description="Private networks that webhooks may be sent to, such as `10.1.2.0/24`, separated by spaces. Plain "
+        "http is allowed only in these.",
     )
     webhook_secrets: Annotated[dict[Tenant, str], NoDecode] = Field(
         default_factory=dict,
-        description='Signing secrets of the tenants, as JSON: `{"tenant": "whsec_…"}`. Make one with `echo '
+        description='Signing secrets of the tenants, as JSON: `{"tenant": "whsec_…"}`. Create one with `echo '
         "whsec_$(openssl rand -base64 32)`. To rotate a secret, write the new one before the old one, separated by a "
         "space.",
         repr=False,
