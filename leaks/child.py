@@ -1,7 +1,7 @@
 """`python -m leaks.child SPEC`: runs the jobs of a hunt in a separate process. SPEC is a `Spec` as JSON.
 
-It writes its samples to `Spec.samples`, and the number of each finished job as a line on standard output. Exit code 0:
-done, 1: a job raised an exception, 2: the target is wrong; the last line of output is then the reason.
+It writes its measurements to `Spec.measurements`, and the number of each finished job as a line on standard output.
+Exit code 0: done, 1: a job raised an exception, 2: the target is wrong; the last line of output is then the reason.
 """
 
 import gc
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from leaks.errors import BadTarget
+from leaks.measurements import Measurements, Series
 from leaks.observers import Observer, create_observer
 from leaks.probes import DISK, MAP, MEMORY, Probes
-from leaks.samples import Samples, Series
 from leaks.target import Job, Subject, resolve_job
 
 DONE, JOB_FAILED, BAD_TARGET = 0, 1, 2
@@ -32,7 +32,7 @@ class Spec:
     jobs: int
     warm_up: int
     observer: str
-    samples: str
+    measurements: str
     findings: str
 
     def to_json(self) -> str:
@@ -58,7 +58,7 @@ class JobLoop:
         self._series = {name: Series(spec.jobs) for name in _SERIES_NAMES}
         self._failures = 0
 
-    def run(self) -> Samples:
+    def run(self) -> Measurements:
         """Run all jobs. Exceptions of a job are raised, unless the hunt is for leaks on error paths."""
         spec = self._spec
         for number in range(1, spec.jobs + 1):
@@ -68,13 +68,13 @@ class JobLoop:
                 gc.collect()
                 gc.freeze()  # so that the collector spends no time on it after each job
                 self._observer.after_warm_up()
-        samples = Samples(spec.jobs, spec.warm_up, failures=self._failures)
+        measurements = Measurements(spec.jobs, spec.warm_up, failures=self._failures)
         for name, series in self._series.items():
-            setattr(samples, name, series.first(spec.jobs))
-        samples.kept_bytes, samples.kept_blocks = self._observer.survivors(spec.jobs)
+            setattr(measurements, name, series.first(spec.jobs))
+        measurements.kept_bytes, measurements.kept_blocks = self._observer.survivors(spec.jobs)
         self._observer.finish(self._job)
-        samples.trimmed = self._probes.trim()
-        return samples
+        measurements.trimmed = self._probes.trim()
+        return measurements
 
     def _run_job(self, number: int) -> None:
         self._observer.before_job(number)
@@ -117,11 +117,11 @@ def main(text: str) -> int:
         os.write(reports, f"{error}\n".encode())
         return BAD_TARGET
     try:
-        samples = JobLoop(spec, job, create_observer(spec.observer, spec.jobs, Path(spec.findings)), reports).run()
+        measurements = JobLoop(spec, job, create_observer(spec.observer, spec.jobs, Path(spec.findings)), reports).run()
     except Exception as error:  # noqa: BLE001 -- a job may raise anything
         os.write(reports, f"{type(error).__name__}: {error}\n".encode())
         return JOB_FAILED
-    samples.write(Path(spec.samples))
+    measurements.write(Path(spec.measurements))
     return DONE
 
 

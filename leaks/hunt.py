@@ -5,9 +5,9 @@ from pathlib import Path
 
 from leaks.errors import BadTarget
 from leaks.instruments import NAMES, gauge, load_instrument, survivors
+from leaks.measurements import MIN_JOBS
 from leaks.report import Report
 from leaks.run import ProgressCallback, Run, ignore_progress
-from leaks.samples import MIN_JOBS
 from leaks.target import Subject
 from leaks.verdict import VerdictKind
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leaks.samples import LAG, Series, warm_up_jobs
+from leaks.measurements import LAG, Series, warm_up_jobs
 from leaks.tagger import Tagger
 from leaks.target import Job
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from leaks.child import BAD_TARGET, DONE, Spec
 from leaks.errors import BadTarget, TargetFailed
-from leaks.samples import Samples, warm_up_jobs
+from leaks.measurements import Measurements, warm_up_jobs
 from leaks.target import Subject
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +49,7 @@ class Run:
         jobs: int | None = None,
         command_prefix: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
-    ) -> Samples:
+    ) -> Measurements:
         """Run the jobs in a child. `command_prefix` comes before Python on its command line, for example valgrind.
 
         Raises BadTarget, TargetFailed.
@@ -79,7 +79,7 @@ class Run:
             )
             last, timed_out = self._read_progress(process, phase, jobs)
         _raise_for_status(process.returncode, last, self.timeout if timed_out else None, log)
-        return Samples.read(Path(spec.samples))
+        return Measurements.read(Path(spec.measurements))
 
     def output_path(self, name: str, suffix: str = ".txt") -> Path:
         """The path of an output file of this hunt."""

@@ -1,4 +1,4 @@
-"""From samples to a verdict. Pure.
+"""From measurements to a verdict. Pure.
 
 A leak is memory that is lost repeatedly: in every quarter of the hunt after the warm-up. A cache that fills up, a table
 that is built at the hundredth job and a pool that recycles its entries all miss a quarter. The slope of the resident
@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 
-from leaks.samples import LAG, Samples
+from leaks.measurements import LAG, Measurements
 
 QUARTERS = 4
 
@@ -59,44 +59,46 @@ class Verdict:
     measured: int = 0
 
 
-def judge(samples: Samples) -> Verdict:
+def judge(measurements: Measurements) -> Verdict:
     """The first verdict that applies, the most specific first."""
-    for verdict in _verdicts(samples):
+    for verdict in _verdicts(measurements):
         return verdict
-    return Verdict(VerdictKind.CLEAN, "live", _clean_explanation(samples), measured=len(measured_jobs(samples)))
+    return Verdict(
+        VerdictKind.CLEAN, "live", _clean_explanation(measurements), measured=len(measured_jobs(measurements))
+    )
 
 
-def measured_jobs(samples: Samples) -> range:
+def measured_jobs(measurements: Measurements) -> range:
     """Jobs that count, starting at 1: those after the warm-up that are old enough at the end."""
-    return range(samples.warm_up + 1, samples.jobs - LAG + 1)
+    return range(measurements.warm_up + 1, measurements.jobs - LAG + 1)
 
 
-def _verdicts(samples: Samples) -> Iterator[Verdict]:
-    jobs = measured_jobs(samples)
+def _verdicts(measurements: Measurements) -> Iterator[Verdict]:
+    jobs = measured_jobs(measurements)
     for name, template in _SPILLS.items():
-        if verdict := _steady_growth_verdict(samples, name, VerdictKind.SPILL, template):
+        if verdict := _steady_growth_verdict(measurements, name, VerdictKind.SPILL, template):
             yield verdict
     if verdict := _steady_growth_verdict(
-        samples, "python", VerdictKind.PYTHON, "Python objects are kept: {amount:,.1f} blocks per job"
+        measurements, "python", VerdictKind.PYTHON, "Python objects are kept: {amount:,.1f} blocks per job"
     ):
         yield verdict
-    if samples.kept_bytes:
-        leaking = [job for job in jobs if samples.kept_blocks[job - 1] > 0]
+    if measurements.kept_bytes:
+        leaking = [job for job in jobs if measurements.kept_blocks[job - 1] > 0]
         if recurs_in_every_quarter(leaking, jobs):
-            yield _survivor_verdict(samples, leaking, jobs)
+            yield _survivor_verdict(measurements, leaking, jobs)
     if verdict := _steady_growth_verdict(
-        samples, "live", VerdictKind.LEAK, "the heap grows by {amount:,.1f} bytes per job"
+        measurements, "live", VerdictKind.LEAK, "the heap grows by {amount:,.1f} bytes per job"
     ):
         yield verdict
-    waiting = median(samples.waiting[job - 1] for job in jobs)
+    waiting = median(measurements.waiting[job - 1] for job in jobs)
     if waiting >= WAITING_BYTES:
         explanation = (
             f"Cycles of Python objects keep {waiting:,.0f} bytes of heap per job until the garbage collector runs."
         )
         yield Verdict(VerdictKind.PYTHON, "waiting", explanation, waiting, appeared_in=tuple(jobs), measured=len(jobs))
-    if verdict := _fragmentation_verdict(samples, jobs):
+    if verdict := _fragmentation_verdict(measurements, jobs):
         yield verdict
-    if verdict := _stopped_growth_verdict(samples, jobs):
+    if verdict := _stopped_growth_verdict(measurements, jobs):
         yield verdict
 
 
@@ -108,9 +110,9 @@ _SPILLS = {
 }
 
 
-def _survivor_verdict(samples: Samples, leaking: list[int], jobs: range) -> Verdict:
-    leaked = sum(samples.kept_bytes[job - 1] for job in leaking)
-    blocks = sum(samples.kept_blocks[job - 1] for job in leaking)
+def _survivor_verdict(measurements: Measurements, leaking: list[int], jobs: range) -> Verdict:
+    leaked = sum(measurements.kept_bytes[job - 1] for job in leaking)
+    blocks = sum(measurements.kept_blocks[job - 1] for job in leaking)
     each = f"{_count(leaked / len(leaking), 'byte')} in {_count(blocks / len(leaking), 'block')}"
     explanation = f"{each}, allocated in {len(leaking)} of {len(jobs)} jobs, were never freed."
     return Verdict(
@@ -124,9 +126,9 @@ def _survivor_verdict(samples: Samples, leaking: list[int], jobs: range) -> Verd
     )
 
 
-def _steady_growth_verdict(samples: Samples, name: str, kind: VerdictKind, template: str) -> Verdict | None:
-    jobs = measured_jobs(samples)
-    series: list[int] = [getattr(samples, name)[job - 1] for job in jobs]
+def _steady_growth_verdict(measurements: Measurements, name: str, kind: VerdictKind, template: str) -> Verdict | None:
+    jobs = measured_jobs(measurements)
+    series: list[int] = [getattr(measurements, name)[job - 1] for job in jobs]
     if not grows_steadily(series):
         return None
     growth = min(_quarter(series, QUARTERS - 1)) - min(_quarter(series, 0))
@@ -136,9 +138,9 @@ def _steady_growth_verdict(samples: Samples, name: str, kind: VerdictKind, templ
     return Verdict(kind, name, explanation, amount, appeared_in=jobs_with_growth(series, jobs), measured=len(jobs))
 
 
-def _fragmentation_verdict(samples: Samples, jobs: range) -> Verdict | None:
-    before, after = samples.trimmed
-    grown = samples.resident[jobs[-1] - 1] - samples.resident[jobs[0] - 1]
+def _fragmentation_verdict(measurements: Measurements, jobs: range) -> Verdict | None:
+    before, after = measurements.trimmed
+    grown = measurements.resident[jobs[-1] - 1] - measurements.resident[jobs[0] - 1]
     if grown < FRAGMENTED_BYTES or before - after < grown / 2:
         return None
     explanation = (
@@ -147,17 +149,19 @@ def _fragmentation_verdict(samples: Samples, jobs: range) -> Verdict | None:
     return Verdict(VerdictKind.FRAGMENTATION, "resident", explanation, grown / len(jobs), measured=len(jobs))
 
 
-def _stopped_growth_verdict(samples: Samples, jobs: range) -> Verdict | None:
-    if samples.kept_bytes:
-        leaking = [job for job in jobs if samples.kept_blocks[job - 1] > 0]
-        grown = sum(samples.kept_bytes[job - 1] for job in leaking)
+def _stopped_growth_verdict(measurements: Measurements, jobs: range) -> Verdict | None:
+    if measurements.kept_bytes:
+        leaking = [job for job in jobs if measurements.kept_blocks[job - 1] > 0]
+        grown = sum(measurements.kept_bytes[job - 1] for job in leaking)
     else:
-        series = [samples.live[job - 1] for job in jobs]
+        series = [measurements.live[job - 1] for job in jobs]
         leaking = list(jobs_with_growth(series, jobs))
         grown = series[-1] - series[0]
     if len(leaking) < MIN_JOBS_WITH_SURVIVORS or grown <= 0:
         return None
-    explanation = f"{len(leaking)} jobs left {grown:,} bytes, the last of them job {leaking[-1]} of {samples.jobs}."
+    explanation = (
+        f"{len(leaking)} jobs left {grown:,} bytes, the last of them job {leaking[-1]} of {measurements.jobs}."
+    )
     return Verdict(
         VerdictKind.GROWTH, "live", explanation, grown / len(jobs), appeared_in=tuple(leaking), measured=len(jobs)
     )
@@ -204,10 +208,10 @@ def _quarter(series: Sequence[int], number: int) -> Sequence[int]:
     return series[length * number // QUARTERS : length * (number + 1) // QUARTERS]
 
 
-def _clean_explanation(samples: Samples) -> str:
-    jobs = measured_jobs(samples)
-    if samples.kept_bytes:
-        left = sum(samples.kept_bytes[job - 1] for job in jobs)
+def _clean_explanation(measurements: Measurements) -> str:
+    jobs = measured_jobs(measurements)
+    if measurements.kept_bytes:
+        left = sum(measurements.kept_bytes[job - 1] for job in jobs)
         return f"{len(jobs)} jobs left {left:,} bytes."
-    change = samples.live[jobs[-1] - 1] - samples.live[jobs[0] - 1]
+    change = measurements.live[jobs[-1] - 1] - measurements.live[jobs[0] - 1]
     return f"The heap changed by {change:,} bytes over {len(jobs)} jobs."

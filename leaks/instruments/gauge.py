@@ -15,5 +15,5 @@ LIMITATIONS = "It names no function, and does not see which job allocated a bloc
 
 def hunt(run: Run) -> Report:
     """Read the probes after each job."""
-    samples = run.run_child("none", "gauge", environment=WITHOUT_THREAD_CACHE)
-    return Report(run.subject.name, "gauge", judge(samples), run.jobs, samples, limitations=LIMITATIONS)
+    measurements = run.run_child("none", "gauge", environment=WITHOUT_THREAD_CACHE)
+    return Report(run.subject.name, "gauge", judge(measurements), run.jobs, measurements, limitations=LIMITATIONS)

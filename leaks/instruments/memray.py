@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from leaks.errors import ToolMissing
+from leaks.measurements import Measurements
 from leaks.observers import CAPTURE
 from leaks.report import Report
 from leaks.roots import AllocationSite, Frame, Stack, make_root
 from leaks.run import Run
-from leaks.samples import Samples
 from leaks.verdict import VerdictKind, judge, measured_jobs
 
 NAME = "memray"
@@ -35,22 +35,24 @@ def hunt(run: Run) -> Report:
         raise ToolMissing("memray", "nothing from Debian: pip install 'bulkhead[leaks]'")
     capture = run.output_path(NAME).with_suffix(CAPTURE)
     capture.unlink(missing_ok=True)
-    samples = run.run_child(NAME, NAME)
+    measurements = run.run_child(NAME, NAME)
     started = json.loads(run.output_path(NAME).read_text())
-    stacks = _count_survivors(samples, started, capture)
-    report = Report(run.subject.name, NAME, judge(samples), run.jobs, samples, files=[capture], limitations=LIMITATIONS)
+    stacks = _count_survivors(measurements, started, capture)
+    report = Report(
+        run.subject.name, NAME, judge(measurements), run.jobs, measurements, files=[capture], limitations=LIMITATIONS
+    )
     if report.verdict.kind is not VerdictKind.CLEAN:
         report.sites = sorted((AllocationSite(s, *sums) for s, sums in stacks.items()), key=lambda place: -place.bytes)
         report.roots = [make_root(place.stack, place.bytes, place.blocks, place.blocks) for place in report.sites]
     return report
 
 
-def _count_survivors(samples: Samples, started: list[int], capture: Path) -> dict[Stack, list[int]]:
-    """Count survivors by job into `samples`. Returns their bytes and blocks by stack."""
+def _count_survivors(measurements: Measurements, started: list[int], capture: Path) -> dict[Stack, list[int]]:
+    """Count survivors by job into `measurements`. Returns their bytes and blocks by stack."""
     import memray
 
-    samples.kept_bytes, samples.kept_blocks = [0] * samples.jobs, [0] * samples.jobs
-    counted = measured_jobs(samples)
+    measurements.kept_bytes, measurements.kept_blocks = [0] * measurements.jobs, [0] * measurements.jobs
+    counted = measured_jobs(measurements)
     stacks: dict[Stack, list[int]] = defaultdict(lambda: [0, 0])
     with memray.FileReader(capture) as reader:
         times = [snapshot.time for snapshot in reader.get_memory_snapshots()]
@@ -61,11 +63,11 @@ def _count_survivors(samples: Samples, started: list[int], capture: Path) -> dic
                 job = bisect_right(started, allocated_at)
                 if each.deallocated_before_snapshot is None and job in counted:
                     stack = stack or _stack(record)
-                    samples.kept_bytes[job - 1] += each.n_bytes
-                    samples.kept_blocks[job - 1] += each.n_allocations
+                    measurements.kept_bytes[job - 1] += each.n_bytes
+                    measurements.kept_blocks[job - 1] += each.n_allocations
                     stacks[stack][0] += each.n_bytes
                     stacks[stack][1] += each.n_allocations
-    samples.live = list(accumulate(samples.kept_bytes))  # glibc's count includes memray itself
+    measurements.live = list(accumulate(measurements.kept_bytes))  # glibc's count includes memray itself
     return stacks
 
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leaks.measurements import warm_up_jobs
 from leaks.report import Report
 from leaks.roots import AllocationSite, Frame, make_root
 from leaks.run import Run
-from leaks.samples import warm_up_jobs
 from leaks.verdict import MIN_JOBS_WITH_SURVIVORS, Verdict, VerdictKind
 
 

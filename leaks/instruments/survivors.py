@@ -14,8 +14,8 @@ LIMITATIONS = "It does not see memory mapped outside malloc, nor which of Python
 
 def hunt(run: Run) -> Report:
     """Count survivors, and name their roots if there are any."""
-    samples = run.run_child("tagger", NAME, environment=_preload(run))
-    report = Report(run.subject.name, NAME, judge(samples), run.jobs, samples, limitations=LIMITATIONS)
+    measurements = run.run_child("tagger", NAME, environment=_preload(run))
+    report = Report(run.subject.name, NAME, judge(measurements), run.jobs, measurements, limitations=LIMITATIONS)
     return report if report.verdict.kind in {VerdictKind.CLEAN, VerdictKind.FRAGMENTATION} else name_roots(run, report)
 
 
@@ -24,8 +24,8 @@ def name_roots(run: Run, suspected: Report) -> Report:
     if suspected.verdict.kind is VerdictKind.PYTHON:
         suspected.roots, suspected.sites = python_roots(run, cycles_first=suspected.verdict.decided_by == "waiting")
         return suspected
-    samples = run.run_child("stacks", f"{NAME}, with stacks", environment=_preload(run))
-    report = Report(run.subject.name, NAME, judge(samples), run.jobs, samples, limitations=LIMITATIONS)
+    measurements = run.run_child("stacks", f"{NAME}, with stacks", environment=_preload(run))
+    report = Report(run.subject.name, NAME, judge(measurements), run.jobs, measurements, limitations=LIMITATIONS)
     dump = run.output_path("stacks")
     with dump.open(errors="replace") as lines:
         graph = parse_dump(lines)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leaks.measurements import Measurements
 from leaks.roots import AllocationSite, Root
-from leaks.samples import Samples
 from leaks.verdict import Verdict
 
 
@@ -19,7 +19,7 @@ class Report:
     instrument: str
     verdict: Verdict
     jobs: int
-    samples: Samples | None = None
+    measurements: Measurements | None = None
     roots: list[Root] = field(default_factory=list)
     sites: list[AllocationSite] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)

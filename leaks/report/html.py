@@ -25,7 +25,7 @@ VERDICT_MEANINGS = {
 def write_html(report: Report, path: Path) -> None:
     """Write the page."""
     page = _environment().get_template("report.html")
-    samples = report.samples
+    measurements = report.measurements
     path.write_text(
         page.render(
             report=report,
@@ -33,7 +33,7 @@ def write_html(report: Report, path: Path) -> None:
             meaning=VERDICT_MEANINGS[report.verdict.kind],
             measured=report.verdict.measured or 1,
             max_entries=MAX_ENTRIES,
-            plot=lay_out_plot(samples) if samples and samples.live else None,
+            plot=lay_out_plot(measurements) if measurements and measurements.live else None,
             flame_graph=lay_out_flame_graph(report.sites),
         ),
         encoding="utf-8",

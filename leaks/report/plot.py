@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from leaks.samples import Samples
+from leaks.measurements import Measurements
 from tasks.utils.units import format_bytes
 
 WIDTH, HEIGHT = 960, 320
@@ -58,16 +58,16 @@ class Plot:
     bottom: int = HEIGHT - BOTTOM
 
 
-def lay_out_plot(samples: Samples) -> Plot:
+def lay_out_plot(measurements: Measurements) -> Plot:
     """Left axis: heap; right axis: resident set; grey: warm-up; bars: memory that is never freed."""
-    x_of = _Scale(1, max(samples.jobs, 2), LEFT, WIDTH - RIGHT)
-    floor = HEIGHT - BOTTOM - (BAR_STRIP_HEIGHT if samples.kept_bytes else 0)
+    x_of = _Scale(1, max(measurements.jobs, 2), LEFT, WIDTH - RIGHT)
+    floor = HEIGHT - BOTTOM - (BAR_STRIP_HEIGHT if measurements.kept_bytes else 0)
     return Plot(
-        heap=_line(samples.live, x_of, floor),
-        resident=_line(samples.resident, x_of, floor),
-        bars=list(_bars(samples, x_of)),
-        warm_up=x_of(samples.warm_up) - LEFT,
-        job_ticks=[(job, x_of(job)) for job in _job_numbers(samples.jobs)],
+        heap=_line(measurements.live, x_of, floor),
+        resident=_line(measurements.resident, x_of, floor),
+        bars=list(_bars(measurements, x_of)),
+        warm_up=x_of(measurements.warm_up) - LEFT,
+        job_ticks=[(job, x_of(job)) for job in _job_numbers(measurements.jobs)],
     )
 
 
@@ -95,11 +95,12 @@ def _axis(numbers: Sequence[int], floor: float) -> _Scale:
     return _Scale(low - slack, high + slack, floor, TOP)
 
 
-def _bars(samples: Samples, x_of: _Scale) -> Iterator[Bar]:
-    counted = samples.kept_bytes[samples.warm_up :]  # modules and tables of the warm-up would dwarf everything else
+def _bars(measurements: Measurements, x_of: _Scale) -> Iterator[Bar]:
+    # Modules and tables of the warm-up would dwarf everything else.
+    counted = measurements.kept_bytes[measurements.warm_up :]
     most = max(counted, default=0)
     width = max(1.0, (x_of(2) - x_of(1)) * 0.7)
-    for job, survivors in enumerate(counted, samples.warm_up + 1):
+    for job, survivors in enumerate(counted, measurements.warm_up + 1):
         if survivors:
             height = max(1.5, survivors / most * (BAR_STRIP_HEIGHT - 14))
             yield Bar(x_of(job) - width / 2, width, height, f"job {job}: {survivors:,} bytes never freed")

@@ -12,7 +12,7 @@ class HeartbeatSettings(BaseSettings):
     stream_url: SecretStr = Field(
         SecretStr(""),
         description="URL of RabbitMQ's stream protocol, `rabbitmq-stream://user:password@host:5552/`, from which the "
-        "coalescer reads heartbeats. Unset: it reads them by AMQP, at about a quarter of the rate.",
+        "coalescer reads heartbeats. Unset: it reads them by AMQP, at about a fifth of the rate.",
     )
     heartbeats_source: SecretStr = Field(
         SecretStr(""),

@@ -23,7 +23,7 @@ class WebhookSettings(BaseSettings):
     )
     webhook_secrets: Annotated[dict[Tenant, str], NoDecode] = Field(
         default_factory=dict,
-        description='Signing secrets of the tenants, as JSON: `{"tenant": "whsec_…"}`. Make one with `echo '
+        description='Signing secrets of the tenants, as JSON: `{"tenant": "whsec_…"}`. Create one with `echo '
         "whsec_$(openssl rand -base64 32)`. To rotate a secret, write the new one before the old one, separated by a "
         "space.",
         repr=False,

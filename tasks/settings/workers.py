@@ -29,7 +29,8 @@ class WorkerSettings(BaseSettings):
     lease: float = Field(
         30,
         ge=1,
-        description="Seconds for which a worker's lease on a job is valid. The worker renews it three times as often.",
+        description="Seconds for which a worker's lease on a job is valid. The worker renews it after every third "
+        "of this time.",
     )
     max_jobs_per_child: int = Field(50, ge=1, description="Number of jobs after which a child process is replaced.")
     max_child_age: float = Field(

@@ -96,7 +96,7 @@ def main(jobs: int) -> int:
             here = Path(folder)
             report = hunt(subject(name, here), "survivors", jobs=jobs, out=here / "out", cache=here.parent / "tagger")
         faults += report.verdict.kind.is_fault
-        failed = report.samples.failures if report.samples else 0
+        failed = report.measurements.failures if report.measurements else 0
         print(
             f"{name:16} {report.verdict.kind:8} {report.verdict.explanation} ({failed} of {jobs} jobs failed)",
             flush=True,

@@ -34,5 +34,5 @@ def test_given_any_format_when_rendered_repeatedly_then_nothing_is_leaked(name: 
     report = hunt(hunted, "survivors", jobs=JOBS, out=tmp_path / "out", cache=tmp_path.parent / "tagger")
 
     assert report.verdict.kind is VerdictKind.CLEAN, report.verdict.explanation
-    assert report.samples is not None
-    assert (report.samples.failures == JOBS) is (name in BROKEN)
+    assert report.measurements is not None
+    assert (report.measurements.failures == JOBS) is (name in BROKEN)

@@ -7,8 +7,8 @@ import pytest
 
 from leaks.errors import ToolMissing
 from leaks.hunt import hunt
+from leaks.measurements import MIN_JOBS
 from leaks.report import Report
-from leaks.samples import MIN_JOBS
 from leaks.target import Subject
 from leaks.verdict import VerdictKind
 

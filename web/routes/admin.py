@@ -83,7 +83,7 @@ async def get_coalescer_status(
     services: ServicesDep,
     tenant: Tenant,  # noqa: ARG001 - for authentication
 ) -> CoalescerStatus:
-    """The last flush of the coalescer. A 503 problem without Redis."""
+    """The last flush of the coalescer. Without Redis the answer is a 503 problem."""
     last = await require_readings(services).last_flush()
     if last is None:
         return CoalescerStatus(last=None, age=None, lag=None)

@@ -53,7 +53,7 @@ async def healthz() -> Liveness:
 
 @router.get("/readyz", responses=problem_responses(503))
 async def readyz(services: ServicesDep) -> Readiness:
-    """Readiness: broker, ledger and store answer. Otherwise a 503 problem whose `checks` name the failing ones."""
+    """Readiness: broker, ledger and store answer. Otherwise a 503 problem names the failing ones in `checks`."""
     names = ("broker", "ledger", "store")
     answers = await asyncio.gather(
         is_ready("broker", services.admission.refresh()),

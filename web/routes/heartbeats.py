@@ -44,7 +44,7 @@ def openapi_schemas() -> dict[str, Any]:
     openapi_extra=OPENAPI_BODY,
 )
 async def create_heartbeats(request: Request, services: ServicesDep, allowed: AllowedPlant) -> AcceptedHeartbeats:
-    """Send one heartbeat, or up to 1,000 of a plant's machines.
+    """Send 1 to 1,000 heartbeats of the machines of a plant.
 
     It is safe to retry after any error: duplicates are recognized by their sequence numbers.
     """

@@ -8,12 +8,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from leaks.measurements import Measurements
 from leaks.report import Report
 from leaks.report.flame_graph import build_tree, lay_out_flame_graph
 from leaks.report.html import write_html
 from leaks.report.serialize import write_json, write_junit
 from leaks.roots import AllocationSite, Frame, make_root
-from leaks.samples import Samples
 from leaks.verdict import Verdict, VerdictKind
 
 EVIL = '<script>alert("x")</script> & co'
@@ -28,7 +28,7 @@ def report() -> Report:
     """A leak of 284,000 bytes per job."""
     flat = [1000 + 100 * job for job in range(20)]
     verdict = Verdict(VerdictKind.LEAK, "survivors", "It leaks.", 284_000, 21, appeared_in=(6, 7), measured=2)
-    made = Report(EVIL, "survivors", verdict, 20, Samples(20, 5, live=flat, resident=flat, kept_bytes=flat))
+    made = Report(EVIL, "survivors", verdict, 20, Measurements(20, 5, live=flat, resident=flat, kept_bytes=flat))
     made.roots = [make_root(stack("CloneMagickWand"), 568_000, 42, 2)]
     made.sites = [
         AllocationSite(stack("AcquireAlignedMemory", "MagickCompositeImage", "main"), 480_000, 2),

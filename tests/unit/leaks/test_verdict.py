@@ -1,10 +1,10 @@
-"""Samples in, verdict out."""
+"""Measurements in, verdict out."""
 
 import random
 
 import pytest
 
-from leaks.samples import Samples, warm_up_jobs
+from leaks.measurements import Measurements, warm_up_jobs
 from leaks.verdict import (
     FRAGMENTED_BYTES,
     WAITING_BYTES,
@@ -19,9 +19,9 @@ from leaks.verdict import (
 JOBS = 50
 
 
-def samples(jobs: int = JOBS, *, tagged: bool = False, **series: list[int]) -> Samples:
+def measurements(jobs: int = JOBS, *, tagged: bool = False, **series: list[int]) -> Measurements:
     """Flat readings but for what is given."""
-    chosen = Samples(jobs, warm_up_jobs(jobs))
+    chosen = Measurements(jobs, warm_up_jobs(jobs))
     flat = {
         name: [1000] * jobs
         for name in ("live", "resident", "descriptors", "memory", "map", "disk", "python", "nanoseconds")
@@ -33,12 +33,12 @@ def samples(jobs: int = JOBS, *, tagged: bool = False, **series: list[int]) -> S
 
 
 def test_given_constant_samples_then_the_verdict_is_clean() -> None:
-    assert judge(samples()).kind is VerdictKind.CLEAN
-    assert judge(samples(tagged=True)).explanation == "37 jobs left 0 bytes."
+    assert judge(measurements()).kind is VerdictKind.CLEAN
+    assert judge(measurements(tagged=True)).explanation == "37 jobs left 0 bytes."
 
 
 def test_given_survivors_of_each_job_then_the_verdict_is_a_leak_with_its_size() -> None:
-    verdict = judge(samples(tagged=True, kept_bytes=[284_240] * JOBS, kept_blocks=[21] * JOBS))
+    verdict = judge(measurements(tagged=True, kept_bytes=[284_240] * JOBS, kept_blocks=[21] * JOBS))
 
     assert (verdict.kind, verdict.per_job, verdict.blocks_per_job) == (VerdictKind.LEAK, 284_240, 21)
     assert verdict.explanation == "284,240 bytes in 21 blocks, allocated in 37 of 37 jobs, were never freed."
@@ -48,13 +48,13 @@ def test_given_survivors_of_each_job_then_the_verdict_is_a_leak_with_its_size() 
 def test_given_survivors_of_the_warm_up_and_the_last_jobs_only_then_the_verdict_is_clean() -> None:
     survivors = [100 if job <= 10 or job > 47 else 0 for job in range(1, JOBS + 1)]
 
-    assert judge(samples(tagged=True, kept_bytes=survivors, kept_blocks=survivors)).kind is VerdictKind.CLEAN
+    assert judge(measurements(tagged=True, kept_bytes=survivors, kept_blocks=survivors)).kind is VerdictKind.CLEAN
 
 
 def test_given_a_cache_that_is_full_before_the_last_quarter_then_the_verdict_is_growth() -> None:
     survivors = [64 if job <= 30 else 0 for job in range(1, JOBS + 1)]
 
-    verdict = judge(samples(tagged=True, kept_bytes=survivors, kept_blocks=survivors))
+    verdict = judge(measurements(tagged=True, kept_bytes=survivors, kept_blocks=survivors))
 
     assert verdict.kind is VerdictKind.GROWTH
     assert verdict.explanation == "20 jobs left 1,280 bytes, the last of them job 30 of 50."
@@ -64,11 +64,11 @@ def test_given_a_cache_that_is_full_before_the_last_quarter_then_the_verdict_is_
 def test_given_a_pool_that_recycles_its_entries_then_it_is_not_a_leak() -> None:
     survivors = [64 if job > 38 else 0 for job in range(1, JOBS + 1)]
 
-    assert judge(samples(tagged=True, kept_bytes=survivors, kept_blocks=survivors)).kind is VerdictKind.GROWTH
+    assert judge(measurements(tagged=True, kept_bytes=survivors, kept_blocks=survivors)).kind is VerdictKind.GROWTH
 
 
 def test_given_a_growing_heap_then_the_verdict_is_a_leak_with_its_growth_per_job() -> None:
-    verdict = judge(samples(live=[10_000 + 32 * job for job in range(JOBS)]))
+    verdict = judge(measurements(live=[10_000 + 32 * job for job in range(JOBS)]))
 
     assert (verdict.kind, verdict.decided_by, verdict.per_job) == (VerdictKind.LEAK, "live", 32)
 
@@ -76,11 +76,11 @@ def test_given_a_growing_heap_then_the_verdict_is_a_leak_with_its_growth_per_job
 def test_given_a_resident_set_that_rises_and_is_not_trimmed_then_it_is_ignored() -> None:
     climbing = [job * 1024**2 for job in range(JOBS)]
 
-    assert judge(samples(resident=climbing)).kind is VerdictKind.CLEAN
+    assert judge(measurements(resident=climbing)).kind is VerdictKind.CLEAN
 
 
 def test_given_a_resident_set_that_malloc_trim_shrinks_then_the_verdict_is_fragmentation() -> None:
-    climbing = samples(resident=[job * 1024**2 for job in range(JOBS)])
+    climbing = measurements(resident=[job * 1024**2 for job in range(JOBS)])
     climbing.trimmed = (50 * 1024**2, 50 * 1024**2 - 30 * FRAGMENTED_BYTES // 4)
 
     assert judge(climbing).kind is VerdictKind.FRAGMENTATION
@@ -90,20 +90,20 @@ def test_given_a_resident_set_that_malloc_trim_shrinks_then_the_verdict_is_fragm
 def test_given_growth_outside_the_heap_then_the_verdict_is_spill_even_if_the_heap_leaks_too(gauge: str) -> None:
     rising = list(range(0, 10 * JOBS, 10))
 
-    verdict = judge(samples(JOBS, tagged=False, **{gauge: rising, "live": rising}))
+    verdict = judge(measurements(JOBS, tagged=False, **{gauge: rising, "live": rising}))
 
     assert (verdict.kind, verdict.decided_by, verdict.per_job) == (VerdictKind.SPILL, gauge, 10)
 
 
 def test_given_python_objects_that_are_kept_then_the_verdict_is_python() -> None:
-    assert judge(samples(python=list(range(0, 3 * JOBS, 3)))).explanation.startswith(
+    assert judge(measurements(python=list(range(0, 3 * JOBS, 3)))).explanation.startswith(
         "Python objects are kept: 3.0 blocks per job"
     )
 
 
 def test_given_heap_that_waits_for_the_collector_then_the_verdict_is_python_above_a_limit() -> None:
-    assert judge(samples(waiting=[WAITING_BYTES] * JOBS)).kind is VerdictKind.PYTHON
-    assert judge(samples(waiting=[WAITING_BYTES - 1] * JOBS)).kind is VerdictKind.CLEAN
+    assert judge(measurements(waiting=[WAITING_BYTES] * JOBS)).kind is VerdictKind.PYTHON
+    assert judge(measurements(waiting=[WAITING_BYTES - 1] * JOBS)).kind is VerdictKind.CLEAN
 
 
 def test_given_noise_around_a_level_then_there_is_no_steady_growth() -> None:
@@ -139,4 +139,4 @@ def test_given_jobs_with_survivors_then_each_quarter_except_the_first_must_have_
 
 
 def test_measured_jobs_exclude_the_warm_up_and_the_last_jobs() -> None:
-    assert measured_jobs(samples(20)) == range(6, 18)
+    assert measured_jobs(measurements(20)) == range(6, 18)

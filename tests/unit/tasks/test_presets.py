@@ -18,7 +18,7 @@ def test_given_an_unknown_preset_when_expanded_then_the_error_lists_the_known_on
         expand_preset(PRESETS, "card", {})
     assert str(caught.value) == "There is no preset 'card'. Choose one of: poster."
 
-    with pytest.raises(UnknownPreset, match="none are set in BULKHEAD_PRESETS"):
+    with pytest.raises(UnknownPreset, match="BULKHEAD_PRESETS defines none"):
         expand_preset({}, "card", {})
 
 

@@ -19,7 +19,7 @@ def warm_up_jobs(jobs: int) -> int:
 
 
 @dataclass(slots=True)
-class Samples:
+class Measurements:
     """One entry per job, read after the job and a garbage collection.
 
     live: bytes on the heap. resident: resident set size. descriptors: open files. memory, map, disk: bytes of
@@ -46,15 +46,15 @@ class Samples:
     failures: int = 0
 
     def write(self, path: Path) -> None:
-        """Write the samples as JSON."""
+        """Write the measurements as JSON."""
         path.write_text(json.dumps({each.name: getattr(self, each.name) for each in fields(self)}))
 
     @classmethod
-    def read(cls, path: Path) -> "Samples":
+    def read(cls, path: Path) -> "Measurements":
         """Read what `write` wrote."""
-        samples = cls(**json.loads(path.read_text()))
-        samples.trimmed = (samples.trimmed[0], samples.trimmed[1])
-        return samples
+        measurements = cls(**json.loads(path.read_text()))
+        measurements.trimmed = (measurements.trimmed[0], measurements.trimmed[1])
+        return measurements
 
 
 class Series:
