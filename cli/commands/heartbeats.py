@@ -35,8 +35,8 @@ def reset(
 ) -> None:
     """Make the coalescer start at the oldest record of the stream.
 
-    This is needed if the stream was recreated, or lost records that were not read yet. Heartbeats that were counted before are not counted again.
-    Stop all coalescers first: exit code 2 if one is running.
+    This is needed if the stream was recreated, or lost records that were not read yet. Heartbeats that were counted
+    before are not counted again. Stop all coalescers first: exit code 2 if one is running.
     """
     if not yes:
         typer.confirm("Forget the position in the stream?", abort=True)
