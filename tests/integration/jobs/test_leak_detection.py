@@ -62,6 +62,6 @@ def test_given_jobs_that_leak_then_the_finding_is_certain_and_one_job_is_profile
 
         with sent.store.open_read(key) as report:
             assert b"CloneMagickWand" in report.read()
-        assert "Each render of leaky leaves " in worker_log.read_text()
+        assert " renders of leaky left memory or files behind: " in worker_log.read_text()
     finally:
         sent.close()

@@ -116,7 +116,7 @@ def test_given_a_full_queue_then_the_error_says_to_try_later(
     with Connection(broker.url) as connection:
         connection.channel().queue_delete(RENDER)
     assert str(caught.value).startswith(
-        "The broker refused the message: its queue is full, or is still starting. Try again later."
+        "The broker rejected the message: its queue is full, or is still starting. Try again later."
     )
 
 
