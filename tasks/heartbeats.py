@@ -7,12 +7,14 @@ msgspec decodes beats fifty times as fast as pydantic: a consumer has a few micr
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
 from kombu import Connection
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from tasks.errors import InvalidInput
 from tasks.messaging.publisher import ConfirmedPublisher
@@ -79,6 +81,11 @@ class Heartbeats(Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[Literal[1], Meta(description="Version of this message's schema.")] = 1
 
 
+# The names of the readings, described by `Beat` alone: the tables, Redis and the HTTP API derive theirs from it.
+READINGS = tuple(field.name for field in structs.fields(Beat) if field.default is None)
+
+readings_of: Callable[[Beat], tuple[float | None, ...]] = attrgetter(*READINGS)
+
 _decode = msgspec.json.Decoder(Heartbeats).decode
 
 
@@ -118,6 +125,12 @@ def is_machine_name(name: str) -> bool:
 def json_schema() -> dict[str, Any]:
     """JSON Schema of the message, for publishers in other languages."""
     return msgspec.json.schema(Heartbeats)
+
+
+def reading_descriptions() -> dict[str, str]:
+    """The readings and their descriptions, as `Beat` declares them."""
+    properties = json_schema()["$defs"]["Beat"]["properties"]
+    return {name: properties[name]["description"] for name in READINGS}
 
 
 class HeartbeatPublisher(ConfirmedPublisher):

@@ -7,14 +7,22 @@ plants                     sorted set of plants by the time of their last heartb
 heartbeats:last_flush      JSON of the coalescer's last flush
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from tasks.heartbeats import reading_descriptions
 
 SensorState = Literal["alive", "stale", "lost"]
 
 
-class Sensor(BaseModel):
+_fields: dict[str, Any] = {
+    name: (float | None, Field(None, description=text)) for name, text in reading_descriptions().items()
+}
+_Readings = create_model("_Readings", **_fields)
+
+
+class Sensor(_Readings):  # with a field for each reading
     """The latest readings of a machine."""
 
     model_config = ConfigDict(frozen=True)
@@ -25,9 +33,6 @@ class Sensor(BaseModel):
     seen_at: float = Field(description="Time of the heartbeat by the machine's clock, seconds since the epoch.")
     received_at: float = Field(description="Time at which the broker received it, seconds since the epoch.")
     status: str = Field(description="Status that the machine reports.")
-    rpm: float | None = Field(None, description="Revolutions per minute.")
-    temperature_c: float | None = Field(None, description="Degrees Celsius.")
-    vibration_mm_s: float | None = Field(None, description="RMS velocity, millimetres per second.")
 
 
 class LastFlush(BaseModel):

@@ -10,9 +10,9 @@ from typing import Any
 from celery import Celery
 from sqlalchemy import create_engine, select
 
-from tasks.heartbeats import HeartbeatPublisher, parse
+from tasks.heartbeats import READINGS, HeartbeatPublisher, parse
 from tasks.messaging.connections import PublishError
-from workers.heartbeats.schema import READINGS, machines
+from workers.heartbeats.schema import machines
 
 RESTART_TIMEOUT = 30  # seconds for a broker to come up again
 

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import msgspec
 import redis
 
+from tasks.heartbeats import READINGS
 from tasks.sensors import LAST_FLUSH_KEY, PLANTS_KEY, LastFlush, plant_key, sensor_key
 from workers.heartbeats.machine import Machine
 
 TIMEOUT = 2.0  # seconds for a reply from Redis
 BATCH_MACHINES = 500  # machines that one script writes, so that other clients of Redis wait a few milliseconds at most
-FIELDS = ("seen_at", "seq", "status", "rpm", "temperature_c", "vibration_mm_s", "received_at")
+FIELDS = ("seen_at", "seq", "status", *READINGS, "received_at")
 
 # Writes hashes and their expiry in one step, except hashes that are newer already. KEYS: the plant's set, then the
 # hashes. ARGV: time to live in seconds, number of fields, their names, then for each hash the machine's name and the
@@ -108,9 +109,7 @@ class RedisLatestReadings:
                 machine.seen_at,
                 machine.seq,
                 machine.status,
-                machine.rpm,
-                machine.temperature_c,
-                machine.vibration_mm_s,
+                *machine.readings,
                 received_at,
             )
         with self._lock:

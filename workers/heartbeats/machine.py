@@ -5,7 +5,7 @@ The state depends on the beats and their order in the stream alone, so a replay 
 
 from math import inf
 
-from tasks.heartbeats import Beat
+from tasks.heartbeats import READINGS, Beat, readings_of
 
 # Sequence numbers below the highest one that are tracked, one bit each, as in the anti-replay window of RFC 4303
 # (3.4.3): a beat may arrive this many numbers late and is still counted, once. With the bit of the highest number they
@@ -20,40 +20,27 @@ Totals = tuple[int, float, float, float]
 
 EMPTY_TOTALS: Totals = (0, 0.0, inf, -inf)
 
+NO_READINGS = (None,) * len(READINGS)
+
 
 class Machine:
-    """The state of one machine. If it is shared, `copy` it before `fold`."""
+    """The state of one machine. If it is shared, `copy` it before `fold`.
 
-    __slots__ = (
-        "beats",
-        "machine",
-        "plant",
-        "rpm",
-        "rpm_totals",
-        "seen_at",
-        "seen_mask",
-        "seq",
-        "status",
-        "temperature_c",
-        "temperature_c_totals",
-        "vibration_mm_s",
-        "vibration_mm_s_totals",
-    )
+    `readings` and `totals` are in the order of `tasks.heartbeats.READINGS`.
+    """
+
+    __slots__ = ("beats", "machine", "plant", "readings", "seen_at", "seen_mask", "seq", "status", "totals")
 
     def __init__(self, plant: str, machine: str) -> None:
         self.plant = plant
         self.machine = machine
         self.seen_at = -1.0  # earlier than any beat
         self.status = ""
-        self.rpm: float | None = None
-        self.temperature_c: float | None = None
-        self.vibration_mm_s: float | None = None
+        self.readings: tuple[float | None, ...] = NO_READINGS
         self.seq = -1
         self.seen_mask = 0
         self.beats = 0
-        self.rpm_totals = EMPTY_TOTALS
-        self.temperature_c_totals = EMPTY_TOTALS
-        self.vibration_mm_s_totals = EMPTY_TOTALS
+        self.totals: list[Totals] = [EMPTY_TOTALS] * len(READINGS)
 
     def fold(self, beat: Beat) -> bool:
         """Fold `beat` into the state. False if it was counted before, or is too late to tell."""
@@ -69,19 +56,16 @@ class Machine:
             self.seq = beat.seq
         else:
             return False
+        readings = readings_of(beat)
         if newer:
             self.seen_at = beat.seen_at
             self.status = beat.status
-            self.rpm = beat.rpm
-            self.temperature_c = beat.temperature_c
-            self.vibration_mm_s = beat.vibration_mm_s
+            self.readings = readings
         self.beats += 1
-        if beat.rpm is not None:
-            self.rpm_totals = add_value(self.rpm_totals, beat.rpm)
-        if beat.temperature_c is not None:
-            self.temperature_c_totals = add_value(self.temperature_c_totals, beat.temperature_c)
-        if beat.vibration_mm_s is not None:
-            self.vibration_mm_s_totals = add_value(self.vibration_mm_s_totals, beat.vibration_mm_s)
+        totals = self.totals
+        for number, value in enumerate(readings):
+            if value is not None:
+                totals[number] = add_value(totals[number], value)
         return True
 
     def copy(self) -> "Machine":
@@ -89,15 +73,11 @@ class Machine:
         other = Machine(self.plant, self.machine)
         other.seen_at = self.seen_at
         other.status = self.status
-        other.rpm = self.rpm
-        other.temperature_c = self.temperature_c
-        other.vibration_mm_s = self.vibration_mm_s
+        other.readings = self.readings
         other.seq = self.seq
         other.seen_mask = self.seen_mask
         other.beats = self.beats
-        other.rpm_totals = self.rpm_totals
-        other.temperature_c_totals = self.temperature_c_totals
-        other.vibration_mm_s_totals = self.vibration_mm_s_totals
+        other.totals = self.totals.copy()
         return other
 
 

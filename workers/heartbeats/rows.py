@@ -1,12 +1,14 @@
 """Converts machines to rows of the table and back, in bulk. A row is complete, so writing it twice does no harm."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from math import inf, isinf
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from tasks.heartbeats import READINGS
 from workers.heartbeats.machine import Machine, Totals
 from workers.heartbeats.schema import machines
 
@@ -35,27 +37,22 @@ def to_row(machine: Machine) -> Row:
         machine.machine,
         machine.seen_at,
         machine.status,
-        machine.rpm,
-        machine.temperature_c,
-        machine.vibration_mm_s,
+        *machine.readings,
         machine.seq,
         machine.seen_mask,
         machine.beats,
-        *machine.rpm_totals,
-        *machine.temperature_c_totals,
-        *machine.vibration_mm_s_totals,
+        *chain.from_iterable(machine.totals),
     )
 
 
 def from_row(row: Sequence[Any]) -> Machine:
     """The machine that a row describes."""
-    machine = Machine(row[0], row[1])
-    machine.seen_at, machine.status = row[2], row[3]
-    machine.rpm, machine.temperature_c, machine.vibration_mm_s = row[4:7]
-    machine.seq, machine.seen_mask, machine.beats = row[7:10]
-    machine.rpm_totals = _totals(row[10:14])
-    machine.temperature_c_totals = _totals(row[14:18])
-    machine.vibration_mm_s_totals = _totals(row[18:22])
+    plant, name, seen_at, status, *numbers = row
+    machine = Machine(plant, name)
+    machine.seen_at, machine.status = seen_at, status
+    machine.readings = tuple(numbers[: len(READINGS)])
+    machine.seq, machine.seen_mask, machine.beats, *totals = numbers[len(READINGS) :]
+    machine.totals = [_totals(totals[start : start + 4]) for start in range(0, len(totals), 4)]
     return machine
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Double, Float, Integer, MetaData, String, Table
 
+from tasks.heartbeats import READINGS
+
 metadata = MetaData()
 
 # Names are ASCII; `_bin` makes MariaDB compare them byte by byte, as SQLite does.
 _TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "ascii", "mysql_collate": "ascii_bin"}
-
-READINGS = ("rpm", "temperature_c", "vibration_mm_s")
 
 
 def _totals(reading: str) -> list[Column[Any]]:

@@ -30,7 +30,7 @@ def test_given_readings_when_read_repeatedly_then_one_connection_is_reused_and_r
             values.append(await readings.find("pool", "press-1"))
         finally:
             await readings.close()
-        return [sensor.rpm for sensor in values if sensor]
+        return [sensor.model_dump()["rpm"] for sensor in values if sensor]
 
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.hset(sensor_key("pool", "press-1"), mapping=reading)

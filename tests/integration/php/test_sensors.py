@@ -70,7 +70,7 @@ def test_given_a_beat_that_php_sets_then_it_is_stored_under_the_platforms_keys_a
 
 def test_given_readings_of_the_platform_then_php_reads_them(redis_url: str) -> None:
     machine = Machine(PLANT, "press-1")
-    machine.seen_at, machine.seq, machine.status, machine.rpm = 1.7e9 + 0.1, 3, "fault", 1480.25
+    machine.seen_at, machine.seq, machine.status, machine.readings = 1.7e9 + 0.1, 3, "fault", (1480.25, None, None)
     live = RedisLatestReadings(redis_url, 60)
     live.publish({machine: 1.7e9 + 1})
     live.close()

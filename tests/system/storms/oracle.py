@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tasks.heartbeats import Beat, Heartbeats
-from workers.heartbeats.schema import READINGS
+from tasks.heartbeats import READINGS, Beat, Heartbeats
 
 PLANTS = ("ulm", "bern", "graz")
 STATUSES = ("running", "idle", "stopped", "fault", "service")

@@ -11,12 +11,12 @@ from workers.heartbeats.schema import machines
 
 def test_given_a_machine_then_its_row_has_every_column_and_restores_the_machine() -> None:
     machine = Machine("ulm", "press-07")
-    machine.rpm_totals = (2, 3.5, 1.0, 2.5)
+    machine.totals[0] = (2, 3.5, 1.0, 2.5)
     row = to_row(machine)
 
     assert len(row) == len(machines.columns)
     assert to_row(from_row(row)) == row
-    assert from_row([None if value in (inf, -inf) else value for value in row]).temperature_c_totals == (
+    assert from_row([None if value in (inf, -inf) else value for value in row]).totals[1] == (
         0,
         0.0,
         inf,

@@ -101,7 +101,7 @@ def test_given_a_stored_machine_then_its_totals_continue(clock: Clock) -> None:
 
     fold(open_window, "a", seq=2, known=(stored,))
 
-    assert open_window.close()[0].rpm_totals == (2, 3.0, 1.0, 2.0)
+    assert open_window.close()[0].totals[0] == (2, 3.0, 1.0, 2.0)
 
 
 def test_given_more_machines_than_fit_the_cache_then_the_longest_silent_is_evicted(clock: Clock) -> None:
