@@ -66,7 +66,7 @@ describe("text", () => {
     expect(formatProgress({ percent: 40, stage: "draw", layer: "PIPES" })).toBe("draw layer PIPES, 40 %");
     expect(formatProgress({ percent: 0, stage: "", layer: "" })).toBe("0 %");
     expect(failureMessage({ state: "dead", error: { code: "poison", detail: "The render process crashed." } })).toBe("The render process crashed.");
-    expect(failureMessage({ state: "cancelled", error: null })).toContain("Drop the drawing again");
+    expect(failureMessage({ state: "cancelled", error: null })).toContain("Replay it to run it again");
     expect(failureMessage({ state: "succeeded", error: null })).toBeNull();
     expect([null, 12, 3_400, 2.5 * MIB, 512 * MIB, 1024 * MIB, 20 * 1024 * MIB].map(formatBytes)).toEqual(["", "12 B", "3.3 KiB", "2.5 MiB", "512 MiB", "1,024 MiB", "20.0 GiB"]);
   });
