@@ -93,7 +93,7 @@ def bulkhead(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Render CAD blueprints into layered WebP with leaky native code, each job in its own sandbox."""
+    """Render CAD blueprints into layered WebP. Native code that may leak or crash runs in limited child processes."""
     if debug:
         os.environ["BULKHEAD_DEBUG"] = "1"
 

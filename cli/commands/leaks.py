@@ -96,8 +96,8 @@ def status(
 ) -> None:
     """Report the leaks of the latest renders.
 
-    Findings are grouped by format of the drawing and engine version. Exit code 0, 1 if a leak is certain, 3 if the
-    ledger or the store does not answer.
+    Findings are grouped by format of the drawing and engine version. Exit code 0 if no leak is certain, 1 if one is,
+    3 if the ledger or the store does not answer.
 
     Example: bulkhead leaks status --json
     """

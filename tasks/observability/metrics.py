@@ -140,7 +140,7 @@ HEARTBEATS_WRITTEN = CounterMetric("bulkhead_heartbeats_written_total", "Heartbe
 HEARTBEATS_REJECTED = CounterMetric(
     "bulkhead_heartbeats_rejected_total",
     "Heartbeats that were not counted, by reason: duplicate, clock-skew (too far in the future) or unknown-machine "
-    "(the plant has too many). For malformed, messages are counted.",
+    "(the plant has too many). The reason malformed counts messages instead of heartbeats.",
     ("reason",),
 )
 HEARTBEATS_LAG = GaugeMetric(
