@@ -39,5 +39,6 @@ def command() -> None:
     click.echo(ROOT / "tasks")
 
 
-if (_foreign := foreign_tasks(sys.argv[1:], Path.cwd())) is not None:
+# `python -m tasks` has imported ours by now, whatever the current directory holds.
+if "tasks" not in sys.modules and (_foreign := foreign_tasks(sys.argv[1:], Path.cwd())) is not None:
     click.echo(warning(_foreign), err=True)

@@ -21,9 +21,9 @@ from tasks.storage import MANIFEST, ObjectNotFound
 from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render import BlueprintError, EngineError, Step, render
 from workers.render.native import preload, prepare
-from workers.runtime.context import worker_context
 from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job
 from workers.runtime.request import JobTask
+from workers.runtime.worker_context import worker_context
 from workers.sandbox.limits import apply_limits
 
 logger = logging.getLogger(__name__)

@@ -27,9 +27,9 @@ from tasks.storage import StoreError
 from tasks.utils.retry import Backoff, retrying
 from workers.crash import crash_reports, explanation
 from workers.crash.flight_recorder import FlightRecorder, record_attempt
-from workers.runtime.context import WorkerContext
 from workers.runtime.leak_sampling import profile_if_suspected
 from workers.runtime.resource_usage import ResourceUsage
+from workers.runtime.worker_context import WorkerContext
 from workers.sandbox.causes import Cause, Death
 from workers.sandbox.process_identity import is_gone
 

@@ -20,7 +20,7 @@ from tasks.jobs import Job
 from tasks.jobs.leak_detection import REPORTS_PREFIX
 from tasks.renders import ENGINE_VERSION
 from tasks.storage import StoreError
-from workers.runtime.context import WorkerContext
+from workers.runtime.worker_context import WorkerContext
 
 logger = get_logger(__name__)
 

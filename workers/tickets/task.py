@@ -8,7 +8,7 @@ from celery.utils.log import get_logger
 from tasks import app, tickets
 from tasks.jobs import LedgerError
 from tasks.jobs.rotations import RotationInProgress
-from workers.runtime.context import worker_context
+from workers.runtime.worker_context import worker_context
 from workers.tickets.controller import FleetController
 from workers.tickets.node.harden import harden_process
 from workers.tickets.rotation import RotationRequest

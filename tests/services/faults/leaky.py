@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 from tasks import app, renders
 from tasks.jobs import Job, State
 from tasks.messaging.publisher import Publisher
-from workers.runtime.context import worker_context
 from workers.runtime.job_run import JobRun, Result, run_job
 from workers.runtime.message_validation import MESSAGE_SCHEMAS
 from workers.runtime.request import JobTask
+from workers.runtime.worker_context import worker_context
 
 TASK = "render.leak"
 TENANT = "local"

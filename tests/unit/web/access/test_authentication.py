@@ -65,4 +65,4 @@ def test_given_no_tokens_then_only_loopback_and_its_own_pages_are_served(
 
     assert answer.status_code == status
     if status == 401:
-        assert "Set BULKHEAD_TOKENS" in answer.json()["detail"]
+        assert "must set BULKHEAD_TOKENS" in answer.json()["detail"]

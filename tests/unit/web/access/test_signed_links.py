@@ -69,7 +69,7 @@ def test_given_an_expired_link_then_401_says_how_to_get_a_new_one(
         f"{links['self']}/preview.webp?expires={past}&signature={sign(services.settings, job, past)}"
     )
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    assert "Request the render again" in answer.json()["detail"]
+    assert "GET /renders/{render} returns a new one" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("without", [{"tokens": {}}, {"signed_link_ttl": 0}, {"secret": ""}])

@@ -22,10 +22,10 @@ from tasks.messaging.topology import LARGE
 from tasks.settings import Settings
 from tasks.storage import StoreError, open_store
 from workers.crash.crash_reports import CrashReport, write
-from workers.runtime import context as context_module
 from workers.runtime import job_run as module
-from workers.runtime.context import WorkerContext
+from workers.runtime import worker_context
 from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job, wait_for_ledger
+from workers.runtime.worker_context import WorkerContext
 from workers.sandbox.causes import Cause
 from workers.sandbox.process_identity import current_owner, host_id, start_time
 
@@ -293,7 +293,7 @@ def test_given_a_ledger_that_stays_unavailable_then_the_message_is_requeued(monk
 def test_given_any_error_of_a_full_disk_then_the_job_is_requeued_without_a_crash(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch, error: Exception, is_resumable: bool
 ) -> None:
-    monkeypatch.setattr(context_module, "MIN_FREE_BYTES", 1 << 62)  # more than any disk has
+    monkeypatch.setattr(worker_context, "MIN_FREE_BYTES", 1 << 62)  # more than any disk has
 
     def work(run: JobRun) -> Result:
         with run.context.resumable_work_dir("k") if is_resumable else run.context.work_dir():
@@ -322,7 +322,7 @@ def test_given_a_disk_without_space_for_a_directory_then_the_job_is_requeued_wit
         with run.context.resumable_work_dir("k") if is_resumable else run.context.work_dir():
             raise AssertionError
 
-    (context.settings.var / context_module.FOLDER).mkdir(parents=True)
+    (context.settings.var / worker_context.FOLDER).mkdir(parents=True)
     run_job(context, JOB, work)
 
     assert (job_of(context).state, job_of(context).crashes) == (State.QUEUED, 0)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workers.runtime.context import FOLDER
+from workers.runtime.worker_context import FOLDER
 
 CREATE_TEMP_FILE = """
 import tempfile, time
@@ -16,7 +16,7 @@ print(file.name, flush=True)
 time.sleep(60)
 """
 
-REMOVE_STALE = "from workers.runtime.context import worker_context; worker_context().remove_stale_files()"
+REMOVE_STALE = "from workers.runtime.worker_context import worker_context; worker_context().remove_stale_files()"
 
 
 def test_given_a_killed_child_then_its_temporary_files_are_removed(tmp_path: Path) -> None:
