@@ -32,8 +32,8 @@ from workers.render.native import release_memory_afterwards
 from workers.render.progress import ProgressReporter
 from workers.render.raster import Box, Pixels, Raster, flatten
 from workers.render.sources import MAX_ZOOM, Geometry, ScalableImage, SourceLayer
+from workers.render.vector.appearance import BlueprintContext
 from workers.render.vector.backend import RecordingBackend
-from workers.render.vector.context import BlueprintContext
 from workers.render.vector.display import DisplayList, Extents, View
 from workers.render.vector.draw_order import draw_order_matters
 from workers.render.vector.drawing_warnings import collect_warnings

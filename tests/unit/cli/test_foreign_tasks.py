@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.celery_check import ROOT, foreign_tasks, warning
 from cli.embedded.programs import coalescer_program, scheduler_program, web_program, worker_program
+from cli.foreign_tasks import ROOT, foreign_tasks, warning
 from tasks.utils.python_path import safe_environment
 
 NAMES = ("tasks", "workers", "web", "cli", "redis", "typer")
@@ -92,7 +92,7 @@ def test_given_somebody_elses_tasks_when_celery_is_run_then_it_says_which_tasks_
     plugin = tmp_path / "plugin" / "bulkhead_check-1.dist-info"
     plugin.mkdir(parents=True)
     (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: bulkhead-check\nVersion: 1\n")
-    (plugin / "entry_points.txt").write_text("[celery.commands]\ncheck = cli.celery_check:command\n")
+    (plugin / "entry_points.txt").write_text("[celery.commands]\ncheck = cli.foreign_tasks:command\n")
     path = os.pathsep.join([str(ROOT), str(plugin.parent)])
 
     answer = run(
