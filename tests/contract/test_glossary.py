@@ -10,7 +10,7 @@ import pytest
 import typer
 
 ROOT = Path(__file__).resolve().parents[2]
-GLOSSARY = ROOT / "docs/reference/glossary.md"
+GLOSSARY = ROOT / "docs/glossary.md"
 PLAIN_WORDS = "\n## Plain words\n"
 TERM = re.compile(r"^\| \*\*(.+?)\*\* \|", re.MULTILINE)
 WORD = re.compile(r"[a-z]+")
@@ -18,7 +18,7 @@ WORD = re.compile(r"[a-z]+")
 
 def test_given_the_public_names_then_the_glossary_has_every_word_of_them() -> None:
     unknown = find_unknown_words(collect_public_names(), read_words(GLOSSARY.read_text()))
-    advice = "Use a word of docs/reference/glossary.md, or add the word there:"
+    advice = "Use a word of docs/glossary.md, or add the word there:"
     assert not unknown, "\n".join([advice, *unknown])
 
 
