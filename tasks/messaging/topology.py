@@ -1,4 +1,4 @@
-"""Exchanges, queues, dead-letter queues and routes, declared once for publishers, workers, the PHP bridge and docs.
+"""Exchanges, queues, dead-letter queues and routes, defined once for publishers, workers, the PHP bridge and docs.
 
     publisher --> exchange `bulkhead` --routing key = queue--> `render` --> worker
                                                                  | rejected, or delivery limit exceeded

@@ -12,7 +12,7 @@ from tasks.jobs import Job
 from web.access.authentication import authenticate_tenant, bearer, unauthorized
 from web.access.signed_links import SIGNATURE_DIGITS, is_valid
 from web.dependencies import Services
-from web.job_views import find_cached_job, find_rendered_job
+from web.job_lookup import find_cached_job, find_rendered_job
 
 SIGNED_LINK_PARAMETERS = ("expires", "signature")  # query parameters of a signed link
 

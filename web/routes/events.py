@@ -12,7 +12,8 @@ from tasks.jobs import FINAL
 from tasks.messaging.progress import ProgressMessage
 from web.access.authentication import Tenant
 from web.dependencies import Services, ServicesDep
-from web.job_views import Progress, Render, RenderId, find_job, load_render, with_progress
+from web.job_lookup import find_job, load_render
+from web.job_views import Progress, Render, RenderId, with_progress
 from web.problems import Problem, problem_responses
 from web.progress import server_sent_events
 from web.progress.hub import next_event

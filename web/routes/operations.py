@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.jobs.replay import replay
 from web.access.authentication import Tenant
 from web.dependencies import ServicesDep
-from web.job_views import AcceptedRender, RenderId, accepted_view, find_job
+from web.job_lookup import find_job
+from web.job_views import AcceptedRender, RenderId, accepted_view
 from web.problems import Problem, problem_responses
 from web.routes.health import jobs_by_state, queue_depths
 

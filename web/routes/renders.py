@@ -18,17 +18,8 @@ from tasks.messaging.progress import ProgressMessage
 from tasks.renders import RenderOptions, source_key
 from web.access.authentication import Tenant
 from web.dependencies import Services, ServicesDep
-from web.job_views import (
-    AcceptedRender,
-    Render,
-    RenderId,
-    RenderPage,
-    accepted_view,
-    find_job,
-    load_render,
-    summary_view,
-    wait_until_finished,
-)
+from web.job_lookup import find_job, load_render, wait_until_finished
+from web.job_views import AcceptedRender, Render, RenderId, RenderPage, accepted_view, summary_view
 from web.problems import problem_responses
 from web.routes.cursors import CURSOR_PATTERN, decode_cursor, encode_cursor
 from web.submit.idempotency import KEY_PATTERN, parse_key
