@@ -1,14 +1,14 @@
-"""How many heartbeats a second one core coalesces, and how long a window of 100,000 machines takes to write.
+"""How many heartbeats per second one core coalesces, and how long writing a window of 100,000 machines takes.
 
     python -m benchmarks.heartbeats [--beats 1000000] [--batches FOLDER]
 
-Starts a RabbitMQ, a MariaDB and a Galera cluster of its own; four minutes. The stream is filled first, with bodies that
-differ; then a consumer that has one core for itself reads, checks and folds them, three readings a beat. Celery does
-the same beside it, with a task a beat and, where a FOLDER holds celery-batches (`pip install --no-deps --target FOLDER
-"celery<5.7" celery-batches`, since it wants an older Celery than ours), with that.
+Starts its own RabbitMQ, MariaDB and Galera cluster; takes four minutes. The stream is filled with distinct messages.
+Then a consumer on a core of its own reads, validates and folds them, with three readings per heartbeat. Celery does the
+same with one task per heartbeat and, if a FOLDER contains celery-batches (`pip install --no-deps --target FOLDER
+"celery<5.7" celery-batches`, since it needs an older Celery than ours), with that.
 
-The last line of output is one JSON object: beats a second by the clock, and beside each the same by processor time,
-which says more on a machine that does other work; `flush_100k_s` for one MariaDB and `flush_100k_galera_s` for three
+The last line of output is one JSON object: heartbeats per second of wall-clock time and of CPU time, which varies less
+on a machine that does other work; `flush_100k_s` for one MariaDB and `flush_100k_galera_s` for three
 nodes, `rss_mb` of the consumer with 100,000 machines.
 """
 
@@ -34,36 +34,39 @@ from kombu import Connection
 from kombu import Producer as AmqpProducer
 from rstream import AMQPMessage, Producer
 
-from benchmarks._services import ROOT, report, scratch, tell
-from embedded.node import Node, prepare_node
-from embedded.process import Process, Program
-from embedded.supervisor import Supervisor
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import ROOT, print_progress, print_result, scratch
+from cli.embedded.process import Process, Program
+from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
+from cli.embedded.supervisor import Supervisor
 from tasks.heartbeats import Beat, Heartbeats, declare_stream
-from tasks.topology import EXCHANGE, HEARTBEATS
+from tasks.messaging.topology import EXCHANGE, HEARTBEATS
 from tests.services.galera import Galera
 from tests.services.mariadb import MariaDb
-from workers.coalescer.machine import Machine
-from workers.coalescer.nodes import Nodes
-from workers.coalescer.sink import Flush, TableSink
-from workers.coalescer.sources import Position
-from workers.coalescer.tables import make_tables
+from workers.heartbeats.database_nodes import DatabaseNodes
+from workers.heartbeats.machine import Machine
+from workers.heartbeats.migrate import migrate_tables
+from workers.heartbeats.sink import Flush, TableSink
+from workers.heartbeats.sources import Position
 
 FEW, MANY = 4_500, 100_000
 ROUNDS = 3
 
-# The last one is the consumer's; everything else shares the others.
+# The last core is the consumer's; everything else shares the others.
 CORES = sorted(os.sched_getaffinity(0))
 
-# Records that are published at once.
+# Records published together.
 NATIVE_BATCH = 500
 
-# Beats for Celery, which needs a millisecond to publish one.
+# Heartbeats for Celery, which needs a millisecond to publish one.
 PEER_BEATS = 10_000
-PEER_PATIENCE = 90  # seconds
+PEER_TIMEOUT = 90  # seconds
 
 
 def beats(machines: int, count: int) -> Iterator[Beat]:
-    """Beats of machines in turn, in an order of their own each time."""
+    """Heartbeats of all machines, in a new random order each time."""
     numbers = list(range(machines))
     for done in range(count):
         if done % machines == 0:
@@ -79,8 +82,8 @@ def beats(machines: int, count: int) -> Iterator[Beat]:
         )
 
 
-def fill(node: Node, machines: int, count: int, size: int) -> None:
-    """A new stream of so many beats, in messages of `size`."""
+def fill(node: RabbitmqNode, machines: int, count: int, size: int) -> None:
+    """Create a stream of `count` heartbeats in messages of `size`."""
     with Connection(node.url) as connection, connection.channel() as channel:
         channel.queue_delete(HEARTBEATS)
         declare_stream(connection)
@@ -97,10 +100,10 @@ def fill(node: Node, machines: int, count: int, size: int) -> None:
             )
 
 
-def fill_natively(node: Node, machines: int, count: int) -> None:
-    """The same, of single beats published by the stream protocol, so that the broker stores hundreds together.
+def fill_by_stream_protocol(node: RabbitmqNode, machines: int, count: int) -> None:
+    """Create a stream of single heartbeats, published by the stream protocol so that a chunk holds hundreds of them.
 
-    One publisher by AMQP makes chunks of three; then the broker, which reads them one by one, is slower than we are.
+    An AMQP publisher produces chunks of three; then the broker, which reads chunks one by one, is the bottleneck.
     """
 
     async def publish() -> None:
@@ -118,33 +121,33 @@ def fill_natively(node: Node, machines: int, count: int) -> None:
     asyncio.run(publish())
 
 
-def consume(kind: str, node: Node, count: int) -> dict[str, Any]:
-    """What a consumer of its own process tells of reading the stream."""
+def consume(kind: str, node: RabbitmqNode, count: int) -> dict[str, Any]:
+    """Run the consumer process and return its result."""
     url = node.stream_url if kind == "stream" else node.url
-    command = [sys.executable, "-m", "benchmarks._consumer", kind, url, str(count), str(CORES[-1])]
+    command = [sys.executable, "-m", "benchmarks.support.heartbeats_consumer", kind, url, str(count), str(CORES[-1])]
     environment = {**os.environ, "BULKHEAD_BROKER_URL": node.url, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
-def rates(name: str, told: dict[str, Any], count: int) -> dict[str, int]:
-    """Beats a second, by the clock and by processor time."""
+def rates(name: str, measured: dict[str, Any], count: int) -> dict[str, int]:
+    """Heartbeats per second of wall-clock and of CPU time."""
     result = {
-        f"{name}_per_second": round(count / told["seconds"]),
-        f"{name}_per_cpu_second": round(count / told["cpu"]),
+        f"{name}_per_second": round(count / measured["seconds"]),
+        f"{name}_per_cpu_second": round(count / measured["cpu"]),
     }
-    tell(str(result))
+    print_progress(str(result))
     return result
 
 
-def best(kind: str, node: Node, count: int) -> dict[str, Any]:
-    """The fastest of a few rounds: what else the machine does only ever slows one down."""
-    return min((consume(kind, node, count) for _ in range(ROUNDS)), key=lambda told: told["seconds"])
+def best_of_rounds(kind: str, node: RabbitmqNode, count: int) -> dict[str, Any]:
+    """The fastest of a few rounds: other work on the machine only slows a round down."""
+    return min((consume(kind, node, count) for _ in range(ROUNDS)), key=lambda measured: measured["seconds"])
 
 
-def celery_rate(node: Node, home: Path, task: str, folder: str) -> int:
-    """Beats a second that a worker of Celery folds with that task."""
+def celery_rate(node: RabbitmqNode, home: Path, task: str, folder: str) -> int:
+    """Heartbeats per second that a Celery worker folds with `task`."""
     result = home / f"{task}.seconds"
     path = os.pathsep.join(filter(None, [folder, str(ROOT)]))
     own = {"BROKER_URL": node.url, "BEATS": str(PEER_BEATS), "RESULT": str(result), "CORE": str(CORES[-1])}
@@ -153,15 +156,15 @@ def celery_rate(node: Node, home: Path, task: str, folder: str) -> int:
         for beat in beats(FEW, PEER_BEATS):
             body = msgspec.json.encode(Heartbeats("ulm", [beat])).decode()
             app.send_task(task, (body,), queue=task, ignore_result=True)
-    arguments = ["-A", "benchmarks._beats_celery", "worker", "-P", "solo", "-Q", task, "--without-mingle"]
+    arguments = ["-A", "benchmarks.support.heartbeats_celery", "worker", "-P", "solo", "-Q", task, "--without-mingle"]
     arguments += ["--without-gossip", "--without-heartbeat", "--loglevel", "WARNING"]
     program = Program(task, (sys.executable, "-m", "celery", *arguments), lambda: True, environment, directory=ROOT)
     worker = Process(program, home / "log")
     worker.start()
     try:
-        deadline = time.monotonic() + PEER_PATIENCE
+        deadline = time.monotonic() + PEER_TIMEOUT
         while not (result.exists() and result.read_text()):
-            if time.monotonic() > deadline or worker.ended():
+            if time.monotonic() > deadline or worker.describe_exit():
                 raise TimeoutError(f"Celery's worker did not fold every beat: {worker.log.read_text()[-2000:]}")
             time.sleep(0.1)
     finally:
@@ -170,16 +173,16 @@ def celery_rate(node: Node, home: Path, task: str, folder: str) -> int:
 
 
 def flush_seconds(urls: list[str]) -> float:
-    """Seconds that the best of some flushes of 100,000 machines takes, each of which changes every row."""
-    make_tables(urls)
-    sink = TableSink(Nodes(urls), HEARTBEATS, "benchmark")
-    sink.claim(time.time(), 600)
+    """Seconds of the fastest of several flushes of 100,000 machines, each of which changes every row."""
+    migrate_tables(urls)
+    sink = TableSink(DatabaseNodes(urls), HEARTBEATS, "benchmark")
+    sink.acquire_lease(time.time(), 600)
     machines = {beat.machine: Machine("ulm", beat.machine) for beat in beats(MANY, MANY)}
     position: dict[int, Position] = {}
     seconds = []
     for number in range(ROUNDS):
         for beat in beats(MANY, MANY):
-            machines[beat.machine].take(msgspec.structs.replace(beat, seq=number, seen_at=beat.seen_at + number))
+            machines[beat.machine].fold(msgspec.structs.replace(beat, seq=number, seen_at=beat.seen_at + number))
         after = {0: Position(number, number)}
         seconds.append(sink.flush(Flush(list(machines.values()), position, after, MANY, 60, 0)).seconds)
         position = after
@@ -188,7 +191,7 @@ def flush_seconds(urls: list[str]) -> float:
 
 @contextmanager
 def database_folder() -> Iterator[Path]:
-    """A directory that `mysql` may enter."""
+    """A directory that the user mysql can read."""
     folder = Path(tempfile.mkdtemp(prefix="bulkhead-heartbeats-"))
     try:
         yield folder
@@ -199,40 +202,42 @@ def database_folder() -> Iterator[Path]:
 def main() -> None:
     """Measure and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--beats", type=int, default=1_000_000, help="beats in batches; an eighth of them one by one")
-    parser.add_argument("--batches", default="", metavar="FOLDER", help="where celery-batches and its Celery lie")
-    asked = parser.parse_args()
-    singles, batched = asked.beats // 8, asked.beats
+    parser.add_argument(
+        "--beats", type=int, default=1_000_000, help="heartbeats in batches; an eighth of them one by one (1000000)"
+    )
+    parser.add_argument("--batches", default="", metavar="FOLDER", help="folder with celery-batches and its Celery")
+    arguments = parser.parse_args()
+    singles, batched = arguments.beats // 8, arguments.beats
     os.sched_setaffinity(0, CORES[:-1] or CORES)
     result: dict[str, Any] = {}
     with scratch() as home:
-        node = prepare_node(home / "rabbitmq")
-        with Supervisor(node.stages, home / "log", tell=tell):
-            fill_natively(node, FEW, singles)
-            result |= rates("single", best("stream", node, singles), singles)
+        node = prepare_rabbitmq(home / "rabbitmq")
+        with Supervisor(node.stages, home / "log", report=print_progress):
+            fill_by_stream_protocol(node, FEW, singles)
+            result |= rates("single", best_of_rounds("stream", node, singles), singles)
             fill(node, FEW, singles, 1)
-            result |= rates("single_small_chunks", best("stream", node, singles), singles)
-            result |= rates("amqp", best("amqp", node, singles), singles)
+            result |= rates("single_small_chunks", best_of_rounds("stream", node, singles), singles)
+            result |= rates("amqp", best_of_rounds("amqp", node, singles), singles)
             fill(node, FEW, batched, 100)
-            result |= rates("batch", best("stream", node, batched), batched)
+            result |= rates("batch", best_of_rounds("stream", node, batched), batched)
             fill(node, MANY, batched, 100)
-            told = best("stream", node, batched)
-            result |= rates("batch_100k", told, batched)
-            result["rss_mb"] = round(told["rss_mb"])
+            measured = best_of_rounds("stream", node, batched)
+            result |= rates("batch_100k", measured, batched)
+            result["rss_mb"] = round(measured["rss_mb"])
             result["task_per_beat_per_second"] = celery_rate(node, home, "one", "")
-            if asked.batches:
-                result["celery_batches_per_second"] = celery_rate(node, home, "many", asked.batches)
+            if arguments.batches:
+                result["celery_batches_per_second"] = celery_rate(node, home, "many", arguments.batches)
     os.sched_setaffinity(0, CORES)
     with database_folder() as folder:
         server = MariaDb(folder)
         with server.running():
             result["flush_100k_s"] = round(flush_seconds([server.fresh_database()]), 2)
-    tell(str(result))
+    print_progress(str(result))
     with database_folder() as folder:
         cluster = Galera(folder)
         with cluster.running():
             result["flush_100k_galera_s"] = round(flush_seconds(cluster.urls), 2)
-    report({**result, "load": round(os.getloadavg()[0], 1)})
+    print_result({**result, "load": round(os.getloadavg()[0], 1)})
 
 
 if __name__ == "__main__":

@@ -1,21 +1,33 @@
-"""What the platform costs a job: no-ops a second beside other queues, and a worker's time beyond the bare engine.
+"""The platform's overhead per job: no-ops per second compared with other queues, and time beyond the bare engine.
 
     python -m benchmarks.overhead
 
-Starts a RabbitMQ and a Redis of its own; about three minutes. The last line of output is one JSON object:
+Starts its own RabbitMQ and Redis; takes about three minutes. The last line of output is one JSON object:
 `noop_per_second` (Bulkhead's worker), `celery_per_second` and so on (median rounds), `ratio` of the first two,
-`overhead_ms` a job, and the figures it comes from.
+`overhead_ms` per job, and the figures from which it is computed.
 """
 
 import argparse
 import os
+import sys
+from pathlib import Path
 
-from benchmarks._services import ROOT, report, running_broker, running_platform, running_redis, scratch, tell
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks.peers import BROKER_URL, REDIS_URL
+from benchmarks.support.services import (
+    ROOT,
+    print_progress,
+    print_result,
+    running_broker,
+    running_platform,
+    running_redis,
+    scratch,
+)
 
-# What the other queues do not do, and would be measured in its stead: give way to every other process on the machine,
-# and replace the child now and then.
-LIKE_OTHERS = {"BULKHEAD_CHILD_NICENESS": "0", "BULKHEAD_JOBS_PER_CHILD": "1000000"}
+# Turns off what the other queues do not do either: a low CPU priority, and replacing the child regularly.
+COMPARABLE_SETTINGS = {"BULKHEAD_CHILD_NICENESS": "0", "BULKHEAD_MAX_JOBS_PER_CHILD": "1000000"}
 
 
 def main() -> None:
@@ -29,16 +41,16 @@ def main() -> None:
         running_redis(home) as redis_url,
         running_platform(home, broker_url) as platform,
     ):
-        environment = {"PYTHONPATH": str(ROOT), **LIKE_OTHERS, **platform.environment}
+        environment = {"PYTHONPATH": str(ROOT), **COMPARABLE_SETTINGS, **platform.environment}
         environment |= {BROKER_URL: broker_url, REDIS_URL: redis_url}
         os.environ.update(environment)
-        # They read the settings, which are known only now.
-        from benchmarks.peers.throughput import throughput
-        from benchmarks.peers.worker_time import worker_time
+        # These modules read the settings, which are known only now.
+        from benchmarks.peers.throughput import measure_throughput
+        from benchmarks.peers.worker_time import measure_worker_time
 
-        rates = throughput(home, rounds, environment, tell)
-        times = worker_time(platform, home, tell)
-    report(
+        rates = measure_throughput(home, rounds, environment, print_progress)
+        times = measure_worker_time(platform, home, print_progress)
+    print_result(
         {
             **{f"{name}_per_second": round(rate) for name, rate in rates.items()},
             "ratio": round(rates["noop"] / rates["celery"], 2),

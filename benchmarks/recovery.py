@@ -1,13 +1,13 @@
-"""How soon work goes on after a worker child was killed, beside Celery as it comes; what a new child costs.
+"""How soon work continues after a worker child is killed, compared with stock Celery, and the cost of a new child.
 
     python -m benchmarks.recovery [--kills 300] [--stock-kills 300]
 
-Children that hold 300 MB and four threads are killed with SIGKILL at random moments; the time runs from the kill to
-the first line of the next attempt at the same job. Ours claims each attempt from the ledger, stock Celery does not.
-Starts a RabbitMQ of its own; some six minutes, 20 more for 300 kills of stock Celery. The last line of output is one
-JSON object: `p50_ms`, `p99_ms`, `max_ms`, the same of stock Celery, `child_ready_ms` (median, fork to ready),
-`recycle_ms` (what a replaced child adds between two jobs) and `recycle_overhead_percent` (its share where jobs of 1 s
-come and a child takes as many as the settings say).
+Children with 300 MB and four threads are killed with SIGKILL at random moments. The time runs from the kill to the
+start of the next attempt at the same job. Bulkhead claims each attempt from the ledger; stock Celery does not. Starts
+its own RabbitMQ; takes about six minutes, and 20 more for 300 kills of stock Celery. The last line of output is one
+JSON object: `p50_ms`, `p99_ms`, `max_ms`, the same for stock Celery, `child_ready_ms` (median, from fork to ready),
+`recycle_ms` (the time that a replaced child adds between two jobs) and `recycle_overhead_percent` (its share if jobs
+take 1 s and a child runs as many as the settings allow).
 """
 
 import argparse
@@ -24,50 +24,53 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks._hold import PIPE, SEEN
-from benchmarks._services import ROOT, report, running_broker, running_platform, scratch, tell
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks.peers import BROKER_URL
-from embedded.process import Process, Program
+from benchmarks.support.memory_hog import PIPE, SEEN_DIRECTORY
+from benchmarks.support.services import ROOT, print_progress, print_result, running_broker, running_platform, scratch
+from cli.embedded.process import Process, Program
 
-# Seconds: within which a child may be killed once it holds its memory, and how long any line is waited for.
-SPREAD = 0.05
-PATIENCE = 60.0
+# A child is killed at a random time within this many seconds after it holds its memory; time limit for any event.
+MAX_KILL_DELAY = 0.05
+TIMEOUT = 60.0
 
-# A render's child gives way to every other process; stock Celery's does not, so neither may ours here.
-LIKE_STOCK = {"BULKHEAD_CHILD_NICENESS": "0"}
+# Stock Celery does not lower the CPU priority of its children, so ours must not do so here.
+COMPARABLE_SETTINGS = {"BULKHEAD_CHILD_NICENESS": "0"}
 
-# Naps to measure replaced children with: after every second one the child is replaced.
+# Naps for measuring replaced children: the child is replaced after every second one.
 NAPS = 80
 NAPS_PER_CHILD = 2
 
 
-class Words:
-    """What workers say through a pipe: (seconds, process, word)."""
+class EventPipe:
+    """Events that workers write to a pipe: (seconds, process id, event)."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = path
-        self._pipe = os.open(path, os.O_RDWR)  # held open for writing, too: it never ends
+        self._pipe = os.open(path, os.O_RDWR)  # also open for writing, so that it never ends
         self._rest = b""
-        self._said: list[tuple[float, int, str]] = []
-        self.ready: list[float] = []
+        self._events: list[tuple[float, int, str]] = []
+        self.ready_seconds: list[float] = []
 
-    def until(self, start: str) -> tuple[float, int, str]:
-        """The next word that starts so. Raises TimeoutError."""
-        deadline = time.monotonic() + PATIENCE
+    def wait_for(self, start: str) -> tuple[float, int, str]:
+        """The next event that begins with `start`. Raises TimeoutError."""
+        deadline = time.monotonic() + TIMEOUT
         while True:
-            while self._said:
-                said = self._said.pop(0)
-                if said[2].startswith("ready "):
-                    self.ready.append(float(said[2].split()[1]))
-                if said[2].startswith(start):
-                    return said
+            while self._events:
+                event = self._events.pop(0)
+                if event[2].startswith("ready "):
+                    self.ready_seconds.append(float(event[2].split()[1]))
+                if event[2].startswith(start):
+                    return event
             if not select.select([self._pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise TimeoutError(f"no worker said {start!r} within {PATIENCE:g} s: see its log")
+                raise TimeoutError(f"no worker wrote {start!r} within {TIMEOUT:g} s: see its log")
             *lines, self._rest = (self._rest + os.read(self._pipe, 65536)).split(b"\n")
             for line in lines:
                 moment, pid, word = line.decode().split(" ", 2)
-                self._said.append((float(moment), int(pid), word))
+                self._events.append((float(moment), int(pid), word))
 
     def close(self) -> None:
         """Remove the pipe."""
@@ -76,63 +79,65 @@ class Words:
 
 
 @contextmanager
-def worker(home: Path, module: str, *options: str) -> Iterator[Words]:
-    """A worker of `module`'s app; what it says."""
-    words = Words(home / "pipe")
+def running_worker(home: Path, module: str, *options: str) -> Iterator[EventPipe]:
+    """Run a worker of the app in `module`. Yields its events."""
+    events = EventPipe(home / "pipe")
     (home / "seen").mkdir(exist_ok=True)
     program = Program(
         name=module.rpartition(".")[2],
         command=(sys.executable, "-m", "celery", "-A", module, "worker", "-c", "1", "-l", "WARNING", *options),
-        ready=lambda: True,
-        environment={**os.environ, PIPE: str(words.path), SEEN: str(home / "seen")},
+        is_ready=lambda: True,
+        environment={**os.environ, PIPE: str(events.path), SEEN_DIRECTORY: str(home / "seen")},
         directory=home,
     )
     process = Process(program, home / "log")
     process.start()
     try:
-        yield words
+        yield events
     finally:
         process.stop()
-        words.close()
+        events.close()
 
 
-def recoveries(words: Words, publish: Callable[[str], None], kills: int) -> list[float]:
-    """Seconds from each kill to the next attempt at its job."""
-    found = []
+def measure_recoveries(events: EventPipe, publish: Callable[[str], None], kills: int) -> list[float]:
+    """Seconds from each kill to the next attempt at the job."""
+    seconds = []
     for number in range(kills):
         job = str(uuid4())
         publish(job)
-        words.until(f"begun {job}")
-        _, pid, _ = words.until("holding")
-        time.sleep(random.uniform(0, SPREAD))
+        events.wait_for(f"started {job}")
+        _, pid, _ = events.wait_for("holding")
+        time.sleep(random.uniform(0, MAX_KILL_DELAY))
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        began, _, _ = words.until(f"begun {job}")
-        found.append(began - killed)
+        restarted, _, _ = events.wait_for(f"started {job}")
+        seconds.append(restarted - killed)
         if (number + 1) % 50 == 0:
-            tell(f"  {number + 1} kills, median {1000 * statistics.median(found):.0f} ms, worst {max(found):.2f} s")
-    return found
+            print_progress(
+                f"  {number + 1} kills, median {1000 * statistics.median(seconds):.0f} ms, worst {max(seconds):.2f} s"
+            )
+    return seconds
 
 
-def replacement(words: Words, publish: Callable[[str], None]) -> float:
-    """Seconds that a replaced child adds between two jobs, the queue never empty."""
+def measure_replacement(events: EventPipe, publish: Callable[[str], None]) -> float:
+    """Seconds that a replaced child adds between two jobs, with a queue that is never empty."""
     for _ in range(NAPS):
         publish(str(uuid4()))
-    spans = [(words.until("begun nap"), words.until("ended nap")) for _ in range(NAPS)]
+    spans = [(events.wait_for("started nap"), events.wait_for("ended nap")) for _ in range(NAPS)]
     same: list[float] = []
     replaced: list[float] = []
-    for (_, ended), (begun, _) in pairwise(spans):
-        (same if ended[1] == begun[1] else replaced).append(begun[0] - ended[0])
+    for (_, ended), (started, _) in pairwise(spans):
+        (same if ended[1] == started[1] else replaced).append(started[0] - ended[0])
     return statistics.median(replaced) - statistics.median(same)
 
 
-def figures(found: list[float], prefix: str = "") -> dict[str, float]:
-    """p50, p99 and the worst, in milliseconds."""
-    if len(found) < 2:
+def percentiles_ms(seconds: list[float], prefix: str = "") -> dict[str, float]:
+    """Median, 99th percentile and maximum, in milliseconds."""
+    if len(seconds) < 2:
         return {}
-    cuts = statistics.quantiles(found, n=100, method="inclusive")
-    chosen = {"p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(found)}
-    return {f"{prefix}{name}": round(1000 * value, 1) for name, value in chosen.items()}
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    percentiles = {"p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(seconds)}
+    return {f"{prefix}{name}": round(1000 * value, 1) for name, value in percentiles.items()}
 
 
 def main() -> None:
@@ -140,33 +145,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=300, help="kills of our children (300)")
     parser.add_argument("--stock-kills", type=int, default=300, help="kills of stock Celery's (300); 0 leaves it out")
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     with scratch() as home, running_broker(home) as broker_url, running_platform(home, broker_url):
-        os.environ.update({BROKER_URL: broker_url, "PYTHONPATH": str(ROOT), **LIKE_STOCK})
-        # They read the settings, which are known only now.
-        from benchmarks import _hold_own, _hold_stock
+        os.environ.update({BROKER_URL: broker_url, "PYTHONPATH": str(ROOT), **COMPARABLE_SETTINGS})
+        # These modules read the settings, which are known only now.
+        from benchmarks.support import memory_hog_bulkhead, memory_hog_celery
         from tasks.settings import settings
 
         load = os.getloadavg()[0]
-        tell("ours ...")
-        with worker(home, _hold_own.__name__, "-Q", "render") as words:
-            ours = recoveries(words, _hold_own.publish, chosen.kills)
-            ready = statistics.median(words.ready)
-        os.environ["BULKHEAD_JOBS_PER_CHILD"] = str(NAPS_PER_CHILD)
-        with worker(home, _hold_own.__name__, "-Q", "render") as words:
-            replaced = replacement(words, _hold_own.publish_nap)
-        tell("stock Celery ...")
-        with worker(home, _hold_stock.__name__) as words:
-            stock = recoveries(words, _hold_stock.publish, chosen.stock_kills)
-    report(
+        print_progress("Bulkhead ...")
+        with running_worker(home, memory_hog_bulkhead.__name__, "-Q", "render") as events:
+            ours = measure_recoveries(events, memory_hog_bulkhead.publish, arguments.kills)
+            ready = statistics.median(events.ready_seconds)
+        os.environ["BULKHEAD_MAX_JOBS_PER_CHILD"] = str(NAPS_PER_CHILD)
+        with running_worker(home, memory_hog_bulkhead.__name__, "-Q", "render") as events:
+            replaced = measure_replacement(events, memory_hog_bulkhead.publish_nap)
+        print_progress("stock Celery ...")
+        with running_worker(home, memory_hog_celery.__name__) as events:
+            stock = measure_recoveries(events, memory_hog_celery.publish, arguments.stock_kills)
+    print_result(
         {
-            **figures(ours),
-            **figures(stock, "stock_"),
+            **percentiles_ms(ours),
+            **percentiles_ms(stock, "stock_"),
             "kills": len(ours),
             "stock_kills": len(stock),
             "child_ready_ms": round(1000 * ready, 1),
             "recycle_ms": round(1000 * replaced, 1),
-            "recycle_overhead_percent": round(100 * replaced / settings().jobs_per_child, 2),
+            "recycle_overhead_percent": round(100 * replaced / settings().max_jobs_per_child, 2),
             "load": round(load, 1),
         }
     )

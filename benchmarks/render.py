@@ -1,11 +1,11 @@
-"""Our previews and tiles of large scans beside libvips' and ImageMagick's programs.
+"""Previews and tiles of large scans, compared with the programs of libvips and ImageMagick.
 
-    python -m benchmarks.render            # an A0 scan at 600 dpi: about five minutes, most of them `convert`'s
-    python -m benchmarks.render --huge     # 7 gigapixels in one strip, and 600 megapixels in colour, in 512 MiB
+    python -m benchmarks.render            # an A0 scan at 600 dpi: about five minutes, most of them in `convert`
+    python -m benchmarks.render --huge     # 7 gigapixels in one strip, and 600 megapixels in colour, within 512 MiB
 
-Needs Debian's libvips-tools, imagemagick-6.q16 and, for --huge, libtiff-tools. Makes its scans itself. The last line
-of output is one JSON object. Times are medians of interleaved rounds, ours warm and in a process of its own; peaks
-are resident sets of that whole process in MB of 1,048,576 bytes. `load` is the machine's load average at the start.
+Needs Debian's libvips-tools, imagemagick-6.q16 and, for --huge, libtiff-tools. It generates the scans. The last line
+of output is one JSON object. Times are medians of interleaved rounds; our engine is warm and runs in a separate
+process, and peaks are resident sets of that process in MiB. `load` is the load average of the machine at the start.
 """
 
 import argparse
@@ -22,15 +22,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _scans as scans
-from benchmarks._services import ROOT, report, scratch, tell
-from workers.fence.cell import Cell, cell
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support import scans
+from benchmarks.support.services import ROOT, print_progress, print_result, scratch
+from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 
 PREVIEW = 2048
 TILE = 512
-FENCE = 512 * 1024**2
+MEMORY_LIMIT = 512 * 1024**2
 
-# Debian's own policy with more width, height and disk: as it comes it refuses a picture of this size.
+# Debian's policy with larger limits of width, height and disk: the default rejects a picture of this size.
 CONVERT_LIMITS = {
     "memory": "256MiB",
     "map": "512MiB",
@@ -40,21 +43,21 @@ CONVERT_LIMITS = {
     "disk": "16GiB",
 }
 
-# vips dzsave as it comes, and with the encoding that we have for line work.
+# vips dzsave with its default encoding, and with ours for line work.
 DEFAULT, SAME = ".webp", ".webp[lossless,effort=0]"
 
 
 class Renderer:
-    """Our engine, warm in a process of its own; inside `fence` where one is given."""
+    """Our engine, warm in a separate process, in `cgroup` if one is given."""
 
-    def __init__(self, scan: Path, fence: Cell | None = None) -> None:
-        argv = [sys.executable, "-m", "benchmarks._renderer", str(scan)]
+    def __init__(self, scan: Path, cgroup: Cgroup | None = None) -> None:
+        argv = [sys.executable, "-m", "benchmarks.support.render_process", str(scan)]
         self._process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if fence is not None:
-            fence.admit(self._process.pid)
+        if cgroup is not None:
+            cgroup.add(self._process.pid)
 
     def __call__(self, **options: object) -> dict[str, Any]:
-        """Render once. Raises EOFError where the process died."""
+        """Render once. Raises EOFError if the process died."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"width": PREVIEW, **options}) + "\n")
@@ -75,9 +78,9 @@ class Renderer:
 
 
 @contextmanager
-def renderer(scan: Path, fence: Cell | None = None) -> Iterator[Renderer]:
-    """A renderer for the length of the block."""
-    ours = Renderer(scan, fence)
+def running_renderer(scan: Path, cgroup: Cgroup | None = None) -> Iterator[Renderer]:
+    """Run a renderer for the length of the block."""
+    ours = Renderer(scan, cgroup)
     try:
         yield ours
     finally:
@@ -85,20 +88,20 @@ def renderer(scan: Path, fence: Cell | None = None) -> Iterator[Renderer]:
 
 
 def timed(*argv: str | Path, **environment: str) -> float:
-    """Seconds that a program takes. Raises CalledProcessError."""
+    """Run a program. Returns its seconds. Raises CalledProcessError."""
     start = time.monotonic()
     subprocess.run(argv, check=True, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
     return time.monotonic() - start
 
 
 def vipsthumbnail(scan: Path) -> float:
-    """Seconds of libvips' own thumbnailer."""
+    """Seconds of vipsthumbnail."""
     size = f"{PREVIEW}x{PREVIEW}"
     return timed("vipsthumbnail", scan, "--size", size, "--output", scan.with_name("thumbnail.webp"))
 
 
 def convert(scan: Path) -> float:
-    """Seconds of ImageMagick's, which spills to disk."""
+    """Seconds of ImageMagick's convert, which spills to disk."""
     limits = "".join(
         f'<policy domain="resource" name="{name}" value="{most}"/>' for name, most in CONVERT_LIMITS.items()
     )
@@ -109,7 +112,7 @@ def convert(scan: Path) -> float:
 
 
 def dzsave(scan: Path, suffix: str) -> tuple[float, int]:
-    """Seconds of libvips' tiler, and bytes of its tiles."""
+    """Seconds of vips dzsave, and bytes of its tiles."""
     target = scan.with_name("dzsave")
     size = ["--tile-size", str(TILE), "--overlap", "0"]
     seconds = timed("vips", "dzsave", scan, target, *size, "--suffix", suffix)
@@ -119,14 +122,14 @@ def dzsave(scan: Path, suffix: str) -> tuple[float, int]:
     return seconds, count
 
 
-def compare(home: Path, rounds: int) -> dict[str, Any]:
-    """The A0 scan: ours beside theirs, round by round."""
+def measure_a0(home: Path, rounds: int) -> dict[str, Any]:
+    """Compare all programs with the A0 scan, round by round."""
     load = os.getloadavg()[0]
     scan = home / "a0.tif"
-    scans.bilevel(scans.sheet(), scan)
-    tell(f"{scan.stat().st_size:,} bytes of G4")
+    scans.write_bilevel(scans.draw_sheet(), scan)
+    print_progress(f"{scan.stat().st_size:,} bytes of G4")
     times: dict[str, list[float]] = defaultdict(list)
-    with renderer(scan) as previews, renderer(scan) as tiles:
+    with running_renderer(scan) as previews, running_renderer(scan) as tiles:
         previews()
         tiles(tiles=True)
         for number in range(rounds):
@@ -139,8 +142,10 @@ def compare(home: Path, rounds: int) -> dict[str, Any]:
             times["dzsave"].append(seconds)
             seconds, same_bytes = dzsave(scan, SAME)
             times["dzsave_same"].append(seconds)
-            tell(f"round {number + 1}: " + ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in times.items()))
-    tell("convert ...")
+            print_progress(
+                f"round {number + 1}: " + ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in times.items())
+            )
+    print_progress("convert ...")
     times["convert"].append(convert(scan))
     median = {name: statistics.median(taken) for name, taken in times.items()}
     return {
@@ -157,21 +162,21 @@ def compare(home: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def largest(home: Path, rounds: int) -> dict[str, Any]:
-    """What is larger than memory, inside a memory cgroup of 512 MiB."""
+def measure_huge(home: Path, rounds: int) -> dict[str, Any]:
+    """Scans that are larger than memory, in a cgroup of 512 MiB."""
     load = os.getloadavg()[0]
-    bits = scans.sheet()
+    bits = scans.draw_sheet()
     cases = {"g4_one_strip": home / "huge.tif", "rgb_tiff": home / "colour.tif", "rgb_png": home / "colour.png"}
-    tell("making scans ...")
-    scans.huge(bits, cases["g4_one_strip"])
-    scans.colour(bits, cases["rgb_tiff"], cases["rgb_png"])
-    return {name: fenced(scan, rounds) for name, scan in cases.items()} | {"load": round(load, 1)}
+    print_progress("making scans ...")
+    scans.write_huge(bits, cases["g4_one_strip"])
+    scans.write_colour(bits, cases["rgb_tiff"], cases["rgb_png"])
+    return {name: measure_in_cgroup(scan, rounds) for name, scan in cases.items()} | {"load": round(load, 1)}
 
 
-def fenced(scan: Path, rounds: int) -> dict[str, Any]:
-    """Preview (a warm call, rounds interleaved with vipsthumbnail) and tiles of one scan."""
-    with cell(FENCE) as fence, renderer(scan, fence) as ours:
-        if fence is None:
+def measure_in_cgroup(scan: Path, rounds: int) -> dict[str, Any]:
+    """Preview (warm, interleaved with vipsthumbnail) and tiles of one scan."""
+    with leaf_cgroup(MEMORY_LIMIT) as cgroup, running_renderer(scan, cgroup) as ours:
+        if cgroup is None:
             sys.exit("No memory cgroup can be made here. Run it as root, or in a delegated cgroup.")
         previews, thumbnails = [], []
         for _ in range(rounds):
@@ -185,9 +190,9 @@ def fenced(scan: Path, rounds: int) -> dict[str, Any]:
             "preview_peak_mb": round(preview["peak_mb"]),
             "tiles_seconds": round(cut["tile_seconds"], 1),
             "tiles_peak_mb": round(cut["peak_mb"]),
-            "oom_kills": fence.oom_kills(),
+            "oom_kills": cgroup.oom_kills(),
         }
-        tell(f"{scan.name}: {result}")
+        print_progress(f"{scan.name}: {result}")
         return result
 
 
@@ -195,10 +200,10 @@ def main() -> None:
     """Run and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5; 1 with --huge is enough)")
-    parser.add_argument("--huge", action="store_true", help="what is larger than memory, inside a cgroup of 512 MiB")
+    parser.add_argument("--huge", action="store_true", help="scans larger than memory, in a cgroup of 512 MiB")
     chosen = parser.parse_args()
     with scratch() as home:
-        report((largest if chosen.huge else compare)(home, chosen.rounds))
+        print_result((measure_huge if chosen.huge else measure_a0)(home, chosen.rounds))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How long a rotation of TLS ticket keys takes over five nodes, beside a shell loop of SSH one-liners.
+"""How long a rotation of TLS ticket keys on five nodes takes, compared with a shell loop of SSH commands.
 
     python -m benchmarks.tickets [--rotations 20]
 
-Starts five HAProxy nodes with an sshd each, on loopback; a minute. A rotation is a whole run: look, claim, push, read
-back, and the ledger. After each, every session that began on one node goes on at all five, in TLS 1.2 and 1.3, by real
-handshakes. The loop is what people write instead: for each node, one after the other, an `ssh` that pipes a key into
-the runtime socket, with the key in argv; it writes no file, looks at nothing and reads nothing back. The last line of
-output is one JSON object; `cold_s` is a rotation for which the SSH connections are made first, as the loop makes them.
+Starts five HAProxy nodes, each with an sshd, on loopback; takes a minute. A rotation is a complete run: read, claim,
+push, read back, and record in the ledger. After each, TLS sessions of every node are resumed on all five nodes, in TLS
+1.2 and 1.3, with real handshakes. The loop runs one `ssh` per node, which pipes a key into the runtime socket with the
+key in argv; it writes no file and verifies nothing. The last line of output is one JSON object; `cold_s` is a rotation
+that also opens its SSH connections, like the loop.
 """
 
 import argparse
@@ -15,13 +15,18 @@ import os
 import shlex
 import statistics
 import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from benchmarks._services import report, tell
+# Run as a file, this folder would hide the packages `leaks` and `web`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.support.services import print_progress, print_result
 from tests.services.fleet import Fleet, FleetNode, keygen, running_fleet
 from tests.services.jumphost import JumpHost
-from workers.tickets.rotation import Wish
+from workers.tickets.rotation import RotationRequest
 
 
 def p95(seconds: list[float]) -> float:
@@ -29,16 +34,16 @@ def p95(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=20, method="inclusive")[-1]
 
 
-def rotations(host: JumpHost, count: int) -> dict[str, Any]:
-    """So many rotations, each verified."""
+def measure_rotations(host: JumpHost, count: int) -> dict[str, Any]:
+    """Run and verify `count` rotations."""
     seconds, resumed, expected = [], 0, 0
     for number in range(count):
-        began = time.monotonic()
+        started = time.monotonic()
         assert host.run().result == "rotated"
-        seconds.append(time.monotonic() - began)
+        seconds.append(time.monotonic() - started)
         checks = host.matrix()
         resumed, expected = resumed + sum(check.resumed for check in checks), expected + len(checks)
-        tell(f"rotation {number + 1}: {seconds[-1]:.3f} s, {resumed} of {expected} resumed")
+        print_progress(f"rotation {number + 1}: {seconds[-1]:.3f} s, {resumed} of {expected} resumed")
     return {
         "rotation_p50_s": round(statistics.median(seconds), 3),
         "rotation_p95_s": round(p95(seconds), 3),
@@ -47,19 +52,19 @@ def rotations(host: JumpHost, count: int) -> dict[str, Any]:
     }
 
 
-def catch_up(host: JumpHost, node: FleetNode, missed: int) -> float:
-    """Seconds of the run that brings a node up to date that missed so many rotations."""
+def measure_catch_up(host: JumpHost, node: FleetNode, missed: int) -> float:
+    """Seconds of the run that updates a node that missed `missed` rotations."""
     node.unreachable()
     for _ in range(missed):
         host.run()
     node.reachable()
-    began = time.monotonic()
-    assert host.run(Wish()).result == "caught-up"
-    return time.monotonic() - began
+    started = time.monotonic()
+    assert host.run(RotationRequest()).result == "caught-up"
+    return time.monotonic() - started
 
 
-def one_liners(fleet: Fleet, count: int) -> list[float]:
-    """Seconds of each round of the loop."""
+def measure_ssh_loop(fleet: Fleet, count: int) -> list[float]:
+    """Seconds of each run of the shell loop."""
     keygen(fleet.home / "peer")
     configuration = fleet.home / "peer_config"
     configuration.write_text(fleet.ssh_config.read_text().replace(f"{fleet.home}/id\n", f"{fleet.home}/peer\n"))
@@ -69,31 +74,35 @@ def one_liners(fleet: Fleet, count: int) -> list[float]:
     seconds = []
     for _ in range(count):
         key = base64.b64encode(os.urandom(80)).decode()
-        began = time.monotonic()
+        started = time.monotonic()
         for node in fleet.nodes:
-            words = shlex.quote(f"set ssl tls-key {node.ring_file} {key}")
+            words = shlex.quote(f"set ssl tls-key {node.keyring_file} {key}")
             command = f"echo {words} | socat stdio unix-connect:{node.socket}"
             subprocess.run(["ssh", "-F", str(configuration), node.name, command], check=True, capture_output=True)
-        seconds.append(time.monotonic() - began)
+        seconds.append(time.monotonic() - started)
     return seconds
 
 
 def main() -> None:
     """Measure and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rotations", type=int, default=20, help="how many; the loop runs half as often")
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--rotations", type=int, default=20, help="number of rotations (20); the loop runs half as often"
+    )
+    arguments = parser.parse_args()
     with running_fleet() as fleet:
         host = JumpHost(fleet)
-        began = time.monotonic()
-        host.run(Wish())
-        result: dict[str, Any] = {"nodes": len(fleet.nodes), "cold_s": round(time.monotonic() - began, 3)}
-        result |= rotations(host, asked.rotations)
-        result |= {f"catch_up_{missed}_s": round(catch_up(host, fleet[1], missed), 3) for missed in (1, 2, 5, 10)}
-        loops = one_liners(fleet, max(2, asked.rotations // 2))
+        started = time.monotonic()
+        host.run(RotationRequest())
+        result: dict[str, Any] = {"nodes": len(fleet.nodes), "cold_s": round(time.monotonic() - started, 3)}
+        result |= measure_rotations(host, arguments.rotations)
+        result |= {
+            f"catch_up_{missed}_s": round(measure_catch_up(host, fleet[1], missed), 3) for missed in (1, 2, 5, 10)
+        }
+        loops = measure_ssh_loop(fleet, max(2, arguments.rotations // 2))
         result |= {"one_liner_loop_p50_s": round(statistics.median(loops), 3)}
         result |= {"one_liner_loop_p95_s": round(p95(loops), 3)}
-    report({**result, "load": round(os.getloadavg()[0], 1)})
+    print_result({**result, "load": round(os.getloadavg()[0], 1)})
 
 
 if __name__ == "__main__":

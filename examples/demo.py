@@ -1,4 +1,4 @@
-"""`make demo`: draw a pump station, send it through HTTP to a platform of our own, watch it, and keep the result."""
+"""`make demo`: draws a pump station, renders it over HTTP on a platform of its own, and stores the result."""
 
 import json
 import shutil
@@ -18,15 +18,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from embedded.files import PRIVATE_DIRECTORY
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.programs import web_url
+from cli.embedded.ports import LOOPBACK, assign_ports
+from cli.embedded.programs import web_url
 from examples.pump_station.drawing import draw, save
 from tasks.settings import settings
+from tasks.utils.files import PRIVATE_DIRECTORY
 
 DRAWING = "pump-station.dxf"
 
-# Seconds that the platform may take to come up on a slow machine, and one request to be answered.
+# Time limits in seconds: for the start of the platform on a slow machine, and for one request.
 UP_TIMEOUT = 120
 REQUEST_TIMEOUT = 30
 
@@ -35,7 +35,7 @@ SERVICE_MISSING = 3
 
 
 def main() -> None:
-    """Exit code 0 when the drawing is rendered, 1 if the job failed, 2 or 3 as `bulkhead up` says."""
+    """Exit code 0 when the drawing is rendered, 1 if the job failed, 2 or 3 like `bulkhead up`."""
     var = settings().var
     var.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     folder = var / "demo"
@@ -43,15 +43,15 @@ def main() -> None:
     drawing = folder / DRAWING
     save(draw(), drawing)
     typer.echo(f"Drawn: {drawing} ({drawing.stat().st_size:,} bytes). Starting the platform:")
-    port = kept_ports(folder / "ports.json", ["web"])["web"]
-    with platform(port) as url:
+    port = assign_ports(folder / "ports.json", ["web"])["web"]
+    with running_platform(port) as url:
         started = time.monotonic()
         accepted = post(f"{url}/renders", drawing)
-        render = watch(url, accepted)
+        render = follow_job(url, accepted)
         if render["state"] != "succeeded":
             typer.secho(f"The job {render['state']}: {render['error']['detail']}", err=True, fg=typer.colors.RED)
             raise typer.Exit(JOB_FAILED)
-        layers = keep_outputs(url, render, folder)
+        layers = download_outputs(url, render, folder)
         took = time.monotonic() - started
     typer.secho(f"\nRendered through HTTP in {took:.1f} s.\n", bold=True, fg=typer.colors.GREEN)
     typer.echo(f"  preview   {folder}/preview.webp")
@@ -59,14 +59,14 @@ def main() -> None:
     typer.echo(f"  manifest  {folder}/manifest.json")
     typer.echo(f"  status    {url}{render['links']['self']}")
     later = web_url(settings().host, settings().port)
-    typer.echo("\nThe platform is stopped. `make up` keeps one running; then look at the drawing, layer by layer:\n")
+    typer.echo("\nThe platform is stopped. Start it again with `make up` to see the drawing layer by layer:\n")
     typer.echo(f"  viewer    {later}/#/drawing/{render['id']}")
 
 
 @contextmanager
-def platform(port: int) -> Iterator[str]:
-    """A running `bulkhead up`; gives its address, and stops it again."""
-    command = [sys.executable, "-m", "bulkhead", "up", "--port", str(port)]
+def running_platform(port: int) -> Iterator[str]:
+    """Run `bulkhead up` for the length of the block. Yields its URL."""
+    command = [sys.executable, "-P", "-m", "cli", "up", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             url = web_url(LOOPBACK, port)
@@ -77,7 +77,7 @@ def platform(port: int) -> Iterator[str]:
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Block until the web tier answers. Raises typer.Exit with the platform's own code when it ends instead."""
+    """Block until the web tier answers. Raises typer.Exit with the platform's exit code if that exits instead."""
     deadline = time.monotonic() + UP_TIMEOUT
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -87,30 +87,30 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
                 return
         except OSError:
             time.sleep(0.1)
-    typer.secho(f"The platform was not up within {UP_TIMEOUT} s; see {settings().var}/log.", err=True)
+    typer.secho(f"The platform did not start within {UP_TIMEOUT} s. See {settings().var}/log.", err=True)
     raise typer.Exit(SERVICE_MISSING)
 
 
 def get(url: str) -> Any:
-    """The open response to a GET. Raises urllib.error.URLError."""
-    return urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT)  # noqa: S310 - our own http address
+    """Send a GET request. Raises urllib.error.URLError."""
+    return urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT)  # noqa: S310 - a URL of our own
 
 
 def post(url: str, drawing: Path) -> dict[str, Any]:
-    """Send a drawing as the form field `blueprint`, as a browser would; the job that was accepted."""
+    """Upload a drawing as the form field `blueprint`, like a browser. Returns the accepted job."""
     boundary = uuid.uuid4().hex
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="blueprint"; filename="{drawing.name}"\r\n\r\n'
     body = head.encode() + drawing.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own http address
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - a URL of our own
     with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT) as response:  # noqa: S310
         accepted: dict[str, Any] = json.load(response)
         typer.echo(f"\nPOST {url} -> {response.status} {accepted['state']}, job {accepted['id']}")
     return accepted
 
 
-def watch(url: str, accepted: dict[str, Any]) -> dict[str, Any]:
-    """Show a job's progress until its end; the job as it is then."""
+def follow_job(url: str, accepted: dict[str, Any]) -> dict[str, Any]:
+    """Show the progress of a job until it is finished. Returns the finished job."""
     render: dict[str, Any] = accepted
     bar = Progress(
         BarColumn(), TextColumn("{task.percentage:>3.0f} %  {task.description}"), console=Console(stderr=True)
@@ -137,8 +137,8 @@ def parse_events(lines: Iterator[bytes]) -> Iterator[tuple[str, dict[str, Any]]]
             yield name, json.loads(value)
 
 
-def keep_outputs(url: str, render: dict[str, Any], folder: Path) -> int:
-    """Download manifest, preview and layers into `folder`; the number of layer files."""
+def download_outputs(url: str, render: dict[str, Any], folder: Path) -> int:
+    """Download manifest, preview and layers into `folder`. Returns the number of layer files."""
     address = url + render["links"]["self"]
     with get(f"{address}/manifest.json") as response:
         manifest_text = response.read()

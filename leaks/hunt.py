@@ -1,20 +1,20 @@
-"""A hunt from beginning to end: one instrument, or `auto`, from cheap to sure until the verdict is certain."""
+"""A whole hunt, with one instrument or with `auto`, which escalates from cheap to reliable instruments."""
 
 import time
 from pathlib import Path
 
 from leaks.errors import BadTarget
-from leaks.instruments import NAMES, gauge, instrument, survivors
+from leaks.instruments import NAMES, gauge, load_instrument, survivors
+from leaks.measurements import MIN_JOBS
 from leaks.report import Report
-from leaks.run import Run, Tell, silent
-from leaks.samples import FEWEST_JOBS
+from leaks.run import ProgressCallback, Run, ignore_progress
 from leaks.target import Subject
-from leaks.verdict import Kind
+from leaks.verdict import VerdictKind
 
 AUTO = "auto"
 
-# Asked when gauge and tagger suspect something and nothing has a name: slower, and each sees by reachability.
-_SURE = ("lsan", "memcheck")
+# Used when gauge and tagger suspect a leak but cannot name it: slower, and both work by reachability.
+_ESCALATION = ("lsan", "memcheck")
 
 
 def hunt(
@@ -24,46 +24,46 @@ def hunt(
     jobs: int,
     out: Path,
     cache: Path,
-    limit: float = 600,
-    tell: Tell = silent,
+    timeout: float = 600,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Report:
-    """Hunt `subject` with the instrument `name`, files going below `out`.
+    """Hunt for leaks in `subject` with the instrument `name`, and write files below `out`.
 
-    Raises BadTarget, JobBroke and ToolMissing (all HuntError).
+    Raises BadTarget, TargetFailed and ToolMissing.
     """
-    if jobs < FEWEST_JOBS:
-        raise BadTarget(f"{jobs} jobs are too few for a verdict. Take at least {FEWEST_JOBS}.")
+    if jobs < MIN_JOBS:
+        raise BadTarget(f"{jobs} jobs are too few for a verdict. Use at least {MIN_JOBS}.")
     if not subject.is_function and not Path(subject.target).is_file():
         raise BadTarget(f"{subject.target} is neither a file nor module:function. Check the path.")
     out.mkdir(parents=True, exist_ok=True)
-    run = Run(subject, jobs, out, cache, limit, tell)
-    began = time.monotonic()
-    report = _climb(run) if name == AUTO else instrument(name)(run)
-    report.seconds = time.monotonic() - began
+    run = Run(subject, jobs, out, cache, timeout, on_progress)
+    started = time.monotonic()
+    report = _escalate(run) if name == AUTO else load_instrument(name)(run)
+    report.seconds = time.monotonic() - started
     return report
 
 
-def _climb(run: Run) -> Report:
+def _escalate(run: Run) -> Report:
     report = gauge.hunt(run)
     if not is_certain(report):
-        report = survivors.name(run, report)
-    for name in _SURE:
+        report = survivors.name_roots(run, report)
+    for name in _ESCALATION:
         if is_certain(report):
             break
-        report = _surer(report, instrument(name)(run))
+        report = _prefer_named(report, load_instrument(name)(run))
     return report
 
 
-def _surer(report: Report, other: Report) -> Report:
-    """The report that names more; a tool that sees nothing does not overrule what was counted."""
+def _prefer_named(report: Report, other: Report) -> Report:
+    """The report that names a function. A tool that finds nothing does not overrule what was counted."""
     return other if other.roots else report
 
 
 def is_certain(report: Report) -> bool:
-    """Whether nothing is left to ask: nothing is wrong, or it has a name."""
-    if report.verdict.kind in {Kind.CLEAN, Kind.FRAGMENTATION}:
+    """Whether no other instrument is needed: there is no leak, or its function is known."""
+    if report.verdict.kind in {VerdictKind.CLEAN, VerdictKind.FRAGMENTATION}:
         return True
-    return bool(report.roots) or report.verdict.what == "descriptors"  # of which no heap tool knows
+    return bool(report.roots) or report.verdict.decided_by == "descriptors"  # which heap tools do not see
 
 
 CHOICES = (AUTO, *NAMES)

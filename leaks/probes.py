@@ -1,4 +1,4 @@
-"""Gauges of this process: what the heap holds, what ImageMagick says it holds, memory, descriptors, Python's blocks."""
+"""Measurements of this process: heap, ImageMagick's pixel caches, resident memory, descriptors, Python's blocks."""
 
 import ctypes
 import gc
@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from workers.fence.gauges import heap
+from workers.sandbox.process_stats import allocated_heap
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -14,44 +14,44 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 DISK, MAP, MEMORY = 2, 4, 5
 
 
-# The same cache under its two names: Python 3.13 has the newer.
+# The same function under its two names; the first one is that of Python 3.13.
 _clear_caches: Callable[[], None] = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache")  # noqa: B009
 
 
 class Probes:
-    """Reads gauges of this process. Each answer is an integer; none keeps anything."""
+    """Reads integers about this process, without leaving memory allocated."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None)
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         self._magick: Callable[[int], int] | None = None
 
-    def heap(self) -> int:
-        """Bytes allocated and not freed, in all arenas and in mappings of malloc's own.
+    def heap_bytes(self) -> int:
+        """Bytes allocated and not freed, in all arenas and in malloc's own mappings.
 
-        Exact only without the thread cache, whose blocks count as allocated (GLIBC_TUNABLES, `instruments.gauge`).
+        It is exact only without the thread cache, whose free blocks count as allocated (see `instruments.gauge`).
         """
-        return heap()
+        return allocated_heap()
 
-    def resident(self) -> int:
-        """Bytes in memory."""
+    def resident_bytes(self) -> int:
+        """Resident set size in bytes."""
         return int(os.pread(self._statm, 100, 0).split()[1]) * PAGE
 
-    def descriptors(self) -> int:
-        """Open descriptors, without the one that counting takes."""
-        return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 -- makes the least
+    def open_descriptors(self) -> int:
+        """Number of open descriptors, without the one that counting needs."""
+        return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 -- allocates the least
 
-    def settle(self) -> None:
-        """Collect garbage, and drop CPython's cache of attributes, which keeps names that C code made for a look-up."""
+    def collect_garbage(self) -> None:
+        """Collect garbage, and clear CPython's attribute cache, which keeps names that C code created for a look-up."""
         _clear_caches()
         gc.collect()
 
-    def python(self) -> int:
-        """Blocks that CPython's allocators hold. Exact after `settle`."""
+    def python_blocks(self) -> int:
+        """Blocks held by CPython's allocators. Exact after `collect_garbage`."""
         return sys.getallocatedblocks()
 
-    def magick(self, kind: int) -> int:
-        """Bytes of pixel caches of one kind: 0 until somebody loads ImageMagick."""
+    def pixel_cache_bytes(self, kind: int) -> int:
+        """Bytes of pixel caches of one kind; 0 until ImageMagick is loaded."""
         if self._magick is None:
             api = sys.modules.get("wand.api")
             if api is None:
@@ -60,7 +60,7 @@ class Probes:
         return int(self._magick(kind))
 
     def trim(self) -> tuple[int, int]:
-        """Give free memory back to the system; resident bytes before and after."""
-        before = self.resident()
+        """Return free memory to the system. Returns resident bytes before and after."""
+        before = self.resident_bytes()
         self._libc.malloc_trim(0)
-        return before, self.resident()
+        return before, self.resident_bytes()

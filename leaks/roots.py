@@ -1,8 +1,9 @@
-"""Who lost it: of the blocks that survive, those that no other survivor points to. Pure.
+"""Finds the functions that leak: the surviving blocks that no other survivor points to. Pure.
 
-Where memory was allocated is not who is to blame: of a cloned wand, nine tenths of the bytes are pixels that some later
-call allocated. The wand itself is what nobody holds; it keeps all the rest alive. So survivors form a graph, its roots
-are named by the call that made them, and each root answers for all that it reaches.
+The function that allocated memory is often not the one that leaked it: nine tenths of the bytes of a leaked wand are
+pixels that later calls allocated. The wand itself is what nothing points to, and it keeps the rest alive. Therefore
+survivors form a graph. Its roots are named after the calls that created them, and each root accounts for all blocks
+that it reaches.
 """
 
 import re
@@ -14,16 +15,16 @@ from pathlib import PurePath
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A function, the file that it lives in, and the offset or line there."""
+    """A function, its file, and the offset or line in it."""
 
     function: str
     file: str
-    where: str = ""
+    location: str = ""
 
     @property
     def label(self) -> str:
-        """How reports call it: the function, else file and place."""
-        return self.function or f"{PurePath(self.file).name}+{self.where}"
+        """Its name in reports: the function, or the file and location."""
+        return self.function or f"{PurePath(self.file).name}+{self.location}"
 
 
 Stack = tuple[Frame, ...]  # innermost first
@@ -31,11 +32,11 @@ Stack = tuple[Frame, ...]  # innermost first
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """`function` was called by the job, and lost what it made; `born` allocated it. `bytes` and `blocks` are all that
-    it keeps alive, in all measured jobs; `count` is how many such roots there are."""
+    """`leaked_by` is the function that the job called, `allocated_by` the one that allocated the block. `bytes` and
+    `blocks` are everything that the roots keep alive, over all measured jobs; `count` is the number of such roots."""
 
-    function: str
-    born: str
+    leaked_by: str
+    allocated_by: str
     bytes: int
     blocks: int
     count: int
@@ -43,8 +44,8 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A stack, and what was allocated there and lives on."""
+class AllocationSite:
+    """A stack, and the surviving memory that was allocated there."""
 
     stack: Stack
     bytes: int
@@ -53,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A surviving block. `serial` counts births."""
+    """A surviving block. `serial` numbers allocations, `job` is the job that allocated it."""
 
     serial: int
     job: int
@@ -63,39 +64,39 @@ class Block:
 
 @dataclass(slots=True)
 class Survivors:
-    """The graph of what survives: `points[i]` are the blocks that block i points to."""
+    """The graph of surviving blocks: `edges[i]` are the blocks that block i points to."""
 
     blocks: list[Block] = field(default_factory=list)
-    points: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    edges: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     stacks: dict[int, Stack] = field(default_factory=dict)
 
-    def places(self) -> list[Place]:
-        """By stack, the largest first."""
+    def sites(self) -> list[AllocationSite]:
+        """Sums by stack, the largest first."""
         sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         for block in self.blocks:
             sums[block.stack][0] += block.bytes
             sums[block.stack][1] += 1
-        places = [Place(self.stacks.get(stack, ()), *totals) for stack, totals in sums.items()]
+        places = [AllocationSite(self.stacks.get(stack, ()), *totals) for stack, totals in sums.items()]
         return sorted(places, key=lambda place: -place.bytes)
 
     def roots(self) -> list[Root]:
-        """Roots of one kind together, those that keep the most alive first."""
+        """Roots grouped by stack, those that keep the most bytes alive first."""
         kinds: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
-        for root, held in self._held():
+        for root, held in self._reachable_by_root():
             kind = kinds[self.blocks[root].stack]
             kind[0] += sum(self.blocks[each].bytes for each in held)
             kind[1] += len(held)
             kind[2] += 1
-        roots = [root_of(self.stacks.get(stack, ()), *totals) for stack, totals in kinds.items()]
+        roots = [make_root(self.stacks.get(stack, ()), *totals) for stack, totals in kinds.items()]
         return sorted(roots, key=lambda root: -root.bytes)
 
-    def _held(self) -> Iterator[tuple[int, list[int]]]:
-        """Each root with all that it reaches and no earlier root does."""
-        pointed = {to for targets in self.points.values() for to in targets}
-        by_birth = sorted(range(len(self.blocks)), key=lambda index: self.blocks[index].serial)
+    def _reachable_by_root(self) -> Iterator[tuple[int, list[int]]]:
+        """Each root with the blocks that it reaches and no earlier root reaches."""
+        targets_of_edges = {to for targets in self.edges.values() for to in targets}
+        by_age = sorted(range(len(self.blocks)), key=lambda index: self.blocks[index].serial)
         seen: set[int] = set()
-        # A ring has no root: its first-born stands for it.
-        for index in (*(each for each in by_birth if each not in pointed), *by_birth):
+        # A cycle has no root: its oldest block represents it.
+        for index in (*(each for each in by_age if each not in targets_of_edges), *by_age):
             if index not in seen:
                 yield index, list(self._reach(index, seen))
 
@@ -105,14 +106,14 @@ class Survivors:
         while waiting:
             index = waiting.pop()
             yield index
-            for to in self.points.get(index, ()):
+            for to in self.edges.get(index, ()):
                 if to not in seen:
                     seen.add(to)
                     waiting.append(to)
 
 
-def parse(lines: Iterable[str]) -> Survivors:
-    """What the tagger dumped."""
+def parse_dump(lines: Iterable[str]) -> Survivors:
+    """Parse a dump of the tagger."""
     survivors = Survivors()
     frames: dict[int, list[Frame]] = defaultdict(list)
     for line in lines:
@@ -122,7 +123,7 @@ def parse(lines: Iterable[str]) -> Survivors:
             survivors.blocks.append(Block(serial, job, size, stack))
         elif kind == "E":
             origin, to = map(int, rest.split())
-            survivors.points[origin].append(to)
+            survivors.edges[origin].append(to)
         elif kind == "F":
             number, function, file, offset = rest.split("\t")
             frames[int(number)].append(Frame(function, file, f"0x{offset}"))
@@ -130,12 +131,12 @@ def parse(lines: Iterable[str]) -> Survivors:
     return survivors
 
 
-def root_of(stack: Stack, size: int, blocks: int, count: int) -> Root:
-    """A root from the stack that allocated it."""
-    return Root(called(stack), born(stack), size, blocks, count, stack)
+def make_root(stack: Stack, size: int, blocks: int, count: int) -> Root:
+    """The root for a stack of an allocation."""
+    return Root(called_function(stack), allocating_function(stack), size, blocks, count, stack)
 
 
-# Functions that allocate for others: not who asked.
+# Functions that allocate on behalf of their callers.
 _ALLOCATORS = re.compile(
     r"(__(libc|interceptor|GI__*libc)_)?(malloc|calloc|realloc|reallocarray|memalign|posix_memalign|aligned_alloc|valloc)$"
     r"|(Acquire|Resize)(Magick|Quantum|Aligned|Virtual|Critical)Memory$|ConstantString$|AcquireString$|CloneString$"
@@ -143,16 +144,16 @@ _ALLOCATORS = re.compile(
     r"|Py(Mem|Object)_(Raw)?(Malloc|Calloc|Realloc)$"
 )
 
-# Where Python begins: libffi and ctypes, cffi, the interpreter.
+# Frames of Python: libffi and ctypes, cffi, the interpreter.
 _INTERPRETER = re.compile(r"(^|/)(libpython|python[\d.]*$)")
 _PYTHON = re.compile(rf"(^|/)(libffi|_ctypes|_cffi_backend)|{_INTERPRETER.pattern}|\.py$")
 
-# The same for tools that know functions but not their files.
+# The same for tools that report functions without their files.
 _PYTHON_CALLS = re.compile(r"ffi_call|_?Py[A-Z]|_start$")
 
 
-def born(stack: Stack) -> str:
-    """The function that asked for the memory."""
+def allocating_function(stack: Stack) -> str:
+    """The function that requested the memory."""
     if not stack:
         return "unknown"
     if _PYTHON.search(stack[0].file) and not stack[0].function:
@@ -160,12 +161,12 @@ def born(stack: Stack) -> str:
     return next((frame.label for frame in stack if not _ALLOCATORS.match(frame.function)), stack[-1].label)
 
 
-def called(stack: Stack) -> str:
-    """The native function that Python called; the one that asked for the memory where there is none."""
+def called_function(stack: Stack) -> str:
+    """The native function that Python called; if there is none, the function that requested the memory."""
     native: list[Frame] = []
     for frame in stack:
         if _PYTHON.search(frame.file) or _PYTHON_CALLS.match(frame.function):
             break
         native.append(frame)
     named = [frame for frame in native if frame.function and not _ALLOCATORS.match(frame.function)]
-    return named[-1].function if named else born(stack)
+    return named[-1].function if named else allocating_function(stack)

@@ -1,4 +1,4 @@
-"""The child processes of a hunt: started, heard, bounded in time, and gone when this is done with them."""
+"""Runs the child processes of a hunt, reads their progress, and kills them when their time is up."""
 
 import os
 import signal
@@ -11,119 +11,128 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from leaks.child import BAD_TARGET, DONE, Spec
-from leaks.errors import BadTarget, JobBroke
-from leaks.samples import Samples, warm_up_of
+from leaks.errors import BadTarget, TargetFailed
+from leaks.measurements import Measurements, warm_up_jobs
 from leaks.target import Subject
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Lines of the child's own words that an error quotes.
-TAIL = 5
+# Last lines of the child's log that an error quotes.
+LOG_TAIL = 5
 
-Tell = Callable[[str, int, int], None]  # what is under way, jobs done, of how many
+ProgressCallback = Callable[[str, int, int], None]  # phase, finished jobs, all jobs
 
 
-def silent(_phase: str, _done: int, _jobs: int) -> None:
-    """Tell nobody."""
+def ignore_progress(_phase: str, _done: int, _jobs: int) -> None:
+    """Do not report progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A hunt under way: of whom, how often, where files go (`out`), where what is compiled is kept (`cache`).
+    """A hunt in progress. Its files are written to `out`, compiled libraries to `cache`.
 
-    `limit` bounds each child, in seconds.
+    `timeout` is the time limit of each child in seconds.
     """
 
     subject: Subject
     jobs: int
     out: Path
     cache: Path
-    limit: float = 600
-    tell: Tell = silent
+    timeout: float = 600
+    on_progress: ProgressCallback = ignore_progress
 
-    def child(
+    def run_child(
         self,
-        watch: str,
+        observer: str,
         phase: str,
         *,
         jobs: int | None = None,
-        before: Sequence[str] = (),
+        command_prefix: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
-    ) -> Samples:
-        """Run the jobs in a child. `before` is what comes before Python on its command line, a valgrind say.
+    ) -> Measurements:
+        """Run the jobs in a child. `command_prefix` comes before Python on its command line, for example valgrind.
 
-        Raises BadTarget, JobBroke.
+        Raises BadTarget, TargetFailed.
         """
         jobs = jobs or self.jobs
-        spec = Spec(self.subject, jobs, warm_up_of(jobs), watch, str(self.path(watch, ".json")), str(self.path(watch)))
-        log = self.path(watch, ".log")
-        argv = [*before, sys.executable, "-P", "-m", "leaks.child", spec.json()]
+        spec = Spec(
+            self.subject,
+            jobs,
+            warm_up_jobs(jobs),
+            observer,
+            str(self.output_path(observer, ".json")),
+            str(self.output_path(observer)),
+        )
+        log = self.output_path(observer, ".log")
+        argv = [*command_prefix, sys.executable, "-P", "-m", "leaks.child", spec.to_json()]
         with (
-            log.open("wb") as noise,
+            log.open("wb") as output,
             TemporaryDirectory(prefix="bulkhead-hunt-", ignore_cleanup_errors=True) as scratch,
         ):
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=noise,
+                stderr=output,
                 env=_environment(environment or {}, scratch),
                 start_new_session=True,
             )
-            last, late = self._listen(process, phase, jobs)
-        _check(process.returncode, last, self.limit if late else None, log)
-        return Samples.read(Path(spec.samples))
+            last, timed_out = self._read_progress(process, phase, jobs)
+        _raise_for_status(process.returncode, last, self.timeout if timed_out else None, log)
+        return Measurements.read(Path(spec.measurements))
 
-    def path(self, name: str, suffix: str = ".txt") -> Path:
-        """A file of this hunt."""
+    def output_path(self, name: str, suffix: str = ".txt") -> Path:
+        """The path of an output file of this hunt."""
         return self.out / f"{name}{suffix}"
 
-    def _listen(self, process: subprocess.Popen[bytes], phase: str, jobs: int) -> tuple[str, bool]:
-        """Hear the child out; its last words, and whether its time ran out."""
-        late = threading.Event()
+    def _read_progress(self, process: subprocess.Popen[bytes], phase: str, jobs: int) -> tuple[str, bool]:
+        """Read lines until the child exits. Returns the last one, and whether the child exceeded its time limit."""
+        timed_out = threading.Event()
 
-        def end() -> None:
-            late.set()
+        def kill() -> None:
+            timed_out.set()
             os.killpg(process.pid, signal.SIGKILL)
 
-        clock = threading.Timer(self.limit, end)
-        clock.start()
+        timer = threading.Timer(self.timeout, kill)
+        timer.start()
         last = ""
-        assert process.stdout is not None  # noqa: S101 -- asked for above
+        assert process.stdout is not None  # noqa: S101 -- a pipe, see Popen
         try:
             for line in process.stdout:
                 last = line.decode(errors="replace").strip()
                 if last.isdecimal():
-                    self.tell(phase, int(last), jobs)
+                    self.on_progress(phase, int(last), jobs)
             process.wait()
         finally:
-            clock.cancel()
+            timer.cancel()
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             process.stdout.close()
-        return last, late.is_set()
+        return last, timed_out.is_set()
 
 
-def _environment(more: Mapping[str, str], scratch: str) -> dict[str, str]:
-    # Temporary files of jobs that are killed, or that lose pixel caches on disk, go with the hunt.
-    own = {"TMPDIR": scratch, "MAGICK_TEMPORARY_PATH": scratch}
+def _environment(extra: Mapping[str, str], scratch: str) -> dict[str, str]:
+    # Temporary files of killed jobs and leaked pixel caches on disk are deleted with the hunt.
+    folders = {"TMPDIR": scratch, "MAGICK_TEMPORARY_PATH": scratch}
     path = os.pathsep.join([str(ROOT), str(Path.cwd())])
-    # The same order of sets in every run: two hunts of the same job read the same numbers.
-    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", **own, **more}
+    # A fixed hash seed gives sets the same order in every run, so that hunts of the same job agree.
+    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", **folders, **extra}
 
 
-def _check(status: int, last: str, limit: float | None, log: Path) -> None:
-    """Raises what `status` means."""
+def _raise_for_status(status: int, last: str, timeout: float | None, log: Path) -> None:
+    """Raise the error that the exit status stands for."""
     if status == DONE:
         return
     if status == BAD_TARGET and not last.isdecimal():
         raise BadTarget(last)
-    after = f"after job {last}" if last.isdecimal() else "before its first job was over"
-    if limit is not None:
-        raise JobBroke(f"Time ran out {after}: {limit:.0f} s. Take fewer jobs, or a longer --limit.")
+    when = f"after job {last}" if last.isdecimal() else "before the first job was finished"
+    if timeout is not None:
+        raise TargetFailed(
+            f"The time limit of {timeout:.0f} s was exceeded {when}. Use fewer jobs or a longer --limit."
+        )
     if status > 0 and last and not last.isdecimal():
-        raise JobBroke(f"A job raised {last}. If its error path is what you hunt, add --errors.")
-    tail = log.read_text(errors="replace").splitlines()[-TAIL:]
+        raise TargetFailed(f"A job raised {last}. To hunt for leaks on its error path, add --errors.")
+    tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
     died = signal.Signals(-status).name if status < 0 else f"exit code {status}"
-    raise JobBroke(" ".join([f"The hunted process died of {died} {after}.", *tail, f"All it said: {log}"]))
+    raise TargetFailed(" ".join([f"The process died with {died} {when}.", *tail, f"Its output: {log}"]))

@@ -1,4 +1,4 @@
-"""What is hunted: a blueprint to render, or a function to call, as one job that can be run again and again."""
+"""The target of a hunt: a blueprint to render or a function to call, as a job that can be run many times."""
 
 import importlib
 import tempfile
@@ -9,7 +9,7 @@ from typing import Any
 
 from leaks.errors import BadTarget
 
-# Wide enough to draw everything, small enough for fifty jobs in seconds.
+# Large enough to render every detail, small enough for fifty jobs in seconds.
 WIDTH = 512
 
 Job = Callable[[], None]
@@ -19,8 +19,8 @@ Job = Callable[[], None]
 class Subject:
     """`target` is the path of a blueprint or `module:function`, called without arguments.
 
-    `options` are those of the render, `then` is a `module:function` that each job calls after its render. A job that
-    raises ends the hunt, unless `errors`: then what the error path leaves behind is hunted.
+    `options` are render options; `then` is a `module:function` that is called after each render. An exception ends the
+    hunt unless `errors` is true: then the hunt is for leaks on the error path.
     """
 
     target: str
@@ -35,20 +35,20 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """How reports call it."""
+        """Its name in reports."""
         base = self.target if self.is_function else Path(self.target).name
         return f"{base} + {self.then}" if self.then else base
 
 
 def is_function(target: str) -> bool:
-    """Whether `target` reads as `module:function`. A file of that very name wins."""
+    """Whether `target` has the form `module:function`. An existing file of that name takes precedence."""
     module, colon, function = target.partition(":")
     named = bool(colon) and function.isidentifier() and all(part.isidentifier() for part in module.split("."))
     return named and not Path(target).exists()
 
 
-def resolve(subject: Subject) -> Job:
-    """The job, in the process that runs it. Raises BadTarget."""
+def resolve_job(subject: Subject) -> Job:
+    """Load the job in the process that runs it. Raises BadTarget."""
     first = _function(subject.target) if subject.is_function else _render(Path(subject.target), subject.options)
     if not subject.then:
         return first
@@ -64,23 +64,25 @@ def resolve(subject: Subject) -> Job:
 def _function(name: str) -> Job:
     module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        loaded = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise BadTarget(
             f"{name} cannot be imported ({error}). Write module:function, importable from the current directory."
         ) from error
-    if not callable(found):
-        raise BadTarget(f"{name} is a {type(found).__name__} and cannot be called. Name a function without arguments.")
+    if not callable(loaded):
+        raise BadTarget(
+            f"{name} is of type {type(loaded).__name__} and cannot be called. Name a function without arguments."
+        )
 
     def job() -> None:
-        found()
+        loaded()
 
     return job
 
 
 def _render(source: Path, options: dict[str, Any]) -> Job:
     from tasks.renders import RenderOptions
-    from workers.blueprint import render
+    from workers.render import render
 
     chosen = RenderOptions.model_validate({"width": WIDTH, **options})
 

@@ -1,8 +1,8 @@
-"""From samples to a verdict. Pure.
+"""From measurements to a verdict. Pure.
 
-Memory is lost when it is lost again and again: in every quarter of the hunt after the warm-up. What a cache takes until
-it is full, a table that is built at the hundredth job, a pool that turns over: all these miss a quarter. The resident
-set decides nothing by its slope, which rises in one clean run of three.
+A leak is memory that is lost repeatedly: in every quarter of the hunt after the warm-up. A cache that fills up, a table
+that is built at the hundredth job and a pool that recycles its entries all miss a quarter. The slope of the resident
+set is not used: it rises in one clean run out of three.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,22 +11,22 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 
-from leaks.samples import LAG, Samples
+from leaks.measurements import LAG, Measurements
 
 QUARTERS = 4
 
-# Heap bytes a job that only the collector frees and that matter: it counts objects, not the pictures behind them, so
-# some hundred jobs' worth may pile up before it runs.
+# Heap bytes per job that matter if only the garbage collector frees them. It counts objects and not the pixels behind
+# them, so those of several hundred jobs may accumulate before it runs.
 WAITING_BYTES = 64 * 1024
 
-# Growth of the resident set that can be fragmentation, if malloc_trim gives most of it back (bytes).
+# Growth of the resident set that counts as fragmentation if malloc_trim returns most of it (bytes).
 FRAGMENTED_BYTES = 4 * 1024**2
 
-# Jobs with survivors that are more than an accident.
-FEWEST_BIRTHS = 3
+# Fewer jobs with survivors are coincidence.
+MIN_JOBS_WITH_SURVIVORS = 3
 
 
-class Kind(StrEnum):
+class VerdictKind(StrEnum):
     """What a hunt found."""
 
     CLEAN = "clean"
@@ -38,136 +38,157 @@ class Kind(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        """Whether somebody has to mend something: growth that has stopped is none."""
-        return self not in {Kind.CLEAN, Kind.GROWTH}
+        """Whether there is something to fix; growth that has stopped is not a fault."""
+        return self not in {VerdictKind.CLEAN, VerdictKind.GROWTH}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`what` names the gauge that decided; `per_job` is its growth a job (bytes, or descriptors, or Python's blocks).
+    """`decided_by` names the probe; `per_job` is its growth per job (bytes, descriptors or Python's blocks).
 
-    `blocks` are heap blocks a job where they were counted. `jobs` are those in which it appeared, of `measured`.
+    `blocks_per_job` is the number of heap blocks, if they were counted. `appeared_in` are the jobs that leaked, out of
+    `measured` jobs.
     """
 
-    kind: Kind
-    what: str
-    why: str
+    kind: VerdictKind
+    decided_by: str
+    explanation: str
     per_job: float = 0
-    blocks: float = 0
-    jobs: tuple[int, ...] = ()
+    blocks_per_job: float = 0
+    appeared_in: tuple[int, ...] = ()
     measured: int = 0
 
 
-def judge(samples: Samples) -> Verdict:
-    """The first class that holds, the most telling first."""
-    for verdict in _verdicts(samples):
+def judge(measurements: Measurements) -> Verdict:
+    """The first verdict that applies, the most specific first."""
+    for verdict in _verdicts(measurements):
         return verdict
-    return Verdict(Kind.CLEAN, "live", _clean(samples), measured=len(measured(samples)))
+    return Verdict(
+        VerdictKind.CLEAN, "live", _clean_explanation(measurements), measured=len(measured_jobs(measurements))
+    )
 
 
-def measured(samples: Samples) -> range:
-    """Jobs that count, from 1: after the warm-up, and old enough at the end to tell what they left."""
-    return range(samples.warm_up + 1, samples.jobs - LAG + 1)
+def measured_jobs(measurements: Measurements) -> range:
+    """Jobs that count, starting at 1: those after the warm-up that are old enough at the end."""
+    return range(measurements.warm_up + 1, measurements.jobs - LAG + 1)
 
 
-def _verdicts(samples: Samples) -> Iterator[Verdict]:
-    jobs = measured(samples)
-    for name, words in _SPILLS.items():
-        if verdict := _rise(samples, name, Kind.SPILL, words):
+def _verdicts(measurements: Measurements) -> Iterator[Verdict]:
+    jobs = measured_jobs(measurements)
+    for name, template in _SPILLS.items():
+        if verdict := _steady_growth_verdict(measurements, name, VerdictKind.SPILL, template):
             yield verdict
-    if verdict := _rise(samples, "python", Kind.PYTHON, "Python objects stay: {amount:,.1f} blocks a job"):
+    if verdict := _steady_growth_verdict(
+        measurements, "python", VerdictKind.PYTHON, "Python objects are kept: {amount:,.1f} blocks per job"
+    ):
         yield verdict
-    if samples.kept_bytes:
-        births = [job for job in jobs if samples.kept_blocks[job - 1] > 0]
-        if lost_again_and_again(births, jobs):
-            yield _survivors(samples, births, jobs)
-    if verdict := _rise(samples, "live", Kind.LEAK, "the heap grows by {amount:,.1f} bytes a job"):
+    if measurements.kept_bytes:
+        leaking = [job for job in jobs if measurements.kept_blocks[job - 1] > 0]
+        if recurs_in_every_quarter(leaking, jobs):
+            yield _survivor_verdict(measurements, leaking, jobs)
+    if verdict := _steady_growth_verdict(
+        measurements, "live", VerdictKind.LEAK, "the heap grows by {amount:,.1f} bytes per job"
+    ):
         yield verdict
-    waiting = median(samples.waiting[job - 1] for job in jobs)
+    waiting = median(measurements.waiting[job - 1] for job in jobs)
     if waiting >= WAITING_BYTES:
-        why = f"Cycles of Python objects hold {waiting:,.0f} bytes of heap a job until the collector happens to run."
-        yield Verdict(Kind.PYTHON, "waiting", why, waiting, jobs=tuple(jobs), measured=len(jobs))
-    if verdict := _fragmentation(samples, jobs):
+        explanation = (
+            f"Cycles of Python objects keep {waiting:,.0f} bytes of heap per job until the garbage collector runs."
+        )
+        yield Verdict(VerdictKind.PYTHON, "waiting", explanation, waiting, appeared_in=tuple(jobs), measured=len(jobs))
+    if verdict := _fragmentation_verdict(measurements, jobs):
         yield verdict
-    if verdict := _growth(samples, jobs):
+    if verdict := _stopped_growth_verdict(measurements, jobs):
         yield verdict
 
 
-# A mapped cache counts as disk, too, and one on disk has a descriptor: the cause comes before its effects.
+# In this order, because a mapped cache also counts as disk, and one on disk has a descriptor.
 _SPILLS = {
-    "map": "pixel caches stay in mapped files: {amount:,.0f} bytes a job",
-    "disk": "pixel caches stay on disk: {amount:,.0f} bytes a job",
-    "descriptors": "descriptors stay open: {amount:,.2f} a job",
+    "map": "pixel caches remain in mapped files: {amount:,.0f} bytes per job",
+    "disk": "pixel caches remain on disk: {amount:,.0f} bytes per job",
+    "descriptors": "descriptors remain open: {amount:,.2f} per job",
 }
 
 
-def _survivors(samples: Samples, births: list[int], jobs: range) -> Verdict:
-    kept = sum(samples.kept_bytes[job - 1] for job in births)
-    blocks = sum(samples.kept_blocks[job - 1] for job in births)
-    each = f"{_count(kept / len(births), 'byte')} in {_count(blocks / len(births), 'block')}"
-    why = f"{each}, born in {len(births)} of {len(jobs)} jobs, were never freed."
+def _survivor_verdict(measurements: Measurements, leaking: list[int], jobs: range) -> Verdict:
+    leaked = sum(measurements.kept_bytes[job - 1] for job in leaking)
+    blocks = sum(measurements.kept_blocks[job - 1] for job in leaking)
+    each = f"{_count(leaked / len(leaking), 'byte')} in {_count(blocks / len(leaking), 'block')}"
+    explanation = f"{each}, allocated in {len(leaking)} of {len(jobs)} jobs, were never freed."
     return Verdict(
-        Kind.LEAK, "survivors", why, kept / len(jobs), blocks / len(jobs), jobs=tuple(births), measured=len(jobs)
+        VerdictKind.LEAK,
+        "survivors",
+        explanation,
+        leaked / len(jobs),
+        blocks / len(jobs),
+        appeared_in=tuple(leaking),
+        measured=len(jobs),
     )
 
 
-def _rise(samples: Samples, name: str, kind: Kind, words: str) -> Verdict | None:
-    jobs = measured(samples)
-    series: list[int] = [getattr(samples, name)[job - 1] for job in jobs]
-    if not rises(series):
+def _steady_growth_verdict(measurements: Measurements, name: str, kind: VerdictKind, template: str) -> Verdict | None:
+    jobs = measured_jobs(measurements)
+    series: list[int] = [getattr(measurements, name)[job - 1] for job in jobs]
+    if not grows_steadily(series):
         return None
-    rise = min(_quarter(series, QUARTERS - 1)) - min(_quarter(series, 0))
-    amount = rise / (len(series) * (QUARTERS - 1) // QUARTERS)  # from the start of the first to that of the last
-    sentence = words.format(amount=amount)
-    why = f"{sentence[0].upper()}{sentence[1:]}, in each quarter of {len(jobs)} jobs."
-    return Verdict(kind, name, why, amount, jobs=steps(series, jobs), measured=len(jobs))
+    growth = min(_quarter(series, QUARTERS - 1)) - min(_quarter(series, 0))
+    amount = growth / (len(series) * (QUARTERS - 1) // QUARTERS)
+    sentence = template.format(amount=amount)
+    explanation = f"{sentence[0].upper()}{sentence[1:]}, in each quarter of {len(jobs)} jobs."
+    return Verdict(kind, name, explanation, amount, appeared_in=jobs_with_growth(series, jobs), measured=len(jobs))
 
 
-def _fragmentation(samples: Samples, jobs: range) -> Verdict | None:
-    before, after = samples.trimmed
-    grown = samples.resident[jobs[-1] - 1] - samples.resident[jobs[0] - 1]
+def _fragmentation_verdict(measurements: Measurements, jobs: range) -> Verdict | None:
+    before, after = measurements.trimmed
+    grown = measurements.resident[jobs[-1] - 1] - measurements.resident[jobs[0] - 1]
     if grown < FRAGMENTED_BYTES or before - after < grown / 2:
         return None
-    why = f"Nothing is lost, yet memory grew by {grown:,} bytes; malloc_trim gave {before - after:,} back."
-    return Verdict(Kind.FRAGMENTATION, "resident", why, grown / len(jobs), measured=len(jobs))
+    explanation = (
+        f"There is no leak, but memory grew by {grown:,} bytes; malloc_trim returned {before - after:,} of them."
+    )
+    return Verdict(VerdictKind.FRAGMENTATION, "resident", explanation, grown / len(jobs), measured=len(jobs))
 
 
-def _growth(samples: Samples, jobs: range) -> Verdict | None:
-    if samples.kept_bytes:
-        births = [job for job in jobs if samples.kept_blocks[job - 1] > 0]
-        grown = sum(samples.kept_bytes[job - 1] for job in births)
+def _stopped_growth_verdict(measurements: Measurements, jobs: range) -> Verdict | None:
+    if measurements.kept_bytes:
+        leaking = [job for job in jobs if measurements.kept_blocks[job - 1] > 0]
+        grown = sum(measurements.kept_bytes[job - 1] for job in leaking)
     else:
-        series = [samples.live[job - 1] for job in jobs]
-        births = list(steps(series, jobs))
+        series = [measurements.live[job - 1] for job in jobs]
+        leaking = list(jobs_with_growth(series, jobs))
         grown = series[-1] - series[0]
-    if len(births) < FEWEST_BIRTHS or grown <= 0:
+    if len(leaking) < MIN_JOBS_WITH_SURVIVORS or grown <= 0:
         return None
-    why = f"{grown:,} bytes stayed of {len(births)} jobs, the last of them job {births[-1]} of {samples.jobs}."
-    return Verdict(Kind.GROWTH, "live", why, grown / len(jobs), jobs=tuple(births), measured=len(jobs))
-
-
-def lost_again_and_again(births: Sequence[int], jobs: range) -> bool:
-    """Whether jobs that left something lie in each quarter but the first, which may be late warm-up."""
-    return len(births) >= FEWEST_BIRTHS and all(
-        any(job in quarter for job in births) for quarter in (_quarter(jobs, number) for number in range(1, QUARTERS))
+    explanation = (
+        f"{len(leaking)} jobs left {grown:,} bytes, the last of them job {leaking[-1]} of {measurements.jobs}."
+    )
+    return Verdict(
+        VerdictKind.GROWTH, "live", explanation, grown / len(jobs), appeared_in=tuple(leaking), measured=len(jobs)
     )
 
 
-def rises(series: Sequence[int]) -> bool:
-    """Whether the level is higher in each quarter, rises within the last, and none reaches down to the one before last.
+def recurs_in_every_quarter(leaking: Sequence[int], jobs: range) -> bool:
+    """Whether jobs with survivors are in each quarter except the first, which may be late warm-up."""
+    return len(leaking) >= MIN_JOBS_WITH_SURVIVORS and all(
+        any(job in quarter for job in leaking) for quarter in (_quarter(jobs, number) for number in range(1, QUARTERS))
+    )
 
-    The level is a quarter's lowest number. Noise passes once in some ten thousand hunts: of two quarters of ten random
-    numbers, all of one lie above all of the other once in 184,756 (20 choose 10).
+
+def grows_steadily(series: Sequence[int]) -> bool:
+    """Whether the level rises in each quarter and within the last, and each quarter is above the one before the last.
+
+    The level is the lowest number of a quarter. Noise passes about once in ten thousand hunts: of two quarters of ten
+    random numbers, one is entirely above the other once in 184,756 (20 choose 10).
     """
     quarters = [_quarter(series, number) for number in range(QUARTERS)]
     levels = [min(quarter) for quarter in quarters]
-    climbs = all(low < high for low, high in pairwise(levels))
-    apart = all(max(early) <= min(late) for early, late in zip(quarters, quarters[2:], strict=False))
-    return climbs and apart and any(job in _quarter(range(len(series)), QUARTERS - 1) for job in _steps(series))
+    rising = all(low < high for low, high in pairwise(levels))
+    separate = all(max(early) <= min(late) for early, late in zip(quarters, quarters[2:], strict=False))
+    return rising and separate and any(job in _quarter(range(len(series)), QUARTERS - 1) for job in _steps(series))
 
 
-def steps(series: Sequence[int], jobs: range) -> tuple[int, ...]:
-    """Jobs after which the level was higher for good: the lowest number from there on exceeds all that led up to it."""
+def jobs_with_growth(series: Sequence[int], jobs: range) -> tuple[int, ...]:
+    """Jobs after which the level stayed higher: the lowest later number exceeds the lowest number before."""
     return tuple(jobs[index] for index in _steps(series))
 
 
@@ -187,10 +208,10 @@ def _quarter(series: Sequence[int], number: int) -> Sequence[int]:
     return series[length * number // QUARTERS : length * (number + 1) // QUARTERS]
 
 
-def _clean(samples: Samples) -> str:
-    jobs = measured(samples)
-    if samples.kept_bytes:
-        left = sum(samples.kept_bytes[job - 1] for job in jobs)
-        return f"{left:,} bytes left behind by {len(jobs)} jobs."
-    change = samples.live[jobs[-1] - 1] - samples.live[jobs[0] - 1]
+def _clean_explanation(measurements: Measurements) -> str:
+    jobs = measured_jobs(measurements)
+    if measurements.kept_bytes:
+        left = sum(measurements.kept_bytes[job - 1] for job in jobs)
+        return f"{len(jobs)} jobs left {left:,} bytes."
+    change = measurements.live[jobs[-1] - 1] - measurements.live[jobs[0] - 1]
     return f"The heap changed by {change:,} bytes over {len(jobs)} jobs."

@@ -1,4 +1,4 @@
-"""Writes grafana.json, the dashboard of docs/metrics.md's metrics: `python monitoring/dashboard.py`."""
+"""Writes grafana.json, a dashboard of the metrics in docs/reference/metrics.md: `python monitoring/dashboard.py`."""
 
 import json
 import sys
@@ -11,14 +11,25 @@ SOURCE = {"type": "prometheus", "uid": "${source}"}
 WIDTH, HEIGHT, COLUMNS = 8, 8, 3
 
 Panel = dict[str, Any]
-# Title, unit, and for each line its query and its name.
-Row = tuple[str, list[tuple[str, str, list[tuple[str, str]]]]]
+# The query and the legend of a line; title, unit and lines of a chart; title and charts of a row.
+Line = tuple[str, str]
+Chart = tuple[str, str, list[Line]]
+Row = tuple[str, list[Chart]]
 
 
-def quantile(share: float) -> str:
-    """The query for a quantile of the time that uploads wait for their answer."""
-    uploads = 'bulkhead_http_request_seconds_bucket{method="POST", route="/renders"}[$__rate_interval]'
+FLUSH_DURATION = "bulkhead_heartbeats_flush_duration_seconds"
+
+
+def upload_latency_quantile(share: float) -> str:
+    """The query for a quantile of the response time of uploads."""
+    uploads = 'bulkhead_http_request_duration_seconds_bucket{method="POST", route="/renders"}[$__rate_interval]'
     return f"histogram_quantile({share}, sum by (le) (rate({uploads})))"
+
+
+def attempt_quantiles(histogram: str) -> list[Line]:
+    """Quantiles of a histogram of attempts. Every web host counts all attempts, so one of them is enough."""
+    rate = f"max by (le) (sum by (instance, le) (rate({histogram}_bucket[$__rate_interval])))"
+    return [(f"histogram_quantile({share}, {rate})", f"p{share * 100:g}") for share in (0.5, 0.9, 0.99)]
 
 
 ROWS: list[Row] = [
@@ -26,79 +37,87 @@ ROWS: list[Row] = [
         "Renders",
         [
             ("Jobs by state", "short", [("max by (state) (bulkhead_jobs)", "{{state}}")]),
-            ("Waiting for a worker", "short", [("max by (queue) (bulkhead_queue_waiting)", "{{queue}}")]),
-            ("Deaths", "short", [('max(delta(bulkhead_jobs{state="dead"}[15m]))', "in 15 minutes")]),
+            ("Jobs waiting for a worker", "short", [("max by (queue) (bulkhead_queue_messages_ready)", "{{queue}}")]),
+            ("Dead jobs", "short", [('max(delta(bulkhead_jobs{state="dead"}[15m]))', "in 15 minutes")]),
             (
-                "Time to the answer of an upload",
+                "Response time of uploads",
                 "s",
-                [(quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)],
+                [(upload_latency_quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)],
             ),
             (
-                "Answers",
+                "HTTP responses",
                 "reqps",
                 [("sum by (status) (rate(bulkhead_http_requests_total[$__rate_interval]))", "{{status}}")],
             ),
             (
-                "Received",
+                "Uploads",
                 "Bps",
                 [("sum(rate(bulkhead_uploaded_bytes_total[$__rate_interval]))", "blueprints")],
             ),
             (
-                "Asked for",
+                "Submissions",
                 "reqps",
                 [("sum by (outcome) (rate(bulkhead_submissions_total[$__rate_interval]))", "{{outcome}}")],
             ),
             (
-                "Attempts that ended within five minutes",
-                "short",
-                [("max by (outcome, cause) (bulkhead_attempts_recent)", "{{outcome}} {{cause}}")],
+                "Finished attempts",
+                "ops",
+                [
+                    (
+                        (
+                            "max by (outcome, cause) (sum by (instance, outcome, cause) "
+                            "(rate(bulkhead_attempts_total[$__rate_interval])))"
+                        ),
+                        "{{outcome}} {{cause}}",
+                    )
+                ],
             ),
             (
-                "Peak of an attempt's memory",
+                "Peak memory of an attempt",
                 "bytes",
-                [("max by (quantile) (bulkhead_attempt_peak_bytes)", "{{quantile}}")],
+                attempt_quantiles("bulkhead_attempt_peak_memory_bytes"),
             ),
             (
-                "Processor time of an attempt",
+                "CPU time of an attempt",
                 "s",
-                [("max by (quantile) (bulkhead_attempt_cpu_seconds)", "{{quantile}}")],
+                attempt_quantiles("bulkhead_attempt_cpu_seconds"),
             ),
             (
-                "Memory left behind by an attempt",
+                "Memory growth of an attempt",
                 "bytes",
-                [("max by (quantile) (bulkhead_attempt_grown_bytes)", "{{quantile}}")],
+                attempt_quantiles("bulkhead_attempt_memory_growth_bytes"),
             ),
-            ("Open event streams", "short", [("sum(bulkhead_watchers)", "streams")]),
+            ("Open event streams", "short", [("sum(bulkhead_event_streams)", "streams")]),
         ],
     ),
     (
         "Heartbeats",
         [
             (
-                "Heartbeats a second",
+                "Heartbeats per second",
                 "short",
                 [
-                    ("sum(rate(bulkhead_heartbeats_beats_total[$__rate_interval]))", "in the table"),
-                    ("sum by (reason) (rate(bulkhead_heartbeats_left_out_total[$__rate_interval]))", "{{reason}}"),
+                    ("sum(rate(bulkhead_heartbeats_written_total[$__rate_interval]))", "written"),
+                    ("sum by (reason) (rate(bulkhead_heartbeats_rejected_total[$__rate_interval]))", "{{reason}}"),
                 ],
             ),
-            ("Behind the stream", "s", [("max(bulkhead_heartbeats_lag_seconds)", "lag")]),
+            ("Lag behind the stream", "s", [("max(bulkhead_heartbeats_lag_seconds)", "lag")]),
             (
-                "Writing a window",
+                "Duration of a flush",
                 "s",
                 [
                     (
-                        "histogram_quantile(0.99, sum by (le) (rate(bulkhead_heartbeats_flush_seconds_bucket[15m])))",
+                        f"histogram_quantile(0.99, sum by (le) (rate({FLUSH_DURATION}_bucket[15m])))",
                         "p99",
                     ),
                 ],
             ),
             (
-                "Trouble in the database",
+                "Database errors",
                 "short",
                 [
-                    ("sum(increase(bulkhead_heartbeats_refused_rows_total[15m]))", "refused rows"),
-                    ("sum(increase(bulkhead_heartbeats_flush_retries_total[15m]))", "windows tried again"),
+                    ("sum(increase(bulkhead_heartbeats_rejected_rows_total[15m]))", "rejected rows"),
+                    ("sum(increase(bulkhead_heartbeats_flush_retries_total[15m]))", "flush retries"),
                 ],
             ),
         ],
@@ -107,15 +126,15 @@ ROWS: list[Row] = [
         "Ticket keys",
         [
             ("Generation", "short", [("max by (node) (bulkhead_tickets_generation)", "{{node}}")]),
-            ("Rotations apart", "short", [("max(bulkhead_tickets_spread)", "spread")]),
-            ("Age of the newest key", "s", [("max by (node) (bulkhead_tickets_age_seconds)", "{{node}}")]),
+            ("Spread of generations", "short", [("max(bulkhead_tickets_generation_spread)", "spread")]),
+            ("Age of the newest key", "s", [("max by (node) (bulkhead_tickets_key_age_seconds)", "{{node}}")]),
         ],
     ),
 ]
 
 
-def dashboard() -> dict[str, Any]:
-    """The whole dashboard, as Grafana imports it."""
+def build_dashboard() -> dict[str, Any]:
+    """The dashboard in Grafana's import format."""
     panels: list[Panel] = []
     top = 0
     for title, charts in ROWS:
@@ -123,7 +142,7 @@ def dashboard() -> dict[str, Any]:
         top += 1
         for number, (name, unit, lines) in enumerate(charts):
             x, y = number % COLUMNS * WIDTH, top + number // COLUMNS * HEIGHT
-            panels.append(chart(name, unit, lines, {"x": x, "y": y, "w": WIDTH, "h": HEIGHT}))
+            panels.append(build_panel(name, unit, lines, {"x": x, "y": y, "w": WIDTH, "h": HEIGHT}))
         top += -(-len(charts) // COLUMNS) * HEIGHT
     for number, panel in enumerate(panels, 1):
         panel["id"] = number
@@ -139,13 +158,13 @@ def dashboard() -> dict[str, Any]:
     }
 
 
-def chart(title: str, unit: str, lines: list[tuple[str, str]], place: dict[str, int]) -> Panel:
-    """One chart over time."""
+def build_panel(title: str, unit: str, lines: list[Line], position: dict[str, int]) -> Panel:
+    """A time series panel."""
     return {
         "type": "timeseries",
         "title": title,
         "datasource": SOURCE,
-        "gridPos": place,
+        "gridPos": position,
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
         "targets": [
             {"refId": chr(ord("A") + number), "datasource": SOURCE, "expr": query, "legendFormat": name}
@@ -154,11 +173,11 @@ def chart(title: str, unit: str, lines: list[tuple[str, str]], place: dict[str, 
     }
 
 
-def text() -> str:
-    """The file."""
-    return json.dumps(dashboard(), indent=2) + "\n"
+def dashboard_json() -> str:
+    """The content of grafana.json."""
+    return json.dumps(build_dashboard(), indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text())
+    TARGET.write_text(dashboard_json())
     print(TARGET.relative_to(HERE.parent), file=sys.stderr)

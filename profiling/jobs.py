@@ -1,6 +1,7 @@
-"""`python profiling/jobs.py FILE|MODULE:FUNCTION [JOBS]`: the bare jobs of a hunt, for a tool that watches them.
+"""`python profiling/jobs.py FILE|MODULE:FUNCTION [JOBS]`: runs the jobs of a hunt under an external tool.
 
-The scripts beside this one put their tool before it. What a tool preloads stays out of programs that jobs start.
+The other scripts in this folder start it with their tools. Libraries that a tool preloads are not loaded into programs
+that jobs start.
 """
 
 import os
@@ -9,11 +10,11 @@ from pathlib import Path
 
 
 def main(target: str, jobs: str = "20") -> None:
-    """Run the job so many times, then end without freeing anything that a job did not."""
-    from leaks.target import Subject, resolve
+    """Run the job `jobs` times, without freeing afterwards anything that a job did not free."""
+    from leaks.target import Subject, resolve_job
 
     os.environ.pop("LD_PRELOAD", None)
-    job = resolve(Subject(target, {}))
+    job = resolve_job(Subject(target, {}))
     for _ in range(int(jobs)):
         job()
     sys.stdout.flush()

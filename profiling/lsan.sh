@@ -1,9 +1,9 @@
 #!/bin/sh
-# LeakSanitizer alone: as memcheck, at a tenth of its cost. Exit code 23 if anything is lost.
+# Runs only LeakSanitizer: like memcheck, at a tenth of its cost. Exit code 23 if there is a leak.
 #
 #     sh profiling/lsan.sh FILE|MODULE:FUNCTION [JOBS]
 #
-# The library is preloaded; jobs.py keeps it out of programs that jobs start. It stops the process to look for
+# The library is preloaded, but not into programs that jobs start (see jobs.py). It stops the process to search for
 # pointers, so it does not work under a debugger or strace.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

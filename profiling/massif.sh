@@ -1,12 +1,13 @@
 #!/bin/sh
-# massif alone: what the heap holds at its peak, by stack.
+# Runs only massif: the contents of the heap at its peak, by stack.
 #
-#     sh profiling/massif.sh FILE|MODULE:FUNCTION [JOBS] [massif's own flags]
+#     sh profiling/massif.sh FILE|MODULE:FUNCTION [JOBS] [flags of massif]
 #     sh profiling/massif.sh tests.leaks.planted:clone 20 --pages-as-heap=yes
 #
-# Writes massif.out and prints it. Plain, it names who allocated: a cloned wand is there, with the calls that filled it.
-# With --pages-as-heap=yes it counts every mapped page, and charges whoever made the heap grow: the clone is not there.
-# Either way it cannot tell who lost a block, nor which job it is from. Jobs run ten to thirty times slower.
+# Writes massif.out and prints it. It names the functions that allocated: a cloned wand is listed with the calls that
+# filled it. With --pages-as-heap=yes it counts every mapped page and charges the call that made the heap grow, so that
+# the clone is not listed. Neither shows which function leaked a block, nor in which job. Jobs run ten to thirty times
+# slower.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 target=$1 jobs=${2:-20}

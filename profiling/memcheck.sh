@@ -1,10 +1,10 @@
 #!/bin/sh
-# memcheck alone: what nothing points to at the end, by the stack that lost it. Exit code 99 if anything is lost.
+# Runs only memcheck: blocks that nothing points to at the end, by stack. Exit code 99 if there is a leak.
 #
-#     sh profiling/memcheck.sh FILE|MODULE:FUNCTION [JOBS] [memcheck's own flags]
+#     sh profiling/memcheck.sh FILE|MODULE:FUNCTION [JOBS] [flags of memcheck]
 #
-# Few jobs are enough: a true leak is lost a whole multiple of their number. What a list or cache still points to is no
-# loss to it. Jobs run twenty times slower, sixty with --undef-value-errors=yes.
+# Few jobs are enough: the count of a real leak is a multiple of the number of jobs. Memory that a list or cache still
+# points to is not reported. Jobs run twenty times slower, sixty times with --undef-value-errors=yes.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 target=$1 jobs=${2:-5}

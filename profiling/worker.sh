@@ -1,12 +1,12 @@
 #!/bin/sh
-# A Celery worker under memray, with its prefork children: what renders allocate and keep, in the process that does them.
+# Runs a Celery worker and its prefork children under memray, to see what renders allocate and do not free.
 #
-#     sh profiling/worker.sh FOLDER [Celery's options for a worker]
+#     sh profiling/worker.sh FOLDER [options of celery worker]
 #     sh profiling/worker.sh captures -Q render -c 1
 #
-# Writes FOLDER/worker.bin for the parent and FOLDER/worker.bin.PID for each child. A child's capture is whole up to its
-# last moment however it ends: recycled (os._exit), killed by a signal or by the kernel. Not with --aggregate, which
-# writes at the end. Captures grow by some megabytes a render. Then, for each child:
+# Writes FOLDER/worker.bin for the parent and FOLDER/worker.bin.PID for each child. The capture of a child is
+# complete, no matter whether it is recycled (os._exit) or killed by a signal. With --aggregate it is not, because memray
+# then writes only at the end. Captures grow by some megabytes per render. Then, for each child:
 #
 #     python -m memray flamegraph --leaks FOLDER/worker.bin.PID
 set -eu

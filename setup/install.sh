@@ -1,44 +1,44 @@
 #!/bin/sh
-# Installs Bulkhead for systemd, or takes it away again: setup/install.sh install|units|uninstall
-# DESTDIR is put before every path, for packages. PREFIX is where its virtual environment lies (/opt/bulkhead).
+# Installs Bulkhead for systemd, or removes it: setup/install.sh install|units|uninstall
+# DESTDIR is prepended to every path, for packages. PREFIX is the path of the virtual environment (/opt/bulkhead).
 # `units` is `install` without the virtual environment.
 set -eu
+umask 022 # the user bulkhead must be able to read what is installed
 cd "$(dirname "$0")/.."
 
 DESTDIR=${DESTDIR:-}
 PREFIX=${PREFIX:-/opt/bulkhead}
 UNITS=$DESTDIR/usr/lib/systemd/system
+HARDENING=bulkhead-.service.d/10-hardening.conf
 SYSUSERS=$DESTDIR/usr/lib/sysusers.d/bulkhead.conf
 TMPFILES=$DESTDIR/usr/lib/tmpfiles.d/bulkhead.conf
 COMMAND=$DESTDIR/usr/sbin/bulkhead
 EDGE=$DESTDIR/usr/share/bulkhead/edge
 SETTINGS=$DESTDIR/etc/bulkhead/bulkhead.env
 
-# put MODE SOURCE TARGET: a file, with PREFIX in place of /opt/bulkhead
+# put MODE SOURCE TARGET: copies a file and replaces /opt/bulkhead by PREFIX in it
 put() {
     mkdir -p "$(dirname "$3")"
     sed "s|/opt/bulkhead|$PREFIX|g" "$2" >"$3"
     chmod "$1" "$3"
 }
 
-# lane NAME QUEUE MEMORY: the units of another lane are those of bulkhead-render@, but for these
-lane() {
+# put_render_unit NAME QUEUE MEMORY: installs bulkhead-NAME@, a copy of bulkhead-render@ for another queue
+put_render_unit() {
     target=$UNITS/bulkhead-$1@.service
     put 644 systemd/bulkhead-render@.service "$target"
     sed -i -e '/^# setup/d' -e "s|render worker %i|$1 worker %i|" -e "s|--queues render |--queues $2 |" \
         -e "s|--hostname render%i|--hostname $1%i|" -e "s|^MemoryMax=.*|MemoryMax=$3|" "$target"
 }
 
-# The new environment is complete before it takes the old one's place.
+# The new environment is complete before it replaces the old one.
 environment() {
     new=$DESTDIR$PREFIX.new
     rm -rf "$new"
     mkdir -p "$(dirname "$new")"
     "$(sh setup/python.sh)" -m venv "$new"
-    pip="$new/bin/python -m pip install -qq --disable-pip-version-check --no-deps"
-    $pip --require-hashes -r requirements/runtime.txt -r requirements/build.txt
-    $pip --no-build-isolation .
-    # Scripts name the interpreter by its path, which is about to change.
+    sh setup/pip.sh "$new" requirements/runtime.txt
+    # Scripts contain the path of the interpreter, which is about to change.
     grep -lI "^#!$new/" "$new"/bin/* | xargs sed -i "1s|^#!$new/|#!$PREFIX/|"
     "$new/bin/python" -m compileall -q "$new/lib" || true
     rm -rf "$DESTDIR$PREFIX.old"
@@ -51,26 +51,27 @@ random() {
     od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
 }
 
-# secrets: lines of settings that are this host's own
+# secrets: prints settings whose values are random
 secrets() {
-    printf '\n# Names of artifacts are keyed with it: the same on every host.\nBULKHEAD_SECRET=%s\n' "$(random)"
-    printf '\n# Who may use the dashboard.\nFLOWER_BASIC_AUTH=operator:%s\n' "$(random)"
+    printf '\n# Key of the names of artifacts. It must be the same on every host.\nBULKHEAD_SECRET=%s\n' "$(random)"
+    printf '\n# User and password of the dashboard.\nFLOWER_BASIC_AUTH=operator:%s\n' "$(random)"
 }
 
 units() {
     for unit in systemd/*.service systemd/*.timer systemd/*.slice systemd/*.target; do
         put 644 "$unit" "$UNITS/$(basename "$unit")"
     done
-    lane tiles render.tiles 512M
-    lane large render.large 2G # BULKHEAD_LARGE_FENCE_BYTES
+    put 644 "systemd/$HARDENING" "$UNITS/$HARDENING"
+    put_render_unit tiles render.tiles 512M
+    put_render_unit large render.large 2G # BULKHEAD_LARGE_MEMORY_LIMIT
     for part in edge/*/*; do
         put 644 "$part" "$EDGE/${part#edge/}"
     done
-    put 644 systemd/sysusers.conf "$SYSUSERS"
-    put 644 systemd/tmpfiles.conf "$TMPFILES"
-    put 755 systemd/bulkhead.sh "$COMMAND"
+    put 644 systemd/host/sysusers.conf "$SYSUSERS"
+    put 644 systemd/host/tmpfiles.conf "$TMPFILES"
+    put 755 systemd/host/bulkhead.sh "$COMMAND"
     if [ ! -e "$SETTINGS" ]; then
-        put 600 systemd/bulkhead.env "$SETTINGS"
+        put 600 systemd/host/bulkhead.env "$SETTINGS"
         [ -n "$DESTDIR" ] || secrets >>"$SETTINGS"
     fi
     [ -z "$DESTDIR" ] || return 0
@@ -83,10 +84,11 @@ uninstall() {
     [ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || systemctl disable --quiet --now bulkhead.target \
         $(systemctl list-units --all --plain --no-legend 'bulkhead-*.service' 'bulkhead-*.timer' | cut -d' ' -f1) || true
     rm -f "$UNITS"/bulkhead.slice "$UNITS"/bulkhead.target "$UNITS"/bulkhead-*.service "$UNITS"/bulkhead-*.timer
+    rm -rf "$UNITS/${HARDENING%/*}"
     rm -f "$SYSUSERS" "$TMPFILES" "$COMMAND"
     rm -rf "$DESTDIR$PREFIX" "$EDGE"
     [ -n "$DESTDIR" ] || reload
-    echo "Settings ($SETTINGS) and data ($DESTDIR/var/lib/bulkhead) are kept; remove them yourself if you mean to."
+    echo "Kept: settings ($SETTINGS) and data ($DESTDIR/var/lib/bulkhead). Remove them yourself if you no longer need them."
 }
 
 reload() {

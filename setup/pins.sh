@@ -1,6 +1,6 @@
 #!/bin/sh
-# Resolves pyproject.toml into requirements/*.txt: exact versions with hashes, for every platform, no index address.
-# The resolver, uv, comes from the registry that pip is set up for, into a scratch directory.
+# Resolves pyproject.toml into requirements/*.txt: exact versions with hashes for every platform, without index URLs.
+# pip installs the resolver, uv, into a scratch directory, from the index that it is configured for.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ compile() {
         --generate-hashes --no-emit-index-url --no-emit-find-links --no-header "$@"
 }
 
-# Existing pins are kept where they still fit; `sh setup/pins.sh --upgrade` moves all to the newest.
+# Keeps pins that still satisfy pyproject.toml. `sh setup/pins.sh --upgrade` updates all of them.
 compile pyproject.toml --extra s3 --group dev --output-file requirements/dev.txt "$@"
 compile pyproject.toml --extra s3 --constraints requirements/dev.txt --output-file requirements/runtime.txt "$@"
 compile --group build --constraints requirements/dev.txt --output-file requirements/build.txt "$@"

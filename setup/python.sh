@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints the name of a Python that is new enough for the platform, or says what to install.
-# Debian's own comes first: it is built with profile-guided optimisation, and a plain build, such as pyenv makes by
-# default, takes more than twice as long for the same work.
+# Prints the name of a Python interpreter that is new enough, or what to install.
+# Prefers Debian's: it is built with profile-guided optimisation. A plain build, such as pyenv's default, takes more than
+# twice as long for the same work.
 set -eu
 
 for python in "${PYTHON:-/usr/bin/python3}" python3 python3.14 python3.13 python3.12 python3.11; do

@@ -1,6 +1,6 @@
-"""What may be asked, of whom, at what price: the contract between publishers and workers.
+"""The contract between publishers and workers: messages, queues, settings, the ledger and the store.
 
-`celery -A tasks worker` and `celery -A tasks flower` find the app here; `from tasks import app` does, too.
+`celery -A tasks worker`, `celery -A tasks flower` and `from tasks import app` find the Celery app here.
 """
 
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ __all__ = ["app"]
 
 
 def __getattr__(name: str) -> object:
-    """The app when it is first asked for: the bare engine does without Celery and its 20 MB."""
+    """Import the app on first use: the render engine alone does not need Celery and its 20 MiB."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from tasks.application import app

@@ -1,23 +1,27 @@
-"""Named sets of render options (`BULKHEAD_PRESETS`), expanded by who publishes: messages hold plain options."""
+"""Presets: named render options (`BULKHEAD_PRESETS`). The publisher expands them; messages hold plain options."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.errors import InvalidInput
+
 Presets = Mapping[str, Mapping[str, Any]]
 
 
-class UnknownPreset(LookupError):
-    """There is no preset of that name; the message lists those there are."""
+class UnknownPreset(InvalidInput):
+    """There is no preset of that name."""
+
+    code = "unknown-preset"
 
 
-def expand(presets: Presets, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the preset `name`, and what is `given` beside it, which wins. An empty name is no preset.
+def expand_preset(presets: Presets, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the preset `name`, overridden by `options`. An empty name means no preset.
 
-    Raises `UnknownPreset`.
+    Raises `UnknownPreset`, which lists the presets.
     """
     if not name:
-        return dict(given)
+        return dict(options)
     if name not in presets:
-        known = ", ".join(sorted(presets)) or "none are set in BULKHEAD_PRESETS"
-        raise UnknownPreset(f"There is no preset {name!r}. Known: {known}.")
-    return {**presets[name], **given}
+        choices = f"Choose one of: {', '.join(sorted(presets))}." if presets else "BULKHEAD_PRESETS defines none."
+        raise UnknownPreset(f"There is no preset {name!r}. {choices}")
+    return {**presets[name], **options}

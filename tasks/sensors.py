@@ -1,20 +1,28 @@
-"""Live readings in Redis: how they are named there, and what their age says.
+"""Latest readings in Redis: their keys, their models, and the state that their age implies.
 
-sensor:<plant>:<machine>   hash of the latest beat, gone when the machine has been silent for long
-sensors:<plant>            sorted set: when each machine was last heard
-sensors:<plant> (channel)  JSON list of readings that are new, each second
-plants                     sorted set: when each plant was last heard
-coalescer                  JSON of the coalescer's last flush
+sensor:<plant>:<machine>   hash of the machine's latest heartbeat; expires after BULKHEAD_SENSORS_TTL
+sensors:<plant>            sorted set of the plant's machines by the time of their last heartbeat
+sensors:<plant> (channel)  JSON list of new readings, published every second
+plants                     sorted set of plants by the time of their last heartbeat
+heartbeats:last_flush      JSON of the coalescer's last flush
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-State = Literal["alive", "stale", "lost"]
+from tasks.heartbeats import reading_descriptions
+
+SensorState = Literal["alive", "stale", "lost"]
 
 
-class Sensor(BaseModel):
+_fields: dict[str, Any] = {
+    name: (float | None, Field(None, description=text)) for name, text in reading_descriptions().items()
+}
+_Readings = create_model("_Readings", **_fields)
+
+
+class Sensor(_Readings):  # with a field for each reading
     """The latest readings of a machine."""
 
     model_config = ConfigDict(frozen=True)
@@ -22,29 +30,28 @@ class Sensor(BaseModel):
     plant: str
     machine: str
     seq: int
-    seen_at: float = Field(description="When, in seconds since 1970, by the machine's clock.")
-    received_at: float = Field(description="When the broker took it, in seconds since 1970.")
-    status: str = Field(description="What the machine said of itself.")
-    rpm: float | None = Field(None, description="Revolutions a minute.")
-    temperature_c: float | None = Field(None, description="Degrees Celsius.")
-    vibration_mm_s: float | None = Field(None, description="Velocity, RMS, in millimetres a second.")
+    seen_at: float = Field(description="Time of the heartbeat by the machine's clock, seconds since the epoch.")
+    received_at: float = Field(description="Time at which the broker received it, seconds since the epoch.")
+    status: str = Field(description="Status that the machine reports.")
 
 
-class Coalesced(BaseModel):
-    """The last window of heartbeats that was written to the table."""
+class LastFlush(BaseModel):
+    """The last window that the coalescer wrote to the database."""
 
     model_config = ConfigDict(frozen=True)
 
-    flushed_at: float = Field(description="When it was written, in seconds since 1970.")
-    recorded_at: float = Field(description="When the broker took its last beat, in seconds since 1970.")
-    window: float = Field(description="Its length in seconds.")
-    seconds: float = Field(description="What the writing took.")
+    flushed_at: float = Field(description="Time at which it was written, seconds since the epoch.")
+    received_at: float = Field(
+        description="Time at which the broker received its last record, seconds since the epoch."
+    )
+    window_seconds: float = Field(description="Length of the window, seconds.")
+    flush_seconds: float = Field(description="Time that writing it took, seconds.")
     machines: int = Field(description="Rows written.")
-    beats: int = Field(description="Beats in it.")
+    beats: int = Field(description="Heartbeats in the window.")
 
 
-PLANTS = "plants"
-COALESCED = "coalescer"
+PLANTS_KEY = "plants"
+LAST_FLUSH_KEY = "heartbeats:last_flush"
 
 
 def sensor_key(plant: str, machine: str) -> str:
@@ -53,12 +60,15 @@ def sensor_key(plant: str, machine: str) -> str:
 
 
 def plant_key(plant: str) -> str:
-    """Key of the set of a plant's machines, and name of the channel of its news."""
+    """Key of the set of a plant's machines, and name of the channel of its new readings."""
     return f"sensors:{plant}"
 
 
-def state_of(silence: float, *, interval: float, stale_after: float, lost_after: float) -> State:
-    """What a silence of so many seconds says, given the machine's interval and after how many of them."""
-    if silence > lost_after * interval:
+def sensor_state(age: float, *, interval: float, stale_after: float, lost_after: float) -> SensorState:
+    """The state of a machine whose last heartbeat is `age` seconds old.
+
+    `interval` is the seconds between two heartbeats; the limits count missed intervals.
+    """
+    if age > lost_after * interval:
         return "lost"
-    return "stale" if silence > stale_after * interval else "alive"
+    return "stale" if age > stale_after * interval else "alive"

@@ -1,77 +1,50 @@
-"""Webhooks: what is told of a render's end, to whom, and how it travels.
+"""Webhooks: the event that reports the end of a render, and its message.
 
-    settled job in the ledger --announce--> `webhooks` --> worker --signed POST--> receiver
-                                                ^             | nobody took it
-                                                +-- `webhooks.wait.<ms>`, then `webhooks.dead`
+    finished job in the ledger --outbox--> `webhooks` --> worker --signed POST--> receiver
+                                               ^             | delivery failed
+                                               +-- `webhooks.retry.<ms>`, at last `webhooks.dead`
 
-The ledger remembers what is still to be announced (`tasks.announce`), so that no way a job may end is forgotten. A
-webhook may be sent more than once, always with the same id.
+The ledger records which webhooks are still to be published (`tasks.webhook_outbox`), so that none is lost however a job
+ends. A webhook may be delivered more than once, always with the same id.
 """
 
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tasks.values import Tenant
-
-if TYPE_CHECKING:
-    from tasks.ledger import Job
+from tasks.settings.types import Tenant
 
 TASK = "webhooks.deliver"
 
-# Bytes of what is told: ids, a file name, an error in a sentence.
-MAX_BODY = 16 * 1024
+# The event holds ids, a file name and the sentence of an error.
+MAX_BODY_BYTES = 16 * 1024
 
-# Ids of webhooks are made of their job's in this namespace: the same end has the same id, however often it is told.
-NAMESPACE = UUID("6f3fb1f0-5a0c-4b52-9a73-0d3f4d2d6c58")
-
-# A host by name, a port and a path. No user, no fragment, nothing that two parsers could read differently.
+# A host name, a port and a path. Nothing that two parsers could read differently: no user, no fragment.
 WebhookUrl = Annotated[
     str, StringConstraints(max_length=500, pattern=r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[!-\"$-~]*)?$")
 ]
 
 
 class WebhookMessage(BaseModel):
-    """One webhook on its way."""
+    """A webhook to deliver."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     version: Literal[1] = Field(1, description="Version of this message's schema.")
     id: str = Field(
         pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
-        description="The same at every try: the header `webhook-id`, and the Celery task id.",
+        description="The same for every attempt: the header `webhook-id`, and the Celery task id.",
     )
-    tenant: Tenant = Field(description="Whose secret signs it.")
-    url: WebhookUrl = Field(description="Where it goes.")
-    body: str = Field(max_length=MAX_BODY, description="What is sent, as it is signed.")
-    tries: int = Field(0, ge=0, le=1000, description="How often it was sent in vain.")
+    tenant: Tenant = Field(description="Tenant whose secret signs it.")
+    url: WebhookUrl = Field(description="URL to send it to.")
+    body: str = Field(max_length=MAX_BODY_BYTES, description="Body to send, exactly as it is signed.")
+    failed_attempts: int = Field(0, ge=0, le=1000, description="Number of failed deliveries.")
     traceparent: Annotated[str, StringConstraints(max_length=55)] | None = Field(None, description="W3C trace context.")
 
 
-def message_of(job: "Job") -> WebhookMessage:
-    """The webhook that tells the end of a settled job which names one."""
-    assert job.webhook is not None  # noqa: S101 -- whoever calls has looked
-    finished = job.finished_at or job.updated_at
-    event = {
-        "type": f"render.{job.state}",
-        "timestamp": datetime.fromtimestamp(finished, UTC).isoformat(timespec="milliseconds"),
-        "data": {"id": job.id, "state": job.state, "filename": job.filename, "error": job.error},
-    }
-    return WebhookMessage(
-        id=str(uuid5(NAMESPACE, f"{job.id} {job.state} {finished!r}")),
-        tenant=job.tenant,
-        url=job.webhook,
-        body=json.dumps(event, ensure_ascii=False, separators=(",", ":")),
-        traceparent=job.traceparent,
-    )
-
-
-def is_allowed(url: str, hosts: Sequence[str]) -> bool:
-    """Whether the URL's host is on the list, by its name: `example.com`, or `*.example.com` for all below."""
+def is_host_allowed(url: str, hosts: Sequence[str]) -> bool:
+    """Whether `hosts` lists the URL's host: as `example.com`, or as `*.example.com` for all subdomains."""
     host = (urlsplit(url).hostname or "").removesuffix(".").lower()
     return any(host.endswith(name[1:]) if name.startswith("*.") else host == name for name in map(str.lower, hosts))

@@ -1,4 +1,4 @@
-"""Fixtures that start real services. A missing one skips the test at home and fails it where CI is set."""
+"""Fixtures that start real services. If a service is missing, a test is skipped; where CI is set, it fails."""
 
 import os
 import shutil
@@ -9,10 +9,10 @@ from typing import NoReturn
 
 import pytest
 
-from embedded.node import Node, prepare_node
-from embedded.process import NotInstalled, Process
-from embedded.redis import prepare_redis
-from embedded.supervisor import Supervisor
+from cli.embedded.process import NotInstalled, Process
+from cli.embedded.rabbitmq import RabbitmqNode, prepare_rabbitmq
+from cli.embedded.redis import prepare_redis
+from cli.embedded.supervisor import Supervisor
 from tests.services.fleet import Fleet, running_fleet
 from tests.services.mariadb import MariaDb
 from tests.services.platform import Platform, delete_queues
@@ -21,50 +21,50 @@ FAILED = pytest.StashKey[bool]()
 
 
 class Broker:
-    """The session's RabbitMQ node. A test may kill its process and start it again."""
+    """The RabbitMQ node of the session. Tests may kill and restart its process."""
 
-    def __init__(self, node: Node, supervisor: Supervisor) -> None:
+    def __init__(self, node: RabbitmqNode, supervisor: Supervisor) -> None:
         self.url = node.url
         self.stream_url = node.stream_url
         self.process: Process = supervisor.process("rabbitmq")
-        self._data = node.data
-        self._unharmed = self.process.pid
+        self._data = node.data_directory
+        self._original_pid = self.process.pid
 
-    def forget(self) -> None:
-        """Run, and remember no earlier test.
+    def reset(self) -> None:
+        """Make sure that the node runs and holds nothing of earlier tests.
 
-        A node that was killed is made anew: whoever deletes quorum queues while they recover takes RabbitMQ 3.10's
-        supervisor of dead letters down, and with it every queue that comes after.
+        A node that was killed is created anew: deleting quorum queues while they recover crashes the dead-letter
+        supervisor of RabbitMQ 3.10, and every later queue with it.
         """
-        if self.process.ended() or self.process.pid != self._unharmed:
+        if self.process.describe_exit() or self.process.pid != self._original_pid:
             self.process.kill()
             shutil.rmtree(self._data)
             self.process.start()
             self.process.wait_ready()
-            self._unharmed = self.process.pid
+            self._original_pid = self.process.pid
         else:
             delete_queues(self.url)
 
 
-def without(error: NotInstalled) -> NoReturn:
-    """Skip the test for want of a service; fail it in continuous integration."""
+def skip_or_fail(error: NotInstalled) -> NoReturn:
+    """Skip the test because a service is missing; in continuous integration, fail it."""
     if os.environ.get("CI"):
         pytest.fail(str(error), pytrace=False)
     pytest.skip(str(error))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that are granted most time come first: begun last, they would keep one process busy while others idle."""
-    granted: dict[Path, float] = {}
+    """Run the files with the longest timeouts first: started last, they would run alone at the end."""
+    timeouts: dict[Path, float] = {}
     for item in items:
         own = item.get_closest_marker("timeout")
-        granted[item.path] = max(granted.get(item.path, 0.0), own.args[0] if own else 0.0)
-    items.sort(key=lambda item: -granted[item.path])
+        timeouts[item.path] = max(timeouts.get(item.path, 0.0), own.args[0] if own else 0.0)
+    items.sort(key=lambda item: -timeouts[item.path])
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let fixtures know whether their test failed."""
+    """Record for fixtures whether their test failed."""
     report = yield
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
@@ -72,41 +72,41 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """One private RabbitMQ node for all tests."""
+    """A private RabbitMQ node for all tests."""
     home = tmp_path_factory.mktemp("broker")
     try:
-        node = prepare_node(home / "rabbitmq")
+        node = prepare_rabbitmq(home / "rabbitmq")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     with Supervisor(node.stages, home / "log") as supervisor:
         yield Broker(node, supervisor)
 
 
 @pytest.fixture
 def broker(session_broker: Broker) -> Broker:
-    """A running RabbitMQ that remembers no earlier test."""
-    session_broker.forget()
+    """A running RabbitMQ that holds nothing of earlier tests."""
+    session_broker.reset()
     return session_broker
 
 
 @pytest.fixture(scope="session")
 def session_mariadb() -> Iterator[MariaDb]:
     """One MariaDB server for all tests."""
-    home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # mysql may not enter pytest's own directories
+    home = Path(tempfile.mkdtemp(prefix="bulkhead-mariadb-"))  # the user mysql cannot enter pytest's directories
     try:
         server = MariaDb(home)
         with server.running():
             yield server
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture
 def mariadb(session_mariadb: MariaDb) -> MariaDb:
-    """A running MariaDB: `fresh_database()` gives the URL of an empty one, `process` may be killed."""
-    if session_mariadb.process.ended():
+    """A running MariaDB. `fresh_database()` creates an empty database, and `process` may be killed."""
+    if session_mariadb.process.describe_exit():
         session_mariadb.process.start()
     session_mariadb.process.wait_ready()
     return session_mariadb
@@ -119,14 +119,14 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         server = prepare_redis(home / "redis")
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
     with Supervisor([[server.program]], home / "log"):
         yield server.url
 
 
 @pytest.fixture
 def platform(broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """Broker, SQLite ledger and local store; start web tier and workers as needed. Logs are shown on failure."""
+    """Broker, SQLite ledger and local store; tests start web tier and workers as needed. Prints logs on failure."""
     platform = Platform(tmp_path / "platform", broker.url)
     yield platform
     platform.stop()
@@ -137,16 +137,16 @@ def platform(broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
 @pytest.fixture(scope="session")
 def session_fleet() -> Iterator[Fleet]:
-    """Five nodes of the edge for all tests."""
+    """Five edge nodes for all tests."""
     try:
         with running_fleet() as fleet:
             yield fleet
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture
 def fleet(session_fleet: Fleet) -> Fleet:
-    """Five nodes that serve and answer, each with a ring of its own."""
+    """Five nodes that serve and answer, each with a keyring of its own."""
     session_fleet.renew()
     return session_fleet

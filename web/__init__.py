@@ -1,1 +1,1 @@
-"""The HTTP intake: takes blueprints, answers 202, and tells how they fare. `python -m web` serves it."""
+"""The HTTP API: accepts blueprints with 202 and reports on their jobs. Start it with `python -m web`."""

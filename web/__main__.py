@@ -1,4 +1,4 @@
-"""`python -m web`: serve the HTTP intake with uvicorn."""
+"""`python -m web`: serve the HTTP API with uvicorn."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import os
 
 import uvicorn
 
-from tasks.logs import configuration
+from tasks.observability.logs import logging_config
 from tasks.settings import settings
-from web.counters import shared_directory
+from web.multiprocess_metrics import shared_directory
 
-COUNTERS = "metrics"  # below BULKHEAD_VAR
-GOOD_BYE = 5  # seconds that open requests, event streams among them, have to end
+METRICS_DIRECTORY = "metrics"  # below BULKHEAD_VAR
+SHUTDOWN_TIMEOUT = 5  # seconds that open requests and event streams have to finish
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    here = settings()
-    with shared_directory(here.var / COUNTERS) as shared:
+    config = settings()
+    with shared_directory(config.var / METRICS_DIRECTORY) as shared:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)  # read by prometheus_client when a process imports it
         uvicorn.run(
-            "web.process:create",
+            "web.server_process:create",
             factory=True,
-            host=here.host,
-            port=here.port,
-            workers=here.web_processes,
+            host=config.host,
+            port=config.port,
+            workers=config.web_processes,
             access_log=False,
-            log_config=configuration(here.log_format),
+            log_config=logging_config(config.log_format),
             server_header=False,
-            timeout_graceful_shutdown=GOOD_BYE,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
         )
 
 

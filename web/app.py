@@ -1,4 +1,4 @@
-"""The HTTP application. `create_app()` makes it, for uvicorn (`--factory`) and for tests."""
+"""The HTTP application. `create_app()` builds it, for uvicorn and for tests."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from tasks import app as celery
-from tasks.notify import notify
-from tasks.progress import Progress
+from tasks.messaging.progress import ProgressMessage
 from tasks.settings import Settings
-from tasks.settings import settings as own_settings
-from web import events, health, heartbeats, operations, outputs, oversight, pages, problems, renders, sensors
-from web.listener import Listener
-from web.lookout import keep_looking
-from web.metrics import MeasuredRequests
-from web.services import Services, open_services
-from web.uploads import RenderRequest
+from tasks.settings import settings as read_settings
+from tasks.utils.sd_notify import notify
+from web import problems
+from web.dependencies import Services, open_services
+from web.metrics import RequestMetricsMiddleware
+from web.progress.job_poller import poll_jobs
+from web.progress.listener import ProgressListener
+from web.routes import admin, events, health, heartbeats, operations, outputs, renders, sensors, viewer
+from web.submit.uploads import RenderRequest
 
 VERSION = "0.1.0"
-SUMMARY = "Blueprints in, layered WebP out."
+SUMMARY = "Renders blueprints to layered WebP."
 
 
 def create_app(settings: Settings | None = None, services: Services | None = None) -> FastAPI:
-    """The application over these settings. A test may pass services of its own; then nothing else is opened."""
+    """Create the application. If `services` are passed, as tests do, nothing else is opened."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -37,46 +38,51 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             yield
             return
         with ExitStack() as stack:
-            house = stack.enter_context(open_services(settings or own_settings()))
-            app.state.services = house
+            opened = stack.enter_context(open_services(settings or read_settings()))
+            app.state.services = opened
             loop = asyncio.get_running_loop()
 
-            def hear(progress: Progress) -> None:
-                loop.call_soon_threadsafe(house.watchers.tell, progress)
+            def publish(progress: ProgressMessage) -> None:
+                loop.call_soon_threadsafe(opened.progress_hub.publish, progress)
 
-            listener = Listener(celery, hear)
+            listener = ProgressListener(celery, publish)
             listener.start()
             stack.callback(listener.stop)
-            stack.callback(asyncio.create_task(keep_looking(house)).cancel)
+            stack.callback(asyncio.create_task(poll_jobs(opened)).cancel)
             gc.collect()
-            gc.freeze()  # or each full collection goes through all that was imported, and every request waits 50 ms
-            notify("READY=1")  # the socket listens already; of several processes the first one counts
+            gc.freeze()  # otherwise full collections traverse all imported modules and block every request for 50 ms
+            notify("READY=1")  # the socket is already listening; systemd uses the first of several notifications
             yield
+            if opened.readings:
+                await opened.readings.close()
 
     app = FastAPI(title="Bulkhead", version=VERSION, summary=SUMMARY, lifespan=lifespan, redoc_url=None)
-    routers = [module.router for module in (renders, events, heartbeats, sensors, operations, oversight, health, pages)]
-    routes = outputs.routes()
-    app.router.routes += routes  # before all others, for nothing else is asked for so often
+    routers = [module.router for module in (renders, events, heartbeats, sensors, operations, admin, health)]
+    output_routes, viewer_routes = outputs.routes(), viewer.routes()
+    app.router.routes += output_routes  # first, because outputs are requested most often
     for router in routers:
         app.include_router(router)
-    problems.install(app, [*routes, *(route for router in routers for route in router.routes)])
-    app.add_middleware(MeasuredRequests)
-    app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    app.router.routes += viewer_routes
+    problems.install_handlers(
+        app, [*output_routes, *viewer_routes, *(route for router in routers for route in router.routes)]
+    )
+    app.add_middleware(RequestMetricsMiddleware)
+    app.openapi = lambda: build_openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def described(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI as it truly is: every error is a problem, also those of validation."""
+def build_openapi(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI schema, in which every error is a problem document, validation errors included."""
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
         schemas = schema["components"]["schemas"]
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
-        for model in (problems.ProblemDetails, RenderRequest):  # named by hand, so not found by FastAPI
-            own = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(own.pop("$defs"))
-            schemas[model.__name__] = own
-        schemas.update(heartbeats.schemas())
-        schema["paths"] = dict(sorted((schema["paths"] | outputs.described()).items()))
+        for model in (problems.ProblemDetails, RenderRequest):  # referenced by name only, so FastAPI does not add them
+            component = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(component.pop("$defs"))
+            schemas[model.__name__] = component
+        schemas.update(heartbeats.openapi_schemas())
+        schema["paths"] = dict(sorted((schema["paths"] | outputs.openapi_paths()).items()))
         app.openapi_schema = schema
     return app.openapi_schema

@@ -1,4 +1,4 @@
-"""The metrics of the web tier: what its processes count, and what is looked up for each answer."""
+"""The metrics of the web server: what its processes count, and what each scrape reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
@@ -13,32 +14,45 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tasks.ledger import Ended
-from tasks.metrics import HTTP_REQUESTS, HTTP_SECONDS, JOBS, QUEUE_WAITING, SUBMISSIONS, UPLOADED, WATCHERS
-from web.attempts import families
+from tasks.observability.metrics import (
+    EVENT_STREAMS,
+    HTTP_REQUEST_DURATION,
+    HTTP_REQUESTS,
+    JOBS,
+    QUEUE_MESSAGES_READY,
+    SUBMISSIONS,
+    UPLOADED_BYTES,
+)
+from web.attempt_metrics import AttemptMetrics
+
+# Names the directory that the processes of a web server share (prometheus_client).
+MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """A registry of its own, so that several apps may live in one process."""
+    """The metrics of one application. Each has a registry of its own, so that a process can hold several."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float | None = None) -> None:
+        """Attempts that end after `now` (seconds since the epoch; the current time by default) are counted."""
         self.registry = CollectorRegistry()
         self.requests = HTTP_REQUESTS.open(self.registry)
-        self.seconds = HTTP_SECONDS.open(self.registry)
+        self.seconds = HTTP_REQUEST_DURATION.open(self.registry)
         self.submissions = SUBMISSIONS.open(self.registry)
-        self.uploaded = UPLOADED.open(self.registry)
-        self.watching = WATCHERS.open(self.registry)
+        self.uploaded_bytes = UPLOADED_BYTES.open(self.registry)
+        self.event_streams = EVENT_STREAMS.open(self.registry)
+        shared = os.environ.get(MULTIPROCESS_DIRECTORY)
+        since = time.time() if now is None else now
+        self.attempts = AttemptMetrics(self.registry, since, Path(shared) if shared else None)
 
-    def exposition(self, jobs: Mapping[str, int], waiting: Mapping[str, int], ended: Ended | None) -> bytes:
-        """Everything in Prometheus' text format: of all processes that share a directory, if they do.
+    def exposition(self, jobs: Mapping[str, int], queue_depths: Mapping[str, int]) -> bytes:
+        """All metrics in Prometheus' text format, merged over the processes that share a directory.
 
-        `jobs` in the ledger by state, messages `waiting` for a worker by lane, and attempts that `ended` within
-        `tasks.metrics.RECENT` are looked up for each answer; what is empty is left out.
+        `jobs` (by state) and `queue_depths` (by queue) are read for each scrape; an empty mapping is omitted.
         """
-        return generate_latest(self._counted()) + generate_latest(_Looked(jobs, waiting, ended))
+        return generate_latest(self._process_registry()) + generate_latest(_CurrentValues(jobs, queue_depths))
 
-    def _counted(self) -> CollectorRegistry:
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    def _process_registry(self) -> CollectorRegistry:
+        if MULTIPROCESS_DIRECTORY not in os.environ:
             return self.registry
         shared = CollectorRegistry()
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
@@ -46,24 +60,21 @@ class Metrics:
 
 
 @dataclass(frozen=True)
-class _Looked(Collector):
-    """Gauges of this moment, which no process keeps."""
+class _CurrentValues(Collector):
+    """Gauges that are read for each scrape."""
 
     jobs: Mapping[str, int]
-    waiting: Mapping[str, int]
-    ended: Ended | None
+    queue_depths: Mapping[str, int]
 
     def collect(self) -> Iterator[Metric]:
         if self.jobs:
-            yield JOBS.looked_up({(state,): count for state, count in self.jobs.items()})
-        if self.waiting:
-            yield QUEUE_WAITING.looked_up({(queue,): count for queue, count in self.waiting.items()})
-        if self.ended:
-            yield from families(self.ended)
+            yield JOBS.snapshot({(state,): count for state, count in self.jobs.items()})
+        if self.queue_depths:
+            yield QUEUE_MESSAGES_READY.snapshot({(queue,): depth for queue, depth in self.queue_depths.items()})
 
 
-class MeasuredRequests:
-    """ASGI middleware that counts and times requests by route."""
+class RequestMetricsMiddleware:
+    """ASGI middleware that counts requests and measures their duration, by route."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -72,16 +83,16 @@ class MeasuredRequests:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun = time.perf_counter()
-        answered = False
+        started_at = time.perf_counter()
+        is_answered = False
 
         def count(status: int) -> None:
-            nonlocal answered
-            answered = True
+            nonlocal is_answered
+            is_answered = True
             metrics: Metrics = scope["app"].state.services.metrics
             route = getattr(scope.get("route"), "path", "unknown")
             metrics.requests.labels(scope["method"], route, status).inc()
-            metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - begun)
+            metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - started_at)
 
         async def measured(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -91,6 +102,6 @@ class MeasuredRequests:
         try:
             await self.app(scope, receive, measured)
         except Exception:
-            if not answered:
-                count(500)  # which Starlette answers from outside of all middleware
+            if not is_answered:
+                count(500)  # Starlette sends this response outside of all middleware
             raise

@@ -1,10 +1,11 @@
-"""Errors as RFC 9457 problem details: every one of them, and never a stack trace.
+"""Errors as RFC 9457 problem details, never as a stack trace.
 
-A handler raises `Problem`, or lets an error of the ledger, the store or the broker pass: its answer stands here.
+Handlers raise `Problem`, or let errors of `tasks.errors` propagate, which are translated here by their attributes.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -18,158 +19,152 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 
-from tasks.broker import BrokerUnavailable
-from tasks.ledger import LedgerUnavailable
-from tasks.store import NotFound, StoreError, StoreFull
+from tasks.errors import BulkheadError
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_SOON = 2  # seconds; a service that is away is asked again about then
-MAX_INVALID = 20  # faults named in one answer
+RETRY_AFTER = 2  # seconds; when to retry after a service was unavailable
+MAX_ERRORS = 20  # validation errors in one response
+
+INTERNAL_ERROR = "An internal error occurred. The server's log has the details."
 
 logger = logging.getLogger(__name__)
 
 
-class InvalidPart(BaseModel):
-    """One fault in a request."""
+class InvalidField(BaseModel):
+    """An invalid part of a request."""
 
-    location: str = Field(description="Where it is, as `query.limit` or `options.width`.")
-    detail: str = Field(description="What is wrong with it.")
+    location: str = Field(description="Its location, such as `query.limit` or `options.width`.")
+    detail: str = Field(description="Why it is invalid.")
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong and what to do about it (RFC 9457)."""
+    """An error and what to do about it (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(description="Names the kind of problem: `urn:bulkhead:problem:<code>`.")
+    type: str = Field(description="Kind of problem: `urn:bulkhead:problem:<code>`.")
     title: str
     status: int
-    detail: str = Field(description="What happened and what to do next.")
+    detail: str = Field(description="What happened, and what to do next.")
     code: str = Field(description="The last part of `type`.")
-    errors: list[InvalidPart] = Field(default_factory=list, description="The faults of an invalid request.")
-    plan: dict[str, Any] | None = Field(None, description="What a refused blueprint would have cost.")
+    errors: list[InvalidField] = Field(default_factory=list, description="The invalid parts of the request.")
+    plan: dict[str, Any] | None = Field(None, description="The plan of a rejected blueprint.")
 
 
-class Problem(Exception):
-    """An answer that is an error. `members` are added to the problem's own."""
+class Problem(BulkheadError):
+    """An error response. `members` are added to the problem document."""
 
     def __init__(
         self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
     ) -> None:
         super().__init__(detail)
-        self.status = status
+        self.http_status = status  # type: ignore[misc]
         self.code = code
-        self.detail = detail
         self.headers = dict(headers or {})
         self.members = members
 
     def response(self) -> JSONResponse:
         details = ProblemDetails(
             type=f"urn:bulkhead:problem:{self.code}",
-            title=HTTPStatus(self.status).phrase,
-            status=self.status,
-            detail=self.detail,
+            title=HTTPStatus(self.http_status).phrase,
+            status=self.http_status,
+            detail=self.message,
             code=self.code,
             **self.members,
         )
         body = details.model_dump(mode="json", exclude_unset=True)
         headers = {"cache-control": "no-store", **self.headers}
-        return JSONResponse(body, self.status, headers, MEDIA_TYPE)
+        return JSONResponse(body, self.http_status, headers, MEDIA_TYPE)
 
 
-def invalid(errors: Sequence[Mapping[str, Any]], *, where: str = "", status: int = 422) -> Problem:
-    """The problem of a request whose parts pydantic refused."""
-    parts = [
-        InvalidPart(location=".".join([*filter(None, [where]), *map(str, error["loc"])]), detail=error["msg"])
-        for error in errors[:MAX_INVALID]
+def invalid_request(errors: Sequence[Mapping[str, Any]], *, where: str = "", status: int = 422) -> Problem:
+    """The problem of a request that fails validation."""
+    fields = [
+        InvalidField(location=".".join([*filter(None, [where]), *map(str, error["loc"])]), detail=error["msg"])
+        for error in errors[:MAX_ERRORS]
     ]
-    said = "; ".join(f"{part.location}: {part.detail}" for part in parts[:3])
-    return Problem(status, "invalid-request", f"Correct the request and send it again: {said}.", errors=parts)
+    summary = "; ".join(f"{field.location}: {field.detail}" for field in fields[:3])
+    return Problem(status, "invalid-request", f"Correct the request and send it again: {summary}.", errors=fields)
 
 
-def unavailable(code: str, detail: str, retry_after: int = RETRY_SOON) -> Problem:
-    """The problem of a service that is away; nothing was accepted."""
+def unavailable(code: str, detail: str, retry_after: int = RETRY_AFTER) -> Problem:
+    """The problem of an unavailable service."""
     return Problem(503, code, detail, headers={"retry-after": str(retry_after)})
 
 
 def translate(error: Exception) -> Problem:
-    """The answer for an error."""
+    """The problem of an exception."""
     match error:
         case Problem():
             return error
+        case BulkheadError() if error.http_status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            return from_error(error)
         case RequestValidationError():
-            return invalid(error.errors())
+            return invalid_request(error.errors())
         case HTTPException():
-            return of_routing(error)
-        case StoreError():
-            return of_store(error)
-        case LedgerUnavailable():
-            return unavailable("ledger-unavailable", "The ledger does not answer: nothing was accepted, try again.")
-        case BrokerUnavailable():
-            return unavailable("broker-unavailable", "The broker does not answer: nothing was accepted, try again.")
+            return from_http_exception(error)
         case ClientDisconnect():
             return Problem(400, "disconnected", "The request ended before its body was complete.")
         case _:
-            return Problem(500, "internal-error", "Something went wrong here; the server's log says what.")
+            return Problem(500, "internal-error", INTERNAL_ERROR)
 
 
-def of_routing(error: HTTPException) -> Problem:
+def from_error(error: BulkheadError, **members: Any) -> Problem:
+    """The problem of an error of ours, as its attributes say.
+
+    A client error carries the text of the error. The text of a server error may contain host names and paths, so only
+    the documentation of its class is sent; the log has the text.
+    """
+    is_server_error = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = " ".join((inspect.getdoc(type(error)) or "").split()) if is_server_error else error.message
+    headers = {}
+    if error.transient:
+        detail = f"{detail.partition('. ')[0].rstrip('.')}. Try again in {RETRY_AFTER} s."
+        headers["retry-after"] = str(RETRY_AFTER)
+    return Problem(error.http_status, error.code, detail, headers=headers, **members)
+
+
+def from_http_exception(error: HTTPException) -> Problem:
     match error.status_code:
         case 404:
-            detail = "There is nothing at this address; /openapi.json lists what there is."
+            detail = "There is no resource at this URL. /openapi.json lists the available ones."
             return Problem(404, "not-found", detail)
         case 405:
-            detail = "This address does not take that method; the Allow header names those it takes."
+            detail = "This URL does not support the method. The Allow header lists the supported ones."
             return Problem(405, "method-not-allowed", detail)
         case status:
             return Problem(status, "http-error", str(error.detail), headers=error.headers)
 
 
-def of_store(error: StoreError) -> Problem:
-    match error:
-        case NotFound():
-            return Problem(404, "no-such-file", "There is no such file.")
-        case StoreFull():
-            return Problem(507, "store-full", str(error))
-        case _:
-            return unavailable("store-unavailable", "The store does not answer: nothing was accepted, try again.")
+HANDLED = (BulkheadError, RequestValidationError, HTTPException, ClientDisconnect, Exception)
 
 
-EXPECTED = (
-    Problem,
-    RequestValidationError,
-    HTTPException,
-    LedgerUnavailable,
-    BrokerUnavailable,
-    StoreError,
-    ClientDisconnect,
-)
-
-
-def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Make `app` answer every error with a problem; of `routes` the Allow header of a 405 is made."""
+def install_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make `app` answer every error with a problem. `routes` provide the Allow header of a 405."""
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = translate(error)
-        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            problem.headers["allow"] = ", ".join(sorted(methods_at(request, routes)))
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if problem.http_status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["allow"] = ", ".join(sorted(allowed_methods(request, routes)))
+        if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.warning("%s: %s", problem.code, error)
         return problem.response()
 
-    for kind in (*EXPECTED, Exception):
+    for kind in HANDLED:
         app.add_exception_handler(kind, answer)
 
 
-def methods_at(request: Request, routes: Sequence[BaseRoute]) -> set[str]:
-    """Every method that the address of this request takes; the router itself knows the first route's only."""
-    here = [route for route in routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
-    return set().union(*(route.methods or () for route in here))
+def allowed_methods(request: Request, routes: Sequence[BaseRoute]) -> set[str]:
+    """All methods that this request's URL supports; the router itself only reports those of the first route."""
+    matching = [
+        route for route in routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    return set().union(*(route.methods or () for route in matching))
 
 
-def declare(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation that may answer with these problems."""
-    retry = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": {"type": "integer"}}}
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI `responses` of an operation that may fail with these statuses."""
+    retry = {"Retry-After": {"description": "Seconds after which to retry.", "schema": {"type": "integer"}}}
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {
         status: {

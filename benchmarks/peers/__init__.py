@@ -1,4 +1,4 @@
-"""The same no-op through every queue: one module a peer, read by its worker and by the benchmark that fills its queue.
+"""The same no-op through every queue. Each module is imported by a worker, and by the benchmark that fills its queue.
 
 A worker writes one byte to a pipe for every no-op that it runs, so that all of them are counted in the same way.
 """
@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-# How a worker learns where to write its bytes, and where its broker is.
+# Environment variables of a worker: its pipe and its broker.
 TICKS = "BENCHMARK_TICKS"
 BROKER_URL = "BENCHMARK_BROKER_URL"
-REDIS_URL = "REDIS_URL"  # where RQ's own worker looks
+REDIS_URL = "REDIS_URL"  # as RQ's worker expects it
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A queue and the worker that serves it.
 
-    `command` is what follows the interpreter on the worker's command line; `fill` publishes so many no-ops, each
-    confirmed by its broker where that can be had; `clear` forgets those that are left.
+    `command` follows the interpreter on the worker's command line; `fill` publishes no-ops, with confirms if the broker
+    supports them; `clear` deletes the remaining ones.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Peer:
 
 
 def tick() -> None:
-    """The no-op: count one."""
+    """The no-op: write one byte to the pipe."""
     os.write(_pipe(), b".")
 
 

@@ -1,4 +1,4 @@
-"""Bulkhead's own worker: the configuration, guard and request of every render, around a task that does nothing."""
+"""Bulkhead's worker: configuration, message validation and request class of a render, with a task that does nothing."""
 
 from uuid import uuid4
 
@@ -7,32 +7,32 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.peers import Peer, tick
 from tasks import app
-from tasks.publish import Publisher
+from tasks.messaging.publisher import Publisher
+from tasks.messaging.topology import RENDER, work_queue
 from tasks.settings import settings
-from tasks.topology import RENDER, work_queue
-from workers.fence.guard import MESSAGES
-from workers.fence.request import FencedTask
+from workers.runtime.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.request import JobTask
 
 TASK = "render.noop"
 
 
 class NoopMessage(BaseModel):
-    """A no-op takes no parameter."""
+    """A no-op has no parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-MESSAGES[TASK] = NoopMessage
+MESSAGE_SCHEMAS[TASK] = NoopMessage
 
 
-@app.task(name=TASK, base=FencedTask)
+@app.task(name=TASK, base=JobTask)
 def noop() -> None:
     """Do nothing."""
     tick()
 
 
 def fill(count: int) -> None:
-    """Publish with confirms, as the intake does."""
+    """Publish with confirms, like the web tier."""
     publisher = Publisher(app, settings().publish_timeout)
     for _ in range(count):
         publisher.publish(TASK, str(uuid4()), {})

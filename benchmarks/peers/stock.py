@@ -1,4 +1,4 @@
-"""Celery as it comes, with the guarantees that Bulkhead gives: quorum queue, confirms, late acknowledgement."""
+"""Stock Celery with the guarantees of Bulkhead: quorum queue, confirms, late acknowledgement."""
 
 import os
 

@@ -7,7 +7,7 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from benchmarks.peers import BROKER_URL, Peer, tick
 
-# Kombu writes the default virtual host as a second slash, pika as none.
+# Kombu writes the default virtual host as a second slash; pika omits it.
 broker = RabbitmqBroker(url=os.environ.get(BROKER_URL, "").removesuffix("/"), confirm_delivery=True)
 
 

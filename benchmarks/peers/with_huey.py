@@ -1,4 +1,4 @@
-"""Huey on Redis: one worker thread. A task leaves the queue before it runs, so a killed worker loses it."""
+"""Huey on Redis: one worker thread. A task leaves the queue before it runs, so that a killed worker loses it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""RQ on Redis: one worker, which forks a child for every job."""
+"""RQ on Redis: one worker that forks a child for every job."""
 
 import os
 

@@ -1,8 +1,6 @@
 <?php
 
-/**
- * Loads the bridge without Composer: php-amqplib is Debian's package `php-amqplib` then.
- */
+/** Loads the classes without Composer. php-amqplib must then be on the include path (Debian: php-amqplib). */
 
 declare(strict_types=1);
 

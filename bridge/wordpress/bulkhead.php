@@ -2,7 +2,7 @@
 
 /**
  * Plugin Name: Bulkhead Drawings
- * Description: DXF, DWG, PDF, SVG and TIFF go to Bulkhead, which renders them layer by layer. WordPress never opens one.
+ * Description: Stores DXF, DWG, PDF, SVG and TIFF files in Bulkhead, which renders them with their layers. WordPress never opens them.
  * Version: 0.1.0
  * Requires at least: 6.1
  * Requires PHP: 8.1

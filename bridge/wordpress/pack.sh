@@ -1,9 +1,9 @@
 #!/bin/sh
-# pack.sh FOLDER: puts the plugin and what it needs of the bridge into FOLDER, to be copied to wp-content/plugins.
+# pack.sh FOLDER: copies the plugin and the PHP client to FOLDER, which can be installed in wp-content/plugins.
 #
-# The bridge's examples are left out: below wp-content anybody could call them.
+# The examples of the client are not copied: below wp-content they would be publicly accessible.
 set -eu
-target=${1:?Say where to: sh pack.sh FOLDER}
+target=${1:?Usage: sh pack.sh FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
 
 mkdir -p "$target/php"

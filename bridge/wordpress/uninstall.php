@@ -8,4 +8,4 @@ defined('WP_UNINSTALL_PLUGIN') || exit;
 
 require __DIR__ . '/autoload.php';
 
-(new Bulkhead\WordPress\Uninstall())->run();
+(new Bulkhead\WordPress\Uninstaller())->uninstall();

@@ -9,9 +9,9 @@ STEM = "pump-station"
 
 
 def main(
-    outdir: Annotated[Path, typer.Argument(help="Directory to write into; made if it is missing.", file_okay=False)],
+    outdir: Annotated[Path, typer.Argument(help="Output directory; it is created if missing.", file_okay=False)],
     with_scan: Annotated[
-        bool, typer.Option("--scan", help="Also write a bilevel TIFF (G4, 200 dpi) and a worn grey PNG of it.")
+        bool, typer.Option("--scan", help="Also write a bilevel TIFF (G4, 200 dpi) and a degraded grey PNG of it.")
     ] = False,
 ) -> None:
     """Draw a pump station's general arrangement: A1 at 1:50, 24 layers, blocks, dimensions, hatches, two layouts.

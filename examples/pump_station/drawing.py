@@ -1,4 +1,4 @@
-"""The drawing put together, as a document and as a file whose bytes are the same on every run."""
+"""Assembles the drawing, and writes it with the same bytes on every run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from examples.pump_station.sheet import draw_sheet
 from examples.pump_station.standards import LETTERING, SCALE, SHEET, new_document
 from examples.pump_station.symbols import add_symbols
 
-# Where the views' origins lie on the sheet, in printed millimetres.
+# Origins of the views on the sheet, in printed millimetres.
 PLAN_AT = (95.0, 332.0)
 SECTION_AT = (95.0, 180.0)
 DETAIL_AT = (84.0, 240.0)
@@ -43,7 +43,7 @@ def draw() -> Drawing:
 def save(doc: Drawing, path: Path) -> None:
     """Write `doc` as DXF. Raises OSError."""
     for kind in sorted(doc.entitydb.dxf_types_in_use()):
-        doc.classes.add_class(kind)  # ezdxf would add them in the order of a set
+        doc.classes.add_class(kind)  # or ezdxf adds them in the order of a set
     with _fixed_metadata():
         doc.saveas(path)
 
@@ -57,7 +57,7 @@ def _paper(doc: Drawing) -> None:
     centre = _model((width / 2, height / 2))
     paper = doc.layouts.new(LAYOUT)
     doc.layouts.delete("Layout1")
-    paper.dxf.layout_flags = 0  # as $PSLTSCALE says for all of them
+    paper.dxf.layout_flags = 0  # as $PSLTSCALE sets it for all layouts
     paper.page_setup(size=(int(width), int(height)), margins=(0, 0, 0, 0), units="mm")
     paper.add_viewport(
         center=(width / 2, height / 2),
@@ -73,7 +73,7 @@ def _paper(doc: Drawing) -> None:
 
 @contextmanager
 def _fixed_metadata() -> Iterator[None]:
-    """Leave out the dates and random GUIDs that would make every file different."""
+    """Omit the dates and random GUIDs that make every file different."""
     before = options.write_fixed_meta_data_for_testing
     options.write_fixed_meta_data_for_testing = True
     try:

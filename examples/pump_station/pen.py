@@ -1,4 +1,4 @@
-"""The draughtsman's pen: short verbs that draw into one view, in the view's own coordinates (model millimetres)."""
+"""Short functions that draw into one view, in the coordinates of that view (model millimetres)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ELBOW = 1.5  # centreline radius of a long-radius elbow in nominal diameters, AS
 
 
 def rectangle(x0: float, y0: float, x1: float, y1: float) -> list[Point]:
-    """Corners from two opposite ones."""
+    """The corners of a rectangle, from two opposite ones."""
     return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
 
 
@@ -88,7 +88,7 @@ class Pen:
         angle: float = 0.0,
         style: str = LETTERING,
     ) -> None:
-        """One line of lettering, `height` in printed millimetres."""
+        """One line of text, `height` in printed millimetres."""
         text = self.space.add_text(
             words, height=height * SCALE, rotation=angle, dxfattribs={"layer": layer, "style": style}
         )
@@ -112,7 +112,7 @@ class Pen:
         )
 
     def heading(self, point: Point, words: str, height: float = 5.0) -> None:
-        """A view's or table's title, bold, left on its base line."""
+        """The title of a view or table: bold, left-aligned on its base line."""
         self.text("G-TEXT", point, words, height=height, align=TextEntityAlignment.LEFT, style=HEADING)
 
     def put(
@@ -129,7 +129,7 @@ class Pen:
         return insert
 
     def leader(self, words: str, *points: Point, width: float = 60.0) -> None:
-        """An arrow from the words to the thing: first point is the arrow's tip, the last is where the words begin."""
+        """An arrow from a text to an object: the first point is the tip, the last one is the start of the text."""
         tip, *_, end = points
         to_the_right = end[0] >= points[-2][0]
         landing = (end[0] + (1 if to_the_right else -1) * 2 * SCALE / self.size, end[1])
@@ -143,7 +143,7 @@ class Pen:
         self.note("G-TEXT", (landing[0] + gap, landing[1]), words, width=width, anchor=4 if to_the_right else 6)
 
     def balloon(self, number: int, point: Point, *tips: Point) -> None:
-        """A parts-list number in a circle, tied to the parts it names."""
+        """A number of the parts list in a circle, with lines to the parts."""
         radius = 4.0 * SCALE
         for tip in tips:
             centre = Vec2(point)

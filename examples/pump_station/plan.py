@@ -25,7 +25,7 @@ SWITCH_ROOM: list[Point] = [
 
 
 def draw_plan(pen: Pen) -> None:
-    """Everything of the plan view."""
+    """Draw the plan view."""
     _grid(pen)
     _structure(pen)
     _wet_well(pen)

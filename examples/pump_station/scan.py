@@ -1,6 +1,6 @@
-"""The drawing as it comes back from a scanner: a clean bilevel sheet, and a grey one that lay askew.
+"""The drawing as a scanner would deliver it: a clean bilevel sheet, and a skewed grey one.
 
-Needs libvips; costs about 300 MB and 5 s. The same drawing gives the same bytes.
+Needs libvips, about 300 MB and 5 s. The same drawing always gives the same bytes.
 """
 
 import random
@@ -18,9 +18,9 @@ from examples.pump_station.standards import SHEET
 
 BILEVEL_DPI = 200  # what most plan archives were scanned at
 GREY_DPI = 150
-THRESHOLD = 200  # of 255: thin grey hatching still counts as ink
+THRESHOLD = 200  # of 255, so that thin grey hatching still counts as ink
 
-SKEW = 0.35  # degrees, as fed by hand
+SKEW = 0.35  # degrees
 PAPER, INK = 236, 44  # grey of aged paper and of toner
 NOISE = 3.0  # standard deviation of the sensor, grey levels
 SEED = 4
@@ -34,12 +34,12 @@ def scan(doc: Drawing, folder: Path, stem: str) -> list[Path]:
     sheet = _raster(svg, BILEVEL_DPI) > THRESHOLD
     pitch = BILEVEL_DPI / 25.4  # libvips counts pixels a millimetre
     sheet.tiffsave(str(bilevel), compression="ccittfax4", bitdepth=1, xres=pitch, yres=pitch, resunit="inch")
-    _worn(_raster(svg, GREY_DPI)).pngsave(str(grey), compression=9, filter="none", keep="none")
+    _degrade(_raster(svg, GREY_DPI)).pngsave(str(grey), compression=9, filter="none", keep="none")
     return [bilevel, grey]
 
 
 def _as_svg(doc: Drawing) -> bytes:
-    random.seed(SEED)  # ezdxf shifts hatch lines by a random hair, so that they miss corners
+    random.seed(SEED)  # ezdxf shifts hatch lines by a tiny random offset, so that they miss corners
     backend = SVGBackend()
     look = Configuration(background_policy=BackgroundPolicy.WHITE, color_policy=ColorPolicy.BLACK)
     Frontend(RenderContext(doc), backend, config=look).draw_layout(doc.modelspace())
@@ -48,7 +48,7 @@ def _as_svg(doc: Drawing) -> bytes:
 
 
 def _raster(svg: bytes, dpi: int) -> Any:
-    """One band of grey, 255 is paper."""
+    """One band of grey levels; 255 is paper."""
     import pyvips
 
     width = SHEET[0] / 25.4 * dpi
@@ -57,8 +57,8 @@ def _raster(svg: bytes, dpi: int) -> Any:
     return picture.flatten(background=255).colourspace("b-w")[0].copy_memory()
 
 
-def _worn(sheet: Any) -> Any:
-    """What an old copier makes of a clean sheet."""
+def _degrade(sheet: Any) -> Any:
+    """Add the noise, blur and skew of an old copier."""
     import pyvips
 
     toned = sheet.linear((PAPER - INK) / 255, INK).gaussblur(BLUR)

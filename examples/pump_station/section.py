@@ -29,7 +29,7 @@ GROUND_SLAB: list[Point] = [
 
 
 def draw_section(pen: Pen) -> None:
-    """Everything of the section."""
+    """Draw the section."""
     _structure(pen)
     _ground(pen)
     _wet_well(pen)

@@ -159,7 +159,7 @@ def _table(
     title: str,
     height: float,
 ) -> None:
-    """A ruled table whose bottom edge lies at `foot`; it grows upward as parts lists do."""
+    """A ruled table with its bottom edge at `foot`; it grows upward like a parts list."""
     top = foot + height * (len(rows) + 1)
     pen.box("G-TABL", COLUMN, foot, EDGE, top)
     x = COLUMN
@@ -180,7 +180,7 @@ def _table(
 
 
 def _title_block(doc: Drawing) -> None:
-    """180 x 80, ISO 7200 fields; a block in printed millimetres with every field an attribute."""
+    """180 x 80, ISO 7200 fields; a block in printed millimetres with an attribute for every field."""
     block = Block(doc.blocks.new("TITLE_BLOCK"))
     block.box(0, 0, 180, 80)
     for y in (14, 28, 58):

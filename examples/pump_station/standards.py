@@ -1,4 +1,4 @@
-"""Drawing standards of the example: layers, line types, text and dimension styles, as an office would keep them.
+"""Drawing standards of the example: layers, line types, text and dimension styles, like those of a drawing office.
 
 Units are millimetres. Everything that belongs to the paper (text, arrows, symbols, dashes) is given in millimetres
 on the printed sheet and multiplied by SCALE in the model.
@@ -68,7 +68,7 @@ LINETYPES = {
 
 
 def new_document() -> Drawing:
-    """An empty R2018 drawing in millimetres that carries the office's layers, line types and styles."""
+    """An empty R2018 drawing in millimetres with these layers, line types and styles."""
     doc = new("R2018", setup=False)
     doc.units = units.MM
     doc.header["$MEASUREMENT"] = 1

@@ -20,7 +20,7 @@ OUTLINE = {"layer": "0", "color": 0, "linetype": "Continuous"}  # colour 0 is BY
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Short verbs that draw into one block definition."""
+    """Draws into one block definition."""
 
     space: BlockLayout
 
@@ -45,7 +45,7 @@ class Block:
     def text(
         self, words: str, at: Point, height: float, *, align: TextEntityAlignment = TextEntityAlignment.LEFT
     ) -> None:
-        """Fixed bold lettering."""
+        """Fixed bold text."""
         attributes = {"layer": "0", "color": 0, "style": HEADING}
         self.space.add_text(words, height=height, dxfattribs=attributes).set_placement(at, align=align)
 
@@ -60,7 +60,7 @@ class Block:
         hidden: bool = False,
         align: TextEntityAlignment = CENTRED,
     ) -> None:
-        """Lettering that every insertion fills in. A hidden one is data for lists, never drawn."""
+        """An attribute that every insertion fills in. A hidden one is data for lists and is not drawn."""
         attributes = {"layer": "0", "color": 0, "style": style}
         definition = self.space.add_attdef(tag, text=default, height=height, dxfattribs=attributes)
         definition.set_placement(at, align=align)

@@ -1,4 +1,4 @@
-"""The instruments, from cheap to sure: one module each, with a function `hunt`."""
+"""The instruments, from cheap to reliable. Each is a module with a function `hunt`."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -9,7 +9,7 @@ from leaks.run import Run
 NAMES = ("gauge", "survivors", "lsan", "memray", "memcheck", "massif", "footprint")
 
 
-def instrument(name: str) -> Callable[[Run], Report]:
+def load_instrument(name: str) -> Callable[[Run], Report]:
     """The instrument of that name."""
-    found: Callable[[Run], Report] = import_module(f"leaks.instruments.{name}").hunt
-    return found
+    loaded: Callable[[Run], Report] = import_module(f"leaks.instruments.{name}").hunt
+    return loaded

@@ -1,7 +1,7 @@
-"""`footprint`: massif with --pages-as-heap=yes. Every page that is mapped, by whoever maps it, counts.
+"""`footprint`: massif with --pages-as-heap=yes, which counts every mapped page.
 
-It shows the whole footprint, and names the wrong one: glibc's heap grows inside some malloc or other, and that call is
-charged. Of a cloned wand's leak it never names CloneMagickWand.
+It shows the whole address space but names the wrong function: the heap of glibc grows inside an arbitrary malloc, and
+massif charges that call. For a leaked clone of a wand it never names CloneMagickWand.
 """
 
 from leaks.instruments import massif
@@ -10,11 +10,10 @@ from leaks.run import Run
 
 NAME = "footprint"
 
-# Growth of the peak that counts, in bytes: heaps and mappings grow by many pages at once. Of clean jobs it was up to
-# 381 kB.
-LEAST = 1024**2
+# Growth of the peak that counts (bytes). Heaps and mappings grow by many pages at once; clean jobs reached 381 kB.
+MIN_GROWTH = 1024**2
 
 
 def hunt(run: Run) -> Report:
-    """As massif does, for pages."""
-    return massif.hunt(run, NAME, ("--pages-as-heap=yes",), LEAST)
+    """Run massif for pages."""
+    return massif.hunt(run, NAME, ("--pages-as-heap=yes",), MIN_GROWTH)

@@ -1,19 +1,19 @@
-"""`gauge`: glibc's own count of the heap, ImageMagick's of its pixel caches, descriptors, Python's blocks.
+"""`gauge`: glibc's count of the heap, ImageMagick's count of its pixel caches, descriptors, and Python's blocks.
 
-The cheapest: nothing is preloaded, a job costs some microseconds more. The count is exact only without the thread
-cache, whose free blocks count as allocated: with it, clean runs drift by kilobytes.
+It is the cheapest: nothing is preloaded, and a job takes some microseconds longer. The count is exact only without
+glibc's thread cache, whose free blocks count as allocated; with it, clean runs drift by kilobytes.
 """
 
 from leaks.report import Report
 from leaks.run import Run
 from leaks.verdict import judge
 
-EXACT = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+WITHOUT_THREAD_CACHE = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 
-BLIND = "It names no function, and sees neither which job a block is from nor memory mapped outside malloc."
+LIMITATIONS = "It names no function, and does not see which job allocated a block, nor memory mapped outside malloc."
 
 
 def hunt(run: Run) -> Report:
-    """Gauges after each job, and a verdict."""
-    samples = run.child("nobody", "gauge", environment=EXACT)
-    return Report(run.subject.name, "gauge", judge(samples), run.jobs, samples, blind=BLIND)
+    """Read the probes after each job."""
+    measurements = run.run_child("none", "gauge", environment=WITHOUT_THREAD_CACHE)
+    return Report(run.subject.name, "gauge", judge(measurements), run.jobs, measurements, limitations=LIMITATIONS)

@@ -1,20 +1,20 @@
-"""`memcheck`: Valgrind's leak check of every block at the end. The slowest and the surest."""
+"""`memcheck`: Valgrind's leak check of all blocks at the end. The slowest and most reliable instrument."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from leaks.instruments.reachability import Lost, report_lost
-from leaks.instruments.valgrind import ENVIRONMENT, SUPPRESSIONS, valgrind
+from leaks.instruments.reachability import LostBlocks, build_report
+from leaks.instruments.valgrind import ENVIRONMENT, SUPPRESSIONS, valgrind_command
 from leaks.report import Report
 from leaks.roots import Frame
 from leaks.run import Run
 
 NAME = "memcheck"
 
-BLIND = "It sees only what nothing points to any more. Jobs run twenty to sixty times slower."
+LIMITATIONS = "It sees only memory that nothing points to. Jobs run twenty to sixty times slower."
 
-# Undefined values are another hunt, and cost half the time.
+# Undefined values are another kind of bug, and checking them takes half of the time.
 FLAGS = (
     *("--leak-check=full", "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite"),
     *("--undef-value-errors=no", "--num-callers=32", "--xml=yes"),
@@ -24,22 +24,22 @@ _KINDS = {"Leak_DefinitelyLost": True, "Leak_IndirectlyLost": False}
 
 
 def hunt(run: Run) -> Report:
-    """Jobs under memcheck. Raises ToolMissing."""
-    xml = run.path(NAME, ".xml")
-    before = [*valgrind("memcheck"), *FLAGS, f"--xml-file={xml}"]
+    """Run the jobs with memcheck. Raises ToolMissing."""
+    xml = run.output_path(NAME, ".xml")
+    before = [*valgrind_command("memcheck"), *FLAGS, f"--xml-file={xml}"]
     if (python := SUPPRESSIONS / "python.supp").exists():
         before += [f"--suppressions={python}", f"--suppressions={SUPPRESSIONS / 'imagemagick.supp'}"]
-    run.child("nobody", NAME, before=before, environment=ENVIRONMENT)
-    return report_lost(run, NAME, list(parse(xml)), [xml], BLIND)
+    run.run_child("none", NAME, command_prefix=before, environment=ENVIRONMENT)
+    return build_report(run, NAME, list(parse(xml)), [xml], LIMITATIONS)
 
 
-def parse(xml: Path) -> Iterator[Lost]:
-    """What memcheck's XML lists as lost."""
-    for error in ET.parse(xml).getroot().iter("error"):  # noqa: S314 -- our own valgrind wrote it
+def parse(xml: Path) -> Iterator[LostBlocks]:
+    """Parse the leaks in memcheck's XML."""
+    for error in ET.parse(xml).getroot().iter("error"):  # noqa: S314 -- written by our own valgrind
         kind = error.findtext("kind", "")
         if kind in _KINDS:
             frames = error.find("stack")
-            yield Lost(
+            yield LostBlocks(
                 _KINDS[kind],
                 int(error.findtext("xwhat/leakedbytes", "0")),
                 int(error.findtext("xwhat/leakedblocks", "0")),

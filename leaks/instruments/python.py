@@ -1,27 +1,27 @@
-"""Where Python objects that stay were made: tracemalloc in a run of its own, once the verdict is Python-level."""
+"""Finds where Python objects that are kept were created: a separate run with tracemalloc."""
 
 import json
 from pathlib import PurePath
 
-from leaks.roots import Frame, Place, Root, Stack
+from leaks.roots import AllocationSite, Frame, Root, Stack
 from leaks.run import Run
 
-# Types of garbage that are named, the most frequent first.
-TYPES = 8
+# Types of garbage that are listed, the most frequent first.
+MAX_TYPES = 8
 
 
-def python_roots(run: Run, *, waiting: bool) -> tuple[list[Root], list[Place]]:
-    """Roots by line of source and by type in cycles; those first if it is memory that waits for the collector."""
-    run.child("python", "tracemalloc")
-    found = json.loads(run.path("python").read_text())
-    places = [Place(_stack(place["frames"]), place["bytes"], place["blocks"]) for place in found["places"]]
+def python_roots(run: Run, *, cycles_first: bool) -> tuple[list[Root], list[AllocationSite]]:
+    """Roots by source line and by type in cycles; the latter first with `cycles_first`."""
+    run.run_child("python", "tracemalloc")
+    findings = json.loads(run.output_path("python").read_text())
+    places = [AllocationSite(_stack(place["frames"]), place["bytes"], place["blocks"]) for place in findings["places"]]
     lines = [_root(place) for place in places]
-    cycles = sorted(found["cycles"].items(), key=lambda item: -item[1])[:TYPES]
+    cycles = sorted(findings["cycles"].items(), key=lambda item: -item[1])[:MAX_TYPES]
     types = [Root(f"{name} in a cycle", name, 0, count, count, ()) for name, count in cycles]
-    return [*types, *lines] if waiting else [*lines, *types], places
+    return [*types, *lines] if cycles_first else [*lines, *types], places
 
 
-def _root(place: Place) -> Root:
+def _root(place: AllocationSite) -> Root:
     line = place.stack[0].label
     return Root(line, line, place.bytes, place.blocks, place.blocks, place.stack)
 

@@ -1,38 +1,38 @@
-"""`survivors`: blocks by job of birth. Counts first; on suspicion the same jobs again, with stacks and roots."""
+"""`survivors`: counts blocks by the job that allocated them. If it suspects a leak, it repeats the jobs with stacks."""
 
 from leaks.instruments.python import python_roots
 from leaks.report import Report
-from leaks.roots import parse
+from leaks.roots import parse_dump
 from leaks.run import Run
-from leaks.tagger import build
-from leaks.verdict import Kind, judge
+from leaks.tagger import build_library
+from leaks.verdict import VerdictKind, judge
 
 NAME = "survivors"
 
-BLIND = "It does not see memory that is mapped outside malloc, nor which of Python's own small objects stay."
+LIMITATIONS = "It does not see memory mapped outside malloc, nor which of Python's small objects are kept."
 
 
 def hunt(run: Run) -> Report:
-    """Counts and a verdict; names if something stayed."""
-    samples = run.child("tagger", NAME, environment=_preload(run))
-    report = Report(run.subject.name, NAME, judge(samples), run.jobs, samples, blind=BLIND)
-    return report if report.verdict.kind in {Kind.CLEAN, Kind.FRAGMENTATION} else name(run, report)
+    """Count survivors, and name their roots if there are any."""
+    measurements = run.run_child("tagger", NAME, environment=_preload(run))
+    report = Report(run.subject.name, NAME, judge(measurements), run.jobs, measurements, limitations=LIMITATIONS)
+    return report if report.verdict.kind in {VerdictKind.CLEAN, VerdictKind.FRAGMENTATION} else name_roots(run, report)
 
 
-def name(run: Run, suspected: Report) -> Report:
-    """The jobs once more, now that something is suspected, for who lost it and where it was born."""
-    if suspected.verdict.kind is Kind.PYTHON:
-        suspected.roots, suspected.places = python_roots(run, waiting=suspected.verdict.what == "waiting")
+def name_roots(run: Run, suspected: Report) -> Report:
+    """Run the jobs again to find the functions that leaked and allocated the suspected memory."""
+    if suspected.verdict.kind is VerdictKind.PYTHON:
+        suspected.roots, suspected.sites = python_roots(run, cycles_first=suspected.verdict.decided_by == "waiting")
         return suspected
-    samples = run.child("stacks", f"{NAME}, with stacks", environment=_preload(run))
-    report = Report(run.subject.name, NAME, judge(samples), run.jobs, samples, blind=BLIND)
-    dump = run.path("stacks")
+    measurements = run.run_child("stacks", f"{NAME}, with stacks", environment=_preload(run))
+    report = Report(run.subject.name, NAME, judge(measurements), run.jobs, measurements, limitations=LIMITATIONS)
+    dump = run.output_path("stacks")
     with dump.open(errors="replace") as lines:
-        graph = parse(lines)
-    report.roots, report.places = graph.roots(), graph.places()
+        graph = parse_dump(lines)
+    report.roots, report.sites = graph.roots(), graph.sites()
     report.files.append(dump)
     return report
 
 
 def _preload(run: Run) -> dict[str, str]:
-    return {"LD_PRELOAD": str(build(run.cache))}
+    return {"LD_PRELOAD": str(build_library(run.cache))}

@@ -1,27 +1,27 @@
-"""What a hunt hands back, and the forms in which people and machines read it: HTML, JSON, JUnit."""
+"""The result of a hunt, and its formats: HTML for people; JSON and JUnit XML for programs."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leaks.roots import Place, Root
-from leaks.samples import Samples
+from leaks.measurements import Measurements
+from leaks.roots import AllocationSite, Root
 from leaks.verdict import Verdict
 
 
 @dataclass(slots=True)
 class Report:
-    """One hunt. `roots` and `places` are empty where nothing was lost or the instrument cannot name it.
+    """The result of one hunt. `roots` and `sites` are empty if there is no leak or the instrument cannot name it.
 
-    `files` are what the tools themselves wrote. `blind` says what the instrument cannot see.
+    `files` are the output files of the tools. `limitations` says what the instrument cannot see.
     """
 
     subject: str
     instrument: str
     verdict: Verdict
     jobs: int
-    samples: Samples | None = None
+    measurements: Measurements | None = None
     roots: list[Root] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
+    sites: list[AllocationSite] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
-    blind: str = ""
+    limitations: str = ""
     seconds: float = 0

@@ -1,13 +1,13 @@
-/* An allocation tagger: every block on the heap carries the number of the job in which it was born.
+/* An allocation tagger: every block on the heap carries the number of the job that allocated it.
  *
  *     LD_PRELOAD=./tagger.so program
  *
- * A header of 32 bytes before each block holds its size, its job and, where stacks are asked for, the stack that
- * allocated it and its place in a list of live blocks. For each job there are two counters, bytes and blocks that are
+ * A header of 32 bytes before each block holds its size, its job and, if stacks are recorded, the stack that
+ * allocated it and its position in a list of live blocks. For each job there are two counters, bytes and blocks that are
  * still alive, so that a program reads its survivors at any time, in nanoseconds and without allocating.
  *
  * What it cannot see: mmap called directly, and CPython's own small objects (they live in arenas from mmap).
- * Needs glibc (__libc_malloc and its kin).
+ * Needs glibc (__libc_malloc and similar functions).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define JOBS (1u << 16)   /* jobs that can be told apart; later ones share the last number */
+#define JOBS (1u << 16)   /* distinct jobs; later ones share the last number */
 #define STACKS (1u << 17) /* distinct stacks; beyond that a block has none (number 0) */
 #define DEPTH 32          /* frames of a stack, innermost first */
 #define OWN_FRAMES 2      /* frames of this file at the top of each stack */
@@ -37,9 +37,9 @@ struct header {
     struct header *next, *previous; /* live blocks of the recorded jobs; null for all others */
     uint64_t size : 48, magic : 16;
     uint64_t job : 16;
-    uint64_t log2_shift : 6; /* the block starts 2^log2_shift bytes after what glibc gave */
+    uint64_t log2_shift : 6; /* the block starts 2^log2_shift bytes after the address from glibc */
     uint64_t stack : 17;
-    uint64_t serial : 25;    /* which of the recorded blocks, in order of birth */
+    uint64_t serial : 25;    /* which of the recorded blocks, in order of allocation */
 };
 
 #define SHIFT sizeof(struct header)
@@ -93,7 +93,7 @@ static __attribute__((noinline)) void record(struct header *block)
     busy = 0;
 }
 
-static inline __attribute__((always_inline)) void *born(void *base, size_t size, unsigned log2_shift)
+static inline __attribute__((always_inline)) void *tagged(void *base, size_t size, unsigned log2_shift)
 {
     if (!base)
         return NULL;
@@ -121,7 +121,7 @@ EXPORT void *malloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return born(__libc_malloc(size + SHIFT), size, LOG2_SHIFT);
+    return tagged(__libc_malloc(size + SHIFT), size, LOG2_SHIFT);
 }
 
 EXPORT void *calloc(size_t count, size_t each)
@@ -131,7 +131,7 @@ EXPORT void *calloc(size_t count, size_t each)
         errno = ENOMEM;
         return NULL;
     }
-    return born(__libc_calloc(1, size + SHIFT), size, LOG2_SHIFT);
+    return tagged(__libc_calloc(1, size + SHIFT), size, LOG2_SHIFT);
 }
 
 EXPORT void free(void *user)
@@ -161,7 +161,7 @@ EXPORT size_t malloc_usable_size(void *user)
     return block ? block->size : 0;
 }
 
-/* A block that is resized is a new one: a buffer that grows job after job is born again each time. */
+/* A block that is resized is a new one: a buffer that grows job after job counts as allocated by each job. */
 EXPORT void *realloc(void *user, size_t size)
 {
     if (!user)
@@ -200,7 +200,7 @@ EXPORT void *memalign(size_t alignment, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return born(__libc_memalign(shift, size + shift), size, log2_shift);
+    return tagged(__libc_memalign(shift, size + shift), size, log2_shift);
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
@@ -232,7 +232,7 @@ EXPORT int64_t tagger_total(uint32_t last)
     return total;
 }
 
-/* Record stacks of blocks born in these jobs. */
+/* Record the stacks of blocks allocated in these jobs. */
 EXPORT void tagger_record(uint32_t first, uint32_t last)
 {
     first_recorded = first;

@@ -1,18 +1,20 @@
-"""What a plan says, and the ways in which a blueprint can be refused from its header."""
+"""The plan of a render, and the errors that refuse a blueprint from its header."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-ACCEPTED = "DXF, SVG, PDF, PNG, JPEG, TIFF and WebP"
+from tasks.errors import InvalidInput
+
+ACCEPTED_FORMATS = "DXF, SVG, PDF, PNG, JPEG, TIFF and WebP"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a blueprint will cost, predicted from its header.
+    """Predicted cost of a render.
 
-    `format` is one of `dxf dwg svg pdf png jpeg tiff webp`; `size`, `peak_bytes` (of the whole worker process) are
-    bytes; `width` and `height` are pixels, None where the source has no size of its own; `layers` is None where
-    counting would mean decoding.
+    `format` is one of `dxf dwg svg pdf png jpeg tiff webp`. `size` and `peak_bytes` (of the whole worker process) are
+    in bytes. `width` and `height` are in pixels, None if the source has no intrinsic size. `layers` is None if counting
+    them would require decoding.
     """
 
     format: str
@@ -26,17 +28,17 @@ class Plan:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as plain values, ready for JSON."""
+        """Return the plan as plain values, ready for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What one format's reader found: geometry, and what decoding it needs besides the picture drawn from it.
+    """Contents of a header: geometry, and the decoder's own cost.
 
-    `working_bytes` is memory and `seconds` is time that the decoder needs for the source alone. `pixel_bytes` is what
-    one preview pixel takes on its way: 4 decoded (kept for preview and base) + 8 in ImageMagick + up to 28 in libvips
-    before it and libwebp after it. `channels` is how many bytes a pixel has once it is decoded to 8 bits.
+    `working_bytes` and `seconds` are the memory and time of decoding the source alone. `pixel_bytes` is the memory of
+    one preview pixel: 4 bytes decoded (held for preview and base), 8 in ImageMagick, and up to 28 in libvips before it
+    and libwebp after it. `channels` is the number of bytes of a pixel decoded to 8 bits a channel.
     """
 
     width: int | None = None
@@ -49,14 +51,10 @@ class Header:
     channels: int = 3
 
 
-class PlanError(Exception):
-    """A blueprint refused from its header. `code` is stable for programs; `message` tells a person what to do."""
+class PlanError(InvalidInput):
+    """The blueprint cannot be rendered, as its header shows."""
 
     code = "refused"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 class Empty(PlanError):
@@ -66,30 +64,31 @@ class Empty(PlanError):
 
 
 class UnknownFormat(PlanError):
-    """The bytes are of no format that the engine draws."""
+    """The content is in none of the formats that the engine renders."""
 
     code = "unknown-format"
 
 
 class Truncated(PlanError):
-    """The file ends before its own header says it should."""
+    """The file ends earlier than its header declares."""
 
     code = "truncated"
 
 
 class NoSuchPage(PlanError):
-    """The file has fewer pages."""
+    """The file has fewer pages than the number requested."""
 
     code = "no-such-page"
 
 
 class Unsupported(PlanError):
-    """The format is known, and this kind of it cannot be drawn."""
+    """The format is known, but this variant of it cannot be rendered."""
 
     code = "unsupported"
 
 
 class TooLarge(PlanError):
-    """Rendering would not fit inside the fence."""
+    """The render would exceed the memory limit."""
 
     code = "too-large"
+    http_status = 413

@@ -1,57 +1,57 @@
-"""SVG: the root element, through a streaming parser that refuses entities and stops there; of small files, layers."""
+"""SVG: parses the root element with a streaming parser that rejects entities; counts the layers of small files."""
 
 import re
 from math import isinf
 from typing import BinaryIO
 from xml.parsers import expat
 
-from tasks.plan.model import ACCEPTED, Header, UnknownFormat, Unsupported
-from tasks.plan.svg_layers import NAMESPACE, count
+from tasks.plan.model import ACCEPTED_FORMATS, Header, UnknownFormat, Unsupported
+from tasks.plan.svg_layers import NAMESPACE, count_layers
 
 WINDOW = 256 * 1024
 _CHUNK = 4096
-COUNTED = 128 * 1024  # layers of larger files are not counted: this much takes 50 ms at worst
+MAX_COUNTED_BYTES = 128 * 1024  # layers of larger files are not counted; this size takes 50 ms at worst
 SECONDS_PER_BYTE = 300e-9
-BYTES_PER_BYTE = 40  # librsvg's tree beside the text
+TREE_BYTES_PER_BYTE = 40  # librsvg's tree, on top of the text
 
 # CSS 2.1, 4.3.2: absolute lengths at 96 pixels an inch.
 _PIXELS = {"": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
-_LONGEST_LENGTH = 64  # characters; what goes on longer is no length, and would keep the pattern busy
+_MAX_LENGTH_CHARACTERS = 64  # longer values are not lengths and would make the pattern slow
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*\Z")
 
 
-class _RootFoundError(Exception):
-    """Stops the parser: everything that the plan needs has been read."""
+class _RootReadError(Exception):
+    """Stops the parser once the root element has been read."""
 
 
-def read(file: BinaryIO, size: int) -> Header:
-    """Size in pixels at 96 to the inch, and layers of files up to 128 KiB.
+def read_header(file: BinaryIO, size: int) -> Header:
+    """Read the size in pixels at 96 an inch, and count the layers of files up to 128 KiB.
 
-    Raises `Unsupported` for entity declarations, `UnknownFormat` for other XML.
+    Raises `Unsupported` for entity declarations, `UnknownFormat` for XML that is not SVG.
     """
-    width, height = size_of(_root(file)) or (None, None)
+    width, height = size_in_pixels(_read_root(file)) or (None, None)
     file.seek(0)
     return Header(
         round(width) or None if width else None,
         round(height) or None if height else None,
-        layers=count(file.read(COUNTED)) if size <= COUNTED else None,
-        working_bytes=BYTES_PER_BYTE * size,
+        layers=count_layers(file.read(MAX_COUNTED_BYTES)) if size <= MAX_COUNTED_BYTES else None,
+        working_bytes=TREE_BYTES_PER_BYTE * size,
         seconds=0.05 + SECONDS_PER_BYTE * size,
     )
 
 
-def size_of(attributes: dict[str, str]) -> tuple[float, float] | None:
-    """Width and height that a root element asks for, in pixels at 96 to the inch; None where it leaves them open."""
-    width, height = _length(attributes.get("width")), _length(attributes.get("height"))
-    box = _view_box(attributes.get("viewBox", ""))
+def size_in_pixels(attributes: dict[str, str]) -> tuple[float, float] | None:
+    """Return the width and height that a root element sets, in pixels at 96 an inch; None if it sets none."""
+    width, height = _parse_length(attributes.get("width")), _parse_length(attributes.get("height"))
+    box = _parse_view_box(attributes.get("viewBox", ""))
     if box and not (width and height):
-        width, height = _complete(width, height, *box)
+        width, height = _fill_in_size(width, height, *box)
     if isinf(width or 0) or isinf(height or 0):
-        raise Unsupported("The SVG's width and height are beyond all numbers. Set them to the drawing's size.")
+        raise Unsupported("The SVG's width or height is infinite. Set them to the drawing's size.")
     return (width, height) if width and height else None
 
 
-def refuse_entities(parser: expat.XMLParserType) -> None:
+def reject_entities(parser: expat.XMLParserType) -> None:
     """Make `parser` raise `Unsupported` at the first entity declaration."""
 
     def refuse(*_declaration: object) -> None:
@@ -61,39 +61,41 @@ def refuse_entities(parser: expat.XMLParserType) -> None:
     parser.UnparsedEntityDeclHandler = refuse
 
 
-def _root(file: BinaryIO) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _read_root(file: BinaryIO) -> dict[str, str]:
+    root: dict[str, str] = {}
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if name not in {f"{NAMESPACE} svg", "svg"}:
-            raise UnknownFormat(f"This is XML, but not SVG. Send {ACCEPTED}.")
-        found.update(attributes)
-        raise _RootFoundError
+            raise UnknownFormat(f"This is XML, but not SVG. Send {ACCEPTED_FORMATS}.")
+        root.update(attributes)
+        raise _RootReadError
 
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = start
-    refuse_entities(parser)
+    reject_entities(parser)
     try:
         for _ in range(WINDOW // _CHUNK):
             chunk = file.read(_CHUNK)
             parser.Parse(chunk, not chunk)
             if not chunk:
                 break
-    except _RootFoundError:
-        return found
-    except (expat.ExpatError, LookupError, ValueError) as error:  # the others are about its encoding
-        raise UnknownFormat(f"This looks like SVG, but is not well-formed XML ({error}). Send {ACCEPTED}.") from None
-    raise UnknownFormat(f"This is XML, but no SVG element was found at its start. Send {ACCEPTED}.")
+    except _RootReadError:
+        return root
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: encoding errors
+        raise UnknownFormat(
+            f"This looks like SVG, but it is not well-formed XML ({error}). Send {ACCEPTED_FORMATS}."
+        ) from None
+    raise UnknownFormat(f"This is XML, but it does not start with an SVG element. Send {ACCEPTED_FORMATS}.")
 
 
-def _length(text: str | None) -> float | None:
-    match = _LENGTH.match(text) if text and len(text) <= _LONGEST_LENGTH else None
+def _parse_length(text: str | None) -> float | None:
+    match = _LENGTH.match(text) if text and len(text) <= _MAX_LENGTH_CHARACTERS else None
     if match is None or match[2] not in _PIXELS:
         return None
     return float(match[1]) * _PIXELS[match[2]]
 
 
-def _view_box(text: str) -> tuple[float, float] | None:
+def _parse_view_box(text: str) -> tuple[float, float] | None:
     try:
         _x, _y, width, height = (float(part) for part in text.replace(",", " ").split())
     except ValueError:
@@ -101,7 +103,9 @@ def _view_box(text: str) -> tuple[float, float] | None:
     return (width, height) if 0 < width < float("inf") and 0 < height < float("inf") else None
 
 
-def _complete(width: float | None, height: float | None, box_width: float, box_height: float) -> tuple[float, float]:
+def _fill_in_size(
+    width: float | None, height: float | None, box_width: float, box_height: float
+) -> tuple[float, float]:
     if width:
         return width, width * box_height / box_width
     if height:

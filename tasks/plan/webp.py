@@ -1,4 +1,4 @@
-"""WebP: the RIFF container and its first chunk (RFC 9649)."""
+"""WebP: reads the RIFF container and its first chunk (RFC 9649)."""
 
 import struct
 from typing import BinaryIO
@@ -8,15 +8,15 @@ from tasks.plan.model import Header, Truncated, Unsupported
 SECONDS_PER_PIXEL = 15e-9
 
 
-def read(file: BinaryIO, size: int) -> Header:
-    """Canvas size. Raises `Truncated` where the container is longer than the file."""
+def read_header(file: BinaryIO, size: int) -> Header:
+    """Read the canvas size. Raises `Truncated` if the container is longer than the file."""
     head = file.read(30)
     if len(head) < 30 or int.from_bytes(head[4:8], "little") + 8 > size:
-        raise Truncated("The WebP file is shorter than its header says. Upload it again.")
+        raise Truncated("The WebP file is shorter than its header declares. Upload it again.")
     width, height = _canvas(head[12:16], head[20:30])
     if not width or not height:
         raise _invalid()
-    # libwebp decodes the whole picture: 4 bytes a pixel, and libvips holds it once more.
+    # libwebp decodes the whole image, 4 bytes a pixel, and libvips holds a copy.
     return Header(
         width, height, working_bytes=8 * width * height, seconds=SECONDS_PER_PIXEL * width * height, channels=4
     )
@@ -35,4 +35,4 @@ def _canvas(chunk: bytes, body: bytes) -> tuple[int, int]:
 
 
 def _invalid() -> Unsupported:
-    return Unsupported("The WebP header is not valid. Open the picture in an editor and save it again.")
+    return Unsupported("The WebP header is not valid. Open the image in an editor and save it again.")

@@ -1,4 +1,4 @@
-"""A row of offices, in millimetres, on five layers: long and narrow, so that its tiles are few."""
+"""A drawing of a row of offices on five layers, in millimetres: long and narrow, so that it has few tiles."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ WIDTH, DEPTH = 6_000, 3_000  # of a room
 
 
 def save_floorplan(path: Path) -> Path:
-    """Write it and give back where."""
+    """Write the drawing and return its path."""
     document = new(setup=True, units=4)
     for name, colour in LAYERS.items():
         document.layers.add(name, color=colour)

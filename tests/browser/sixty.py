@@ -1,4 +1,4 @@
-"""A drawing of sixty layers, each in a field of its own, side by side: long and narrow, so that its tiles are few."""
+"""A drawing of sixty layers in adjacent squares: long and narrow, so that it has few tiles."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from ezdxf.enums import TextEntityAlignment
 from ezdxf.filemanagement import new
 
 LAYERS = [f"FIELD{number:02d}" for number in range(60)]
-SIDE = 1_000  # of a field, in millimetres
+SIDE = 1_000  # side of a square, millimetres
 
 
 def save_sixty(path: Path) -> Path:
-    """Write it and give back where."""
+    """Write the drawing and return its path."""
     document = new(units=4)
     model = document.modelspace()
     for number, name in enumerate(LAYERS):

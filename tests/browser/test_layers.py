@@ -1,4 +1,4 @@
-"""Sixty layers: nothing is loaded or made of a layer before it is looked at, and then once for all who look."""
+"""Sixty layers: a layer is loaded when it is visible, and its tiles are rendered once for all viewers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tasks.ledger import Job, Ledger, open_ledger
-from tests.browser.conftest import Shot, rendered, settled
+from tasks.jobs import Job, Ledger, open_ledger
+from tests.browser.conftest import Screenshot, open_page, render_drawing
 from tests.browser.sixty import LAYERS, save_sixty
 from tests.services.platform import Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
-FEW = 30  # requests of a first view
-PATIENCE = 60_000  # milliseconds until tiles of a layer are cut on a busy machine
-QUIET = 700  # milliseconds without a request
+MAX_REQUESTS = 30  # of a first view
+TILES_TIMEOUT = 60_000  # milliseconds; for tiles of a layer on a busy machine
+IDLE_TIME = 700  # milliseconds without a request
 
-# Layers by place: two in view side by side, and one far away.
-HERE, BESIDE, AWAY = 10, 11, 50
-VIEW = f"v={HERE / 60:.4f},0,{2 / 60:.4f}"
+# Positions of layers: two adjacent ones in view, and one far far_layer.
+FIRST, SECOND, FAR = 10, 11, 50
+VIEW = f"v={FIRST / 60:.4f},0,{2 / 60:.4f}"
 
 
 @pytest.fixture(scope="module")
@@ -35,100 +35,106 @@ def ledger(site: Platform) -> Iterator[Ledger]:
 @pytest.fixture(scope="module")
 def sixty(site: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Id of a finished render."""
-    return rendered(site, save_sixty(tmp_path_factory.mktemp("drawings") / "sixty.dxf"))
+    return render_drawing(site, save_sixty(tmp_path_factory.mktemp("drawings") / "sixty.dxf"))
 
 
 @pytest.fixture
-def asked(page: Page) -> list[str]:
-    """Addresses that the page asks for."""
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    return asked
+def requested(page: Page) -> list[str]:
+    """URLs that the page requests."""
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    return requested
 
 
-def quiet(page: Page, asked: list[str]) -> None:
-    """Wait until the page asks for nothing more."""
+def wait_until_idle(page: Page, requested: list[str]) -> None:
+    """Wait until the page sends no more requests."""
     before = -1
-    while before != len(asked):
-        before = len(asked)
-        page.wait_for_timeout(QUIET)
+    while before != len(requested):
+        before = len(requested)
+        page.wait_for_timeout(IDLE_TIME)
 
 
-def layers_in(asked: list[str]) -> set[str]:
-    """Numbers of the layers of which anything was asked for, pictures or tiles."""
-    return {found[1] for url in asked if (found := re.search(r"/layers/(\d+)", url))}
+def layers_in(requested: list[str]) -> set[str]:
+    """Numbers of the layers whose images or tiles were requested."""
+    return {found[1] for url in requested if (found := re.search(r"/layers/(\d+)", url))}
 
 
-def number_of(site: Platform, job: str, place: int) -> int:
-    """Index in the manifest of the layer of that field."""
+def number_of(site: Platform, job: str, position: int) -> int:
+    """Index of the layer at a position in the manifest."""
     manifest = httpx.get(f"{site.url}/renders/{job}/manifest.json").json()
-    return next(int(layer["index"]) for layer in manifest["layers"] if layer["name"] == LAYERS[place])
+    return next(int(layer["index"]) for layer in manifest["layers"] if layer["name"] == LAYERS[position])
 
 
-def cutters(ledger: Ledger, number: int) -> list[Job]:
-    """Jobs that cut tiles of that layer."""
+def tile_jobs(ledger: Ledger, number: int) -> list[Job]:
+    """Jobs that render tiles of a layer."""
     return [job for job in ledger.jobs.page(limit=200).jobs if job.options["tile_layer"] == number]
 
 
-def test_given_sixty_layers_when_opened_then_none_is_loaded_until_it_is_switched_on_alone(
-    page: Page, site: Platform, sixty: str, asked: list[str]
+def test_given_sixty_layers_when_opened_then_a_layer_is_loaded_only_when_it_is_shown_alone(
+    page: Page, site: Platform, sixty: str, requested: list[str]
 ) -> None:
-    settled(page, f"/#/drawing/{sixty}")
-    quiet(page, asked)
-    assert len(asked) <= FEW
-    assert layers_in(asked) == set()
+    open_page(page, f"/#/drawing/{sixty}")
+    wait_until_idle(page, requested)
+    assert len(requested) <= MAX_REQUESTS
+    assert layers_in(requested) == set()
 
-    asked.clear()
+    requested.clear()
     page.get_by_role("button", name="None").click()
-    page.get_by_label(LAYERS[HERE], exact=True).check()
-    quiet(page, asked)
-    assert layers_in(asked) == {f"{number_of(site, sixty, HERE):03d}"}
+    page.get_by_label(LAYERS[FIRST], exact=True).check()
+    wait_until_idle(page, requested)
+    assert layers_in(requested) == {f"{number_of(site, sixty, FIRST):03d}"}
 
 
-def test_given_a_part_in_view_when_layers_are_not_as_drawn_then_those_elsewhere_are_not_loaded(
-    page: Page, site: Platform, sixty: str, asked: list[str]
+def test_given_a_view_when_the_visible_layers_change_then_only_layers_in_view_are_loaded(
+    page: Page, site: Platform, sixty: str, requested: list[str]
 ) -> None:
     first = number_of(site, sixty, 0)
-    settled(page, f"/#/drawing/{sixty}?v=0.1,0,0.5&off={first}")  # fields 6 to 36
-    quiet(page, asked)
-    near = {number_of(site, sixty, place) for place in range(4, 38)}
-    assert layers_in(asked)
-    assert {int(number) for number in layers_in(asked)} <= near
+    open_page(page, f"/#/drawing/{sixty}?v=0.1,0,0.5&off={first}")  # fields 6 to 36
+    wait_until_idle(page, requested)
+    in_view = {number_of(site, sixty, position) for position in range(4, 38)}
+    assert layers_in(requested)
+    assert {int(number) for number in layers_in(requested)} <= in_view
 
 
-def test_given_two_who_look_closer_when_a_layer_is_switched_on_then_its_tiles_alone_are_made_once_and_loaded(
-    browser: Browser, page: Page, site: Platform, ledger: Ledger, sixty: str, asked: list[str], shot: Shot
+def test_given_two_viewers_who_zoom_in_when_a_layer_is_shown_then_its_tiles_are_rendered_once(
+    browser: Browser,
+    page: Page,
+    site: Platform,
+    ledger: Ledger,
+    sixty: str,
+    requested: list[str],
+    screenshot: Screenshot,
 ) -> None:
-    here, beside, away = (number_of(site, sixty, place) for place in (HERE, BESIDE, AWAY))
-    off = ",".join(str(number_of(site, sixty, place)) for place in range(60) if place != HERE)
+    first_layer, second_layer, far_layer = (number_of(site, sixty, position) for position in (FIRST, SECOND, FAR))
+    off = ",".join(str(number_of(site, sixty, position)) for position in range(60) if position != FIRST)
     link = f"/#/drawing/{sixty}?{VIEW}&off={off}"
     with browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 800}) as context:
         other = context.new_page()
-        settled(other, link)
-        settled(page, link)
+        open_page(other, link)
+        open_page(page, link)
         for each in (page, other):
-            expect(each.locator(".desk-status")).to_be_hidden(timeout=PATIENCE)
-    quiet(page, asked)
-    (cut,) = cutters(ledger, here)
-    tiles = [url for url in asked if "_files/" in url]
+            expect(each.locator(".view-status")).to_be_hidden(timeout=TILES_TIMEOUT)
+    wait_until_idle(page, requested)
+    (tile_job,) = tile_jobs(ledger, first_layer)
+    tiles = [url for url in requested if "_files/" in url]
     assert tiles
-    assert {url.split("_files/")[0] for url in tiles} == {f"{site.url}/renders/{cut.id}/layers/{here:03d}"}
-    assert cut.queue == "render.tiles"
-    assert layers_in(asked) == {f"{here:03d}"}
-    shot(page, "one-of-sixty")
+    assert {url.split("_files/")[0] for url in tiles} == {f"{site.url}/renders/{tile_job.id}/layers/{first_layer:03d}"}
+    assert tile_job.queue == "render.tiles"
+    assert layers_in(requested) == {f"{first_layer:03d}"}
+    screenshot(page, "one-of-sixty")
 
-    asked.clear()
-    page.get_by_label(LAYERS[BESIDE], exact=True).check()
-    expect(page.locator(".desk-status")).to_be_hidden(timeout=PATIENCE)
-    quiet(page, asked)
-    assert layers_in(asked) == {f"{beside:03d}"}
-    assert any("_files/" in url for url in asked)
+    requested.clear()
+    page.get_by_label(LAYERS[SECOND], exact=True).check()
+    expect(page.locator(".view-status")).to_be_hidden(timeout=TILES_TIMEOUT)
+    wait_until_idle(page, requested)
+    assert layers_in(requested) == {f"{second_layer:03d}"}
+    assert any("_files/" in url for url in requested)
 
-    asked.clear()
-    page.get_by_label(LAYERS[AWAY], exact=True).check()
-    quiet(page, asked)
-    assert layers_in(asked) == set()
-    assert [len(cutters(ledger, number)) for number in (here, beside, away)] == [1, 1, 0]
+    requested.clear()
+    page.get_by_label(LAYERS[FAR], exact=True).check()
+    wait_until_idle(page, requested)
+    assert layers_in(requested) == set()
+    assert [len(tile_jobs(ledger, number)) for number in (first_layer, second_layer, far_layer)] == [1, 1, 0]
 
-    settled(page, "/")
+    open_page(page, "/")
     expect(page.locator(".job", has_text="sixty.dxf")).to_have_count(1)

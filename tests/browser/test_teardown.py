@@ -1,4 +1,4 @@
-"""Pages that are left let go of everything: hundreds of floors and drawings, one window, no context left over."""
+"""Leaving a page releases its resources: hundreds of route changes leak no WebGL context, canvas or memory."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, Route
 
-from tests.browser.conftest import settled
+from tests.browser.conftest import open_page
 from tests.services.platform import Platform
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
-WARM_UP = 20  # of them after which caches of the browser and of compiled code are full
+WARM_UP = 20  # route changes that fill the caches of the browser
 CHANGES = 200
-WITHOUT = 40  # route changes that suffice to show what comes of it without teardown
-MOST_CONTEXTS = 2
-MOST_GROWTH = 2_000_000  # bytes of JavaScript's heap
+CHANGES_WITHOUT_TEARDOWN = 40  # enough to exceed the limits
+MAX_CONTEXTS = 2
+MAX_GROWTH = 2_000_000  # bytes of the JavaScript heap
 
-# Counts WebGL contexts that are neither lost nor collected, whenever there is a new one.
+# Counts the live WebGL contexts (neither lost nor collected) when a context is created.
 COUNT_CONTEXTS = """(() => {
   const known = [];
   const original = HTMLCanvasElement.prototype.getContext;
@@ -28,12 +28,12 @@ COUNT_CONTEXTS = """(() => {
     const isNew = context && kind.startsWith("webgl") && !known.some((each) => each.deref() === context);
     if (isNew) known.push(new WeakRef(context));
     const live = known.filter((each) => each.deref() && !each.deref().isContextLost()).length;
-    window.mostContexts = Math.max(window.mostContexts ?? 0, live);
+    window.maxContexts = Math.max(window.maxContexts ?? 0, live);
     return context;
   };
 })()"""
 
-# Goes from address to address, and waits for the canvas of each, some seconds at most; answers how many did not come.
+# Visits the URLs in turn and waits up to 3 s for the canvas of each; returns the number of pages that did not load.
 GO = """async ([addresses, changes]) => {
   const main = document.getElementById("main");
   let missed = 0;
@@ -41,27 +41,27 @@ GO = """async ([addresses, changes]) => {
     const address = addresses[change % addresses.length];
     location.hash = address;
     const there = () => main.dataset.page === address.split("/")[1] && main.ariaBusy === "false";
-    const patience = performance.now() + 3_000;
+    const deadline = performance.now() + 3_000;
     do await new Promise((resolve) => setTimeout(resolve, 5));
-    while (!(there() && main.querySelector("canvas")) && performance.now() < patience);
+    while (!(there() && main.querySelector("canvas")) && performance.now() < deadline);
     missed += !there();
   }
   return missed;
 }"""
 
-# The same names. Streams end, for the browser would have no connection left, but nothing is released.
+# A replacement with the same exports that releases nothing. Streams are aborted, because connections are limited.
 NO_TEARDOWN = """
 export class Scope {
   abort = new AbortController();
   get signal() { return this.abort.signal; }
   get ended() { return this.signal.aborted; }
   defer() {}
-  keep(thing) { return thing; }
-  listen(target, kind, hear, options) { target.addEventListener(kind, hear, options); }
-  every(milliseconds, work) { setInterval(work, milliseconds); }
-  after(milliseconds, work) { setTimeout(work, milliseconds); }
+  own(resource) { return resource; }
+  listen(target, type, listener, options) { target.addEventListener(type, listener, options); }
+  every(milliseconds, callback) { setInterval(callback, milliseconds); }
+  after(milliseconds, callback) { setTimeout(callback, milliseconds); }
   observe(observer) { return observer; }
-  inner() { return new Scope(); }
+  child() { return new Scope(); }
   end() { this.abort.abort(); }
 }
 export function releaseCanvas() {}
@@ -70,40 +70,43 @@ export function watchCanvases() {}
 
 
 @dataclass
-class Seen:
-    """What was seen while somebody went to and fro."""
+class Measurements:
+    """Measurements during the route changes."""
 
     missed: int = 0
-    most_contexts: int = 0
+    max_contexts: int = 0
     detached_canvases: int = 0
     growth: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def is_clean(self) -> bool:
-        few = self.most_contexts <= MOST_CONTEXTS and self.detached_canvases == 0
-        return few and self.missed == 0 and self.growth < MOST_GROWTH and not self.warnings
+        few = self.max_contexts <= MAX_CONTEXTS and self.detached_canvases == 0
+        return few and self.missed == 0 and self.growth < MAX_GROWTH and not self.warnings
 
 
-def go_to_and_fro(page: Page, addresses: list[str], changes: int) -> Seen:
-    """Change the route so many times."""
-    seen = Seen()
-    page.on("console", lambda said: seen.warnings.append(said.text) if "oo many active WebGL" in said.text else None)
+def change_routes(page: Page, addresses: list[str], changes: int) -> Measurements:
+    """Change the route `changes` times and measure."""
+    measured = Measurements()
+    page.on(
+        "console",
+        lambda message: measured.warnings.append(message.text) if "oo many active WebGL" in message.text else None,
+    )
     page.add_init_script(COUNT_CONTEXTS)
-    settled(page, addresses[-1])
+    open_page(page, addresses[-1])
     tools = page.context.new_cdp_session(page)
-    seen.missed = page.evaluate(GO, [addresses, WARM_UP])
+    measured.missed = page.evaluate(GO, [addresses, WARM_UP])
     before = heap(tools)
-    seen.missed += page.evaluate(GO, [addresses, changes - WARM_UP])
-    seen.most_contexts = page.evaluate("mostContexts")
-    settled(page, "#/")  # what a drawing has in use is not left over
-    seen.growth = heap(tools) - before
-    seen.detached_canvases = detached_canvases(tools)
-    return seen
+    measured.missed += page.evaluate(GO, [addresses, changes - WARM_UP])
+    measured.max_contexts = page.evaluate("maxContexts")
+    open_page(page, "#/")  # exclude the memory that the open drawing uses
+    measured.growth = heap(tools) - before
+    measured.detached_canvases = detached_canvases(tools)
+    return measured
 
 
 def heap(tools: CDPSession) -> int:
-    """Bytes of JavaScript's heap once garbage is collected."""
-    for _ in range(3):  # what one collection finalises the next one frees
+    """Bytes of the JavaScript heap after garbage collection."""
+    for _ in range(3):  # one collection finalizes objects, the next one frees them
         tools.send("HeapProfiler.collectGarbage")
     return int(tools.send("Runtime.getHeapUsage")["usedSize"])
 
@@ -114,10 +117,10 @@ def detached_canvases(tools: CDPSession) -> int:
     count = (
         "function () { return this.filter((canvas) => !canvas.isConnected && canvas.width * canvas.height > 0).length }"
     )
-    answer = tools.send(
+    result = tools.send(
         "Runtime.callFunctionOn", {"objectId": found, "functionDeclaration": count, "returnByValue": True}
     )
-    return int(answer["result"]["value"])
+    return int(result["result"]["value"])
 
 
 @pytest.fixture
@@ -126,25 +129,25 @@ def addresses(drawing: str, plant: Callable[[int], str]) -> list[str]:
     return [f"#/floor/{plant(50)}", f"#/drawing/{drawing}", "#/floor/bern", f"#/drawing/{drawing}?solo=2"]
 
 
-def test_given_two_hundred_route_changes_when_counted_then_contexts_canvases_and_memory_are_given_back(
+def test_given_two_hundred_route_changes_then_contexts_canvases_and_memory_are_released(
     page: Page, addresses: list[str], record_property: Callable[[str, object], None]
 ) -> None:
-    seen = go_to_and_fro(page, addresses, CHANGES)
-    record_property("seen", repr(seen))
-    assert seen.is_clean(), seen
+    measured = change_routes(page, addresses, CHANGES)
+    record_property("measured", repr(measured))
+    assert measured.is_clean(), measured
 
 
-def test_given_no_teardown_when_the_same_is_done_then_it_shows(
+def test_given_no_teardown_when_routes_change_then_the_leaks_are_detected(
     browser: Browser, site: Platform, addresses: list[str], record_property: Callable[[str, object], None]
 ) -> None:
-    def instead(route: Route) -> None:
+    def replace_module(route: Route) -> None:
         route.fulfill(body=NO_TEARDOWN, content_type="text/javascript")
 
     with browser.new_context(base_url=site.url) as context:
         page = context.new_page()
-        page.route("**/assets/teardown-*.js", instead)
-        seen = go_to_and_fro(page, addresses, WITHOUT)
-    record_property("seen", repr(seen)[:300])
-    assert seen.most_contexts > MOST_CONTEXTS, seen
-    assert seen.warnings, seen
-    assert not seen.is_clean()
+        page.route("**/assets/teardown-*.js", replace_module)
+        measured = change_routes(page, addresses, CHANGES_WITHOUT_TEARDOWN)
+    record_property("measured", repr(measured)[:300])
+    assert measured.max_contexts > MAX_CONTEXTS, measured
+    assert measured.warnings, measured
+    assert not measured.is_clean()

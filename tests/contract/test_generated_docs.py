@@ -15,12 +15,11 @@ SCRIPT = ROOT / "docs/generate.py"
 
 
 def test_given_the_generated_pages_then_the_committed_ones_are_the_same() -> None:
-    made = load(SCRIPT).pages()
-    assert {"settings.md", "http.md", "schemas/render.json", "schemas/progress.json", "schemas/manifest.json"} <= set(
-        made
-    )
+    made = load(SCRIPT).build_pages()
+    pages = {"settings.md", "http.md", "schemas/render.json", "schemas/progress.json", "schemas/manifest.json"}
+    assert {f"reference/{page}" for page in pages} <= set(made)
     for name, text in made.items():
-        assert (ROOT / "docs" / name).read_text() == text, "Run `make docs` and commit what it writes."
+        assert (ROOT / "docs" / name).read_text() == text, "Run `make docs` and commit the result."
 
 
 def test_when_checked_in_another_process_then_hash_order_and_environment_make_no_difference() -> None:
@@ -41,16 +40,16 @@ def test_given_a_stale_page_when_checked_then_it_is_named_with_what_to_do(
     monkeypatch.setattr(module, "HERE", tmp_path)
     assert module.main([]) == 0
     assert module.main(["--check"]) == 0
-    (tmp_path / "settings.md").write_text("# Settings\n")
+    (tmp_path / "reference/settings.md").write_text("# Settings\n")
     assert module.main(["--check"]) == 1
     assert capsys.readouterr().err == (
-        "docs/settings.md differs from the models. Run `make docs` and commit what it writes.\n"
+        "docs/reference/settings.md differs from the models. Run `make docs` and commit the result.\n"
     )
 
 
 def test_given_the_message_in_the_docs_then_it_fits_its_schema() -> None:
-    schema = json.loads((ROOT / "docs/schemas/render.json").read_text())
-    _before, _fence, rest = (ROOT / "docs/messages.md").read_text().partition("```json\n")
+    schema = json.loads((ROOT / "docs/reference/schemas/render.json").read_text())
+    _before, _fence, rest = (ROOT / "docs/reference/messages.md").read_text().partition("```json\n")
     _args, message, _embed = json.loads(rest.partition("```")[0])
     jsonschema.validate(message, schema, cls=jsonschema.Draft202012Validator)
     with pytest.raises(jsonschema.ValidationError):
@@ -60,7 +59,7 @@ def test_given_the_message_in_the_docs_then_it_fits_its_schema() -> None:
 def test_given_every_setting_then_it_is_explained() -> None:
     from tasks.settings import Settings
 
-    page = (ROOT / "docs/settings.md").read_text()
+    page = (ROOT / "docs/reference/settings.md").read_text()
     for name, field in Settings.model_fields.items():
         assert f"`BULKHEAD_{name.upper()}`" in page
         assert field.description, name

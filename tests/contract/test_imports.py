@@ -31,8 +31,9 @@ def loaded_by(statement: str) -> set[str]:
     "statement",
     [
         "import tasks; tasks.app.conf.task_queues",
-        "import tasks.publish, tasks.progress, tasks.deadletters, tasks.renders, tasks.plan, tasks.store",
-        "import tasks.ledger, tasks.ledger.migrate",
+        "import tasks.messaging.publisher, tasks.messaging.progress, tasks.messaging.dead_letters",
+        "import tasks.renders, tasks.plan, tasks.storage",
+        "import tasks.jobs, tasks.database.migrate",
     ],
 )
 def test_the_contract_loads_neither_imaging_nor_an_orm(statement: str) -> None:
@@ -63,14 +64,14 @@ PARENT = f"{WORKER}; from celery.signals import worker_init; worker_init.send(No
 def test_importing_the_workers_tasks_loads_no_imaging() -> None:
     loaded = loaded_by(WORKER)
 
-    assert "workers.blueprint.task" in loaded
+    assert "workers.render.task" in loaded
     assert not loaded & IMAGING
 
 
 def test_a_workers_parent_loads_what_its_children_share_but_nothing_that_starts_when_it_is_imported() -> None:
     loaded = loaded_by(PARENT)
 
-    assert loaded >= {"workers.blueprint.engine", "wand.image", "ezdxf", "numpy"}
+    assert loaded >= {"workers.render.engine", "wand.image", "ezdxf", "numpy"}
     assert not loaded & {"pyvips", "pypdfium2"}
 
 

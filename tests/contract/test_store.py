@@ -1,4 +1,4 @@
-"""One contract, every store: a local directory, and S3 (moto's server over real HTTP)."""
+"""The contract of a store, for both kinds: a local directory, and S3 (a moto server over HTTP)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tasks.store import InvalidKey, NotFound, Store, open_store
+from tasks.storage import InvalidKey, ObjectNotFound, Store, open_store
 
 MIB = 1 << 20
 
@@ -44,7 +44,7 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files go, so that a test can see what is left behind."""
+    """The directory of temporary files, so that a test can see which of them remain."""
     directory = tmp_path / "scratch"
     directory.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(directory))
@@ -59,8 +59,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, scratch: Path) -> Iter
         yield open_store(f"s3://{request.getfixturevalue('bucket')}/some/prefix")
 
 
-def litter(tmp_path: Path) -> list[Path]:
-    """Temporary files of either kind of store that are still there."""
+def temporary_files(tmp_path: Path) -> list[Path]:
+    """Temporary files of either kind of store that remain."""
     return [*(tmp_path / "scratch").rglob("*"), *(tmp_path / "store").glob(".tmp/*")]
 
 
@@ -72,7 +72,7 @@ def tree(directory: Path, manifest: bytes = b"{}") -> Path:
     return directory
 
 
-def test_given_a_writer_when_it_is_left_then_the_object_is_there_with_its_digest_and_size(store: Store) -> None:
+def test_given_a_writer_when_its_block_ends_then_the_object_exists_with_its_digest_and_size(store: Store) -> None:
     with store.writer("sources/acme/1") as writer:
         writer.write(b"pump ")
         writer.write(memoryview(b"station"))
@@ -85,16 +85,14 @@ def test_given_a_writer_when_it_is_left_then_the_object_is_there_with_its_digest
         assert (source.read(4), source.read()) == (b"pump", b" station")
 
 
-def test_given_a_writer_when_its_path_is_read_then_it_holds_everything_written_so_far(store: Store) -> None:
+def test_the_path_of_a_writer_contains_everything_written_so_far(store: Store) -> None:
     writer = store.writer("sources/acme/1")
     writer.write(b"a header")
     assert writer.path.read_bytes() == b"a header"
     writer.discard()
 
 
-def test_given_a_writer_when_its_block_raises_then_nothing_is_there_and_nothing_is_left(
-    store: Store, tmp_path: Path
-) -> None:
+def test_given_a_writer_when_its_block_raises_then_no_object_and_no_file_remains(store: Store, tmp_path: Path) -> None:
     def fail_half_way() -> None:
         with store.writer("sources/acme/1") as writer:
             writer.write(b"half of it")
@@ -104,20 +102,20 @@ def test_given_a_writer_when_its_block_raises_then_nothing_is_there_and_nothing_
         fail_half_way()
 
     assert not store.exists("sources/acme/1")
-    assert litter(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
-def test_given_a_committed_writer_when_it_is_discarded_then_the_object_stays(store: Store, tmp_path: Path) -> None:
+def test_given_a_committed_writer_when_it_is_discarded_then_the_object_remains(store: Store, tmp_path: Path) -> None:
     writer = store.writer("sources/acme/1")
-    writer.write(b"kept")
+    writer.write(b"stored")
     writer.commit()
     writer.discard()
 
     assert store.exists("sources/acme/1")
-    assert litter(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
-def test_given_an_object_when_put_again_then_it_is_replaced(store: Store) -> None:
+def test_an_object_that_is_put_again_is_replaced(store: Store) -> None:
     store.put("sources/acme/1", b"old")
     assert store.put("sources/acme/1", io.BytesIO(b"new")) == hashlib.sha256(b"new").hexdigest()
 
@@ -125,34 +123,34 @@ def test_given_an_object_when_put_again_then_it_is_replaced(store: Store) -> Non
         assert source.read() == b"new"
 
 
-def test_given_a_large_object_when_written_in_pieces_then_it_comes_back_whole(store: Store, tmp_path: Path) -> None:
+def test_a_large_object_written_in_pieces_is_read_back_unchanged(store: Store, tmp_path: Path) -> None:
     piece = bytes(range(256)) * (MIB // 256)
     with store.writer("sources/acme/large") as writer:
         for _ in range(13):
             writer.write(piece)
 
     store.fetch("sources/acme/large", tmp_path / "copy")
-    with store.borrow("sources/acme/large") as borrowed:
-        assert borrowed.read_bytes() == (tmp_path / "copy").read_bytes() == piece * 13
-    assert litter(tmp_path) == []
+    with store.as_file("sources/acme/large") as path:
+        assert path.read_bytes() == (tmp_path / "copy").read_bytes() == piece * 13
+    assert temporary_files(tmp_path) == []
 
 
-def test_given_no_object_when_anything_reads_it_then_not_found_names_the_key(store: Store, tmp_path: Path) -> None:
+def test_given_no_object_then_every_read_raises_not_found_with_the_key(store: Store, tmp_path: Path) -> None:
     for read in (
         lambda: store.open_read("sources/acme/none"),
         lambda: store.size("sources/acme/none"),
         lambda: store.fetch("sources/acme/none", tmp_path / "copy"),
-        lambda: store.borrow("sources/acme/none").__enter__(),
+        lambda: store.as_file("sources/acme/none").__enter__(),
     ):
-        with pytest.raises(NotFound, match="There is nothing in the store under 'sources/acme/none'"):
+        with pytest.raises(ObjectNotFound, match="The store has no object 'sources/acme/none'"):
             read()
     assert not store.exists("sources/acme/none")
 
 
-def test_given_a_prefix_when_an_object_of_that_name_is_asked_for_then_it_is_not_found(store: Store) -> None:
+def test_a_prefix_is_not_an_object(store: Store) -> None:
     store.put("sources/acme/1", b"x")
     assert not store.exists("sources/acme")
-    with pytest.raises(NotFound):
+    with pytest.raises(ObjectNotFound):
         store.open_read("sources/acme")
 
 
@@ -163,9 +161,7 @@ def test_given_a_prefix_when_an_object_of_that_name_is_asked_for_then_it_is_not_
         *("a b", "a\0b", "a\n", "ä", "a\\b", "a/%2e%2e/b", "a/" * 300 + "b"),
     ],
 )
-def test_given_a_key_that_could_escape_when_used_then_it_is_refused_with_advice(
-    store: Store, key: str, tmp_path: Path
-) -> None:
+def test_a_key_that_could_lead_out_of_the_store_is_rejected_with_advice(store: Store, key: str, tmp_path: Path) -> None:
     uses: list[Callable[[str], object]] = [
         store.open_read,
         store.writer,
@@ -181,7 +177,7 @@ def test_given_a_key_that_could_escape_when_used_then_it_is_refused_with_advice(
             use(key)
 
 
-def test_given_objects_when_listed_then_only_those_below_the_prefix_come(store: Store) -> None:
+def test_a_list_contains_only_the_objects_below_the_prefix(store: Store) -> None:
     for key in ["sources/acme/b", "sources/acme/a/2", "sources/acme/a/1", "sources/acmeother/c"]:
         store.put(key, b"x")
 
@@ -189,14 +185,14 @@ def test_given_objects_when_listed_then_only_those_below_the_prefix_come(store: 
     assert list(store.list("sources/nobody")) == []
 
 
-def test_given_an_object_when_deleted_twice_then_it_is_gone_and_no_error_is_raised(store: Store) -> None:
+def test_deleting_an_object_twice_raises_no_error(store: Store) -> None:
     store.put("sources/acme/1", b"x")
     store.delete("sources/acme/1")
     store.delete("sources/acme/1")
     assert not store.exists("sources/acme/1")
 
 
-def test_given_a_tree_when_published_then_all_of_it_is_there_and_the_directory_is_gone(
+def test_given_a_tree_when_it_is_published_then_all_objects_exist_and_the_directory_is_gone(
     store: Store, tmp_path: Path
 ) -> None:
     made = tree(tmp_path / "made")
@@ -211,7 +207,9 @@ def test_given_a_tree_when_published_then_all_of_it_is_there_and_the_directory_i
     assert not made.exists()
 
 
-def test_given_a_published_tree_when_another_comes_then_the_first_stays(store: Store, tmp_path: Path) -> None:
+def test_given_a_published_tree_when_another_is_published_then_the_first_one_remains(
+    store: Store, tmp_path: Path
+) -> None:
     store.publish_tree(tree(tmp_path / "first", b"1"), "artifacts/acme/k")
 
     assert store.publish_tree(tree(tmp_path / "second", b"2"), "artifacts/acme/k") is False
@@ -219,12 +217,10 @@ def test_given_a_published_tree_when_another_comes_then_the_first_stays(store: S
     with store.open_read("artifacts/acme/k/manifest.json") as manifest:
         assert manifest.read() == b"1"
     assert not (tmp_path / "second").exists()
-    assert litter(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
-def test_given_many_publishers_of_one_tree_when_they_race_then_one_whole_tree_is_there(
-    store: Store, tmp_path: Path
-) -> None:
+def test_given_8_publishers_of_one_tree_then_one_complete_tree_exists(store: Store, tmp_path: Path) -> None:
     trees = [tree(tmp_path / f"made-{number}") for number in range(8)]
 
     with ThreadPoolExecutor(8) as pool:
@@ -232,12 +228,10 @@ def test_given_many_publishers_of_one_tree_when_they_race_then_one_whole_tree_is
 
     assert any(firsts)
     assert len(list(store.list("artifacts/acme/k"))) == 3
-    assert litter(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
-def test_given_a_tree_when_deleted_then_nothing_is_below_it_and_its_neighbours_stay(
-    store: Store, tmp_path: Path
-) -> None:
+def test_given_a_tree_when_it_is_deleted_then_only_its_own_objects_are_gone(store: Store, tmp_path: Path) -> None:
     store.publish_tree(tree(tmp_path / "one"), "artifacts/acme/one")
     store.publish_tree(tree(tmp_path / "two"), "artifacts/acme/two")
 
@@ -247,15 +241,15 @@ def test_given_a_tree_when_deleted_then_nothing_is_below_it_and_its_neighbours_s
     assert list(store.list("artifacts/acme/one")) == []
     assert len(list(store.list("artifacts/acme/two"))) == 3
     assert store.publish_tree(tree(tmp_path / "again"), "artifacts/acme/one") is True
-    assert litter(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
-def test_given_a_store_that_works_when_checked_then_nothing_is_raised_or_left(store: Store, tmp_path: Path) -> None:
+def test_a_check_of_a_working_store_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
     store.check()
-    assert litter(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
-def test_a_store_tells_how_much_room_is_left_or_that_there_is_no_bound(store: Store, tmp_path: Path) -> None:
-    free = store.free()
+def test_free_bytes_are_known_or_there_is_no_limit(store: Store, tmp_path: Path) -> None:
+    free = store.free_bytes()
 
     assert free is None or 0 < free <= shutil.disk_usage(tmp_path).total

@@ -1,4 +1,4 @@
-"""Renders of blueprints made on the spot."""
+"""Fixtures that render generated blueprints."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +10,8 @@ from ezdxf.filemanagement import new
 
 from tasks.renders import RenderOptions
 from tests.engine.drawings import save
-from workers.blueprint import Manifest, Step, render
-from workers.blueprint.native import prepare, prepare_vips
+from workers.render import Manifest, Step, render
+from workers.render.native import prepare, prepare_vips
 
 Render: TypeAlias = Callable[..., Manifest]
 
@@ -32,7 +32,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def draw(out: Path) -> Render:
-    """Render a source with the given options, collecting steps where a list is given."""
+    """Render a source with the given options, collecting progress in `steps` if given."""
 
     def run(source: Path, steps: list[Step] | None = None, **options: object) -> Manifest:
         progress = steps.append if steps is not None else lambda _step: None

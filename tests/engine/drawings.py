@@ -1,4 +1,4 @@
-"""Blueprints made on the spot, and eyes to look at renders with."""
+"""Generate blueprints, and read the pixels of renders."""
 
 import struct
 import zlib
@@ -8,25 +8,25 @@ import numpy as np
 import numpy.typing as npt
 from ezdxf.document import Drawing
 
-from workers.blueprint import Manifest
-from workers.blueprint.manifest import Layer
+from workers.render import Manifest
+from workers.render.manifest import Layer
 
 
 def save(document: Drawing, path: Path) -> Path:
-    """Write a drawing and give back where."""
+    """Write a drawing and return its path."""
     document.saveas(path)
     return path
 
 
 def pixels(path: Path) -> npt.NDArray[np.uint8]:
-    """A WebP's pixels, (height, width, 3 or 4)."""
+    """Return the pixels of a WebP, (height, width, 3 or 4)."""
     import pyvips
 
     return np.asarray(pyvips.Image.new_from_file(str(path)).numpy())
 
 
 def png(width: int, height: int, rows: bytes, *, colour: int = 2, depth: int = 8, interlace: int = 0) -> bytes:
-    """A PNG with the given header, whatever its rows hold."""
+    """Return a PNG with the given header and rows, which need not match."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
 
@@ -36,7 +36,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def text_pdf(path: Path, pages: int = 1) -> Path:
-    """A PDF of A4 landscape pages, a rectangle on each."""
+    """Write a PDF of A4 landscape pages with a rectangle on each."""
     import cairocffi
 
     surface = cairocffi.PDFSurface(str(path), 842, 595)
@@ -50,12 +50,12 @@ def text_pdf(path: Path, pages: int = 1) -> Path:
 
 
 def layer_named(manifest: Manifest, name: str) -> Layer:
-    """The manifest's layer called `name`."""
+    """Return the manifest's layer called `name`."""
     return next(layer for layer in manifest.layers if layer.name == name)
 
 
 def stacked(out: Path, manifest: Manifest) -> npt.NDArray[np.bool_]:
-    """Where any layer has ink, as the preview's pixels."""
+    """Return a mask of the preview's pixels that is true where any layer has ink."""
     ink = np.zeros((manifest.preview.height, manifest.preview.width), bool)
     for layer in manifest.layers:
         if layer.file and layer.extent:

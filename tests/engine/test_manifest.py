@@ -5,7 +5,7 @@ from pathlib import Path
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.engine.conftest import Render
-from workers.blueprint import Manifest
+from workers.render import Manifest
 
 
 def test_given_a_manifest_when_checked_against_its_schema_then_it_is_valid(pump: Path, draw: Render) -> None:
@@ -21,7 +21,7 @@ def test_given_a_manifest_when_written_then_keys_are_sorted_and_text_ends_in_a_n
     manifest = draw(pump, width=64)
 
     text = (out / "manifest.json").read_text(encoding="utf-8")
-    assert text == manifest.text()
+    assert text == manifest.to_json()
     assert text.endswith("}\n")
     assert text.index('"engine"') < text.index('"layers"') < text.index('"version"')
     assert Manifest.model_validate_json(text) == manifest

@@ -1,4 +1,4 @@
-"""ImageMagick under our own policy, and an engine that loads nothing before it is called."""
+"""ImageMagick under our own policy, and an engine that loads no native code before it is used."""
 
 import subprocess
 import sys
@@ -9,8 +9,9 @@ import pytest
 from wand.exceptions import PolicyError
 from wand.image import Image
 
-from workers.blueprint import EngineError
-from workers.blueprint.native import LIMITS, POLICY, magick_limits, prepare
+from tasks.errors import ServiceUnavailable
+from workers.render import EngineError
+from workers.render.native import LIMITS, POLICY, magick_limits, prepare
 
 _UNITS = {"MiB": 1024**2, "MP": 1_000_000, "": 1}
 
@@ -18,23 +19,23 @@ _NATIVE = "('wand', 'pyvips', 'numpy', 'ezdxf', 'cairocffi', 'pypdfium2')"
 
 
 def _resources() -> dict[str, int]:
-    found = {}
+    limits = {}
     for entry in ET.parse(POLICY / "policy.xml").iter("policy"):  # noqa: S314 - our own file
         if entry.get("domain") == "resource":
             text = entry.attrib["value"]
             digits = text.rstrip("MiBP")
-            found[entry.attrib["name"]] = int(digits) * _UNITS[text[len(digits) :]]
-    return found
+            limits[entry.attrib["name"]] = int(digits) * _UNITS[text[len(digits) :]]
+    return limits
 
 
-def test_given_the_policy_file_when_compared_then_the_limits_checked_are_those_it_sets() -> None:
+def test_given_the_policy_file_when_compared_then_the_checked_limits_are_the_same() -> None:
     resources = _resources()
 
-    assert resources.pop("file") > 0  # ImageMagick reports what is left of it
+    assert resources.pop("file") > 0  # ImageMagick reports the remaining number
     assert resources == LIMITS
 
 
-def test_given_a_prepared_engine_when_asked_then_imagemagick_reports_our_limits() -> None:
+def test_given_a_prepared_engine_then_imagemagick_reports_our_limits() -> None:
     prepare()
 
     assert magick_limits() == LIMITS
@@ -43,10 +44,10 @@ def test_given_a_prepared_engine_when_asked_then_imagemagick_reports_our_limits(
 @pytest.mark.parametrize("kind", ["gif", "mvg", "pdf", "ps", "txt"])
 def test_given_a_coder_outside_the_list_when_written_then_the_policy_refuses_it(kind: str) -> None:
     with (
-        Image.from_array(np.zeros((2, 2, 3), np.uint8), channel_map="RGB", storage="char") as picture,
+        Image.from_array(np.zeros((2, 2, 3), np.uint8), channel_map="RGB", storage="char") as image,
         pytest.raises(PolicyError),
     ):
-        picture.make_blob(kind)
+        image.make_blob(kind)
 
 
 def test_given_any_file_when_imagemagick_is_asked_to_read_it_then_the_policy_refuses_it() -> None:
@@ -58,22 +59,22 @@ def test_given_any_file_when_imagemagick_is_asked_to_read_it_then_the_policy_ref
 def test_given_imagemagick_loaded_with_other_limits_when_prepared_then_the_error_says_what_to_do() -> None:
     code = (
         "import os; os.environ['MAGICK_MEMORY_LIMIT'] = '32MiB'\n"
-        "from workers.blueprint import EngineError\n"
-        "from workers.blueprint.native import prepare\n"
+        "from workers.render import EngineError\n"
+        "from workers.render.native import prepare\n"
         "try:\n    prepare()\nexcept EngineError as error:\n    print(error)\n"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 
-    assert "{'memory': 33554432}" in said
-    assert said.strip().endswith("render in a fresh process.")
-    assert issubclass(EngineError, RuntimeError)
+    assert "{'memory': 33554432}" in output
+    assert output.strip().endswith("Unset the variable and start a new process.")
+    assert issubclass(EngineError, ServiceUnavailable)
 
 
 def test_given_the_engine_when_imported_then_no_native_library_is_loaded() -> None:
     code = (
-        "import sys, workers.blueprint, workers.blueprint.native, tasks.plan\n"
+        "import sys, workers.render, workers.render.native, tasks.plan\n"
         f"print([name for name in {_NATIVE} if name in sys.modules])"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 
-    assert said.strip() == "[]"
+    assert output.strip() == "[]"

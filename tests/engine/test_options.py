@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from tasks.renders import RenderOptions
 from tests.engine.conftest import Render
 from tests.engine.drawings import layer_named, pixels, save, text_pdf
-from workers.blueprint import BlueprintError
+from workers.render import BlueprintError
 
 
 def test_given_a_resolution_and_a_scale_when_rendered_then_a_pixel_is_that_length_on_paper(
     pump: Path, draw: Render
 ) -> None:
-    # 100 mm and 1 mm of margin on either side, at 1:2 and 254 dots an inch: 5 pixels a millimetre
+    # 100 mm plus a margin of 1 mm on either side, at 1:2 and 254 dpi: 5 pixels a millimetre
     manifest = draw(pump, dpi=254, scale=2)
 
     assert manifest.preview.width == 510
@@ -37,7 +37,7 @@ def test_given_a_drawing_in_metres_when_rendered_by_resolution_then_its_unit_cou
 @pytest.mark.parametrize(
     ("unit", "name", "width"), [(21, "ft", 1224), (9, "mil", 16), (99, None, 16), (-1, None, 16), (0, None, 16)]
 )
-def test_given_units_that_are_rare_or_none_when_rendered_by_resolution_then_a_pixel_is_their_length_on_paper(
+def test_given_rare_or_missing_units_when_rendered_by_resolution_then_a_pixel_is_their_length_on_paper(
     tmp_path: Path, draw: Render, unit: int, name: str | None, width: int
 ) -> None:
     document = new("R2010")
@@ -69,12 +69,12 @@ def test_given_a_region_when_rendered_then_it_fills_the_width_and_shows_what_the
 @pytest.mark.parametrize(
     "region", ["0,0,10001,10000", "5000,0,5050,10000", "6000,0,5000,10000", "1,2,3", "a,b,c,d", "-1,0,9,9"]
 )
-def test_given_a_region_that_is_none_when_asked_for_then_it_is_refused(region: str) -> None:
+def test_given_an_invalid_region_when_requested_then_it_is_refused(region: str) -> None:
     with pytest.raises(ValidationError):
         RenderOptions(region=region)
 
 
-def test_given_chosen_layers_when_rendered_then_only_they_are_drawn_even_if_they_are_off(
+def test_given_chosen_layers_when_rendered_then_only_these_are_drawn_even_if_they_are_off(
     pump: Path, draw: Render
 ) -> None:
     manifest = draw(pump, width=200, layers=" valves , HIDDEN")
@@ -84,17 +84,17 @@ def test_given_chosen_layers_when_rendered_then_only_they_are_drawn_even_if_they
     assert layer_named(manifest, "PIPES").empty
 
 
-def test_given_a_layer_that_does_not_exist_when_chosen_then_the_error_lists_those_that_do(
+def test_given_a_layer_that_does_not_exist_when_chosen_then_the_error_lists_the_existing_ones(
     pump: Path, draw: Render
 ) -> None:
     with pytest.raises(BlueprintError) as caught:
         draw(pump, layers="PIPES,WATER")
 
     assert caught.value.code == "no-such-layer"
-    assert caught.value.message.startswith("There is no layer 'WATER'. Ask for some of: 0, COLD, Defpoints, HIDDEN,")
+    assert caught.value.message.startswith("There is no layer 'WATER'. Choose from: 0, COLD, Defpoints, HIDDEN,")
 
 
-def test_given_a_layer_that_only_entities_name_when_chosen_then_it_alone_is_drawn(tmp_path: Path, draw: Render) -> None:
+def test_given_a_layer_missing_from_the_table_when_chosen_then_only_it_is_drawn(tmp_path: Path, draw: Render) -> None:
     document = new("R2010")
     document.modelspace().add_circle((0, 0), 4, {"layer": "Ghost"})
     document.modelspace().add_circle((0, 0), 9, {"layer": "0"})
@@ -119,7 +119,7 @@ def test_given_a_line_weight_when_rendered_then_lines_grow_and_hairlines_stay_vi
     assert ink(10) > 0
 
 
-def test_given_a_png_when_asked_for_then_preview_and_layers_are_png_and_the_same_every_time(
+def test_given_a_png_when_requested_then_preview_and_layers_are_png_and_the_same_every_time(
     pump: Path, out: Path, draw: Render
 ) -> None:
     manifest = draw(pump, width=100, format="png")
@@ -132,7 +132,7 @@ def test_given_a_png_when_asked_for_then_preview_and_layers_are_png_and_the_same
     assert {Path(layer.file).suffix for layer in manifest.layers if layer.file} == {".png"}
 
 
-def test_given_lossy_webp_when_asked_for_of_a_drawing_then_it_is_smaller_in_quality_not_in_size(
+def test_given_lossy_webp_when_requested_for_a_drawing_then_it_is_smaller_in_quality_not_in_size(
     pump: Path, out: Path, draw: Render
 ) -> None:
     draw(pump, width=300)
@@ -175,7 +175,7 @@ def test_given_an_svg_when_rendered_by_resolution_or_region_then_it_is_drawn_at_
     assert black == pytest.approx(0.5 if "dpi" in options else 1.0, abs=0.01)
 
 
-def test_given_one_layer_of_tiles_when_asked_for_then_its_tiles_alone_are_cut_as_among_all(
+def test_given_one_layer_of_tiles_when_requested_then_only_its_tiles_are_written_and_are_the_same_as_among_all(
     pump: Path, out: Path, draw: Render
 ) -> None:
     every = draw(pump, width=256, tiles=True, layer_tiles=True)
@@ -200,10 +200,8 @@ def test_given_one_layer_of_tiles_when_asked_for_then_its_tiles_alone_are_cut_as
     }
 
 
-def test_given_a_layer_with_nothing_to_see_when_its_tiles_are_asked_for_then_that_is_said(
-    pump: Path, draw: Render
-) -> None:
-    with pytest.raises(BlueprintError, match="There is nothing to see of layer 77") as refused:
+def test_given_an_empty_layer_when_its_tiles_are_requested_then_an_error_says_so(pump: Path, draw: Render) -> None:
+    with pytest.raises(BlueprintError, match="Layer 77 is empty or does not exist") as refused:
         draw(pump, width=256, tiles=True, tile_layer=77)
 
     assert refused.value.code == "no-such-layer"

@@ -1,4 +1,4 @@
-"""The process that renders damaged files, one after the other; it may die of it. `target` starts and watches it.
+"""The process that renders damaged files, one after the other, and may die. `harness` starts and supervises it.
 
 One JSON object a line: `{"source", "out", "options", "streamed"}` in, `{"outcome", "code", "detail"}` out.
 """
@@ -13,72 +13,73 @@ from pathlib import Path
 from typing import Any
 
 from tasks import plan as planning
-from tasks.plan.dxf import WHOLE_BYTES
+from tasks.plan.dxf import MAX_IN_MEMORY_BYTES
 from tasks.renders import RenderOptions
-from workers.blueprint import BlueprintError, Step, render
-from workers.blueprint.manifest import Manifest
-from workers.blueprint.sources import dwg
-from workers.blueprint.vector import shelf, stream
-from workers.fence.limits import apply_limits
+from workers.render import BlueprintError, Step, render
+from workers.render.manifest import Manifest
+from workers.render.sources import dwg
+from workers.render.vector import spill_buffer
+from workers.render.vector.reader import document
+from workers.sandbox.limits import apply_limits
 
-FENCE = 512 * 1024**2
+MEMORY_LIMIT = 512 * 1024**2
 
 REFUSED, ENGINE, RENDERED, DEFECT = "refused at plan", "refused by engine", "rendered", "unexpected exception"
 
-# Frames of a traceback that are worth telling.
+# Reported frames of a traceback.
 FRAMES = 6
 
 
 class BadManifestError(Exception):
-    """A render that seemed to succeed says what is not so."""
+    """The manifest of a successful render does not match its files."""
 
 
 def main() -> None:
-    """Answer until there is no more to read."""
+    """Render each job on standard input until its end."""
     apply_limits(niceness=0)
-    answers = os.dup(sys.stdout.fileno())
+    output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    # Whatever goes to the folder for large files shall be seen, too.
-    vars(shelf)["FOLDER"] = vars(dwg)["FOLDER"] = tempfile.gettempdir()
-    os.write(answers, b"{}\n")
+    # Large temporary files must be in the folder that is checked for leftovers.
+    vars(spill_buffer)["SPILL_DIR"] = vars(dwg)["SPILL_DIR"] = tempfile.gettempdir()
+    os.write(output, b"{}\n")
     for line in sys.stdin:
         job = json.loads(line)
-        vars(stream)["WHOLE_BYTES"] = 0 if job["streamed"] else WHOLE_BYTES
-        os.write(answers, json.dumps(_answer(job)).encode() + b"\n")
+        vars(document)["MAX_IN_MEMORY_BYTES"] = 0 if job["streamed"] else MAX_IN_MEMORY_BYTES
+        os.write(output, json.dumps(_render(job)).encode() + b"\n")
 
 
-def _answer(job: dict[str, Any]) -> dict[str, Any]:
+def _render(job: dict[str, Any]) -> dict[str, Any]:
     source, out = Path(job["source"]), Path(job["out"])
     options = RenderOptions.model_validate(job["options"])
     began = time.perf_counter()
     try:
         try:
-            planning.check(planning.plan(source, width=options.width, tiles=options.tiles), FENCE)
+            planning.check_memory_limit(planning.plan(source, width=options.width, tiles=options.tiles), MEMORY_LIMIT)
         except planning.PlanError as error:
             return {"outcome": REFUSED, "code": error.code, "planned": time.perf_counter() - began}
         planned = time.perf_counter() - began
         try:
-            render(source, out, options, progress=_tell)
+            render(source, out, options, progress=_check_encodable)
         except BlueprintError as error:
             error.message.encode()
             return {"outcome": ENGINE, "code": error.code, "planned": planned}
         except MemoryError:
             return {"outcome": ENGINE, "code": "out-of-memory", "planned": planned}
-        _check(out)
-    except Exception as error:  # noqa: BLE001 - finding those is what this is for
+        _check_manifest(out)
+    except Exception as error:  # noqa: BLE001 - reported as a finding
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
         where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
         return {"outcome": DEFECT, "code": type(error).__name__, "detail": f"{str(error)[:200]} at {where}"}
     return {"outcome": RENDERED, "code": "", "planned": planned}
 
 
-def _tell(step: Step) -> None:
-    """Raise UnicodeError for what could not be sent."""
+def _check_encodable(step: Step) -> None:
+    """Raise UnicodeError for text that cannot be sent."""
     step.layer.encode()
 
 
-def _check(out: Path) -> None:
-    """Raise BadManifestError where the manifest is not JSON, or names other files than there are."""
+def _check_manifest(out: Path) -> None:
+    """Raise BadManifestError if the manifest is not valid JSON, or does not list exactly the files that exist."""
 
     def refuse(constant: str) -> None:
         raise BadManifestError(f"{constant} is not JSON")
@@ -87,12 +88,12 @@ def _check(out: Path) -> None:
     json.loads(text, parse_constant=refuse)
     manifest = Manifest.model_validate_json(text)
     sets = [tiles for tiles in (manifest.tiles, *(layer.tiles for layer in manifest.layers)) if tiles]
-    named = {"manifest.json", manifest.preview.file, *(tiles.file for tiles in sets)}
-    named |= {layer.file for layer in manifest.layers if layer.file}
+    listed = {"manifest.json", manifest.preview.file, *(tiles.file for tiles in sets)}
+    listed |= {layer.file for layer in manifest.layers if layer.file}
     paths = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
-    found = {str(path) for path in paths if not any(part.endswith("_files") for part in path.parts)}
-    if found != named:
-        raise BadManifestError(f"files {sorted(found ^ named)[:5]}")
+    files = {str(path) for path in paths if not any(part.endswith("_files") for part in path.parts)}
+    if files != listed:
+        raise BadManifestError(f"files {sorted(files ^ listed)[:5]}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Damage files, always in the same way for the same random numbers.
+"""Mutate files, deterministically for a given random generator.
 
-Some of it knows the format: a change that every checksum catches never gets past the front door.
+Some mutators know the format and keep checksums valid, so that changes get past the first checks.
 """
 
 import re
@@ -12,14 +12,14 @@ from typing import TypeAlias
 
 Mutator: TypeAlias = Callable[[bytes, Random], bytes]
 
-HEADER = 512  # where most formats say how large they are
-MAX_BYTES = 256 * 1024  # what is doubled again and again stays small
+HEADER = 512  # most formats have their sizes here
+MAX_BYTES = 256 * 1024  # limit for repeated duplication
 
 CHANGES = (1, 1, 1, 2, 2, 3, 6)
-KNOWING = 0.7  # the share of files that are changed only in ways that their format may let pass
+FORMAT_AWARE_SHARE = 0.7  # share of files that only format-aware mutators change
 
-_WHOLE = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-_REAL = (0.0, -0.0, 1e-320, 1e-9, -1.0, 1e9, 1e38, 1e300, -1e300, 1.7e308, float("inf"), float("-inf"), float("nan"))
+_INTEGERS = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+_FLOATS = (0.0, -0.0, 1e-320, 1e-9, -1.0, 1e9, 1e38, 1e300, -1e300, 1.7e308, float("inf"), float("-inf"), float("nan"))
 _NUMBERS = ("0", "-1", "1", "nan", "inf", "-inf", "1e300", "-1e300", "1e-300", "1e10", "65536", "2147483647")
 _NUMBERS_TOO_LARGE = ("-2147483648", "4294967295", "99999999999999999999")
 _OTHER_WORDS = ("0.0", "", "x", "%%", "\\P\\H1e9;{\\", "\x00", "é" * 40, "A" * 3000)
@@ -32,7 +32,7 @@ _CODES = (0, 1, 2, 3, 5, 8, 10, 20, 30, 40, 41, 42, 50, 62, 66, 67, 70, 71, 72, 
 _TAGS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 320, 322, 323, 324, 325, 338)  # of TIFF
 _PNG = b"\x89PNG\r\n\x1a\n"
 
-# The mark that a file must end with to be looked at. It is put back half the time.
+# The required end marker of a format. It is restored in half of the files.
 _ENDS = {
     "dxf": b"  0\nEOF\n",
     "dxf-binary": b"\x00\x00EOF\x00",
@@ -43,10 +43,10 @@ _ENDS = {
 
 
 def mutate(data: bytes, others: Sequence[bytes], family: str, random: Random) -> bytes:
-    """`data` with one to six changes; `others` are files of its family to take pieces from."""
-    knowing = random.random() < KNOWING
-    mutators = _OWN.get(family, _ANY) if knowing else _ANY
-    if not knowing and random.random() < 0.1:
+    """Apply one to six changes to `data`. `others` are files of its family to splice from."""
+    format_aware = random.random() < FORMAT_AWARE_SHARE
+    mutators = _FORMAT_MUTATORS.get(family, _GENERIC_MUTATORS) if format_aware else _GENERIC_MUTATORS
+    if not format_aware and random.random() < 0.1:
         data = splice(data, random.choice(others), random)
     for _ in range(random.choice(CHANGES)):
         data = random.choice(mutators)(data, random)[:MAX_BYTES] or b"\x00"
@@ -55,12 +55,12 @@ def mutate(data: bytes, others: Sequence[bytes], family: str, random: Random) ->
 
 
 def splice(data: bytes, other: bytes, random: Random) -> bytes:
-    """The beginning of one and the end of the other."""
+    """Join the beginning of one file and the end of another."""
     return data[: random.randint(1, len(data))] + other[random.randrange(len(other)) :]
 
 
 def flip_bits(data: bytes, random: Random) -> bytes:
-    """Up to sixteen bits, anywhere."""
+    """Flip up to sixteen bits."""
     changed = bytearray(data)
     for _ in range(random.randint(1, 16)):
         changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
@@ -68,45 +68,45 @@ def flip_bits(data: bytes, random: Random) -> bytes:
 
 
 def overwrite(data: bytes, random: Random) -> bytes:
-    """A run of up to 64 bytes."""
+    """Overwrite up to 64 bytes."""
     at, count = random.randrange(len(data)), random.randint(1, 64)
     run = random.choice((bytes(count), b"\xff" * count, random.randbytes(count)))
     return data[:at] + run[: len(data) - at] + data[at + count :]
 
 
 def truncate(data: bytes, random: Random) -> bytes:
-    """All before some byte."""
+    """Truncate at a random byte."""
     return data[: random.randint(1, len(data))]
 
 
 def cut(data: bytes, random: Random) -> bytes:
-    """All but a run of up to 256 bytes."""
+    """Remove up to 256 bytes."""
     at = random.randrange(len(data))
     return data[:at] + data[at + random.randint(1, 256) :]
 
 
 def duplicate(data: bytes, random: Random) -> bytes:
-    """A piece of up to 1 KiB once more, elsewhere."""
+    """Insert a copy of up to 1 KiB elsewhere."""
     start, at = random.randrange(len(data)), random.randrange(len(data))
     return data[:at] + data[start : start + random.randint(1, 1024)] + data[at:]
 
 
 def set_number(data: bytes, random: Random) -> bytes:
-    """A whole number of 1 to 8 bytes, mostly in the header, made an awkward one or moved by one."""
+    """Change an integer of 1 to 8 bytes, mostly in the header, to an edge value or by one."""
     size, order = random.choice((1, 2, 4, 8)), random.choice(("<", ">"))
     form = order + {1: "B", 2: "H", 4: "I", 8: "Q"}[size]
-    at = _place(data, size, random)
+    at = _choose_offset(data, size, random)
     if at is None:
         return data
     (old,) = struct.unpack_from(form, data, at)
-    new = random.choice((*_WHOLE, old + 1, old - 1, old * 2, old ^ 0xFF00, random.getrandbits(8 * size)))
+    new = random.choice((*_INTEGERS, old + 1, old - 1, old * 2, old ^ 0xFF00, random.getrandbits(8 * size)))
     return data[:at] + struct.pack(form, new % (1 << 8 * size)) + data[at + size :]
 
 
 def swap_numbers(data: bytes, random: Random) -> bytes:
-    """Two numbers of 16 or 32 bits in each other's place."""
+    """Swap two integers of 16 or 32 bits."""
     size = random.choice((2, 4))
-    first, second = _place(data, size, random), _place(data, size, random)
+    first, second = _choose_offset(data, size, random), _choose_offset(data, size, random)
     if first is None or second is None or abs(first - second) < size:
         return data
     low, high = sorted((first, second))
@@ -116,13 +116,13 @@ def swap_numbers(data: bytes, random: Random) -> bytes:
 
 
 def set_real(data: bytes, random: Random) -> bytes:
-    """Eight bytes as an awkward floating-point number."""
+    """Overwrite eight bytes with an edge-case double."""
     at = random.randrange(len(data))
-    return data[:at] + struct.pack("<d", random.choice(_REAL)) + data[at + 8 :]
+    return data[:at] + struct.pack("<d", random.choice(_FLOATS)) + data[at + 8 :]
 
 
 def change_dxf(data: bytes, random: Random) -> bytes:
-    """One to four tags of a DXF, most of them behind its header: codes, values, names, order."""
+    """Change one to four tags of a DXF, mostly after its header: codes, values, names, order."""
     lines = data.split(b"\n")
     body = next((at for at, line in enumerate(lines) if line.strip() in {b"BLOCKS", b"ENTITIES"}), 0)
     for _ in range(random.randint(1, 4)):
@@ -157,7 +157,7 @@ def _change_tag(lines: list[bytes], at: int, other: int, random: Random) -> None
 
 
 def change_dxf_blocks(data: bytes, random: Random) -> bytes:
-    """Whole entities of a DXF moved or doubled; blocks get to contain others, or themselves."""
+    """Move or duplicate a whole entity of a DXF; blocks may come to contain others, or themselves."""
     entities = re.split(rb"(?m)^(?= *0\r?\n)", data)
     if len(entities) < 3:
         return data
@@ -168,30 +168,30 @@ def change_dxf_blocks(data: bytes, random: Random) -> bytes:
 
 
 def change_text(data: bytes, random: Random) -> bytes:
-    """One to four words of a text, PDF or SVG: numbers, names, and what stands between quotes."""
+    """Change one to four tokens of a PDF or SVG: numbers, names, quoted strings."""
     for _ in range(random.randint(1, 4)):
-        found = list(_TOKEN.finditer(data))
-        if not found:
+        matches = list(_TOKEN.finditer(data))
+        if not matches:
             return data
-        chosen = random.choice(found)
-        alike = [other[0] for other in found if other[0][:1].isdigit() == chosen[0][:1].isdigit()]
-        word = random.choice(_WORDS).encode() if random.random() < 0.6 else random.choice(alike)
+        chosen = random.choice(matches)
+        similar = [other[0] for other in matches if other[0][:1].isdigit() == chosen[0][:1].isdigit()]
+        word = random.choice(_WORDS).encode() if random.random() < 0.6 else random.choice(similar)
         data = data[: chosen.start()] + word + data[chosen.end() :]
     return data
 
 
 def nest_svg(data: bytes, random: Random) -> bytes:
-    """An element of an SVG inside another, or many times over."""
-    found = list(_ELEMENT.finditer(data))
-    if not found:
+    """Nest an element of an SVG inside others, once or many times."""
+    matches = list(_ELEMENT.finditer(data))
+    if not matches:
         return data
-    chosen, place = random.choice(found)[0], random.choice(found).start()
-    deep = random.choice((1, 3, 50, 500))
-    return data[:place] + b"<g transform='scale(1.01)'>" * deep + chosen + b"</g>" * deep + data[place:]
+    chosen, place = random.choice(matches)[0], random.choice(matches).start()
+    depth = random.choice((1, 3, 50, 500))
+    return data[:place] + b"<g transform='scale(1.01)'>" * depth + chosen + b"</g>" * depth + data[place:]
 
 
 def change_png(data: bytes, random: Random) -> bytes:
-    """A chunk's content, the checksum put right; a picture's rows are unpacked, damaged and packed again."""
+    """Change a chunk's content and correct its checksum. Image data is decompressed, changed and compressed again."""
     chunks = _chunks(data)
     if not chunks:
         return data
@@ -215,7 +215,7 @@ def change_png(data: bytes, random: Random) -> bytes:
 
 
 def change_tiff(data: bytes, random: Random) -> bytes:
-    """An entry of a classic TIFF's first directory: its tag, type, count or value."""
+    """Change an entry of a classic TIFF's first directory: its tag, type, count or value."""
     order = "<" if data[:2] == b"II" else ">"
     if len(data) < 8 or data[2:3] == b"+" or data[3:4] == b"+":
         return set_number(data, random)
@@ -233,9 +233,9 @@ def change_tiff(data: bytes, random: Random) -> bytes:
     elif part == 1:
         kind = random.randrange(19)
     elif part == 2:
-        count = random.choice((*_WHOLE, count + 1, max(0, count - 1)))
+        count = random.choice((*_INTEGERS, count + 1, max(0, count - 1)))
     else:
-        value = random.choice((*_WHOLE, value + 1, max(0, value - 1), value << 16 & 0xFFFFFFFF, len(data)))
+        value = random.choice((*_INTEGERS, value + 1, max(0, value - 1), value << 16 & 0xFFFFFFFF, len(data)))
     changed = struct.pack(order + "HHII", tag, kind, count & 0xFFFFFFFF, value & 0xFFFFFFFF)
     return data[:entry] + changed + data[entry + 12 :]
 
@@ -249,7 +249,7 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     return chunks
 
 
-def _place(data: bytes, size: int, random: Random) -> int | None:
+def _choose_offset(data: bytes, size: int, random: Random) -> int | None:
     last = len(data) - size
     if last < 0:
         return None
@@ -259,8 +259,8 @@ def _place(data: bytes, size: int, random: Random) -> int | None:
 _TOKEN = re.compile(rb"-?\d+\.?\d*|[A-Za-z][A-Za-z-]{1,20}|(?<=')[^']{1,40}(?=')")
 _ELEMENT = re.compile(rb"<(\w+)[^<>/]*/>|<(\w+)[^<>]*>[^<>]*</\2>")
 
-_ANY: tuple[Mutator, ...] = (flip_bits, overwrite, truncate, cut, duplicate, set_number, swap_numbers)
-_OWN: dict[str, tuple[Mutator, ...]] = {
+_GENERIC_MUTATORS: tuple[Mutator, ...] = (flip_bits, overwrite, truncate, cut, duplicate, set_number, swap_numbers)
+_FORMAT_MUTATORS: dict[str, tuple[Mutator, ...]] = {
     "dxf": (change_dxf, change_dxf, change_dxf_blocks),
     "dxf-binary": (set_real, set_number),
     "pdf": (change_text,),

@@ -1,4 +1,4 @@
-"""Small valid blueprints of every family to start from, made by code and always the same bytes."""
+"""Seeds for the fuzzer: small valid blueprints of every family, generated deterministically."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ SIDE = 48
 
 @cache
 def seeds(family: str) -> Sequence[bytes]:
-    """Files of `family`: one of `FAMILIES`."""
+    """Return the seeds of a family, one of `FAMILIES`."""
     return _MAKERS[family]()
 
 
@@ -55,7 +55,7 @@ def _without_dates() -> Iterator[None]:
 
 
 def _drawing(version: str) -> Drawing:
-    """A little of everything that the engine draws."""
+    """Return a drawing with every kind of entity that the engine draws."""
     document = new(version, setup=["linetypes", "styles"], units=0)
     for name, colour in (("PIPES", 1), ("VALVES", 3), ("NOTES", 2)):
         document.layers.add(name, color=colour, linetype="DASHED")
@@ -135,7 +135,7 @@ def _pdf() -> list[bytes]:
 
 
 def _written_pdf() -> bytes:
-    """By hand, with a table of offsets, so that text changes keep their meaning."""
+    """Return an uncompressed PDF with a cross-reference table, so that mutated text stays meaningful."""
     content = b"1 0 0 RG 2 w 10 10 180 80 re S q .5 0 0 .5 0 0 cm /I Do Q /P gs BT /F 12 Tf 20 50 Td (Pump) Tj ET\n"
     content += b"/S sh 0 0 m 10 90 60 90 70 0 c b* [3 2] 0 d 0 0 m 200 100 l S /X Do\n"
     bodies = [
@@ -169,7 +169,7 @@ def _written_pdf() -> bytes:
 
 
 def _layered_pdf(*, packed: bool) -> bytes:
-    """Two layers, one of them off; with object streams if `packed`."""
+    """Return a PDF with two layers, one of them off; with object streams if `packed`."""
     document = pikepdf.new()
     document.add_blank_page(page_size=(200, 100))
     groups = [document.make_indirect(pikepdf.Dictionary(Type=pikepdf.Name.OCG, Name=name)) for name in ("A", "B")]
@@ -188,8 +188,8 @@ def _layered_pdf(*, packed: bool) -> bytes:
 
 
 def _svg() -> list[bytes]:
-    picture = base64.b64encode(png(2, 2, b"\x00\xff\x00\x00\x00\xff\x00" * 2))
-    return [_SVG_BARE, _SVG % picture]
+    image = base64.b64encode(png(2, 2, b"\x00\xff\x00\x00\x00\xff\x00" * 2))
+    return [_SVG_BARE, _SVG % image]
 
 
 _SVG_BARE = b"""<svg xmlns='http://www.w3.org/2000/svg' width='90' height='60'>
@@ -213,7 +213,7 @@ _SVG = b"""<?xml version='1.0' encoding='UTF-8'?>
 
 
 def _image(bands: int = 3) -> "pyvips.Image":
-    """Lines and slopes, so that every coder has something to do."""
+    """Return an image with lines and gradients, which exercise every codec."""
     y, x = np.mgrid[:SIDE, :SIDE]
     grey = np.where((x + y) % 9 < 2, 0, 255 - 2 * x)
     pixels = np.stack([(grey + 40 * band * y // SIDE) % 256 for band in range(bands)], axis=2).astype(np.uint8)
@@ -228,37 +228,37 @@ def _with(image: "pyvips.Image", name: str, value: int) -> "pyvips.Image":
 
 
 def _png() -> list[bytes]:
-    picture, grey = _image(), _image(1)
+    image, grey = _image(), _image(1)
     return [
-        bytes(picture.pngsave_buffer()),
+        bytes(image.pngsave_buffer()),
         bytes(grey.pngsave_buffer(bitdepth=1, interlace=True)),
         bytes(_image(4).pngsave_buffer(interlace=True)),
-        bytes(picture.colourspace("rgb16").pngsave_buffer()),
-        bytes(picture.pngsave_buffer(palette=True, bitdepth=4)),
+        bytes(image.colourspace("rgb16").pngsave_buffer()),
+        bytes(image.pngsave_buffer(palette=True, bitdepth=4)),
     ]
 
 
 def _jpeg() -> list[bytes]:
-    picture = _image()
+    image = _image()
     return [
-        bytes(_with(picture, "orientation", 6).jpegsave_buffer(Q=80)),
-        bytes(picture.jpegsave_buffer(interlace=True, optimize_coding=True)),
+        bytes(_with(image, "orientation", 6).jpegsave_buffer(Q=80)),
+        bytes(image.jpegsave_buffer(interlace=True, optimize_coding=True)),
         bytes(_image(1).jpegsave_buffer(restart_interval=2)),
-        bytes(picture.colourspace("cmyk").jpegsave_buffer(keep="none")),
+        bytes(image.colourspace("cmyk").jpegsave_buffer(keep="none")),
     ]
 
 
 def _tiff() -> list[bytes]:
-    picture, grey = _image(), _image(1)
+    image, grey = _image(), _image(1)
     pages = _with(pyvips.Image.arrayjoin([grey, grey], across=1), "page-height", SIDE)
-    turned = _with(grey, "orientation", 6)
+    rotated = _with(grey, "orientation", 6)
     return [
         bytes(grey.tiffsave_buffer(compression="ccittfax4", bitdepth=1)),
-        bytes(picture.tiffsave_buffer(compression="lzw", predictor="horizontal")),
-        bytes(turned.tiffsave_buffer(compression="deflate", tile=True, tile_width=16, tile_height=16)),
-        bytes(picture.tiffsave_buffer(bigtiff=True, compression="packbits")),
+        bytes(image.tiffsave_buffer(compression="lzw", predictor="horizontal")),
+        bytes(rotated.tiffsave_buffer(compression="deflate", tile=True, tile_width=16, tile_height=16)),
+        bytes(image.tiffsave_buffer(bigtiff=True, compression="packbits")),
         bytes(_image(4).tiffsave_buffer(tile=True, tile_width=32, tile_height=16, bigtiff=True)),
-        bytes(picture.tiffsave_buffer(compression="jpeg")),
+        bytes(image.tiffsave_buffer(compression="jpeg")),
         bytes(pages.tiffsave_buffer(compression="ccittfax4", bitdepth=1)),
     ]
 
@@ -272,7 +272,7 @@ def _webp() -> list[bytes]:
 
 
 def _dwg() -> list[bytes]:
-    """Seven bytes of a header before a drawing: the fuzz target's converter takes them away."""
+    """Return a DXF after a header of seven bytes, which the converter of the harness removes."""
     return [b"AC1032\x00" + bytes(range(256)), b"AC1.40\n" + _DXF_BARE, *(b"AC1015\n" + text for text in _dxf()[:2])]
 
 

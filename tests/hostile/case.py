@@ -1,4 +1,4 @@
-"""What a hostile case is, and the table that the families fill."""
+"""The hostile cases, and decorators that register them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,35 +6,34 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
-SECONDS = 20.0  # that the fence gives a child
+TIMEOUT = 20.0  # time limit of a child
 
 
-class Allowed(Enum):
-    """How a case may end."""
+class Expected(Enum):
+    """Acceptable ends of a case."""
 
     REFUSED = "refused from its header"
-    FAILS = "ended with a clear error, or drawn with a warning that it is damaged"
-    CONTAINED = "refused, ended with a clear error, or rendered without touching the outside"
-    RENDERS = "a good drawing that only looks odd"
+    DAMAGED = "failed with a clear error, or rendered with a warning about damage"
+    CONTAINED = "refused, failed with a clear error, or rendered without opening other files"
+    RENDERS = "a valid drawing with unusual content"
 
 
-# Makes a file's bytes. Gets the folder of files that nothing may open; references in the drawing point there.
-Bytes: TypeAlias = Callable[[Path], bytes]
-# Makes what is no ordinary file, at the path given.
-Thing: TypeAlias = Callable[[Path, Path], None]
+# Returns a file's content. Receives the folder of files that must not be opened, to reference them.
+MakeBytes: TypeAlias = Callable[[Path], bytes]
+# Creates a special file at the given path.
+MakeFile: TypeAlias = Callable[[Path, Path], None]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One hostile source. `seconds` is how long the fence lets its child run; less for what only the
-    fence can end."""
+    """One hostile source. `timeout` is the time limit of its child, lower for cases that run until it."""
 
     family: str
     name: str
     file: str
-    allowed: Allowed
-    make: Thing
-    seconds: float
+    expected: Expected
+    make: MakeFile
+    timeout: float
 
     def __str__(self) -> str:
         return f"{self.family}-{self.name}"
@@ -43,41 +42,40 @@ class Case:
 CASES: list[Case] = []
 
 
-def holds(
-    family: str, allowed: Allowed, suffix: str = "", *, file: str = "", seconds: float = SECONDS
-) -> Callable[[Bytes], Bytes]:
-    """Enter a function that gives a file's bytes; the file is called `file`, or by the function and `suffix`."""
+def hostile_file(
+    family: str, allowed: Expected, suffix: str = "", *, file: str = "", seconds: float = TIMEOUT
+) -> Callable[[MakeBytes], MakeBytes]:
+    """Register a function that returns a file's content. The file is named `file`, or after the function."""
 
-    def enter(content: Bytes) -> Bytes:
+    def register(content: MakeBytes) -> MakeBytes:
         def make(path: Path, outside: Path) -> None:
             path.write_bytes(content(outside))
 
-        _enter(family, content.__name__, file or content.__name__ + (suffix or f".{family}"), allowed, make, seconds)
+        _register(family, content.__name__, file or content.__name__ + (suffix or f".{family}"), allowed, make, seconds)
         return content
 
-    return enter
+    return register
 
 
-def table(family: str, allowed: Allowed, rows: dict[str, Bytes], suffix: str = "") -> None:
-    """Enter a whole table of names and contents."""
+def hostile_files(family: str, allowed: Expected, rows: dict[str, MakeBytes], suffix: str = "") -> None:
+    """Register a table of names and functions that return contents."""
     for name, content in rows.items():
-        made = content
 
-        def make(path: Path, outside: Path, made: Bytes = made) -> None:
-            path.write_bytes(made(outside))
+        def make(path: Path, outside: Path, content: MakeBytes = content) -> None:
+            path.write_bytes(content(outside))
 
-        _enter(family, name, name + (suffix or f".{family}"), allowed, make, SECONDS)
+        _register(family, name, name + (suffix or f".{family}"), allowed, make, TIMEOUT)
 
 
-def thing(family: str, allowed: Allowed, file: str) -> Callable[[Thing], Thing]:
-    """Enter a function that makes something else than a plain file."""
+def special_file(family: str, allowed: Expected, file: str) -> Callable[[MakeFile], MakeFile]:
+    """Register a function that creates a special file."""
 
-    def enter(make: Thing) -> Thing:
-        _enter(family, make.__name__, file, allowed, make, SECONDS)
+    def register(make: MakeFile) -> MakeFile:
+        _register(family, make.__name__, file, allowed, make, TIMEOUT)
         return make
 
-    return enter
+    return register
 
 
-def _enter(family: str, name: str, file: str, allowed: Allowed, make: Thing, seconds: float) -> None:
+def _register(family: str, name: str, file: str, allowed: Expected, make: MakeFile, seconds: float) -> None:
     CASES.append(Case(family, name, file, allowed, make, seconds))

@@ -1,5 +1,5 @@
-"""Things that are not what they are called: other formats under a picture's name, names that are commands, no files at
-all, files that are two things at once, and good files cut in the middle."""
+"""Misleading sources: other formats under an image's name, names that are commands, special files, polyglot files, and
+truncated files."""
 
 import os
 import socket
@@ -10,16 +10,16 @@ from tempfile import TemporaryDirectory
 from ezdxf.filemanagement import new
 
 from tests.engine.drawings import text_pdf
-from tests.hostile.case import Allowed, Bytes, holds, table, thing
+from tests.hostile.case import Expected, MakeBytes, hostile_file, hostile_files, special_file
 from tests.hostile.documents import page, svg
 from tests.hostile.drawings import LINE, dxf
-from tests.hostile.pictures import one_strip, small_png
+from tests.hostile.images import one_strip, small_png
 
-REFUSED, FAILS, CONTAINED, RENDERS = Allowed.REFUSED, Allowed.FAILS, Allowed.CONTAINED, Allowed.RENDERS
+REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
 MVG = "push graphic-context\nviewbox 0 0 64 64\nimage over 0,0 0,0 '{}'\npop graphic-context\n"
 
-_OTHERS: dict[str, Bytes] = {
+_OTHERS: dict[str, MakeBytes] = {
     "mvg_reads_a_file": lambda out: MVG.format(f"text:{out}/secret.txt").encode(),
     "mvg_asks_the_net": lambda _: MVG.format('https://127.0.0.1:9/x.jpg"|touch x"').encode(),
     "mvg_deletes_a_file": lambda out: MVG.format(f"ephemeral:{out}/secret.txt").encode(),
@@ -36,16 +36,16 @@ _OTHERS: dict[str, Bytes] = {
     "pickle": lambda _: b"cos\nsystem\n(S'touch x'\ntR.",
     "zip": lambda _: b"PK\x03\x04" + bytes(99),
 }
-table("other", REFUSED, _OTHERS, ".png")
+hostile_files("other", REFUSED, _OTHERS, ".png")
 
 
-@holds("other", REFUSED, file="picture.jpg")
+@hostile_file("other", REFUSED, file="image.jpg")
 def msl_writes_a_file(outside: Path) -> bytes:
     """ImageMagick's own scripting language."""
     return f'<image><read filename="{outside}/secret.png"/><write filename="{outside}/new.png"/></image>'.encode()
 
 
-# To some library each of these names is an instruction; to us they are names.
+# Some library interprets each of these names as an instruction; we must not.
 _NAMES = (
     "ephemeral:x.png", "msl:x.png", "@x.png", "-.png", "--help.png", "x.png[0]", "x%d.png", "x.png[page=9]",
     "|touch x.png", "`touch x`.png", "fd:0.png", "https:x.png", "line\nbreak.png", "quote'\".png", "a:b=c,d.png",
@@ -56,61 +56,61 @@ for _number, _name in enumerate(_NAMES):
         return small_png()
 
     _good.__name__ = f"name_{_number}"
-    holds("name", RENDERS, file=_name)(_good)
+    hostile_file("name", RENDERS, file=_name)(_good)
 
 
-@thing("thing", REFUSED, "pipe.png")
+@special_file("thing", REFUSED, "pipe.png")
 def pipe(path: Path, _outside: Path) -> None:
-    """Whoever opens it waits for a writer."""
+    """Opening it blocks until there is a writer."""
     os.mkfifo(path)
 
 
-@thing("thing", REFUSED, "folder.dxf")
+@special_file("thing", REFUSED, "folder.dxf")
 def folder(path: Path, _outside: Path) -> None:
-    """A directory of a drawing's name."""
+    """A directory with a drawing's name."""
     path.mkdir()
 
 
-@thing("thing", REFUSED, "zero.png")
+@special_file("thing", REFUSED, "zero.png")
 def endless_device(path: Path, _outside: Path) -> None:
-    """A link to a device that never ends."""
+    """A link to an endless device."""
     path.symlink_to("/dev/zero")
 
 
-@thing("thing", REFUSED, "random.pdf")
+@special_file("thing", REFUSED, "random.pdf")
 def random_device(path: Path, _outside: Path) -> None:
-    """A link to a device that never ends, and never says the same."""
+    """A link to an endless device of random bytes."""
     path.symlink_to("/dev/urandom")
 
 
-@thing("thing", REFUSED, "socket.svg")
+@special_file("thing", REFUSED, "socket.svg")
 def listening_socket(path: Path, _outside: Path) -> None:
-    """A socket's name in the file system."""
+    """A Unix socket."""
     with socket.socket(socket.AF_UNIX) as server, TemporaryDirectory() as short:
         server.bind(f"{short}/s")
         Path(short, "s").rename(path)
 
 
-@thing("thing", REFUSED, "link.dxf")
+@special_file("thing", REFUSED, "link.dxf")
 def link_to_a_secret(path: Path, outside: Path) -> None:
-    """What it leads to is no drawing, and none of it is told."""
+    """Its target is not a drawing, and no message may quote it."""
     path.symlink_to(outside / "secret.txt")
 
 
-@thing("thing", REFUSED, "memory.tiff")
+@special_file("thing", REFUSED, "memory.tiff")
 def process_memory(path: Path, _outside: Path) -> None:
-    """A link into the planner's own process."""
+    """A link to the memory of the planner's own process."""
     path.symlink_to("/proc/self/mem")
 
 
-@thing("thing", REFUSED, "sparse.png")
+@special_file("thing", REFUSED, "sparse.png")
 def terabyte_of_nothing(path: Path, _outside: Path) -> None:
-    """A file that takes a page on disk and hours to read."""
+    """A sparse file: a page on disk, hours to read."""
     path.write_bytes(small_png())
     os.truncate(path, 2**40)
 
 
-table(
+hostile_files(
     "thing", REFUSED, {"empty": lambda _: b"", "one_byte": lambda _: b"\x89", "blanks": lambda _: b" " * 9999}, ".dxf"
 )
 
@@ -119,18 +119,18 @@ def _tiff() -> bytes:
     return one_strip(64, 64, bytes(64 * 64))
 
 
-table(
+hostile_files(
     "both",
     RENDERS,
     {
-        "picture_with_an_archive": lambda _: small_png() + b"PK\x03\x04" + bytes(99),
-        "picture_with_a_page": lambda _: small_png() + page(),
+        "image_with_an_archive": lambda _: small_png() + b"PK\x03\x04" + bytes(99),
+        "image_with_a_page": lambda _: small_png() + page(),
         "drawing_named_tiff": lambda _: dxf(LINE),
-        "page_behind_a_picture_head": lambda _: b"GIF89a\n" + page(),
+        "page_after_a_gif_header": lambda _: b"GIF89a\n" + page(),
     },
     ".tiff",
 )
-table(
+hostile_files(
     "both",
     CONTAINED,
     {
@@ -144,13 +144,13 @@ table(
 
 
 def good(kind: str) -> bytes:
-    """A good file of a format."""
+    """Return a valid file of a format."""
     import pyvips
 
-    picture = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif[compression=deflate]", "webp": ".webp[lossless]"}.get(kind)
-    if picture:
+    options = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif[compression=deflate]", "webp": ".webp[lossless]"}.get(kind)
+    if options:
         noise = pyvips.Image.gaussnoise(640, 480, mean=128, sigma=40, seed=7)
-        return bytes(noise.cast("uchar").write_to_buffer(picture))
+        return bytes(noise.cast("uchar").write_to_buffer(options))
     with TemporaryDirectory() as scratch:
         path = Path(scratch, "good")
         if kind == "pdf":
@@ -165,15 +165,15 @@ def good(kind: str) -> bytes:
 
 
 def cut(kind: str, percent: int, end: bytes = b"") -> bytes:
-    """A good file without its last part; `end` makes its planner believe that it is whole."""
+    """Return a truncated valid file. `end` appends an end marker, so that the planner accepts it."""
     whole = good(kind)
     return whole[: len(whole) * percent // 100] + end
 
 
 for _kind in ("png", "jpeg", "webp", "pdf", "dxf", "bdxf"):
-    table("cut", REFUSED, {f"{_kind}_at_half": lambda _, kind=_kind: cut(kind, 50)}, f".{_kind}")  # type: ignore[misc]
+    hostile_files("cut", REFUSED, {f"{_kind}_at_half": lambda _, kind=_kind: cut(kind, 50)}, f".{_kind}")  # type: ignore[misc]
 
-table(
+hostile_files(
     "cut",
     FAILS,
     {
@@ -184,7 +184,7 @@ table(
     },
     "",
 )
-table(
+hostile_files(
     "cut",
     CONTAINED,
     {

@@ -1,32 +1,32 @@
-"""SVG and PDF that reach outside, swell or run in circles."""
+"""SVG and PDF that reference other files, expand without limit or contain cycles."""
 
 import base64
 import gzip
 import zlib
 from pathlib import Path
 
-from tests.hostile.case import Allowed, holds, table
-from tests.hostile.pictures import MIB, png, zeros
+from tests.hostile.case import Expected, hostile_file, hostile_files
+from tests.hostile.images import MIB, png, zeros
 
-REFUSED, FAILS, CONTAINED, RENDERS = Allowed.REFUSED, Allowed.FAILS, Allowed.CONTAINED, Allowed.RENDERS
+REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
 LINK = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
 NET = "http://127.0.0.1:9"
 
 
 def svg(body: str, head: str = "", attributes: str = 'width="64" height="64"') -> bytes:
-    """A drawing of that body."""
+    """Return an SVG with the given body."""
     return f'{head}<svg xmlns="http://www.w3.org/2000/svg" {LINK} {attributes}>{body}</svg>'.encode()
 
 
 def laughs(levels: int) -> str:
-    """Entities, each ten times the one before."""
+    """Return entities, each ten times the previous one."""
     lines = [f'<!ENTITY l{level} "{f"&l{level - 1};" * 10}">' for level in range(1, levels)]
     return f'<!DOCTYPE svg [<!ENTITY l0 "lol">{"".join(lines)}]>'
 
 
 def uses(levels: int) -> str:
-    """Groups, each using the one before ten times."""
+    """Return groups, each using the previous one ten times."""
     ten = [f'<use xlink:href="#g{level}"/>' * 10 for level in range(levels)]
     groups = [f'<g id="g{level}">{ten[level - 1]}</g>' for level in range(1, levels)]
     return (
@@ -35,11 +35,11 @@ def uses(levels: int) -> str:
 
 
 def embedded(content: bytes, kind: str) -> bytes:
-    """A drawing that has another one inside."""
+    """Return an SVG that embeds another file."""
     return svg(f'<image width="64" height="64" xlink:href="data:{kind};base64,{base64.b64encode(content).decode()}"/>')
 
 
-table(
+hostile_files(
     "svg",
     FAILS,
     {
@@ -60,7 +60,7 @@ table(
         "closed_by_another": lambda _: svg("<g></h>"),
     },
 )
-table(
+hostile_files(
     "svg",
     REFUSED,
     {
@@ -89,7 +89,7 @@ table(
         "packed_bomb": lambda _: b"\x1f\x8b\x08\x00" + bytes(6) + zeros(1024)[2:],
     },
 )
-table(
+hostile_files(
     "svg",
     CONTAINED,
     {
@@ -166,7 +166,7 @@ table(
 
 
 def pdf(objects: dict[int, str], streams: dict[int, tuple[str, bytes]] | None = None, trailer: str = "") -> bytes:
-    """A PDF of those objects and streams; object 1 is its root."""
+    """Return a PDF with these objects and streams; object 1 is its root."""
     bodies = {number: text.encode() for number, text in objects.items()}
     for number, (dictionary, content) in (streams or {}).items():
         head = f"<< /Length {len(content)} {dictionary} >>\nstream\n".encode()
@@ -192,7 +192,7 @@ def page(
     objects: dict[int, str] | None = None,
     streams: dict[int, tuple[str, bytes]] | None = None,
 ) -> bytes:
-    """A PDF of one page with that content; further objects from 5 on."""
+    """Return a PDF of one page with this content; further objects start at 5."""
     basic = {
         1: f"<< /Type /Catalog /Pages 2 0 R {root} >>",
         2: "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
@@ -208,7 +208,7 @@ FLATE = "/Filter /FlateDecode"
 
 
 def forms(levels: int) -> dict[int, tuple[str, bytes]]:
-    """Forms, each drawing the one before ten times."""
+    """Return forms, each drawing the previous one ten times."""
     made = {5: (FORM, b"0 0 m 9 9 l S")}
     for level in range(1, levels):
         resources = f"/Resources << /XObject << /F {4 + level} 0 R >> >>"
@@ -216,7 +216,7 @@ def forms(levels: int) -> dict[int, tuple[str, bytes]]:
     return made
 
 
-table(
+hostile_files(
     "pdf",
     CONTAINED,
     {
@@ -231,7 +231,7 @@ table(
         ),
         "form_sent_to_the_net": lambda _: page(root=f"/OpenAction << /S /SubmitForm /F << /FS /URL /F ({NET}) >> >>"),
         "content_elsewhere": lambda out: page(filters=f"/F ({out}/secret.txt) /FFilter null"),
-        "picture_elsewhere": lambda out: page(
+        "image_elsewhere": lambda out: page(
             b"99 0 0 99 0 0 cm /I Do",
             resources="/XObject << /I 5 0 R >>",
             streams={
@@ -289,7 +289,7 @@ table(
         ),
         "bomb_in_its_content": lambda _: page(zeros(1024), filters=FLATE),
         "bomb_packed_twice": lambda _: page(zlib.compress(zeros(1024)), filters="/Filter [/FlateDecode /FlateDecode]"),
-        "bomb_in_a_picture": lambda _: page(
+        "bomb_in_an_image": lambda _: page(
             b"99 0 0 99 0 0 cm /I Do",
             resources="/XObject << /I 5 0 R >>",
             streams={
@@ -335,14 +335,14 @@ table(
         "not_a_page_in_sight": lambda _: b"%PDF-1.7\nstartxref\n0\n%%EOF",
     },
 )
-table(
+hostile_files(
     "pdf",
     REFUSED,
     {"no_end": lambda _: page().split(b"startxref")[0], "only_a_head": lambda _: b"%PDF-1.7\n" + bytes(9999)},
 )
 
 
-@holds("pdf", CONTAINED, seconds=8)
+@hostile_file("pdf", CONTAINED, seconds=8)
 def billion_forms(_outside: Path) -> bytes:
-    """Each form draws the one before it ten times."""
+    """Each form draws the previous one ten times."""
     return page(b"/F Do", resources="/XObject << /F 14 0 R >>", streams=forms(10))

@@ -1,52 +1,52 @@
-"""Drawings (DXF) that insert themselves, reach beyond all numbers, or name files elsewhere."""
+"""DXF drawings that insert themselves, have extreme numbers, or reference other files."""
 
 from pathlib import Path
 
-from tests.hostile.case import Allowed, holds, table
+from tests.hostile.case import Expected, hostile_file, hostile_files
 
-REFUSED, FAILS, CONTAINED, RENDERS = Allowed.REFUSED, Allowed.FAILS, Allowed.CONTAINED, Allowed.RENDERS
+REFUSED, FAILS, CONTAINED, RENDERS = Expected.REFUSED, Expected.DAMAGED, Expected.CONTAINED, Expected.RENDERS
 
 LINE = "0 LINE|8 0|10 0|20 0|11 100|21 50"
 BINARY_MAGIC = b"AutoCAD Binary DXF\r\n\x1a\x00"
 
 
 def tags(text: str) -> str:
-    """`0 LINE|8 0` as tags: a line for each code, a line for each value."""
+    """Convert `0 LINE|8 0` to tags: a line for each code and each value."""
     return "".join(
         "{}\n{}\n".format(*(tag.split(" ", 1) if " " in tag else (tag, ""))) for tag in text.split("|") if tag
     )
 
 
 def section(name: str, content: str) -> str:
-    """A section of a drawing."""
+    """Return a section."""
     return tags(f"0 SECTION|2 {name}") + tags(content) + tags("0 ENDSEC")
 
 
 def dxf(entities: str, blocks: str = "", header: str = "", version: str = "AC1009") -> bytes:
-    """A drawing with those entities and blocks."""
+    """Return a drawing with these entities and blocks."""
     head = section("HEADER", f"9 $ACADVER|1 {version}|{header}")
     return (head + section("BLOCKS", blocks) + section("ENTITIES", entities) + tags("0 EOF")).encode()
 
 
 def block(name: str, content: str, extra: str = "") -> str:
-    """A block's tags."""
+    """Return the tags of a block."""
     return f"0 BLOCK|8 0|2 {name}|70 0|10 0|20 0|3 {name}|{extra}|{content}|0 ENDBLK|8 0|"
 
 
 def insert(name: str, extra: str = "") -> str:
-    """An insert's tags."""
+    """Return the tags of an insert."""
     return f"0 INSERT|8 0|2 {name}|10 1|20 1|{extra}|"
 
 
 def nested(depth: int, inner: str, times: int = 1) -> bytes:
-    """Block on block, each inserting the one below it so many times."""
+    """Return nested blocks, each inserting the next `times` times."""
     blocks = block("B0", inner)
     blocks += "".join(block(f"B{number}", insert(f"B{number - 1}") * times) for number in range(1, depth))
     return dxf(insert(f"B{depth - 1}"), blocks)
 
 
 def hatch(pattern: str, size: str = "1000") -> bytes:
-    """A square hatch with one line of the given pattern: angle, base, offset, dashes."""
+    """Return a square hatch with a pattern of one line: angle, base, offset, dashes."""
     corners = "".join(f"10 {x}|20 {y}|" for x, y in (("0", "0"), (size, "0"), (size, size), ("0", size)))
     outline = f"91 1|92 2|72 0|73 1|93 4|{corners}97 0|"
     filled = f"0 HATCH|5 1F|100 AcDbEntity|8 0|100 AcDbHatch|10 0|20 0|30 0|2 DENSE|70 0|71 0|{outline}"
@@ -54,12 +54,12 @@ def hatch(pattern: str, size: str = "1000") -> bytes:
 
 
 def points(count: int) -> bytes:
-    """An R12 polyline of that many vertices."""
+    """Return an R12 polyline of `count` vertices."""
     vertices = "".join(f"0 VERTEX|8 0|10 {number % 997}|20 {number % 991}|" for number in range(count))
     return dxf(f"0 POLYLINE|8 0|66 1|{vertices}0 SEQEND|8 0|")
 
 
-table(
+hostile_files(
     "dxf",
     CONTAINED,
     {
@@ -154,7 +154,7 @@ table(
         ),
     },
 )
-table(
+hostile_files(
     "dxf",
     REFUSED,
     {
@@ -162,7 +162,7 @@ table(
         "binary_without_end": lambda _: BINARY_MAGIC + b"\x00SECTION\x00\x02ENTITIES\x00\x00LINE\x00",
     },
 )
-table(
+hostile_files(
     "dxf",
     FAILS,
     {
@@ -177,15 +177,15 @@ table(
 )
 
 
-@holds("dxf", CONTAINED, seconds=8)
+@hostile_file("dxf", CONTAINED, seconds=8)
 def billion_inserts(_outside: Path) -> bytes:
-    """Nine blocks, each of which inserts the one below it ten times."""
+    """Nine blocks, each of which inserts the next ten times."""
     return nested(10, LINE, times=10)
 
 
-@holds("dxf", CONTAINED, seconds=8)
+@hostile_file("dxf", CONTAINED, seconds=8)
 def billion_inserts_of_nothing(_outside: Path) -> bytes:
-    """No line is ever drawn, so that no count of points ends it."""
+    """Nothing is ever drawn, so a limit of points does not apply."""
     return nested(10, "", times=10)
 
 

@@ -1,4 +1,4 @@
-"""Every case of the hostile corpus is refused at once or contained: nothing else is opened, nothing is left behind."""
+"""Every hostile case is refused at once or contained: no other file is opened, nothing is left behind."""
 
 import os
 import shutil
@@ -10,52 +10,52 @@ from typing import Any
 import psutil
 import pytest
 
-from tasks.store import NotFound
-from tasks.store.local import LocalStore
-from tests.hostile.corpus import CASES, SECONDS, Allowed, Case, make_outside
-from tests.hostile.lab import Job, Verdict, drawn, planned
+from tasks.storage import ObjectNotFound
+from tasks.storage.local import LocalStore
+from tests.hostile.corpus import CASES, TIMEOUT, Case, Expected, make_canaries
+from tests.hostile.harness import Outcome, Trial, plan_case, render_trials
 
-REFUSAL_SECONDS = 0.05
+MAX_REFUSAL_SECONDS = 0.05
 BATCH = 12
 DAMAGED = "damaged"
-LONGEST_WORDS = 1000  # characters
-PLAN_SECONDS = 1.0  # of a drawing of megabytes that is accepted: its sections are looked for
+MAX_TEXT = 1000  # characters
+MAX_PLAN_SECONDS = 1.0  # for an accepted drawing of megabytes, whose sections are searched
 
 pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.skipif(not shutil.which("strace") and not os.environ.get("CI"), reason="strace is not installed"),
 ]
 
-Verdicts = dict[Case, tuple[Job, Future[None] | None]]
+OutcomesByCase = dict[Case, tuple[Trial, Future[None] | None]]
 
 
 @pytest.fixture(scope="session")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files that the corpus refers to, and nothing may open."""
-    return make_outside(tmp_path_factory.mktemp("canary") / "outside")
+    """Canary files that the corpus references and no render may open."""
+    return make_canaries(tmp_path_factory.mktemp("canary") / "outside")
 
 
 @pytest.fixture(scope="session")
-def verdicts(
+def outcomes_by_case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, outside: Path
-) -> Iterator[Verdicts]:
-    """What becomes of each chosen case. All are planned first, alone; then two children at a time draw the rest."""
-    chosen = [case for item in request.session.items if isinstance(case := _parameters(item).get("case"), Case)]
+) -> Iterator[OutcomesByCase]:
+    """Outcomes of the selected cases. All are planned first; then two children at a time render the accepted ones."""
+    selected = [case for item in request.session.items if isinstance(case := _parameters(item).get("case"), Case)]
     folder = tmp_path_factory.mktemp("hostile")
-    jobs = [_planned(case, folder, outside) for case in dict.fromkeys(chosen)]
-    found: Verdicts = {job.case: (job, None) for job in jobs}
+    trials = [_plan_trial(case, folder, outside) for case in dict.fromkeys(selected)]
+    results: OutcomesByCase = {trial.case: (trial, None) for trial in trials}
     with ThreadPoolExecutor(2) as pool:
-        for number, batch in enumerate(_batches([job for job in jobs if job.verdict.refusal is None])):
-            future = pool.submit(drawn, batch, folder / f"scratch-{number}")
-            found |= {job.case: (job, future) for job in batch}
-        yield found
+        for number, batch in enumerate(_batches([trial for trial in trials if trial.outcome.refusal is None])):
+            future = pool.submit(render_trials, batch, folder / f"scratch-{number}")
+            results |= {trial.case: (trial, future) for trial in batch}
+        yield results
         pool.shutdown(cancel_futures=True)
 
 
-def _batches(jobs: list[Job]) -> Iterator[list[Job]]:
-    """Jobs that one child draws; what is known to end with its fence is left alone, and comes first."""
-    yield from ([job] for job in jobs if job.case.seconds < SECONDS)
-    others = [job for job in jobs if job.case.seconds == SECONDS]
+def _batches(trials: list[Trial]) -> Iterator[list[Trial]]:
+    """Yield the trials of each child. Cases that run until their time limit come first, in children of their own."""
+    yield from ([trial] for trial in trials if trial.case.timeout < TIMEOUT)
+    others = [trial for trial in trials if trial.case.timeout == TIMEOUT]
     yield from (others[at : at + BATCH] for at in range(0, len(others), BATCH))
 
 
@@ -64,67 +64,69 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
     return callspec.params if callspec else {}
 
 
-def _planned(case: Case, folder: Path, outside: Path) -> Job:
-    place = folder / str(case)
-    place.mkdir()
-    source = place / case.file
+def _plan_trial(case: Case, folder: Path, outside: Path) -> Trial:
+    trial_folder = folder / str(case)
+    trial_folder.mkdir()
+    source = trial_folder / case.file
     case.make(source, outside)
-    return Job(case, source, planned(case, source))
+    return Trial(case, source, plan_case(case, source))
 
 
-def _verdict(case: Case, verdicts: Verdicts) -> tuple[Job, Verdict]:
-    job, future = verdicts[case]
+def _wait_for_outcome(case: Case, outcomes_by_case: OutcomesByCase) -> tuple[Trial, Outcome]:
+    trial, future = outcomes_by_case[case]
     if future is not None:
         future.result()
-    return job, job.verdict
+    return trial, trial.outcome
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_hostile(case: Case, verdicts: Verdicts, outside: Path) -> None:
-    job, verdict = _verdict(case, verdicts)
-    assert verdict.seconds <= (REFUSAL_SECONDS if verdict.refusal else PLAN_SECONDS)
-    if case.allowed is Allowed.REFUSED:
-        assert verdict.refusal
-    if verdict.refusal:
-        assert case.allowed in {Allowed.REFUSED, Allowed.CONTAINED}
-        _is_clear(verdict.refusal)
+def test_hostile(case: Case, outcomes_by_case: OutcomesByCase, outside: Path) -> None:
+    trial, outcome = _wait_for_outcome(case, outcomes_by_case)
+    assert outcome.seconds <= (MAX_REFUSAL_SECONDS if outcome.refusal else MAX_PLAN_SECONDS)
+    if case.expected is Expected.REFUSED:
+        assert outcome.refusal
+    if outcome.refusal:
+        assert case.expected in {Expected.REFUSED, Expected.CONTAINED}
+        _assert_clear(outcome.refusal)
     else:
-        _is_contained(job, outside)
+        _assert_contained(trial, outside)
 
 
-def _is_contained(job: Job, outside: Path) -> None:
-    case, verdict = job.case, job.verdict
-    assert verdict.drawing_seconds <= case.seconds + 2
-    if verdict.error:
-        assert case.allowed is not Allowed.RENDERS, verdict.error
-        _is_clear(verdict.error)
+def _assert_contained(trial: Trial, outside: Path) -> None:
+    case, outcome = trial.case, trial.outcome
+    assert outcome.drawing_seconds <= case.timeout + 2
+    if outcome.error:
+        assert case.expected is not Expected.RENDERS, outcome.error
+        _assert_clear(outcome.error)
     else:
-        assert verdict.manifest
-        assert case.allowed is not Allowed.FAILS or DAMAGED in {told["code"] for told in verdict.manifest["warnings"]}
-        assert verdict.manifest["preview"]["width"]
-        assert max(map(len, _words(verdict.manifest)), default=0) < LONGEST_WORDS
-    assert str(job.source) in verdict.opened, "nothing was traced"
-    assert not [name for name in verdict.opened if str(outside) in name or name in {"/etc/passwd", "/etc/shadow"}]
-    assert not [name for name in verdict.opened if f"/{outside.name}/" in f"/{name}"]
-    assert not verdict.sockets
-    assert not verdict.made
-    assert not verdict.left
+        assert outcome.manifest
+        assert case.expected is not Expected.DAMAGED or DAMAGED in {
+            warning["code"] for warning in outcome.manifest["warnings"]
+        }
+        assert outcome.manifest["preview"]["width"]
+        assert max(map(len, _texts(outcome.manifest)), default=0) < MAX_TEXT
+    assert str(trial.source) in outcome.opened, "nothing was traced"
+    assert not [name for name in outcome.opened if str(outside) in name or name in {"/etc/passwd", "/etc/shadow"}]
+    assert not [name for name in outcome.opened if f"/{outside.name}/" in f"/{name}"]
+    assert not outcome.sockets
+    assert not outcome.created
+    assert not outcome.leftovers
 
 
-def _words(manifest: dict[str, Any]) -> list[str]:
-    """What the manifest says in the drawing's own words."""
+def _texts(manifest: dict[str, Any]) -> list[str]:
+    """Return the texts in the manifest that come from the drawing."""
     layers, warnings = manifest["layers"], manifest["warnings"]
     return [layer["name"] for layer in layers] + [warning["message"] for warning in warnings]
 
 
-def _is_clear(error: dict[str, str]) -> None:
-    """A code for programs, and sentences for people that tell nothing of our inside."""
+def _assert_clear(error: dict[str, str]) -> None:
+    """Assert that the error has a code, and a message of full sentences without internals."""
     assert error["code"].replace("-", "").isalpha()
-    assert error["code"] not in {"internal", "engine"}, error
+    assert error["code"] not in {"internal-error", "engine-unavailable"}, error
     assert error["detail"].endswith((".", ")")), error
     assert "Traceback" not in error["detail"]
     assert "the secret" not in error["detail"]
-    assert len(error["detail"]) < LONGEST_WORDS
+    assert len(error["detail"]) < MAX_TEXT
 
 
 def test_the_corpus_is_large_and_its_names_are_unique() -> None:
@@ -145,11 +147,13 @@ def test_a_link_in_the_store_is_not_followed(tmp_path: Path, outside: Path) -> N
     store = LocalStore(tmp_path / "store")
     (tmp_path / "store" / "sources").mkdir()
     (tmp_path / "store" / "sources" / "drawing").symlink_to(outside / "secret.dxf")
-    with pytest.raises(NotFound), store.borrow("sources/drawing"):
-        pytest.fail("it was lent")
+    with pytest.raises(ObjectNotFound), store.as_file("sources/drawing"):
+        pytest.fail("the link was followed")
 
 
-def test_no_child_is_left(verdicts: Verdicts) -> None:
-    for case in verdicts:
-        _verdict(case, verdicts)
-    assert not [child for child in psutil.Process().children(recursive=True) if "tests.hostile.many" in child.cmdline()]
+def test_no_child_is_left_behind(outcomes_by_case: OutcomesByCase) -> None:
+    for case in outcomes_by_case:
+        _wait_for_outcome(case, outcomes_by_case)
+    assert not [
+        child for child in psutil.Process().children(recursive=True) if "tests.hostile.render_batch" in child.cmdline()
+    ]

@@ -1,4 +1,4 @@
-"""Hunts start from a plain environment."""
+"""Hunts start with a clean environment."""
 
 import os
 

@@ -1,6 +1,6 @@
-"""Small blueprints of every source family, and broken ones that fail half-way: what the gate hunts.
+"""Small blueprints of every source format, and truncated ones that fail half-way, for leak hunts.
 
-python -m tests.leaks.families 200      # jobs each; prints one line a hunt
+python -m tests.leaks.families 200      # jobs each; prints one line per hunt
 """
 
 import sys
@@ -49,7 +49,7 @@ def svg(path: Path) -> None:
 
 
 def raster(path: Path) -> None:
-    """Noise in the format that the suffix says, in CMYK where the name does."""
+    """Noise in the format of the suffix, in CMYK if the name says so."""
     from PIL import Image
 
     picture = Image.effect_noise(SIZE, 60).convert("CMYK" if "cmyk" in path.name else "RGB")
@@ -57,7 +57,7 @@ def raster(path: Path) -> None:
 
 
 def cut_short(make: Callable[[Path], None]) -> Callable[[Path], None]:
-    """The same without its second half."""
+    """The same file without its second half."""
 
     def write(path: Path) -> None:
         make(path)
@@ -82,24 +82,27 @@ BROKEN = {f"broken-{name}": cut_short(make) for name, make in FAMILIES.items()}
 
 
 def subject(name: str, folder: Path) -> Subject:
-    """The hunted render of one of them, written into `folder`."""
+    """The render of one of them, written to `folder`, as a target."""
     path = folder / name
     (FAMILIES | BROKEN)[name](path)
     return Subject(str(path), {"width": SIZE[0]}, errors=name in BROKEN)
 
 
 def main(jobs: int) -> int:
-    """Hunt all; the number of faults."""
+    """Hunt in all formats. Returns the number of faults."""
     faults = 0
     for name in (*FAMILIES, *BROKEN):
         with tempfile.TemporaryDirectory() as folder:
             here = Path(folder)
             report = hunt(subject(name, here), "survivors", jobs=jobs, out=here / "out", cache=here.parent / "tagger")
         faults += report.verdict.kind.is_fault
-        failed = report.samples.failures if report.samples else 0
-        print(f"{name:16} {report.verdict.kind:8} {report.verdict.why} ({failed} of {jobs} jobs failed)", flush=True)
+        failed = report.measurements.failures if report.measurements else 0
+        print(
+            f"{name:16} {report.verdict.kind:8} {report.verdict.explanation} ({failed} of {jobs} jobs failed)",
+            flush=True,
+        )
         for root in report.roots[:3]:
-            print(f"    {root.function} / {root.born}: {root.bytes:,} bytes, {root.count:,} roots")
+            print(f"    {root.leaked_by} / {root.allocated_by}: {root.bytes:,} bytes, {root.count:,} roots")
     return faults
 
 

@@ -1,4 +1,4 @@
-"""Jobs that leak, and jobs that only look like it. Each function is one job: `tests.leaks.planted:clone`."""
+"""Jobs that leak, and jobs that only seem to leak. Each function is one job: `tests.leaks.planted:clone`."""
 
 import ctypes
 import gc
@@ -16,7 +16,7 @@ _count = itertools.count(1)
 
 @cache
 def _wand() -> Any:
-    """MagickWand's functions, and two pictures that live on."""
+    """MagickWand's functions, and two permanent pictures."""
     from wand.api import library
     from wand.image import Image
 
@@ -46,18 +46,18 @@ def clean() -> None:
 
 
 def clone() -> None:
-    """A clone with pixels of its own that nobody destroys: the seed of this suite."""
+    """A clone with pixels of its own that is never destroyed: the leak that this suite was written for."""
     _clone_and_composite()
 
 
 def bare_clone() -> None:
-    """A clone that shares the original's pixels: some kilobytes."""
+    """A leaked clone that shares the pixels of the original: some kilobytes."""
     library, picture, _ = _wand()
     library.CloneMagickWand(picture.wand)
 
 
 def one_in_ten() -> None:
-    """Every tenth clone is lost."""
+    """Leaks every tenth clone."""
     if next(_count) % 10:
         clean()
     else:
@@ -65,13 +65,13 @@ def one_in_ten() -> None:
 
 
 def per_layer() -> None:
-    """A clone for each of five layers."""
+    """Leaks one clone for each of five layers."""
     for _ in range(5):
         bare_clone()
 
 
 def error_path() -> None:
-    """The clone is destroyed unless something goes wrong, and every third time it does."""
+    """Destroys the clone unless an error occurs, which is every third time."""
     picture = _clone_and_composite()
     try:
         if next(_count) % 3 == 0:
@@ -88,7 +88,7 @@ def raises() -> None:
 
 
 def cmyk_only() -> None:
-    """The conversion of CMYK pictures, every second one, loses its clone."""
+    """Leaks the clone when it converts CMYK pictures, which is every second time."""
     from wand.image import Image
 
     space = "cmyk" if next(_count) % 2 else "srgb"
@@ -101,13 +101,13 @@ def cmyk_only() -> None:
 
 
 def spill_to_map() -> None:
-    """Lost clones whose pixel caches no longer fit into memory: they go to mapped files."""
+    """Leaks clones whose pixel caches do not fit into memory and go to mapped files."""
     _limit(map=1024**3, disk=1024**3)
     clone()
 
 
 def spill_to_disk() -> None:
-    """The same with no room for maps: they go to disk, a descriptor each."""
+    """The same without room for mapped files: each cache goes to disk and has a descriptor."""
     _limit(map=0, disk=1024**3)
     clone()
 
@@ -122,17 +122,17 @@ def _limit(**limits: int) -> None:
 
 
 def descriptor() -> None:
-    """A file that stays open."""
+    """Leaves a file open."""
     os.open("/dev/null", os.O_RDONLY)
 
 
 def one_byte() -> None:
-    """One byte from malloc."""
+    """Leaks one byte from malloc."""
     _libc().malloc(1)
 
 
 def sixty_four_bytes() -> None:
-    """64 bytes from malloc."""
+    """Leaks 64 bytes from malloc."""
     _libc().malloc(64)
 
 
@@ -146,7 +146,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def thread_local() -> None:
-    """A thread that ends without freeing what its thread-specific slot points to."""
+    """A thread that exits without freeing the memory in its thread-specific slot."""
     thread = threading.Thread(target=lambda: _libc().pthread_setspecific(_slot(), ctypes.c_void_p(_libc().malloc(512))))
     thread.start()
     thread.join()
@@ -160,7 +160,7 @@ def _slot() -> int:
 
 
 def cache_that_fills() -> None:
-    """Results are kept, 24 of them at most."""
+    """Caches results, at most 24."""
     _result(next(_count))
 
 
@@ -170,7 +170,7 @@ def _result(_number: int) -> bytearray:
 
 
 def table_built_once() -> None:
-    """The thirtieth job builds a table that stays."""
+    """The thirtieth job builds a permanent table."""
     if next(_count) == 30:
         _libc().malloc(100_000)
 
@@ -179,14 +179,14 @@ _ring: list[int] = []
 
 
 def ring_of_two() -> None:
-    """Each job's buffer is freed two jobs later."""
+    """Frees the buffer of each job two jobs later."""
     _ring.append(_libc().malloc(50_000))
     if len(_ring) > 2:
         _libc().free(_ring.pop(0))
 
 
 def fragmentation() -> None:
-    """Each job takes more than the last and frees it, the topmost block one job later: it pins the heap."""
+    """Allocates more in each job and frees it, but the topmost block one job later, which pins the heap."""
     libc = _libc()
     chunks = [libc.malloc(60_000) for _ in range(10 * next(_count))]
     for chunk in chunks:
@@ -199,7 +199,7 @@ def fragmentation() -> None:
 
 
 class Node:
-    """Holds a buffer and itself."""
+    """Refers to a buffer and to itself."""
 
     def __init__(self) -> None:
         self.buffer = bytearray(200_000)
@@ -215,12 +215,12 @@ _kept: list[dict[str, int]] = []
 
 
 def python_objects() -> None:
-    """A list at module level that grows by some dictionaries a job."""
+    """A module-level list that grows by some dictionaries per job."""
     _kept.extend({"job": number} for number in range(10))
 
 
 def growing_buffer() -> None:
-    """One buffer that every job makes longer."""
+    """One buffer that grows with every job."""
     _buffer.extend(b"x" * 4096)
 
 
@@ -228,7 +228,7 @@ _buffer = bytearray()
 
 
 def small_cycles() -> None:
-    """Cycles of a few small objects, as most of Python's libraries leave: the collector's daily bread."""
+    """Cycles of a few small objects, as most Python libraries leave them to the collector."""
     for _ in range(20):
         ring: list[Any] = []
         ring.append(ring)
@@ -241,5 +241,5 @@ def crash() -> None:
 
 
 def slow() -> None:
-    """A tenth of a second."""
+    """Sleeps for a tenth of a second."""
     time.sleep(0.1)

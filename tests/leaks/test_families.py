@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leaks.hunt import hunt
-from leaks.verdict import Kind
+from leaks.verdict import VerdictKind
 from tests.leaks.families import BROKEN, subject
 
 JOBS = 30
@@ -28,11 +28,11 @@ HUNTED = (
 
 
 @pytest.mark.parametrize("name", HUNTED)
-def test_given_any_family_when_rendered_again_and_again_then_no_byte_stays(name: str, tmp_path: Path) -> None:
+def test_given_any_format_when_rendered_repeatedly_then_nothing_is_leaked(name: str, tmp_path: Path) -> None:
     hunted = subject(name, tmp_path)
 
     report = hunt(hunted, "survivors", jobs=JOBS, out=tmp_path / "out", cache=tmp_path.parent / "tagger")
 
-    assert report.verdict.kind is Kind.CLEAN, report.verdict.why
-    assert report.samples is not None
-    assert (report.samples.failures == JOBS) is (name in BROKEN)
+    assert report.verdict.kind is VerdictKind.CLEAN, report.verdict.explanation
+    assert report.measurements is not None
+    assert (report.measurements.failures == JOBS) is (name in BROKEN)

@@ -1,1 +1,1 @@
-"""Real services for tests: on private ports of 127.0.0.1, in scratch directories, gone afterwards."""
+"""Real services for tests, on private loopback ports and in temporary directories."""

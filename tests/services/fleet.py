@@ -1,4 +1,4 @@
-"""A fleet of real nodes on 127.0.0.1: each an HAProxy with ticket keys and an sshd that runs the node's program."""
+"""A fleet of real nodes on 127.0.0.1: each an HAProxy with ticket keys, and an sshd that runs the node's program."""
 
 import json
 import os
@@ -13,20 +13,19 @@ from pathlib import Path
 
 import psutil
 
-from embedded.ports import LOOPBACK, is_listening, kept_ports
-from embedded.process import Process, Program, find_program
-from workers.tickets.haproxy import HAProxy
+from cli.embedded.ports import LOOPBACK, assign_ports, is_listening
+from cli.embedded.process import Process, Program, find_program
 from workers.tickets.keyring import Key, Keyring
-from workers.tickets.program import program
-from workers.tickets.ssh import Way
+from workers.tickets.node.haproxy import HAProxy
+from workers.tickets.node_archive import build_archive
 
 INSTEAD = "leave the tests of ticket keys out"
-MEMORY = Path("/dev/shm")  # a tmpfs, as keys demand
+MEMORY = Path("/dev/shm")  # a tmpfs, as required for keys
 
 CONFIGURATION = """
 global
     stats socket {socket} mode 600 level admin
-    tune.ssl.cachesize 0    # tickets or nothing
+    tune.ssl.cachesize 0    # resume by tickets only
     tune.ssl.lifetime 300
 defaults
     mode http
@@ -34,7 +33,7 @@ defaults
     timeout client 5s
     timeout server 5s
 frontend edge
-    bind {host}:{port} ssl crt {certificate} tls-ticket-keys {ring} ssl-min-ver TLSv1.2
+    bind {host}:{port} ssl crt {certificate} tls-ticket-keys {keyring} ssl-min-ver TLSv1.2
     http-request return status 200 content-type text/plain string "{name}"
 """
 
@@ -49,7 +48,7 @@ StrictModes no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 LogLevel ERROR
-# The login shell must not read start-up files of whoever runs the tests.
+# The login shell must not read the start-up files of the user who runs the tests.
 SetEnv HOME={home}
 """
 
@@ -60,7 +59,7 @@ class FleetNode:
     def __init__(self, name: str, home: Path, memory: Path, ports: dict[str, int], authorized: str) -> None:
         self.name, self.home, self.memory = name, home, memory
         self.port, self.ssh_port = ports[name], ports[f"{name}-ssh"]
-        self.ring_file = memory / "ring"
+        self.keyring_file = memory / "keyring"
         self.record = home / "record.json"
         self.socket = memory / "haproxy.sock"
         home.mkdir()
@@ -69,21 +68,31 @@ class FleetNode:
         self.authorize(authorized)
         configuration = home / "haproxy.cfg"
         certificate = home.parent / "edge.pem"
-        facts = {"socket": self.socket, "host": LOOPBACK, "port": self.port, "certificate": certificate}
-        configuration.write_text(CONFIGURATION.format(**facts, ring=self.ring_file, name=name))
+        values = {"socket": self.socket, "host": LOOPBACK, "port": self.port, "certificate": certificate}
+        configuration.write_text(CONFIGURATION.format(**values, keyring=self.keyring_file, name=name))
         (home / "sshd_config").write_text(SSHD.format(port=self.ssh_port, host=LOOPBACK, home=home))
         haproxy = find_program("/usr/sbin/haproxy", "haproxy", INSTEAD)
         sshd = find_program("/usr/sbin/sshd", "openssh-server", INSTEAD)
         logs = home / "log"
-        serve = ("prlimit", "--core=0", "--", haproxy, "-W", "-db", "-q", "-f", str(configuration))  # its unit's limit
+        serve = (
+            "prlimit",
+            "--core=0",
+            "--",
+            haproxy,
+            "-W",
+            "-db",
+            "-q",
+            "-f",
+            str(configuration),
+        )  # the limit of its unit
         self.haproxy = Process(
-            Program(f"{name}-haproxy", serve, ready=lambda: is_listening(self.port), directory=home), logs
+            Program(f"{name}-haproxy", serve, is_ready=lambda: is_listening(self.port), directory=home), logs
         )
         listen = (sshd, "-D", "-e", "-f", str(home / "sshd_config"))
-        self.sshd = Process(Program(f"{name}-sshd", listen, ready=lambda: is_listening(self.ssh_port)), logs)
+        self.sshd = Process(Program(f"{name}-sshd", listen, is_ready=lambda: is_listening(self.ssh_port)), logs)
 
     def authorize(self, authorized: str, *, wrapper: str = "", socket_of: Path | None = None) -> None:
-        """Let the rotator in, to nothing but the node's program (or a `wrapper` in its place)."""
+        """Give the rotator access to the node's program only, or to a `wrapper` of it."""
         program = wrapper or f"/usr/bin/python3 -IS {self.home.parent}/bulkhead-tickets-node"
         command = f"{program} serve {self.options}"
         if socket_of:
@@ -94,26 +103,26 @@ class FleetNode:
             file.write_text(line)
         elif file.read_text() != line:
             file.write_text(line)
-            self.unreachable()  # a connection keeps the command that it was made for
+            self.unreachable()  # an open connection keeps its command
             self.reachable()
 
     @property
     def options(self) -> str:
-        """Where the node's program finds everything."""
-        return f"--ring {self.ring_file} --record {self.record} --haproxy {self.socket}"
+        """The paths for the node's program, as options."""
+        return f"--keyring {self.keyring_file} --record {self.record} --haproxy {self.socket}"
 
     @property
     def address(self) -> str:
-        """Where clients connect."""
+        """The address for clients."""
         return f"{LOOPBACK}:{self.port}"
 
     def run(self, command: str, *options: str) -> "subprocess.CompletedProcess[str]":
-        """Run the node's program as a unit of the node does."""
+        """Run the node's program as the node's units do."""
         program = [f"{self.home.parent}/bulkhead-tickets-node", command, *self.options.split(), *options]
         return subprocess.run(["/usr/bin/python3", "-IS", *program], capture_output=True, text=True, timeout=30)
 
     def boot(self) -> None:
-        """What an empty tmpfs and the units of a node make of it."""
+        """Boot: the units of a node start with an empty tmpfs."""
         done = self.run("bootstrap")
         assert done.returncode == 0, done.stderr
         for process in (self.haproxy, self.sshd):
@@ -122,28 +131,28 @@ class FleetNode:
             process.wait_ready()
 
     def forget(self) -> None:
-        """Take another ring of its own."""
-        ring = Keyring.make(80, os.urandom)
-        self.ring_file.write_text("".join(f"{line}\n" for line in ring.encode()))
-        HAProxy(self.socket, self.ring_file).bring(ring)
+        """Generate a new keyring."""
+        keyring = Keyring.generate(80, os.urandom)
+        self.keyring_file.write_text("".join(f"{line}\n" for line in keyring.encode()))
+        HAProxy(self.socket, self.keyring_file).sync(keyring)
 
     def die(self) -> None:
-        """Lose power: processes and the tmpfs are gone, the disk stays."""
+        """Lose power: processes and the tmpfs are lost, the disk is kept."""
         self.unreachable()
         self.haproxy.kill()
         for path in self.memory.iterdir():
             path.unlink()
 
     def is_dead(self) -> bool:
-        """Whether one of its processes is."""
-        return any(process.ended() is not None for process in (self.haproxy, self.sshd))
+        """Whether one of its processes has ended."""
+        return any(process.describe_exit() is not None for process in (self.haproxy, self.sshd))
 
     def reload(self) -> None:
         """Reload HAProxy, as `systemctl reload haproxy` does."""
         os.kill(self.haproxy.pid, signal.SIGUSR2)
 
     def unreachable(self) -> None:
-        """HAProxy serves on, but nobody can log in, nor go on over a connection that there is."""
+        """Stop sshd and its open connections; HAProxy keeps serving."""
         sessions: list[psutil.Process] = []
         with suppress(psutil.NoSuchProcess):  # it is dead already
             sessions = psutil.Process(self.sshd.pid).children(recursive=True)
@@ -153,40 +162,40 @@ class FleetNode:
                 process.kill()
 
     def reachable(self) -> None:
-        """Undo it."""
+        """Start sshd again."""
         self.sshd.start()
         self.sshd.wait_ready()
 
-    def ring(self) -> tuple[Key, ...]:
-        """What HAProxy uses, asked behind everybody's back."""
-        keys = HAProxy(self.socket, self.ring_file).keys()
+    def haproxy_keys(self) -> tuple[Key, ...]:
+        """The keys that HAProxy uses, read from its socket directly."""
+        keys = HAProxy(self.socket, self.keyring_file).keys()
         assert keys is not None
         return keys
 
     def names(self) -> tuple[str, ...]:
         """Names of the keys in use."""
-        return tuple(key.name for key in self.ring())
+        return tuple(key.name for key in self.haproxy_keys())
 
     def token(self) -> int:
-        """The fencing token that it remembers."""
+        """The fencing token in the node's record."""
         return int(json.loads(self.record.read_text())["token"])
 
     def in_file(self) -> Keyring:
-        """The ring of the file."""
-        return Keyring.decode(self.ring_file.read_text().split())
+        """The keyring in the file."""
+        return Keyring.decode(self.keyring_file.read_text().split())
 
 
 class Fleet:
-    """The nodes, and what a jump host needs to reach them: `ssh_config`."""
+    """The nodes, and the `ssh_config` with which a jump host reaches them."""
 
     def __init__(self, home: Path, memory: Path, count: int) -> None:
-        """Write it below `home`, and below `memory` on a tmpfs. Raises NotInstalled."""
+        """Create files below `home`, and below `memory` on a tmpfs. Raises NotInstalled."""
         self.home = home
         for name, package in (("ssh-keygen", "openssh-client"), ("openssl", "openssl"), ("ssh", "openssh-client")):
             find_program(name, package, INSTEAD)
         names = [f"edge{number}" for number in range(1, count + 1)]
-        ports = kept_ports(home / "ports.json", [*names, *(f"{name}-ssh" for name in names)])
-        (home / "bulkhead-tickets-node").write_bytes(program())
+        ports = assign_ports(home / "ports.json", [*names, *(f"{name}-ssh" for name in names)])
+        (home / "bulkhead-tickets-node").write_bytes(build_archive())
         certificate(home / "edge.pem")
         keygen(home / "id")
         self.public_key = (home / "id.pub").read_text().strip()
@@ -204,15 +213,11 @@ class Fleet:
             f" IdentityFile {self.home}/id\n IdentitiesOnly yes\n UserKnownHostsFile {self.known_hosts}\n"
         )
 
-    def way(self, *, persist: int = 60, timeout: float = 5) -> Way:
-        """How the rotator reaches the nodes."""
-        return Way(self.ssh_config, timeout, self.home / "ssh", persist)
-
     def __getitem__(self, number: int) -> FleetNode:
         return self.nodes[number]
 
     def renew(self) -> None:
-        """Let every node serve and answer again, and forget all that it knew."""
+        """Make every node serve and answer again, without a record and with a new keyring."""
         for node in self.nodes:
             node.record.unlink(missing_ok=True)
             if node.is_dead():
@@ -223,21 +228,21 @@ class Fleet:
 
     @property
     def names(self) -> list[str]:
-        """What the nodes are called."""
+        """The names of the nodes."""
         return [node.name for node in self.nodes]
 
-    def rings(self) -> set[tuple[str, ...]]:
-        """Every ring that some HAProxy uses, by its names: one, if all is well."""
+    def keyrings(self) -> set[tuple[str, ...]]:
+        """All keyrings in use, by key names. One, if the fleet is in sync."""
         return {node.names() for node in self.nodes}
 
 
 @contextmanager
 def running_fleet(count: int = 5) -> Iterator[Fleet]:
-    """A fleet whose nodes have just booted, each with a ring of its own. Raises NotInstalled."""
+    """A fleet whose nodes have just booted, each with its own keyring. Raises NotInstalled."""
     home = Path(tempfile.mkdtemp(prefix="fleet-", dir="/tmp"))
     memory = Path(tempfile.mkdtemp(prefix="fleet-", dir=MEMORY))
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd(8): its processes without privileges live there
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd(8): its unprivileged processes use it as their root
     fleet = None
     try:
         fleet = Fleet(home, memory, count)
@@ -246,7 +251,7 @@ def running_fleet(count: int = 5) -> Iterator[Fleet]:
         yield fleet
     finally:
         for node in fleet.nodes if fleet else ():
-            with suppress(RuntimeError, psutil.NoSuchProcess):  # never started, or ended by its test
+            with suppress(RuntimeError, psutil.NoSuchProcess):  # never started, or stopped by the test
                 node.unreachable()
             with suppress(RuntimeError):
                 node.haproxy.kill()
@@ -260,7 +265,7 @@ def keygen(path: Path) -> None:
 
 
 def certificate(path: Path) -> None:
-    """A certificate of its own making, with its key, as HAProxy wants them."""
+    """A self-signed certificate and its key in one file, as HAProxy requires."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-days", "2", "-subj", "/CN=edge.example", "-keyout", f"{path}.key", "-out", f"{path}.crt"]
     subprocess.run(command, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""A Galera cluster of three real nodes on 127.0.0.1, run as the user `mysql` where the tests run as root."""
+"""A Galera cluster of three real nodes on 127.0.0.1, run as the user `mysql` if the tests run as root."""
 
 import os
 import secrets
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pymysql
 
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import NotInstalled, Process, Program, find_program
+from cli.embedded.ports import LOOPBACK, assign_ports
+from cli.embedded.process import NotInstalled, Process, Program, find_program
 
 USER = "bulkhead"
 DATABASE = "plant"
@@ -30,7 +30,9 @@ class GaleraNode:
         server = find_program("/usr/sbin/mariadbd", "mariadb-server", INSTEAD)
         group, incoming, state = (ports[f"{kind}{number}"] for kind in ("group", "incoming", "state"))
         members = ",".join(f"{LOOPBACK}:{ports[f'group{each}']}" for each in range(NODES))
-        own = f"gmcast.listen_addr=tcp://{LOOPBACK}:{group};ist.recv_addr={LOOPBACK}:{incoming};gcache.size=64M"
+        provider_options = (
+            f"gmcast.listen_addr=tcp://{LOOPBACK}:{group};ist.recv_addr={LOOPBACK}:{incoming};gcache.size=64M"
+        )
         arguments = [f"--datadir={home}/data{number}", f"--socket={home}/socket{number}", f"--port={self._port}"]
         arguments += [f"--bind-address={LOOPBACK}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]
         arguments += [
@@ -41,21 +43,21 @@ class GaleraNode:
         ]
         arguments += [f"--wsrep-provider={PROVIDER}", f"--wsrep-cluster-address=gcomm://{members}"]
         arguments += [f"--wsrep-node-address={LOOPBACK}:{group}", f"--wsrep-node-name=node{number}"]
-        arguments += [f"--wsrep-sst-receive-address={LOOPBACK}:{state}", f"--wsrep-provider-options={own}"]
+        arguments += [f"--wsrep-sst-receive-address={LOOPBACK}:{state}", f"--wsrep-provider-options={provider_options}"]
         command = (server, "--no-defaults", *user, *arguments)
         self._logs = home / "log"
-        self._founder = Program(f"node{number}", (*command, "--wsrep-new-cluster"), ready=self.is_synced)
-        self._member = Program(f"node{number}", command, ready=self.is_synced)
+        self._founder = Program(f"node{number}", (*command, "--wsrep-new-cluster"), is_ready=self.is_synced)
+        self._member = Program(f"node{number}", command, is_ready=self.is_synced)
         self.process = Process(self._founder if number == 0 else self._member, self._logs)
 
     def rejoin(self) -> None:
-        """Start a node that has ended; the others bring it up to date."""
+        """Start a node that has ended; the others synchronise it."""
         self.process = Process(self._member, self._logs)
         self.process.start()
         self.process.wait_ready()
 
     def is_synced(self) -> bool:
-        """Whether it serves."""
+        """Whether it is synchronised and serves."""
         try:
             return self.status("wsrep_local_state_comment") == "Synced"
         except pymysql.Error:
@@ -81,7 +83,7 @@ class Galera:
             raise NotInstalled(PROVIDER.name, "galera-4", INSTEAD)
         find_program("rsync", "rsync", INSTEAD)
         names = [f"{kind}{number}" for kind in ("sql", "group", "incoming", "state") for number in range(NODES)]
-        ports = kept_ports(home / "ports.json", names)
+        ports = assign_ports(home / "ports.json", names)
         password = secrets.token_hex(16)
         user = ["--user=mysql"] if os.geteuid() == 0 else []
         for number in range(NODES):
@@ -95,7 +97,7 @@ class Galera:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """All nodes run inside. The second and third join one after the other: each is a donor's whole attention."""
+        """Run all nodes for the block. They join one after the other: a donor serves one joining node at a time."""
         started: list[GaleraNode] = []
         try:
             for node in self.nodes:
@@ -112,8 +114,8 @@ def _install(data: Path, user: list[str], password: str) -> None:
     """A data directory with a user and a database; the other nodes receive it."""
     server = find_program("/usr/sbin/mariadbd", "mariadb-server", INSTEAD)
     install = find_program("mariadb-install-db", "mariadb-server", INSTEAD)
-    where = ["--no-defaults", *user, f"--datadir={data}"]
-    subprocess.run([install, *where, "--skip-test-db"], check=True, capture_output=True)
+    options = ["--no-defaults", *user, f"--datadir={data}"]
+    subprocess.run([install, *options, "--skip-test-db"], check=True, capture_output=True)
     statements = [
         "FLUSH PRIVILEGES;",
         f"CREATE USER {USER}@'{LOOPBACK}' IDENTIFIED BY '{password}';",
@@ -121,5 +123,5 @@ def _install(data: Path, user: list[str], password: str) -> None:
         f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4;\n",
     ]
     subprocess.run(
-        [server, *where, "--bootstrap"], input="\n".join(statements).encode(), check=True, capture_output=True
+        [server, *options, "--bootstrap"], input="\n".join(statements).encode(), check=True, capture_output=True
     )

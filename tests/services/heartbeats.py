@@ -1,4 +1,4 @@
-"""Beats of imaginary machines, what a table must say after them, and what it says."""
+"""Beats of simulated machines, and the expected and actual contents of the table."""
 
 import json
 import random
@@ -10,23 +10,23 @@ from typing import Any
 from celery import Celery
 from sqlalchemy import create_engine, select
 
-from tasks.broker import NotPublished
-from tasks.heartbeats import HeartbeatPublisher, parse
-from workers.coalescer.schema import READINGS, machines
+from tasks.heartbeats import READINGS, HeartbeatPublisher, parse
+from tasks.messaging.connections import PublishError
+from workers.heartbeats.schema import machines
 
-PATIENCE = 30  # seconds that a broker may take to come up again
+RESTART_TIMEOUT = 30  # seconds for a broker to come up again
 
 Expected = dict[tuple[str, str], dict[str, Any]]
 
 
 @dataclass
 class Plant:
-    """Makes messages: mostly in order, sometimes late, sometimes twice."""
+    """Creates messages: mostly in order, some of them late or repeated."""
 
     name: str = "ulm"
     machines: int = 20
     seed: int = 1
-    start: float = 1_700_000_000.0  # long ago, whatever the clock says: no beat is from the future
+    start: float = 1_700_000_000.0  # long ago, so that no beat is from the future
     _seqs: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -37,36 +37,36 @@ class Plant:
         choose = self._choose
         machine = f"press-{choose.randrange(self.machines):05}"
         seq = self._seqs[machine] = self._seqs.get(machine, -1) + 1
-        measured = {name: round(choose.gauss(500, 100), 3) for name in READINGS if choose.random() < 0.9}
+        readings = {name: round(choose.gauss(500, 100), 3) for name in READINGS if choose.random() < 0.9}
         status = choose.choice(["running", "idle", "stopped", "fault", "service"])
         return {
             "machine": machine,
             "seq": seq,
             "seen_at": self.start + seq + choose.random(),
             "status": status,
-            **measured,
+            **readings,
         }
 
     def messages(self, count: int, size: int = 10) -> Iterator[bytes]:
-        """So many messages of so many new beats each, disturbed."""
+        """`count` messages of `size` new beats each, some of them late or repeated."""
         late: list[dict[str, Any]] = []
-        said: bytes | None = None
+        last: bytes | None = None
         for _ in range(count):
             beats = [self.beat() for _ in range(size)]
             if self._choose.random() < 0.2:
                 late.append(beats.pop())
-            if late and self._choose.random() < 0.5:  # in time: within the numbers that are told apart
+            if late and self._choose.random() < 0.5:  # late, but within the replay window
                 beats.append(late.pop(0))
             beats += self._choose.choices(beats, k=int(self._choose.random() < 0.2)) if beats else []
             if beats:
-                said = json.dumps({"version": 1, "plant": self.name, "beats": beats}).encode()
-                yield said
-            if said and self._choose.random() < 0.1:
-                yield said  # its confirm was lost, so it is sent again
+                last = json.dumps({"version": 1, "plant": self.name, "beats": beats}).encode()
+                yield last
+            if last and self._choose.random() < 0.1:
+                yield last  # its confirmation was lost, so it is sent again
 
 
 def expected(bodies: Iterable[bytes]) -> Expected:
-    """What the table must say, told from the messages alone: each machine's beats by number, once each."""
+    """The expected table, computed from the messages: every beat of a machine is counted once, by its number."""
     beats: dict[tuple[str, str], dict[int, Any]] = {}
     for body in bodies:
         message = json.loads(body)
@@ -76,7 +76,7 @@ def expected(bodies: Iterable[bytes]) -> Expected:
 
 
 def _row(beats: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """`beats` in the order in which they came."""
+    """The row of a machine, from its beats in order of arrival."""
     latest = max(beats, key=lambda beat: (beat["seen_at"], beat["seq"]))
     row = {"beats": len(beats), "seq": max(beat["seq"] for beat in beats)}
     row |= {name: latest.get(name) for name in ("seen_at", "status", *READINGS)}
@@ -91,22 +91,22 @@ def _row(beats: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def stored(url: str) -> Expected:
-    """What the table says."""
+    """The contents of the table."""
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
             rows = connection.execute(select(machines)).mappings().all()
     finally:
         engine.dispose()
-    left_out = ("plant", "machine", "seen_mask")
+    excluded = ("plant", "machine", "seen_mask")
     return {
-        (row["plant"], row["machine"]): {name: value for name, value in row.items() if name not in left_out}
+        (row["plant"], row["machine"]): {name: value for name, value in row.items() if name not in excluded}
         for row in rows
     }
 
 
 def publish(broker_url: str, bodies: Iterable[bytes]) -> list[bytes]:
-    """Publish messages, each until it is confirmed, as a publisher must. Returns them."""
+    """Publish messages, each until it is confirmed, as every publisher must. Returns them."""
     sent = list(bodies)
     with Celery(broker=broker_url, set_as_current=False) as app:
         app.conf.broker_transport_options = {"confirm_publish": True}
@@ -119,11 +119,11 @@ def publish(broker_url: str, bodies: Iterable[bytes]) -> list[bytes]:
 
 
 def _publish(publisher: HeartbeatPublisher, body: bytes) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RESTART_TIMEOUT
     while True:
         try:
             return publisher.publish(body)
-        except NotPublished:
+        except PublishError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""A cluster of Kafka inside this process: librdkafka's own, three brokers on loopback, four partitions a topic."""
+"""A Kafka cluster inside this process: librdkafka's mock, three brokers on loopback, four partitions a topic."""
 
 import json
 import time
@@ -11,12 +11,12 @@ import confluent_kafka
 TOPIC = "heartbeats"
 PARTITIONS = 4
 BROKERS = 3
-JOIN = 60.0  # seconds for a consumer to get its partitions
-SESSION = 6.0  # seconds: this cluster forgets one in eight who join at once, and they ask again when theirs is over
+JOIN = 60.0  # seconds for a consumer to be assigned its partitions
+SESSION = 6.0  # seconds: the mock loses one in eight concurrent joins, which are retried after the session timeout
 
 
 class Kafka:
-    """It lives as long as its first producer. Other processes may read it, too."""
+    """It lives as long as its first producer. Other processes may read it too."""
 
     def __init__(self) -> None:
         settings = {"bootstrap.servers": "unused:1", "test.mock.num.brokers": BROKERS, "log_level": 0}
@@ -24,7 +24,7 @@ class Kafka:
         brokers = self._producer.list_topics(timeout=10).brokers.values()
         self.servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
         self.url = f"kafka://{self.servers}/{TOPIC}"
-        self._producer.list_topics(TOPIC, timeout=10)  # makes it
+        self._producer.list_topics(TOPIC, timeout=10)  # creates it
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +35,7 @@ class Kafka:
         self.close()
 
     def publish(self, bodies: Iterable[bytes], *, key: str | None = None) -> list[bytes]:
-        """Publish messages, each until it is confirmed: to the partition of `key`, or of their plant. Returns them."""
+        """Publish messages with confirmation, to the partition of `key` or of their plant. Returns them."""
         assert self._producer is not None
         sent = list(bodies)
         for body in sent:
@@ -44,7 +44,7 @@ class Kafka:
         return sent
 
     def members(self, group: str, count: int) -> list[confluent_kafka.Consumer]:
-        """Consumers that have joined a group, and so have got partitions of the topic."""
+        """Consumers that joined a group and were assigned partitions of the topic."""
         settings = {
             "bootstrap.servers": self.servers,
             "group.id": group,
@@ -66,10 +66,10 @@ class Kafka:
         """Offsets that a group has committed; -1001 is none."""
         consumer = confluent_kafka.Consumer({"bootstrap.servers": self.servers, "group.id": group, "log_level": 0})
         partitions = [confluent_kafka.TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
-        found = consumer.committed(partitions, timeout=10)
+        offsets = consumer.committed(partitions, timeout=10)
         consumer.close()
-        return {each.offset for each in found}
+        return {each.offset for each in offsets}
 
     def close(self) -> None:
-        """Every broker is gone at once."""
+        """Stop all brokers at once."""
         self._producer = None

@@ -1,4 +1,4 @@
-"""A MariaDB server of its own, run as the user `mysql` where the tests run as root."""
+"""A private MariaDB server, run as the user `mysql` if the tests run as root."""
 
 import os
 import secrets
@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pymysql
 
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import Process, Program, find_program
+from cli.embedded.ports import LOOPBACK, assign_ports
+from cli.embedded.process import Process, Program, find_program
 
 USER = "bulkhead"
 INSTEAD = "leave the tests of MariaDB out"
 
 
 class MariaDb:
-    """A prepared server. `process` runs it, and may be killed and started again."""
+    """A prepared server. `process` may be killed and restarted."""
 
     def __init__(self, home: Path) -> None:
-        """Write the data directory below `home`, which `mysql` must be able to reach. Raises NotInstalled."""
+        """Create the data directory below `home`, which `mysql` must be able to access. Raises NotInstalled."""
         server = find_program("/usr/sbin/mariadbd", "mariadb-server", INSTEAD)
         install = find_program("mariadb-install-db", "mariadb-server", INSTEAD)
-        self._port = kept_ports(home / "ports.json", ["mariadb"])["mariadb"]
+        self._port = assign_ports(home / "ports.json", ["mariadb"])["mariadb"]
         self._password = secrets.token_hex(16)
         data = home / "data"
         data.mkdir()
@@ -45,12 +45,12 @@ class MariaDb:
         arguments = [f"--datadir={data}", f"--socket={home}/socket", f"--port={self._port}", *user]
         arguments += [f"--bind-address={LOOPBACK}", "--skip-name-resolve", f"--init-file={first_statements}"]
         arguments += ["--innodb-buffer-pool-size=64M", "--skip-log-bin"]
-        self.program = Program("mariadb", (server, "--no-defaults", *arguments), ready=self._answers)
+        self.program = Program("mariadb", (server, "--no-defaults", *arguments), is_ready=self._answers)
         self.process = Process(self.program, home / "log")
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The server runs inside."""
+        """Run the server during the block."""
         self.process.start()
         try:
             self.process.wait_ready()
@@ -59,7 +59,7 @@ class MariaDb:
             self.process.stop()
 
     def fresh_database(self) -> str:
-        """Make an empty database; returns its URL for BULKHEAD_LEDGER_URL."""
+        """Create an empty database. Returns its URL for BULKHEAD_LEDGER_URL."""
         name = f"test_{secrets.token_hex(4)}"
         with self._connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")

@@ -1,4 +1,4 @@
-"""Web tier and workers as real processes over a real broker, each test with a directory of its own."""
+"""Web tier and workers as real processes with a real broker. Each test has its own directory."""
 
 import os
 import secrets
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from kombu import Connection
 
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import Process, Program
-from embedded.programs import beat_program, web_program, web_url, worker_program
-from tasks.ledger import open_ledger
-from tasks.ledger.migrate import migrate
+from cli.embedded.ports import LOOPBACK, assign_ports
+from cli.embedded.process import Process, Program
+from cli.embedded.programs import scheduler_program, web_program, web_url, worker_program
+from tasks.database.migrate import migrate
+from tasks.jobs import open_ledger
+from tasks.messaging.topology import DEAD_QUEUES, MAINTENANCE, QUEUES, RENDER
 from tasks.settings import Settings
-from tasks.topology import DEAD_QUEUES, QUEUES, RENDER, UPKEEP
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Platform:
-    """Where a test's platform lies, and the processes it started. Its ledger has its tables already.
+    """The platform of a test: its directory, a migrated ledger, and the processes that it started.
 
-    `environment` holds its BULKHEAD_* variables for processes, `settings` the same for code in the test.
+    `environment` has its BULKHEAD_* variables for processes, `settings` the same for code of the test.
     """
 
     def __init__(self, directory: Path, broker_url: str, ledger_url: str | None = None) -> None:
@@ -29,7 +29,7 @@ class Platform:
         self.directory = directory
         self.broker_url = broker_url
         self.store = directory / "store"
-        self.port = kept_ports(directory / "ports.json", ["web"])["web"]
+        self.port = assign_ports(directory / "ports.json", ["web"])["web"]
         self.url = web_url(LOOPBACK, self.port)
         self.environment = {
             "BULKHEAD_BROKER_URL": broker_url,
@@ -38,10 +38,10 @@ class Platform:
             "BULKHEAD_SECRET": secrets.token_hex(16),
             "BULKHEAD_VAR": str(directory / "var"),
             "BULKHEAD_PORT": str(self.port),
-            "BULKHEAD_WEB_PROCESSES": "2",  # several, and no more: each test waits for them
+            "BULKHEAD_WEB_PROCESSES": "2",  # more than one, but each test waits for their start
         }
         self.settings = Settings.model_validate({key[9:].lower(): value for key, value in self.environment.items()})
-        self._temporary = directory / "tmp"  # what killed processes leave there goes with the test
+        self._temporary = directory / "tmp"  # files of killed processes are removed with the test
         self._temporary.mkdir(exist_ok=True)
         self._processes: list[Process] = []
         ledger = open_ledger(self.settings)
@@ -49,46 +49,46 @@ class Platform:
         ledger.database.close()
 
     def start_web(self, **settings: str) -> Process:
-        """Start the web tier and wait until it is healthy; it answers at `url`. `settings` override BULKHEAD_*."""
+        """Start the web tier at `url` and wait until it is healthy. `settings` override BULKHEAD_*."""
         return self.start(web_program(LOOPBACK, self.port, self._with(settings), self.directory))
 
     def start_worker(self, name: str = "render1", *options: str, queue: str = RENDER, **settings: str) -> Process:
-        """Start a render worker (`options` are Celery's) and wait until it answers."""
+        """Start a render worker with Celery's `options` and wait until it responds."""
         environment = self._with(settings)
         return self.start(worker_program(name, queue, self.broker_url, environment, self.directory, *options))
 
-    def start_upkeep(self, **settings: str) -> Process:
-        """Start the worker that sweeps the ledger, and its clock."""
-        self.start(beat_program(self.directory / "beat", self._with(settings), self.directory))
-        return self.start_worker("upkeep", queue=UPKEEP, **settings)
+    def start_maintenance(self, **settings: str) -> Process:
+        """Start the maintenance worker and the scheduler."""
+        self.start(scheduler_program(self.directory / "schedule", self._with(settings), self.directory))
+        return self.start_worker("maintenance", queue=MAINTENANCE, **settings)
 
     def start(self, program: Program) -> Process:
-        """Start any program of the test's own; it is ended with the platform."""
+        """Start a program, which is stopped with the platform."""
         return self.adopt(Process(program, self.directory / "log"))
 
     def adopt(self, process: Process) -> Process:
-        """Start a process that was made elsewhere; it is ended with the platform."""
+        """Start an existing process, which is stopped with the platform."""
         process.start()
         self._processes.append(process)
         process.wait_ready()
         return process
 
     def process(self, name: str) -> Process:
-        """A process by its program's name."""
+        """The process of the program with this name."""
         return next(process for process in self._processes if process.name == name)
 
     def stop(self) -> None:
-        """Stop everything, last started first."""
+        """Stop all processes in reverse order."""
         while self._processes:
             self._processes.pop().stop()
 
     def kill(self) -> None:
-        """End everything at once, as a power cut would."""
+        """Kill all processes, like a power failure."""
         while self._processes:
             self._processes.pop().kill()
 
     def logs(self) -> Iterator[tuple[str, str]]:
-        """Name and end (8,000 characters) of every log."""
+        """Name and last 8,000 characters of every log."""
         for log in sorted((self.directory / "log").glob("*.log")):
             yield log.name, log.read_text(encoding="utf-8", errors="replace")[-8000:]
 
@@ -98,12 +98,12 @@ class Platform:
 
     def _with(self, settings: dict[str, str]) -> dict[str, str]:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        own = {f"BULKHEAD_{name.upper()}": value for name, value in settings.items()}
-        return {"PYTHONPATH": path, "TMPDIR": str(self._temporary), **self.environment, **own}
+        overrides = {f"BULKHEAD_{name.upper()}": value for name, value in settings.items()}
+        return {"PYTHONPATH": path, "TMPDIR": str(self._temporary), **self.environment, **overrides}
 
 
 def delete_queues(broker_url: str) -> None:
-    """Forget all work of earlier tests."""
+    """Delete all queues, with the messages of earlier tests."""
     with Connection(broker_url) as connection, connection.channel() as channel:
         for queue in (*QUEUES, *DEAD_QUEUES):
             channel.queue_delete(queue.name)

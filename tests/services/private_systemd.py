@@ -1,7 +1,7 @@
-"""A systemd of the test's own: real units, real cgroups, on a machine whose PID 1 may be something else.
+"""A private systemd: real units and real cgroups on a machine whose PID 1 may be something else.
 
-Root only. It runs in namespaces over an overlay of the root file system (`private_systemd.sh`), so nothing that its
-units do to files stays; what shall stay is shown inside by `binds`. Nothing of it is left when the block ends.
+Needs root. It runs in namespaces with an overlay of the root file system (`private_systemd.sh`), so changes of files
+are discarded, except in directories mounted with `binds`. All of it is removed at the end of the block.
 """
 
 import os
@@ -16,54 +16,57 @@ from pathlib import Path
 
 import psutil
 
-from embedded.process import NotInstalled, find_program
+from cli.embedded.process import NotInstalled, find_program
+from tasks.errors import ServiceUnavailable
 
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "bulkhead-private-"
 BOOT = Path(__file__).with_suffix(".sh")
 INSTEAD = "leave the tests of units out"
 
-# Seconds that it may take to boot (3 where nothing else runs), and the kernel to take leave of it.
-BOOT_PATIENCE = 60.0
-LEAVE_PATIENCE = 10.0
+# Seconds: to boot (3 on an idle machine), and until the kernel has removed its processes.
+BOOT_TIMEOUT = 60.0
+REMOVE_TIMEOUT = 10.0
 
 
 class NotRoot(NotInstalled):
-    """Namespaces and cgroups for a systemd are given to root only."""
+    """Only root may create namespaces and cgroups for a systemd."""
 
     def __init__(self) -> None:
-        RuntimeError.__init__(self, f"A private systemd needs root. Run the tests as root, or {INSTEAD}.")
+        ServiceUnavailable.__init__(self, f"A private systemd needs root. Run the tests as root, or {INSTEAD}.")
 
 
 class NotAllowed(NotInstalled):
-    """Root is not allowed to make namespaces or cgroups here, as in most containers."""
+    """Root may not create namespaces or cgroups here, as in most containers."""
 
-    def __init__(self, said: str) -> None:
-        RuntimeError.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. It said:\n{said}")
+    def __init__(self, output: str) -> None:
+        ServiceUnavailable.__init__(self, f"A private systemd cannot be booted here; {INSTEAD}. Its output:\n{output}")
 
 
 class PrivateSystemd:
-    """A running systemd. `pid` is its PID 1 as seen from here."""
+    """A running systemd. `pid` is the process id of its PID 1 outside of its namespaces."""
 
     def __init__(self, pid: int, log: Path) -> None:
         self.pid = pid
         self.log = log
 
     def run(self, *command: str, check: bool = True, timeout: float = 120) -> str:
-        """Run a command inside, as root; what it printed. Raises AssertionError with its output if it failed."""
-        done = subprocess.run(
+        """Run a command inside as root. Returns its output. Raises AssertionError with the output if it fails."""
+        completed = subprocess.run(
             ["nsenter", "-t", str(self.pid), "-a", "--", *command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,
         )
-        if check and done.returncode != 0:
-            raise AssertionError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout
+        if check and completed.returncode != 0:
+            raise AssertionError(
+                f"{' '.join(command)}: exit code {completed.returncode}\n{completed.stdout}{completed.stderr}"
+            )
+        return completed.stdout
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
-        """`systemctl` inside."""
+        """Run `systemctl` inside."""
         return self.run("systemctl", "--no-pager", *arguments, check=check)
 
     def show(self, unit: str, name: str) -> str:
@@ -75,15 +78,15 @@ class PrivateSystemd:
         return self.run("journalctl", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={unit}", check=False)
 
     def main_pid(self, unit: str) -> int:
-        """The main process of a unit, as seen from here."""
+        """The process id, outside, of the main process of a unit."""
         return self.outside(int(self.show(unit, "MainPID")))
 
     def outside(self, inside: int) -> int:
-        """The process id here of one that has the id `inside`. Raises ProcessLookupError."""
+        """Convert a process id from inside to outside. Raises ProcessLookupError."""
         for process in psutil.Process(self.pid).children(recursive=True):
             with suppress(OSError):
                 status = Path(f"/proc/{process.pid}/status").read_text()
-                # proc(5): NSpid names it in every namespace, the innermost last.
+                # proc(5): NSpid has its id in each namespace, the innermost last.
                 if int(status.partition("NSpid:")[2].split("\n", 1)[0].split()[-1]) == inside:
                     return process.pid
         raise ProcessLookupError(inside)
@@ -91,9 +94,9 @@ class PrivateSystemd:
 
 @contextmanager
 def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Iterator[PrivateSystemd]:
-    """Boot one below `home`, an empty directory: `files` are laid over its root, `binds` are shown inside.
+    """Boot a systemd below the empty directory `home`, with `files` copied over its root and `binds` mounted.
 
-    Raises NotInstalled (NotRoot, NotAllowed), or TimeoutError with what it said if it does not boot in time.
+    Raises NotInstalled (NotRoot, NotAllowed), or TimeoutError with its output if it does not boot in time.
     """
     if os.geteuid() != 0:
         raise NotRoot
@@ -102,7 +105,7 @@ def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Itera
         find_program(program, "util-linux", INSTEAD)
     shutil.copytree(files, home / "files", symlinks=True)
     (home / "binds").write_text("".join(f"{outside} {inside}\n" for outside, inside in binds.items()))
-    sweep()
+    remove_stale_cgroups()
     group = f"{PREFIX}{os.getpid()}-{secrets.token_hex(3)}"
     log = home / "console.log"
     with log.open("wb") as console:
@@ -115,14 +118,14 @@ def private_systemd(home: Path, files: Path, binds: Mapping[Path, str]) -> Itera
     try:
         yield _booted(process, log)
     finally:
-        # Its PID 1 ends with `unshare --kill-child`, and with that everything in its namespaces.
+        # `unshare --kill-child` ends its PID 1, and with it all processes of its namespaces.
         process.kill()
         process.wait()
         _remove(group)
 
 
-def sweep() -> None:
-    """Remove the cgroups of test runs that were killed themselves."""
+def remove_stale_cgroups() -> None:
+    """Remove cgroups of killed test runs."""
     for hierarchy in _hierarchies():
         for path in hierarchy.glob(f"{PREFIX}*"):
             if not psutil.pid_exists(int(path.name.removeprefix(PREFIX).partition("-")[0])):
@@ -130,7 +133,7 @@ def sweep() -> None:
 
 
 def _booted(process: "subprocess.Popen[bytes]", log: Path) -> PrivateSystemd:
-    deadline = time.monotonic() + BOOT_PATIENCE
+    deadline = time.monotonic() + BOOT_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(process.pid).children():
@@ -138,10 +141,10 @@ def _booted(process: "subprocess.Popen[bytes]", log: Path) -> PrivateSystemd:
                 if systemd.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"):
                     return systemd
         time.sleep(0.1)
-    said = log.read_text(errors="replace")[-4000:]
+    output = log.read_text(errors="replace")[-4000:]
     if process.poll() is not None:
-        raise NotAllowed(said)
-    raise TimeoutError(f"The private systemd did not boot within {BOOT_PATIENCE:g} s. It said:\n{said}")
+        raise NotAllowed(output)
+    raise TimeoutError(f"The private systemd did not boot within {BOOT_TIMEOUT:g} s. Its output:\n{output}")
 
 
 def _hierarchies() -> list[Path]:
@@ -154,8 +157,8 @@ def _remove(group: str) -> None:
 
 
 def _remove_tree(path: Path) -> None:
-    """Remove a cgroup and those in it, the innermost first; whoever is left in them is ended."""
-    deadline = time.monotonic() + LEAVE_PATIENCE
+    """Remove a cgroup and its children, the innermost first. Remaining processes are killed."""
+    deadline = time.monotonic() + REMOVE_TIMEOUT
     while path.is_dir():
         for inner, _folders, _files in os.walk(path, topdown=False):
             with suppress(OSError):

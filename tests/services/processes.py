@@ -1,4 +1,4 @@
-"""Looking at processes."""
+"""Helpers to inspect processes."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ import psutil
 
 
 def is_gone(process: psutil.Process, seconds: float = 2) -> bool:
-    """Whether a process has ended by then; one that init has not collected yet has ended, too."""
+    """Wait until the process has ended or is a zombie. Returns False after the timeout."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -21,7 +21,7 @@ def is_gone(process: psutil.Process, seconds: float = 2) -> bool:
 
 
 def alive(processes: Iterable[psutil.Process]) -> Iterator[tuple[str, list[str]]]:
-    """Name and arguments of those that are still there: RabbitMQ starts helpers that last a moment."""
+    """Name and arguments of the processes that still run: helpers of RabbitMQ may have ended meanwhile."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             yield process.name(), process.cmdline()

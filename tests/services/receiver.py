@@ -1,4 +1,4 @@
-"""A receiver of webhooks on 127.0.0.1 that keeps what it was sent, and can be down."""
+"""A webhook receiver on 127.0.0.1 that records requests and can be down."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Received(NamedTuple):
-    """One request, and how it was answered."""
+    """One request, and the status of its response."""
 
     status: int
     headers: dict[str, str]
@@ -16,7 +16,7 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """Answers `status`."""
+    """Responds with `status`."""
 
     def __init__(self, port: int = 0) -> None:
         self.status = 204
@@ -39,14 +39,14 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Be down: connections are refused from now on."""
+        """Go down: refuse connections from now on."""
         self._server.shutdown()
         self._server.server_close()
 
 
 @contextmanager
 def receiving(port: int = 0) -> Iterator[Receiver]:
-    """A receiver that is up inside."""
+    """A receiver that runs during the block."""
     receiver = Receiver(port)
     try:
         yield receiver

@@ -1,4 +1,4 @@
-"""Our units, installed in a private systemd and run by it, over a broker and a ledger outside."""
+"""Our units, installed in a private systemd, with a broker and a ledger outside."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ DIRECTORY = "/srv/platform"
 
 
 class Units:
-    """The units of one host, whose ledger and store are those of `platform`. `files` is what was installed."""
+    """The units of one host with the ledger and store of `platform`. `files` has the installed files."""
 
     def __init__(self, systemd: PrivateSystemd, platform: Platform, files: Path) -> None:
         self.systemd = systemd
@@ -33,7 +33,7 @@ class Units:
 
 
 def install(files: Path) -> None:
-    """What `make install` puts on a host, save the virtual environment."""
+    """Install the files of `make install` without the virtual environment."""
     environment = {**os.environ, "DESTDIR": str(files)}
     subprocess.run(["sh", str(ROOT / "setup/install.sh"), "units"], check=True, env=environment)
 
@@ -42,21 +42,24 @@ def install(files: Path) -> None:
 def running_units(
     home: Path, platform: Platform, *, settings: Mapping[str, str] = {}, drop_ins: Mapping[str, str] = {}
 ) -> Iterator[Units]:
-    """A private systemd below `home` with our units; none is started. `settings` override BULKHEAD_*.
+    """A private systemd below `home` with our units, none of them started. `settings` override BULKHEAD_*.
 
-    `drop_ins` (name of a unit, or its beginning up to a dash -> text) change units as `systemctl edit` would.
-
-    The platform's directory is shown inside as DIRECTORY.
+    `drop_ins` (name or prefix of a unit -> text) change units like `systemctl edit`. The directory of the platform is
+    mounted as DIRECTORY.
     """
     files, state = home / "install", home / "state"
     state.mkdir(parents=True)
     install(files)
-    inside = {name: value.replace(str(platform.directory), DIRECTORY) for name, value in platform.environment.items()}
-    inside.update(settings)
-    del inside["BULKHEAD_VAR"]  # the units say it
-    # This tree, wherever it lies: private directories hide its own path, which its virtual environment knows it by.
-    inside["PYTHONPATH"] = f"{TREE}:{TREE}/tests/system"
-    (files / "etc/bulkhead/bulkhead.env").write_text("".join(f"{key}={value}\n" for key, value in inside.items()))
+    environment_inside = {
+        name: value.replace(str(platform.directory), DIRECTORY) for name, value in platform.environment.items()
+    }
+    environment_inside.update(settings)
+    del environment_inside["BULKHEAD_VAR"]  # the units set it
+    # The units hide the path of this tree, which the virtual environment refers to, so it is mounted elsewhere.
+    environment_inside["PYTHONPATH"] = f"{TREE}:{TREE}/tests/system/storms"
+    (files / "etc/bulkhead/bulkhead.env").write_text(
+        "".join(f"{key}={value}\n" for key, value in environment_inside.items())
+    )
     for unit, text in drop_ins.items():
         _drop_in(files, unit, text)
     _drop_in(files, "bulkhead-", f"[Service]\nReadWritePaths={DIRECTORY}\n")
@@ -68,7 +71,7 @@ def running_units(
 
 
 def with_option(unit: str, option: str) -> str:
-    """The text that adds an option to what a unit of ours executes."""
+    """A drop-in that adds an option to the command of a unit."""
     lines = (ROOT / "systemd" / f"{unit}.service").read_text().splitlines()
     command = next(line for line in lines if line.startswith("ExecStart="))
     return f"[Service]\nExecStart=\n{command} {option}\n"
@@ -77,5 +80,5 @@ def with_option(unit: str, option: str) -> str:
 def _drop_in(files: Path, unit: str, text: str) -> None:
     folder = files / f"etc/systemd/system/{unit}.service.d"
     folder.mkdir(parents=True)
-    # Of two drop-ins with one name only the more specific one would count.
+    # Named after the unit: of drop-ins with equal names systemd uses only the most specific one.
     (folder / f"{unit}.conf").write_text(text)

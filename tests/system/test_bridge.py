@@ -1,25 +1,25 @@
-"""The storm in short; `python -m tests.system.bridge` is the whole one."""
+"""A short run of `python -m tests.system.storms.bridge`."""
 
 import pytest
 
-from embedded.process import NotInstalled
-from tests.conftest import without
-from tests.services import php
-from tests.system.bridge import built, storm
-from tests.system.storm import scratch
+from cli.embedded.process import NotInstalled
+from tests.conftest import skip_or_fail
+from tests.services.edge import php
+from tests.system.storms.bridge import run_chaos, running_system
+from tests.system.storms.chaos_run import scratch_directory
 
 JOBS = 60
 
 
 @pytest.mark.service
 @pytest.mark.timeout(300)
-def test_given_a_broker_that_is_killed_while_php_publishes_then_nothing_is_lost_and_nothing_done_twice() -> None:
+def test_given_a_broker_that_is_killed_while_php_publishes_then_no_render_is_lost_or_done_twice() -> None:
     try:
-        php.php()
-        with scratch(keep=False, tell=print) as home, built(home) as (platform, broker):
-            broken, done = storm(platform, broker, JOBS, 1, print)
+        php.find_php()
+        with scratch_directory(keep=False, log=print) as home, running_system(home) as (platform, broker):
+            violations, statistics = run_chaos(platform, broker, JOBS, 1, print)
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
-    assert broken == []
-    assert done["published"] == JOBS
+    assert violations == []
+    assert statistics["published"] == JOBS

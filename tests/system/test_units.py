@@ -1,4 +1,4 @@
-"""Our units under a real systemd: hardened, fenced, watched, restarted without loss."""
+"""Our units under a real systemd: hardened, limited, watched and restarted without loss."""
 
 import os
 import signal
@@ -8,18 +8,18 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks import _drawings as drawings
-from embedded.ports import LOOPBACK, kept_ports
-from embedded.process import NotInstalled
-from tasks.ledger import Job, Outcome, State
-from tests.conftest import Broker, without
-from tests.integration.renders import Renders, drawing, eventually
+from benchmarks.support import drawings
+from cli.embedded.ports import LOOPBACK, assign_ports
+from cli.embedded.process import NotInstalled
+from tasks.jobs import Job, Outcome, State
+from tests.conftest import Broker, skip_or_fail
+from tests.integration.jobs.renders import Renders, drawing, eventually
 from tests.services.platform import Platform
 from tests.services.units import DIRECTORY, Units, running_units, with_option
-from tests.system.clients import Clients
-from tests.system.mischief import BOMB, svg_saying
-from tests.system.sheets import FAMILIES
-from tests.system.storm import drawing as sheet
+from tests.system.storms.chaos_run import drawing as chaos_drawing
+from tests.system.storms.clients import Clients
+from tests.system.storms.faulty_engine import BOMB, svg_with_fault
+from tests.system.storms.sample_drawings import FORMATS
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -27,45 +27,45 @@ WORKERS = ("bulkhead-render@1", "bulkhead-render@2")
 OTHERS = (
     "bulkhead-web",
     "bulkhead-tiles@1",
-    "bulkhead-upkeep",
-    "bulkhead-beat",
-    "bulkhead-coalescer",
+    "bulkhead-maintenance",
+    "bulkhead-scheduler",
+    "bulkhead-heartbeats",
     "bulkhead-flower",
 )
 
-# Without one the dashboard stays off.
+# Without a password the dashboard does not start.
 PASSWORD = "operator:dashboard-of-the-units"
 
-# Seconds of silence after which a parent is replaced here.
+# Seconds without a ping after which systemd restarts a parent here.
 WATCHDOG = 4
 
-# Lines of a drawing that takes a while: long enough to be met in the middle.
+# Lines of a drawing that takes long enough to interrupt it.
 LONG = 8_000
 
-# Drawings that come, one each so many seconds, while every unit is restarted.
-COMING, INTERVAL = 60, 0.4
+# Drawings that are submitted while every unit is restarted, and seconds between two of them.
+DRAWINGS, INTERVAL = 60, 0.4
 
 
 @pytest.fixture(scope="module")
 def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Units]:
-    """The intake and two render workers, whose engine does the mischief that a drawing asks for."""
-    session_broker.forget()
+    """All units, with two render workers whose engine has the fault that a drawing names."""
+    session_broker.reset()
     home = tmp_path_factory.mktemp("units")
     platform = Platform(home / "platform", session_broker.url)
-    (platform.directory / "converted.dxf").write_bytes(FAMILIES["dxf"]())
+    (platform.directory / "converted.dxf").write_bytes(FORMATS["dxf"]())
     settings = {
         "BULKHEAD_DWG_CONVERTER": f"cp {DIRECTORY}/converted.dxf {{target}}",
-        "FLOWER_PORT": str(kept_ports(home / "ports.json", ["flower"])["flower"]),
+        "FLOWER_PORT": str(assign_ports(home / "ports.json", ["flower"])["flower"]),
         "FLOWER_BASIC_AUTH": PASSWORD,
     }
-    worker = with_option("bulkhead-render@", "--include mischief") + f"WatchdogSec={WATCHDOG}\n"
+    worker = with_option("bulkhead-render@", "--include faulty_engine") + f"WatchdogSec={WATCHDOG}\n"
     try:
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
             units.systemd.run("bulkhead", "migrate")
             units.start(*OTHERS, *WORKERS)
             yield units
     except NotInstalled as error:
-        without(error)
+        skip_or_fail(error)
 
 
 @pytest.fixture
@@ -76,62 +76,65 @@ def sent(units: Units) -> Iterator[Renders]:
 
 
 def submit(units: Units, content: bytes, filename: str = "sheet.svg", **options: str) -> str:
-    """Send a drawing to the intake; answers its job's id."""
+    """Submit a drawing. Returns the id of its job."""
     url = f"{units.platform.url}/renders"
-    answer = httpx.post(url, files={"blueprint": (filename, content)}, data={"width": "256", **options}, timeout=30)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
+    response = httpx.post(url, files={"blueprint": (filename, content)}, data={"width": "256", **options}, timeout=30)
+    assert response.status_code == 202, response.text
+    return str(response.json()["id"])
 
 
 def parent_of(units: Units, sent: Renders, job: str) -> tuple[str, psutil.Process]:
-    """The unit, and its parent process, whose child is at the job."""
-    inside = eventually(lambda: (sent.find(job).holder or "::").split(":")[1])
-    child = psutil.Process(units.systemd.outside(int(inside)))
+    """The unit whose child runs the job, and its parent process."""
+    pid_inside = eventually(lambda: (sent.find(job).lease_owner or "::").split(":")[1])
+    child = psutil.Process(units.systemd.outside(int(pid_inside)))
     unit = next(unit for unit in WORKERS if units.systemd.main_pid(unit) == child.ppid())
     return unit, psutil.Process(child.ppid())
 
 
 def restarts(units: Units) -> list[str]:
-    """How often systemd has started each worker anew."""
+    """How often systemd has restarted each worker."""
     return [units.systemd.show(unit, "NRestarts") for unit in WORKERS]
 
 
-def account(sent: Renders, job: Job) -> list[str]:
-    """What became of the job, and why, for the reader of a failure."""
-    attempts = [f"{each.number}: {each.outcome} {each.cause or ''} {each.story or ''}" for each in sent.history(job.id)]
+def describe(sent: Renders, job: Job) -> list[str]:
+    """State and attempts of the job, for the message of a failed assertion."""
+    attempts = [
+        f"{attempt.number}: {attempt.outcome} {attempt.cause or ''} {attempt.explanation or ''}"
+        for attempt in sent.history(job.id)
+    ]
     return [f"{job.state} {job.error or ''}", *attempts]
 
 
-@pytest.mark.parametrize("ending", FAMILIES)
-def test_given_the_hardened_units_when_a_drawing_of_each_family_is_sent_then_it_is_rendered_with_its_tiles(
-    units: Units, sent: Renders, ending: str
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_given_the_hardened_units_when_a_drawing_of_each_format_is_submitted_then_it_is_rendered_with_tiles(
+    units: Units, sent: Renders, suffix: str
 ) -> None:
-    job = sent.finished(submit(units, FAMILIES[ending](), f"sheet.{ending}", tiles="true"))
+    job = sent.finished(submit(units, FORMATS[suffix](), f"sheet.{suffix}", tiles="true"))
 
-    assert (job.state, job.error, job.attempt) == (State.SUCCEEDED, None, 1), account(sent, job)
+    assert (job.state, job.error, job.attempt) == (State.SUCCEEDED, None, 1), describe(sent, job)
 
 
-def test_given_a_drawing_that_explodes_then_its_children_alone_are_killed_and_its_story_says_why(
+def test_given_a_memory_bomb_then_only_its_children_are_killed_and_the_cause_is_recorded(
     units: Units, sent: Renders
 ) -> None:
     before = restarts(units)
-    bomb = submit(units, svg_saying(drawings.svg(100), BOMB, 30))
+    bomb = submit(units, svg_with_fault(drawings.svg(100), BOMB, 30))
     neighbours = [submit(units, drawings.svg(number)) for number in range(101, 121)]
 
     dead = sent.finished(bomb)
 
-    assert (dead.state, dead.deaths, dead.losses) == (State.DEAD, 3, 0)
+    assert (dead.state, dead.crashes, dead.worker_losses) == (State.DEAD, 3, 0)
     assert dead.error is not None
     assert dead.error["code"] == "out-of-memory"
     assert [attempt.cause for attempt in sent.history(bomb)] == ["out-of-memory"] * 3
     assert sent.dead_letter(bomb).reason == "rejected"
     for job in map(sent.finished, neighbours):
-        assert (job.state, job.attempt, job.deaths) == (State.SUCCEEDED, 1, 0), account(sent, job)
+        assert (job.state, job.attempt, job.crashes) == (State.SUCCEEDED, 1, 0), describe(sent, job)
     assert restarts(units) == before
     assert [units.systemd.show(unit, "ActiveState") for unit in WORKERS] == ["active", "active"]
 
 
-def test_given_a_parent_whose_event_loop_stands_still_then_the_watchdog_replaces_it_and_its_job_is_done(
+def test_given_a_parent_whose_event_loop_hangs_then_the_watchdog_restarts_it_and_its_job_succeeds(
     units: Units, sent: Renders
 ) -> None:
     before = restarts(units)
@@ -142,54 +145,57 @@ def test_given_a_parent_whose_event_loop_stands_still_then_the_watchdog_replaces
 
     eventually(lambda: restarts(units) != before)
     job = sent.finished(job_id)
-    assert (job.state, job.deaths) == (State.SUCCEEDED, 0), account(sent, job)
+    assert (job.state, job.crashes) == (State.SUCCEEDED, 0), describe(sent, job)
     eventually(lambda: units.systemd.show(unit, "ActiveState") == "active")
 
 
-def test_given_drawings_that_keep_coming_when_every_unit_is_restarted_then_each_is_accepted_and_done_once(
+def test_given_a_stream_of_drawings_when_every_unit_is_restarted_then_each_is_accepted_and_rendered_once(
     units: Units, sent: Renders
 ) -> None:
     clients = Clients(
-        units.platform.url, COMING, lambda number: sheet(number, seed=9), name="rolling", threads=3, interval=INTERVAL
+        units.platform.url,
+        DRAWINGS,
+        lambda number: chaos_drawing(number, seed=9),
+        name="rolling",
+        threads=3,
+        interval=INTERVAL,
     )
     clients.start()
     try:
         for unit in (*WORKERS, *OTHERS):
             units.systemd.systemctl("restart", unit)
-        eventually(lambda: not clients.busy)
+        eventually(lambda: not clients.is_busy)
     finally:
         clients.stop()
 
-    assert clients.promises.faults == []
-    assert len(clients.promises.jobs) == COMING
-    for job in map(sent.finished, clients.promises.jobs.values()):
-        assert (job.state, job.deaths) == (State.SUCCEEDED, 0), account(sent, job)
-        assert [attempt.outcome for attempt in sent.history(job.id)] == [Outcome.SUCCEEDED], account(sent, job)
+    assert clients.responses.errors == []
+    assert len(clients.responses.jobs) == DRAWINGS
+    for job in map(sent.finished, clients.responses.jobs.values()):
+        assert (job.state, job.crashes) == (State.SUCCEEDED, 0), describe(sent, job)
+        assert [attempt.outcome for attempt in sent.history(job.id)] == [Outcome.SUCCEEDED], describe(sent, job)
     assert {units.systemd.show(unit, "Result") for unit in (*WORKERS, *OTHERS)} == {"success"}
 
 
-def test_given_a_job_under_way_when_its_unit_is_stopped_then_it_is_finished_first_and_the_stop_is_clean(
-    units: Units, sent: Renders
-) -> None:
+def test_given_a_running_job_when_its_unit_is_stopped_then_the_job_finishes_first(units: Units, sent: Renders) -> None:
     job_id = submit(units, drawing(LONG, seed=300), "heavy.dxf")
     unit, _parent = parent_of(units, sent, job_id)
 
     units.systemd.systemctl("stop", unit)
 
     job = sent.find(job_id)
-    assert (job.state, job.attempt) == (State.SUCCEEDED, 1), account(sent, job)
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1), describe(sent, job)
     assert (units.systemd.show(unit, "Result"), units.systemd.show(unit, "ActiveState")) == ("success", "inactive")
     units.start(unit)
 
 
-def test_given_the_installed_units_then_systemd_finds_nothing_wrong_and_little_exposed(units: Units) -> None:
-    names = [path.name for path in (units.files / "usr/lib/systemd/system").iterdir()]
+def test_given_the_installed_units_then_systemd_reports_no_error_and_low_exposure(units: Units) -> None:
+    names = [path.name for path in (units.files / "usr/lib/systemd/system").iterdir() if path.is_file()]
 
-    said = units.systemd.run(
+    output = units.systemd.run(
         "systemd-analyze", "verify", "--man=no", *(f"/lib/systemd/system/{name}" for name in names)
     )
 
-    assert said == ""
+    assert output == ""
     for name in names:
         if name.endswith(".service"):
             units.systemd.run(
@@ -197,20 +203,20 @@ def test_given_the_installed_units_then_systemd_finds_nothing_wrong_and_little_e
             )
 
 
-def test_given_a_render_unit_then_the_kernel_holds_it_to_a_ceiling_of_what_it_reads_from_the_disk(units: Units) -> None:
+def test_given_a_render_unit_then_the_kernel_limits_its_disk_reads(units: Units) -> None:
     if not os.major(units.files.stat().st_dev):
-        pytest.skip("the tests' own directory is no disk")
+        pytest.skip("the directory of the tests is not on a disk")
     for unit in WORKERS:
         group = units.systemd.show(unit, "ControlGroup")
         files = (f"/sys/fs/cgroup{group}/io.max", f"/sys/fs/cgroup/blkio{group}/blkio.throttle.read_bps_device")
         assert "100000000" in units.systemd.run("cat", *files, check=False)
 
 
-def test_given_the_dashboard_then_it_opens_with_its_password_and_stays_off_without_one(units: Units) -> None:
+def test_given_the_dashboard_then_it_requires_its_password_and_does_not_start_without_one(units: Units) -> None:
     settings = dict(line.split("=", 1) for line in (units.files / "etc/bulkhead/bulkhead.env").read_text().splitlines())
     url = f"http://{LOOPBACK}:{settings['FLOWER_PORT']}/api/workers?refresh=true"
     name, _, password = PASSWORD.partition(":")
-    with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=30) as client:  # it may be starting
+    with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=30) as client:  # it may still be starting
         assert client.get(url).status_code == 401
         workers = eventually(lambda: client.get(url, auth=(name, password)).json())
     assert {"render1", "render2", "tiles1"} <= {worker.split("@")[0] for worker in workers}
@@ -229,11 +235,11 @@ def test_given_the_dashboard_then_it_opens_with_its_password_and_stays_off_witho
     assert units.systemd.show("bulkhead-flower", "ActiveState") == "active"
 
 
-def test_given_a_host_with_units_then_the_command_line_speaks_with_their_settings(units: Units) -> None:
+def test_given_a_host_with_units_then_the_command_line_uses_their_settings(units: Units) -> None:
     assert "RabbitMQ answers" in units.systemd.run("bulkhead", "doctor", check=False)
 
 
-def test_given_all_that_happened_here_then_no_other_unit_was_ever_restarted(units: Units) -> None:
+def test_given_all_tests_of_this_module_then_no_other_unit_was_restarted(units: Units) -> None:
     assert {unit: units.systemd.show(unit, "NRestarts") for unit in OTHERS} == dict.fromkeys(OTHERS, "0")
     assert {unit: units.systemd.show(unit, "ActiveState") for unit in OTHERS} == dict.fromkeys(OTHERS, "active")
-    eventually(lambda: "This clock sends from now on." in units.systemd.journal("bulkhead-beat"))
+    eventually(lambda: "This scheduler is active." in units.systemd.journal("bulkhead-scheduler"))

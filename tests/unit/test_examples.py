@@ -1,4 +1,4 @@
-"""The example drawing is what it says: complete and sound."""
+"""The example drawing is complete and valid."""
 
 import pytest
 from ezdxf.document import Drawing
@@ -13,13 +13,13 @@ def station() -> Drawing:
     return draw()
 
 
-def test_given_the_drawing_when_audited_then_ezdxf_finds_nothing_to_mend(station: Drawing) -> None:
+def test_given_the_drawing_when_audited_then_ezdxf_finds_no_errors(station: Drawing) -> None:
     auditor = station.audit()
     assert not auditor.errors
     assert not auditor.fixes
 
 
-def test_given_the_drawing_then_every_layer_that_is_shown_carries_something(station: Drawing) -> None:
+def test_given_the_drawing_then_every_visible_layer_has_entities(station: Drawing) -> None:
     model = station.modelspace()
     used = {entity.dxf.layer for entity in model} | {
         attribute.dxf.layer
@@ -27,20 +27,20 @@ def test_given_the_drawing_then_every_layer_that_is_shown_carries_something(stat
         if isinstance(insert, Insert)
         for attribute in insert.attribs
     }
-    assert used == {rule.name for rule in LAYERS} - {"G-VPRT"}  # viewports lie in paper space
+    assert used == {rule.name for rule in LAYERS} - {"G-VPRT"}  # viewports are in paper space
     assert len(used) >= 12
 
 
-def test_given_the_drawing_then_it_has_every_kind_of_entity_that_drawings_have(station: Drawing) -> None:
+def test_given_the_drawing_then_it_has_every_common_type_of_entity(station: Drawing) -> None:
     kinds = {entity.dxftype() for entity in station.modelspace()}
     assert kinds >= {"LWPOLYLINE", "CIRCLE", "ARC", "SPLINE", "TEXT", "MTEXT", "HATCH", "INSERT", "DIMENSION", "LEADER"}
     dimensions = station.modelspace().query("DIMENSION")
     assert {dimension.dxf.dimtype & 7 for dimension in dimensions} == {0, 4}  # linear and radial
-    assert {0, 90, -45} <= {dimension.dxf.angle for dimension in dimensions}  # level, upright and aligned to a slope
+    assert {0, 90, -45} <= {dimension.dxf.angle for dimension in dimensions}  # also aligned to a slope
     assert {hatch.dxf.pattern_name for hatch in station.modelspace().query("HATCH")} >= {"ANSI31", "SOLID"}
 
 
-def test_given_the_blocks_then_their_content_takes_layer_and_colour_from_where_they_are_inserted(
+def test_given_the_blocks_then_their_content_inherits_layer_and_colour_from_the_insert(
     station: Drawing,
 ) -> None:
     for name in ("PUMP_PLAN", "GATE_VALVE", "CHECK_VALVE", "MOTOR", "MANHOLE", "FLOW_METER", "TITLE_BLOCK"):
@@ -52,7 +52,7 @@ def test_given_the_blocks_then_their_content_takes_layer_and_colour_from_where_t
     assert len({insert.dxf.xscale for insert in inserts if insert.dxf.name == "GATE_VALVE"}) > 1
 
 
-def test_given_the_sheet_then_it_fills_an_a1_in_landscape_at_its_scale(station: Drawing) -> None:
+def test_given_the_sheet_then_it_fills_an_a1_landscape_sheet_at_its_scale(station: Drawing) -> None:
     from ezdxf.bbox import extents
 
     box = extents(station.modelspace(), fast=True)

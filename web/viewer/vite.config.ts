@@ -1,16 +1,16 @@
 import { defineConfig } from "vite";
 
 export default defineConfig({
-  base: "./", // the page is served at / and at /viewer/
+  base: "./", // the page is served at / and /viewer/
   build: {
     target: "es2022",
-    assetsInlineLimit: 0, // the Content-Security-Policy takes no data: URL
-    modulePreload: { polyfill: false }, // it would be a script inside the page
-    // three.js comes with the floor alone: everybody else never loads it.
+    assetsInlineLimit: 0, // the Content-Security-Policy forbids data: URLs
+    modulePreload: { polyfill: false }, // the polyfill is an inline script
+    // three.js is a separate chunk that only the floor page loads.
     chunkSizeWarningLimit: 800,
     rollupOptions: {
       output: {
-        // A file of its own, under its own names: a test puts another one in its place.
+        // A separate file with its original export names, so that a test can replace it.
         manualChunks: (id) => (id.endsWith("/src/teardown.ts") ? "teardown" : undefined),
         minifyInternalExports: false,
       },

@@ -1,1 +1,1 @@
-"""TLS ticket keys of a fleet of HAProxy edges: made here, kept in memory only, rotated without a dropped resumption."""
+"""Rotates the keys that encrypt TLS session tickets on a fleet of HAProxy nodes."""

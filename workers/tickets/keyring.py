@@ -1,56 +1,60 @@
-"""Ticket keys and their ring, in HAProxy's order. Pure.
+"""Ticket keys and keyrings, in HAProxy's order. Pure functions, standard library only.
 
-A ring has three keys, the oldest first. The last one is next, the one before it encrypts, all three decrypt: so every
-node knows a key one rotation before the first ticket bears it, and for one rotation after the last. A key has 48 bytes
-(AES-128) or 80 (AES-256); the first 16 are its name, which each ticket shows in clear. So names are no secret, and
-nothing else of a key is ever shown.
+A keyring has three keys, oldest first. The last one is the next key, the one before it encrypts, and all three decrypt.
+So every node knows a key one rotation before the first ticket is encrypted with it, and for one rotation after the last
+one. A key has 48 bytes (AES-128) or 80 (AES-256). Its first 16 bytes are its name, which each ticket carries in clear:
+names are not secret, and nothing else of a key is ever displayed.
 """
 
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-KEYS = 3
+from tasks.errors import InvalidInput
+
+KEY_COUNT = 3
 NAME_BYTES = 16
-SIZES = (48, 80)
+KEY_SIZES = (48, 80)
 
-Random = Callable[[int], bytes]
+RandomBytes = Callable[[int], bytes]
 
 
-class BadKey(ValueError):
-    """This is no ticket key, or no ring."""
+class InvalidKey(InvalidInput):
+    """Not a valid ticket key or keyring."""
+
+    code = "invalid-key"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Key:
-    """A ticket key. Its `repr` is its name: no log or traceback shows more. Raises BadKey."""
+    """A ticket key. Its `repr` is its name, so that no log or traceback shows more. Raises InvalidKey."""
 
     value: bytes
 
     def __post_init__(self) -> None:
-        if len(self.value) not in SIZES:
-            raise BadKey(f"A ticket key has 48 or 80 bytes, not {len(self.value)}.")
+        if len(self.value) not in KEY_SIZES:
+            raise InvalidKey(f"A ticket key has 48 or 80 bytes, not {len(self.value)}.")
 
     def __repr__(self) -> str:
         return f"<key {self.name}>"
 
     @property
     def name(self) -> str:
-        """What tickets call it: its first 16 bytes, in hex."""
+        """The name that tickets carry: the first 16 bytes, in hex."""
         return self.value[:NAME_BYTES].hex()
 
     @classmethod
-    def make(cls, size: int, random: Random) -> "Key":
-        """A new key of so many bytes. `random` must be fit for secrets: os.urandom."""
+    def generate(cls, size: int, random: RandomBytes) -> "Key":
+        """A new key of so many bytes. `random` must be cryptographically secure: os.urandom."""
         return cls(random(size))
 
     @classmethod
     def decode(cls, text: str) -> "Key":
-        """A key from base64. Raises BadKey."""
+        """A key from base64. Raises InvalidKey."""
         try:
             return cls(binascii.a2b_base64(text.encode(), strict_mode=True))
-        except ValueError:
-            raise BadKey("A ticket key is 48 or 80 bytes in base64, on one line.") from None
+        except (ValueError, InvalidKey):
+            raise InvalidKey("A ticket key is 48 or 80 bytes in base64, on one line.") from None
 
     def encode(self) -> str:
         """Base64 on one line."""
@@ -59,24 +63,24 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Three keys of one size, each another one, the oldest first. Raises BadKey."""
+    """Three different keys of one size, oldest first. Raises InvalidKey."""
 
     keys: tuple[Key, ...]
 
     def __post_init__(self) -> None:
-        if len(self.keys) != KEYS or len({len(key.value) for key in self.keys}) != 1:
-            raise BadKey("A ring has three keys of one size.")
-        if len(set(self.names)) != KEYS:
-            raise BadKey("A ring has three different keys; one of these was pushed twice.")
+        if len(self.keys) != KEY_COUNT or len({len(key.value) for key in self.keys}) != 1:
+            raise InvalidKey("A keyring has three keys of one size.")
+        if len(set(self.names)) != KEY_COUNT:
+            raise InvalidKey("A keyring has three different keys; one of these was pushed twice.")
 
     @classmethod
-    def make(cls, size: int, random: Random) -> "Keyring":
+    def generate(cls, size: int, random: RandomBytes) -> "Keyring":
         """Three new keys."""
-        return cls(tuple(Key.make(size, random) for _ in range(KEYS)))
+        return cls(tuple(Key.generate(size, random) for _ in range(KEY_COUNT)))
 
     @classmethod
     def decode(cls, lines: Sequence[str]) -> "Keyring":
-        """A ring from the lines of HAProxy's file. Raises BadKey."""
+        """A keyring from the lines of HAProxy's file. Raises InvalidKey."""
         return cls(tuple(map(Key.decode, lines)))
 
     def encode(self) -> list[str]:
@@ -85,7 +89,7 @@ class Keyring:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the keys, the oldest first."""
+        """Names of the keys, oldest first."""
         return tuple(key.name for key in self.keys)
 
     @property
@@ -93,18 +97,18 @@ class Keyring:
         """Bytes of a key."""
         return len(self.keys[0].value)
 
-    def pushed(self, *keys: Key) -> "Keyring":
-        """What HAProxy makes of pushes: each becomes the next one and drops the oldest. Raises BadKey."""
-        return Keyring((*self.keys, *keys)[-KEYS:])
+    def push(self, *keys: Key) -> "Keyring":
+        """The keyring after HAProxy took these keys: each is appended and drops the oldest one. Raises InvalidKey."""
+        return Keyring((*self.keys, *keys)[-KEY_COUNT:])
 
-    def last(self, count: int) -> tuple[Key, ...]:
-        """The newest `count` keys (0 to 3), the oldest of them first."""
-        return self.keys[KEYS - count :]
+    def newest(self, count: int) -> tuple[Key, ...]:
+        """The newest `count` keys (0 to 3), oldest first."""
+        return self.keys[KEY_COUNT - count :]
 
 
-def missed(names: Sequence[str], wanted: Sequence[str]) -> int:
-    """How many of the newest keys of `wanted` must be pushed, in order, onto a ring to make it equal: 0 to 3.
+def missing_key_count(names: Sequence[str], target: Sequence[str]) -> int:
+    """How many of the newest keys of `target` must be pushed, in order, onto a keyring to make it equal: 0 to 3.
 
-    A ring that has nothing to do with `wanted`, or is ahead of it, needs all three.
+    A keyring that has no keys of `target`, or is ahead of it, needs all three.
     """
-    return next(count for count in range(KEYS + 1) if tuple(names[count:]) == tuple(wanted[: KEYS - count]))
+    return next(count for count in range(KEY_COUNT + 1) if tuple(names[count:]) == tuple(target[: KEY_COUNT - count]))

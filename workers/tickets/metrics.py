@@ -1,57 +1,57 @@
-"""What the watch tells Prometheus."""
+"""Prometheus metrics of the fleet monitor."""
 
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from tasks.metrics import (
-    TICKETS_AGE,
-    TICKETS_BEHIND,
+from tasks.observability.metrics import (
     TICKETS_GENERATION,
-    TICKETS_RESULT,
-    TICKETS_RUN,
-    TICKETS_SPREAD,
+    TICKETS_GENERATION_SPREAD,
+    TICKETS_KEY_AGE,
+    TICKETS_LAST_RESULT,
+    TICKETS_LAST_RUN,
+    TICKETS_MISSING_KEYS,
     TICKETS_UP,
 )
-from workers.tickets.rotation import fleet, lacking, spread
-from workers.tickets.rotator import Report
+from workers.tickets.rotation import fleet_keyring, missing_keys, spread
+from workers.tickets.rotator import RunReport
 
 
 class TicketMetrics:
-    """A registry of its own. `clock` is seconds since the epoch."""
+    """Metrics in a registry of their own. `clock` returns seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
         self._clock = clock
         self._up = TICKETS_UP.open(self.registry)
         self._generation = TICKETS_GENERATION.open(self.registry)
-        self._behind = TICKETS_BEHIND.open(self.registry)
-        self._age = TICKETS_AGE.open(self.registry)
-        self._spread = TICKETS_SPREAD.open(self.registry)
-        self._result = TICKETS_RESULT.open(self.registry)
-        self._run = TICKETS_RUN.open(self.registry)
+        self._missing_keys = TICKETS_MISSING_KEYS.open(self.registry)
+        self._key_age = TICKETS_KEY_AGE.open(self.registry)
+        self._spread = TICKETS_GENERATION_SPREAD.open(self.registry)
+        self._last_result = TICKETS_LAST_RESULT.open(self.registry)
+        self._last_run = TICKETS_LAST_RUN.open(self.registry)
 
     def serve(self, port: int) -> None:
-        """At `/metrics` on loopback. Raises OSError where the port is taken."""
+        """Serve `/metrics` on loopback. Raises OSError if the port is in use."""
         start_http_server(port, "127.0.0.1", self.registry)
 
-    def looked(self, report: Report) -> None:
-        """What every node is like."""
-        ring = fleet(report.views)
-        for gauge in (self._up, self._generation, self._behind, self._age):
+    def observe_status(self, report: RunReport) -> None:
+        """Record the status of every node."""
+        keyring = fleet_keyring(report.statuses)
+        for gauge in (self._up, self._generation, self._missing_keys, self._key_age):
             gauge.clear()
         for node in (*report.unreachable, *report.failed):
             self._up.labels(node).set(0)
-        for node, view in report.views.items():
+        for node, status in report.statuses.items():
             self._up.labels(node).set(1)
-            self._generation.labels(node).set(view.generation)
-            self._behind.labels(node).set(lacking(view, ring) if ring else 0)
-            if view.age is not None:
-                self._age.labels(node).set(view.age)
-        self._spread.set(spread(report.views))
+            self._generation.labels(node).set(status.generation)
+            self._missing_keys.labels(node).set(missing_keys(status, keyring) if keyring else 0)
+            if status.key_age is not None:
+                self._key_age.labels(node).set(status.key_age)
+        self._spread.set(spread(report.statuses))
 
-    def ran(self, result: str) -> None:
-        """What became of a run."""
-        self._result.clear()
-        self._result.labels(result).set(1)
-        self._run.set(self._clock())
+    def observe_run(self, result: str) -> None:
+        """Record the result of a run."""
+        self._last_result.clear()
+        self._last_result.labels(result).set(1)
+        self._last_run.set(self._clock())

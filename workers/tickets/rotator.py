@@ -1,12 +1,12 @@
-"""One run over the fleet: look, claim, catch up, rotate. It holds nothing between two runs.
+"""One run over the fleet: read the status, claim the nodes, catch up, rotate. It keeps nothing between two runs.
 
-1. Every node is asked what it is like, all at once.
-2. A fencing token greater than any of theirs is taken, and every node claimed with it: from here on whoever has a
-   smaller token changes nothing.
-3. `rotation.decide` says what to do next, until there is nothing to do. Keys of the ring come from a node that has
-   them; a new key is made here and forgotten when the run ends.
+1. The status of all nodes is requested concurrently.
+2. A fencing token greater than all of theirs is issued, and every node is claimed with it: from then on a rotator with
+   a smaller token can change nothing.
+3. `rotation.decide` names the next step until nothing is left to do. Existing keys come from a node that has them; a
+   new key is generated here and forgotten when the run ends.
 
-Whenever it is killed, each node has one of two rings that follow each other, and the next run goes on from there.
+If a run is killed at any time, each node has one of two consecutive keyrings, and the next run continues from there.
 """
 
 import asyncio
@@ -16,94 +16,102 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workers.tickets.audit import Audit
-from workers.tickets.keyring import SIZES, Key, Random
-from workers.tickets.rotation import CatchUp, Done, Refuse, Rotate, View, Wish, decide
-from workers.tickets.ssh import Connection, NodeRefused, Unreachable
+from tasks.errors import Conflict
+from workers.tickets.audit_log import AuditLog
+from workers.tickets.keyring import KEY_SIZES, Key, RandomBytes
+from workers.tickets.rotation import CatchUp, Done, NodeStatus, Refuse, Rotate, RotationRequest, decide
+from workers.tickets.ssh import NodeConnection, NodeRefused, NodeUnreachable
 
-# Asks for a fencing token that is greater than `least`.
-Grant = Callable[[int], int]
+# Issues a fencing token that is greater than the argument.
+IssueToken = Callable[[int], int]
 
 
-class Fenced(Exception):
-    """Another rotator works on the fleet, and this one stops. `nodes` are those that said so."""
+class StaleToken(Conflict):
+    """Another rotator claimed the fleet, so this one stops. `nodes` are those that reported it."""
 
-    def __init__(self, nodes: Sequence[str], of: int, said: str) -> None:
-        super().__init__(f"Fenced out on {len(nodes)} of {of} nodes: {said}")
+    code = "stale-token"
+    exit_code = 1
+
+    def __init__(self, nodes: Sequence[str], node_count: int, detail: str) -> None:
+        super().__init__(f"Another rotator claimed {len(nodes)} of {node_count} nodes: {detail}")
         self.nodes = tuple(nodes)
 
 
 @dataclass
-class Report:
-    """What became of a run. `result`: rotated, caught-up, nothing, or a code of `rotation.Refuse`."""
+class RunReport:
+    """The outcome of a run. `result`: rotated, caught-up, up-to-date, or a code of `rotation.Refuse`."""
 
-    result: str = "nothing"
-    why: str = ""
+    result: str = "up-to-date"
+    reason: str = ""
     generation: int = 0
     token: int = 0
     seconds: float = 0.0
-    views: dict[str, View] = field(default_factory=dict)
+    statuses: dict[str, NodeStatus] = field(default_factory=dict)
     unreachable: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
     @property
-    def refused(self) -> bool:
-        """Whether nothing came of what was asked for."""
-        return self.result not in ("rotated", "caught-up", "nothing")
+    def is_refused(self) -> bool:
+        """Whether the request was not carried out."""
+        return self.result not in ("rotated", "caught-up", "up-to-date")
 
 
 class Rotator:
-    """Runs over the nodes behind `connections`. `holder` names this process, for people."""
+    """Runs over the nodes behind `connections`. `owner` names this process for people."""
 
     def __init__(
-        self, connections: Mapping[str, Connection], audit: Audit, holder: str, random: Random = os.urandom
+        self,
+        connections: Mapping[str, NodeConnection],
+        audit_log: AuditLog,
+        owner: str,
+        random: RandomBytes = os.urandom,
     ) -> None:
         self._connections = connections
-        self._audit = audit
-        self._holder = holder
+        self._audit_log = audit_log
+        self._owner = owner
         self._random = random
-        self._report = Report()
+        self._report = RunReport()
 
-    async def look(self) -> Report:
-        """Only what every node is like."""
-        self._report = Report()
-        await self._all(self._connections, lambda node: self._ask(node, "look"))
+    async def status(self) -> RunReport:
+        """Only read the status of every node."""
+        self._report = RunReport()
+        await self._request_all(self._connections, lambda node: self._request(node, "status"))
         return self._report
 
-    async def run(self, wish: Wish, grant: Grant) -> Report:
-        """Do what is wished. Raises Fenced, and whatever `grant` raises."""
-        began = time.monotonic()
-        report = await self.look()
-        if report.views:
-            least = max(view.token for view in report.views.values())
-            report.token = await asyncio.to_thread(grant, least)
-            await self._all(report.views, lambda node: self._tell(node, "claim"))
-        while not await self._step(wish):
+    async def run(self, request: RotationRequest, issue_token: IssueToken) -> RunReport:
+        """Carry out a request. Raises StaleToken, and any error of `issue_token`."""
+        started = time.monotonic()
+        report = await self.status()
+        if report.statuses:
+            newest_token = max(status.token for status in report.statuses.values())
+            report.token = await asyncio.to_thread(issue_token, newest_token)
+            await self._request_all(report.statuses, lambda node: self._request_as_owner(node, "claim"))
+        while not await self._step(request):
             if report.result == "rotated":
-                wish = Wish()
-        report.seconds = time.monotonic() - began
-        self._audit.result(report.result, report.generation, report.token, report.unreachable)
+                request = RotationRequest()
+        report.seconds = time.monotonic() - started
+        self._audit_log.record_run(report.result, report.generation, report.token, report.unreachable)
         return report
 
-    async def forget(self, node: str, grant: Grant) -> Report:
-        """Let one node take a ring of its own."""
-        report = await self.look()
-        if node in report.views:
-            report.token = await asyncio.to_thread(grant, report.views[node].token)
-            await self._all([node], lambda each: self._tell(each, "claim"))
-            await self._all([node], lambda each: self._tell(each, "forget"))
-            self._audit.event("forgotten", node, report.token, report.views[node])
+    async def forget(self, node: str, issue_token: IssueToken) -> RunReport:
+        """Make one node forget the fleet's keys and generate its own."""
+        report = await self.status()
+        if node in report.statuses:
+            report.token = await asyncio.to_thread(issue_token, report.statuses[node].token)
+            await self._request_all([node], lambda each: self._request_as_owner(each, "claim"))
+            await self._request_all([node], lambda each: self._request_as_owner(each, "forget"))
+            self._audit_log.record_change("forgotten", node, report.token, report.statuses[node])
         return report
 
-    async def _step(self, wish: Wish) -> bool:
-        """Take the next step; whether it was the last one."""
+    async def _step(self, request: RotationRequest) -> bool:
+        """Execute the next step. Returns whether it was the last one."""
         report = self._report
-        step = decide(report.views, report.failed, wish, nodes=len(self._connections))
+        step = decide(report.statuses, report.failed, request, fleet_size=len(self._connections))
         if isinstance(step, Done):
             report.generation = step.generation
             return True
         if isinstance(step, Refuse):
-            report.why = step.why
+            report.reason = step.reason
             if report.result != "rotated":
                 report.result = step.code
             return True
@@ -114,69 +122,74 @@ class Rotator:
         return False
 
     async def _catch_up(self, step: CatchUp) -> None:
-        answers = await self._all([step.source], lambda node: self._tell(node, "read"))
-        if step.source not in answers:
+        replies = await self._request_all([step.source], lambda node: self._request_as_owner(node, "read"))
+        if step.source not in replies:
             return
-        ring = [Key.decode(line) for line in answers[step.source]["keys"]]
-        pushed = {node: ring[-count:] for node, count in step.lacking.items()}
-        await self._push(pushed, step.generation, "caught-up")
-        if self._report.result == "nothing":
+        keys = [Key.decode(line) for line in replies[step.source]["keys"]]
+        missing = {node: keys[-count:] for node, count in step.missing.items()}
+        await self._push(missing, step.generation, "caught-up")
+        if self._report.result == "up-to-date":
             self._report.result = "caught-up"
 
     async def _rotate(self, step: Rotate) -> None:
-        size = max((view.size for view in self._report.views.values()), default=SIZES[-1])
-        keys = [Key.make(size, self._random) for _ in range(step.keys)]
+        size = max((status.key_size for status in self._report.statuses.values()), default=KEY_SIZES[-1])
+        keys = [Key.generate(size, self._random) for _ in range(step.keys)]
         self._report.result, self._report.generation = "rotated", step.generation
-        await self._push(dict.fromkeys(self._report.views, keys), step.generation, "rotated")
+        await self._push(dict.fromkeys(self._report.statuses, keys), step.generation, "rotated")
 
-    async def _push(self, pushed: Mapping[str, Sequence[Key]], generation: int, event: str) -> None:
-        """Push to all at once. A node that has another ring afterwards than it should is remembered as failed."""
+    async def _push(self, keys_by_node: Mapping[str, Sequence[Key]], generation: int, event: str) -> None:
+        """Push to all nodes concurrently. A node whose keyring is wrong afterwards counts as failed."""
 
         async def push(node: str) -> dict[str, Any] | None:
-            keys = pushed[node]
-            expect = self._report.views[node].names[-1]
-            lines = [key.encode() for key in keys]
-            answer = await self._tell(node, "push", keys=lines, generation=generation, expect=expect)
-            if answer is not None:
-                self._audit.event(event, node, self._report.token, self._report.views[node])
-                if self._report.views[node].names[-len(keys) :] != tuple(key.name for key in keys):
-                    self._report.failed[node] = "It has not what it was given."
-            return answer
+            keys = keys_by_node[node]
+            reply = await self._request_as_owner(
+                node,
+                "push",
+                keys=[key.encode() for key in keys],
+                generation=generation,
+                expected_key=self._report.statuses[node].key_names[-1],
+            )
+            if reply is not None:
+                self._audit_log.record_change(event, node, self._report.token, self._report.statuses[node])
+                if self._report.statuses[node].key_names[-len(keys) :] != tuple(key.name for key in keys):
+                    self._report.failed[node] = "The node's keys differ from the keys that were pushed."
+            return reply
 
-        await self._all(pushed, push)
+        await self._request_all(keys_by_node, push)
 
-    async def _tell(self, node: str, op: str, **fields: object) -> dict[str, Any] | None:
-        return await self._ask(node, op, token=self._report.token, holder=self._holder, **fields)
+    async def _request_as_owner(self, node: str, op: str, **fields: object) -> dict[str, Any] | None:
+        return await self._request(node, op, token=self._report.token, owner=self._owner, **fields)
 
-    async def _ask(self, node: str, op: str, **fields: object) -> dict[str, Any] | None:
-        """A node's answer; None if there is none, or it failed. Raises NodeRefused where it is fenced."""
+    async def _request(self, node: str, op: str, **fields: object) -> dict[str, Any] | None:
+        """A node's reply; None if it failed. Raises NodeRefused if another rotator claimed the node."""
         report, connection = self._report, self._connections[node]
         try:
-            answer = await connection.ask(op, **fields)
-        except Unreachable as error:
-            report.views.pop(node, None)
+            reply = await connection.request(op, **fields)
+        except NodeUnreachable as error:
+            report.statuses.pop(node, None)
             report.unreachable[node] = str(error)
             return None
         except NodeRefused as error:
-            if error.code == "fenced":
+            if error.reason_code == "stale-token":
                 raise
             report.failed[node] = str(error)
             return None
-        assert connection.view is not None  # noqa: S101 -- it has just answered
-        report.views[node] = connection.view
-        return answer
+        assert connection.status is not None  # noqa: S101 -- it has just answered
+        report.statuses[node] = connection.status
+        return reply
 
-    async def _all(
-        self, nodes: Sequence[str] | Mapping[str, object], work: Callable[[str], Awaitable[dict[str, Any] | None]]
+    async def _request_all(
+        self, nodes: Sequence[str] | Mapping[str, object], send: Callable[[str], Awaitable[dict[str, Any] | None]]
     ) -> dict[str, dict[str, Any]]:
-        """Do it on all of them at once; the answers. Raises Fenced once all have spoken."""
-        each = list(nodes)
-        said = await asyncio.gather(*(work(node) for node in each), return_exceptions=True)
-        fenced = {node: error for node, error in zip(each, said, strict=True) if isinstance(error, NodeRefused)}
-        for error in said:
+        """Send a request to all nodes concurrently. Returns the replies. Raises StaleToken once all are complete."""
+        names = list(nodes)
+        outcomes = await asyncio.gather(*(send(node) for node in names), return_exceptions=True)
+        stale = {node: error for node, error in zip(names, outcomes, strict=True) if isinstance(error, NodeRefused)}
+        for error in outcomes:
             if isinstance(error, BaseException) and not isinstance(error, NodeRefused):
                 raise error
-        if fenced:
-            self._audit.result("fenced", self._report.generation, self._report.token, self._report.unreachable)
-            raise Fenced(list(fenced), len(each), str(next(iter(fenced.values()))))
-        return {node: answer for node, answer in zip(each, said, strict=True) if isinstance(answer, dict)}
+        if stale:
+            report = self._report
+            self._audit_log.record_run("stale-token", report.generation, report.token, report.unreachable)
+            raise StaleToken(list(stale), len(names), str(next(iter(stale.values()))))
+        return {node: reply for node, reply in zip(names, outcomes, strict=True) if isinstance(reply, dict)}

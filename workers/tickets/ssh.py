@@ -1,9 +1,9 @@
-"""One OpenSSH connection a node, and over it the rotator's requests to the node's program.
+"""One OpenSSH connection to each node, which carries the rotator's requests to the node's program.
 
-The connection is shared by all runs of this user and stays open between them (ssh_config(5), ControlMaster): setting
-one up takes far longer than a rotation. The remote command is the forced one of authorized_keys(5), so none is named
-here. Addresses, user, key and known hosts are ssh_config's, too. Requests are framed JSON on standard input; nothing of
-them is in argv.
+All runs of this user share the connection, and it stays open between them (ssh_config(5), ControlMaster): opening one
+takes far longer than a rotation. The remote command is the forced command of authorized_keys(5), so none is named here.
+Addresses, user, key and known hosts come from ssh_config too. Requests are framed JSON on standard input; no part of
+them is a command-line argument.
 """
 
 import asyncio
@@ -17,11 +17,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from workers.tickets.node import LARGEST_FRAME, LENGTH
-from workers.tickets.rotation import View
+from tasks.errors import Conflict, InvalidInput, ServiceUnavailable
+from workers.tickets.node.server import FRAME_LENGTH, MAX_FRAME
+from workers.tickets.rotation import NodeStatus
 
-# No question is ever asked, no unknown host trusted, nothing forwarded; a dead peer is noticed within 9 s.
-OPTIONS = {
+# ssh never prompts, trusts no unknown host and forwards nothing; a dead peer is noticed within 9 s.
+SSH_OPTIONS = {
     "BatchMode": "yes",
     "StrictHostKeyChecking": "yes",
     "ClearAllForwardings": "yes",
@@ -31,31 +32,43 @@ OPTIONS = {
     "ServerAliveCountMax": "2",
 }
 
-# Bytes that a socket's path may have (unix(7)), less those that ssh appends to it while the connection is made.
-LONGEST_PATH = 107 - 17
+# Maximum length of a socket's path (unix(7)), minus the suffix that ssh appends while it connects.
+MAX_SOCKET_PATH = 107 - 17
 
-NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
-_VIEW = TypeAdapter(View)
-_MAX_SAID = 500  # characters of what ssh says when it fails
-
-
-class Unreachable(Exception):
-    """A node does not answer. The text is why."""
+_STATUS = TypeAdapter(NodeStatus)
+_MAX_DETAIL = 500  # characters of an error of ssh or of the node
 
 
-class NodeRefused(Exception):
-    """A node answers, and does not do what it was asked to. `code` is the node program's."""
+class InvalidNodeName(InvalidInput):
+    """The name of a node is not valid."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    code = "invalid-node"
+
+
+class NodeUnreachable(ServiceUnavailable):
+    """The node does not answer. The text is the reason."""
+
+    code = "node-unreachable"
+
+
+class NodeRefused(Conflict):
+    """The node refused a request. `reason_code` is that of the node's program."""
+
+    code = "node-refused"
+
+    def __init__(self, reason_code: str, detail: str) -> None:
         super().__init__(detail)
-        self.code = code
+        self.reason_code = reason_code
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How nodes are reached. `config`: a file of ssh_config(5), ssh's own if None. `timeout`: seconds for a request,
-    and for connecting. `sockets`: folder of the shared connections, which stay open for `persist` seconds without use.
+class SshOptions:
+    """How nodes are reached.
+
+    `config` is a file in the format of ssh_config(5), ssh's default if None. `timeout` is in seconds, for connecting
+    and for each request. `sockets` is the folder of the shared connections, which close after `persist` idle seconds.
     """
 
     config: Path | None
@@ -64,46 +77,50 @@ class Way:
     persist: int
 
     def command(self, node: str) -> list[str]:
-        """What to run. Raises ValueError for what is no name of a node."""
-        if not NODE.fullmatch(node):
-            raise ValueError(f"{node!r} is no name of a node: letters, digits, dots, dashes.")
-        options = {**OPTIONS, "ConnectTimeout": str(max(1, round(self.timeout)))}
+        """The command that connects to a node. Raises InvalidNodeName."""
+        if not NODE_NAME.fullmatch(node):
+            raise InvalidNodeName(
+                f"{node!r} is not a valid node name. Use letters, digits, dots, dashes and underscores."
+            )
+        options = {**SSH_OPTIONS, "ConnectTimeout": str(max(1, round(self.timeout)))}
         socket = self.sockets.resolve() / hashlib.sha256(f"{self.config} {node}".encode()).hexdigest()[:16]
-        if self.persist and len(str(socket)) <= LONGEST_PATH:
+        if self.persist and len(str(socket)) <= MAX_SOCKET_PATH:
             self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
             options |= {"ControlMaster": "auto", "ControlPath": str(socket), "ControlPersist": str(self.persist)}
         config = ["-F", str(self.config)] if self.config else []
         return ["ssh", *config, *(f"-o{name}={value}" for name, value in options.items()), "--", node]
 
 
-class Connection:
-    """A node at the end of an SSH connection, made or found at the first request. `view` is what it said last."""
+class NodeConnection:
+    """An SSH connection to a node, opened or reused at the first request. `status` is the node's latest status."""
 
-    def __init__(self, node: str, way: Way) -> None:
+    def __init__(self, node: str, options: SshOptions) -> None:
         self.node = node
-        self.view: View | None = None
-        self._command = way.command(node)
-        self._timeout = way.timeout
+        self.status: NodeStatus | None = None
+        self._command = options.command(node)
+        self._timeout = options.timeout
         self._process: Process | None = None
 
-    async def ask(self, op: str, **fields: object) -> dict[str, Any]:
-        """The node's answer. Raises Unreachable or NodeRefused."""
+    async def request(self, op: str, **fields: object) -> dict[str, Any]:
+        """Send a request. Returns the node's reply. Raises NodeUnreachable or NodeRefused."""
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._exchange(json.dumps({"op": op, **fields}).encode())
+                reply = await self._exchange(json.dumps({"op": op, **fields}).encode())
         except TimeoutError:
             await self.close()
-            raise Unreachable(f"no answer within {self._timeout:g} s") from None
-        if answer.get("ok") is not True:
-            raise NodeRefused(str(answer.get("code")), str(answer.get("detail"))[:_MAX_SAID])
+            raise NodeUnreachable(f"no answer within {self._timeout:g} s") from None
+        if reply.get("ok") is not True:
+            raise NodeRefused(str(reply.get("code")), str(reply.get("detail"))[:_MAX_DETAIL])
         try:
-            self.view = _VIEW.validate_python(answer.get("view"))
+            self.status = _STATUS.validate_python(reply.get("status"))
         except ValidationError:
-            raise Unreachable("its program speaks another version: install the one of `tickets program`") from None
-        return answer
+            raise NodeUnreachable(
+                "its program has another version; install the file that `bulkhead tickets program` writes"
+            ) from None
+        return reply
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             process.kill()
@@ -116,28 +133,31 @@ class Connection:
                     *self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE
                 )
             process = self._process
-            assert process.stdin is not None  # noqa: S101 -- pipes were asked for
+            assert process.stdin is not None  # noqa: S101 -- pipes were requested
             assert process.stdout is not None  # noqa: S101
-            process.stdin.write(LENGTH.pack(len(frame)) + frame)
+            process.stdin.write(FRAME_LENGTH.pack(len(frame)) + frame)
             await process.stdin.drain()
-            (size,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-            if size > LARGEST_FRAME:
+            (size,) = FRAME_LENGTH.unpack(await process.stdout.readexactly(FRAME_LENGTH.size))
+            if size > MAX_FRAME:
                 raise ValueError(size)
-            answer = json.loads(await process.stdout.readexactly(size))
+            reply = json.loads(await process.stdout.readexactly(size))
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise Unreachable(await self._last_words()) from None
+            raise NodeUnreachable(await self._read_stderr()) from None
         except ValueError:
             await self.close()
-            raise Unreachable("it says what no node's program says: is there another forced command?") from None
+            raise NodeUnreachable(
+                "its reply is not that of the node's program; check the forced command of this host's SSH key on "
+                "the node"
+            ) from None
         except OSError as error:
-            raise Unreachable(f"ssh cannot be started: {error.strerror}") from None
-        return answer if isinstance(answer, dict) else {}
+            raise NodeUnreachable(f"ssh cannot be started: {error.strerror}") from None
+        return reply if isinstance(reply, dict) else {}
 
-    async def _last_words(self) -> str:
-        """What ssh or the node's program said before the connection ended."""
+    async def _read_stderr(self) -> str:
+        """The last error of ssh or the node's program before the connection was closed."""
         process, self._process = self._process, None
         if process is None or process.stderr is None:
-            return "the connection ended"
-        said = (await process.stderr.read()).decode(errors="replace").strip()
+            return "the connection was closed"
+        output = (await process.stderr.read()).decode(errors="replace").strip()
         await process.wait()
-        return said.splitlines()[-1][:_MAX_SAID] if said else "the connection ended"
+        return output.splitlines()[-1][:_MAX_DETAIL] if output else "the connection was closed"

@@ -1,4 +1,4 @@
-"""`tickets.rotate`: on a jump host's worker, which alone has the key to the nodes."""
+"""The task `tickets.rotate`. It runs on the jump host, the only host with an SSH key for the nodes."""
 
 import asyncio
 from typing import Any
@@ -6,35 +6,36 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from tasks import app, tickets
-from tasks.ledger import LedgerUnavailable
-from tasks.ledger.rotations import Busy
-from workers.fence.bench import bench
-from workers.tickets.office import Office
-from workers.tickets.rotation import Wish
-from workers.tickets.rotator import Fenced
-from workers.tickets.seal import seal
+from tasks.jobs import LedgerError
+from tasks.jobs.rotations import RotationInProgress
+from workers.runtime.worker_context import worker_context
+from workers.tickets.controller import FleetController
+from workers.tickets.node.harden import harden_process
+from workers.tickets.rotation import RotationRequest
+from workers.tickets.rotator import StaleToken
 
 logger = get_logger(__name__)
 
 
 @app.task(name=tickets.TASK)
 def rotate(**fields: Any) -> None:
-    """Bring the fleet to the generation of the message. Whatever fails is asked for again by the next look."""
+    """Rotate until the fleet has the generation of the message. A failed run is requested again at the next check."""
     message = tickets.RotateMessage.model_validate(fields)
-    seal()
-    tools = bench()
+    harden_process()
+    context = worker_context()
+    rotations = context.ledger.rotations
     try:
-        if tools.ledger.rotations.find().generation >= message.generation:
-            logger.info("Generation %d is reached already.", message.generation)
+        if rotations.find().generation >= message.generation:
+            logger.info("Generation %d is already reached.", message.generation)
             return
-    except LedgerUnavailable as error:
-        logger.warning("Asking the nodes alone: %s", error)
-    wish = Wish(message.generation, least_age=tools.settings.tickets_lifetime)
+    except LedgerError as error:
+        logger.warning("The ledger is unavailable; using the status of the nodes alone: %s", error)
+    request = RotationRequest(message.generation, min_age=context.settings.tickets_lifetime)
     try:
-        report = asyncio.run(Office(tools.settings, tools.ledger.rotations).run(wish, least=message.token))
-    except (Busy, Fenced) as error:
+        report = asyncio.run(FleetController(context.settings, rotations).run(request, min_token=message.fencing_token))
+    except (RotationInProgress, StaleToken) as error:
         logger.warning("Not rotated. %s", error)
         return
-    logger.info("Generation %d: %s in %.2f s. %s", report.generation, report.result, report.seconds, report.why)
-    for node, why in {**report.unreachable, **report.failed}.items():
-        logger.warning("%s was left behind: %s", node, why)
+    logger.info("Generation %d: %s in %.2f s. %s", report.generation, report.result, report.seconds, report.reason)
+    for node, reason in {**report.unreachable, **report.failed}.items():
+        logger.warning("%s is behind: %s", node, reason)

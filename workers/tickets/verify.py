@@ -1,4 +1,4 @@
-"""Does a session that began on one node go on at every other one? Asked by real handshakes, from where clients are."""
+"""Checks by real handshakes whether a TLS session that started on one node can be resumed on every other one."""
 
 import socket
 import ssl
@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
-# Handshakes at once.
-WORKERS = 8
+MAX_HANDSHAKES = 8  # at a time
 
-# In TLS 1.3 tickets come after the handshake, so something must be read; any answer will do.
+# In TLS 1.3 tickets arrive after the handshake, so the client must read something; any response will do.
 REQUEST = b"HEAD / HTTP/1.1\r\nHost: ticket-check\r\nConnection: close\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """Whether a ticket of `source` was taken by `target`; `error` says why there is no answer."""
+class ResumptionCheck:
+    """Whether `target` accepted a ticket of `source`; `error` is the reason why there is no result."""
 
     source: str
     target: str
@@ -26,35 +25,39 @@ class Check:
     error: str = ""
 
 
-def resume_matrix(addresses: Mapping[str, str], *, server_name: str | None = None, timeout: float = 5) -> list[Check]:
-    """Every pair of nodes (`host:port` by name), each with itself too, in TLS 1.2 and 1.3. `timeout` in seconds.
+def check_resumption(
+    addresses: Mapping[str, str], *, server_name: str | None = None, timeout: float = 5
+) -> list[ResumptionCheck]:
+    """Check every pair of nodes (`host:port` by name), each with itself too, in TLS 1.2 and 1.3. `timeout` in seconds.
 
-    Certificates are not looked at: a ticket is taken or not whoever shows it.
+    Certificates are not verified: a node accepts a ticket or not, whatever its certificate is.
     """
-    with ThreadPoolExecutor(WORKERS) as pool:
-        begun = [(source, version) for version in VERSIONS for source in addresses]
-        rows = pool.map(lambda each: list(_row(each[0], each[1], addresses, server_name, timeout)), begun)
+    with ThreadPoolExecutor(MAX_HANDSHAKES) as pool:
+        starts = [(source, version) for version in VERSIONS for source in addresses]
+        rows = pool.map(lambda start: list(_row(start[0], start[1], addresses, server_name, timeout)), starts)
         return [check for row in rows for check in row]
 
 
-def _row(source: str, version: str, addresses: Mapping[str, str], name: str | None, timeout: float) -> Iterable[Check]:
-    context = context_of(version)
+def _row(
+    source: str, version: str, addresses: Mapping[str, str], name: str | None, timeout: float
+) -> Iterable[ResumptionCheck]:
+    context = tls_context(version)
     try:
         session, _resumed = handshake(context, addresses[source], None, name, timeout)
     except OSError as error:
         for target in addresses:
-            yield Check(source, target, version, resumed=False, error=f"{source}: {error}")
+            yield ResumptionCheck(source, target, version, resumed=False, error=f"{source}: {error}")
         return
     for target, address in addresses.items():
         try:
             _session, resumed = handshake(context, address, session, name, timeout)
-            yield Check(source, target, version, resumed)
+            yield ResumptionCheck(source, target, version, resumed)
         except OSError as error:
-            yield Check(source, target, version, resumed=False, error=f"{target}: {error}")
+            yield ResumptionCheck(source, target, version, resumed=False, error=f"{target}: {error}")
 
 
-def context_of(version: str) -> ssl.SSLContext:
-    """A client of this TLS version alone. A session goes on only in the context that it began in."""
+def tls_context(version: str) -> ssl.SSLContext:
+    """A client context of one TLS version. A session can be resumed only in the context that it started in."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -65,11 +68,11 @@ def context_of(version: str) -> ssl.SSLContext:
 def handshake(
     context: ssl.SSLContext, address: str, session: ssl.SSLSession | None, name: str | None, timeout: float
 ) -> tuple[ssl.SSLSession | None, bool]:
-    """A connection's session, and whether it was resumed. Raises OSError."""
+    """Connect. Returns the session, and whether it was resumed. Raises OSError."""
     host, _, port = address.rpartition(":")
     raw = socket.create_connection((host.strip("[]"), int(port)), timeout=timeout)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with raw, context.wrap_socket(raw, server_hostname=name, session=session) as line:
-        line.sendall(REQUEST)
-        line.recv(1)
-        return line.session, bool(line.session_reused)
+    with raw, context.wrap_socket(raw, server_hostname=name, session=session) as connection:
+        connection.sendall(REQUEST)
+        connection.recv(1)
+        return connection.session, bool(connection.session_reused)

@@ -1,1 +1,1 @@
-"""Delivering webhooks: signed, to allowed hosts at public addresses only, again and again until somebody takes them."""
+"""Delivers webhooks: signed, only to allowed hosts at public addresses, with retries until a receiver accepts them."""

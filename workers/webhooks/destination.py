@@ -1,5 +1,5 @@
-"""Where a webhook may go. A host's name says nothing about the network that it leads into, so its addresses are looked
-at, and the one that was looked at is the one that is connected to: a name that changes in between changes nothing.
+"""Decides where a webhook may go. A host name says nothing about the network behind it, so its addresses are checked.
+The connection is made to the address that was checked: a DNS record that changes in between has no effect.
 """
 
 import socket
@@ -8,23 +8,26 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from tasks.errors import InvalidInput
 from tasks.settings import Settings
-from tasks.webhooks import is_allowed
+from tasks.webhooks import is_host_allowed
 
 Address = IPv4Address | IPv6Address
 
-# Name and port -> what socket.getaddrinfo answers. Raises OSError.
-Resolve = Callable[[str, int], Iterable[str]]
+# Host name and port -> addresses. Raises OSError.
+Resolver = Callable[[str, int], Iterable[str]]
 
-PORTS = {"https": 443, "http": 80}
+DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-class Refused(Exception):
-    """A webhook must not go there, and never will unless a setting changes. The text says which."""
+class DeliveryForbidden(InvalidInput):
+    """The settings do not allow this webhook. The text names the setting."""
+
+    code = "webhook-forbidden"
 
 
 class Destination(NamedTuple):
-    """Where to connect to, and what to ask for there."""
+    """The address to connect to, and the request target."""
 
     scheme: str
     host: str
@@ -33,35 +36,37 @@ class Destination(NamedTuple):
     target: str
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Every address of a name. Raises OSError."""
-    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+def resolve_host(host: str, port: int) -> list[str]:
+    """All addresses of a host name. Raises OSError."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-def destination(url: str, settings: Settings, resolve: Resolve = resolve) -> Destination:
-    """The destination of a URL that fits `WebhookUrl`. Raises Refused, and OSError for a name that has no address."""
+def resolve_destination(url: str, settings: Settings, resolve: Resolver = resolve_host) -> Destination:
+    """The destination of a URL that matches `WebhookUrl`. Raises DeliveryForbidden; OSError if it has no address."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if not is_allowed(url, settings.webhook_hosts):
-        raise Refused(f"the host {host} is not among BULKHEAD_WEBHOOK_HOSTS")
+    if not is_host_allowed(url, settings.webhook_hosts):
+        raise DeliveryForbidden(f"The host {host} is not listed in BULKHEAD_WEBHOOK_HOSTS.")
     try:
-        port = parts.port or PORTS[parts.scheme]
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
         addresses = list(resolve(host, port))
     except ValueError as error:
-        raise Refused(f"the URL has no host and port that one could connect to: {error}") from error
+        raise DeliveryForbidden(f"The URL has no valid host and port: {error}.") from error
     for text in addresses:
         address = ip_address(text)
-        within = any(address in network for network in settings.webhook_networks)
-        if not within and not is_public(address):
-            raise Refused(f"{host} leads to {address}, which is not public: allow it by BULKHEAD_WEBHOOK_NETWORKS")
-        if not within and parts.scheme != "https":
-            raise Refused("webhooks to the public network go by https only")
+        is_allowed = any(address in network for network in settings.webhook_networks)
+        if not is_allowed and not is_public(address):
+            raise DeliveryForbidden(
+                f"{host} resolves to {address}, which is not public. Allow it in BULKHEAD_WEBHOOK_NETWORKS."
+            )
+        if not is_allowed and parts.scheme != "https":
+            raise DeliveryForbidden("Webhooks to public addresses require https.")
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     return Destination(parts.scheme, host, port, addresses[0], target)
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address, and the one that may be hidden in it, is of the public network."""
+    """Whether an address, and any address embedded in it, is public."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)

@@ -1,4 +1,4 @@
-"""One POST to an address that was looked at before. Nothing is followed, and next to nothing is read."""
+"""Sends one POST request to an address that was checked before. Redirects are not followed; only the status is read."""
 
 import socket
 import ssl
@@ -7,15 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
+from tasks.errors import ServiceUnavailable
 from workers.webhooks.destination import Destination
 
 
-class NotTaken(Exception):
-    """Nobody took the webhook this time; the text says why."""
+class DeliveryFailed(ServiceUnavailable):
+    """The receiver did not accept the webhook. The text is the reason."""
+
+    code = "webhook-not-delivered"
 
 
-class _Pinned(HTTPConnection):
-    """Connects to the address, whatever the name leads to by now."""
+class _PinnedConnection(HTTPConnection):
+    """Connects to the checked address, whatever the name resolves to now."""
 
     def __init__(self, destination: Destination, timeout: float) -> None:
         super().__init__(destination.host, destination.port, timeout=timeout)
@@ -25,8 +28,8 @@ class _Pinned(HTTPConnection):
         self.sock = socket.create_connection(self._address, self.timeout)
 
 
-class _PinnedTls(HTTPSConnection):
-    """The same; the certificate must be the name's."""
+class _PinnedTlsConnection(HTTPSConnection):
+    """Connects to the checked address; the certificate must be valid for the name."""
 
     def __init__(self, destination: Destination, timeout: float, context: ssl.SSLContext) -> None:
         super().__init__(destination.host, destination.port, timeout=timeout, context=context)
@@ -35,7 +38,7 @@ class _PinnedTls(HTTPSConnection):
 
     def connect(self) -> None:
         self.sock = socket.create_connection(self._address, self.timeout)
-        # Known before the handshake, so that it ends with the time: it takes the plain socket's descriptor away.
+        # Set before the handshake, so that the timeout can end it: the plain socket has lost its descriptor.
         self.sock = tls = self._pinned.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
         tls.do_handshake()
 
@@ -47,38 +50,38 @@ def post(
     timeout: float,
     context: ssl.SSLContext | None = None,
 ) -> None:
-    """Returns once the receiver has answered 2xx. Raises NotTaken.
+    """Send the request. Returns once the receiver has answered 2xx. Raises DeliveryFailed.
 
-    `timeout` is seconds in all; `context` says whose certificates are trusted, the system's if None.
+    `timeout` is the total time in seconds. `context` holds the trusted certificates, the system's if None.
     """
     connection: HTTPConnection
     if destination.scheme == "https":
-        connection = _PinnedTls(destination, timeout, context or ssl.create_default_context())
+        connection = _PinnedTlsConnection(destination, timeout, context or ssl.create_default_context())
     else:
-        connection = _Pinned(destination, timeout)
+        connection = _PinnedConnection(destination, timeout)
     try:
-        with _ended_after(timeout, connection):
+        with _total_timeout(timeout, connection):
             connection.request("POST", destination.target, body, dict(headers))
             status = connection.getresponse().status
     except (OSError, HTTPException, ValueError) as error:
-        said = str(error) or type(error).__name__
-        raise NotTaken(f"{destination.host} did not answer as it should: {said}") from error
+        reason = str(error) or type(error).__name__
+        raise DeliveryFailed(f"{destination.host} did not answer correctly: {reason}") from error
     finally:
         connection.close()
     if not 200 <= status < 300:
-        redirected = ", and redirects are not followed" if 300 <= status < 400 else ""
-        raise NotTaken(f"{destination.host} answered {status}{redirected}")
+        hint = ", and redirects are not followed" if 300 <= status < 400 else ""
+        raise DeliveryFailed(f"{destination.host} answered {status}{hint}")
 
 
 @contextmanager
-def _ended_after(timeout: float, connection: HTTPConnection) -> Iterator[None]:
-    """Shut the connection down when its time is over: a socket's own time-out begins anew with every byte."""
+def _total_timeout(timeout: float, connection: HTTPConnection) -> Iterator[None]:
+    """Shut the connection down after `timeout` seconds: a socket's own timeout restarts with every byte."""
 
-    def end() -> None:
+    def shut_down() -> None:
         with suppress(OSError, AttributeError):
             connection.sock.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(timeout, end)
+    timer = threading.Timer(timeout, shut_down)
     timer.daemon = True
     timer.start()
     try:

@@ -1,40 +1,40 @@
 <?php
 
 /**
- * show.php?job=ID: a page that tells how far a drawing is, and shows the picture once it is there.
+ * show.php?job=ID: shows the progress of a render, then its preview.
  *
- * The token stays here: the browser gets a link to the picture that the platform has signed, good for an hour or two.
- * Set in the pool: BULKHEAD_URL, the platform's address for PHP and for browsers, and BULKHEAD_TOKEN.
+ * The token stays on the server: the browser gets a link that the platform signed and that expires within two hours.
+ * Set in the PHP-FPM pool: BULKHEAD_URL, the platform's URL for PHP and for browsers, and BULKHEAD_TOKEN.
  *
- * Who may see a drawing is your portal's own question: ask it first.
+ * This example does not check permissions: authorize the user before showing a drawing.
  */
 
 declare(strict_types=1);
 
 require __DIR__ . '/../autoload.php';
 
-use Bulkhead\Exception\BridgeException;
-use Bulkhead\Exception\Invalid;
-use Bulkhead\Status;
+use Bulkhead\Exception\BulkheadException;
+use Bulkhead\Exception\InvalidRequest;
+use Bulkhead\StatusClient;
 
-/** Seconds after which the page looks again. */
-const LOOK_AGAIN = 1;
+/** Interval between two refreshes of the page, seconds. */
+const REFRESH_INTERVAL = 1;
 
-/** Ends with a page; `$body` is HTML. */
-function page(int $status, string $body, bool $again = false): never
+/** Sends a page and exits. `$body` is HTML. */
+function page(int $status, string $body, bool $refresh = false): never
 {
     http_response_code($status);
     header('Content-Type: text/html; charset=utf-8');
     header('Cache-Control: no-store');
-    header('Referrer-Policy: no-referrer');     // the link is a key to the picture
-    if ($again) {
-        header('Refresh: ' . LOOK_AGAIN);
+    header('Referrer-Policy: no-referrer');     // the signed link grants access to the preview
+    if ($refresh) {
+        header('Refresh: ' . REFRESH_INTERVAL);
     }
     echo "<!doctype html>\n<title>Drawing</title>\n$body\n";
     exit;
 }
 
-function text(string $text): string
+function escape(string $text): string
 {
     return htmlspecialchars($text, ENT_QUOTES | ENT_SUBSTITUTE, 'UTF-8');
 }
@@ -42,17 +42,17 @@ function text(string $text): string
 $job = $_GET['job'] ?? '';
 try {
     $token = getenv('BULKHEAD_TOKEN') ?: null;
-    $now = (new Status((string) getenv('BULKHEAD_URL'), $token))->of(is_string($job) ? $job : '', microtime(true));
-} catch (Invalid) {
+    $status = (new StatusClient((string) getenv('BULKHEAD_URL'), $token))->get(is_string($job) ? $job : '', microtime(true));
+} catch (InvalidRequest) {
     page(404, '<p>There is no such drawing.</p>');
-} catch (BridgeException $error) {
+} catch (BulkheadException $error) {
     error_log($error->getMessage());
-    page(503, '<p>The drawing cannot be looked up at the moment.</p>', again: true);
+    page(503, '<p>The drawing is temporarily unavailable.</p>', refresh: true);
 }
-if (!$now->isFinal()) {
-    page(200, "<p>$now->state <progress max=\"100\" value=\"$now->percent\">$now->percent %</progress></p>", again: true);
+if (!$status->isFinal()) {
+    page(200, "<p>$status->state <progress max=\"100\" value=\"$status->percent\">$status->percent %</progress></p>", refresh: true);
 }
-if (!$now->succeeded()) {
-    page(200, '<p>' . text($now->error ?? "The drawing was $now->state.") . '</p>');
+if (!$status->succeeded()) {
+    page(200, '<p>' . escape($status->error ?? "The drawing was $status->state.") . '</p>');
 }
-page(200, '<img id="preview" alt="Preview" src="' . text($now->links['preview']) . '">');
+page(200, '<img id="preview" alt="Preview" src="' . escape($status->links['preview']) . '">');

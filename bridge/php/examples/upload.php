@@ -1,34 +1,34 @@
 <?php
 
 /**
- * Takes a drawing from a form (fields: `blueprint`, and render options by name), hands it to Bulkhead and answers 202
- * with the address of its status. PHP never looks into it, and holds no more than a buffer of it in memory.
+ * Accepts a drawing from a form (field `blueprint`, and render options by name), submits it to Bulkhead and answers 202
+ * with the URL of its status. PHP neither parses the drawing nor loads it into memory.
  *
- * Set in the pool: BULKHEAD_BROKER_URL and BULKHEAD_STORE_URL (a directory that workers share with PHP), or
- * BULKHEAD_INTAKE_URL and BULKHEAD_TOKEN where they share none; BULKHEAD_TENANT. Let `upload_tmp_dir` be on the store's
- * disk: the drawing is then renamed into place.
+ * Set in the PHP-FPM pool: BULKHEAD_TENANT, BULKHEAD_BROKER_URL and BULKHEAD_STORE_URL (a directory that PHP shares with
+ * the workers). Without a shared directory, set BULKHEAD_API_URL and BULKHEAD_TOKEN instead. Put `upload_tmp_dir` on the
+ * file system of the store, so that the upload is renamed, not copied.
  *
- * Who may upload is your portal's own question: ask it first.
+ * This example does not check permissions: authorize the user before accepting an upload.
  */
 
 declare(strict_types=1);
 
 require __DIR__ . '/../autoload.php';
 
-use Bulkhead\Exception\Invalid;
+use Bulkhead\Exception\InvalidRequest;
 use Bulkhead\Exception\NotConfirmed;
-use Bulkhead\Exception\NotPublished;
-use Bulkhead\Exception\Refused;
+use Bulkhead\Exception\PublishFailed;
+use Bulkhead\Exception\RequestRejected;
 use Bulkhead\Exception\ServiceUnavailable;
-use Bulkhead\Intake;
+use Bulkhead\HttpRenderClient;
 use Bulkhead\LocalStore;
 use Bulkhead\Render;
 use Bulkhead\RenderClient;
 use Bulkhead\RenderOptions;
-use Bulkhead\Text;
-use Bulkhead\Uuid;
+use Bulkhead\Support\Text;
+use Bulkhead\Support\Uuid;
 
-/** Seconds after which it is worth trying again. */
+/** Value of `Retry-After`, seconds. */
 const RETRY_AFTER = 5;
 
 /** @param array<string, mixed> $fields */
@@ -41,7 +41,7 @@ function answer(int $status, array $fields, string $type = 'application/json'): 
     exit;
 }
 
-/** An error as RFC 9457 has it. */
+/** Sends an error in the format of RFC 9457 and exits. */
 function problem(int $status, string $title, string $detail): never
 {
     if ($status === 503) {
@@ -50,8 +50,8 @@ function problem(int $status, string $title, string $detail): never
     answer($status, ['title' => $title, 'status' => $status, 'detail' => $detail], 'application/problem+json');
 }
 
-/** @return array{string, string} where PHP put the drawing, and what the user calls it */
-function received(): array
+/** @return array{string, string} temporary path of the upload and the file name that the user gave */
+function receiveUpload(): array
 {
     if (($_SERVER['REQUEST_METHOD'] ?? '') !== 'POST') {
         header('Allow: POST');
@@ -59,40 +59,40 @@ function received(): array
     }
     $file = $_FILES['blueprint'] ?? null;
     $error = is_array($file) && is_int($file['error']) ? $file['error'] : UPLOAD_ERR_NO_FILE;
-    $form = str_starts_with($_SERVER['CONTENT_TYPE'] ?? '', 'multipart/form-data');
-    $overflown = $form && $_POST === [] && $_FILES === [];  // PHP drops all of a form beyond post_max_size
-    if ($overflown || $error === UPLOAD_ERR_INI_SIZE || $error === UPLOAD_ERR_FORM_SIZE) {
-        $most = ini_get('upload_max_filesize');
-        problem(413, 'Content Too Large', "The drawing is larger than is taken here, which is $most.");
+    $isForm = str_starts_with($_SERVER['CONTENT_TYPE'] ?? '', 'multipart/form-data');
+    $isTruncated = $isForm && $_POST === [] && $_FILES === [];  // PHP discards a form larger than post_max_size
+    if ($isTruncated || $error === UPLOAD_ERR_INI_SIZE || $error === UPLOAD_ERR_FORM_SIZE) {
+        $limit = ini_get('upload_max_filesize');
+        problem(413, 'Content Too Large', "The drawing exceeds the upload limit of $limit.");
     }
     if ($error === UPLOAD_ERR_NO_FILE || $error === UPLOAD_ERR_PARTIAL) {
-        problem(400, 'Bad Request', 'Send one drawing, whole, as the field `blueprint` of a form.');
+        problem(400, 'Bad Request', 'Send one complete drawing in the form field `blueprint`.');
     }
     if ($error !== UPLOAD_ERR_OK) {
-        problem(503, 'Service Unavailable', 'The drawing could not be kept here: try again later.');
+        problem(503, 'Service Unavailable', 'The server could not save the drawing: try again later.');
     }
 
     return [$file['tmp_name'], Text::filename($file['name'])];
 }
 
-/** The job's id, once the drawing is accepted durably. */
-function accept(string $path, string $filename, RenderOptions $options): string
+/** Returns the job's id once the drawing is accepted durably. */
+function submit(string $path, string $filename, RenderOptions $options): string
 {
-    $intake = (string) getenv('BULKHEAD_INTAKE_URL');
-    if ($intake !== '') {
+    $url = (string) getenv('BULKHEAD_API_URL');
+    if ($url !== '') {
         $token = getenv('BULKHEAD_TOKEN') ?: null;
 
-        return (new Intake($intake, $token))->submit($path, $filename, $options, Uuid::random());
+        return (new HttpRenderClient($url, $token))->submit($path, $filename, $options, Uuid::random());
     }
-    $trace = $_SERVER['HTTP_TRACEPARENT'] ?? '';
-    $trace = Text::matches($trace, Render::PATTERNS['traceparent']) ? $trace : null;
-    $render = new Render((string) getenv('BULKHEAD_TENANT'), null, $filename, $options, $trace);
+    $header = $_SERVER['HTTP_TRACEPARENT'] ?? '';
+    $traceparent = Text::matches($header, Render::PATTERNS['traceparent']) ? $header : null;
+    $render = new Render((string) getenv('BULKHEAD_TENANT'), null, $filename, $options, $traceparent);
     $store = new LocalStore((string) getenv('BULKHEAD_STORE_URL'));
-    $store->takeUpload($render->source, $path);
+    $store->moveUpload($render->source, $path);
     try {
         return (new RenderClient((string) getenv('BULKHEAD_BROKER_URL')))->submit($render);
-    } catch (NotPublished $error) {
-        if (!$error instanceof NotConfirmed) {  // else a worker may be at it
+    } catch (PublishFailed $error) {
+        if (!$error instanceof NotConfirmed) {  // an unconfirmed message may already be with a worker
             $store->delete($render->source);
         }
         throw $error;
@@ -100,16 +100,16 @@ function accept(string $path, string $filename, RenderOptions $options): string
 }
 
 try {
-    [$path, $filename] = received();
-    $job = accept($path, $filename, RenderOptions::fromForm($_POST));
+    [$path, $filename] = receiveUpload();
+    $job = submit($path, $filename, RenderOptions::fromForm($_POST));
     header("Location: /renders/$job");
     header('Retry-After: 1');
     answer(202, ['id' => $job, 'state' => 'queued', 'links' => ['self' => "/renders/$job"]]);
-} catch (Invalid $error) {
+} catch (InvalidRequest $error) {
     problem(422, 'Unprocessable Content', $error->getMessage());
-} catch (Refused $error) {
-    problem($error->getCode(), 'Refused', $error->problem['detail'] ?? $error->getMessage());
-} catch (NotPublished | ServiceUnavailable $error) {
+} catch (RequestRejected $error) {
+    problem($error->getCode(), 'Rejected', $error->problem['detail'] ?? $error->getMessage());
+} catch (PublishFailed | ServiceUnavailable $error) {
     error_log($error->getMessage());
     problem(503, 'Service Unavailable', 'The drawing was not accepted: try again in a moment.');
 }

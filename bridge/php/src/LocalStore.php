@@ -4,18 +4,20 @@ declare(strict_types=1);
 
 namespace Bulkhead;
 
-use Bulkhead\Exception\Invalid;
+use Bulkhead\Exception\InvalidRequest;
 use Bulkhead\Exception\ServiceUnavailable;
+use Bulkhead\Support\Text;
 
 /**
- * The platform's store where it is a directory that PHP can write to. A drawing appears under its key whole or not at
- * all: it is written below `.tmp`, flushed to the disk and renamed.
+ * The platform's store when it is a directory that PHP can write to. Writes are atomic: a drawing is written below
+ * `.tmp`, flushed to disk and renamed to its key.
  *
- * Workers must be able to read what PHP writes: let both have a group, and the directory be its (`chmod 2770`).
+ * Workers must be able to read the files: put PHP's user and the workers' in one group that owns the directory, and set
+ * the directory's mode to 2770.
  */
 final class LocalStore
 {
-    /** Bytes moved at a time, so that a drawing of any size takes no more memory. */
+    /** Bytes copied at a time; bounds the memory used for a drawing of any size. */
     private const CHUNK = 1024 * 1024;
 
     private const FILE_MODE = 0640;
@@ -26,19 +28,19 @@ final class LocalStore
     }
 
     /**
-     * Copies a stream, such as `php://input`, to its end.
+     * Stores the contents of a stream, such as `php://input`.
      *
      * @param resource $stream
-     * @param int $limit bytes; more is refused
-     * @return int bytes
-     * @throws Invalid if it is longer than the limit
+     * @param int $limit maximum size, bytes
+     * @return int size, bytes
+     * @throws InvalidRequest if the drawing exceeds the limit
      * @throws ServiceUnavailable
      */
     public function put(string $key, $stream, int $limit = PHP_INT_MAX): int
     {
-        $temporary = $this->temporary();
+        $temporary = $this->temporaryPath();
         try {
-            $file = @fopen($temporary, 'xb') ?: throw $this->unwritable();
+            $file = @fopen($temporary, 'xb') ?: throw $this->writeError();
             $size = $this->copy($stream, $file, $limit);
             $this->publish($temporary, $file, $key);
 
@@ -49,39 +51,39 @@ final class LocalStore
     }
 
     /**
-     * Takes a file that PHP has received (`$_FILES[…]['tmp_name']`). With `upload_tmp_dir` on the store's own disk it is
+     * Stores an uploaded file (`$_FILES[…]['tmp_name']`). If `upload_tmp_dir` is on the store's file system, the file is
      * renamed, not copied.
      *
-     * @throws Invalid if it was not uploaded by this request
+     * @throws InvalidRequest if the file was not uploaded in this request
      * @throws ServiceUnavailable
      */
-    public function takeUpload(string $key, string $path): void
+    public function moveUpload(string $key, string $path): void
     {
         if (!is_uploaded_file($path)) {
-            throw new Invalid('This file was not uploaded by this request.');
+            throw new InvalidRequest('The file was not uploaded in this request.');
         }
-        $temporary = $this->temporary();
+        $temporary = $this->temporaryPath();
         try {
             if (!@move_uploaded_file($path, $temporary)) {
-                throw $this->unwritable();
+                throw $this->writeError();
             }
-            $file = fopen($temporary, 'r+b') ?: throw $this->unwritable();
+            $file = fopen($temporary, 'r+b') ?: throw $this->writeError();
             $this->publish($temporary, $file, $key);
         } finally {
             @unlink($temporary);
         }
     }
 
-    /** Forgets a drawing; one that is not there is no error. */
+    /** Deletes a drawing if it exists. */
     public function delete(string $key): void
     {
         @unlink($this->path($key));
     }
 
-    private function temporary(): string
+    private function temporaryPath(): string
     {
         $folder = "$this->directory/.tmp";
-        $this->make($folder, 0770);
+        $this->makeDirectory($folder, 0770);
 
         return "$folder/writing-" . bin2hex(random_bytes(16));
     }
@@ -96,10 +98,10 @@ final class LocalStore
         while (!feof($source)) {
             $size += $copied = stream_copy_to_stream($source, $target, self::CHUNK);
             if ($copied === false) {
-                throw $this->unwritable();
+                throw $this->writeError();
             }
             if ($size > $limit) {
-                throw new Invalid("The drawing is larger than $limit bytes, the most that is taken.");
+                throw new InvalidRequest("The drawing exceeds the limit of $limit bytes.");
             }
         }
 
@@ -112,35 +114,35 @@ final class LocalStore
         $path = $this->path($key);
         $flushed = fflush($file) && fsync($file);
         fclose($file);
-        $this->make(dirname($path), self::DIRECTORY_MODE);
+        $this->makeDirectory(dirname($path), self::DIRECTORY_MODE);
         if (!$flushed || !@chmod($temporary, self::FILE_MODE) || !@rename($temporary, $path)) {
-            throw $this->unwritable();
+            throw $this->writeError();
         }
     }
 
     private function path(string $key): string
     {
         if (!Text::matches($key, Render::PATTERNS['source'])) {
-            throw new Invalid('A key of the store must look like sources/<tenant>/<name>.');
+            throw new InvalidRequest('A store key must look like sources/<tenant>/<name>.');
         }
 
         return "$this->directory/$key";
     }
 
-    private function make(string $directory, int $mode): void
+    private function makeDirectory(string $directory, int $mode): void
     {
         if (!is_dir($directory) && !@mkdir($directory, $mode, true) && !is_dir($directory)) {
-            throw $this->unwritable();
+            throw $this->writeError();
         }
     }
 
-    private function unwritable(): ServiceUnavailable
+    private function writeError(): ServiceUnavailable
     {
-        $why = error_get_last()['message'] ?? 'no reason given';
+        $reason = error_get_last()['message'] ?? 'unknown error';
 
         return new ServiceUnavailable(
-            "The store cannot be written: check that $this->directory exists, that PHP's user may write there, and "
-            . "that its disk has room. ($why)"
+            "The store is not writable: check that $this->directory exists, that PHP's user has write permission, and "
+            . "that the disk is not full. ($reason)"
         );
     }
 }

@@ -4,12 +4,12 @@ declare(strict_types=1);
 
 namespace Bulkhead;
 
-/** The latest that is known of a machine. Times are seconds since 1970. */
+/** The latest reading of a machine. Times are seconds since 1970. */
 final class Reading
 {
     /**
-     * @param float $seenAt when, by the machine's clock
-     * @param float $receivedAt when the platform took it
+     * @param float $seenAt time by the machine's clock
+     * @param float $receivedAt time at which the platform received it
      */
     public function __construct(
         public readonly string $machine,

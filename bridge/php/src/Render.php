@@ -4,20 +4,24 @@ declare(strict_types=1);
 
 namespace Bulkhead;
 
-use Bulkhead\Exception\Invalid;
+use Bulkhead\Exception\InvalidRequest;
+use Bulkhead\Messaging\CeleryMessage;
+use Bulkhead\Support\Json;
+use Bulkhead\Support\Text;
+use Bulkhead\Support\Uuid;
 
 /**
- * One render asked for. Its job id is chosen here, before the first try: sending the same object again after an error
- * is the same job, never a second one.
+ * A render request. Its job id is generated when the object is created, so submitting the same object again after an
+ * error never creates a second job.
  */
 final class Render
 {
     public const TASK = 'render.blueprint';
 
-    /** Version of the message; its schema is `docs/schemas/render.json`. */
+    /** Version of the message; its schema is `docs/reference/schemas/render.json`. */
     private const VERSION = 1;
 
-    /** As in the schema; a test holds them together. */
+    /** The patterns and lengths of the schema; a test compares them. */
     public const PATTERNS = [
         'tenant' => '^[a-z0-9][a-z0-9_-]{0,62}$',
         'source' => '^sources/[a-z0-9][a-z0-9_-]{0,62}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){1,4}$',
@@ -33,14 +37,13 @@ final class Render
     public readonly RenderOptions $options;
 
     /**
-     * @param string $tenant whose job it is
-     * @param string|null $source key of the drawing in the store, below `sources/<tenant>/`; null: `sourceKey()`, where
-     *     `LocalStore` puts a drawing for this job
-     * @param string $filename what the user calls the drawing
+     * @param string $tenant that owns the job
+     * @param string|null $source store key of the drawing, below `sources/<tenant>/`; null uses `sourceKey()`
+     * @param string $filename the name that the user gave the drawing
      * @param string|null $traceparent W3C trace context of the request
-     * @param string|null $webhook address that is told of the end, on the platform's list of allowed hosts
-     * @param string|null $job a random UUID in lower case; null: a new one
-     * @throws Invalid
+     * @param string|null $webhook URL to notify when the job ends; its host must be on the platform's list of allowed hosts
+     * @param string|null $job lower-case UUID; null generates one
+     * @throws InvalidRequest
      */
     public function __construct(
         public readonly string $tenant,
@@ -52,25 +55,25 @@ final class Render
         ?string $job = null,
     ) {
         $this->job = $job ?? Uuid::random();
-        self::refuseUnless(self::fits('tenant', $tenant), 'tenant', 'must match [a-z0-9][a-z0-9_-]{0,62}');
-        self::refuseUnless(Uuid::isOne($this->job), 'job', 'must be a UUID in lower case with hyphens');
+        self::check(self::isValid('tenant', $tenant), 'tenant', 'must match [a-z0-9][a-z0-9_-]{0,62}');
+        self::check(Uuid::isValid($this->job), 'job', 'must be a lower-case UUID with hyphens');
         $this->source = $source ?? self::sourceKey($tenant, $this->job);
         $this->options = $options ?? new RenderOptions();
-        $theirs = self::fits('source', $this->source) && explode('/', $this->source)[1] === $tenant;
-        self::refuseUnless($theirs, 'source', "must be a key of the store below sources/$tenant/");
-        self::refuseUnless(self::fits('filename', $filename), 'filename', 'must be UTF-8 of at most 255 characters');
-        self::refuseUnless(self::fits('traceparent', $traceparent), 'traceparent', 'must be a W3C trace context, or null');
-        self::refuseUnless(self::fits('webhook', $webhook), 'webhook', 'must be an address of http or https, or null');
+        $belongsToTenant = self::isValid('source', $this->source) && explode('/', $this->source)[1] === $tenant;
+        self::check($belongsToTenant, 'source', "must be a store key below sources/$tenant/");
+        self::check(self::isValid('filename', $filename), 'filename', 'must be UTF-8 of at most 255 characters');
+        self::check(self::isValid('traceparent', $traceparent), 'traceparent', 'must be a W3C trace context, or null');
+        self::check(self::isValid('webhook', $webhook), 'webhook', 'must be an http or https URL, or null');
     }
 
-    /** Key under which the drawing of a job lies by default. */
+    /** Default store key of a job's drawing. */
     public static function sourceKey(string $tenant, string $job): string
     {
         return "sources/$tenant/$job";
     }
 
-    /** The queue it goes to: seconds never wait behind minutes. */
-    public function lane(): string
+    /** Queue of the job: tiles have a queue of their own, so that previews do not wait behind them. */
+    public function queue(): string
     {
         return $this->options->tiles() ? 'render.tiles' : 'render';
     }
@@ -91,17 +94,17 @@ final class Render
         return new CeleryMessage(self::TASK, $this->job, Json::canonical($fields));
     }
 
-    private static function fits(string $field, ?string $value): bool
+    private static function isValid(string $field, ?string $value): bool
     {
         return $value === null
-            || (Text::fits($value, self::LENGTHS[$field] ?? PHP_INT_MAX)
+            || (Text::isWithin($value, self::LENGTHS[$field] ?? PHP_INT_MAX)
                 && Text::matches($value, self::PATTERNS[$field] ?? ''));
     }
 
-    private static function refuseUnless(bool $fits, string $field, string $rule): void
+    private static function check(bool $valid, string $field, string $rule): void
     {
-        if (!$fits) {
-            throw new Invalid("The render's $field $rule.");
+        if (!$valid) {
+            throw new InvalidRequest("The render's $field $rule.");
         }
     }
 }

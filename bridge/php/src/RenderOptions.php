@@ -4,16 +4,18 @@ declare(strict_types=1);
 
 namespace Bulkhead;
 
-use Bulkhead\Exception\Invalid;
+use Bulkhead\Exception\InvalidRequest;
+use Bulkhead\Support\Json;
+use Bulkhead\Support\Text;
 
 /**
- * How a drawing is drawn: `new RenderOptions(width: 1024, tiles: true)`. What is left out has the platform's default.
+ * Options of a render: `new RenderOptions(width: 1024, tiles: true)`. Omitted options have the platform's defaults.
  *
- * The bounds are those of `docs/schemas/render.json`, which explains each option; a test holds them together.
+ * `docs/reference/schemas/render.json` describes each option. The rules are those of the schema; a test compares them.
  */
 final class RenderOptions
 {
-    /** Kind, then least and most of a number, most characters or the pattern of a text, or its values. */
+    /** Type, then the minimum and maximum of a number, the maximum length or pattern of a text, or the choices. */
     public const RULES = [
         'width' => ['integer', 16, 16_383],
         'background' => ['choice', 'light', 'dark', 'transparent'],
@@ -31,14 +33,14 @@ final class RenderOptions
         'format' => ['choice', 'webp', 'webp-lossless', 'webp-lossy', 'png'],
     ];
 
-    /** Parts of a side that a region is given in, and the least that it may show. */
-    private const PERMYRIAD = 10_000;
+    /** A region is given in ten-thousandths of the drawing's sides, and each of its sides must span MIN_REGION of them. */
+    private const REGION_SCALE = 10_000;
     private const MIN_REGION = 100;
 
     /** @var array<string, int|string|bool> */
-    private readonly array $given;
+    private readonly array $values;
 
-    /** @throws Invalid */
+    /** @throws InvalidRequest */
     public function __construct(
         ?int $width = null,
         ?string $background = null,
@@ -55,90 +57,90 @@ final class RenderOptions
         ?string $region = null,
         ?string $format = null,
     ) {
-        $given = array_filter(get_defined_vars(), static fn (mixed $value): bool => $value !== null);
-        foreach ($given as $name => $value) {
-            self::check($name, $value);
+        $values = array_filter(get_defined_vars(), static fn (mixed $value): bool => $value !== null);
+        foreach ($values as $name => $value) {
+            self::validate($name, $value);
         }
-        ksort($given);
-        $this->given = $given;
+        ksort($values);
+        $this->values = $values;
     }
 
     /**
-     * Options by name, each of its own type.
+     * Creates options from an array of typed values.
      *
      * @param array<string, mixed> $options
-     * @throws Invalid
+     * @throws InvalidRequest
      */
-    public static function of(array $options): self
+    public static function fromArray(array $options): self
     {
-        self::refuseUnknown($options);
+        self::rejectUnknown($options);
         try {
             return new self(...$options);
         } catch (\TypeError) {
-            throw new Invalid('Options are integers, texts and booleans: ' . Json::encode($options) . ' has something else.');
+            throw new InvalidRequest('Options must be integers, strings or booleans: ' . Json::encode($options) . '.');
         }
     }
 
     /**
-     * Options from the fields of a form, where everything is text.
+     * Creates options from the fields of a form, whose values are strings.
      *
      * @param array<string, mixed> $fields
-     * @throws Invalid
+     * @throws InvalidRequest
      */
     public static function fromForm(array $fields): self
     {
-        self::refuseUnknown($fields);
+        self::rejectUnknown($fields);
         foreach ($fields as $name => $text) {
             $fields[$name] = match (self::RULES[$name][0]) {
                 'integer' => filter_var($text, FILTER_VALIDATE_INT, FILTER_NULL_ON_FAILURE),
                 'boolean' => filter_var($text, FILTER_VALIDATE_BOOL, FILTER_NULL_ON_FAILURE),
                 default => is_string($text) ? $text : null,
-            } ?? throw new Invalid("The option $name does not take this value.");
+            } ?? throw new InvalidRequest("Invalid value for the option $name.");
         }
 
-        return self::of($fields);
+        return self::fromArray($fields);
     }
 
-    /** @return array<string, int|string|bool> those that were given */
+    /** @return array<string, int|string|bool> without the omitted options */
     public function toArray(): array
     {
-        return $this->given;
+        return $this->values;
     }
 
-    /** As JSON: keys in order, `{}` if there is none. */
+    /** Canonical JSON: sorted keys, `{}` if all options are omitted. */
     public function canonical(): string
     {
-        return Json::encode((object) $this->given);
+        return Json::encode((object) $this->values);
     }
 
     public function tiles(): bool
     {
-        return $this->given['tiles'] ?? false;
+        return $this->values['tiles'] ?? false;
     }
 
     /** @param array<string, mixed> $options */
-    private static function refuseUnknown(array $options): void
+    private static function rejectUnknown(array $options): void
     {
         if ($unknown = array_diff_key($options, self::RULES)) {
             $known = implode(', ', array_keys(self::RULES));
-            throw new Invalid('There is no option ' . Json::encode(array_key_first($unknown)) . ". Known: $known.");
+            throw new InvalidRequest('Unknown option ' . Json::encode(array_key_first($unknown)) . ". Valid options: $known.");
         }
     }
 
-    private static function check(string $name, int|string|bool $value): void
+    private static function validate(string $name, int|string|bool $value): void
     {
         $rule = self::RULES[$name];
-        $wrong = match ($rule[0]) {
+        $violation = match ($rule[0]) {
             'boolean' => null,
             'integer' => $value < $rule[1] || $value > $rule[2] ? "must be from $rule[1] to $rule[2]" : null,
             'choice' => in_array($value, array_slice($rule, 1), true)
                 ? null : 'must be one of ' . implode(', ', array_slice($rule, 1)),
-            'text' => Text::fits($value, $rule[1]) ? null : "must be UTF-8 of at most $rule[1] characters",
+            'text' => Text::isWithin($value, $rule[1]) ? null : "must be UTF-8 of at most $rule[1] characters",
             'region' => self::isRegion($value, $rule[1]) ? null : 'must be left,top,right,bottom from 0 to '
-                . self::PERMYRIAD . ', at least ' . self::MIN_REGION . ' apart, such as 0,0,5000,5000',
+                . self::REGION_SCALE . ', at least ' . self::MIN_REGION . ' apart, such as 0,0,5000,5000',
         };
-        if ($wrong !== null) {
-            throw new Invalid("The option $name $wrong.");
+        if ($violation !== null) {
+            throw new InvalidRequest("The option $name $violation.");
         }
     }
 
@@ -152,6 +154,6 @@ final class RenderOptions
         }
         [$left, $top, $right, $bottom] = array_map(intval(...), explode(',', $region));
 
-        return min($right - $left, $bottom - $top) >= self::MIN_REGION && max($right, $bottom) <= self::PERMYRIAD;
+        return min($right - $left, $bottom - $top) >= self::MIN_REGION && max($right, $bottom) <= self::REGION_SCALE;
     }
 }

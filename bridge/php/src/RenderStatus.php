@@ -4,19 +4,19 @@ declare(strict_types=1);
 
 namespace Bulkhead;
 
-/** What is known of a render. */
+/** The state and progress of a render. */
 final class RenderStatus
 {
     public const FINAL_STATES = ['succeeded', 'failed', 'dead', 'cancelled'];
 
     /**
      * @param string $state accepted, queued, running, succeeded, failed, dead or cancelled
-     * @param int $percent how far it is
-     * @param string $stage what is done at the moment, empty if nothing is
-     * @param string|null $error why it did not succeed, in a sentence for people
-     * @param array<string, string> $links addresses by name: `self`, `events`, and once it succeeded `preview`,
-     *     `manifest`, `tiles`
-     * @param array<string, mixed> $all everything that the platform says (`docs/http.md`, model Render)
+     * @param int $percent progress
+     * @param string $stage current stage; empty if the render is not running
+     * @param string|null $error why the render did not succeed, as a sentence for users
+     * @param array<string, string> $links URLs by name: `self`, `events`, and after success `preview`, `manifest` and
+     *     `tiles`
+     * @param array<string, mixed> $fields the complete response (`docs/reference/http.md`, model Render)
      */
     public function __construct(
         public readonly string $job,
@@ -25,11 +25,11 @@ final class RenderStatus
         public readonly string $stage = '',
         public readonly ?string $error = null,
         public readonly array $links = [],
-        public readonly array $all = [],
+        public readonly array $fields = [],
     ) {
     }
 
-    /** Whether nothing will change any more. */
+    /** Whether the state is final. */
     public function isFinal(): bool
     {
         return in_array($this->state, self::FINAL_STATES, true);

@@ -4,38 +4,38 @@ declare(strict_types=1);
 
 namespace Bulkhead;
 
-use Bulkhead\Exception\Invalid;
+use Bulkhead\Exception\InvalidRequest;
 use Bulkhead\Exception\ServiceUnavailable;
+use Bulkhead\Support\Json;
 
 /**
- * The latest readings of a plant's machines, in Redis, under the keys that the platform uses itself: what the coalescer
- * writes is read here, and what is written here is seen by everybody who watches. It replaces a directory of files, one
- * a machine:
+ * The latest readings of a plant's machines in Redis. It uses the platform's own keys: `get` returns what the platform
+ * wrote, and `set` is published to all viewers. It can replace a directory with one file per machine:
  *
  *     $cache = SensorCache::connect('redis://:secret@127.0.0.1:6379/0', 'ulm');
  *     $cache->set('press-00042', new Beat('press-00042', 1807, microtime(true), 'running', rpm: 1480.2));
- *     $reading = $cache->get('press-00042');      // ?Reading, always of one beat as a whole
+ *     $reading = $cache->get('press-00042');      // ?Reading, always from a single beat
  *     foreach ($cache->all() as $machine => $reading) { … }
  *     $cache->delete('press-00042');
  *
- * An older beat never replaces a newer one, in whatever order writers come.
+ * An older beat never replaces a newer one, whatever the order of the writes.
  */
 final class SensorCache
 {
-    /** Seconds for which the readings of a silent machine are kept, as BULKHEAD_SENSORS_KEEP. */
-    public const KEEP = 86_400;
+    /** Default time to live of a reading, seconds; the same as BULKHEAD_SENSORS_TTL. */
+    public const TTL = 86_400;
 
-    /** Machines asked for at once. */
+    /** Machines read in one pipeline. */
     private const BATCH = 500;
 
     private const FIELDS = ['seen_at', 'seq', 'status', 'rpm', 'temperature_c', 'vibration_mm_s', 'received_at'];
 
     /**
-     * Writes a hash in one step, unless there is a newer one; answers whether it did. KEYS: the hash, the plant's set,
-     * whose name is that of its channel, too, and the set of plants. ARGV: seconds to keep, the machine, the news as JSON,
-     * the values of FIELDS, and the plant.
+     * Writes the hash of a machine atomically unless the stored one is newer; returns whether it was written. KEYS: the
+     * hash, the plant's set (also the name of its channel), and the set of plants. ARGV: time to live, machine, the
+     * update as JSON, the values of FIELDS, and the plant.
      */
-    private const SET = <<<'LUA'
+    private const SET_SCRIPT = <<<'LUA'
         local seen = redis.call('HGET', KEYS[1], 'seen_at')
         if seen and tonumber(seen) > tonumber(ARGV[4]) then return 0 end
         redis.call('HSET', KEYS[1], 'seen_at', ARGV[4], 'seq', ARGV[5], 'status', ARGV[6], 'rpm', ARGV[7],
@@ -48,122 +48,122 @@ final class SensorCache
         return 1
         LUA;
 
-    private const KEYS = 3;
+    private const KEY_COUNT = 3;
 
     private static ?string $sha = null;
 
-    /** @throws Invalid */
+    /** @throws InvalidRequest */
     public function __construct(
         private readonly \Redis $redis,
         private readonly string $plant,
-        private readonly int $keep = self::KEEP,
+        private readonly int $ttl = self::TTL,
     ) {
-        Heartbeats::checkPlant($plant);
+        HeartbeatClient::validatePlant($plant);
     }
 
     /**
      * @param string $url `redis://user:password@host:6379/0`, `rediss://` for TLS
-     * @param float $timeout seconds to connect, and for every answer
-     * @throws Invalid
+     * @param float $timeout for connecting and for every reply, seconds
+     * @throws InvalidRequest
      * @throws ServiceUnavailable
      */
     public static function connect(#[\SensitiveParameter] string $url, string $plant, float $timeout = 1.0): self
     {
         $parts = parse_url($url);
         if (!isset($parts['host']) || !in_array($parts['scheme'] ?? '', ['redis', 'rediss'], true)) {
-            throw new Invalid("Redis' URL must look like redis://:password@host:6379/0, or rediss://… for TLS.");
+            throw new InvalidRequest("The Redis URL must look like redis://:password@host:6379/0, or rediss://… for TLS.");
         }
         if (!extension_loaded('redis')) {
             throw new ServiceUnavailable('The PHP extension redis is missing: install it (Debian: php-redis).');
         }
         $redis = new \Redis();
-        $answer = self::ask(static function () use ($redis, $parts, $timeout): bool {
+        $reply = self::query(static function () use ($redis, $parts, $timeout): bool {
             $host = ($parts['scheme'] === 'rediss' ? 'tls://' : '') . $parts['host'];
             $redis->connect($host, $parts['port'] ?? 6379, $timeout, null, 0, $timeout);
             $login = array_map(rawurldecode(...), array_filter([$parts['user'] ?? '', $parts['pass'] ?? '']));
 
             return ($login === [] || $redis->auth(array_values($login))) && $redis->select((int) ltrim($parts['path'] ?? '', '/'));
         });
-        if ($answer !== true) {
-            throw new ServiceUnavailable('Redis refuses the user, the password or the database of its URL: correct it.');
+        if ($reply !== true) {
+            throw new ServiceUnavailable('Redis rejected the user, password or database of its URL: correct the URL.');
         }
 
         return new self($redis, $plant);
     }
 
     /**
-     * Writes the beat unless a newer one is there; whether it did.
+     * Stores the beat unless a newer one is stored. Returns whether it was stored.
      *
-     * @param float|null $receivedAt null: now
-     * @throws Invalid if the beat is another machine's
+     * @param float|null $receivedAt seconds since 1970; null means now
+     * @throws InvalidRequest if the beat belongs to another machine
      * @throws ServiceUnavailable
      */
     public function set(string $machine, Beat $beat, ?float $receivedAt = null): bool
     {
         if ($beat->machine !== $machine) {
-            throw new Invalid("This beat is of the machine $beat->machine, not of $machine.");
+            throw new InvalidRequest("The beat belongs to the machine $beat->machine, not to $machine.");
         }
         $values = $beat->toArray() + ['received_at' => $receivedAt ?? microtime(true)];
-        $news = ['plant' => $this->plant, 'machine' => $machine];
-        $arguments = [$this->key($machine), "sensors:$this->plant", 'plants', $this->keep, $machine, ''];
+        $update = ['plant' => $this->plant, 'machine' => $machine];
+        $arguments = [$this->key($machine), "sensors:$this->plant", 'plants', $this->ttl, $machine, ''];
         foreach (self::FIELDS as $name) {
-            $news[$name] = $values[$name] ?? null;
-            // PHP's own text of a float is cut to `precision` digits; JSON's is exact.
+            $update[$name] = $values[$name] ?? null;
+            // String conversion in PHP rounds a float to `precision` digits; JSON encoding is exact.
             $arguments[] = is_float($values[$name] ?? '') ? Json::encode($values[$name]) : $values[$name] ?? '';
         }
-        $arguments[5] = Json::encode([$news]);
+        $arguments[5] = Json::encode([$update]);
         $arguments[] = $this->plant;
 
-        return self::ask(fn (): mixed => $this->run($arguments)) === 1;
+        return self::query(fn (): mixed => $this->runSetScript($arguments)) === 1;
     }
 
     /**
-     * The latest of a machine; null if it is unknown, or has been silent for long.
+     * Returns the latest reading of a machine; null if the machine is unknown or its reading has expired.
      *
      * @throws ServiceUnavailable
      */
     public function get(string $machine): ?Reading
     {
-        return $this->some([$machine])[$machine] ?? null;
+        return $this->readMany([$machine])[$machine] ?? null;
     }
 
     /**
-     * The latest of every machine that was heard lately, by name.
+     * Returns the latest reading of every machine of the plant, keyed and sorted by machine.
      *
      * @return array<string, Reading>
      * @throws ServiceUnavailable
      */
     public function all(): array
     {
-        $names = self::ask(fn (): mixed => $this->redis->zRange("sensors:$this->plant", 0, -1)) ?: [];
+        $names = self::query(fn (): mixed => $this->redis->zRange("sensors:$this->plant", 0, -1)) ?: [];
         sort($names, SORT_STRING);
-        $found = [];
-        foreach (array_chunk($names, self::BATCH) as $some) {
-            $found += $this->some($some);
+        $readings = [];
+        foreach (array_chunk($names, self::BATCH) as $batch) {
+            $readings += $this->readMany($batch);
         }
 
-        return $found;
+        return $readings;
     }
 
     /**
-     * Forgets a machine; one that is unknown is no error.
+     * Deletes the reading of a machine if there is one.
      *
      * @throws ServiceUnavailable
      */
     public function delete(string $machine): void
     {
         $key = $this->key($machine);
-        self::ask(fn (): mixed => $this->redis->multi()->del($key)->zRem("sensors:$this->plant", $machine)->exec());
+        self::query(fn (): mixed => $this->redis->multi()->del($key)->zRem("sensors:$this->plant", $machine)->exec());
     }
 
     /**
      * @param list<string> $machines
      * @return array<string, Reading>
      */
-    private function some(array $machines): array
+    private function readMany(array $machines): array
     {
         $keys = array_map($this->key(...), $machines);
-        $answers = self::ask(function () use ($keys): mixed {
+        $replies = self::query(function () use ($keys): mixed {
             $pipe = $this->redis->pipeline();
             foreach ($keys as $key) {
                 $pipe->hMGet($key, self::FIELDS);
@@ -171,19 +171,19 @@ final class SensorCache
 
             return $pipe->exec();
         });
-        $found = [];
+        $readings = [];
         foreach ($machines as $number => $machine) {
-            $fields = $answers[$number] ?? [];
+            $fields = $replies[$number] ?? [];
             if (is_string($fields['seen_at'] ?? null)) {
-                $found[$machine] = self::reading($machine, $fields);
+                $readings[$machine] = self::toReading($machine, $fields);
             }
         }
 
-        return $found;
+        return $readings;
     }
 
     /** @param array<string, string> $fields */
-    private static function reading(string $machine, array $fields): Reading
+    private static function toReading(string $machine, array $fields): Reading
     {
         $number = static fn (string $name): ?float => is_numeric($fields[$name]) ? (float) $fields[$name] : null;
 
@@ -202,35 +202,35 @@ final class SensorCache
     private function key(string $machine): string
     {
         if (preg_match(Beat::MACHINE, $machine) !== 1) {
-            throw new Invalid("A machine's name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}.");
+            throw new InvalidRequest("The name of a machine must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}.");
         }
 
         return "sensor:$this->plant:$machine";
     }
 
-    /** @param list<mixed> $arguments the two keys first */
-    private function run(array $arguments): mixed
+    /** @param list<mixed> $arguments the keys first */
+    private function runSetScript(array $arguments): mixed
     {
         $this->redis->clearLastError();
-        $answer = $this->redis->evalSha(self::$sha ??= sha1(self::SET), $arguments, self::KEYS);
-        if ($answer === false && str_starts_with((string) $this->redis->getLastError(), 'NOSCRIPT')) {
+        $reply = $this->redis->evalSha(self::$sha ??= sha1(self::SET_SCRIPT), $arguments, self::KEY_COUNT);
+        if ($reply === false && str_starts_with((string) $this->redis->getLastError(), 'NOSCRIPT')) {
             $this->redis->clearLastError();
-            $answer = $this->redis->eval(self::SET, $arguments, self::KEYS);
+            $reply = $this->redis->eval(self::SET_SCRIPT, $arguments, self::KEY_COUNT);
         }
-        if ($answer === false) {
+        if ($reply === false) {
             throw new \RedisException((string) $this->redis->getLastError());
         }
 
-        return $answer;
+        return $reply;
     }
 
-    /** @param callable(): mixed $question */
-    private static function ask(callable $question): mixed
+    /** @param callable(): mixed $query */
+    private static function query(callable $query): mixed
     {
         try {
-            return $question();
+            return $query();
         } catch (\RedisException $error) {
-            throw new ServiceUnavailable("Redis does not answer: try again. ({$error->getMessage()})", 0, $error);
+            throw new ServiceUnavailable("Redis does not respond: try again. ({$error->getMessage()})", 0, $error);
         }
     }
 }

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Bulkhead\Tests;
 
-use Bulkhead\Exception\Invalid;
+use Bulkhead\Exception\InvalidRequest;
 use Bulkhead\Exception\ServiceUnavailable;
 use Bulkhead\LocalStore;
 use PHPUnit\Framework\TestCase;
@@ -29,7 +29,7 @@ final class LocalStoreTest extends TestCase
         }
     }
 
-    public function testAStreamIsStoredWholeAndNothingElseIsLeft(): void
+    public function testAStreamIsStoredCompletelyWithoutTemporaryFiles(): void
     {
         $content = random_bytes(3 * 1024 * 1024 + 1);
 
@@ -40,13 +40,13 @@ final class LocalStoreTest extends TestCase
         self::assertSame([], glob("$this->root/.tmp/*"));
     }
 
-    public function testAnUploadBeyondTheLimitIsRefusedAndLeavesNothing(): void
+    public function testAStreamThatExceedsTheLimitIsRejectedAndLeavesNoFile(): void
     {
         try {
             $this->store()->put('sources/acme/1', self::stream('12345'), 4);
-            self::fail('it was taken');
-        } catch (Invalid $error) {
-            self::assertSame('The drawing is larger than 4 bytes, the most that is taken.', $error->getMessage());
+            self::fail('the drawing was accepted');
+        } catch (InvalidRequest $error) {
+            self::assertSame('The drawing exceeds the limit of 4 bytes.', $error->getMessage());
         }
         self::assertSame([], glob("$this->root/.tmp/*"));
         self::assertFileDoesNotExist("$this->root/sources/acme/1");
@@ -59,31 +59,31 @@ final class LocalStoreTest extends TestCase
      *           ["artifacts/acme/1"]
      *           ["sources/acme/.tmp"]
      */
-    public function testAKeyThatIsNoneIsRefused(string $key): void
+    public function testAnInvalidKeyIsRejected(string $key): void
     {
-        $this->expectException(Invalid::class);
-        $this->expectExceptionMessage('A key of the store must look like sources/<tenant>/<name>.');
+        $this->expectException(InvalidRequest::class);
+        $this->expectExceptionMessage('A store key must look like sources/<tenant>/<name>.');
 
         $this->store()->put($key, self::stream('x'));
     }
 
-    public function testAFileThatWasNotUploadedIsNotTaken(): void
+    public function testAFileThatWasNotUploadedIsRejected(): void
     {
-        $this->expectException(Invalid::class);
-        $this->expectExceptionMessage('This file was not uploaded by this request.');
+        $this->expectException(InvalidRequest::class);
+        $this->expectExceptionMessage('The file was not uploaded in this request.');
 
-        $this->store()->takeUpload('sources/acme/1', __FILE__);
+        $this->store()->moveUpload('sources/acme/1', __FILE__);
     }
 
-    public function testAStoreThatCannotBeWrittenSaysWhatToCheck(): void
+    public function testAnUnwritableStoreSaysWhatToCheck(): void
     {
         $this->expectException(ServiceUnavailable::class);
-        $this->expectExceptionMessage('The store cannot be written: check that /proc/nowhere exists');
+        $this->expectExceptionMessage('The store is not writable: check that /proc/nowhere exists');
 
         (new LocalStore('/proc/nowhere'))->put('sources/acme/1', self::stream('x'));
     }
 
-    public function testADrawingIsForgotten(): void
+    public function testADrawingIsDeleted(): void
     {
         $this->store()->put('sources/acme/1', self::stream('x'));
 

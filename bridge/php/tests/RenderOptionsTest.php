@@ -4,17 +4,17 @@ declare(strict_types=1);
 
 namespace Bulkhead\Tests;
 
-use Bulkhead\Exception\Invalid;
+use Bulkhead\Exception\InvalidRequest;
 use Bulkhead\RenderOptions;
 use PHPUnit\Framework\TestCase;
 
-/** The rules are those of docs/schemas/render.json, which the worker's own model writes. */
+/** The rules are those of docs/reference/schemas/render.json, which is generated from the worker's model. */
 final class RenderOptionsTest extends TestCase
 {
     public const DEFAULTS = '{"width":2048,"background":"light","layout":"","page":1,"tiles":false,"layer_tiles":false,'
         . '"tile_layer":-1,"line_work":false,"dpi":0,"scale":1,"layers":"","line_weight":100,"region":"","format":"webp"}';
 
-    private const SCHEMA = __DIR__ . '/../../../docs/schemas/render.json';
+    private const SCHEMA = __DIR__ . '/../../../docs/reference/schemas/render.json';
 
     public function testTheRulesAreThoseOfTheSchema(): void
     {
@@ -37,7 +37,7 @@ final class RenderOptionsTest extends TestCase
         ), 1, 0));
     }
 
-    public function testWhatIsGivenIsKeptAndTheRestLeftOut(): void
+    public function testOmittedOptionsAreNotSent(): void
     {
         $options = new RenderOptions(width: 1024, tiles: true);
 
@@ -48,12 +48,12 @@ final class RenderOptionsTest extends TestCase
     }
 
     /** @dataProvider outOfBounds */
-    public function testAValueOutOfBoundsIsRefusedByName(string $name, mixed $value, string $said): void
+    public function testAnInvalidValueIsRejectedWithTheNameOfTheOption(string $name, mixed $value, string $message): void
     {
-        $this->expectException(Invalid::class);
-        $this->expectExceptionMessage($said);
+        $this->expectException(InvalidRequest::class);
+        $this->expectExceptionMessage($message);
 
-        RenderOptions::of([$name => $value]);
+        RenderOptions::fromArray([$name => $value]);
     }
 
     /** @return iterable<array{string, mixed, string}> */
@@ -68,25 +68,25 @@ final class RenderOptionsTest extends TestCase
                 yield "$name too long" => [$name, str_repeat('ü', $rule[1] + 1), "must be UTF-8 of at most $rule[1]"];
             }
         }
-        yield 'no UTF-8' => ['layers', "\xFF", 'The option layers must be UTF-8 of at most 4096 characters.'];
-        yield 'no choice' => ['format', 'gif', 'The option format must be one of webp, webp-lossless, webp-lossy, png.'];
-        yield 'a region of nothing' => ['region', '0,0,99,5000', 'The option region must be left,top,right,bottom'];
-        yield 'a region beyond' => ['region', '0,0,10001,5000', 'The option region must be left,top,right,bottom'];
-        yield 'no region' => ['region', "0,0,5000,5000\n", 'The option region must be left,top,right,bottom'];
-        yield 'a float' => ['width', 10.5, 'Options are integers, texts and booleans: {"width":10.5} has something else.'];
-        yield 'a text for a number' => ['width', '100', 'Options are integers, texts and booleans'];
-        yield 'a list' => ['layers', ['a'], 'Options are integers, texts and booleans'];
-        yield 'unknown' => ['colour', 1, 'There is no option "colour". Known: width, background, layout'];
+        yield 'not UTF-8' => ['layers', "\xFF", 'The option layers must be UTF-8 of at most 4096 characters.'];
+        yield 'not a choice' => ['format', 'gif', 'The option format must be one of webp, webp-lossless, webp-lossy, png.'];
+        yield 'an empty region' => ['region', '0,0,99,5000', 'The option region must be left,top,right,bottom'];
+        yield 'a region beyond the drawing' => ['region', '0,0,10001,5000', 'The option region must be left,top,right,bottom'];
+        yield 'not a region' => ['region', "0,0,5000,5000\n", 'The option region must be left,top,right,bottom'];
+        yield 'a float' => ['width', 10.5, 'Options must be integers, strings or booleans: {"width":10.5}.'];
+        yield 'a string for a number' => ['width', '100', 'Options must be integers, strings or booleans'];
+        yield 'a list' => ['layers', ['a'], 'Options must be integers, strings or booleans'];
+        yield 'unknown' => ['colour', 1, 'Unknown option "colour". Valid options: width, background, layout'];
     }
 
-    public function testLongestTextsAreTaken(): void
+    public function testTextsOfTheMaximumLengthAreAccepted(): void
     {
         $options = new RenderOptions(layout: str_repeat('水', 255), layers: str_repeat('ü', 4096));
 
         self::assertSame(255, mb_strlen($options->toArray()['layout']));
     }
 
-    public function testAFormsTextsBecomeWhatTheyMean(): void
+    public function testFormFieldsAreConvertedToTheirTypes(): void
     {
         $options = RenderOptions::fromForm(['width' => '1024', 'tiles' => 'true', 'line_work' => '0', 'layers' => '10']);
 
@@ -100,10 +100,10 @@ final class RenderOptionsTest extends TestCase
      *           ["layers", ["a"]]
      *           ["width", ["1"]]
      */
-    public function testAFormsTextsThatMeanNothingAreRefused(string $name, mixed $text): void
+    public function testInvalidFormFieldsAreRejected(string $name, mixed $text): void
     {
-        $this->expectException(Invalid::class);
-        $this->expectExceptionMessage("The option $name does not take this value.");
+        $this->expectException(InvalidRequest::class);
+        $this->expectExceptionMessage("Invalid value for the option $name.");
 
         RenderOptions::fromForm([$name => $text]);
     }

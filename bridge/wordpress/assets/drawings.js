@@ -1,52 +1,52 @@
-// Pictures of drawings in the administration, wherever WordPress shows one: while there is none yet, a progress bar
-// stands in for it, and if there will be none, the reason does.
+// Previews of drawings in the administration pages: until a preview is available, shows a progress bar in its place; if
+// the render fails, shows the reason.
 (() => {
   "use strict";
   const PREVIEW = /[?&]action=bulkhead_preview&(?:amp;)?drawing=(\d+)/;
   const FINAL = ["failed", "dead", "cancelled", "gone"];
-  const LOOK_AGAIN = 1000; // milliseconds
+  const POLL_INTERVAL = 1000; // milliseconds
 
-  const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
+  const pause = () => new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
 
-  async function watch(picture, drawing) {
-    const address = picture.src;
+  async function showProgress(image, drawing) {
+    const url = image.src;
     const bar = Object.assign(document.createElement("progress"), { max: 100 });
-    const words = Object.assign(document.createElement("span"), { className: "bulkhead-words" });
-    words.setAttribute("role", "status");
-    picture.hidden = true;
-    picture.after(bar, words);
-    for (; picture.isConnected; await pause()) {
-      let now;
+    const text = Object.assign(document.createElement("span"), { className: "bulkhead-progress" });
+    text.setAttribute("role", "status");
+    image.hidden = true;
+    image.after(bar, text);
+    for (; image.isConnected; await pause()) {
+      let status;
       try {
-        now = await wp.apiFetch({ path: `/bulkhead/v1/drawings/${drawing}` });
+        status = await wp.apiFetch({ path: `/bulkhead/v1/drawings/${drawing}` });
       } catch (error) {
-        words.textContent = error.message;
+        text.textContent = error.message;
         continue;
       }
-      bar.value = now.percent;
-      words.textContent = now.stage || now.state;
-      if (now.state === "succeeded") {
+      bar.value = status.percent;
+      text.textContent = status.stage || status.state;
+      if (status.state === "succeeded") {
         bar.remove();
-        words.remove();
-        picture.hidden = false;
-        picture.src = `${address}&made=1`; // another address, or the browser remembers that there was nothing
+        text.remove();
+        image.hidden = false;
+        image.src = `${url}&ready=1`; // a different URL, because the browser caches the failure
         return;
       }
-      if (FINAL.includes(now.state)) {
+      if (FINAL.includes(status.state)) {
         bar.remove();
-        words.textContent = now.error || `The drawing was ${now.state}.`;
+        text.textContent = status.error || `The drawing was ${status.state}.`;
         return;
       }
     }
   }
 
-  function missing(picture) {
-    const found = picture instanceof HTMLImageElement && PREVIEW.exec(picture.src);
-    if (!found || picture.dataset.bulkhead) return;
-    picture.dataset.bulkhead = "watched";
-    void watch(picture, found[1]);
+  function onError(image) {
+    const match = image instanceof HTMLImageElement && PREVIEW.exec(image.src);
+    if (!match || image.dataset.bulkhead) return;
+    image.dataset.bulkhead = "handled";
+    void showProgress(image, match[1]);
   }
 
-  document.addEventListener("error", (event) => missing(event.target), true);
-  for (const picture of document.images) if (picture.complete && !picture.naturalWidth) missing(picture);
+  document.addEventListener("error", (event) => onError(event.target), true);
+  for (const image of document.images) if (image.complete && !image.naturalWidth) onError(image);
 })();

@@ -4,7 +4,14 @@ declare(strict_types=1);
 
 namespace Bulkhead\WordPress;
 
-/** What hangs where. */
+use Bulkhead\WordPress\Admin\MediaLibrary;
+use Bulkhead\WordPress\Admin\SettingsPage;
+use Bulkhead\WordPress\Drawing\AttachmentAccess;
+use Bulkhead\WordPress\Drawing\Embed;
+use Bulkhead\WordPress\Drawing\Endpoints;
+use Bulkhead\WordPress\Upload\UploadHandler;
+
+/** Registers the hooks of the plugin. */
 final class Plugin
 {
     public const VERSION = '0.1.0';
@@ -16,12 +23,12 @@ final class Plugin
 
     public function register(): void
     {
-        $configuration = Configuration::from(Configuration::named(...));
-        $platform = new Platform($configuration);
-        (new Upload($platform, $configuration))->register();
-        (new Media($platform, $this->file))->register();
+        $configuration = Configuration::from(Configuration::read(...));
+        $platform = new PlatformClient($configuration);
+        (new UploadHandler($platform, $configuration))->register();
+        (new MediaLibrary($platform, $this->file))->register();
         (new Endpoints($platform))->register();
-        (new Privacy())->register();
+        (new AttachmentAccess())->register();
         (new Embed($this->file))->register();
         (new SettingsPage($platform, $configuration))->register();
     }

@@ -6,15 +6,15 @@ namespace Bulkhead\WordPress;
 
 use Bulkhead\RenderOptions;
 
-/** How drawings are drawn and shown. Where the platform is, and its secrets, are no settings: see Configuration. */
+/** How drawings are rendered and displayed. For the connection and its secrets, see Configuration. */
 final class Settings
 {
     public const OPTION = 'bulkhead_settings';
 
-    /** Pixels that a drawing in a post may be high. */
-    public const HEIGHTS = [200, 2000];
+    /** Minimum and maximum height of a drawing in a post, pixels. */
+    public const HEIGHT_LIMITS = [200, 2000];
 
-    /** @param bool $deleteDrawings whether drawings go, too, when the plugin is deleted */
+    /** @param bool $deleteDrawings whether to delete all drawings when the plugin is deleted */
     private function __construct(
         public readonly int $width = 2048,
         public readonly string $background = 'light',
@@ -23,34 +23,34 @@ final class Settings
     ) {
     }
 
-    /** What a form or the database says, as far as it is sensible; the default for all else. */
-    public static function of(mixed $fields): self
+    /** Reads values from a form or the database; invalid values are replaced by the defaults. */
+    public static function fromArray(mixed $fields): self
     {
         $fields = is_array($fields) ? $fields : [];
         $default = new self();
-        [, $least, $most] = RenderOptions::RULES['width'];
+        [, $minimum, $maximum] = RenderOptions::RULES['width'];
         $background = $fields['background'] ?? null;
-        $known = array_slice(RenderOptions::RULES['background'], 1);
+        $choices = array_slice(RenderOptions::RULES['background'], 1);
 
         return new self(
-            self::between($fields['width'] ?? null, $least, $most) ?? $default->width,
-            in_array($background, $known, true) ? $background : $default->background,
-            self::between($fields['height'] ?? null, ...self::HEIGHTS) ?? $default->height,
+            self::integerBetween($fields['width'] ?? null, $minimum, $maximum) ?? $default->width,
+            in_array($background, $choices, true) ? $background : $default->background,
+            self::integerBetween($fields['height'] ?? null, ...self::HEIGHT_LIMITS) ?? $default->height,
             filter_var($fields['delete_drawings'] ?? false, FILTER_VALIDATE_BOOL),
         );
     }
 
     public static function stored(): self
     {
-        return self::of(get_option(self::OPTION));
+        return self::fromArray(get_option(self::OPTION));
     }
 
-    public function options(): RenderOptions
+    public function renderOptions(): RenderOptions
     {
         return new RenderOptions(width: $this->width, background: $this->background);
     }
 
-    /** @return array<string, int|string|bool> as the database has it */
+    /** @return array<string, int|string|bool> as stored in the database */
     public function toArray(): array
     {
         return [
@@ -61,9 +61,9 @@ final class Settings
         ];
     }
 
-    private static function between(mixed $value, int $least, int $most): ?int
+    private static function integerBetween(mixed $value, int $minimum, int $maximum): ?int
     {
-        $number = filter_var($value, FILTER_VALIDATE_INT, ['options' => ['min_range' => $least, 'max_range' => $most]]);
+        $number = filter_var($value, FILTER_VALIDATE_INT, ['options' => ['min_range' => $minimum, 'max_range' => $maximum]]);
 
         return $number === false ? null : $number;
     }

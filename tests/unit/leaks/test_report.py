@@ -8,14 +8,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from leaks.measurements import Measurements
 from leaks.report import Report
-from leaks.report.flame import flame, tree
+from leaks.report.flame_graph import build_tree, lay_out_flame_graph
 from leaks.report.html import write_html
-from leaks.report.machine import write_json, write_junit
-from leaks.report.plot import human
-from leaks.roots import Frame, Place, root_of
-from leaks.samples import Samples
-from leaks.verdict import Kind, Verdict
+from leaks.report.serialize import write_json, write_junit
+from leaks.roots import AllocationSite, Frame, make_root
+from leaks.verdict import Verdict, VerdictKind
 
 EVIL = '<script>alert("x")</script> & co'
 
@@ -26,16 +25,16 @@ def stack(*functions: str) -> tuple[Frame, ...]:
 
 @pytest.fixture
 def report() -> Report:
-    """A leak of 284,000 bytes a job."""
+    """A leak of 284,000 bytes per job."""
     flat = [1000 + 100 * job for job in range(20)]
-    verdict = Verdict(Kind.LEAK, "survivors", "It leaks.", 284_000, 21, jobs=(6, 7), measured=2)
-    found = Report(EVIL, "survivors", verdict, 20, Samples(20, 5, live=flat, resident=flat, kept_bytes=flat))
-    found.roots = [root_of(stack("CloneMagickWand"), 568_000, 42, 2)]
-    found.places = [
-        Place(stack("AcquireAlignedMemory", "MagickCompositeImage", "main"), 480_000, 2),
-        Place(stack("CloneMagickWand", "main"), 88_000, 40),
+    verdict = Verdict(VerdictKind.LEAK, "survivors", "It leaks.", 284_000, 21, appeared_in=(6, 7), measured=2)
+    made = Report(EVIL, "survivors", verdict, 20, Measurements(20, 5, live=flat, resident=flat, kept_bytes=flat))
+    made.roots = [make_root(stack("CloneMagickWand"), 568_000, 42, 2)]
+    made.sites = [
+        AllocationSite(stack("AcquireAlignedMemory", "MagickCompositeImage", "main"), 480_000, 2),
+        AllocationSite(stack("CloneMagickWand", "main"), 88_000, 40),
     ]
-    return found
+    return made
 
 
 def test_given_a_leak_then_the_page_shows_plot_root_and_flame_graph(report: Report, tmp_path: Path) -> None:
@@ -44,13 +43,13 @@ def test_given_a_leak_then_the_page_shows_plot_root_and_flame_graph(report: Repo
     page = (tmp_path / "report.html").read_text()
     assert '<polyline class="live"' in page
     assert '<polyline class="resident"' in page
-    assert page.count('class="kept"') == 15
+    assert page.count('class="survivors"') == 15
     assert "<code>CloneMagickWand</code>" in page
     assert "284,000" in page
     assert "MagickCompositeImage: 480,000 bytes (468.8 KiB) in 2 blocks." in page
 
 
-def test_given_any_page_then_it_loads_nothing_and_escapes_names(report: Report, tmp_path: Path) -> None:
+def test_given_a_page_then_it_loads_no_resources_and_escapes_names(report: Report, tmp_path: Path) -> None:
     write_html(report, tmp_path / "report.html")
 
     page = (tmp_path / "report.html").read_text()
@@ -59,35 +58,44 @@ def test_given_any_page_then_it_loads_nothing_and_escapes_names(report: Report, 
     assert "<script" not in page
 
 
-def test_given_a_leak_then_json_has_its_numbers(report: Report, tmp_path: Path) -> None:
+def test_given_a_leak_then_json_contains_its_numbers(report: Report, tmp_path: Path) -> None:
     write_json(report, tmp_path / "report.json")
 
-    found = json.loads((tmp_path / "report.json").read_text())
-    assert (found["verdict"], found["fault"], found["per_job"]) == ("leak", True, 284_000)
-    assert found["roots"][0]["function"] == "CloneMagickWand"
-    assert found["roots"][0]["bytes_per_job"] == 284_000
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert (written["verdict"], written["is_fault"], written["per_job"]) == ("leak", True, 284_000)
+    assert written["roots"][0]["leaked_by"] == "CloneMagickWand"
+    assert written["roots"][0]["bytes_per_job"] == 284_000
 
 
-@pytest.mark.parametrize(("kind", "failures"), [(Kind.LEAK, "1"), (Kind.CLEAN, "0"), (Kind.GROWTH, "0")])
-def test_given_a_verdict_then_junit_fails_for_faults_alone(
-    report: Report, kind: Kind, failures: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "failures"), [(VerdictKind.LEAK, "1"), (VerdictKind.CLEAN, "0"), (VerdictKind.GROWTH, "0")]
+)
+def test_given_a_verdict_then_the_junit_case_fails_only_for_faults(
+    report: Report, kind: VerdictKind, failures: str, tmp_path: Path
 ) -> None:
     report.verdict = Verdict(kind, "live", "Why.")
     write_junit(report, tmp_path / "junit.xml")
 
-    suite = ET.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 -- written just now
+    (suite,) = ET.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 -- written just now
     assert suite.get("failures") == failures
     assert suite[0].get("name") == EVIL
+    assert suite[0].get("classname") == "leaks.survivors"
 
 
-def test_given_callers_that_all_share_then_the_graph_begins_where_they_part(report: Report) -> None:
-    top = tree(report.places)
+def test_given_shared_outer_callers_then_the_graph_starts_where_they_differ(report: Report) -> None:
+    top = build_tree(report.sites)
 
     assert set(top.callees) == {"MagickCompositeImage", "CloneMagickWand"}
     assert top.bytes == 568_000
-    assert flame([]) == ""
+    assert lay_out_flame_graph([]) is None
 
 
-@pytest.mark.parametrize(("count", "text"), [(12, "12 B"), (284_240, "277.6 KiB"), (3 * 1024**3, "3.0 GiB")])
-def test_bytes_are_written_as_people_read_them(count: int, text: str) -> None:
-    assert human(count) == text
+def test_given_boxes_of_different_widths_then_only_wide_ones_have_a_label(report: Report) -> None:
+    report.sites.append(AllocationSite(stack("tiny", "main"), 2_000, 1))
+
+    graph = lay_out_flame_graph(report.sites)
+
+    assert graph is not None
+    labels = {box.title.partition(":")[0]: box.label for box in graph.boxes}
+    assert labels["AcquireAlignedMemory"] == "AcquireAlignedMemory"
+    assert labels["tiny"] == ""

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from leaks.instruments import NAMES, instrument, lsan, massif, memcheck
-from leaks.roots import called
+from leaks.instruments import NAMES, load_instrument, lsan, massif, memcheck
+from leaks.roots import called_function
 
 LSAN = """
 =================================================================
@@ -46,42 +46,44 @@ n1: 900 (heap allocation functions) malloc/new/new[], --alloc-fns, etc.
 """
 
 
-def test_a_report_of_leaksanitizer_is_read() -> None:
+def test_a_report_of_leaksanitizer_is_parsed() -> None:
     direct, indirect = lsan.parse(LSAN.splitlines())
 
     assert (direct.direct, direct.bytes, direct.blocks) == (True, 83_200, 20)
-    assert called(tuple(direct.stack)) == "CloneMagickWand"
+    assert called_function(tuple(direct.stack)) == "CloneMagickWand"
     assert (indirect.direct, indirect.bytes) == (False, 4_800_000)
 
 
-def test_memchecks_xml_is_read(tmp_path: Path) -> None:
+def test_the_xml_of_memcheck_is_parsed(tmp_path: Path) -> None:
     (tmp_path / "memcheck.xml").write_text(MEMCHECK)
 
     (lost,) = memcheck.parse(tmp_path / "memcheck.xml")
 
     assert (lost.direct, lost.bytes, lost.blocks) == (True, 24_960, 6)
-    assert called(tuple(lost.stack)) == "CloneMagickWand"
+    assert called_function(tuple(lost.stack)) == "CloneMagickWand"
 
 
-def test_massifs_highest_moment_is_that_of_all_snapshots() -> None:
-    assert massif.highest(["snapshot=0", "mem_heap_B=70", "heap_tree=empty", "mem_heap_B=900", "mem_heap_B=9"]) == 900
+def test_the_peak_of_massif_is_the_highest_of_all_snapshots() -> None:
+    assert (
+        massif.peak_bytes(["snapshot=0", "mem_heap_B=70", "heap_tree=empty", "mem_heap_B=900", "mem_heap_B=9"]) == 900
+    )
 
 
-def test_massifs_largest_snapshot_is_read_by_stack() -> None:
-    ((stack, size),) = massif.peak(MASSIF.splitlines()).items()
-    first = massif.peak(MASSIF.partition("snapshot=2")[0].splitlines())
+def test_the_largest_snapshot_of_massif_is_parsed_by_stack() -> None:
+    ((stack, size),) = massif.peak_snapshot(MASSIF.splitlines()).items()
+    first = massif.peak_snapshot(MASSIF.partition("snapshot=2")[0].splitlines())
 
-    assert (called(stack), size) == ("CloneMagickWand", 900)
-    assert {called(stack): size for stack, size in first.items()} == {
+    assert (called_function(stack), size) == ("CloneMagickWand", 900)
+    assert {called_function(stack): size for stack, size in first.items()} == {
         "CloneMagickWand": 300,
         "malloc, called by Python itself": 100,
     }
 
 
-def test_every_instrument_that_is_offered_is_there() -> None:
+def test_every_offered_instrument_exists() -> None:
     from typing import get_args
 
-    from commands.leaks import Instrument
+    from cli.commands.leaks import Instrument
 
     assert get_args(Instrument) == ("auto", *NAMES)
-    assert all(callable(instrument(name)) for name in NAMES)
+    assert all(callable(load_instrument(name)) for name in NAMES)

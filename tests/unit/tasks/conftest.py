@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tasks.ledger import Ledger, open_ledger
-from tasks.ledger.migrate import migrate
+from tasks.database.migrate import migrate
+from tasks.jobs import Ledger, open_ledger
 from tasks.settings import Settings
-from tasks.store import Store, open_store
+from tasks.storage import Store, open_store
 
 
 @pytest.fixture

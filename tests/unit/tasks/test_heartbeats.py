@@ -1,4 +1,4 @@
-"""Messages of heartbeats: what is taken, and what is said of the rest."""
+"""Heartbeat messages: which are valid, and why the others are rejected."""
 
 import json
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from tasks.heartbeats import MAX_BEATS, MAX_BODY, Malformed, check_names, json_schema, parse
+from tasks.heartbeats import MAX_BEATS, MAX_BODY, MalformedHeartbeats, check_names, json_schema, parse
 
 BEAT = {"machine": "press-07", "seq": 41, "seen_at": 1_790_000_000.25, "status": "running", "rpm": 1480.5}
 MESSAGE = {"version": 1, "plant": "ulm", "beats": [BEAT]}
 
 
 def body(**changes: Any) -> bytes:
-    """The message with `changes` to its one beat."""
+    """A message with `changes` to its only heartbeat."""
     return json.dumps({**MESSAGE, "beats": [{**BEAT, **changes}]}).encode()
 
 
-def test_given_one_beat_when_parsed_then_what_was_not_measured_is_none() -> None:
+def test_given_one_heartbeat_when_parsed_then_missing_readings_are_none() -> None:
     message = parse(json.dumps(MESSAGE).encode())
 
     beat = message.beats[0]
@@ -25,7 +25,7 @@ def test_given_one_beat_when_parsed_then_what_was_not_measured_is_none() -> None
     assert (beat.rpm, beat.temperature_c, beat.vibration_mm_s) == (1480.5, None, None)
 
 
-def test_given_the_largest_batch_of_the_longest_beats_then_it_is_taken() -> None:
+def test_given_the_largest_batch_of_the_longest_heartbeats_then_it_is_valid() -> None:
     longest = {
         "machine": "m" * 64,
         "seq": 2**53 - 1,
@@ -42,7 +42,7 @@ def test_given_the_largest_batch_of_the_longest_beats_then_it_is_taken() -> None
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         (b"", "truncated"),
         (b"[]", "Expected `object`, got `array`"),
@@ -51,8 +51,8 @@ def test_given_the_largest_batch_of_the_longest_beats_then_it_is_taken() -> None
         (json.dumps({**MESSAGE, "beats": [BEAT] * (MAX_BEATS + 1)}).encode(), "length <= 1000"),
         (json.dumps({**MESSAGE, "version": 2}).encode(), "Invalid enum value 2 - at `$.version`"),
         (json.dumps({**MESSAGE, "colour": 2}).encode(), "unknown field `colour`"),
-        (json.dumps({**MESSAGE, "plant": "../ulm"}).encode(), "the plant's name must match"),
-        (json.dumps({**MESSAGE, "plant": "ulm\n"}).encode(), "the plant's name must match"),
+        (json.dumps({**MESSAGE, "plant": "../ulm"}).encode(), "The name of the plant must match"),
+        (json.dumps({**MESSAGE, "plant": "ulm\n"}).encode(), "The name of the plant must match"),
         (body(torque=3), "unknown field `torque` - at `$.beats[0]`"),
         (body(rpm=float("nan")), "JSON is malformed"),
         (body(rpm=float("inf")), "JSON is malformed"),
@@ -69,27 +69,27 @@ def test_given_the_largest_batch_of_the_longest_beats_then_it_is_taken() -> None
         (body(machine="m" * 65), "length <= 64"),
         (b"\xff" + body(), "JSON is malformed"),
         (b'{"plant": "\xff"}', "can't decode byte 0xff"),
-        (b"{" + b" " * MAX_BODY, "longer than 524288 bytes: send fewer beats"),
+        (b"{" + b" " * MAX_BODY, "exceeds 512.0 KiB. Send fewer heartbeats"),
     ],
 )
-def test_given_a_message_that_is_none_when_parsed_then_it_is_said_where_it_is_wrong(message: bytes, said: str) -> None:
-    with pytest.raises(Malformed) as caught:
+def test_given_an_invalid_message_when_parsed_then_the_error_says_where(message: bytes, expected: str) -> None:
+    with pytest.raises(MalformedHeartbeats) as caught:
         parse(message)
 
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["press 7", "../7", "press\n", "a,b", "ü", "-7", "'7'", "[7]"])
-def test_given_a_machine_of_no_good_name_when_names_are_checked_then_it_is_refused(name: str) -> None:
+def test_given_an_invalid_machine_name_when_checked_then_it_is_rejected(name: str) -> None:
     message = parse(body(machine=name))
 
-    with pytest.raises(Malformed, match="the machine's name must match") as caught:
+    with pytest.raises(MalformedHeartbeats, match="The name of a machine must match") as caught:
         check_names(message)
 
     assert "$.beats[0].machine" in str(caught.value)
 
 
-def test_the_schema_for_other_languages_takes_and_refuses_the_same() -> None:
+def test_given_the_json_schema_then_it_accepts_and_rejects_the_same_messages() -> None:
     validator = jsonschema.Draft202012Validator(json_schema())
 
     assert validator.is_valid(MESSAGE)

@@ -13,7 +13,7 @@ from tasks.renders import (
     RenderOptions,
     artifact_key,
     artifact_prefix,
-    canonical,
+    canonical_options,
     source_key,
 )
 
@@ -78,7 +78,7 @@ def test_other_messages_are_refused_with_the_reason(fields: dict[str, Any], says
 
 
 def test_options_have_one_spelling_with_sorted_keys_defaults_and_raw_letters() -> None:
-    text = canonical(RenderOptions(layout="Übersicht \u2028", width=64))
+    text = canonical_options(RenderOptions(layout="Übersicht \u2028", width=64))
 
     assert text.startswith('{"background":"light",')
     assert '"layout":"Übersicht \u2028"' in text
@@ -90,7 +90,7 @@ def test_options_have_one_spelling_with_sorted_keys_defaults_and_raw_letters() -
 def test_options_spelled_canonically_are_read_back_the_same(width: int, layout: str) -> None:
     options = RenderOptions(width=width, layout=layout)
 
-    assert RenderOptions.model_validate_json(canonical(options)) == options
+    assert RenderOptions.model_validate_json(canonical_options(options)) == options
 
 
 def test_an_artifacts_key_depends_on_everything_that_changes_the_artifacts_and_on_the_secret() -> None:

@@ -25,7 +25,7 @@ def test_given_nothing_then_everything_lies_below_var_and_listens_on_loopback() 
     assert settings.ledger_url.get_secret_value() == "sqlite:///var/ledger.db"
     assert settings.store_url == "var/store"
     assert (settings.host, settings.port) == ("127.0.0.1", 8080)
-    assert settings.fence_bytes == 512 * 1024 * 1024
+    assert settings.memory_limit == 512 * 1024 * 1024
     assert settings.tokens == {}
 
 
@@ -37,14 +37,14 @@ def test_given_a_file_of_the_private_platform_then_it_is_read_and_the_environmen
         (elsewhere / directory).mkdir()
         deaths = 5 if directory == (var or "var") else 6
         (elsewhere / directory / "bulkhead.env").write_text(
-            f"BULKHEAD_PORT=9001\nBULKHEAD_MAX_DEATHS={deaths}\nBULKHEAD_UNKNOWN=1\nPATH=/nowhere\n"
+            f"BULKHEAD_PORT=9001\nBULKHEAD_MAX_CRASHES={deaths}\nBULKHEAD_UNKNOWN=1\nPATH=/nowhere\n"
         )
     monkeypatch.setenv("BULKHEAD_PORT", "9002")
     monkeypatch.setenv("BULKHEAD_VAR", var) if var else monkeypatch.delenv("BULKHEAD_VAR", raising=False)
 
     found = settings.__wrapped__()
 
-    assert (found.port, found.max_deaths) == (9002, 5)
+    assert (found.port, found.max_crashes) == (9002, 5)
 
 
 def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,11 +60,11 @@ def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORT", "http", "valid integer"),
         ("BROKER_URL", "amqp://one//;http://two", "amqp://user:password@host:5672//"),
         ("LEDGER_URL", "postgresql://host/db", "sqlite:///path or mysql"),
-        ("HEARTBEATS_URLS", "mysql+pymysql://one/db two/db", "sqlite:///path or mysql"),
-        ("FENCE_BYTES", "1000", "greater than or equal to 134217728"),
+        ("HEARTBEATS_DATABASE_URLS", "mysql+pymysql://one/db two/db", "sqlite:///path or mysql"),
+        ("MEMORY_LIMIT", "1000", "greater than or equal to 134217728"),
         ("RENDER_TIME_LIMIT", "1501", "less than or equal to 1500"),
-        ("MAX_DEATHS", "0", "greater than or equal to 1"),
-        ("LEASE_SECONDS", "0.5", "greater than or equal to 1"),
+        ("MAX_CRASHES", "0", "greater than or equal to 1"),
+        ("LEASE", "0.5", "greater than or equal to 1"),
         ("PUBLISH_TIMEOUT", "0", "greater than 0"),
         ("CHILD_NICENESS", "-1", "greater than or equal to 0"),
         ("TOKENS", '{"a-long-random-token-1": "No Tenant"}', "should match pattern"),

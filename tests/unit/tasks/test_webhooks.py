@@ -5,10 +5,11 @@ import json
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.ledger import Job, State
+from tasks.jobs import Job, State
+from tasks.messaging.topology import retry_queue
 from tasks.settings import Settings
-from tasks.topology import waiting_queue
-from tasks.webhooks import WebhookUrl, is_allowed, message_of
+from tasks.webhook_outbox import webhook_message
+from tasks.webhooks import WebhookUrl, is_host_allowed
 
 JOB = Job(
     id="0b0f7c1e-58a2-4ac5-9c1b-7d6c5a3f2e10",
@@ -27,7 +28,7 @@ JOB = Job(
 
 
 def test_given_a_settled_job_then_its_webhook_tells_state_and_error() -> None:
-    message = message_of(JOB)
+    message = webhook_message(JOB)
 
     assert (message.tenant, message.url, message.traceparent) == ("acme", JOB.webhook, JOB.traceparent)
     assert json.loads(message.body) == {
@@ -40,9 +41,9 @@ def test_given_a_settled_job_then_its_webhook_tells_state_and_error() -> None:
 def test_given_the_same_end_told_twice_then_its_id_is_the_same_and_another_ends_is_not() -> None:
     from dataclasses import replace
 
-    assert message_of(JOB).id == message_of(replace(JOB, updated_at=2)).id
-    assert message_of(JOB).id != message_of(replace(JOB, state=State.SUCCEEDED)).id
-    assert message_of(JOB).id != message_of(replace(JOB, finished_at=3)).id
+    assert webhook_message(JOB).id == webhook_message(replace(JOB, updated_at=2)).id
+    assert webhook_message(JOB).id != webhook_message(replace(JOB, state=State.SUCCEEDED)).id
+    assert webhook_message(JOB).id != webhook_message(replace(JOB, finished_at=3)).id
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,8 @@ def test_given_the_same_end_told_twice_then_its_id_is_the_same_and_another_ends_
     ],
 )
 def test_hosts_are_allowed_by_their_whole_name(url: str, allowed: bool) -> None:
-    assert is_allowed(url, ("portal.example.com", "*.example.org")) is allowed
-    assert not is_allowed(url, ())
+    assert is_host_allowed(url, ("portal.example.com", "*.example.org")) is allowed
+    assert not is_host_allowed(url, ())
 
 
 @pytest.mark.parametrize(
@@ -83,10 +84,10 @@ def test_what_two_parsers_could_read_differently_is_no_address(url: str) -> None
 
 
 def test_webhooks_wait_in_a_queue_for_each_length_of_time_and_come_back_by_themselves() -> None:
-    queue = waiting_queue("webhooks", 2.5)
+    queue = retry_queue("webhooks", 2.5)
     arguments = queue.queue_arguments  # type: ignore[attr-defined]
 
-    assert (queue.name, arguments["x-message-ttl"]) == ("webhooks.wait.2500", 2500)
+    assert (queue.name, arguments["x-message-ttl"]) == ("webhooks.retry.2500", 2500)
     assert (arguments["x-dead-letter-exchange"], arguments["x-dead-letter-routing-key"]) == ("bulkhead", "webhooks")
     assert (arguments["x-dead-letter-strategy"], arguments["x-overflow"]) == ("at-least-once", "reject-publish")
 
@@ -94,23 +95,23 @@ def test_webhooks_wait_in_a_queue_for_each_length_of_time_and_come_back_by_thems
 def test_settings_of_webhooks_are_read_from_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULKHEAD_WEBHOOK_HOSTS", "portal.example.com *.example.org")
     monkeypatch.setenv("BULKHEAD_WEBHOOK_NETWORKS", "10.1.2.0/24 fd00::/8")
-    monkeypatch.setenv("BULKHEAD_WEBHOOK_PAUSES", "0.5 2")
+    monkeypatch.setenv("BULKHEAD_WEBHOOK_RETRY_DELAYS", "0.5 2")
 
     chosen = Settings()
 
     assert chosen.webhook_hosts == ("portal.example.com", "*.example.org")
     assert [str(network) for network in chosen.webhook_networks] == ["10.1.2.0/24", "fd00::/8"]
-    assert chosen.webhook_pauses == (0.5, 2)
+    assert chosen.webhook_retry_delays == (0.5, 2)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("NETWORKS", "10.1.2.3.4", "valid IPv4 or IPv6 network"),
-        ("PAUSES", "5 soon", "valid number"),
-        ("PAUSES", "0", "greater than 0"),
+        ("RETRY_DELAYS", "5 soon", "valid number"),
+        ("RETRY_DELAYS", "0", "greater than 0"),
         ("SECRETS", '{"acme": "whsec_c2hvcnQ="}', "make one with `echo whsec_$(openssl rand -base64 32)`"),
-        ("SECRETS", '{"acme": ""}', "a secret is whsec_ and Base64"),
+        ("SECRETS", '{"acme": ""}', "write a secret as whsec_ followed by Base64"),
         ("SECRETS", "whsec_c2hvcnQ=", 'write it as JSON: {"tenant": "whsec_…"}'),
     ],
 )

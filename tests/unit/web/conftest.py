@@ -1,4 +1,4 @@
-"""The real application over a SQLite ledger, a local store and a broker that does as it is told."""
+"""The real application over a SQLite ledger, a local store and a fake broker."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tasks.ledger import Granted, Job, open_ledger
-from tasks.ledger.database import Database
-from tasks.ledger.migrate import migrate
+from tasks.database.engine import Database
+from tasks.database.migrate import migrate
+from tasks.jobs import Claimed, Job, open_ledger
 from tasks.renders import artifact_prefix
 from tasks.settings import Settings
-from tasks.store import open_store
-from tests.unit.web.support import PLANT_TOKENS, TOKENS, Clock, FakeBroker, FakeLetters, FakeStream, TestClient
-from web.admission import Gate
+from tasks.storage import open_store
+from tests.unit.web.support import (
+    PLANT_TOKENS,
+    TOKENS,
+    Clock,
+    FakeBroker,
+    FakeDeadLetters,
+    FakeHeartbeatSink,
+    TestClient,
+)
 from web.app import create_app
-from web.roll import Roll
-from web.services import Services
+from web.dependencies import Services
+from web.submit.admission import AdmissionController
+from web.worker_stats_cache import WorkerStatsCache
 
 
 @pytest.fixture
@@ -29,23 +37,23 @@ def broker() -> FakeBroker:
 
 
 @pytest.fixture
-def beats() -> FakeStream:
-    return FakeStream()
+def heartbeats() -> FakeHeartbeatSink:
+    return FakeHeartbeatSink()
 
 
 @pytest.fixture
-def letters() -> FakeLetters:
-    return FakeLetters()
+def dead_letters() -> FakeDeadLetters:
+    return FakeDeadLetters()
 
 
 @pytest.fixture
-def gate_clock() -> Clock:
+def admission_clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture(scope="session")
 def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with its tables and nothing in it, made once."""
+    """An empty ledger, created once."""
     path = tmp_path_factory.mktemp("ledger") / "empty.db"
     database = Database(f"sqlite:///{path}")
     migrate(database)
@@ -69,19 +77,32 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
 
 
 @pytest.fixture
-def house(
-    settings: Settings, broker: FakeBroker, beats: FakeStream, letters: FakeLetters, gate_clock: Clock
+def services(
+    settings: Settings,
+    broker: FakeBroker,
+    heartbeats: FakeHeartbeatSink,
+    dead_letters: FakeDeadLetters,
+    admission_clock: Clock,
 ) -> Iterator[Services]:
     ledger = open_ledger(settings)
-    gate = Gate(broker.waiting, settings.queue_limit, gate_clock)
-    yield Services(settings, ledger, open_store(settings.store_url), broker, gate, beats, letters, Roll(list))
+    admission = AdmissionController(broker.queue_depth, settings.queue_limit, admission_clock)
+    yield Services(
+        settings,
+        ledger,
+        open_store(settings.store_url),
+        broker,
+        admission,
+        heartbeats,
+        dead_letters,
+        WorkerStatsCache(list),
+    )
     ledger.database.close()
 
 
 @pytest.fixture
-def client(house: Services) -> Iterator[TestClient]:
-    """Speaks for the tenant acme."""
-    app = create_app(services=house)
+def client(services: Services) -> Iterator[TestClient]:
+    """A client of the tenant acme."""
+    app = create_app(services=services)
     headers = {"authorization": "Bearer token-of-acme-0001"}
     with TestClient(app, headers=headers, raise_server_exceptions=False) as client:
         yield client
@@ -89,7 +110,7 @@ def client(house: Services) -> Iterator[TestClient]:
 
 @pytest.fixture
 def rival(client: TestClient) -> TestClient:
-    """Speaks for another tenant."""
+    """A client of another tenant."""
     headers = {"authorization": "Bearer token-of-rival-0001"}
     return TestClient(client.app, headers=headers, raise_server_exceptions=False)
 
@@ -108,20 +129,20 @@ OUTPUTS = {
 
 
 @pytest.fixture
-def finish(house: Services, tmp_path: Path) -> Any:
-    """Do a worker's part: publish artifacts under a name and settle the job."""
+def finish(services: Services, tmp_path: Path) -> Any:
+    """Finish a job like a worker: publish artifacts and record the success."""
 
     def finished(job_id: str, artifact: str = "a" * 64) -> Job:
-        job = house.ledger.jobs.find(job_id)
+        job = services.ledger.jobs.find(job_id)
         assert job is not None
-        claim = house.ledger.attempts.claim(job, holder="host:1:x", now=house.clock(), lease=30)
-        assert isinstance(claim, Granted)
+        claim = services.ledger.attempts.claim(job, lease_owner="host:1:x", now=services.clock(), lease=30)
+        assert isinstance(claim, Claimed)
         made = tmp_path / f"made-{job_id}"
         for name, content in OUTPUTS.items():
             (made / name).parent.mkdir(parents=True, exist_ok=True)
             (made / name).write_bytes(content)
-        house.store.publish_tree(made, artifact_prefix(job.tenant, artifact))
-        assert house.ledger.attempts.succeed(job_id, claim.job.attempt, now=house.clock(), artifact=artifact)
+        services.store.publish_tree(made, artifact_prefix(job.tenant, artifact))
+        assert services.ledger.attempts.succeed(job_id, claim.job.attempt, now=services.clock(), artifact=artifact)
         return claim.job
 
     return finished

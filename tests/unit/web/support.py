@@ -1,4 +1,4 @@
-"""What the tests of the web tier share."""
+"""Test doubles and helpers for the tests of the web server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from web.services import Services
+from web.dependencies import Services
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Starlette would have its client use another HTTP library
+    warnings.simplefilter("ignore")  # Starlette recommends another HTTP library for its client
     from starlette.testclient import TestClient
 
 __all__ = [
@@ -19,13 +19,13 @@ __all__ = [
     "TOKENS",
     "Clock",
     "FakeBroker",
-    "FakeLetters",
-    "FakeStream",
+    "FakeDeadLetters",
+    "FakeHeartbeatSink",
     "TestClient",
-    "files",
-    "lying_png",
+    "oversized_png",
     "png",
     "post",
+    "stored_sources",
 ]
 
 PLANT_TOKENS = {"token-of-plant-ulm": "ulm", "token-of-plant-bern": "bern"}
@@ -34,7 +34,7 @@ TOKENS = {"token-of-acme-0001": "acme", "token-of-rival-0001": "rival"}
 
 @dataclass
 class FakeBroker:
-    """Takes messages, or raises `error`; says that `depth` messages wait in each lane, or those of `depths`."""
+    """Records messages, or raises `error`. Each queue holds `depth` messages unless `depths` says otherwise."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
     queues: list[str | None] = field(default_factory=list)
@@ -49,13 +49,13 @@ class FakeBroker:
         self.messages.append(message)
         self.queues.append(queue)
 
-    def waiting(self, queue: str) -> int:
+    def queue_depth(self, queue: str) -> int:
         return self.depths.get(queue, self.depth)
 
 
 @dataclass
-class FakeStream:
-    """Takes heartbeats, or raises `error`."""
+class FakeHeartbeatSink:
+    """Records heartbeats, or raises `error`."""
 
     bodies: list[bytes] = field(default_factory=list)
     error: Exception | None = None
@@ -67,18 +67,18 @@ class FakeStream:
 
 
 @dataclass
-class FakeLetters:
-    """Dead letters, of which nothing is known but which were dropped."""
+class FakeDeadLetters:
+    """Records which dead letters were deleted."""
 
     dropped: list[str] = field(default_factory=list)
 
-    def drop(self, letter_id: str) -> int:
-        self.dropped.append(letter_id)
+    def delete(self, message_id: str) -> int:
+        self.dropped.append(message_id)
         return 1
 
 
 class Clock:
-    """Monotonic seconds that pass when told to."""
+    """Monotonic seconds that only the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -88,7 +88,7 @@ class Clock:
 
 
 def png(width: int = 8, height: int = 8, *, salt: bytes = b"") -> bytes:
-    """A real, tiny PNG; `salt` makes it another file of the same picture."""
+    """A valid, tiny PNG. Another `salt` makes another file with the same image."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -100,20 +100,20 @@ def png(width: int = 8, height: int = 8, *, salt: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def lying_png(side: int) -> bytes:
-    """A PNG whose header claims to be interlaced and huge, so that it has to be decoded in one piece."""
+def oversized_png(side: int) -> bytes:
+    """A PNG whose header declares a huge interlaced image, which must be decoded as a whole."""
     header = struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 1)
     head = b"IHDR" + header
     small = png()
     return small[:8] + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + small[33:]
 
 
-def files(house: Services) -> list[str]:
-    """Every source in the store."""
-    return list(house.store.list("sources"))
+def stored_sources(services: Services) -> list[str]:
+    """The keys of all sources in the store."""
+    return list(services.store.list("sources"))
 
 
 def post(client: TestClient, drawing: bytes | None = None, headers: dict[str, str] | None = None, **fields: str) -> Any:
-    """Ask for a render of a drawing the way a browser's form does."""
+    """Upload a drawing as a browser's form does."""
     blueprint = ("plan.png", png() if drawing is None else drawing, "image/png")
     return client.post("/renders", files={"blueprint": blueprint}, data=fields, headers=headers)

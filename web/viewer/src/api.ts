@@ -1,4 +1,4 @@
-// The HTTP API as this page uses it: docs/http.md.
+// Client of the HTTP API (docs/reference/http.md).
 
 import { token } from "./session";
 
@@ -27,11 +27,11 @@ export interface Attempt {
   outcome: string;
   started_at: string;
   ended_at: string | null;
-  story: string | null;
+  explanation: string | null;
 }
 
 export interface Render extends Summary {
-  /** Key of the drawing in the store; empty where a signed link is all there is, and nothing can be asked for. */
+  /** Store key of the drawing; empty for a signed link, which does not allow new renders. */
   source: string;
   options: Record<string, string | number | boolean>;
   progress: Progress;
@@ -46,7 +46,7 @@ export interface RenderPage {
 export interface TileSet {
   width: number;
   height: number;
-  tile: number;
+  tile_size: number;
 }
 
 export interface Layer {
@@ -58,7 +58,7 @@ export interface Layer {
   extent: [number, number, number, number] | null;
   file: string | null;
   tiles: TileSet | null;
-  /** Why it could not be drawn, though the others were. */
+  /** Why this layer could not be rendered. */
   error: string | null;
 }
 
@@ -79,7 +79,7 @@ export interface Manifest {
   warnings: { code: string; message: string; layer: string | null }[];
 }
 
-/** An answer that is an error, in the server's own sentence, which says what to do. */
+/** An error response; the message is the server's, and says what to do. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -90,47 +90,47 @@ export class Problem extends Error {
   }
 }
 
-export function authorised(headers: Record<string, string> = {}): Record<string, string> {
-  const own = token();
-  return own ? { ...headers, authorization: `Bearer ${own}` } : headers;
+export function withAuthorization(headers: Record<string, string> = {}): Record<string, string> {
+  const bearer = token();
+  return bearer ? { ...headers, authorization: `Bearer ${bearer}` } : headers;
 }
 
-/** Throws Problem for every answer that is an error, and for none at all. */
-export async function ask(path: string, options: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
-  let answer: Response;
+/** Sends a request. Throws Problem for error responses and if the server does not respond. */
+export async function request(path: string, options: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
+  let response: Response;
   try {
-    answer = await fetch(path, { ...options, headers: authorised(options.headers) });
+    response = await fetch(path, { ...options, headers: withAuthorization(options.headers) });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem(0, "unreachable", "The server does not answer. Check the connection and try again.");
+    throw new Problem(0, "unreachable", "The server does not respond. Check the connection and try again.");
   }
-  if (!answer.ok) throw await problemOf(answer);
-  return answer;
+  if (!response.ok) throw await toProblem(response);
+  return response;
 }
 
-export async function problemOf(answer: Response): Promise<Problem> {
-  const told = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string };
-  return new Problem(answer.status, told.code ?? "http-error", told.detail ?? `The server answered ${answer.status}. Try again.`);
+async function toProblem(response: Response): Promise<Problem> {
+  const body = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
+  return new Problem(response.status, body.code ?? "http-error", body.detail ?? `The server responded with status ${response.status}. Try again.`);
 }
 
-export async function read<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return (await (await ask(path, { signal })).json()) as T;
+export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return (await (await request(path, { signal })).json()) as T;
 }
 
-/** Ask for another render of a drawing that is in the store. Whoever asks with the same `key` gets the same job. */
-export async function renderAgain(of: Render, options: Render["options"], signal: AbortSignal, key?: string): Promise<Summary> {
-  const chosen = { ...of.options, ...options };
-  const answer = await ask("/renders", {
+/** Requests another render of a stored drawing. Requests with the same idempotency `key` share one job. */
+export async function requestRender(render: Render, options: Render["options"], signal: AbortSignal, key?: string): Promise<Summary> {
+  const merged = { ...render.options, ...options };
+  const response = await request("/renders", {
     method: "POST",
     headers: { "content-type": "application/json", ...(key && { "idempotency-key": key }) },
-    body: JSON.stringify({ source: of.source, filename: of.filename, options: chosen }),
+    body: JSON.stringify({ source: render.source, filename: render.filename, options: merged }),
     signal,
   });
-  return (await answer.json()) as Summary;
+  return (await response.json()) as Summary;
 }
 
-/** Address of an output; what signs the links of the render signs it, too. */
+/** URL of an output, with the signature of the render's links if there is one. */
 export function outputUrl(render: Pick<Summary, "links">, name: string): string {
-  const [own, signature] = [render.links.self, (render.links.preview ?? "").split("?")[1]];
-  return `${own}/${name}${signature ? `?${signature}` : ""}`;
+  const [self, signature] = [render.links.self, (render.links.preview ?? "").split("?")[1]];
+  return `${self}/${name}${signature ? `?${signature}` : ""}`;
 }

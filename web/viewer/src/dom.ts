@@ -1,9 +1,9 @@
-// Elements without a framework.
+// Helpers to create elements and to show messages.
 
 type Child = Node | string | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | null | undefined>;
 
-/** An element with attributes and children; `true` stands for an empty attribute, `false` and null for none. */
+/** Creates an element. `true` sets an empty attribute; `false` and null set none. */
 export function h<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -13,33 +13,33 @@ export function h<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Att
   return element;
 }
 
-/** A button that does something; it is named by its text. */
-export function button(text: string, act: (event: MouseEvent) => void, attributes: Attributes = {}): HTMLButtonElement {
-  const made = h("button", { type: "button", ...attributes }, text);
-  made.addEventListener("click", act);
-  return made;
+/** Creates a button; its text is its accessible name. */
+export function button(text: string, onClick: (event: MouseEvent) => void, attributes: Attributes = {}): HTMLButtonElement {
+  const element = h("button", { type: "button", ...attributes }, text);
+  element.addEventListener("click", onClick);
+  return element;
 }
 
-/** Say something to those who do not see it change. */
-export function say(text: string): void {
-  document.getElementById("said")!.textContent = text;
+/** Announces a change to users of screen readers. */
+export function announce(text: string): void {
+  document.getElementById("announcer")!.textContent = text;
 }
 
-const READ = 8_000; // milliseconds in which one reads a sentence
-let reading = 0;
+const NOTIFICATION_TIME = 8_000; // milliseconds: enough to read a sentence
+let notificationTimer = 0;
 
-/** Tell everybody what would be seen nowhere else: that something could not be done, above all. */
-export function tell(text: string): void {
-  const notice = document.getElementById("told")!;
-  notice.textContent = text;
-  clearTimeout(reading);
-  reading = window.setTimeout(() => notice.replaceChildren(), READ);
+/** Shows a message for a few seconds, such as the failure of an action. */
+export function notify(text: string): void {
+  const notification = document.getElementById("notification")!;
+  notification.textContent = text;
+  clearTimeout(notificationTimer);
+  notificationTimer = window.setTimeout(() => notification.replaceChildren(), NOTIFICATION_TIME);
 }
 
-/** Tell everybody why what they see may be old; nothing, once it is new again. */
-export function tellStale(why: string): void {
-  const notice = document.getElementById("stale")!;
-  const words = why && `${why} What you see may be old.`;
-  if (notice.textContent !== words) notice.textContent = words;
-  notice.hidden = !why;
+/** Shows why the data may be out of date; an empty reason hides the notice. */
+export function showStaleNotice(reason: string): void {
+  const notice = document.getElementById("stale-notice")!;
+  const text = reason && `${reason} The data shown may be out of date.`;
+  if (notice.textContent !== text) notice.textContent = text;
+  notice.hidden = !reason;
 }

@@ -1,28 +1,28 @@
-// Server-sent events over fetch: EventSource can send no token.
+// Server-sent events over fetch, because EventSource cannot send a bearer token.
 
-import { ask, Problem } from "./api";
-import { tellStale } from "./dom";
+import { request, Problem } from "./api";
+import { showStaleNotice } from "./dom";
 
 export interface ServerEvent {
   name: string;
   data: string;
 }
 
-const PAUSE = 2_000; // milliseconds before a broken stream is opened again
-const SILENCE = 40_000; // milliseconds: the server gives a sign of life every 15 s, so a line this quiet is dead
+const RECONNECT_DELAY = 2_000; // milliseconds
+const IDLE_TIMEOUT = 40_000; // milliseconds; the server sends a comment every 15 s
 
-/** Cuts text that comes in pieces into events. Comments, ids and anything else are left out. */
+/** Parses a chunked stream into events. Ignores comments and ids. */
 export class EventParser {
-  #rest = "";
+  #buffer = "";
 
-  push(piece: string): ServerEvent[] {
-    const blocks = (this.#rest + piece).split("\n\n");
-    this.#rest = blocks.pop() ?? "";
-    return blocks.map(parsed).filter((event) => event.data !== "");
+  push(chunk: string): ServerEvent[] {
+    const blocks = (this.#buffer + chunk).split("\n\n");
+    this.#buffer = blocks.pop() ?? "";
+    return blocks.map(parseBlock).filter((event) => event.data !== "");
   }
 }
 
-function parsed(block: string): ServerEvent {
+function parseBlock(block: string): ServerEvent {
   const event = { name: "message", data: "" };
   for (const line of block.split("\n")) {
     if (line.startsWith("event: ")) event.name = line.slice(7);
@@ -31,37 +31,37 @@ function parsed(block: string): ServerEvent {
   return event;
 }
 
-type Hear = (event: ServerEvent) => boolean | void;
+type Listener = (event: ServerEvent) => boolean | void;
 
 /**
- * Hear events until `signal` aborts or `hear` says true; a stream that breaks is opened again, and while it cannot be,
- * `stale` is told why. Throws Problem.
+ * Calls `listener` for each event until `signal` aborts or the listener returns true. Reconnects a broken stream; until
+ * that succeeds, `onStale` receives the reason. Throws Problem for client errors.
  */
-export async function follow(path: string, signal: AbortSignal, hear: Hear, stale: (why: string) => void = tellStale): Promise<void> {
+export async function followEvents(path: string, signal: AbortSignal, listener: Listener, onStale: (reason: string) => void = showStaleNotice): Promise<void> {
   while (!signal.aborted) {
     try {
-      if (await once(path, signal, hear, stale)) return;
+      if (await readStream(path, signal, listener, onStale)) return;
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem) {
         if (error.status !== 0 && error.status < 500) throw error;
-        stale(error.message);
+        onStale(error.message);
       }
     }
-    await pause(PAUSE, signal);
+    await sleep(RECONNECT_DELAY, signal);
   }
 }
 
-async function once(path: string, signal: AbortSignal, hear: Hear, stale: (why: string) => void): Promise<boolean> {
-  const answer = await ask(path, { signal, headers: { accept: "text/event-stream" } });
-  stale("");
-  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+async function readStream(path: string, signal: AbortSignal, listener: Listener, onStale: (reason: string) => void): Promise<boolean> {
+  const response = await request(path, { signal, headers: { accept: "text/event-stream" } });
+  onStale("");
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   const parser = new EventParser();
   for (;;) {
-    const { done, value } = await inTime(reader);
+    const { done, value } = await readWithTimeout(reader);
     if (done) return false;
     for (const event of parser.push(value)) {
-      if (hear(event)) {
+      if (listener(event)) {
         await reader.cancel();
         return true;
       }
@@ -69,24 +69,24 @@ async function once(path: string, signal: AbortSignal, hear: Hear, stale: (why: 
   }
 }
 
-/** The next piece. A line that has died without a word is given up; throws Problem. */
-async function inTime(reader: ReadableStreamDefaultReader<string>): Promise<ReadableStreamReadResult<string>> {
-  let dead = false;
+/** Reads the next chunk. Throws Problem if nothing arrives within IDLE_TIMEOUT. */
+async function readWithTimeout(reader: ReadableStreamDefaultReader<string>): Promise<ReadableStreamReadResult<string>> {
+  let isIdle = false;
   const timer = setTimeout(() => {
-    dead = true;
+    isIdle = true;
     void reader.cancel();
-  }, SILENCE);
+  }, IDLE_TIMEOUT);
   try {
-    const piece = await reader.read();
-    if (dead) throw new Problem(0, "silent", "The server is not heard any more. Check the connection.");
-    return piece;
+    const chunk = await reader.read();
+    if (isIdle) throw new Problem(0, "silent", "The connection to the server was lost. Check the network.");
+    return chunk;
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Resolves after so long, or at once when `signal` aborts. */
-export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+/** Resolves after a delay, or immediately when `signal` aborts. */
+export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, milliseconds);
     signal.addEventListener("abort", done);

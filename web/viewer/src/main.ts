@@ -1,8 +1,8 @@
-// One page at a time: the router ends the old page's scope, then starts the new one in a scope of its own.
+// Shows one page at a time. Ends the scope of the previous page before the next page starts in a new scope.
 
 import { Problem } from "./api";
-import { button, h, say, tellStale } from "./dom";
-import { parse, samePage, type Route } from "./router";
+import { button, h, announce, showStaleNotice } from "./dom";
+import { parseRoute, isSamePage, type Route } from "./router";
 import { signIn } from "./session";
 import { Scope, watchCanvases } from "./teardown";
 import { installTheme } from "./theme";
@@ -18,15 +18,15 @@ const PAGES: Record<Route["page"], () => Promise<Page>> = {
 const TITLES: Record<Route["page"], string> = { jobs: "Jobs", drawing: "Drawing", floor: "Floor", operator: "Operator" };
 
 const main = document.getElementById("main")!;
-let shown: Route | null = null;
+let currentRoute: Route | null = null;
 let scope = new Scope();
 
-async function show(route: Route): Promise<void> {
+async function showPage(route: Route): Promise<void> {
   scope.end();
   scope = new Scope();
-  const own = scope;
-  shown = route;
-  tellStale("");
+  const ownScope = scope;
+  currentRoute = route;
+  showStaleNotice("");
   main.replaceChildren();
   main.dataset.page = route.page;
   main.setAttribute("aria-busy", "true");
@@ -37,32 +37,32 @@ async function show(route: Route): Promise<void> {
   }
   try {
     const page = await PAGES[route.page]();
-    if (!own.ended) await page(main, route, own);
+    if (!ownScope.ended) await page(main, route, ownScope);
   } catch (error) {
-    if (!own.ended) await fail(error, route);
+    if (!ownScope.ended) await showError(error, route);
   }
-  if (!own.ended) main.setAttribute("aria-busy", "false");
+  if (!ownScope.ended) main.setAttribute("aria-busy", "false");
 }
 
-async function fail(error: unknown, route: Route): Promise<void> {
-  if (error instanceof Problem && error.status === 401 && (await signIn(error.message))) return show(route);
+async function showError(error: unknown, route: Route): Promise<void> {
+  if (error instanceof Problem && error.status === 401 && (await signIn(error.message))) return showPage(route);
   const detail = error instanceof Error ? error.message : String(error);
   if (!(error instanceof Problem)) console.error(error);
   main.replaceChildren(
-    h("section", { class: "failure" }, h("h1", {}, "This did not work"), h("p", {}, detail), button("Try again", () => void show(route))),
+    h("section", { class: "failure" }, h("h1", {}, "Something went wrong"), h("p", {}, detail), button("Try again", () => void showPage(route))),
   );
-  say(detail);
+  announce(detail);
 }
 
 addEventListener("hashchange", () => {
-  const route = parse(location.hash);
-  if (!shown || !samePage(shown, route)) void show(route);
+  const route = parseRoute(location.hash);
+  if (!currentRoute || !isSamePage(currentRoute, route)) void showPage(route);
 });
 document.querySelector(".skip")!.addEventListener("click", (event) => {
-  event.preventDefault(); // the address after # is a page's
+  event.preventDefault(); // the fragment of the URL selects the page
   main.focus();
 });
 document.body.classList.toggle("framed", window.parent !== window);
 installTheme(document.getElementById("theme") as HTMLButtonElement);
 watchCanvases(document.body);
-void show(parse(location.hash));
+void showPage(parseRoute(location.hash));

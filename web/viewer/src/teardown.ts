@@ -1,17 +1,17 @@
-// What a page holds while it is shown, and how all of it is let go.
+// Releases the resources of a page when the user leaves it.
 //
-// A browser gives out some sixteen WebGL contexts and forgets the oldest one when another is asked for; a canvas keeps
-// its pixels until nobody refers to it. So leaving a page must not wait for the garbage collector: every page gets a
-// Scope, hands it whatever it opens, and the router ends the scope before the next page begins.
+// A browser allows about 16 WebGL contexts and drops the oldest one beyond that; a canvas holds its pixels until it is
+// collected. Resources are therefore released explicitly: each page registers them with its Scope, which the router ends
+// before the next page starts.
 
-export type Release = () => void;
+type Release = () => void;
 
-/** Things that end together, the last one first. */
+/** A set of resources that are released together, in reverse order. */
 export class Scope {
   readonly #releases: Release[] = [];
   readonly #abort = new AbortController();
 
-  /** Aborted when the scope ends: for fetches and event streams. */
+  /** Aborts when the scope ends; pass it to fetch and event streams. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -20,42 +20,42 @@ export class Scope {
     return this.#abort.signal.aborted;
   }
 
-  /** Call `release` at the end; at once if that is over already. */
+  /** Calls `release` when the scope ends; immediately if it has ended. */
   defer(release: Release): void {
     if (this.ended) release();
     else this.#releases.push(release);
   }
 
-  /** Keep something that has a way to end. */
-  keep<T>(thing: T, release: (thing: T) => void): T {
-    this.defer(() => release(thing));
-    return thing;
+  /** Registers a resource and returns it. */
+  own<T>(resource: T, release: (thing: T) => void): T {
+    this.defer(() => release(resource));
+    return resource;
   }
 
-  listen<E extends Event = Event>(target: EventTarget, kind: string, hear: (event: E) => void, options: AddEventListenerOptions = {}): void {
+  listen<E extends Event = Event>(target: EventTarget, type: string, listener: (event: E) => void, options: AddEventListenerOptions = {}): void {
     if (this.ended) return;
-    target.addEventListener(kind, hear as EventListener, options);
-    this.defer(() => target.removeEventListener(kind, hear as EventListener, options));
+    target.addEventListener(type, listener as EventListener, options);
+    this.defer(() => target.removeEventListener(type, listener as EventListener, options));
   }
 
-  every(milliseconds: number, work: () => void): void {
-    this.keep(setInterval(work, milliseconds), clearInterval);
+  every(milliseconds: number, callback: () => void): void {
+    this.own(setInterval(callback, milliseconds), clearInterval);
   }
 
-  after(milliseconds: number, work: () => void): void {
-    this.keep(setTimeout(work, milliseconds), clearTimeout);
+  after(milliseconds: number, callback: () => void): void {
+    this.own(setTimeout(callback, milliseconds), clearTimeout);
   }
 
   observe<T extends { disconnect(): void }>(observer: T): T {
-    return this.keep(observer, (each) => each.disconnect());
+    return this.own(observer, (each) => each.disconnect());
   }
 
-  /** A scope that ends with this one, or before. */
-  inner(): Scope {
-    return this.keep(new Scope(), (scope) => scope.end());
+  /** Creates a scope that ends with this one or earlier. */
+  child(): Scope {
+    return this.own(new Scope(), (scope) => scope.end());
   }
 
-  /** Release everything. One that fails does not keep the others. */
+  /** Releases all resources, even if a release fails. */
   end(): void {
     if (this.ended) return;
     this.#abort.abort();
@@ -63,26 +63,26 @@ export class Scope {
       try {
         release();
       } catch (error) {
-        console.error("A page could not let go of something:", error);
+        console.error("Failed to release a resource of the page:", error);
       }
     }
   }
 }
 
-/** Give back a canvas's WebGL context, if it has one, and its pixels. */
+/** Releases the WebGL context and the pixels of a canvas. */
 export function releaseCanvas(canvas: HTMLCanvasElement): void {
   canvas.remove();
-  // A canvas has one kind of context for life, and says null when it is asked for another one.
+  // A canvas supports one type of context; getContext returns null for any other type.
   const gl = canvas.getContext("webgl2") ?? canvas.getContext("webgl");
   if (gl && !gl.isContextLost()) gl.getExtension("WEBGL_lose_context")?.loseContext();
   canvas.width = canvas.height = 0;
 }
 
-/** Release canvases that anybody takes out of `root`, libraries included, unless they are put back at once. */
+/** Releases canvases removed from `root`, also by libraries, unless they are reinserted immediately. */
 export function watchCanvases(root: Node): MutationObserver {
-  const observer = new MutationObserver((changes) => {
-    for (const change of changes) {
-      for (const node of change.removedNodes) {
+  const observer = new MutationObserver((mutations) => {
+    for (const mutation of mutations) {
+      for (const node of mutation.removedNodes) {
         for (const canvas of canvasesOf(node)) if (!canvas.isConnected) releaseCanvas(canvas);
       }
     }

@@ -1,29 +1,29 @@
-// Light or dark: as the system has it, until somebody chooses.
+// Light or dark theme: follows the system unless the user chose one.
 
-import { keep, kept } from "./kept";
+import { saveItem, loadItem } from "./storage";
 
-const KEY = "bulkhead-theme";
+const STORAGE_KEY = "bulkhead-theme";
 
-export type Theme = "light" | "dark";
+type Theme = "light" | "dark";
 
-export function theme(): Theme {
-  const chosen = kept("localStorage", KEY);
-  if (chosen === "light" || chosen === "dark") return chosen;
+function currentTheme(): Theme {
+  const saved = loadItem("localStorage", STORAGE_KEY);
+  if (saved === "light" || saved === "dark") return saved;
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
 
-/** Show the theme, and let the button change it. Pages that draw hear `theme` events at the window. */
+/** Applies the theme and toggles it with the button. Dispatches `theme` events on window for pages that draw. */
 export function installTheme(button: HTMLButtonElement): void {
-  const show = (): void => {
-    document.documentElement.dataset.theme = theme();
-    button.textContent = theme() === "dark" ? "☀" : "☾";
-    button.title = theme() === "dark" ? "Light" : "Dark";
+  const apply = (): void => {
+    document.documentElement.dataset.theme = currentTheme();
+    button.textContent = currentTheme() === "dark" ? "☀" : "☾";
+    button.title = currentTheme() === "dark" ? "Light theme" : "Dark theme";
     dispatchEvent(new Event("theme"));
   };
   button.addEventListener("click", () => {
-    keep("localStorage", KEY, theme() === "dark" ? "light" : "dark");
-    show();
+    saveItem("localStorage", STORAGE_KEY, currentTheme() === "dark" ? "light" : "dark");
+    apply();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
-  show();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
+  apply();
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { follow } from "../src/events";
+import { followEvents } from "../src/events";
 
 const END = "event: render\ndata: {}\n\n";
 const problem = (status: number, detail: string): Response => new Response(JSON.stringify({ code: "x", detail }), { status });
@@ -14,32 +14,32 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** Follow a server that gives these answers, one a try; what was told of it meanwhile. */
-async function told(...answers: (() => Response)[]): Promise<string[]> {
-  const words: string[] = [];
-  vi.stubGlobal("fetch", vi.fn(async () => answers.shift()!()));
-  const end = follow("/events", new AbortController().signal, () => true, (why) => words.push(why));
+/** Follows a server that sends these responses, one per connection; returns the reported reasons. */
+async function reasons(...responses: (() => Response)[]): Promise<string[]> {
+  const reported: string[] = [];
+  vi.stubGlobal("fetch", vi.fn(async () => responses.shift()!()));
+  const end = followEvents("/events", new AbortController().signal, () => true, (reason) => reported.push(reason));
   await vi.advanceTimersByTimeAsync(120_000);
   await end;
-  return words;
+  return reported;
 }
 
-it("given a server that is away, when it is back, then it was told why what is shown was old, and that it is new again", async () => {
-  const away = (): Response => {
+it("given a server that is down, when it returns, then the outage and its end are reported", async () => {
+  const down = (): Response => {
     throw new TypeError("Failed to fetch");
   };
-  expect(await told(away, () => problem(503, "Redis does not answer: try again."), () => new Response(END))).toEqual([
-    "The server does not answer. Check the connection and try again.",
-    "Redis does not answer: try again.",
+  expect(await reasons(down, () => problem(503, "Redis does not respond: try again."), () => new Response(END))).toEqual([
+    "The server does not respond. Check the connection and try again.",
+    "Redis does not respond: try again.",
     "",
   ]);
 });
 
-it("given a line that died without a word, when nothing is heard for long, then it is opened anew", async () => {
-  expect(await told(quiet, () => new Response(END))).toEqual(["", "The server is not heard any more. Check the connection.", ""]);
+it("given an idle connection, when it times out, then it is opened again", async () => {
+  expect(await reasons(quiet, () => new Response(END))).toEqual(["", "The connection to the server was lost. Check the network.", ""]);
 });
 
-it("given an answer that will not change, when followed, then it is an error", async () => {
+it("given a client error, when followed, then it is thrown", async () => {
   vi.stubGlobal("fetch", async () => problem(404, "There is no such render."));
-  await expect(follow("/events", new AbortController().signal, () => true, () => undefined)).rejects.toThrow("There is no such render.");
+  await expect(followEvents("/events", new AbortController().signal, () => true, () => undefined)).rejects.toThrow("There is no such render.");
 });

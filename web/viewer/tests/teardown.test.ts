@@ -2,23 +2,23 @@ import { describe, expect, it, vi } from "vitest";
 import { Scope } from "../src/teardown";
 
 describe("scope", () => {
-  it("given things, when it ends, then the last is released first, each once, also after one that fails", () => {
+  it("given resources, when it ends, then each is released once in reverse order, also after a failure", () => {
     const scope = new Scope();
     const released: string[] = [];
-    const complain = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const consoleError = vi.spyOn(console, "error").mockImplementation(() => undefined);
     scope.defer(() => released.push("first"));
     scope.defer(() => {
       throw new Error("broken");
     });
-    scope.keep("third", (name) => released.push(name));
+    scope.own("third", (name) => released.push(name));
     scope.end();
     scope.end();
     expect(released).toEqual(["third", "first"]);
-    expect(complain).toHaveBeenCalledOnce();
-    complain.mockRestore();
+    expect(consoleError).toHaveBeenCalledOnce();
+    consoleError.mockRestore();
   });
 
-  it("given a scope that is over, when something comes late, then it is released at once", () => {
+  it("given an ended scope, when a resource is added, then it is released immediately", () => {
     const scope = new Scope();
     scope.end();
     const release = vi.fn();
@@ -26,21 +26,21 @@ describe("scope", () => {
     expect(release).toHaveBeenCalledOnce();
   });
 
-  it("given listeners, timers, observers and fetches, when it ends, then none goes on", () => {
+  it("given listeners, timers, observers and requests, when it ends, then all are stopped", () => {
     vi.useFakeTimers();
     const scope = new Scope();
     const target = new EventTarget();
-    const heard = vi.fn();
+    const listener = vi.fn();
     const observer = { disconnect: vi.fn() };
-    scope.listen(target, "ping", heard);
-    scope.every(10, heard);
-    scope.after(10, heard);
+    scope.listen(target, "ping", listener);
+    scope.every(10, listener);
+    scope.after(10, listener);
     scope.observe(observer);
-    const inner = scope.inner();
+    const inner = scope.child();
     scope.end();
     target.dispatchEvent(new Event("ping"));
     vi.advanceTimersByTime(100);
-    expect(heard).not.toHaveBeenCalled();
+    expect(listener).not.toHaveBeenCalled();
     expect(observer.disconnect).toHaveBeenCalledOnce();
     expect([scope.signal.aborted, inner.ended]).toEqual([true, true]);
     vi.useRealTimers();

@@ -4,13 +4,13 @@ declare(strict_types=1);
 
 namespace Bulkhead\Exception;
 
-/** The broker could not be reached, so nothing was sent. */
-final class BrokerUnavailable extends NotPublished
+/** The broker is unreachable; nothing was published. */
+final class BrokerUnavailable extends PublishFailed
 {
-    public static function because(string $reason, ?\Throwable $previous = null): self
+    public static function withReason(string $reason, ?\Throwable $previous = null): self
     {
-        $advice = 'Check its URL and whether RabbitMQ runs (`bulkhead doctor`), then send the same object again.';
+        $advice = 'Check its URL and that RabbitMQ is running (`bulkhead doctor`), then submit the same object again.';
 
-        return new self("The broker cannot be reached: nothing was sent. $advice ($reason)", 0, $previous);
+        return new self("The broker is unreachable; nothing was published. $advice ($reason)", 0, $previous);
     }
 }

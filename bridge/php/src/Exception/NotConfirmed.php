@@ -4,13 +4,13 @@ declare(strict_types=1);
 
 namespace Bulkhead\Exception;
 
-/** The message was sent, but the broker did not confirm it: it may or may not have been taken. */
-final class NotConfirmed extends NotPublished
+/** The message was sent but not confirmed: the broker may or may not have it. */
+final class NotConfirmed extends PublishFailed
 {
-    public static function because(string $reason, ?\Throwable $previous = null): self
+    public static function withReason(string $reason, ?\Throwable $previous = null): self
     {
-        $advice = 'Send the same object again: it keeps its id, so it is never done twice.';
+        $advice = 'Submit the same object again: its id is unchanged, so the job runs only once.';
 
-        return new self("The broker did not confirm the message in time; it may have it. $advice ($reason)", 0, $previous);
+        return new self("The broker did not confirm the message in time and may have it. $advice ($reason)", 0, $previous);
     }
 }

@@ -4,14 +4,14 @@ declare(strict_types=1);
 
 namespace Bulkhead\Exception;
 
-/** The queue did not take the message. */
-final class QueueFull extends NotPublished
+/** The queue rejected the message. */
+final class QueueFull extends PublishFailed
 {
-    public static function of(string $routingKey): self
+    public static function forRoutingKey(string $routingKey): self
     {
         return new self(
-            "The queue '$routingKey' refused the message: it is full, or not up yet after a restart. "
-            . 'Send the same object again later.'
+            "The queue '$routingKey' rejected the message: it is full, or not yet available after a restart. "
+            . 'Submit the same object again later.'
         );
     }
 }

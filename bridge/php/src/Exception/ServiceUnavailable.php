@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Bulkhead\Exception;
 
-/** The HTTP intake, Redis or the store did not answer as it should. */
-final class ServiceUnavailable extends \RuntimeException implements BridgeException
+/** The HTTP API, Redis or the store is unavailable. */
+final class ServiceUnavailable extends \RuntimeException implements BulkheadException
 {
 }

@@ -4,14 +4,14 @@ declare(strict_types=1);
 
 namespace Bulkhead\Exception;
 
-/** The broker has no queue for the message, and gave it back. */
-final class Unroutable extends NotPublished
+/** The broker has no queue for the message and returned it. */
+final class Unroutable extends PublishFailed
 {
-    public static function to(string $routingKey, string $reason): self
+    public static function forRoutingKey(string $routingKey, string $reason): self
     {
-        $advice = 'Workers make the queues: start them once, and check that the URL names the same broker and '
-            . 'virtual host as theirs.';
+        $advice = 'Workers declare the queues: start a worker, and check that the URL names the same broker and '
+            . 'virtual host as the workers use.';
 
-        return new self("No queue of the broker takes '$routingKey': the message was given back. $advice ($reason)");
+        return new self("The broker has no queue for '$routingKey' and returned the message. $advice ($reason)");
     }
 }

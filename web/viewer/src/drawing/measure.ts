@@ -1,13 +1,13 @@
-// A tape measure over the drawing: two points, by click, by touch or, at the middle of the view, by Enter.
+// Measures the distance of two points, set by click, by touch, or by Enter at the center of the view.
 
 import OpenSeadragon from "openseadragon";
-import { h, say } from "../dom";
+import { h, announce } from "../dom";
 import type { Scope } from "../teardown";
-import { distance, lengthWords, type Point, type Scale } from "./units";
+import { distance, formatLength, type Point, type Scale } from "./units";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export class Measure {
+export class MeasureTool {
   readonly #svg = document.createElementNS(SVG, "svg");
   readonly #line = document.createElementNS(SVG, "line");
   readonly #ends = [0, 1].map(() => document.createElementNS(SVG, "circle"));
@@ -51,35 +51,35 @@ export class Measure {
     this.#active = active;
     this.#points = [];
     this.viewer.container.classList.toggle("measuring", active);
-    if (active) say("Measure: choose two points, or press Enter at each.");
+    if (active) announce("Measure: click two points, or press Enter at the center of the view.");
     this.#draw();
   }
 
   #add(point: Point): void {
     this.#points = this.#points.length === 2 ? [point] : [...this.#points, point];
     this.#draw();
-    if (this.#points.length === 2) say(this.#words());
+    if (this.#points.length === 2) announce(this.#formatDistance());
   }
 
-  #words(): string {
+  #formatDistance(): string {
     const [from, to] = this.#points;
-    return lengthWords(distance(from!, to!, this.scale), this.scale.name);
+    return formatLength(distance(from!, to!, this.scale), this.scale.name);
   }
 
   #draw(): void {
     const pixels = this.#points.map((point) => this.viewer.viewport.pixelFromPoint(new OpenSeadragon.Point(point.x, point.y), true));
     const [from, to] = pixels;
-    this.#ends.forEach((end, number) => place(end, { cx: pixels[number]?.x, cy: pixels[number]?.y }));
-    place(this.#line, { x1: from?.x, y1: from?.y, x2: to?.x, y2: to?.y });
+    this.#ends.forEach((end, number) => setCoordinates(end, { cx: pixels[number]?.x, cy: pixels[number]?.y }));
+    setCoordinates(this.#line, { x1: from?.x, y1: from?.y, x2: to?.x, y2: to?.y });
     this.#label.hidden = !to;
     if (!from || !to) return;
-    this.#label.textContent = this.#words();
+    this.#label.textContent = this.#formatDistance();
     this.#label.style.transform = `translate(${(from.x + to.x) / 2}px, ${(from.y + to.y) / 2}px)`;
   }
 }
 
-/** Set an SVG element's coordinates; hide it while one is missing. */
-function place(element: SVGElement, coordinates: Record<string, number | undefined>): void {
+/** Sets the coordinates of an SVG element, or hides it if a coordinate is missing. */
+function setCoordinates(element: SVGElement, coordinates: Record<string, number | undefined>): void {
   const known = Object.values(coordinates).every((value) => value !== undefined);
   element.setAttribute("visibility", known ? "visible" : "hidden");
   if (known) for (const [name, value] of Object.entries(coordinates)) element.setAttribute(name, String(value));

@@ -1,23 +1,23 @@
-// View and layers as the query of an address, and back. What is as it was drawn is left out.
+// Formats and parses the view and the layers in the query of a URL. Default values are omitted.
 
 import type { Layer } from "../api";
-import { asDrawn, type LayerState } from "./layers";
+import { defaultLayers, type LayerState } from "./layers";
 
-/** Part of the drawing that fills the window, in parts of its width: left, top, width. */
+/** The visible part of the drawing, in units of the drawing's width. */
 export interface View {
   left: number;
   top: number;
   width: number;
 }
 
-const DIGITS = 5; // a hundred-thousandth of the width: less than a pixel of the largest tiles on most screens
+const DIGITS = 5; // decimal places: finer than a pixel of the largest tiles on most screens
 
-export function write(view: View | null, state: LayerState, layers: readonly Layer[]): string {
+export function formatView(view: View | null, state: LayerState, layers: readonly Layer[]): string {
   const parts: string[] = [];
   if (view) parts.push(`v=${[view.left, view.top, view.width].map((value) => Number(value.toFixed(DIGITS))).join(",")}`);
-  const drawn = asDrawn(layers).on;
-  const off = [...drawn].filter((index) => !state.on.has(index));
-  const on = [...state.on].filter((index) => !drawn.has(index));
+  const visible = defaultLayers(layers).on;
+  const off = [...visible].filter((index) => !state.on.has(index));
+  const on = [...state.on].filter((index) => !visible.has(index));
   if (off.length) parts.push(`off=${off.join(",")}`);
   if (on.length) parts.push(`on=${on.join(",")}`);
   if (state.opacity.size) parts.push(`o=${[...state.opacity].map(([index, percent]) => `${index}:${percent}`).join(",")}`);
@@ -25,16 +25,16 @@ export function write(view: View | null, state: LayerState, layers: readonly Lay
   return parts.join("&");
 }
 
-/** What an address says; what it says wrongly counts as not said. */
-export function readView(query: URLSearchParams): View | null {
+/** Parses the view; null if it is missing or invalid. */
+export function parseView(query: URLSearchParams): View | null {
   const [left, top, width] = (query.get("v") ?? "").split(",").map(Number);
   return [left, top, width].every(Number.isFinite) && width! > 0 ? { left: left!, top: top!, width: width! } : null;
 }
 
-export function readLayers(query: URLSearchParams, layers: readonly Layer[]): LayerState {
+export function parseLayers(query: URLSearchParams, layers: readonly Layer[]): LayerState {
   const known = new Set(layers.filter((layer) => layer.file).map((layer) => layer.index));
   const numbers = (name: string): number[] => (query.get(name) ?? "").split(",").filter(Boolean).map(Number).filter((index) => known.has(index));
-  const on = new Set(asDrawn(layers).on);
+  const on = new Set(defaultLayers(layers).on);
   for (const index of numbers("off")) on.delete(index);
   for (const index of numbers("on")) on.add(index);
   const opacity = new Map<number, number>();

@@ -1,4 +1,4 @@
-// Lengths in the drawing's own units.
+// Lengths in the units of the drawing.
 
 import type { Manifest } from "../api";
 
@@ -8,20 +8,20 @@ export interface Point {
 }
 
 export interface Scale {
-  /** Units that the drawing's width (1 in the viewer's coordinates) stands for. */
+  /** Width of the drawing, which is 1 in viewer coordinates. */
   units: number;
   name: string;
 }
 
-/** A drawing has units; of a picture, pixels are measured. */
+/** Scale of a drawing; raster images are measured in pixels. */
 export function scaleOf(manifest: Manifest): Scale {
   const { extents, units, width } = manifest.source;
   if (extents) return { units: extents[2] - extents[0], name: units ?? "units" };
-  return { units: width === null ? manifest.preview.width : width * shareOf(manifest.options.region), name: "px" };
+  return { units: width === null ? manifest.preview.width : width * regionWidth(manifest.options.region), name: "px" };
 }
 
-/** Part of the width that a region shows: left, top, right and bottom in ten-thousandths, all of it if it is empty. */
-function shareOf(region: unknown): number {
+/** Fraction of the width in a region `left,top,right,bottom` in ten-thousandths; an empty region is the whole width. */
+function regionWidth(region: unknown): number {
   const [left, , right] = String(region || "0,0,10000,10000").split(",").map(Number);
   return (right! - left!) / 10_000;
 }
@@ -30,8 +30,8 @@ export function distance(from: Point, to: Point, scale: Scale): number {
   return Math.hypot(to.x - from.x, to.y - from.y) * scale.units;
 }
 
-/** A length with as many digits as a person can use: four that count. */
-export function lengthWords(length: number, name: string): string {
+/** Formats a length with four significant digits. */
+export function formatLength(length: number, name: string): string {
   const digits = length === 0 ? 0 : Math.max(0, 3 - Math.floor(Math.log10(length)));
   return `${Number(length.toFixed(Math.min(digits, 6))).toLocaleString("en", { maximumFractionDigits: 6 })} ${name}`;
 }

@@ -1,9 +1,9 @@
-// Where machines stand: in rows, with an aisle after every block of ten columns.
+// Positions of machines: rows with an aisle after every ten columns.
 
-export const BLOCK = 10;
-const AISLE = 1.5; // widths of a machine's place
+const BLOCK_COLUMNS = 10;
+const AISLE_WIDTH = 1.5; // cell widths
 
-export interface Place {
+interface Position {
   x: number;
   z: number;
 }
@@ -18,34 +18,34 @@ export class Grid {
   }
 
   get width(): number {
-    return along(this.columns - 1) + 1;
+    return columnOffset(this.columns - 1) + 1;
   }
 
   get depth(): number {
     return this.rows;
   }
 
-  /** The middle of a machine's place; the middle of all is the origin. */
-  place(index: number): Place {
+  /** Center of a machine's cell; the origin is the center of the grid. */
+  position(index: number): Position {
     return {
-      x: along(index % this.columns) + 0.5 - this.width / 2,
+      x: columnOffset(index % this.columns) + 0.5 - this.width / 2,
       z: Math.floor(index / this.columns) + 0.5 - this.depth / 2,
     };
   }
 
-  /** Which machine stands there, if one does. */
-  at({ x, z }: Place): number | null {
+  /** Index of the machine at a position; null if there is none. */
+  indexAt({ x, z }: Position): number | null {
     const right = x + this.width / 2;
-    const block = Math.floor(right / (BLOCK + AISLE));
-    const within = Math.floor(right - block * (BLOCK + AISLE));
+    const block = Math.floor(right / (BLOCK_COLUMNS + AISLE_WIDTH));
+    const within = Math.floor(right - block * (BLOCK_COLUMNS + AISLE_WIDTH));
     const row = Math.floor(z + this.depth / 2);
-    const column = block * BLOCK + within;
-    if (right < 0 || within >= BLOCK || column >= this.columns || row < 0 || row >= this.rows) return null;
+    const column = block * BLOCK_COLUMNS + within;
+    if (right < 0 || within >= BLOCK_COLUMNS || column >= this.columns || row < 0 || row >= this.rows) return null;
     const index = row * this.columns + column;
     return index < this.count ? index : null;
   }
 }
 
-function along(column: number): number {
-  return column + Math.floor(column / BLOCK) * AISLE;
+function columnOffset(column: number): number {
+  return column + Math.floor(column / BLOCK_COLUMNS) * AISLE_WIDTH;
 }

@@ -1,6 +1,6 @@
-// What is known of a plant's machines, and what they measured lately.
+// The latest readings of a plant's machines, and their history.
 
-import { kindOf, type Kind } from "./kinds";
+import { displayState, type DisplayState } from "./display-state";
 
 export interface Sensor {
   machine: string;
@@ -13,80 +13,76 @@ export interface Sensor {
 }
 
 export const MEASURES = [
-  { key: "rpm", words: "Revolutions", unit: "1/min" },
-  { key: "temperature_c", words: "Temperature", unit: "°C" },
-  { key: "vibration_mm_s", words: "Vibration", unit: "mm/s" },
+  { key: "rpm", label: "Speed", unit: "1/min" },
+  { key: "temperature_c", label: "Temperature", unit: "°C" },
+  { key: "vibration_mm_s", label: "Vibration", unit: "mm/s" },
 ] as const;
 
-const KEPT = 120; // readings a machine; two minutes at one a second
+const HISTORY_LENGTH = 120; // readings per machine: two minutes at one per second
 
 export interface Machine {
   sensor: Sensor;
-  kind: Kind;
-  /** Rings of KEPT values for each measure; `next` is where the next reading goes. */
+  displayState: DisplayState;
+  /** A ring buffer of HISTORY_LENGTH values per measure; `next` is the index of the next value. */
   rings: Float32Array;
   next: number;
 }
 
 export class Readings {
-  readonly #places = new Map<string, number>();
+  readonly #indexes = new Map<string, number>();
   readonly machines: Machine[] = [];
 
-  /** Take what is new; answers places of the machines that look otherwise now. */
+  /** Applies new readings. Returns the indexes of machines whose display state changed. */
   apply(sensors: readonly Sensor[]): number[] {
     const changed: number[] = [];
     for (const sensor of sensors) {
-      const place = this.#places.get(sensor.machine) ?? this.#add(sensor);
-      const machine = this.machines[place]!;
-      const kind = kindOf(sensor);
-      if (kind !== machine.kind) changed.push(place);
+      const index = this.#indexes.get(sensor.machine) ?? this.#add(sensor);
+      const machine = this.machines[index]!;
+      const state = displayState(sensor);
+      if (state !== machine.displayState) changed.push(index);
       machine.sensor = sensor;
-      machine.kind = kind;
-      keep(machine, sensor);
+      machine.displayState = state;
+      addToHistory(machine, sensor);
     }
     return changed;
   }
 
-  /** Machines that fell silent. */
+  /** Applies changes to stale, lost or alive. Returns the indexes of the machines. */
   applyStates(states: Record<string, Sensor["state"]>): number[] {
     const changed: number[] = [];
     for (const [name, state] of Object.entries(states)) {
-      const place = this.#places.get(name);
-      const machine = place === undefined ? undefined : this.machines[place];
+      const index = this.#indexes.get(name);
+      const machine = index === undefined ? undefined : this.machines[index];
       if (!machine) continue;
       machine.sensor = { ...machine.sensor, state };
-      machine.kind = kindOf(machine.sensor);
-      changed.push(place!);
+      machine.displayState = displayState(machine.sensor);
+      changed.push(index!);
     }
     return changed;
   }
 
-  find(name: string): number | undefined {
-    return this.#places.get(name);
-  }
-
-  counts(): Map<Kind, number> {
-    const counts = new Map<Kind, number>();
-    for (const { kind } of this.machines) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  counts(): Map<DisplayState, number> {
+    const counts = new Map<DisplayState, number>();
+    for (const { displayState } of this.machines) counts.set(displayState, (counts.get(displayState) ?? 0) + 1);
     return counts;
   }
 
   #add(sensor: Sensor): number {
-    const place = this.machines.length;
-    this.#places.set(sensor.machine, place);
-    const rings = new Float32Array(KEPT * MEASURES.length).fill(NaN);
-    this.machines.push({ sensor, kind: kindOf(sensor), rings, next: 0 });
-    return place;
+    const index = this.machines.length;
+    this.#indexes.set(sensor.machine, index);
+    const rings = new Float32Array(HISTORY_LENGTH * MEASURES.length).fill(NaN);
+    this.machines.push({ sensor, displayState: displayState(sensor), rings, next: 0 });
+    return index;
   }
 }
 
-function keep(machine: Machine, sensor: Sensor): void {
-  MEASURES.forEach(({ key }, number) => (machine.rings[number * KEPT + machine.next] = sensor[key] ?? NaN));
-  machine.next = (machine.next + 1) % KEPT;
+function addToHistory(machine: Machine, sensor: Sensor): void {
+  MEASURES.forEach(({ key }, number) => (machine.rings[number * HISTORY_LENGTH + machine.next] = sensor[key] ?? NaN));
+  machine.next = (machine.next + 1) % HISTORY_LENGTH;
 }
 
-/** A measure's values, oldest first, without gaps. */
+/** The values of a measure, oldest first, without gaps. */
 export function history(machine: Machine, measure: number): number[] {
-  const ring = machine.rings.subarray(measure * KEPT, (measure + 1) * KEPT);
+  const ring = machine.rings.subarray(measure * HISTORY_LENGTH, (measure + 1) * HISTORY_LENGTH);
   return [...ring.subarray(machine.next), ...ring.subarray(0, machine.next)].filter((value) => !Number.isNaN(value));
 }

@@ -1,6 +1,6 @@
-// The floor in WebGL: every machine is an instance of one box, so ten thousand of them are one draw call.
+// The floor in WebGL: all machines are instances of one box, so ten thousand machines take one draw call.
 //
-// A frame is drawn when something changed, and not otherwise.
+// A frame is rendered only when something has changed.
 
 import {
   BoxGeometry,
@@ -25,9 +25,9 @@ import {
 import { MapControls } from "three/examples/jsm/controls/MapControls.js";
 import { releaseCanvas, type Scope } from "../teardown";
 import { Grid } from "./grid";
-import { LOOKS, type Kind } from "./kinds";
+import { STYLES, type DisplayState } from "./display-state";
 
-const FOOT = 0.72; // of a place that a machine's box takes
+const BOX_WIDTH = 0.72; // cell widths
 const GROUND: Record<string, string> = { light: "#dfe5ea", dark: "#1d262e" };
 const VIEW_ANGLE = 45; // degrees
 
@@ -37,14 +37,14 @@ export class FloorScene {
   readonly #scene = new Scene();
   readonly #camera = new PerspectiveCamera(VIEW_ANGLE, 1, 0.1, 2_000);
   readonly #controls: MapControls;
-  readonly #box = new BoxGeometry(FOOT, 1, FOOT).translate(0, 0.5, 0);
-  readonly #paint = new MeshLambertMaterial();
+  readonly #box = new BoxGeometry(BOX_WIDTH, 1, BOX_WIDTH).translate(0, 0.5, 0);
+  readonly #material = new MeshLambertMaterial();
   readonly #ground = new Mesh(new PlaneGeometry(1, 1).rotateX(-Math.PI / 2), new MeshBasicMaterial());
-  readonly #mark = new Mesh(new PlaneGeometry(1, 1).rotateX(-Math.PI / 2), new MeshBasicMaterial({ color: "#ff00c8" }));
+  readonly #highlightMesh = new Mesh(new PlaneGeometry(1, 1).rotateX(-Math.PI / 2), new MeshBasicMaterial({ color: "#ff00c8" }));
   #machines: InstancedMesh | null = null;
   #grid = new Grid(0);
   #frame = 0;
-  #held = false; // somebody has chosen where to look from
+  #cameraMoved = false; // the user moved the camera
 
   constructor(container: HTMLElement, scope: Scope) {
     this.canvas.tabIndex = 0;
@@ -56,94 +56,94 @@ export class FloorScene {
     this.#controls.maxPolarAngle = Math.PI / 2.2;
     this.#controls.listenToKeyEvents(this.canvas);
     this.#controls.addEventListener("change", () => this.draw());
-    this.#controls.addEventListener("start", () => (this.#held = true));
+    this.#controls.addEventListener("start", () => (this.#cameraMoved = true));
     const sun = new DirectionalLight("#ffffff", 1.6);
     sun.position.set(40, 80, 30);
-    this.#mark.visible = false;
-    this.#scene.add(new HemisphereLight("#ffffff", "#8090a0", 2), sun, this.#ground, this.#mark);
-    this.dress();
+    this.#highlightMesh.visible = false;
+    this.#scene.add(new HemisphereLight("#ffffff", "#8090a0", 2), sun, this.#ground, this.#highlightMesh);
+    this.applyTheme();
     scope.observe(new ResizeObserver(() => this.#resize(container))).observe(container);
     this.#resize(container);
     scope.defer(() => this.#destroy());
   }
 
-  /** Colours of the page's theme. */
-  dress(): void {
+  /** Applies the colours of the theme. */
+  applyTheme(): void {
     const colour = GROUND[document.documentElement.dataset.theme ?? "light"]!;
     this.#ground.material.color.set(colour);
     this.#scene.background = new Color(colour).multiplyScalar(0.92);
     this.draw();
   }
 
-  /** Lay out all machines anew. */
-  lay(kinds: readonly Kind[]): void {
-    this.#grid = new Grid(kinds.length);
+  /** Lays out all machines. */
+  layOut(states: readonly DisplayState[]): void {
+    this.#grid = new Grid(states.length);
     if (this.#machines) {
       this.#scene.remove(this.#machines);
       this.#machines.dispose();
     }
-    this.#machines = new InstancedMesh(this.#box, this.#paint, Math.max(1, kinds.length));
-    this.#machines.count = kinds.length;
+    this.#machines = new InstancedMesh(this.#box, this.#material, Math.max(1, states.length));
+    this.#machines.count = states.length;
     this.#machines.instanceMatrix.setUsage(DynamicDrawUsage);
-    kinds.forEach((kind, index) => this.#set(index, kind));
+    states.forEach((state, index) => this.#setMachine(index, state));
     this.#machines.frustumCulled = false;
     this.#scene.add(this.#machines);
     this.#ground.scale.set(this.#grid.width + 4, 1, this.#grid.depth + 4);
-    if (!this.#held) this.#overlook();
+    if (!this.#cameraMoved) this.#resetCamera();
     this.draw();
   }
 
-  /** Some machines look otherwise. */
-  change(changes: Iterable<readonly [number, Kind]>): void {
+  /** Updates the display state of some machines. */
+  update(changes: Iterable<readonly [number, DisplayState]>): void {
     if (!this.#machines) return;
-    for (const [index, kind] of changes) this.#set(index, kind);
+    for (const [index, state] of changes) this.#setMachine(index, state);
     this.#machines.instanceMatrix.needsUpdate = true;
     if (this.#machines.instanceColor) this.#machines.instanceColor.needsUpdate = true;
     this.draw();
   }
 
-  mark(index: number | null): void {
-    this.#mark.visible = index !== null;
+  highlight(index: number | null): void {
+    this.#highlightMesh.visible = index !== null;
     if (index !== null) {
-      const { x, z } = this.#grid.place(index);
-      this.#mark.position.set(x, 0.02, z);
+      const { x, z } = this.#grid.position(index);
+      this.#highlightMesh.position.set(x, 0.02, z);
     }
     this.draw();
   }
 
-  /** The machine at a point of the window, if there is one. */
+  /** Index of the machine at a point of the window; null if there is none. */
   pick(clientX: number, clientY: number): number | null {
     const box = this.canvas.getBoundingClientRect();
     const caster = new Raycaster();
     caster.setFromCamera(new Vector2(((clientX - box.left) / box.width) * 2 - 1, 1 - ((clientY - box.top) / box.height) * 2), this.#camera);
-    const hit = caster.ray.intersectPlane(new Plane(new Vector3(0, 1, 0), 0), new Vector3());
-    return hit && this.#grid.at(hit);
+    const point = caster.ray.intersectPlane(new Plane(new Vector3(0, 1, 0), 0), new Vector3());
+    return point && this.#grid.indexAt(point);
   }
 
-  /** Draw a frame soon. What one took is said on the canvas: draw calls, and milliseconds of script. */
+  /** Schedules a frame. The number of draw calls and the script time are stored in the canvas's dataset. */
   draw(): void {
     if (this.#frame) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
-      const begun = performance.now();
+      const started = performance.now();
       this.#renderer.render(this.#scene, this.#camera);
-      this.canvas.dataset.milliseconds = (performance.now() - begun).toFixed(2);
+      this.canvas.dataset.milliseconds = (performance.now() - started).toFixed(2);
       this.canvas.dataset.calls = String(this.#renderer.info.render.calls);
     });
   }
 
-  #set(index: number, kind: Kind): void {
-    const { x, z } = this.#grid.place(index);
-    const { colour, height } = LOOKS[kind];
+  #setMachine(index: number, state: DisplayState): void {
+    const { x, z } = this.#grid.position(index);
+    const { colour, height } = STYLES[state];
     this.#machines!.setMatrixAt(index, MATRIX.makeScale(1, height, 1).setPosition(x, 0, z));
     this.#machines!.setColorAt(index, COLOUR.set(colour));
   }
 
-  #overlook(): void {
-    const far = Math.max(8, this.#grid.depth * 1.4, (this.#grid.width * 1.4) / this.#camera.aspect);
-    this.#camera.position.set(0, far * 0.75, far * 0.7);
+  #resetCamera(): void {
+    const distance = Math.max(8, this.#grid.depth * 1.4, (this.#grid.width * 1.4) / this.#camera.aspect);
+    this.#camera.position.set(0, distance * 0.75, distance * 0.7);
     this.#controls.target.set(0, 0, 0);
-    this.#controls.maxDistance = far * 2;
+    this.#controls.maxDistance = distance * 2;
     this.#controls.update();
   }
 
@@ -161,8 +161,8 @@ export class FloorScene {
     this.#controls.dispose();
     this.#machines?.dispose();
     this.#box.dispose();
-    this.#paint.dispose();
-    for (const mesh of [this.#ground, this.#mark]) {
+    this.#material.dispose();
+    for (const mesh of [this.#ground, this.#highlightMesh]) {
       mesh.geometry.dispose();
       mesh.material.dispose();
     }

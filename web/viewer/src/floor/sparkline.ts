@@ -1,4 +1,4 @@
-// A line of values, as the `d` of a path in a box of 100 by 30.
+// Formats values as the path of a line chart of 100 by 30 units.
 
 export const BOX = { width: 100, height: 30 };
 

@@ -1,34 +1,34 @@
-// Jobs: drop a drawing, watch it, find it again.
+// The jobs page: uploads drawings, shows their progress, and lists and searches jobs.
 
-import { ask, FINAL, Problem, read, type Progress, type Render, type RenderPage, type State, type Summary } from "../api";
-import { button, h, say, tell, tellStale } from "../dom";
-import { follow } from "../events";
+import { request, FINAL, Problem, getJson, type Progress, type Render, type RenderPage, type State, type Summary } from "../api";
+import { button, h, announce, notify, showStaleNotice } from "../dom";
+import { followEvents } from "../events";
 import type { Page } from "../main";
-import { address, parse } from "../router";
+import { formatRoute, parseRoute } from "../router";
 import type { Scope } from "../teardown";
-import { Row } from "./row";
+import { JobRow } from "./job-row";
 import { upload } from "./upload";
-import { failureSentence, stateWord } from "./words";
+import { failureMessage, stateLabel } from "./text";
 
-const PAGE = 24;
-const STREAMS = 3; // event streams at once: over HTTP/1.1 a browser opens six connections in all
-const LOOK = 5_000; // milliseconds between two looks at the jobs that have no stream
+const PAGE_SIZE = 24;
+const MAX_STREAMS = 3; // concurrent event streams; browsers open six connections over HTTP/1.1
+const POLL_INTERVAL = 5_000; // milliseconds; for jobs without an event stream
 const STATES: readonly State[] = ["accepted", "queued", "running", ...FINAL];
-const TYPING = 250; // milliseconds without a key until a search begins
+const SEARCH_DELAY = 250; // milliseconds after the last key press
 
 export const jobsPage: Page = async (main, route, scope) => {
-  const page = new Jobs(main, scope, route.query.get("q") ?? "", route.query.get("state") ?? "");
+  const page = new JobsPage(main, scope, route.query.get("q") ?? "", route.query.get("state") ?? "");
   await page.load();
 };
 
-class Jobs {
-  readonly #rows = new Map<string, Row>();
+class JobsPage {
+  readonly #rows = new Map<string, JobRow>();
   readonly #list = h("ul", { class: "jobs", "aria-label": "Jobs" });
-  readonly #more = button("Older jobs", () => void this.#older(), { hidden: true });
+  readonly #more = button("Older jobs", () => void this.#loadOlder(), { hidden: true });
   readonly #empty = h("p", { class: "empty", hidden: true });
-  readonly #watched = new Set<string>();
+  readonly #followed = new Set<string>();
   #next: string | null = null;
-  #asked = 0;
+  #requestNumber = 0;
 
   constructor(
     main: HTMLElement,
@@ -38,93 +38,93 @@ class Jobs {
   ) {
     const input = h("input", { type: "file", multiple: true, class: "visually-hidden", id: "file", accept: ".dxf,.dwg,.svg,.pdf,.png,.jpg,.jpeg,.tif,.tiff,.webp" });
     input.addEventListener("change", () => {
-      void this.#send([...(input.files ?? [])]);
-      input.value = ""; // or a browser takes no notice when the same file is chosen again
+      void this.#uploadAll([...(input.files ?? [])]);
+      input.value = ""; // else selecting the same file again triggers no event
     });
-    const drop = h("label", { class: "drop", for: "file" }, h("strong", {}, "Drop a drawing here"), h("span", {}, "or choose one: DXF, SVG, PDF, TIFF, PNG, JPEG, WebP"));
+    const drop = h("label", { class: "drop-zone", for: "file" }, h("strong", {}, "Drop drawings here"), h("span", {}, "or select files: DXF, SVG, PDF, TIFF, PNG, JPEG, WebP"));
     const find = h("input", { type: "search", id: "find", placeholder: "File name or id", value: search });
     const states = h("select", { id: "state" }, h("option", { value: "" }, "All"));
-    for (const each of STATES) states.append(h("option", { value: each, selected: each === state }, stateWord(each)));
-    const filters = h("div", { class: "filters" }, h("label", {}, "Find", find), h("label", {}, "State", states));
+    for (const each of STATES) states.append(h("option", { value: each, selected: each === state }, stateLabel(each)));
+    const filters = h("div", { class: "filters" }, h("label", {}, "Search", find), h("label", {}, "State", states));
     main.append(h("h1", {}, "Jobs"), input, drop, filters, this.#list, this.#empty, this.#more);
 
-    let typing = 0;
+    let searchTimer = 0;
     scope.listen(find, "input", () => {
-      clearTimeout(typing);
-      typing = window.setTimeout(() => this.#filter(find.value, this.state), TYPING);
+      clearTimeout(searchTimer);
+      searchTimer = window.setTimeout(() => this.#filter(find.value, this.state), SEARCH_DELAY);
     });
-    scope.defer(() => clearTimeout(typing));
+    scope.defer(() => clearTimeout(searchTimer));
     scope.listen(states, "change", () => this.#filter(this.search, states.value));
     scope.listen(window, "hashchange", () => {
-      const { query } = parse(location.hash);
+      const { query } = parseRoute(location.hash);
       find.value = query.get("q") ?? "";
       states.value = query.get("state") ?? "";
       this.#filter(find.value, states.value);
     });
-    this.#takeDrops(drop);
-    scope.every(LOOK, () => document.hidden || void this.#refresh());
+    this.#acceptDrops(drop);
+    scope.every(POLL_INTERVAL, () => document.hidden || void this.#refresh());
   }
 
-  /** The first page of what is asked for, in place of all rows. */
+  /** Replaces all rows by the first page of results. */
   async load(): Promise<void> {
-    const asked = ++this.#asked;
-    const page = await read<RenderPage>(this.#query(), this.scope.signal);
-    if (asked !== this.#asked) return; // somebody typed on
+    const requestNumber = ++this.#requestNumber;
+    const page = await getJson<RenderPage>(this.#query(), this.scope.signal);
+    if (requestNumber !== this.#requestNumber) return; // a newer request was sent
     this.#list.replaceChildren();
     this.#rows.clear();
     this.#add(page);
   }
 
-  async #older(): Promise<void> {
+  async #loadOlder(): Promise<void> {
     if (!this.#next) return;
     try {
-      this.#add(await read<RenderPage>(this.#next, this.scope.signal));
+      this.#add(await getJson<RenderPage>(this.#next, this.scope.signal));
     } catch (error) {
-      this.#failed(error);
+      this.#showError(error);
     }
   }
 
   #add(page: RenderPage): void {
-    for (const job of page.renders) this.#list.append(this.#rowOf(job).element);
+    for (const job of page.renders) this.#list.append(this.#updateRow(job).element);
     this.#next = page.next;
     this.#more.hidden = page.next === null;
     this.#empty.hidden = this.#rows.size > 0;
-    this.#empty.textContent = this.search || this.state ? "No job is like that. Clear the search to see all." : "Nothing was rendered yet. Drop a drawing to begin.";
-    this.#watch();
+    this.#empty.textContent = this.search || this.state ? "No jobs match the search. Clear it to see all jobs." : "No jobs yet. Drop a drawing to start.";
+    this.#followActive();
   }
 
-  /** What is new or changed since, without touching what somebody looks at. */
+  /** Updates and adds rows without rebuilding the list. */
   async #refresh(): Promise<void> {
-    const asked = this.#asked;
+    const requestNumber = this.#requestNumber;
     let page: RenderPage;
     try {
-      page = await read<RenderPage>(this.#query(), this.scope.signal);
+      page = await getJson<RenderPage>(this.#query(), this.scope.signal);
     } catch (error) {
-      return this.scope.ended ? undefined : tellStale((error as Error).message);
+      return this.scope.ended ? undefined : showStaleNotice((error as Error).message);
     }
-    tellStale("");
-    if (asked !== this.#asked) return; // somebody asked for others meanwhile
-    let above: Element | null = null;
+    showStaleNotice("");
+    if (requestNumber !== this.#requestNumber) return; // a newer request was sent
+    let previous: Element | null = null;
     for (const job of page.renders) {
       const known = this.#rows.has(job.id);
-      const { element } = this.#rowOf(job);
-      if (!known && above) above.after(element);
+      const { element } = this.#updateRow(job);
+      if (!known && previous) previous.after(element);
       else if (!known) this.#list.prepend(element);
-      above = element;
+      previous = element;
     }
     this.#empty.hidden = this.#rows.size > 0;
-    this.#watch();
+    this.#followActive();
   }
 
-  #rowOf(job: Summary): Row {
-    const row = this.#rows.get(job.id) ?? new Row(job.filename || job.id, (each) => void this.#remove(each));
+  #updateRow(job: Summary): JobRow {
+    const row = this.#rows.get(job.id) ?? new JobRow(job.filename || job.id, (each) => void this.#remove(each));
     this.#rows.set(job.id, row);
     row.show(job);
     return row;
   }
 
   #query(): string {
-    const query = new URLSearchParams({ limit: String(PAGE), parts: "false" });
+    const query = new URLSearchParams({ limit: String(PAGE_SIZE), include_tile_jobs: "false" });
     if (this.search) query.set("q", this.search);
     if (this.state) query.set("state", this.state);
     return `/renders?${query}`;
@@ -133,15 +133,15 @@ class Jobs {
   #filter(search: string, state: string): void {
     [this.search, this.state] = [search, state];
     const query = new URLSearchParams(Object.entries({ q: search, state }).filter(([, value]) => value));
-    history.replaceState(null, "", address("jobs", "", query.toString()));
-    void this.load().catch((error: unknown) => this.#failed(error));
+    history.replaceState(null, "", formatRoute("jobs", "", query.toString()));
+    void this.load().catch((error: unknown) => this.#showError(error));
   }
 
-  #failed(error: unknown): void {
-    if (!this.scope.ended) tell((error as Error).message);
+  #showError(error: unknown): void {
+    if (!this.scope.ended) notify((error as Error).message);
   }
 
-  #takeDrops(drop: HTMLElement): void {
+  #acceptDrops(drop: HTMLElement): void {
     this.scope.listen<DragEvent>(window, "dragover", (event) => {
       event.preventDefault();
       drop.classList.add("over");
@@ -150,78 +150,78 @@ class Jobs {
     this.scope.listen<DragEvent>(window, "drop", (event) => {
       event.preventDefault();
       drop.classList.remove("over");
-      this.#send([...(event.dataTransfer?.files ?? [])]);
+      this.#uploadAll([...(event.dataTransfer?.files ?? [])]);
     });
   }
 
-  /** One after the other: together they would only share the line. */
-  async #send(files: File[]): Promise<void> {
-    const rows = files.map((file) => [file, new Row(file.name, (each) => each.element.remove())] as const);
+  /** Uploads files one after the other, because parallel uploads would share the bandwidth. */
+  async #uploadAll(files: File[]): Promise<void> {
+    const rows = files.map((file) => [file, new JobRow(file.name, (each) => each.element.remove())] as const);
     for (const [, row] of [...rows].reverse()) {
-      row.sending(0);
+      row.showUpload(0);
       this.#list.prepend(row.element);
     }
-    for (const [file, row] of rows) await this.#sendOne(file, row);
+    for (const [file, row] of rows) await this.#upload(file, row);
   }
 
-  async #sendOne(file: File, row: Row): Promise<void> {
+  async #upload(file: File, row: JobRow): Promise<void> {
     try {
-      const accepted = await upload(file, (percent) => row.sending(percent));
-      const job = await read<Summary>(accepted.links.self!, this.scope.signal);
-      row.element.replaceWith(this.#rowOf(job).element);
+      const accepted = await upload(file, (percent) => row.showUpload(percent));
+      const job = await getJson<Summary>(accepted.links.self!, this.scope.signal);
+      row.element.replaceWith(this.#updateRow(job).element);
       this.#empty.hidden = true;
-      this.#watch();
+      this.#followActive();
     } catch (error) {
       if (error instanceof Problem) {
-        row.refused(error.message);
-        if (this.scope.ended) tell(error.message);
-        else say(error.message);
+        row.showRejection(error.message);
+        if (this.scope.ended) notify(error.message);
+        else announce(error.message);
       }
     }
   }
 
-  /** Open streams for jobs that are under way, the newest first. */
-  #watch(): void {
+  /** Opens event streams for active jobs, newest first. */
+  #followActive(): void {
     for (const [id, row] of this.#rows) {
-      if (this.#watched.size >= STREAMS) return;
-      if (row.job && !FINAL.includes(row.job.state) && !this.#watched.has(id)) void this.#watchOne(id);
+      if (this.#followed.size >= MAX_STREAMS) return;
+      if (row.job && !FINAL.includes(row.job.state) && !this.#followed.has(id)) void this.#follow(id);
     }
   }
 
-  async #watchOne(id: string): Promise<void> {
-    this.#watched.add(id);
+  async #follow(id: string): Promise<void> {
+    this.#followed.add(id);
     try {
-      await follow(`/renders/${id}/events`, this.scope.signal, ({ name, data }) => {
+      await followEvents(`/renders/${id}/events`, this.scope.signal, ({ name, data }) => {
         const row = this.#rows.get(id);
         if (!row) return true;
-        if (name === "progress") row.progress(JSON.parse(data) as Progress);
+        if (name === "progress") row.showProgress(JSON.parse(data) as Progress);
         if (name !== "render") return false;
         const render = JSON.parse(data) as Render;
         row.show(render);
-        if (!FINAL.includes(render.state)) row.progress(render.progress);
-        else say(`${render.filename}: ${failureSentence(render) ?? "done"}`);
+        if (!FINAL.includes(render.state)) row.showProgress(render.progress);
+        else announce(`${render.filename}: ${failureMessage(render) ?? "done"}`);
         return FINAL.includes(render.state);
       });
     } catch {
-      this.#rows.get(id)?.element.remove(); // it is gone, or not ours any more
+      this.#rows.get(id)?.element.remove(); // deleted, or no longer accessible
       this.#rows.delete(id);
     } finally {
-      this.#watched.delete(id);
-      if (!this.scope.ended) this.#watch();
+      this.#followed.delete(id);
+      if (!this.scope.ended) this.#followActive();
     }
   }
 
-  async #remove(row: Row): Promise<void> {
+  async #remove(row: JobRow): Promise<void> {
     if (!row.job) return row.element.remove();
-    const open = !FINAL.includes(row.job.state);
-    if (!open && !confirm(`Remove ${row.job.filename} with its outputs?`)) return;
+    const isActive = !FINAL.includes(row.job.state);
+    if (!isActive && !confirm(`Delete ${row.job.filename} and its outputs?`)) return;
     try {
-      await ask(`/renders/${row.job.id}`, { method: "DELETE", signal: this.scope.signal });
-      if (open) return void this.#refresh();
+      await request(`/renders/${row.job.id}`, { method: "DELETE", signal: this.scope.signal });
+      if (isActive) return void this.#refresh();
       this.#rows.delete(row.job.id);
       row.element.remove();
     } catch (error) {
-      this.#failed(error);
+      this.#showError(error);
     }
   }
 }

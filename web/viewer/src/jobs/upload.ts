@@ -1,32 +1,32 @@
-// Sending a drawing. XMLHttpRequest, because fetch does not tell how much of a body is sent.
+// Uploads a drawing by XMLHttpRequest, because fetch does not report the progress of uploads.
 
-import { authorised, Problem, type Summary } from "../api";
+import { withAuthorization, Problem, type Summary } from "../api";
 
-/** Throws Problem. `sent` is told percent. It goes on while other pages of this one are looked at. */
-export function upload(file: File, sent: (percent: number) => void): Promise<Summary> {
+/** Uploads a file; `onProgress` receives percent. Continues when the user leaves the page. Throws Problem. */
+export function upload(file: File, onProgress: (percent: number) => void): Promise<Summary> {
   const form = new FormData();
   form.append("blueprint", file, file.name);
   const request = new XMLHttpRequest();
   request.open("POST", "/renders");
-  // Should the answer be lost and the browser send it again, it is still the same job.
-  for (const [name, value] of Object.entries(authorised({ "idempotency-key": randomKey() }))) request.setRequestHeader(name, value);
-  request.upload.onprogress = (event) => event.lengthComputable && sent((100 * event.loaded) / event.total);
+  // If the browser repeats the request, the idempotency key prevents a second job.
+  for (const [name, value] of Object.entries(withAuthorization({ "idempotency-key": randomKey() }))) request.setRequestHeader(name, value);
+  request.upload.onprogress = (event) => event.lengthComputable && onProgress((100 * event.loaded) / event.total);
   return new Promise<Summary>((resolve, reject) => {
     request.onload = () => {
       if (request.status < 300) resolve(JSON.parse(request.responseText) as Summary);
-      else reject(problemIn(request));
+      else reject(problemFrom(request));
     };
-    request.onerror = () => reject(new Problem(0, "unreachable", `${file.name} was not sent: the connection broke. Drop it again.`));
+    request.onerror = () => reject(new Problem(0, "unreachable", `${file.name} was not uploaded because the connection was lost. Drop it again.`));
     request.send(form);
   });
 }
 
-function problemIn(request: XMLHttpRequest): Problem {
+function problemFrom(request: XMLHttpRequest): Problem {
   try {
-    const told = JSON.parse(request.responseText) as { code: string; detail: string };
-    return new Problem(request.status, told.code, told.detail);
+    const body = JSON.parse(request.responseText) as { code: string; detail: string };
+    return new Problem(request.status, body.code, body.detail);
   } catch {
-    return new Problem(request.status, "http-error", `The server answered ${request.status}. Try again.`);
+    return new Problem(request.status, "http-error", `The server responded with status ${request.status}. Try again.`);
   }
 }
 

@@ -1,95 +1,95 @@
-// The operator's page: what waits, who works, what leaks or lags, and what died and why.
+// The operator page: workers, queues, jobs, leak detection, ticket keys, heartbeats and dead jobs.
 
-import { ask, Problem, read, type Render, type RenderPage, type Summary } from "../api";
-import { button, h, say, tell, tellStale } from "../dom";
-import { attemptList } from "../jobs/story";
-import { stateWord } from "../jobs/words";
+import { request, Problem, getJson, type Render, type RenderPage, type Summary } from "../api";
+import { button, h, announce, notify, showStaleNotice } from "../dom";
+import { attemptList } from "../jobs/explanation";
+import { stateLabel } from "../jobs/text";
 import type { Page } from "../main";
-import { address } from "../router";
+import { formatRoute } from "../router";
 import type { Scope } from "../teardown";
-import { absent, heartbeats, jobs, lanes, leaks, tickets, workers, type Heartbeats, type Leak, type Operations, type Tickets } from "./panels";
+import { unavailable, heartbeats, jobs, queues, leaks, tickets, workers, type Heartbeats, type Leak, type Operations, type Tickets } from "./panels";
 
-const LOOK = 5_000; // milliseconds between two looks
-const LOOK_ASIDE = 30_000; // at what changes slowly
-const DEAD = 50; // dead jobs shown: more of them have one cause
+const POLL_INTERVAL = 5_000; // milliseconds
+const SLOW_POLL_INTERVAL = 30_000; // milliseconds; for data that changes slowly
+const MAX_DEAD_JOBS = 50; // listed jobs
 
 export const operatorPage: Page = async (main, _route, scope) => {
   const panels = h("div", { class: "panels" });
-  const aside = h("div", { class: "panels" });
+  const slowPanels = h("div", { class: "panels" });
   const dead = h("section", { class: "panel", "aria-label": "Dead jobs" });
-  main.append(h("h1", {}, "Operator"), panels, aside, dead);
-  const look = async (): Promise<void> => {
-    const now = await read<Operations>("/operations", scope.signal);
-    renew(panels, [workers(now), lanes(now), jobs(now)]);
+  main.append(h("h1", {}, "Operator"), panels, slowPanels, dead);
+  const poll = async (): Promise<void> => {
+    const operations = await getJson<Operations>("/operations", scope.signal);
+    replacePanels(panels, [workers(operations), queues(operations), jobs(operations)]);
   };
-  const lookAside = async (): Promise<void> => {
+  const pollSlow = async (): Promise<void> => {
     const parts = await Promise.all([
-      part<{ findings: Leak[] }>("Leak watch", "leaks", ({ findings }) => leaks(findings), scope),
-      part<Tickets>("Ticket keys", "tickets", (found) => tickets(found, Date.now() / 1000), scope),
-      part<Heartbeats>("Coalescer", "heartbeats", heartbeats, scope),
+      loadPanel<{ findings: Leak[] }>("Leak detection", "leaks", ({ findings }) => leaks(findings), scope),
+      loadPanel<Tickets>("Ticket keys", "tickets", (status) => tickets(status, Date.now() / 1000), scope),
+      loadPanel<Heartbeats>("Heartbeats", "heartbeats", heartbeats, scope),
     ]);
-    renew(aside, parts);
+    replacePanels(slowPanels, parts);
   };
-  await Promise.all([look(), lookAside(), showDead(dead, scope)]);
-  const lookAgain = async (): Promise<void> => {
+  await Promise.all([poll(), pollSlow(), showDeadJobs(dead, scope)]);
+  const pollAgain = async (): Promise<void> => {
     try {
-      await look();
-      tellStale("");
+      await poll();
+      showStaleNotice("");
     } catch (error) {
-      if (!scope.ended) tellStale((error as Error).message);
+      if (!scope.ended) showStaleNotice((error as Error).message);
     }
   };
-  const lookAsideAgain = async (): Promise<void> => {
-    await lookAside();
-    if (!dead.querySelector("[open], :focus")) await showDead(dead, scope); // else somebody reads a story
+  const pollSlowAgain = async (): Promise<void> => {
+    await pollSlow();
+    if (!dead.querySelector("[open], :focus")) await showDeadJobs(dead, scope); // an open entry is being read
   };
-  scope.every(LOOK, () => document.hidden || void lookAgain());
-  scope.every(LOOK_ASIDE, () => document.hidden || void lookAsideAgain().catch(() => undefined)); // the other says why
+  scope.every(POLL_INTERVAL, () => document.hidden || void pollAgain());
+  scope.every(SLOW_POLL_INTERVAL, () => document.hidden || void pollSlowAgain().catch(() => undefined)); // the poll of the other panels reports the error
 };
 
-/** Put new panels in place of old ones, whose elements stay: somebody may have scrolled one, or be in it with Tab. */
-function renew(place: HTMLElement, panels: readonly HTMLElement[]): void {
-  if (place.childElementCount !== panels.length) return place.replaceChildren(...panels);
-  panels.forEach((panel, number) => place.children[number]!.replaceChildren(...panel.childNodes));
+/** Replaces the contents of panels but keeps their elements, to preserve scroll positions and focus. */
+function replacePanels(container: HTMLElement, panels: readonly HTMLElement[]): void {
+  if (container.childElementCount !== panels.length) return container.replaceChildren(...panels);
+  panels.forEach((panel, number) => container.children[number]!.replaceChildren(...panel.childNodes));
 }
 
-/** A panel of its own data; where that part is not run, or does not answer, the server's sentence says so. */
-async function part<T>(name: string, path: string, panel: (found: T) => HTMLElement, scope: Scope): Promise<HTMLElement> {
+/** Loads the data of a panel; shows the server's message if that part of the platform is not available. */
+async function loadPanel<T>(name: string, path: string, panel: (data: T) => HTMLElement, scope: Scope): Promise<HTMLElement> {
   try {
-    return panel(await read<T>(`/operations/${path}`, scope.signal));
+    return panel(await getJson<T>(`/operations/${path}`, scope.signal));
   } catch (error) {
-    if (error instanceof Problem && error.status !== 401) return absent(name, error.message);
+    if (error instanceof Problem && error.status !== 401) return unavailable(name, error.message);
     throw error;
   }
 }
 
-async function showDead(panel: HTMLElement, scope: Scope): Promise<void> {
-  const { renders } = await read<RenderPage>(`/renders?state=dead&limit=${DEAD}`, scope.signal);
-  const stories = renders.map((job) => deadJob(job, scope, () => void showDead(panel, scope)));
-  panel.replaceChildren(h("h2", {}, "Dead jobs"), ...(stories.length ? stories : [h("p", { class: "note" }, "Nothing is dead.")]));
+async function showDeadJobs(panel: HTMLElement, scope: Scope): Promise<void> {
+  const { renders } = await getJson<RenderPage>(`/renders?state=dead&limit=${MAX_DEAD_JOBS}`, scope.signal);
+  const entries = renders.map((job) => deadJobEntry(job, scope, () => void showDeadJobs(panel, scope)));
+  panel.replaceChildren(h("h2", {}, "Dead jobs"), ...(entries.length ? entries : [h("p", { class: "note" }, "No dead jobs.")]));
 }
 
-/** A dead job: its sentence at once, its story attempt by attempt when it is opened. */
-function deadJob(job: Summary, scope: Scope, changed: () => void): HTMLElement {
-  const story = h("div", {});
-  const details = h("details", {}, h("summary", {}, `${job.filename || job.id}: ${job.error?.detail ?? stateWord(job.state)}`), story);
+/** An entry with the error of a dead job; opening it loads the explanation of each attempt. */
+function deadJobEntry(job: Summary, scope: Scope, onChange: () => void): HTMLElement {
+  const explanation = h("div", {});
+  const details = h("details", {}, h("summary", {}, `${job.filename || job.id}: ${job.error?.detail ?? stateLabel(job.state)}`), explanation);
   details.addEventListener("toggle", () => {
-    if (details.open && !story.hasChildNodes()) void tellStory();
+    if (details.open && !explanation.hasChildNodes()) void showExplanation();
   });
-  const tellStory = async (): Promise<void> => story.replaceChildren(attemptList(await read<Render>(`/renders/${job.id}`, scope.signal)));
-  const act = async (method: string, path: string, done: string): Promise<void> => {
+  const showExplanation = async (): Promise<void> => explanation.replaceChildren(attemptList(await getJson<Render>(`/renders/${job.id}`, scope.signal)));
+  const perform = async (method: string, path: string, message: string): Promise<void> => {
     try {
-      await ask(path, { method, signal: scope.signal });
-      say(done);
-      changed();
+      await request(path, { method, signal: scope.signal });
+      announce(message);
+      onChange();
     } catch (error) {
-      if (!scope.ended) tell((error as Error).message);
+      if (!scope.ended) notify((error as Error).message);
     }
   };
   details.append(
-    button("Try again", () => void act("POST", `/renders/${job.id}/replay`, `${job.filename} is on its way again.`), { class: "primary" }),
-    button("Forget", () => confirm(`Forget ${job.filename} for good?`) && void act("DELETE", `/renders/${job.id}`, "It is gone.")),
-    h("a", { href: address("drawing", job.id) }, "Its page"),
+    button("Replay", () => void perform("POST", `/renders/${job.id}/replay`, `${job.filename} was queued again.`), { class: "primary" }),
+    button("Delete", () => confirm(`Delete ${job.filename} permanently?`) && void perform("DELETE", `/renders/${job.id}`, "The job was deleted.")),
+    h("a", { href: formatRoute("drawing", job.id) }, "Details"),
   );
   return details;
 }

@@ -1,17 +1,17 @@
-// What the operator's page shows, as values in and elements out.
+// The panels of the operator page, as pure functions from data to elements.
 
 import { h } from "../dom";
-import { bytesWords } from "../jobs/words";
+import { formatBytes } from "../jobs/text";
 
 export interface Worker {
   name: string;
   pid: number;
   children: number[];
-  done: number;
+  completed_jobs: number;
   uptime: number;
-  fence: { current: number | null; peak: number | null; limit: number | null };
+  memory: { current: number | null; peak: number | null; limit: number | null };
   recycled: number;
-  died: number;
+  crashed: number;
 }
 
 export interface Operations {
@@ -23,12 +23,12 @@ export interface Operations {
 export interface Leak {
   format: string;
   engine: string;
-  sureness: "unknown" | "clean" | "suspected" | "certain";
-  gauge: string;
+  confidence: "unknown" | "clean" | "suspected" | "certain";
+  resource: string;
   jobs: number;
-  leaving: number;
-  bytes: number;
-  files: number;
+  leaking_jobs: number;
+  leaked_bytes: number;
+  leaked_files: number;
 }
 
 export interface Tickets {
@@ -40,86 +40,86 @@ export interface Tickets {
 }
 
 export interface Heartbeats {
-  last: { window: number; seconds: number; machines: number; beats: number } | null;
+  last: { window_seconds: number; flush_seconds: number; machines: number; beats: number } | null;
   age: number | null;
-  late: number | null;
+  lag: number | null;
 }
 
-const SURENESS: Record<Leak["sureness"], string> = { unknown: "too few jobs", clean: "none", suspected: "suspected", certain: "certain" };
+const CONFIDENCE: Record<Leak["confidence"], string> = { unknown: "unknown", clean: "clean", suspected: "suspected", certain: "certain" };
 
-export function lanes({ waiting }: Operations): HTMLElement {
+export function queues({ waiting }: Operations): HTMLElement {
   const rows = Object.entries(waiting).map(([queue, count]) => [queue, number(count)]);
-  return table("Lanes", ["Queue", "Waiting"], rows, "The broker does not answer: check BULKHEAD_BROKER_URL and the server.");
+  return table("Queues", ["Queue", "Messages"], rows, "The broker does not respond: check BULKHEAD_BROKER_URL and that RabbitMQ is running.");
 }
 
 export function jobs({ jobs: counts }: Operations): HTMLElement {
   const rows = Object.entries(counts).map(([state, count]) => [state, number(count)]);
-  return table("Jobs", ["State", "Jobs"], rows, "There are none.");
+  return table("Jobs", ["State", "Jobs"], rows, "No jobs.");
 }
 
 export function workers({ workers: all }: Operations): HTMLElement {
   const rows = all.map((each) => [
     each.name,
-    `${each.pid} (${each.children.join(", ") || "no child"})`,
-    fenceCell(each),
-    `${number(each.recycled)}, ${number(each.died)} died`,
+    `${each.pid} (${each.children.join(", ") || "no children"})`,
+    memoryCell(each),
+    `${number(each.recycled)} recycled, ${number(each.crashed)} crashed`,
     duration(each.uptime),
-    number(each.done),
+    number(each.completed_jobs),
   ]);
-  const heads = ["Name", "Process (children)", "Fence", "Children replaced", "Up", "Done"];
-  return table("Workers", heads, rows, "Nothing here yet: no worker answers. Start one: celery -A tasks worker -Q render", "wide");
+  const headers = ["Name", "PID (children)", "Memory", "Child processes ended", "Uptime", "Jobs done"];
+  return table("Workers", headers, rows, "No workers respond. Start one: celery -A tasks worker -Q render", "wide");
 }
 
-/** Memory in words: `180 MB of 537 MB, 402 MB at most`. */
-export function fenceWords({ current, peak, limit }: Worker["fence"]): string {
-  if (current === null) return "nothing tells";
-  const most = peak === null ? "" : `, ${bytesWords(peak)} at most`;
-  return limit === null ? `${bytesWords(current)}, no limit${most}` : `${bytesWords(current)} of ${bytesWords(limit)}${most}`;
+/** Formats memory usage, such as `180 MiB of 512 MiB, peak 402 MiB`. */
+export function formatMemory({ current, peak, limit }: Worker["memory"]): string {
+  if (current === null) return "unknown";
+  const peakText = peak === null ? "" : `, peak ${formatBytes(peak)}`;
+  return limit === null ? `${formatBytes(current)}, no limit${peakText}` : `${formatBytes(current)} of ${formatBytes(limit)}${peakText}`;
 }
 
-function fenceCell({ name, fence }: Worker): HTMLElement {
-  const words = fenceWords(fence);
-  const meter = fence.limit !== null && h("meter", { min: 0, max: fence.limit, high: 0.9 * fence.limit, value: fence.current, "aria-label": `Memory of ${name}` });
-  return h("span", { class: "fence" }, meter, words);
+function memoryCell({ name, memory }: Worker): HTMLElement {
+  const text = formatMemory(memory);
+  const meter = memory.limit !== null && h("meter", { min: 0, max: memory.limit, high: 0.9 * memory.limit, value: memory.current, "aria-label": `Memory of ${name}` });
+  return h("span", { class: "memory" }, meter, text);
 }
 
 export function leaks(findings: Leak[]): HTMLElement {
   const rows = findings.map((each) => [
     each.format,
     each.engine,
-    each.sureness === "suspected" || each.sureness === "certain" ? `${SURENESS[each.sureness]} (${each.gauge})` : SURENESS[each.sureness],
-    `${number(each.leaving)} of ${number(each.jobs)}`,
-    bytesWords(each.bytes),
+    each.confidence === "suspected" || each.confidence === "certain" ? `${CONFIDENCE[each.confidence]} (${each.resource})` : CONFIDENCE[each.confidence],
+    `${number(each.leaking_jobs)} of ${number(each.jobs)}`,
+    each.resource === "files" ? `${each.leaked_files.toFixed(2)} files` : formatBytes(each.leaked_bytes),
   ]);
-  return table("Leak watch", ["Drawing", "Engine", "Leak", "Jobs leaving", "A job leaves"], rows, "Nothing here yet: no render was measured.");
+  return table("Leak detection", ["Format", "Engine", "Confidence", "Leaking jobs", "Leaked per job"], rows, "No renders have been measured yet.");
 }
 
-/** `now` is seconds since 1970. */
-export function tickets(found: Tickets, now: number): HTMLElement {
-  const due = (found.rotated_at ?? now) + found.interval - now;
+/** `now` is in seconds since 1970. */
+export function tickets(status: Tickets, now: number): HTMLElement {
+  const due = (status.rotated_at ?? now) + status.interval - now;
   const rows = [
-    ["Generation", number(found.generation)],
-    ["Last key", found.rotated_at === null ? "none" : `${duration(now - found.rotated_at)} ago`],
-    ["Next key", found.rotating ? "on its way" : due >= 0 ? `in ${duration(due)}` : `overdue for ${duration(-due)}`],
-    ["Last run", found.result || "none"],
+    ["Generation", number(status.generation)],
+    ["Last rotation", status.rotated_at === null ? "never" : `${duration(now - status.rotated_at)} ago`],
+    ["Next rotation", status.rotating ? "in progress" : due >= 0 ? `in ${duration(due)}` : `overdue by ${duration(-due)}`],
+    ["Result", status.result || "none"],
   ];
-  return table("Ticket keys", ["", ""], found.generation ? rows : [], "Nothing here yet: no node has keys from here. Take one in: bulkhead tickets join NODE HOST:PORT");
+  return table("Ticket keys", ["", ""], status.generation ? rows : [], "No nodes have joined yet. Add one: bulkhead tickets join NODE HOST:PORT");
 }
 
-export function heartbeats({ last, age, late }: Heartbeats): HTMLElement {
+export function heartbeats({ last, age, lag }: Heartbeats): HTMLElement {
   const rows = last && [
-    ["Written", `${duration(age!)} ago`],
-    ["Lag behind the last beat", `${late!.toFixed(1)} s`],
-    ["Window", `${duration(last.window)}, written in ${last.seconds.toFixed(2)} s`],
-    ["Machines in it", number(last.machines)],
-    ["Beats a second", number(Math.round(last.beats / last.window))],
+    ["Last flush", `${duration(age!)} ago`],
+    ["Lag", `${lag!.toFixed(1)} s`],
+    ["Window", `${duration(last.window_seconds)}, flush took ${last.flush_seconds.toFixed(2)} s`],
+    ["Machines per window", number(last.machines)],
+    ["Beats per second", number(Math.round(last.beats / last.window_seconds))],
   ];
-  return table("Coalescer", ["", ""], rows ?? [], "Nothing here yet: no heartbeats were written. Start the coalescer: python -m workers.coalescer");
+  return table("Heartbeats", ["", ""], rows ?? [], "No heartbeats have been written yet. Start the coalescer: python -m workers.heartbeats");
 }
 
-/** In place of a panel whose part is not run, or does not answer. */
-export function absent(name: string, why: string): HTMLElement {
-  return table(name, [], [], `Nothing here yet: ${why}`);
+/** A panel for a part of the platform that is not available. */
+export function unavailable(name: string, reason: string): HTMLElement {
+  return table(name, [], [], `Not available: ${reason}`);
 }
 
 export function duration(seconds: number): string {
@@ -133,20 +133,20 @@ function number(value: number): string {
 
 type Cell = string | HTMLElement;
 
-/** A table; without heads its first column names the rows. */
-function table(name: string, heads: string[], rows: Cell[][], none: string, kind = ""): HTMLElement {
-  const named = heads.some(Boolean);
-  const last = (column: number): string | null => (column > 0 && column === heads.length - 1 ? "number" : null);
+/** A panel with a table. Without headers, the first column contains row headers. */
+function table(name: string, headers: string[], rows: Cell[][], emptyText: string, modifier = ""): HTMLElement {
+  const hasHeader = headers.some(Boolean);
+  const alignment = (column: number): string | null => (column > 0 && column === headers.length - 1 ? "number" : null);
   const body = h("tbody", {});
   for (const row of rows) {
-    const cells = row.map((cell, column) => (named || column ? h("td", { class: last(column) }, cell) : h("th", { scope: "row" }, cell)));
+    const cells = row.map((cell, column) => (hasHeader || column ? h("td", { class: alignment(column) }, cell) : h("th", { scope: "row" }, cell)));
     body.append(h("tr", {}, ...cells));
   }
-  const head = h("tr", {}, ...heads.map((text, column) => h("th", { scope: "col", class: last(column) }, text)));
+  const head = h("tr", {}, ...headers.map((text, column) => h("th", { scope: "col", class: alignment(column) }, text)));
   return h(
     "section",
-    { class: `panel ${kind}`.trim(), "aria-label": name, tabindex: 0 },
+    { class: `panel ${modifier}`.trim(), "aria-label": name, tabindex: 0 },
     h("h2", {}, name),
-    rows.length ? h("table", {}, named && h("thead", {}, head), body) : h("p", { class: "note" }, none),
+    rows.length ? h("table", {}, hasHeader && h("thead", {}, head), body) : h("p", { class: "note" }, emptyText),
   );
 }

@@ -1,0 +1,72 @@
+"""A job that holds memory until it is killed, for both workers of `benchmarks.recovery`.
+
+It writes events to a pipe, one per line: the time (monotonic clock, seconds), its process id, and the event.
+"""
+
+import os
+import threading
+import time
+from functools import cache
+from pathlib import Path
+
+from celery.signals import worker_before_create_process, worker_init, worker_process_init
+
+# Environment variables of a worker: the pipe, and a directory that records which jobs have run before.
+PIPE = "BENCHMARK_PIPE"
+SEEN_DIRECTORY = "BENCHMARK_SEEN"
+HELD_BYTES = 300 * 1024**2
+
+# As many as native libraries start. A process is gone when the last of its threads is.
+THREADS = 4
+
+_forked_at = 0.0
+
+
+@worker_before_create_process.connect
+def record_fork_time(**_signal: object) -> None:
+    """Called in the parent just before a fork."""
+    global _forked_at
+    _forked_at = time.monotonic()
+
+
+@worker_init.connect
+def connect_ready_signal(**_signal: object) -> None:
+    """Called in the parent after it has loaded its tasks, so that their signal handlers run before ours."""
+    worker_process_init.connect(report_ready)
+
+
+def report_ready(**_signal: object) -> None:
+    """Called in the child just before it accepts work."""
+    write_event(f"ready {time.monotonic() - _forked_at:.6f}")
+
+
+def hold(name: str) -> None:
+    """Hold memory until killed at the first attempt of a job; do nothing at the second."""
+    write_event(f"started {name}")
+    marker = Path(os.environ[SEEN_DIRECTORY]) / name
+    if marker.exists():
+        return
+    marker.touch()
+    held = bytearray(HELD_BYTES)
+    held[::4096] = b"x" * len(held[::4096])
+    for _ in range(THREADS):
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    write_event("holding")
+    time.sleep(60)
+
+
+def nap(seconds: float) -> None:
+    """A job that takes `seconds`."""
+    write_event("started nap")
+    time.sleep(seconds)
+    write_event("ended nap")
+
+
+def write_event(event: str) -> None:
+    """Write an event as one line."""
+    os.write(_pipe(), f"{time.monotonic():.6f} {os.getpid()} {event}\n".encode())
+
+
+@cache
+def _pipe() -> int:
+    return os.open(os.environ[PIPE], os.O_WRONLY)

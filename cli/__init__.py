@@ -1,0 +1,1 @@
+"""The command line, and the embedded platform that `bulkhead up` runs."""

@@ -1,0 +1,222 @@
+"""`bulkhead render FILE`: one render on this machine, in the same sandbox as a worker's, without a broker."""
+
+# ruff: noqa: ARG001 - flags are read from typer's context, which knows which of them were typed
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.commands.plan import AsJson, Blueprint, Width
+from cli.errors import as_json as error_as_json
+from tasks.errors import BulkheadError, Conflict, JobFailed, ServiceUnavailable
+from tasks.plan import Plan, check_memory_limit
+from tasks.plan import plan as estimate
+from tasks.renders import RenderOptions
+from tasks.settings import Settings, settings
+from tasks.storage import MANIFEST
+from tasks.utils.python_path import safe_environment
+from tasks.utils.units import format_bytes
+from workers.sandbox.causes import Cause
+from workers.sandbox.child import ExitInfo, Limits, Report, run
+
+# The outputs of a render. A directory with nothing else in it may be replaced by the next render.
+OUTPUT_NAMES = frozenset({MANIFEST, "preview.webp", "preview.png", "layers", "tiles.dzi", "tiles_files"})
+
+# Exit code of the render process on a machine that is not set up to render (workers/render/__main__.py).
+ENGINE_UNAVAILABLE = 3
+
+ADVICE = {
+    Cause.OUT_OF_MEMORY: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_MEMORY_LIMIT.",
+    Cause.TIME_LIMIT: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_RENDER_TIME_LIMIT.",
+    Cause.CRASH: "Export the drawing again and retry; --debug shows the output of the native code.",
+    Cause.KILLED: "The drawing is not the cause. Repeat the command.",
+    Cause.LEDGER_UNAVAILABLE: "The drawing is not the cause. Repeat the command.",
+    Cause.ERROR: "Repeat the command with --debug to see where the error occurred.",
+}
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Output directory; it is created, or replaced."),
+]
+
+
+def render(
+    context: typer.Context,
+    file: Blueprint,
+    out: Out,
+    width: Width = 2048,
+    background: options.Background = "light",
+    layout: options.Layout = "",
+    page: options.Page = 1,
+    dpi: options.Dpi = 0,
+    scale: options.Scale = 1,
+    region: options.Region = "",
+    layers: options.Layers = "",
+    line_weight: options.LineWeight = 100,
+    format: options.Format = "webp",  # noqa: A002 - the option's name
+    tiles: options.Tiles = False,
+    layer_tiles: options.LayerTiles = False,
+    tile_layer: options.TileLayer = -1,
+    line_work: options.LineWork = False,
+    preset: options.Preset = "",
+    as_json: AsJson = False,
+) -> None:
+    """Render FILE into layered WebP in DIR, on this machine, without a server or a broker.
+
+    Exit code 0 when done, 1 if the render failed, 2 if FILE cannot be rendered or DIR holds other files, 3 if this
+    machine lacks something that rendering needs.
+
+    Example: bulkhead render floorplan.dxf --out floorplan --width 4096 --background dark
+    """
+    current = settings()
+    try:
+        chosen = options.options_from_context(context, preset, current)
+        planned = _plan(file, chosen, current)
+        with _atomic_output_directory(out) as folder:
+            exit_info = _run_render(file, folder, chosen, current)
+    except BulkheadError as error:
+        if as_json:
+            typer.echo(json.dumps(error_as_json(error)))
+        raise
+    _print_result(out, planned, exit_info, as_json=as_json)
+
+
+class OutputDirectoryInUse(Conflict):
+    """The output directory cannot be replaced."""
+
+    code = "output-directory-in-use"
+
+
+class RenderFailed(JobFailed):
+    """The render ended without outputs. `code` is the cause of death, or the code that the renderer reported."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class EngineUnavailable(ServiceUnavailable):
+    """This machine is not set up to render."""
+
+    code = "engine-unavailable"
+
+
+def _plan(file: Path, chosen: RenderOptions, current: Settings) -> Plan:
+    planned = estimate(file, file.name, width=chosen.width, tiles=chosen.tiles, page=chosen.page)
+    check_memory_limit(planned, current.memory_limit)
+    return planned
+
+
+@contextmanager
+def _atomic_output_directory(out: Path) -> Iterator[Path]:
+    """An empty directory that replaces `out` in one step if the block succeeds, and is removed if it does not."""
+    if out.exists() and {entry.name for entry in out.iterdir()} - OUTPUT_NAMES:
+        raise OutputDirectoryInUse(
+            f"{out} holds files that are not outputs of a render. Choose another directory for --out."
+        )
+    target = out.resolve()
+    if target == Path.cwd():
+        raise OutputDirectoryInUse(
+            "--out is the current directory, which would be replaced. Choose another one, such as ./drawing."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".bulkhead-", dir=target.parent) as work:
+        fresh = Path(work, "fresh")
+        fresh.mkdir()
+        yield fresh
+        if target.exists():
+            target.rename(Path(work, "old"))
+        fresh.rename(target)
+
+
+def _run_render(file: Path, folder: Path, chosen: RenderOptions, current: Settings) -> ExitInfo:
+    """Run the render process until it exits. Raises RenderFailed with the explanation of its death."""
+    debug = bool(os.environ.get("BULKHEAD_DEBUG"))
+    argv = [sys.executable, "-P", "-m", "workers.render", str(file.resolve()), str(folder)]
+    argv += [chosen.model_dump_json(), str(current.child_niceness)]
+    last: Report = {}
+    with _progress_bar() as update:
+
+        def on_report(report: Report) -> None:
+            nonlocal last
+            last = report
+            update(report)
+
+        exit_info = run(
+            argv,
+            Limits(memory=current.memory_limit, time_limit=current.render_time_limit),
+            on_report,
+            environment=safe_environment(),
+            discard_stderr=not debug,
+        )
+    if exit_info.death is None:
+        return exit_info
+    if exit_info.status > 0 and "message" in last:
+        if exit_info.status == ENGINE_UNAVAILABLE:
+            raise EngineUnavailable(last["message"])
+        advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal-error" else ""
+        raise RenderFailed(f"{last['message']}{advice}", last["code"])
+    cause = exit_info.death.cause
+    raise RenderFailed(f"{explain_death(exit_info, last, current.memory_limit)} {ADVICE[cause]}", cause)
+
+
+def explain_death(exit_info: ExitInfo, last: Report, memory_limit: int) -> str:
+    """How the render process died, in two sentences: the cause, then stage, progress and memory."""
+    assert exit_info.death is not None  # noqa: S101 -- only called for deaths
+    stage = f"in stage {last['stage']}" if last.get("stage") else "starting"
+    layer = f", layer {last['layer']}" if last.get("layer") else ""
+    return (
+        f"The render failed after {exit_info.seconds:.1f} s. {exit_info.death.explanation} It was {stage}{layer}, "
+        f"{last.get('percent', 0)} % done, and used {format_bytes(exit_info.resident)} of {format_bytes(memory_limit)}."
+    )
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[Report], None]]:
+    """Show progress on standard error, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=100)
+
+        def update(report: Report) -> None:
+            if "percent" in report:
+                description = f"{report['stage']} {report['layer']}".rstrip()
+                bar.update(task, completed=report["percent"], description=description)
+
+        yield update
+
+
+def _print_result(out: Path, planned: Plan, exit_info: ExitInfo, *, as_json: bool) -> None:
+    manifest = json.loads((out / MANIFEST).read_text())
+    visible = [layer for layer in manifest["layers"] if not layer["empty"]]
+    if as_json:
+        result = {
+            "out": str(out),
+            "manifest": str(out / MANIFEST),
+            "preview": str(out / manifest["preview"]["file"]),
+            "layers": [str(out / layer["file"]) for layer in visible],
+            "warnings": manifest["warnings"],
+            "seconds": round(exit_info.seconds, 3),
+            "peak_bytes": exit_info.peak,
+            "planned": {"seconds": planned.seconds, "peak_bytes": planned.peak_bytes},
+        }
+        typer.echo(json.dumps(result))
+        return
+    preview = manifest["preview"]
+    typer.echo(f"{out / preview['file']}  {preview['width']} x {preview['height']} pixels")
+    typer.echo(f"{out / 'layers'}  {len(visible)} of {len(manifest['layers'])} layers are not empty")
+    typer.echo(f"{out / MANIFEST}  in {exit_info.seconds:.1f} s, peak memory {format_bytes(exit_info.peak)}")
+    for warning in manifest["warnings"]:
+        typer.echo(f"Note: {warning['message']}", err=True)

@@ -1,0 +1,15 @@
+"""`python -P -m tasks worker ...`: Celery's command line for our app, safe in any current directory.
+
+`celery -A tasks` does the same, but it imports a `tasks` in the current directory in place of ours.
+"""
+
+import sys
+from pathlib import Path
+
+from celery.__main__ import main
+
+if __name__ == "__main__":
+    # Celery puts the current directory first while it imports modules, unless the path contains it already.
+    sys.path.append(str(Path.cwd()))
+    sys.argv = ["celery", "-A", "tasks", *sys.argv[1:]]
+    main()

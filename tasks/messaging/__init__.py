@@ -1,0 +1,1 @@
+"""Talking to the broker: connections, confirmed publishing, topology, dead letters, progress."""

@@ -1,0 +1,86 @@
+"""Every BULKHEAD_* variable: typed and documented, one module for each group.
+
+A value comes from the environment, else from the file `bulkhead.env` in BULKHEAD_VAR, which `bulkhead up` writes for
+its embedded platform, else from the default. The embedded platform needs no settings; an installation needs at
+least two URLs.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pydantic import ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.settings.access import AccessSettings
+from tasks.settings.heartbeats import HeartbeatSettings
+from tasks.settings.http import HttpSettings
+from tasks.settings.maintenance import MaintenanceSettings
+from tasks.settings.observability import ObservabilitySettings
+from tasks.settings.services import DEFAULT_VAR, ServiceSettings
+from tasks.settings.tickets import TicketSettings
+from tasks.settings.types import JSON_EXAMPLES, parse_json
+from tasks.settings.webhooks import WebhookSettings
+from tasks.settings.workers import WorkerSettings
+
+__all__ = ["DEFAULT_VAR", "ENVIRONMENT_FILE", "GROUPS", "Settings", "settings"]
+
+ENVIRONMENT_FILE = "bulkhead.env"
+
+# The groups in the order of the reference page. The docstring of each is its heading there.
+GROUPS: tuple[type[BaseSettings], ...] = (
+    ServiceSettings,
+    AccessSettings,
+    HttpSettings,
+    WorkerSettings,
+    HeartbeatSettings,
+    TicketSettings,
+    WebhookSettings,
+    MaintenanceSettings,
+    ObservabilitySettings,
+)
+
+
+class Settings(
+    ObservabilitySettings,
+    MaintenanceSettings,
+    WebhookSettings,
+    TicketSettings,
+    HeartbeatSettings,
+    WorkerSettings,
+    HttpSettings,
+    AccessSettings,
+    ServiceSettings,
+):
+    """The platform's settings. Sizes are bytes, times are seconds. Raises pydantic.ValidationError on a bad value."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BULKHEAD_",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # a value may be a secret
+    )
+
+    @field_validator(*JSON_EXAMPLES, mode="before")
+    @classmethod
+    def parse_json_objects(cls, value: object, info: ValidationInfo) -> object:
+        """Parse JSON here rather than in pydantic-settings, so that the error shows an example."""
+        return parse_json(value, JSON_EXAMPLES[info.field_name or ""])
+
+    @field_validator("webhook_hosts", "webhook_networks", "webhook_retry_delays", mode="before")
+    @classmethod
+    def split_lists(cls, words: object) -> object:
+        """Split lists at spaces; the items are validated as usual."""
+        return words.split() if isinstance(words, str) else words
+
+    def heartbeats_database_nodes(self) -> list[str]:
+        """URLs of the databases that may hold the table of machines, in order of preference."""
+        return self.heartbeats_database_urls.get_secret_value().split() or [self.ledger_url.get_secret_value()]
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    var = Path(os.environ.get("BULKHEAD_VAR") or DEFAULT_VAR)
+    return Settings(_env_file=var / ENVIRONMENT_FILE)

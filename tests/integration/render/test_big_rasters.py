@@ -1,0 +1,154 @@
+"""Raster images larger than the memory limit, and tile jobs killed at random points."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvips
+
+from tasks.plan import TooLarge, check_memory_limit, plan
+from tasks.renders import RenderOptions
+from workers.render import Step, render
+from workers.sandbox.child import Limits, run
+
+ROOT = Path(__file__).resolve().parents[3]
+MEMORY_LIMIT = 512 * 1024**2
+KILLS = 20
+SEED = 3
+
+# A child that renders and reports progress. A kill leaves its files.
+CHILD = [sys.executable, "-m", "workers.render"]
+
+
+def write_scan(path: Path, width: int, height: int) -> Path:
+    """Write a bilevel G4 scan of one strip with nested frames and slanted lines."""
+    rows, columns = np.mgrid[0:2048, 0:2048].astype(np.int32)
+    frames = (np.maximum(abs(rows - 1024), abs(columns - 1024)) % 170) < 5
+    ink = frames | (((rows + 3 * columns) % 700) < 4)
+    tile = np.where(ink, 0, 255).astype(np.uint8)
+    image = pyvips.Image.new_from_memory(tile.data, 2048, 2048, 1, "uchar").copy(interpretation="b-w")
+    across, down = -(-width // 2048), -(-height // 2048)
+    image = image.replicate(across, down).crop(0, 0, width, height)
+    image.tiffsave(str(path), compression="ccittfax4", bitdepth=1, tile_height=min(height, 32_000))
+    return path
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def tile_mtimes(folder: Path) -> dict[Path, int]:
+    """Return the modification time of every tile."""
+    return {path: path.stat().st_mtime_ns for path in folder.glob("tiles_files/*/*.webp")}
+
+
+def child(scan: Path, out: Path, options: RenderOptions) -> list[str]:
+    return [*CHILD, str(scan), str(out), options.model_dump_json(), "0"]
+
+
+def test_given_a_tile_job_killed_at_twenty_random_points_then_it_ends_with_the_same_bytes_and_writes_no_tile_twice(
+    tmp_path: Path,
+) -> None:
+    scan = write_scan(tmp_path / "scan.tif", 12_000, 9_000)
+    options = RenderOptions(width=512, tiles=True)
+    uninterrupted, killed = tmp_path / "uninterrupted", tmp_path / "killed"
+    uninterrupted.mkdir()
+    killed.mkdir()
+    render(scan, uninterrupted, options)
+    generator = random.Random(SEED)
+    rewritten = 0
+    for _ in range(KILLS):
+        with subprocess.Popen(child(scan, killed, options), stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if json.loads(line)["stage"] == "tiles":
+                    break
+            before = tile_mtimes(killed)
+            time.sleep(generator.uniform(0, 0.3))
+            process.send_signal(signal.SIGKILL)
+        after = tile_mtimes(killed)
+        rewritten += sum(after[path] != written for path, written in before.items())
+    before = tile_mtimes(killed)
+    manifest = render(scan, killed, options)
+    rewritten += sum(tile_mtimes(killed)[path] != written for path, written in before.items())
+    assert manifest.tiles is not None
+    assert rewritten == 0
+    assert file_digests(killed) == file_digests(uninterrupted)
+
+
+def test_given_a_killed_tile_job_when_tried_again_then_preview_and_layers_are_reused(tmp_path: Path) -> None:
+    scan = write_scan(tmp_path / "scan.tif", 6_000, 4_000)
+    out = tmp_path / "out"
+    out.mkdir()
+
+    class Killed(BaseException):
+        pass
+
+    def kill(step: Step) -> None:
+        if step.stage == "tiles" and list(out.glob("tiles_files/*/*.webp")):
+            raise Killed
+
+    options = RenderOptions(width=512, tiles=True)
+    with pytest.raises(Killed):
+        render(scan, out, options, progress=kill)
+    drawn = (out / "preview.webp").stat().st_mtime_ns, (out / "layers/000.webp").stat().st_mtime_ns
+    stages: list[str] = []
+    render(scan, out, options, progress=lambda step: stages.append(step.stage))
+    now = (out / "preview.webp").stat().st_mtime_ns, (out / "layers/000.webp").stat().st_mtime_ns
+    assert now == drawn
+    assert not {"draw", "compose", "encode"} & set(stages)
+    assert not list(out.glob(".*"))
+
+
+def test_given_the_preview_when_tiles_begin_then_it_is_complete(tmp_path: Path) -> None:
+    scan = write_scan(tmp_path / "scan.tif", 3_000, 2_000)
+    out = tmp_path / "out"
+    out.mkdir()
+    seen: list[bool] = []
+
+    def check(step: Step) -> None:
+        if step.stage == "tiles":
+            seen.append((out / "preview.webp").exists() and (out / "layers/000.webp").exists())
+
+    render(scan, out, RenderOptions(width=512, tiles=True), progress=check)
+    assert seen
+    assert all(seen)
+
+
+@pytest.mark.timeout(300)
+def test_given_a_gigapixel_in_one_strip_when_rendered_with_tiles_then_it_stays_below_the_memory_limit(
+    tmp_path: Path,
+) -> None:
+    scan = write_scan(tmp_path / "scan.tif", 40_000, 26_000)
+    out = tmp_path / "out"
+    out.mkdir()
+    options = RenderOptions(tiles=True)
+    planned = plan(scan, width=options.width, tiles=True)
+    check_memory_limit(planned, MEMORY_LIMIT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    exit_info = run(child(scan, out, options), Limits(MEMORY_LIMIT, 280), lambda _report: None, environment=environment)
+    assert exit_info.death is None, exit_info
+    assert exit_info.peak <= planned.peak_bytes
+    assert (out / "tiles_files/16/78_50.webp").exists()
+
+
+def test_given_an_image_whose_rows_of_tiles_exceed_the_memory_limit_then_it_is_refused_from_its_header(
+    tmp_path: Path,
+) -> None:
+    wide = tmp_path / "wide.tif"
+    pyvips.Image.black(200_000, 64, bands=3).copy(interpretation="srgb").tiffsave(str(wide), compression="deflate")
+    check_memory_limit(plan(wide), MEMORY_LIMIT)
+    with pytest.raises(
+        TooLarge,
+        match=r"^Rendering this TIFF needs about [0-9,]+ MiB of memory and the memory limit of a render is 512 MiB",
+    ):
+        check_memory_limit(plan(wide, tiles=True), MEMORY_LIMIT)

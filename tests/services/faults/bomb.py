@@ -1,0 +1,60 @@
+"""A job that exceeds any memory limit. Workers run it with `--include tests.services.faults.bomb`."""
+
+import time
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks import app, renders
+from tasks.jobs import Job, State
+from tasks.messaging.publisher import Publisher
+from workers.runtime.job_run import JobRun, Result, run_job
+from workers.runtime.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.request import JobTask
+from workers.runtime.worker_context import worker_context
+
+TASK = "render.bomb"
+TENANT = "local"
+
+MIB = 1024**2
+
+# Bytes that its plan predicts, bytes of one allocation, and seconds between two allocations.
+PLANNED = 120 * MIB
+BLOCK = 4 * MIB
+INTERVAL = 0.01
+
+
+class BombMessage(BaseModel):
+    """The job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    job: renders.JobId
+
+
+MESSAGE_SCHEMAS[TASK] = BombMessage
+
+
+@app.task(name=TASK, base=JobTask)
+def bomb(job: str) -> None:
+    """One attempt, claimed from the ledger like a render."""
+    now = time.time()
+    run_job(
+        worker_context(), Job(job, TENANT, State.QUEUED, f"sources/{TENANT}/{job}", "bomb.dxf", {}, now, now), _explode
+    )
+
+
+def _explode(run: JobRun) -> Result:
+    run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
+    run.report_progress(60, "encode", "PIPES")
+    blocks = []
+    while True:
+        blocks.append(bytearray(b"x") * BLOCK)
+        time.sleep(INTERVAL)
+
+
+def publish(publisher: Publisher) -> str:
+    """Publish one. Returns the id of its job."""
+    job = str(uuid4())
+    publisher.publish(TASK, job, {"job": job})
+    return job

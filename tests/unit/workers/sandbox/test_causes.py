@@ -1,0 +1,48 @@
+"""Classifying the end of a child."""
+
+from signal import Signals
+
+import pytest
+
+from workers.sandbox.causes import CRASH_SIGNALS, Cause, classify
+
+
+def test_given_an_exceeded_time_limit_then_it_is_the_cause_whatever_the_signal() -> None:
+    death = classify(-Signals.SIGKILL, oom_kills=1, time_limit=300)
+    assert death.cause is Cause.TIME_LIMIT
+    assert death.explanation == "The process was still running after its time limit of 300 s."
+
+
+def test_given_sigkill_and_an_oom_kill_then_the_cause_is_out_of_memory() -> None:
+    death = classify(-Signals.SIGKILL, oom_kills=1)
+    assert death.cause is Cause.OUT_OF_MEMORY
+    assert death.explanation == "The kernel killed the process because it exceeded its memory limit."
+
+
+@pytest.mark.parametrize("number", [Signals.SIGKILL, Signals.SIGTERM, Signals.SIGHUP])
+def test_given_an_unexplained_signal_then_it_was_killed_from_outside(number: Signals) -> None:
+    death = classify(-number)
+    assert death.cause is Cause.KILLED
+    assert not death.cause.job_at_fault
+    assert death.explanation == f"The process was killed from outside with {number.name}."
+
+
+@pytest.mark.parametrize("number", sorted(CRASH_SIGNALS))
+def test_given_a_crash_signal_then_it_is_a_crash_even_if_a_neighbour_was_out_of_memory(number: Signals) -> None:
+    death = classify(-number, oom_kills=1)
+    assert death.cause is Cause.CRASH
+    assert death.cause.job_at_fault
+    assert death.explanation == f"The process crashed in native code with {number.name}."
+
+
+def test_given_an_exit_code_then_native_code_ended_the_process() -> None:
+    assert classify(7).explanation == "Native code ended the process with exit code 7."
+    assert classify(7).cause is Cause.CRASH
+
+
+def test_given_a_signal_without_a_name_then_the_explanation_has_its_number() -> None:
+    assert classify(-40).explanation == "The process was killed from outside with signal 40."
+
+
+def test_given_all_causes_then_a_kill_from_outside_and_an_unavailable_ledger_are_not_the_job_s_fault() -> None:
+    assert {cause for cause in Cause if not cause.job_at_fault} == {Cause.KILLED, Cause.LEDGER_UNAVAILABLE}

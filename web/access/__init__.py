@@ -1,0 +1,1 @@
+"""Who may do what: tokens, signed links, access to outputs."""

@@ -1,0 +1,1 @@
+"""Live progress of jobs: from the broker to event streams."""

@@ -1,0 +1,1 @@
+"""Latest readings of machines."""

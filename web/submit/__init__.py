@@ -1,0 +1,1 @@
+"""Accepting a render: from the request to a confirmed message."""

@@ -1,1 +1,0 @@
-"""The limits around a job, and what happened when it met one."""

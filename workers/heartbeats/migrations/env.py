@@ -1,0 +1,15 @@
+"""Alembic's entry point: runs the migrations on the connection of `tasks.database.migrate`."""
+
+from alembic import context
+
+from workers.heartbeats.migrate import MIGRATIONS
+from workers.heartbeats.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=MIGRATIONS.version_table,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

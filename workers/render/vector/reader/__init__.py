@@ -1,0 +1,1 @@
+"""Reading DXF files: tags and documents."""

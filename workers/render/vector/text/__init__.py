@@ -1,0 +1,1 @@
+"""Text of drawings: fonts, glyphs and paragraphs."""

@@ -1,0 +1,70 @@
+"""Why a worker child ended: a pure decision from its exit status and the counters around it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from signal import Signals
+
+# Signals that a process causes by its own fault, as opposed to signals that somebody sends to stop it.
+CRASH_SIGNALS = frozenset(
+    {Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL, Signals.SIGABRT, Signals.SIGSYS, Signals.SIGTRAP}
+)
+
+
+class Cause(StrEnum):
+    """What ended an attempt."""
+
+    OUT_OF_MEMORY = "out-of-memory"
+    TIME_LIMIT = "time-limit"
+    CRASH = "native-crash"
+    KILLED = "killed"
+    LEDGER_UNAVAILABLE = "ledger-unavailable"
+    ERROR = "error"
+
+    @property
+    def job_at_fault(self) -> bool:
+        """Whether the job caused it. A kill from outside and an unavailable ledger are not its fault."""
+        return self not in (Cause.KILLED, Cause.LEDGER_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A cause with its explanation, a sentence for operators.
+
+    `predicate` continues a sentence that begins with "Attempt 2" (see `workers.crash.explanation`).
+    """
+
+    cause: Cause
+    explanation: str
+    predicate: str = ""
+
+
+def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None) -> Death:
+    """Classify the end of a child.
+
+    `status` is its exit code, or the negative number of the signal that ended it. `oom_kills` is how many processes of
+    its cgroup the OOM killer ended while it ran. `time_limit` (seconds) is given if the parent stopped the child for
+    exceeding it. A SIGKILL without any of these came from outside and is not the job's fault.
+    """
+    if time_limit is not None:
+        limit = f"its time limit of {time_limit:g} s"
+        return Death(Cause.TIME_LIMIT, f"The process was still running after {limit}.", f"was stopped at {limit},")
+    if status >= 0:
+        ended = f"ended the process with exit code {status}"
+        return Death(Cause.CRASH, f"Native code {ended}.", f"failed when native code {ended},")
+    signal = _signal_name(-status)
+    if -status == Signals.SIGKILL and oom_kills > 0:
+        explanation = "The kernel killed the process because it exceeded its memory limit."
+        return Death(Cause.OUT_OF_MEMORY, explanation, "was killed by the kernel")
+    if -status in CRASH_SIGNALS:
+        return Death(
+            Cause.CRASH, f"The process crashed in native code with {signal}.", f"crashed in native code with {signal}"
+        )
+    predicate = f"was killed from outside with {signal}"
+    return Death(Cause.KILLED, f"The process {predicate}.", predicate)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,1 @@
+"""The program of an edge node. It needs nothing but Python 3.11."""
