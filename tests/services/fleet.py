@@ -5,8 +5,10 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +23,9 @@ from workers.tickets.node_archive import build_archive
 
 INSTEAD = "leave the tests of ticket keys out"
 MEMORY = Path("/dev/shm")  # a tmpfs, as required for keys
+
+# Seconds.
+RELOAD_TIMEOUT = 10.0
 
 CONFIGURATION = """
 global
@@ -148,8 +153,25 @@ class FleetNode:
         return any(process.describe_exit() is not None for process in (self.haproxy, self.sshd))
 
     def reload(self) -> None:
-        """Reload HAProxy, as `systemctl reload haproxy` does."""
+        """Reload HAProxy, as `systemctl reload haproxy` does, and wait until the new process answers on the socket."""
+        before = self._serving_pid()
         os.kill(self.haproxy.pid, signal.SIGUSR2)
+        deadline = time.monotonic() + RELOAD_TIMEOUT
+        while self._serving_pid() == before:
+            assert time.monotonic() < deadline, "HAProxy was not reloaded"
+            time.sleep(0.02)
+
+    def _serving_pid(self) -> str | None:
+        """The process id in HAProxy's answer on its socket; None while nothing answers."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(RELOAD_TIMEOUT)
+            try:
+                connection.connect(str(self.socket))
+                connection.sendall(b"show info\n")
+                answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+            except OSError:
+                return None
+        return next((line for line in answer.splitlines() if line.startswith("Pid:")), None)
 
     def unreachable(self) -> None:
         """Stop sshd and its open connections; HAProxy keeps serving."""

@@ -13,6 +13,9 @@ from workers.tickets.keyring import KEY_COUNT, Key, Keyring, missing_key_count
 # Seconds. HAProxy answers within a millisecond.
 SOCKET_TIMEOUT = 2.0
 
+# A reload replaces the process between two commands. Two reloads within one `sync` are not worth a third attempt.
+SYNC_ATTEMPTS = 2
+
 
 class HAProxyError(ServiceUnavailable):
     """HAProxy does not execute a command. Check its runtime socket."""
@@ -42,17 +45,19 @@ class HAProxy:
     def sync(self, target: Keyring) -> None:
         """Push the keys that HAProxy lacks, in order, and read them back. Raises HAProxyError, OSError.
 
-        Does nothing if HAProxy is not running: it reads the file when it starts.
+        Does nothing if HAProxy is not running: it reads the file when it starts. If a reload replaces the process
+        meanwhile, the new one gets the keys that it lacks.
         """
-        running = self.keys()
-        if running is None or running == target.keys:
-            return
-        if (size := len(running[0].value)) != target.size:
-            raise HAProxyError(
-                f"HAProxy started with keys of {size} bytes. Reload HAProxy to use keys of another size."
-            )
-        for key in target.newest(missing_key_count([key.name for key in running], target.names)):
-            self._push(key)
+        for _ in range(SYNC_ATTEMPTS):
+            running = self.keys()
+            if running is None or running == target.keys:
+                return
+            if (size := len(running[0].value)) != target.size:
+                raise HAProxyError(
+                    f"HAProxy started with keys of {size} bytes. Reload HAProxy to use keys of another size."
+                )
+            for key in target.newest(missing_key_count([key.name for key in running], target.names)):
+                self._push(key)
         if self.keys() != target.keys:
             raise HAProxyError(
                 "HAProxy's keys differ from the keys that were pushed. Stop any other program that changes keys "
