@@ -38,7 +38,8 @@ task_acks_late = True
 task_reject_on_worker_lost = True
 task_acks_on_failure = False
 task_acks_on_timeout = False
-task_time_limit = _settings.render_time_limit
+# A backstop for a worker child that hangs itself: the limits of a render end the render alone.
+task_time_limit = _settings.render_wall_limit + 120
 
 include = ["workers.render.task", "workers.maintenance", "workers.tickets.task", "workers.webhooks.task"]
 worker_consumer = "workers.runtime.consumer:Consumer"

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from tasks.utils.units import MIB
+from tasks.utils.units import GIB, MIB
 
 
 class WorkerSettings(BaseSettings):
@@ -22,7 +22,26 @@ class WorkerSettings(BaseSettings):
         description="Memory limit of a render in the queue `render.large`, bytes. Renders that need more than "
         "BULKHEAD_MEMORY_LIMIT use this queue. Unset: they are rejected.",
     )
-    render_time_limit: int = Field(300, ge=1, le=1500, description="Time limit of a render, seconds.")
+    render_time_limit: int = Field(
+        300,
+        ge=1,
+        description="Time limit of a render, seconds of its own processor time. What a slow host takes does not count.",
+    )
+    render_idle_limit: float = Field(
+        180,
+        gt=0,
+        description="Seconds after which a render hangs that neither computes nor makes progress.",
+    )
+    render_wall_limit: float = Field(
+        1500,
+        gt=0,
+        le=1500,
+        description="Seconds after which a render is requeued because its host is too slow. RabbitMQ takes a message "
+        "back after 30 minutes.",
+    )
+    render_disk_limit: int = Field(
+        8 * GIB, ge=64 * MIB, description="Bytes that a render may write to disk, outputs and temporary files together."
+    )
     max_crashes: int = Field(
         3, ge=1, le=10, description="Crashes caused by the job itself after which it is dead and no longer retried."
     )

@@ -15,6 +15,7 @@ from tasks.messaging.topology import DEAD_QUEUES
 from tasks.settings import settings
 from workers.runtime.message_validation import validate_message
 from workers.runtime.watchdog import Watchdog
+from workers.runtime.worker_zygote import keep_running
 
 logger = get_logger(__name__)
 
@@ -41,6 +42,7 @@ class Consumer(CeleryConsumer):
         """Report to systemd that the worker consumes messages."""
         super().on_ready()
         self._watchdog.ready(self.hub)
+        keep_running(self.hub)
 
     def ensure_connected(self, conn: Connection) -> Connection:
         """Wait for the connection, and tell systemd every second that this process is alive."""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from celery.exceptions import Reject
@@ -20,6 +20,7 @@ from celery.utils.log import get_logger
 
 from tasks.errors import Conflict, JobFailed, ServiceUnavailable
 from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerError, LedgerUnavailable, Rerouted, State
+from tasks.jobs.routing import memory_limit_of
 from tasks.messaging.progress import ProgressMessage
 from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
@@ -27,11 +28,15 @@ from tasks.storage import StoreError
 from tasks.utils.retry import Backoff, retrying
 from workers.crash import crash_reports, explanation
 from workers.crash.flight_recorder import FlightRecorder, record_attempt
-from workers.runtime.leak_sampling import profile_if_suspected
 from workers.runtime.resource_usage import ResourceUsage
 from workers.runtime.worker_context import WorkerContext
+from workers.runtime.worker_zygote import worker_zygote
 from workers.sandbox.causes import Cause, Death
+from workers.sandbox.cgroup import read_memory
 from workers.sandbox.process_identity import is_gone
+from workers.sandbox.reports import Progress
+from workers.sandbox.runner import BodyFailed, Outcome, ProcessDied, SandboxJob, run
+from workers.sandbox.watch import Limits, Measurement
 
 logger = get_logger(__name__)
 
@@ -135,6 +140,37 @@ class JobRun:
         """Publish to subscribers that the job has finished."""
         self._publish(state, 100 if state is State.SUCCEEDED else 0, "", "")
 
+    def run_in_sandbox(self, job: SandboxJob) -> Outcome:
+        """Run code in the sandbox within the limits of the job's queue; its progress is that of this attempt.
+
+        Raises LeaseLost if the attempt no longer counts.
+        """
+        settings = self.context.settings
+        limits = Limits(
+            memory=memory_limit_of(self.job.queue, settings),
+            cpu=settings.render_time_limit,
+            idle=settings.render_idle_limit,
+            wall=settings.render_wall_limit,
+            disk=settings.render_disk_limit,
+        )
+        outcome = run(
+            worker_zygote(),
+            replace(job, niceness=settings.child_niceness),
+            limits,
+            on_progress=self._on_progress,
+            on_measure=self._on_measure,
+        )
+        self.usage.add(outcome.exit_info)
+        return outcome
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.report_progress(progress.percent, progress.stage, progress.layer)
+
+    def _on_measure(self, measured: Measurement) -> None:
+        self.recorder.set_memory(measured.resident)
+        if self.lease_lost.is_set():
+            raise LeaseLost
+
     def renew_lease_until(self, stopped: threading.Event) -> None:
         """Renew the lease three times per lease duration until `stopped` is set or the lease is lost."""
         lease = self.context.settings.lease
@@ -199,8 +235,7 @@ def _run(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) -> 
         renewal = threading.Thread(target=run.renew_lease_until, args=(stopped,), daemon=True, name="lease")
         renewal.start()
         try:
-            with profile_if_suspected(context, job) as run.usage.profiled:
-                _execute(run, work)
+            _execute(run, work)
         finally:
             stopped.set()
             renewal.join()
@@ -270,14 +305,16 @@ def _execute(run: JobRun, work: Callable[[JobRun], Result]) -> None:
         _record_failure(run, error)
     except (Requeue, StoreError) as error:
         _requeue(run, error)
-    except MemoryError as error:
-        predicate = f"needed more memory than its limits allow ({error or 'MemoryError'}),"
-        _record_crash(run, Cause.OUT_OF_MEMORY, predicate)
+    except ProcessDied as error:
+        _record_death(run, error)
+    except BodyFailed as error:
+        _record_unexpected(run, error)
     except Reject:
         raise
     except Exception as error:
         logger.exception("Attempt %d at job %s raised an unexpected error.", job.attempt, job.id)
-        _record_crash(run, Cause.ERROR, f"failed with an unexpected {type(error).__name__}")
+        predicate = f"failed with an unexpected {type(error).__name__}"
+        _record_crash(run, Death(Cause.ERROR, f"The attempt {predicate}.", predicate))
     else:
         _record_success(run, result)
 
@@ -316,18 +353,42 @@ def _requeue(run: JobRun, error: Requeue | StoreError) -> None:
     )
 
 
-def _record_crash(run: JobRun, cause: Cause, predicate: str) -> None:
-    """Count an attempt as crashed although its process survived."""
-    job, facts = run.job, run.usage.consumed(run.planned_bytes)
-    message = explanation.format_crash(Death(cause, f"It {predicate}.", predicate), run.recorder.snapshot())
+def _record_death(run: JobRun, error: ProcessDied) -> None:
+    """Count the death of the sandboxed process, or requeue the job if the host was too slow for it."""
+    run.usage.add(error.exit_info)
+    death = error.exit_info.death
+    assert death is not None  # noqa: S101 -- of a process that died
+    run.recorder.set_memory(error.exit_info.resident, error.exit_info.peak)
+    if death.cause is Cause.STARVED:
+        _requeue(run, Requeue(death.cause, explanation.format_crash(death, run.recorder.snapshot())))
+    else:
+        _record_crash(run, death)
+
+
+def _record_unexpected(run: JobRun, error: BodyFailed) -> None:
+    """Count an error that the sandboxed code did not raise on purpose."""
+    if error.code == Cause.OUT_OF_MEMORY:
+        predicate = f"needed more memory than its limits allow ({error.message}),"
+        _record_crash(run, Death(Cause.OUT_OF_MEMORY, f"It {predicate.rstrip(',')}.", predicate))
+        return
+    logger.error("Attempt %d at job %s: %s\n%s", run.job.attempt, run.job.id, error.message, error.traceback)
+    name = error.message.removeprefix("It ").rstrip(".")
+    _record_crash(run, Death(Cause.ERROR, error.message, name))
+
+
+def _record_crash(run: JobRun, death: Death) -> None:
+    """Count an attempt as crashed, and requeue its message unless the job is dead."""
+    job, record = run.job, run.recorder.snapshot()
+    message = explanation.format_crash(death, record)
+    facts = run.usage.facts(run.planned_bytes) | explanation.crash_facts(record, read_memory())
     host, pid, _started = run.context.lease_owner.rsplit(":", 2)
     state = run.wait_for_ledger(
         lambda: run.context.ledger.attempts.record_crash(
             job.id,
             host=host,
             pid=int(pid),
-            cause=cause,
-            job_at_fault=cause.job_at_fault,
+            cause=death.cause,
+            job_at_fault=death.cause.job_at_fault,
             explanation=message,
             now=time.time(),
             facts=facts,

@@ -73,7 +73,7 @@ class CrashReportingRequest(Request):
         record = flight_recorder.pop_record(var, self.worker_pid)
         if record is not None and record.job != self.id:
             record = None  # of an earlier job: the child ended before it recorded this one
-        if death.cause is Cause.TIME_LIMIT and record is not None and record.stage == flight_recorder.WAITING:
+        if death.cause is Cause.STARVED and record is not None and record.stage == flight_recorder.WAITING:
             death = replace(death, cause=Cause.LEDGER_UNAVAILABLE)
         message = explanation.format_crash(death, record)
         attempt = record.attempt if record else 0

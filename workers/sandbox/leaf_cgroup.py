@@ -13,6 +13,9 @@ from workers.sandbox.cgroup import ROOT
 # Seconds. The kernel may need a moment to remove a killed process from its cgroup.
 REMOVE_TIMEOUT = 1.0
 
+# The cgroup of the processes that supervise the leaves beside it.
+SUPERVISOR = "supervisor"
+
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
@@ -29,13 +32,18 @@ class Cgroup:
             return False
         return True
 
+    def open_procs(self) -> int:
+        """A descriptor by which a process can add itself: it writes "0". Raises OSError."""
+        return os.open(self.path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+
+    def events(self) -> dict[str, int]:
+        """The counters of this cgroup: `oom_kill` is how many of its processes the OOM killer has ended."""
+        lines = (self.path / self.events_file).read_text().splitlines()
+        return {name: int(count) for name, _, count in (line.partition(" ") for line in lines)}
+
     def oom_kills(self) -> int:
         """How many processes of this cgroup the OOM killer has ended."""
-        for line in (self.path / self.events_file).read_text().splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill":
-                return int(count)
-        return 0
+        return self.events().get("oom_kill", 0)
 
     def remove(self) -> None:
         """Remove the cgroup once its processes are gone."""
@@ -99,3 +107,34 @@ def _candidate_parents(proc: Path, root: Path) -> Iterator[tuple[Path, tuple[str
         elif not controllers:
             for parent in dict.fromkeys((own, own.parent)):
                 yield root / parent, ("memory.max", "memory.swap.max"), "memory.events"
+
+
+def delegate_cgroup(*, proc: Path = Path("/proc/self/cgroup"), root: Path = ROOT) -> bool:
+    """Prepare a delegated cgroup of version 2 for leaves. Returns whether leaves can be created in it.
+
+    Version 2 gives controllers only to children of a cgroup that contains no process itself, so the processes of this
+    one move to its child `supervisor`. systemd marks delegated cgroups by an attribute (systemd.resource-control(5)).
+    """
+    for line in proc.read_text().splitlines():
+        _number, controllers, name = line.split(":", 2)
+        own = root / name.lstrip("/")
+        if controllers or not _is_delegated(own):
+            continue
+        supervisor = own / SUPERVISOR
+        try:
+            supervisor.mkdir(exist_ok=True)
+            for pid in (own / "cgroup.procs").read_text().split():
+                with suppress(ProcessLookupError):
+                    (supervisor / "cgroup.procs").write_text(pid)
+            (own / "cgroup.subtree_control").write_text("+memory")
+        except OSError:
+            return False
+        return True
+    return False
+
+
+def _is_delegated(cgroup: Path) -> bool:
+    try:
+        return os.getxattr(cgroup, "user.delegate") == b"1"
+    except OSError:
+        return False

@@ -1,0 +1,86 @@
+"""A render in the sandbox, as the command line and the workers run it: converted, drawn, and its outputs checked."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.plan import Plan
+from tasks.renders import RenderOptions
+from workers.render.conversion import RunInSandbox, convert_dwg
+from workers.render.errors import BlueprintError, EngineError
+from workers.render.manifest import Manifest
+from workers.render.outputs import check_outputs
+from workers.sandbox.runner import BodyFailed, SandboxJob
+from workers.sandbox.zygote import ZygoteOptions
+
+BODY = "workers.render.body:render_body"
+ZYGOTE = ZygoteOptions(preload=("workers.render.warm_up:warm_up",))
+
+# Failures of a body that are not the drawing's: the sandbox or the engine has a bug, or the process ran out of memory.
+UNEXPECTED = frozenset({"internal-error", "out-of-memory"})
+
+# What a body may return: see workers.render.residue.
+RESIDUE = frozenset({"memory_growth_bytes", "heap_growth_bytes", "pixel_bytes", "spilled_bytes", "descriptor_growth"})
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRequest:
+    """A planned render of the file `source`, whose SHA-256 is `sha256`. `dwg_converter` is the setting."""
+
+    source: Path
+    options: RenderOptions
+    plan: Plan
+    sha256: str
+    dwg_converter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A finished render: its output directory, its manifest, and what it left behind in its process."""
+
+    out: Path
+    manifest: Manifest
+    residue: dict[str, Any]
+
+
+def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> Rendered:
+    """Render below the directory `work`, where the outputs of an earlier attempt may lie.
+
+    Raises BlueprintError, EngineError, InvalidOutput, BodyFailed (of the codes `UNEXPECTED`) and ProcessDied.
+    """
+    out = work.resolve() / "out"
+    out.mkdir(exist_ok=True)
+    source = request.source
+    if request.plan.format == "dwg":
+        source = convert_dwg(run, request.dwg_converter, source, _empty(work / "dwg"))
+    arguments = {
+        "source": str(source.resolve()),
+        "out": str(out),
+        "options": request.options.model_dump(mode="json"),
+        "plan": request.plan.as_dict(),
+        "sha256": request.sha256,
+    }
+    _empty(work / "tmp")
+    outcome = run(SandboxJob(BODY, arguments, work=work, sources=(source,)))
+    try:
+        residue = outcome.value()
+    except BodyFailed as failed:
+        if failed.code in UNEXPECTED:
+            raise
+        if failed.code == EngineError.code:
+            raise EngineError(failed.message) from failed
+        raise BlueprintError(failed.code, failed.message) from failed
+    return Rendered(out, check_outputs(out), check_residue(residue))
+
+
+def check_residue(facts: dict[str, Any]) -> dict[str, Any]:
+    """The numbers among the facts that a body returned."""
+    return {name: value for name, value in facts.items() if name in RESIDUE and type(value) is int}
+
+
+def _empty(folder: Path) -> Path:
+    """The directory without the files of an earlier attempt."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder

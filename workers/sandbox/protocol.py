@@ -1,0 +1,94 @@
+"""Messages between a trusted process and its zygote, over a socket that preserves message boundaries.
+
+A request is one JSON message with descriptors: the job's own socket, the pipe for reports, the arguments, the working
+directory, then `cgroup.procs` of the leaf cgroup if there is one, then the sources. On the job's socket the zygote
+answers with a pidfd and, when the process has been reaped, with its end.
+"""
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Bytes of a message. Arguments have a descriptor of their own.
+MAX_MESSAGE = 64 * 1024
+MAX_DESCRIPTORS = 64
+
+# Bytes of the arguments of a body.
+MAX_ARGUMENTS = 16 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Start one process. `entry` is `package.module:function`; `command` replaces it by a program.
+
+    Sizes in bytes, `cpu` in seconds. `is_in_cgroup` tells that `cgroup.procs` is among the descriptors.
+    """
+
+    entry: str
+    command: tuple[str, ...]
+    work: str
+    is_in_cgroup: bool
+    cpu: float
+    file: int
+    niceness: int
+
+    def encode(self) -> bytes:
+        """The request as a message."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, message: bytes) -> "Request":
+        """The request in a message."""
+        fields = json.loads(message)
+        return cls(**{**fields, "command": tuple(fields["command"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The process has started."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process has been reaped: `status` is its exit code or the negative signal; times in seconds, peak in bytes."""
+
+    status: int
+    cpu: float
+    peak: int
+
+
+def encode(answer: Started | Ended) -> bytes:
+    """An answer as a message."""
+    return json.dumps({type(answer).__name__: asdict(answer)}).encode()
+
+
+def decode(message: bytes) -> Started | Ended:
+    """The answer in a message."""
+    ((name, fields),) = json.loads(message).items()
+    return Started(**fields) if name == "Started" else Ended(**fields)
+
+
+def read_arguments(descriptor: int) -> Any:
+    """The arguments in a memory file."""
+    size = os.fstat(descriptor).st_size
+    return json.loads(os.pread(descriptor, size, 0))
+
+
+def arguments_file(arguments: Any) -> int:
+    """A memory file with the arguments. Raises ValueError if they are too long or no JSON."""
+    content = json.dumps(arguments).encode()
+    if len(content) > MAX_ARGUMENTS:
+        raise ValueError(f"The arguments have {len(content)} bytes, more than {MAX_ARGUMENTS}.")
+    descriptor = os.memfd_create("arguments")
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    return descriptor
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection that preserves message boundaries."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,0 +1,310 @@
+"""Run code in the sandbox: in a process of its own that can reach nothing, and whose end is explained.
+
+    outcome = run(zygote, SandboxJob("package.module:body", {"width": 64}, work=folder), limits)
+
+`package.module:body` is called with the arguments and with a function that reports progress; what it returns is the
+outcome's result. The kernel enforces the memory limit where a leaf cgroup can be created; elsewhere this process polls
+the resident set. RLIMIT_AS is no option: it limits addresses, and libvips and thread stacks reserve gigabytes of those.
+"""
+
+import os
+import select
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import JobFailed
+from workers.sandbox import protocol
+from workers.sandbox.body import FAILED, TEMPORARY
+from workers.sandbox.causes import Death, classify
+from workers.sandbox.cgroup import ROOT, oom_kills
+from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
+from workers.sandbox.protocol import Ended, Request, Started
+from workers.sandbox.reports import MAX_TOTAL_BYTES, Failure, Line, LineReader, Progress
+from workers.sandbox.supervised import directory_size, kill, measure
+from workers.sandbox.watch import INTERVAL, Limits, Measurement, Watch, time_limit_death
+from workers.sandbox.zygote import Zygote
+
+# A program may write through processes of its own, so its directory is measured: not more often than takes a twentieth
+# of the time, and than every so many seconds.
+DISK_INTERVAL = 0.5
+DISK_SHARE = 20
+
+# Seconds in which a zygote must fork. It takes milliseconds, or two seconds if it has to start first.
+START_TIMEOUT = 60.0
+
+_READ_SIZE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxJob:
+    """Code to run: `entry` is `package.module:function`, or `command` is a program with its arguments.
+
+    `work` is an existing directory, the only one that it can write to; `sources` are files that it can read.
+    """
+
+    entry: str
+    arguments: Mapping[str, Any]
+    work: Path
+    sources: tuple[Path, ...] = ()
+    command: tuple[str, ...] = ()
+    niceness: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExitInfo:
+    """How a process ended. `status` is its exit code, or the negative number of the signal that ended it.
+
+    `death` explains every end but that of a body that returned or reported its failure. `seconds` of wall-clock and
+    `cpu` seconds of processor time; `resident` is the last known resident set and `peak` the largest, in bytes.
+    `memory_events` are the counters of its leaf cgroup.
+    """
+
+    status: int
+    death: Death | None
+    seconds: float
+    cpu: float
+    resident: int
+    peak: int
+    memory_events: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a process, and the result or the failure that it reported. A dead process has neither."""
+
+    exit_info: ExitInfo
+    result: dict[str, Any] | None
+    failure: Failure | None
+
+    def raise_if_dead(self) -> None:
+        """Raise ProcessDied if the process died."""
+        if self.exit_info.death is not None:
+            raise ProcessDied(self.exit_info)
+
+    def value(self) -> dict[str, Any]:
+        """The result of the body. Raises ProcessDied if its process died, BodyFailed if it reported a failure."""
+        self.raise_if_dead()
+        if self.failure is not None:
+            raise BodyFailed(self.failure)
+        return self.result or {}
+
+
+class ProcessDied(JobFailed):
+    """The sandboxed process died. `exit_info` has the death."""
+
+    code = "died"
+
+    def __init__(self, exit_info: ExitInfo) -> None:
+        super().__init__(exit_info.death.explanation if exit_info.death else None)
+        self.exit_info = exit_info
+
+
+class BodyFailed(JobFailed):
+    """The body raised an error. `code` names it; `traceback` is empty if the body raised it on purpose."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.code = failure.code
+        self.traceback = failure.traceback
+
+
+OnProgress = Callable[[Progress], None]
+OnMeasure = Callable[[Measurement], None]
+
+
+def run(
+    zygote: Zygote,
+    job: SandboxJob,
+    limits: Limits,
+    *,
+    on_progress: OnProgress = lambda _progress: None,
+    on_measure: OnMeasure = lambda _measurement: None,
+    cgroup_root: Path = ROOT,
+) -> Outcome:
+    """Run `job` within `limits`. The process is gone when this returns or raises.
+
+    Raises OSError if it cannot be started, and whatever the callbacks raise.
+    """
+    (job.work / TEMPORARY).mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        leaf = stack.enter_context(leaf_cgroup(limits.memory, root=cgroup_root))
+        ours, theirs = (stack.enter_context(end) for end in protocol.pair())
+        pipe, their_pipe = os.pipe()
+        stack.callback(os.close, pipe)
+        supervisor = _Supervisor(job, limits, leaf, ours, pipe, on_progress, on_measure)
+        with ExitStack() as sent:
+            sent.enter_context(theirs)
+            sent.callback(os.close, their_pipe)
+            descriptors = [theirs.fileno(), their_pipe, *_open_files(sent, job, leaf)]
+            request = Request(
+                job.entry, job.command, str(job.work.resolve()), leaf is not None, limits.cpu, limits.file, job.niceness
+            )
+            zygote.send(request, descriptors)
+        try:
+            return supervisor.wait()
+        finally:
+            supervisor.kill()
+
+
+def _open_files(stack: ExitStack, job: SandboxJob, leaf: Cgroup | None) -> list[int]:
+    """The descriptors of a request after the socket and the pipe; the stack closes them."""
+    descriptors = [protocol.arguments_file(job.arguments), os.open(job.work, os.O_RDONLY | os.O_DIRECTORY)]
+    if leaf is not None:
+        descriptors.append(leaf.open_procs())
+    descriptors += [os.open(source, os.O_RDONLY | os.O_CLOEXEC) for source in job.sources]
+    for descriptor in descriptors:
+        stack.callback(os.close, descriptor)
+    return descriptors
+
+
+class _Supervisor:
+    """Watches one process until it has ended."""
+
+    def __init__(
+        self,
+        job: SandboxJob,
+        limits: Limits,
+        leaf: Cgroup | None,
+        connection: socket.socket,
+        pipe: int,
+        on_progress: OnProgress,
+        on_measure: OnMeasure,
+    ) -> None:
+        self._job, self._limits, self._leaf = job, limits, leaf
+        self._connection, self._pipe = connection, pipe
+        self._on_progress, self._on_measure = on_progress, on_measure
+        self._started_at = time.monotonic()
+        self._watch = Watch(limits, MAX_TOTAL_BYTES, self._started_at)
+        self._lines = LineReader()
+        self._result: dict[str, Any] | None = None
+        self._failure: Failure | None = None
+        self._stopped: Death | None = None
+        self._pid: int | None = None
+        self._pidfd = -1
+        self._ended: Ended | None = None
+        self._is_open = True
+        self._resident = self._peak = self._disk = 0
+        self._cpu = self._disk_due_at = 0.0
+        self._oom_kills_before = oom_kills()
+
+    def wait(self) -> Outcome:
+        """Wait for the end. Raises TimeoutError if the process is not started in time."""
+        os.set_blocking(self._pipe, False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._pipe, selectors.EVENT_READ, self._read_reports)
+            selector.register(self._connection, selectors.EVENT_READ, self._read_answer)
+            measured_at = self._started_at
+            while self._is_open:
+                for key, _events in selector.select(INTERVAL):
+                    if not key.data():
+                        selector.unregister(key.fileobj)
+                if time.monotonic() - measured_at >= INTERVAL:
+                    self._check()
+                    measured_at = time.monotonic()
+        while self._read_reports():
+            pass
+        return Outcome(self._exit_info(), self._result, self._failure)
+
+    def kill(self) -> None:
+        """End the process if it still runs, and wait until it is gone."""
+        if self._pidfd >= 0:
+            self._send_kill()
+            select.select([self._pidfd], [], [])
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _read_answer(self) -> bool:
+        message, descriptors, _flags, _address = socket.recv_fds(self._connection, protocol.MAX_MESSAGE, 1)
+        if not message:
+            self._is_open = False
+            return False
+        answer = protocol.decode(message)
+        if isinstance(answer, Started):
+            self._pid, self._pidfd = answer.pid, descriptors[0]
+        else:
+            self._ended, self._is_open = answer, False
+        return self._is_open
+
+    def _read_reports(self) -> bool:
+        """Read what is in the pipe. False at its end."""
+        try:
+            received = os.read(self._pipe, _READ_SIZE)
+        except BlockingIOError:
+            return False
+        for line in self._lines.feed(received):
+            self._on_line(line)
+        return bool(received)
+
+    def _on_line(self, line: Line) -> None:
+        if line.progress is not None:
+            self._on_progress(line.progress)
+        elif line.result is not None:
+            self._result = line.result
+        elif line.failure is not None:
+            self._failure = line.failure
+
+    def _check(self) -> None:
+        now = time.monotonic()
+        if self._pid is None:
+            if now - self._started_at > START_TIMEOUT:
+                raise TimeoutError(f"The sandbox did not start a process within {START_TIMEOUT:g} s.")
+            return
+        seen = measure(self._pid)
+        if seen is None:
+            return
+        self._resident, self._peak, self._cpu = seen.resident, max(self._peak, seen.peak), seen.cpu
+        measurement = Measurement(
+            at=now,
+            resident=seen.resident,
+            cpu=seen.cpu,
+            threads=seen.threads,
+            is_waiting=seen.is_waiting,
+            has_memory_limit=self._leaf is not None,
+            disk=self._disk_usage(seen.written, now),
+            reported_bytes=self._lines.total,
+        )
+        self._on_measure(measurement)
+        if self._stopped is None and (reason := self._watch.stop_reason(measurement)):
+            self._stopped = reason
+            self._send_kill()
+
+    def _disk_usage(self, written: int, now: float) -> int:
+        if self._job.command and now >= self._disk_due_at:
+            self._disk = directory_size(self._job.work)
+            self._disk_due_at = now + max(DISK_INTERVAL, DISK_SHARE * (time.monotonic() - now))
+        return max(written, self._disk)
+
+    def _send_kill(self) -> None:
+        with suppress(ProcessLookupError):
+            kill(self._pidfd)
+
+    def _exit_info(self) -> ExitInfo:
+        # Without an answer the zygote died, and its processes with it.
+        ended = self._ended or Ended(-signal.SIGKILL, self._cpu, self._peak)
+        events = self._leaf.events() if self._leaf is not None else {}
+        seconds = time.monotonic() - self._started_at
+        death = self._stopped or self._death(ended, events, seconds)
+        return ExitInfo(
+            status=ended.status,
+            death=death,
+            seconds=seconds,
+            cpu=ended.cpu,
+            resident=self._resident or ended.peak,
+            peak=max(self._peak, ended.peak),
+            memory_events=events,
+        )
+
+    def _death(self, ended: Ended, events: Mapping[str, int], seconds: float) -> Death | None:
+        if ended.status == 0 or (ended.status == FAILED and self._failure is not None):
+            return None
+        if -ended.status == signal.SIGXCPU:
+            return time_limit_death(self._limits.cpu, seconds)
+        kills = events.get("oom_kill", 0) or oom_kills() - self._oom_kills_before
+        return classify(ended.status, oom_kills=kills)

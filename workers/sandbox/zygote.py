@@ -1,0 +1,98 @@
+"""The trusted side's handle of a zygote: starts it, sends requests to it, and replaces it when it dies.
+
+    zygote = Zygote(ZygoteOptions(preload=("workers.render.warm_up:warm_up",)))
+    zygote.start()                        # before a fork; children of this process share it
+
+Both ends of the control socket stay open here. So requests wait in it while a new zygote starts, and whoever inherited
+it need not know.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.sandbox import protocol
+from workers.sandbox.confinement import Control
+from workers.sandbox.protocol import Request
+
+# Variables that the zygote gets if they are set. None holds a secret.
+PASSED_VARIABLES = (
+    *("LANG", "LC_ALL", "TZ", "PATH", "LD_LIBRARY_PATH"),
+    *("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "FONTCONFIG_FILE", "FONTCONFIG_PATH"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ZygoteOptions:
+    """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
+
+    `shows_stderr` passes the standard error of bodies through. `abi` limits Landlock to an older version and `without`
+    leaves controls out: both exist for tests.
+    """
+
+    preload: tuple[str, ...] = ()
+    read: tuple[Path, ...] = ()
+    shows_stderr: bool = False
+    abi: int | None = None
+    without: frozenset[Control] = frozenset()
+
+
+class Zygote:
+    """A zygote that this process owns or has inherited."""
+
+    def __init__(self, options: ZygoteOptions) -> None:
+        self.options = options
+        self._requests, self._control = protocol.pair()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+
+    @property
+    def pid(self) -> int | None:
+        """The zygote's process id; None if it was never started."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the zygote, or replace it if it has ended. Does nothing in processes that inherited it."""
+        if self._owner != os.getpid() or (self._process is not None and self._process.poll() is None):
+            return
+        options = self.options
+        configuration = {
+            "control": self._control.fileno(),
+            "preload": options.preload,
+            "read": [str(path) for path in options.read],
+            "abi": options.abi,
+            "without": sorted(options.without),
+        }
+        environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "workers.sandbox.zygote_process", json.dumps(configuration)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=None if options.shows_stderr else subprocess.DEVNULL,
+            pass_fds=[self._control.fileno()],
+            start_new_session=True,
+        )
+
+    def send(self, request: Request, descriptors: Sequence[int]) -> None:
+        """Send a request. Raises OSError."""
+        self.start()
+        socket.send_fds(self._requests, [request.encode()], list(descriptors))
+
+    def close(self) -> None:
+        """End the zygote and its processes, if this process owns them."""
+        process, self._process = self._process, None
+        self._requests.close()
+        self._control.close()
+        if process is not None and self._owner == os.getpid():
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+            process.wait()

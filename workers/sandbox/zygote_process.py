@@ -1,0 +1,129 @@
+"""`python -m workers.sandbox.zygote_process CONFIGURATION`: forks a confined process for each request.
+
+It is exec'ed with an environment without secrets, imports the code that bodies need, and evaluates nothing: libvips
+and OpenMP do not survive a fork after that. It has one thread. CONFIGURATION is JSON: the descriptor of the control
+socket, modules or functions to preload, directories that bodies may read, and controls to leave out (for tests).
+"""
+
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tasks.utils.parent_death import die_with_parent
+from workers.sandbox.body import run_body
+from workers.sandbox.confinement import Confinement, Control, prepare
+from workers.sandbox.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A process that has not been reaped. `connection` is the zygote's end of its job's socket."""
+
+    pid: int
+    pidfd: int
+    connection: socket.socket
+
+
+class Zygote:
+    """Accepts requests on `control` until its peer is gone."""
+
+    def __init__(self, control: socket.socket, confinement: Confinement, without: frozenset[Control]) -> None:
+        self._control, self._confinement, self._without = control, confinement, without
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ, self._accept)
+
+    def serve(self) -> None:
+        """Run until the other end of the control socket is closed everywhere."""
+        while self._selector.get_map():
+            for key, _events in self._selector.select():
+                act: Callable[[], None] = key.data
+                act()
+
+    def _accept(self) -> None:
+        message, descriptors, _flags, _address = socket.recv_fds(self._control, MAX_MESSAGE, MAX_DESCRIPTORS)
+        if not message:
+            self._selector.unregister(self._control)
+            return
+        connection, others = socket.socket(fileno=descriptors[0]), descriptors[1:]
+        try:
+            request = Request.decode(message)
+            pid = os.fork()
+            if pid == 0:
+                run_body(request, others, self._confinement, self._without)
+        finally:
+            for descriptor in others:
+                os.close(descriptor)
+        self._supervise(_Running(pid, os.pidfd_open(pid), connection))
+
+    def _supervise(self, child: _Running) -> None:
+        def end() -> None:
+            self._reap(child)
+
+        def kill() -> None:
+            """Its supervisor has closed the connection or asks for the end."""
+            self._selector.unregister(child.connection)
+            os.kill(child.pid, signal.SIGKILL)
+
+        self._selector.register(child.pidfd, selectors.EVENT_READ, end)
+        self._selector.register(child.connection, selectors.EVENT_READ, kill)
+        with suppress(OSError):
+            socket.send_fds(child.connection, [encode(Started(child.pid))], [child.pidfd])
+
+    def _reap(self, child: _Running) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # processes that a helper program left behind
+        _pid, status, usage = os.wait4(child.pid, 0)
+        self._selector.unregister(child.pidfd)
+        os.close(child.pidfd)
+        with suppress(KeyError):
+            self._selector.unregister(child.connection)
+        ended = Ended(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        with child.connection, suppress(OSError):
+            child.connection.send(encode(ended))
+
+
+def preload(names: list[str]) -> None:
+    """Import modules and call functions, named `module` or `module:function`.
+
+    What cannot be loaded is left to the process that needs it, which reports the reason.
+    """
+    for name in names:
+        module, _, function = name.partition(":")
+        try:
+            loaded = importlib.import_module(module)
+            if function:
+                getattr(loaded, function)()
+        except Exception as error:
+            print(f"The zygote could not load {name}: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def main(configuration: dict[str, Any]) -> NoReturn:
+    """Prepare this process and serve."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    control = socket.socket(fileno=configuration["control"])
+    without = frozenset(Control(name) for name in configuration["without"])
+    preload(configuration["preload"])
+    confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"])
+    if threading.active_count() != 1:
+        raise SystemExit("The zygote has more than one thread, which a fork would lose.")
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy all pages that it shares with this process
+    Zygote(control, confinement, without).serve()
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
