@@ -26,8 +26,8 @@ from tasks.storage import MANIFEST
 from tasks.utils.units import format_bytes
 from workers.render.errors import BlueprintError
 from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
+from workers.sandbox import reports
 from workers.sandbox.causes import Cause
-from workers.sandbox.reports import Progress
 from workers.sandbox.runner import BodyFailed, ExitInfo, Outcome, ProcessDied, SandboxJob, run
 from workers.sandbox.watch import Limits
 from workers.sandbox.zygote import Zygote
@@ -145,11 +145,11 @@ def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, curren
     )
     zygote = Zygote(replace(ZYGOTE, shows_stderr=bool(os.environ.get("BULKHEAD_DEBUG"))))
     zygote.start()  # it loads the engine while the file is read
-    last = Progress(percent=0, stage="")
+    last = reports.Progress(percent=0, stage="")
     exits: list[ExitInfo] = []
     with _progress_bar() as update:
 
-        def on_progress(progress: Progress) -> None:
+        def on_progress(progress: reports.Progress) -> None:
             nonlocal last
             last = progress
             update(progress)
@@ -163,10 +163,8 @@ def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, curren
             request = RenderRequest(file, chosen, planned, _sha256(file), current.dwg_converter)
             render_sandboxed(run_in_sandbox, request, work)
         except ProcessDied as error:
-            assert error.exit_info.death is not None  # noqa: S101 -- of a process that died
-            cause = error.exit_info.death.cause
-            story = explain_death(error.exit_info, last, current.memory_limit)
-            raise RenderFailed(f"{story} {ADVICE[cause]}", cause) from error
+            story = explain_death(error, last, current.memory_limit)
+            raise RenderFailed(f"{story} {ADVICE[error.death.cause]}", error.death.cause) from error
         except BodyFailed as error:
             raise RenderFailed(f"{error.message} {ADVICE[Cause(error.code)]}", error.code) from error
         except BlueprintError as error:
@@ -181,19 +179,19 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def explain_death(exit_info: ExitInfo, last: Progress, memory_limit: int) -> str:
+def explain_death(died: ProcessDied, last: reports.Progress, memory_limit: int) -> str:
     """How the render process died, in two sentences: the cause, then stage, progress and memory."""
-    assert exit_info.death is not None  # noqa: S101 -- only called for deaths
     stage = f"in stage {last.stage}" if last.stage else "starting"
     layer = f", layer {last.layer}" if last.layer else ""
+    seconds, resident = died.exit_info.seconds, format_bytes(died.exit_info.resident)
     return (
-        f"The render failed after {exit_info.seconds:.1f} s. {exit_info.death.explanation} It was {stage}{layer}, "
-        f"{last.percent} % done, and used {format_bytes(exit_info.resident)} of {format_bytes(memory_limit)}."
+        f"The render failed after {seconds:.1f} s. {died.death.explanation} It was {stage}{layer}, "
+        f"{last.percent} % done, and used {resident} of {format_bytes(memory_limit)}."
     )
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[Progress], None]]:
+def _progress_bar() -> Iterator[Callable[[reports.Progress], None]]:
     """Show progress on standard error, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -203,7 +201,7 @@ def _progress_bar() -> Iterator[Callable[[Progress], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=100)
 
-        def update(progress: Progress) -> None:
+        def update(progress: reports.Progress) -> None:
             bar.update(task, completed=progress.percent, description=f"{progress.stage} {progress.layer}".rstrip())
 
         yield update

@@ -1,7 +1,7 @@
 """Prepares native imaging in this process: sets the environment, loads the libraries and verifies their limits.
 
-A process that forks may call `prepare` and `prepare_vips`, but must not evaluate a picture before: OpenMP and libvips do
-not survive a fork after that.
+A process that forks may call `prepare` and `prepare_vips`, but must not start a thread before: OpenMP and libvips would
+lose it.
 """
 
 import ctypes
@@ -51,9 +51,21 @@ _BUSY_TRIM_BYTES = 64 * 1024**2
 
 _ALLOWED_LOADERS = ("Png", "Jpeg", "Tiff", "Webp", "Svg")
 
+
 def set_environment() -> None:
     """Set the variables that native libraries read when they are loaded."""
     os.environ.update(_ENVIRONMENT)
+
+
+# Whether this process is a zygote, or was forked from one.
+_is_zygote = False
+
+
+def become_zygote() -> None:
+    """Exempt all objects that exist when a process is forked from garbage collection in it. A
+    collection would copy every page that the processes share."""
+    global _is_zygote
+    _is_zygote = True
 
 
 @cache
@@ -95,15 +107,14 @@ def release_memory_afterwards() -> Iterator[None]:
     """Return memory to the system after a block that builds and releases a large document.
 
     Existing objects are exempt from garbage collection during the block, which makes reading a tenth faster. In a
-    process that was forked from the zygote they stay so: a collection would copy every page that they share.
+    process that was forked from a zygote they stay so.
     """
-    was_forked = gc.get_freeze_count() > 0
     gc.freeze()
     try:
         yield
     finally:
         gc.collect()
-        if not was_forked:
+        if not _is_zygote:
             gc.unfreeze()
         trim_heap()
 

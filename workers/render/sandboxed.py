@@ -15,7 +15,7 @@ from workers.sandbox.runner import BodyFailed, SandboxJob
 from workers.sandbox.zygote import ZygoteOptions
 
 BODY = "workers.render.body:render_body"
-ZYGOTE = ZygoteOptions(preload=("workers.render.warm_up:warm_up",))
+ZYGOTE = ZygoteOptions(preload=("workers.render.warm_up:warm_up",), rehearse="workers.render.warm_up:rehearse")
 
 # Failures of a body that are not the drawing's: the sandbox or the engine has a bug, or the process ran out of memory.
 UNEXPECTED = frozenset({"internal-error", "out-of-memory"})

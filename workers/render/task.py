@@ -18,19 +18,19 @@ from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
 from tasks.plan import Plan, PlanError, check_memory_limit, plan
 from tasks.storage import MANIFEST, ObjectNotFound
-from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from tasks.utils.parent_death import die_with_parent
+from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render.errors import BlueprintError, EngineError
 from workers.render.outputs import InvalidOutput
 from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
 from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job
 from workers.runtime.request import JobTask
 from workers.runtime.worker_context import worker_context
-from workers.runtime.worker_zygote import PRELOAD
+from workers.runtime.worker_zygote import extend_zygote
 
 logger = logging.getLogger(__name__)
 
-PRELOAD.extend(ZYGOTE.preload)
+extend_zygote(*ZYGOTE.preload, rehearse=ZYGOTE.rehearse)
 
 
 @worker_process_init.connect

@@ -356,8 +356,7 @@ def _requeue(run: JobRun, error: Requeue | StoreError) -> None:
 def _record_death(run: JobRun, error: ProcessDied) -> None:
     """Count the death of the sandboxed process, or requeue the job if the host was too slow for it."""
     run.usage.add(error.exit_info)
-    death = error.exit_info.death
-    assert death is not None  # noqa: S101 -- of a process that died
+    death = error.death
     run.recorder.set_memory(error.exit_info.resident, error.exit_info.peak)
     if death.cause is Cause.STARVED:
         _requeue(run, Requeue(death.cause, explanation.format_crash(death, run.recorder.snapshot())))

@@ -1,8 +1,8 @@
 """Resources that one attempt used, as facts for the ledger.
 
-    usage = ResourceUsage()
-    usage.add(exit_info)                       # of each process that ran in the sandbox
-    facts = usage.facts(planned_bytes=120 * 1024**2)
+usage = ResourceUsage()
+usage.add(exit_info)                       # of each process that ran in the sandbox
+facts = usage.facts(planned_bytes=120 * 1024**2)
 """
 
 import time

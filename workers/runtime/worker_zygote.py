@@ -1,6 +1,7 @@
 """The zygote of this worker: started by Celery's parent, shared by its children, replaced when it dies."""
 
 import os
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,14 +17,19 @@ logger = get_logger(__name__)
 # Seconds before a zygote that died is replaced, should it die again and again.
 RESTART_DELAY = 0.5
 
-# What the zygote loads, as in ZygoteOptions: modules of tasks add to it when they are imported.
-PRELOAD: list[str] = []
+_options = ZygoteOptions()
+
+
+def extend_zygote(*preload: str, rehearse: str = "") -> None:
+    """Have the zygote load more, as in ZygoteOptions. For modules of tasks, when they are imported."""
+    global _options
+    _options = replace(_options, preload=(*_options.preload, *preload), rehearse=rehearse or _options.rehearse)
 
 
 @cache
 def worker_zygote() -> Zygote:
     """The zygote of this process and of all processes that it forks from now on."""
-    return Zygote(ZygoteOptions(preload=tuple(PRELOAD)))
+    return Zygote(_options)
 
 
 @celeryd_after_setup.connect
@@ -43,10 +49,10 @@ def keep_running(hub: Any) -> None:
     zygote.start()
     descriptor = os.pidfd_open(zygote.pid)
 
-    def replace() -> None:
+    def restart() -> None:
         hub.remove_reader(descriptor)
         os.close(descriptor)
         logger.error("The zygote %d ended. Its renders are repeated by a new one.", zygote.pid)
         hub.call_later(RESTART_DELAY, lambda: keep_running(hub))
 
-    hub.add_reader(descriptor, replace)
+    hub.add_reader(descriptor, restart)

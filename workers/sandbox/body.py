@@ -48,9 +48,10 @@ def run_body(
         _close_others({0, 1, 2, *descriptors, *confinement.descriptors})
         confinement.enter(sources=rest, work=work, execute=bool(request.command), limits=limits, without=without)
         if request.command:
-            os.execve(request.command[0], request.command, {"TMPDIR": tempfile.tempdir, "LANG": "C.UTF-8"})
+            environment = {"TMPDIR": tempfile.tempdir, "LANG": "C.UTF-8"}
+            os.execve(request.command[0], request.command, environment)  # noqa: S606 - the setting of an operator
         code = _call(request.entry, parsed, pipe)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - it must not reach the code of the zygote
         _report_failure(pipe, "internal-error", f"The sandbox failed with {type(error).__name__}: {error}", error)
     finally:
         os._exit(code)
@@ -72,7 +73,7 @@ def _call(entry: str, arguments: Mapping[str, Any], pipe: int) -> int:
     except MemoryError as error:
         _report_failure(pipe, "out-of-memory", str(error) or "MemoryError")
         return FAILED
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever native code or a user's code raises
         _report_failure(pipe, "internal-error", f"It failed with an unexpected {type(error).__name__}.", error)
         return FAILED
     return DONE

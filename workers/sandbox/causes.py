@@ -46,7 +46,8 @@ def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None
 
     `status` is its exit code, or the negative number of the signal that ended it. `oom_kills` is how many processes of
     its cgroup the OOM killer ended while it ran. `time_limit` (seconds) is given if Celery stopped a worker child for
-    exceeding it: the limits of a render end the render alone. A SIGKILL without any of these came from outside and is not the job's fault.
+    exceeding it: the limits of a render end the render alone. A SIGKILL without any of these came from outside and is
+    not the job's fault.
     """
     if time_limit is not None:
         busy = f"because its worker was still busy after {time_limit:g} s"

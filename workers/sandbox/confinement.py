@@ -75,6 +75,11 @@ class Confinement:
     readable: tuple[Rule, ...]
     programs: Mapping[seccomp.Profile, bytes]
 
+    @property
+    def descriptors(self) -> set[int]:
+        """The open descriptors that `enter` needs."""
+        return {descriptor for descriptor, _kind in self.readable}
+
     def enter(
         self,
         *,

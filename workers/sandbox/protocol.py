@@ -54,7 +54,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The process has been reaped: `status` is its exit code or the negative signal; times in seconds, peak in bytes."""
+    """The process has been reaped. `status`: exit code or negative signal; `cpu` in seconds, `peak` in bytes."""
 
     status: int
     cpu: float

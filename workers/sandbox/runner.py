@@ -86,7 +86,7 @@ class Outcome:
     def raise_if_dead(self) -> None:
         """Raise ProcessDied if the process died."""
         if self.exit_info.death is not None:
-            raise ProcessDied(self.exit_info)
+            raise ProcessDied(self.exit_info, self.exit_info.death)
 
     def value(self) -> dict[str, Any]:
         """The result of the body. Raises ProcessDied if its process died, BodyFailed if it reported a failure."""
@@ -97,13 +97,13 @@ class Outcome:
 
 
 class ProcessDied(JobFailed):
-    """The sandboxed process died. `exit_info` has the death."""
+    """The sandboxed process died."""
 
     code = "died"
 
-    def __init__(self, exit_info: ExitInfo) -> None:
-        super().__init__(exit_info.death.explanation if exit_info.death else None)
-        self.exit_info = exit_info
+    def __init__(self, exit_info: ExitInfo, death: Death) -> None:
+        super().__init__(death.explanation)
+        self.exit_info, self.death = exit_info, death
 
 
 class BodyFailed(JobFailed):

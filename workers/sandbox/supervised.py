@@ -47,7 +47,7 @@ def measure(pid: int) -> Seen | None:
 
 
 def directory_size(path: Path) -> int:
-    """Bytes on disk of all files below a directory, without following links. Files that vanish meanwhile are skipped."""
+    """Bytes on disk of all files below a directory, without following links. Files may vanish meanwhile."""
     total, folders = 0, [path]
     while folders:
         try:

@@ -90,9 +90,7 @@ class Watch:
             what = f"reported more than {format_bytes(self._max_reported_bytes)} of progress"
         else:
             return None
-        return Death(
-            Cause.QUOTA, f"The process was stopped because it {what}.", f"was stopped because it {what},"
-        )
+        return Death(Cause.QUOTA, f"The process was stopped because it {what}.", f"was stopped because it {what},")
 
     def _count_idle(self, now: Measurement) -> None:
         """Add the time since the last measurement, as far as this supervisor was running as well."""

@@ -33,11 +33,13 @@ PASSED_VARIABLES = (
 class ZygoteOptions:
     """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
 
+    `rehearse` is a function that a process calls ahead of its request; without one, none is forked ahead.
     `shows_stderr` passes the standard error of bodies through. `abi` limits Landlock to an older version and `without`
     leaves controls out: both exist for tests.
     """
 
     preload: tuple[str, ...] = ()
+    rehearse: str = ""
     read: tuple[Path, ...] = ()
     shows_stderr: bool = False
     abi: int | None = None
@@ -66,6 +68,7 @@ class Zygote:
         configuration = {
             "control": self._control.fileno(),
             "preload": options.preload,
+            "rehearse": options.rehearse,
             "read": [str(path) for path in options.read],
             "abi": options.abi,
             "without": sorted(options.without),

@@ -23,12 +23,12 @@ from typing import Any, NoReturn
 from tasks.utils.parent_death import die_with_parent
 from workers.sandbox.body import run_body
 from workers.sandbox.confinement import Confinement, Control, prepare
-from workers.sandbox.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode
+from workers.sandbox.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A process that has not been reaped. `connection` is the zygote's end of its job's socket."""
+    """A process that has not been reaped. `connection` leads to its supervisor or, of a spare, to the process."""
 
     pid: int
     pidfd: int
@@ -36,15 +36,27 @@ class _Running:
 
 
 class Zygote:
-    """Accepts requests on `control` until its peer is gone."""
+    """Accepts requests on `control` until its peer is gone.
 
-    def __init__(self, control: socket.socket, confinement: Confinement, without: frozenset[Control]) -> None:
-        self._control, self._confinement, self._without = control, confinement, without
+    One process is forked ahead of its request, as a spare: what a process has to do before its first drawing is then
+    not part of the time that a job takes.
+    """
+
+    def __init__(
+        self,
+        control: socket.socket,
+        confinement: Confinement,
+        without: frozenset[Control],
+        rehearse: Callable[[], None] | None,
+    ) -> None:
+        self._control, self._confinement, self._without, self._rehearse = control, confinement, without, rehearse
+        self._spare: _Running | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, self._accept)
 
     def serve(self) -> None:
         """Run until the other end of the control socket is closed everywhere."""
+        self._prepare_spare()
         while self._selector.get_map():
             for key, _events in self._selector.select():
                 act: Callable[[], None] = key.data
@@ -53,25 +65,74 @@ class Zygote:
     def _accept(self) -> None:
         message, descriptors, _flags, _address = socket.recv_fds(self._control, MAX_MESSAGE, MAX_DESCRIPTORS)
         if not message:
-            self._selector.unregister(self._control)
-            return
+            raise SystemExit(0)  # the kernel kills the children
         connection, others = socket.socket(fileno=descriptors[0]), descriptors[1:]
         try:
-            request = Request.decode(message)
-            pid = os.fork()
-            if pid == 0:
-                run_body(request, others, self._confinement, self._without)
+            pid, pidfd = self._hand_over(message, others) or self._fork(message, others)
         finally:
             for descriptor in others:
                 os.close(descriptor)
-        self._supervise(_Running(pid, os.pidfd_open(pid), connection))
+        self._supervise(_Running(pid, pidfd, connection))
+
+    def _fork(self, message: bytes, descriptors: list[int]) -> tuple[int, int]:
+        """Start a process for a request. Returns its id and a pidfd."""
+        pid = os.fork()
+        if pid == 0:
+            run_body(Request.decode(message), descriptors, self._confinement, self._without)
+        return pid, os.pidfd_open(pid)
+
+    def _prepare_spare(self) -> None:
+        if self._spare is not None or self._rehearse is None:
+            return
+        ours, theirs = pair()
+        pid = os.fork()
+        if pid == 0:
+            self._wait_as_spare(theirs, self._rehearse)
+        theirs.close()
+        self._spare = _Running(pid, os.pidfd_open(pid), ours)
+        self._selector.register(self._spare.pidfd, selectors.EVENT_READ, self._drop_spare)
+
+    def _wait_as_spare(self, connection: socket.socket, rehearse: Callable[[], None]) -> NoReturn:
+        try:
+            die_with_parent()
+            rehearse()
+            gc.freeze()
+            message, descriptors, _flags, _address = socket.recv_fds(connection, MAX_MESSAGE, MAX_DESCRIPTORS)
+            if message:
+                run_body(Request.decode(message), descriptors, self._confinement, self._without)
+        finally:
+            os._exit(1)
+
+    def _hand_over(self, message: bytes, descriptors: list[int]) -> tuple[int, int] | None:
+        """Give a request to the spare. Returns its id and a pidfd; None if there is no spare."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return None
+        self._selector.unregister(spare.pidfd)
+        with spare.connection:
+            try:
+                socket.send_fds(spare.connection, [message], descriptors)
+            except OSError:  # it has died
+                os.waitpid(spare.pid, 0)
+                os.close(spare.pidfd)
+                return None
+        return spare.pid, spare.pidfd
+
+    def _drop_spare(self) -> None:
+        """The spare has died. The next one is made after a job, so that a fault in it cannot repeat itself for ever."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            self._selector.unregister(spare.pidfd)
+            os.waitpid(spare.pid, 0)
+            os.close(spare.pidfd)
+            spare.connection.close()
 
     def _supervise(self, child: _Running) -> None:
         def end() -> None:
             self._reap(child)
 
         def kill() -> None:
-            """Its supervisor has closed the connection or asks for the end."""
+            """Its supervisor has closed the connection."""
             self._selector.unregister(child.connection)
             os.kill(child.pid, signal.SIGKILL)
 
@@ -91,6 +152,14 @@ class Zygote:
         ended = Ended(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
         with child.connection, suppress(OSError):
             child.connection.send(encode(ended))
+        self._prepare_spare()
+
+
+def load(name: str) -> Callable[[], None]:
+    """Import `module` or `module:function`; returns the function. Raises ImportError, AttributeError."""
+    module, _, function = name.partition(":")
+    loaded = importlib.import_module(module)
+    return getattr(loaded, function) if function else lambda: None
 
 
 def preload(names: list[str]) -> None:
@@ -99,12 +168,9 @@ def preload(names: list[str]) -> None:
     What cannot be loaded is left to the process that needs it, which reports the reason.
     """
     for name in names:
-        module, _, function = name.partition(":")
         try:
-            loaded = importlib.import_module(module)
-            if function:
-                getattr(loaded, function)()
-        except Exception as error:
+            load(name)()
+        except Exception as error:  # noqa: BLE001 - whatever a module of a user's raises
             print(f"The zygote could not load {name}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
@@ -121,7 +187,8 @@ def main(configuration: dict[str, Any]) -> NoReturn:
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
     gc.collect()
     gc.freeze()  # a collection in a child would copy all pages that it shares with this process
-    Zygote(control, confinement, without).serve()
+    rehearse = load(configuration["rehearse"]) if configuration["rehearse"] else None
+    Zygote(control, confinement, without, rehearse).serve()
     sys.exit(0)
 
 
