@@ -25,7 +25,8 @@ def convert_dwg(run: RunInSandbox, template: str, source: Path, work: Path) -> P
     """
     target = work.resolve() / TARGET
     command = build_command(template, source.resolve(), target)
-    outcome = run(SandboxJob(entry="", arguments={}, work=work, sources=(source,), command=command))
+    folder = Path(command[0]).resolve().parent  # the program may lie outside the directories of the system
+    outcome = run(SandboxJob(entry="", arguments={}, work=work, sources=(source, folder), command=command))
     status = outcome.exit_info.status
     if status == 0 and target.is_file() and not target.is_symlink():
         return target

@@ -46,7 +46,7 @@ _ALLOWED = """
     read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek sendfile copy_file_range
     close close_range dup dup2 dup3 pipe fsync fdatasync fallocate ftruncate fadvise64
     stat fstat lstat newfstatat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat
-    creat getdents getdents64 getcwd chdir fchdir umask mkdir mkdirat rmdir unlink unlinkat rename renameat
+    creat getdents getdents64 getcwd chdir fchdir umask mkdir mkdirat rmdir unlink unlinkat link linkat rename renameat
     poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
     eventfd eventfd2
     brk mmap munmap mremap mprotect madvise mincore msync mlock munlock membarrier
@@ -73,7 +73,7 @@ _DENIED = """
     setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset setpgid setsid
     chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat
     setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat
-    link linkat symlink symlinkat mknod mknodat truncate flock sync syncfs quotactl quotactl_fd
+    symlink symlinkat mknod mknodat truncate flock sync syncfs quotactl quotactl_fd
     setrlimit setpriority sched_setaffinity sched_setattr sched_setparam sched_setscheduler ioprio_set
     mbind set_mempolicy migrate_pages move_pages mlockall
     shmget shmat shmctl shmdt semget semop semtimedop semctl msgget msgsnd msgrcv msgctl

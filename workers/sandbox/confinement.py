@@ -116,7 +116,8 @@ class Confinement:
         for descriptor, kind in self.readable:
             yield descriptor, Kind.EXECUTE if execute and kind is Kind.READ else kind
         for source in sources:
-            yield source, _readable_kind(source)
+            kind = _readable_kind(source)
+            yield source, Kind.EXECUTE if execute and kind is Kind.READ else kind
         yield work, Kind.WRITE
         own = os.open("/proc/self", os.O_PATH | os.O_CLOEXEC)
         for name, kind in _OWN_ENTRIES.items():
@@ -126,9 +127,10 @@ class Confinement:
 
 
 def prepare(read_paths: Iterable[Path], *, abi: int | None = None) -> Confinement:
-    """Open what every confined process may read, and `read_paths`; compile the filters. Missing paths are left out.
+    """Open what every confined process may read, and `read_paths`; compile the filters.
 
-    `abi` limits Landlock to an older version. Raises SandboxUnavailable.
+    Paths that are missing, or that this user cannot reach, are left out. `abi` limits Landlock to an older version.
+    Raises SandboxUnavailable.
     """
     available_abi = landlock.abi()
     paths = _outermost((*_code(), *map(Path, _SYSTEM_PATHS), *_font_directories(), *read_paths))
@@ -168,13 +170,13 @@ def _font_directories() -> Iterator[Path]:
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
     """The existing paths without links, and without those beneath another."""
-    resolved = {path.resolve() for path in paths if path.exists()}
+    resolved = {path.resolve() for path in paths if os.path.exists(path)}  # noqa: PTH110 - False if not permitted
     return sorted(path for path in resolved if resolved.isdisjoint(path.parents))
 
 
 def _open_rules(paths: Iterable[str], choose: Callable[[int], Kind]) -> Iterator[Rule]:
     for path in paths:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, PermissionError):
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
             yield descriptor, choose(descriptor)
 

@@ -34,12 +34,14 @@ class ZygoteOptions:
     """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
 
     `rehearse` is a function that a process calls ahead of its request; without one, none is forked ahead.
-    `shows_stderr` passes the standard error of bodies through. `abi` limits Landlock to an older version and `without`
-    leaves controls out: both exist for tests.
+    `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr` passes
+    the standard error of bodies through. `abi` limits Landlock to an older version and `without` leaves controls out:
+    both exist for tests.
     """
 
     preload: tuple[str, ...] = ()
     rehearse: str = ""
+    wrapper: tuple[str, ...] = ()
     read: tuple[Path, ...] = ()
     shows_stderr: bool = False
     abi: int | None = None
@@ -76,7 +78,7 @@ class Zygote:
         environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "workers.sandbox.zygote_process", json.dumps(configuration)],
+            [*options.wrapper, sys.executable, "-P", "-m", "workers.sandbox.zygote_process", json.dumps(configuration)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
