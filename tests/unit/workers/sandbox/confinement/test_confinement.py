@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.workers.sandbox.attacks import ATTACKS, CALLS, FATAL, FILES, PROGRAMS, SIGNALS, USES
-from tests.unit.workers.sandbox.confined import ALLOWED, NOBODY, Request, run, start
+from tests.unit.workers.sandbox.confinement.attacks import ATTACKS, CALLS, FATAL, FILES, PROGRAMS, SIGNALS, USES
+from tests.unit.workers.sandbox.confinement.confined import ALLOWED, NOBODY, Request, run, start
 from workers.sandbox.confinement import Control, available, prepare
 
 DEBIAN_12_ABI = 2
@@ -40,7 +40,10 @@ def test_given_a_confined_process_when_it_works_then_nothing_is_in_its_way(abi: 
     ("control", "attacks"),
     [
         (Control.LANDLOCK, set(FILES) - PROTECTED_WITHOUT_LANDLOCK),
-        (Control.SECCOMP, {"hard link of a readable file", "mode", "socket of family AF_INET", "fork", "signals by fcntl", "limit"}),
+        (
+            Control.SECCOMP,
+            {"hard link of a readable file", "mode", "socket of family AF_INET", "fork", "signals by fcntl", "limit"},
+        ),
         (Control.SIGNALS, {"signal to the parent", "signal to a thread of the parent", "signal to the group"}),
         (Control.CAPABILITIES, {"file without permission"}),
         (Control.FILE_SIZE, {"large file"}),
