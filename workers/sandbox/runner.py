@@ -154,12 +154,18 @@ def run(
 
 def _open_files(stack: ExitStack, job: SandboxJob, leaf: Cgroup | None) -> list[int]:
     """The descriptors of a request after the socket and the pipe; the stack closes them."""
-    descriptors = [protocol.arguments_file(job.arguments), os.open(job.work, os.O_RDONLY | os.O_DIRECTORY)]
-    if leaf is not None:
-        descriptors.append(leaf.open_procs())
-    descriptors += [os.open(source, os.O_RDONLY | os.O_CLOEXEC) for source in job.sources]
-    for descriptor in descriptors:
+    descriptors: list[int] = []
+
+    def add(descriptor: int) -> None:
         stack.callback(os.close, descriptor)
+        descriptors.append(descriptor)
+
+    add(protocol.arguments_file(job.arguments))
+    add(os.open(job.work, os.O_RDONLY | os.O_DIRECTORY))
+    if leaf is not None:
+        add(leaf.open_procs())
+    for source in job.sources:
+        add(os.open(source, os.O_RDONLY))
     return descriptors
 
 
