@@ -309,7 +309,9 @@ class _Supervisor:
     def _death(self, ended: Ended, events: Mapping[str, int], seconds: float) -> Death | None:
         if ended.status == 0 or (ended.status == FAILED and self._failure is not None):
             return None
-        if -ended.status == signal.SIGXCPU:
-            return time_limit_death(self._limits.cpu, seconds)
         kills = events.get("oom_kill", 0) or oom_kills() - self._oom_kills_before
+        # The kernel sends SIGXCPU at the limit and, if that is ignored, SIGKILL.
+        killed_at_limit = ended.status == -signal.SIGKILL and not kills and ended.cpu >= self._limits.cpu
+        if killed_at_limit or ended.status == -signal.SIGXCPU:
+            return time_limit_death(self._limits.cpu, seconds)
         return classify(ended.status, oom_kills=kills)
