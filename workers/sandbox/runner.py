@@ -137,7 +137,7 @@ def run(
         ours, theirs = (stack.enter_context(end) for end in protocol.pair())
         pipe, their_pipe = os.pipe()
         stack.callback(os.close, pipe)
-        supervisor = _Supervisor(job, limits, leaf, ours, pipe, on_progress, on_measure)
+        supervisor = _Supervisor(zygote, job, limits, leaf, ours, pipe, on_progress, on_measure)
         with ExitStack() as sent:
             sent.enter_context(theirs)
             sent.callback(os.close, their_pipe)
@@ -174,6 +174,7 @@ class _Supervisor:
 
     def __init__(
         self,
+        zygote: Zygote,
         job: SandboxJob,
         limits: Limits,
         leaf: Cgroup | None,
@@ -182,7 +183,7 @@ class _Supervisor:
         on_progress: OnProgress,
         on_measure: OnMeasure,
     ) -> None:
-        self._job, self._limits, self._leaf = job, limits, leaf
+        self._zygote, self._job, self._limits, self._leaf = zygote, job, limits, leaf
         self._connection, self._pipe = connection, pipe
         self._on_progress, self._on_measure = on_progress, on_measure
         self._started_at = time.monotonic()
@@ -260,6 +261,7 @@ class _Supervisor:
         if self._pid is None:
             if now - self._started_at > START_TIMEOUT:
                 raise TimeoutError(f"The sandbox did not start a process within {START_TIMEOUT:g} s.")
+            self._zygote.start()  # it may have died before it received the request
             return
         seen = measure(self._pid)
         if seen is None:
