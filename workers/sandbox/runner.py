@@ -220,11 +220,14 @@ class _Supervisor:
 
     def kill(self) -> None:
         """End the process if it still runs, and wait until it is gone."""
-        if self._pidfd >= 0:
+        if self._pidfd >= 0 and self._pid is not None:
             self._send_kill()
             select.select([self._pidfd], [], [])
             os.close(self._pidfd)
             self._pidfd = -1
+            if self._ended is None:  # the zygote, which kills the processes of a program, may be dead
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._pid, signal.SIGKILL)
 
     def _read_answer(self) -> bool:
         message, descriptors, _flags, _address = socket.recv_fds(self._connection, protocol.MAX_MESSAGE, 1)
