@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Zygote:
         self._requests, self._control = protocol.pair()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
+        self._lock = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -64,28 +66,11 @@ class Zygote:
 
     def start(self) -> None:
         """Start the zygote, or replace it if it has ended. Does nothing in processes that inherited it."""
-        if self._owner != os.getpid() or (self._process is not None and self._process.poll() is None):
+        if self._owner != os.getpid():
             return
-        options = self.options
-        configuration = {
-            "control": self._control.fileno(),
-            "preload": options.preload,
-            "rehearse": options.rehearse,
-            "read": [str(path) for path in options.read],
-            "abi": options.abi,
-            "without": sorted(options.without),
-        }
-        environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(
-            [*options.wrapper, sys.executable, "-P", "-m", "workers.sandbox.zygote.process", json.dumps(configuration)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=None if options.shows_stderr else subprocess.DEVNULL,
-            pass_fds=[self._control.fileno()],
-            start_new_session=True,
-        )
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._start()
 
     def send(self, request: Request, descriptors: Sequence[int]) -> None:
         """Send a request. Raises OSError."""
@@ -101,3 +86,25 @@ class Zygote:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGKILL)
             process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        options = self.options
+        configuration = {
+            "control": self._control.fileno(),
+            "preload": options.preload,
+            "rehearse": options.rehearse,
+            "read": [str(path) for path in options.read],
+            "abi": options.abi,
+            "without": sorted(options.without),
+        }
+        environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        return subprocess.Popen(
+            [*options.wrapper, sys.executable, "-P", "-m", "workers.sandbox.zygote.process", json.dumps(configuration)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=None if options.shows_stderr else subprocess.DEVNULL,
+            pass_fds=[self._control.fileno()],
+            start_new_session=True,
+        )

@@ -13,10 +13,10 @@ import selectors
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -95,7 +95,7 @@ class Zygote:
     def _wait_as_spare(self, connection: socket.socket, rehearse: Callable[[], None]) -> NoReturn:
         try:
             die_with_parent()
-            rehearse()
+            attempt(rehearse, "rehearse")
             gc.freeze()
             message, descriptors, _flags, _address = socket.recv_fds(connection, MAX_MESSAGE, MAX_DESCRIPTORS)
             if message:
@@ -171,22 +171,30 @@ def preload(names: list[str]) -> None:
     What cannot be loaded is left to the process that needs it, which reports the reason.
     """
     for name in names:
-        try:
-            load(name)()
-        except Exception as error:  # noqa: BLE001 - whatever a module of a user's raises
-            print(f"The zygote could not load {name}: {type(error).__name__}: {error}", file=sys.stderr)
+        attempt(partial(_load_and_call, name), f"load {name}")
+
+
+def _load_and_call(name: str) -> None:
+    load(name)()
+
+
+def attempt(function: Callable[[], None], what: str) -> None:
+    """Call a function. Its error is reported, because bodies may work without it."""
+    try:
+        function()
+    except Exception as error:  # noqa: BLE001 - whatever a module of a user's raises
+        print(f"The zygote could not {what}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def main(configuration: dict[str, Any]) -> NoReturn:
-    """Prepare this process and serve."""
-    die_with_parent()
+    """Prepare this process and serve. It ends when all processes that could send requests have ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     control = socket.socket(fileno=configuration["control"])
     without = frozenset(Control(name) for name in configuration["without"])
     preload(configuration["preload"])
     confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"])
-    if threading.active_count() != 1:
+    if len(list(Path("/proc/self/task").iterdir())) != 1:  # libraries start threads that Python does not know
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
     gc.collect()
     gc.freeze()  # a collection in a child would copy all pages that it shares with this process
