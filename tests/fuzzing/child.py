@@ -20,7 +20,7 @@ from workers.render.manifest import Manifest
 from workers.render.sources import dwg
 from workers.render.vector import spill_buffer
 from workers.render.vector.reader import document
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 
 MEMORY_LIMIT = 512 * 1024**2
 

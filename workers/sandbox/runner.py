@@ -20,16 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import JobFailed
-from workers.sandbox import protocol
-from workers.sandbox.body import FAILED, TEMPORARY
 from workers.sandbox.causes import Death, classify
 from workers.sandbox.cgroup import ROOT, oom_kills
 from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
-from workers.sandbox.protocol import Ended, Request, Started
 from workers.sandbox.reports import MAX_TOTAL_BYTES, Failure, Line, LineReader, Progress
 from workers.sandbox.supervised import directory_size, kill, measure
 from workers.sandbox.watch import INTERVAL, Limits, Measurement, Watch, time_limit_death
-from workers.sandbox.zygote import Zygote
+from workers.sandbox.zygote import Zygote, protocol
+from workers.sandbox.zygote.body import FAILED, TEMPORARY
+from workers.sandbox.zygote.protocol import Ended, Request, Started
 
 # A program may write through processes of its own, so its directory is measured: not more often than takes a twentieth
 # of the time, and than every so many seconds.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from workers.sandbox.child import MAX_LINE_BYTES, ExitInfo, Limits, Report, run
 
 from workers.sandbox.causes import Cause
-from workers.sandbox.child import MAX_LINE_BYTES, ExitInfo, Limits, Report, run
 from workers.sandbox.leaf_cgroup import leaf_cgroup
 
 MIB = 1024 * 1024

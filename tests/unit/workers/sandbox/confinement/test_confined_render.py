@@ -18,7 +18,7 @@ from tasks.renders import RenderOptions
 from workers.render import render
 from workers.render.warm_up import warm_up
 from workers.sandbox.confinement import prepare
-from workers.sandbox.limits import ProcessLimits
+from workers.sandbox.confinement.limits import ProcessLimits
 warm_up()
 abi, tiles, out, *sources = sys.argv[1:]
 confinement = prepare([], abi=int(abi))
@@ -41,7 +41,7 @@ for source in sources:
     ends.append(os.waitpid(child, 0)[1])
 print(json.dumps(ends))
 """
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="400" height="300"><text x="30" y="200">Pump</text></svg>'
 
 

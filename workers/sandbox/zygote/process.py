@@ -1,4 +1,4 @@
-"""`python -m workers.sandbox.zygote_process CONFIGURATION`: forks a confined process for each request.
+"""`python -m workers.sandbox.zygote.process CONFIGURATION`: forks a confined process for each request.
 
 It is exec'ed with an environment without secrets, imports the code that bodies need, and evaluates nothing: libvips
 and OpenMP do not survive a fork after that. It has one thread. CONFIGURATION is JSON: the descriptor of the control
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.utils.parent_death import die_with_parent
-from workers.sandbox.body import run_body
 from workers.sandbox.confinement import Confinement, Control, prepare
-from workers.sandbox.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
+from workers.sandbox.zygote.body import run_body
+from workers.sandbox.zygote.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
 
 
 @dataclass(frozen=True, slots=True)

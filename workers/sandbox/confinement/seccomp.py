@@ -15,8 +15,8 @@ from errno import EFAULT, ENOSYS, EPERM
 from functools import cache
 
 from tasks.utils.system_calls import prctl
-from workers.sandbox import calls
-from workers.sandbox.calls import Alternative, Comparison
+from workers.sandbox.confinement import calls
+from workers.sandbox.confinement.calls import Alternative, Comparison
 from workers.sandbox.errors import SandboxUnavailable
 
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from workers.sandbox import landlock, seccomp
-from workers.sandbox.landlock import Kind, Rule
-from workers.sandbox.limits import ProcessLimits
-from workers.sandbox.privileges import drop_capabilities, empty_bounding_set, forbid_new_privileges
+from workers.sandbox.confinement import landlock, seccomp
+from workers.sandbox.confinement.landlock import Kind, Rule
+from workers.sandbox.confinement.limits import ProcessLimits
+from workers.sandbox.confinement.privileges import drop_capabilities, empty_bounding_set, forbid_new_privileges
 
 
 class Control(StrEnum):
@@ -156,7 +156,7 @@ def available() -> dict[Control, str | None]:
 def _code() -> Iterator[Path]:
     """The interpreter with its libraries, and our two packages. Never their parent, which may hold data."""
     yield from (Path(sys.prefix), Path(sys.base_prefix), Path(os.__file__).parent)
-    workers = Path(__file__).parents[1]
+    workers = Path(__file__).parents[2]
     yield from (workers, workers.with_name("tasks"))
 
 

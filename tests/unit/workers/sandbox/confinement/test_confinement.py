@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.workers.sandbox.attacks import ATTACKS, CALLS, FATAL, FILES, PROGRAMS, SIGNALS, USES
-from tests.unit.workers.sandbox.confined import ALLOWED, NOBODY, Request, run, start
+from tests.unit.workers.sandbox.confinement.attacks import ATTACKS, CALLS, FATAL, FILES, PROGRAMS, SIGNALS, USES
+from tests.unit.workers.sandbox.confinement.confined import ALLOWED, NOBODY, Request, run, start
 from workers.sandbox.confinement import Control, available, prepare
 
 DEBIAN_12_ABI = 2

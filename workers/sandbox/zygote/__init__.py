@@ -18,9 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.sandbox import protocol
 from workers.sandbox.confinement import Control
-from workers.sandbox.protocol import Request
+from workers.sandbox.zygote import protocol
+from workers.sandbox.zygote.protocol import Request
 
 # Variables that the zygote gets if they are set. None holds a secret.
 PASSED_VARIABLES = (
@@ -34,9 +34,9 @@ class ZygoteOptions:
     """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
 
     `rehearse` is a function that a process calls ahead of its request; without one, none is forked ahead.
-    `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr` passes
-    the standard error of bodies through. `abi` limits Landlock to an older version and `without` leaves controls out:
-    both exist for tests.
+    `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr`
+    passes the standard error of bodies through. `abi` limits Landlock to an older version and `without` leaves controls
+    out: both exist for tests.
     """
 
     preload: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Zygote:
         environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
-            [*options.wrapper, sys.executable, "-P", "-m", "workers.sandbox.zygote_process", json.dumps(configuration)],
+            [*options.wrapper, sys.executable, "-P", "-m", "workers.sandbox.zygote.process", json.dumps(configuration)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 
 from tasks.errors import BulkheadError
 from workers.sandbox.confinement import Confinement, Control
-from workers.sandbox.limits import ProcessLimits
-from workers.sandbox.protocol import Request, read_arguments
+from workers.sandbox.confinement.limits import ProcessLimits
 from workers.sandbox.reports import MAX_TEXT_LENGTH, MAX_TRACEBACK_LENGTH, encode
+from workers.sandbox.zygote.protocol import Request, read_arguments
 
 # Exit codes: the body returned, it reported a failure.
 DONE, FAILED = 0, 1

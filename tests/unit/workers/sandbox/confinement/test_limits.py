@@ -13,7 +13,7 @@ import pytest
 SHOW = """
 import json, os, resource
 from pathlib import Path
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 apply_limits(niceness=7)
 print(json.dumps({
     "core": resource.getrlimit(resource.RLIMIT_CORE),
@@ -28,7 +28,7 @@ print(json.dumps({
 
 SESSION = """
 from pathlib import Path
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 apply_limits(niceness=7)
 print(Path("/proc/self/autogroup").read_text())
 """
@@ -39,7 +39,7 @@ PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", '''
 import time
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 apply_limits(niceness=0)
 print("ready", flush=True)
 time.sleep(60)

@@ -1,6 +1,6 @@
 """Runs attacks in a confined process and reports how each ended.
 
-`python -m tests.unit.workers.sandbox.confined REQUEST` is that process. It forks once, as the zygote does.
+`python -m tests.unit.workers.sandbox.confinement.confined REQUEST` is that process. It forks once, as the zygote does.
 """
 
 import errno
@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tasks.utils.system_calls import prctl
-from tests.unit.workers.sandbox.attacks import (
+from tests.unit.workers.sandbox.confinement.attacks import (
     ATTACKS,
     CPU_TIME,
     FATAL,
@@ -28,9 +28,9 @@ from tests.unit.workers.sandbox.attacks import (
     Scene,
 )
 from workers.sandbox.confinement import Confinement, Control, prepare
-from workers.sandbox.limits import ProcessLimits
+from workers.sandbox.confinement.limits import ProcessLimits
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 NOBODY = 65534
 ALLOWED = "allowed"
 
