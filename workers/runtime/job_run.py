@@ -28,6 +28,7 @@ from tasks.storage import StoreError
 from tasks.utils.retry import Backoff, retrying
 from workers.crash import crash_reports, explanation
 from workers.crash.flight_recorder import FlightRecorder, record_attempt
+from workers.crash.lost_workers import explain_loss, pop_lost_record
 from workers.runtime.resource_usage import ResourceUsage
 from workers.runtime.worker_context import WorkerContext
 from workers.runtime.worker_zygote import worker_zygote
@@ -281,7 +282,33 @@ def _claim(context: WorkerContext, job: Job) -> Claim:
     deadline = time.monotonic() + LEASED_TIMEOUT
     while isinstance(answer := wait_for_ledger(claim), Leased) and time.monotonic() < deadline:
         time.sleep(LEASED_POLL_INTERVAL)
+    if isinstance(answer, Claimed) and _report_lost_worker(context, answer.job):
+        return wait_for_ledger(claim)  # the job may be dead now; otherwise this attempt is claimed anew
     return answer
+
+
+def _report_lost_worker(context: WorkerContext, job: Job) -> bool:
+    """Count the death of an earlier attempt that took its whole worker with it. Returns whether there was one."""
+    lost = pop_lost_record(context.settings.var, job.id, job.attempt)
+    death = explain_loss(lost[1], memory_limit_of(job.queue, context.settings)) if lost else None
+    if lost is None or death is None:
+        return False
+    (owner, record), message = lost, explanation.format_crash(death, lost[1])
+    host, pid, _started = owner.rsplit(":", 2)
+    logger.error("Job %s: %s", job.id, message)
+    wait_for_ledger(
+        lambda: context.ledger.attempts.record_crash(
+            job.id,
+            host=host,
+            pid=int(pid),
+            cause=death.cause,
+            job_at_fault=True,
+            explanation=message,
+            now=time.time(),
+            facts=explanation.crash_facts(record, read_memory()),
+        )
+    )
+    return True
 
 
 def _reject_finished(job: Job) -> None:
