@@ -1,12 +1,13 @@
-"""`celery control revoke` of a job: the parent writes the request to a file at once, and a child cancels the job later.
+"""Jobs that an operator revokes through Celery.
 
-Celery forgets what was revoked, and the ledger would publish the job again. So the job is cancelled in the ledger.
-The parent must keep serving its event loop, so it never waits for SQL: the next child that starts or claims a job and
-the maintenance task carry out the requests of their host.
+Celery drops the message of a revoked task, and the ledger would publish the job again. So the job is cancelled in the
+ledger. The parent must keep serving its event loop, so it never waits for SQL: it writes the request to a file. The
+next child that starts or claims a job and the maintenance task carry out the requests of their host.
 """
 
 import json
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,8 +31,9 @@ logger = get_logger(__name__)
 
 FOLDER = "revocations"
 
-DETAIL = "An operator cancelled the job with `celery control revoke`. Replay it to run it again."
-EXPLANATION = "It was terminated: an operator cancelled the job with `celery control revoke --terminate`."
+REVOKED = "An operator revoked the job through Celery (`celery control revoke` or `terminate`, or Flower)."
+DETAIL = f"{REVOKED} Replay it to run it again."
+EXPLANATION = f"Its worker child was terminated. {REVOKED}"
 
 _JOB_ID = TypeAdapter(JobId)
 
@@ -65,6 +67,17 @@ def flush(var: Path, ledger: Ledger) -> None:
             path.unlink()
 
 
+def _write_all(ids: Iterable[str], *, terminate: bool) -> None:
+    now = time.time()
+    for each in ids:
+        try:
+            write(settings().var, Revocation(_JOB_ID.validate_python(each), now, terminate))
+        except ValidationError:  # it cannot be the id of a job
+            continue
+        except OSError:
+            logger.exception("Job %s is not cancelled, because its revocation could not be written.", each)
+
+
 def _read(path: Path) -> Revocation | None:
     text = path.read_text(errors="replace")
     try:
@@ -84,17 +97,14 @@ def _cancel(ledger: Ledger, revocation: Revocation) -> None:
         explanation=EXPLANATION,
     )
     if cancelled:
-        logger.warning("Job %s is cancelled: it was revoked with `celery control revoke`.", revocation.job)
+        logger.warning("Job %s is cancelled: it was revoked through Celery.", revocation.job)
 
 
 @control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: str | None = None, **options: Any) -> Any:
     """Revoke tasks by id. Jobs of the ledger are cancelled: those that wait, and with `terminate` those that run."""
     if not state.app.amqp.queues.consume_from.keys().isdisjoint({*RENDER_QUEUES, MAINTENANCE}):
-        now = time.time()
-        for each in maybe_list(task_id) or []:
-            with suppress(ValidationError):  # it cannot be the id of a job
-                write(settings().var, Revocation(_JOB_ID.validate_python(each), now, terminate))
+        _write_all(maybe_list(task_id) or [], terminate=terminate)
     return celery_revoke(state, task_id, terminate, signal, **options)
 
 
