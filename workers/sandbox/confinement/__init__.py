@@ -22,7 +22,6 @@ from workers.sandbox.confinement import landlock, seccomp
 from workers.sandbox.confinement.landlock import Kind, Rule
 from workers.sandbox.confinement.limits import ProcessLimits
 from workers.sandbox.confinement.privileges import drop_capabilities, empty_bounding_set, forbid_new_privileges
-from workers.sandbox.errors import SandboxUnavailable
 
 
 class Control(StrEnum):
@@ -89,7 +88,9 @@ class Confinement:
         limits: ProcessLimits,
         without: frozenset[Control] = NOTHING,
     ) -> None:
-        """Confine this process, which must have one thread, for ever. Takes less than a millisecond.
+        """Confine this process, which must have one thread, for ever.
+
+        Takes about 1.2 ms of processor time, more than half of it page faults that follow a fork.
 
         `sources` are descriptors of files or directories to read, `work` of the directory to write. `execute` allows
         processes and the programs of the readable directories. `without` leaves controls out, for tests.
@@ -146,10 +147,7 @@ def prepare(read_paths: Iterable[Path], *, abi: int | None = None) -> Confinemen
 def available() -> dict[Control, str | None]:
     """Whether this system has each control: None, or the sentence that says what is missing."""
     found: dict[Control, str | None] = dict.fromkeys(Control)
-    try:
-        seccomp.build(seccomp.Profile.RENDER)
-    except (SandboxUnavailable, OSError) as error:
-        found[Control.SECCOMP] = str(error)
+    found[Control.SECCOMP] = found[Control.SIGNALS] = seccomp.missing()
     if not landlock.abi():
         found[Control.LANDLOCK] = landlock.MISSING
     return found

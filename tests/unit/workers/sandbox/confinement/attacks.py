@@ -260,6 +260,14 @@ PROGRAMS: dict[str, tuple[str, Attack]] = {
     "program of its own": ("EACCES", run_own_program),
 }
 
+
+def read_status(_scene: Scene) -> None:
+    """The status of the process, which shows that it has no capabilities and gains none."""
+    fields = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    assert {fields[name].strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {""}
+    assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
+
+
 USES: dict[str, Attack] = {
     "source": lambda scene: scene.source.read_bytes(),
     "source through /proc": lambda scene: opening(f"/proc/self/fd/{os.open(scene.source, os.O_RDONLY)}"),
@@ -267,7 +275,7 @@ USES: dict[str, Attack] = {
     "work": use_directory,
     "thread": use_thread,
     "signals of its own": handle_signal,
-    "own status": lambda _scene: Path("/proc/self/status").read_text(),
+    "own status": read_status,
     "own descriptors": lambda _scene: listing("/proc/self/fd"),
     "own mappings": lambda _scene: Path("/proc/self/maps").read_text(),
     "null": lambda _scene: Path("/dev/null").write_bytes(b"x"),

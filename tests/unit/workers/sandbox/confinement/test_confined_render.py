@@ -16,10 +16,10 @@ import json, os, sys
 from pathlib import Path
 from tasks.renders import RenderOptions
 from workers.render import render
-from workers.render.native import preload
+from workers.render.warm_up import warm_up
 from workers.sandbox.confinement import prepare
 from workers.sandbox.confinement.limits import ProcessLimits
-preload()
+warm_up()
 abi, tiles, out, *sources = sys.argv[1:]
 confinement = prepare([], abi=int(abi))
 ends = []
