@@ -25,9 +25,11 @@ MAX_DESCRIPTOR_BYTES = 4096
 # Files of a render. The largest drawing has 350,000 tiles a pyramid.
 MAX_FILES = 2_000_000
 
-_PICTURE = re.compile(r"(preview|layers/\d{3,6}|(tiles|layers/\d{3,6})_files/\d{1,2}/\d{1,6}_\d{1,6})\.(webp|png)")
-_DESCRIPTOR = re.compile(r"(tiles|layers/\d{3,6})\.dzi")
-_DIRECTORY = re.compile(r"layers|(tiles|layers/\d{3,6})_files(/\d{1,2})?")
+_PICTURE = re.compile(
+    r"(preview|layers/\d{3,6}|(tiles|layers/\d{3,6})_files/\d{1,2}/\d{1,6}_\d{1,6})\.(webp|png)", re.ASCII
+)
+_DESCRIPTOR = re.compile(r"(tiles|layers/\d{3,6})\.dzi", re.ASCII)
+_DIRECTORY = re.compile(r"layers|(tiles|layers/\d{3,6})_files(/\d{1,2})?", re.ASCII)
 
 _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 
