@@ -59,9 +59,10 @@ def settings_page() -> str:
         GENERATED_NOTICE,
         "# Settings",
         "",
-        f"Settings are environment variables. A variable that is not set is read from the file `{ENVIRONMENT_FILE}` in",
-        "`BULKHEAD_VAR`. `bulkhead up` writes this file. If the variable is not there either, its default applies.",
-        "A laptop needs no settings. Sizes are bytes and times are seconds.",
+        "Settings are environment variables. A variable that is not set is read from the file of its name in",
+        "`$CREDENTIALS_DIRECTORY`, where systemd puts the secrets of a unit. Otherwise it is read from the file",
+        f"`{ENVIRONMENT_FILE}` in `BULKHEAD_VAR`, which `bulkhead up` writes. If the variable is nowhere, its default",
+        "applies. A laptop needs no settings. Sizes are bytes and times are seconds.",
     ]
     properties = Settings.model_json_schema()["properties"]
     for group in GROUPS:

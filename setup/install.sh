@@ -53,7 +53,8 @@ random() {
 
 # secrets: prints settings whose values are random
 secrets() {
-    printf '\n# Key of the names of artifacts. It must be the same on every host.\nBULKHEAD_SECRET=%s\n' "$(random)"
+    printf '\n# Key of the names of artifacts. It must be the same on every host.\nBULKHEAD_ARTIFACT_SECRET=%s\n' "$(random)"
+    printf '\n# Key of signed links.\nBULKHEAD_LINK_SECRET=%s\n' "$(random)"
     printf '\n# User and password of the dashboard.\nFLOWER_BASIC_AUTH=operator:%s\n' "$(random)"
 }
 

@@ -129,8 +129,9 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
         values["BULKHEAD_REDIS_URL"] = server.url
     file = var / ENVIRONMENT_FILE
     before = read_environment_file(file)
-    if "BULKHEAD_SECRET" not in os.environ:
-        values["BULKHEAD_SECRET"] = before.get("BULKHEAD_SECRET") or secrets.token_hex(32)
+    for name in ("BULKHEAD_ARTIFACT_SECRET", "BULKHEAD_LINK_SECRET"):
+        if name not in os.environ:
+            values[name] = before.get(name) or secrets.token_hex(32)
     is_stale = not redis and is_private(before.get("BULKHEAD_REDIS_URL", ""), var / "redis")
     update_environment_file(file, values | ({"BULKHEAD_REDIS_URL": None} if is_stale else {}))
     os.environ.update(values)
