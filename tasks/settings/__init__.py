@@ -13,7 +13,6 @@ from pydantic import ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tasks.settings.access import AccessSettings
-from tasks.settings.credentials import read_credentials
 from tasks.settings.heartbeats import HeartbeatSettings
 from tasks.settings.http import HttpSettings
 from tasks.settings.maintenance import MaintenanceSettings
@@ -23,6 +22,7 @@ from tasks.settings.tickets import TicketSettings
 from tasks.settings.types import JSON_EXAMPLES, parse_json
 from tasks.settings.webhooks import WebhookSettings
 from tasks.settings.workers import WorkerSettings
+from tasks.utils.credentials import read_credentials
 
 __all__ = ["DEFAULT_VAR", "ENVIRONMENT_FILE", "GROUPS", "Settings", "settings"]
 

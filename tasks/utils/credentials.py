@@ -1,4 +1,4 @@
-"""Settings from systemd's credentials: one file for each variable, in $CREDENTIALS_DIRECTORY (systemd.exec(5))."""
+"""Reading systemd's credentials: one file for each variable, in $CREDENTIALS_DIRECTORY (systemd.exec(5))."""
 
 import os
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read_credentials(prefix: str, names: Iterable[str]) -> dict[str, str]:
-    """The values of the settings `names` that have a file, such as `BULKHEAD_BROKER_URL` for the prefix `BULKHEAD_`.
+    """The values of the variables `names` that have a file, such as `BULKHEAD_PORT` for `BULKHEAD_` and `port`.
 
     An empty file counts as unset: units pass an empty credential in place of an optional file that does not exist.
     Raises OSError if a file cannot be read.
