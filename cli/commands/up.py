@@ -173,7 +173,9 @@ def run_platform(services: list[Stage], current: Settings, var: Path, workers: d
     background.append(coalescer_program("coalescer", {}, folder))
     if current.webhook_hosts:
         background.append(worker_program("webhooks", WEBHOOKS, broker, {}, folder))
-    web = web_program(current.host, current.port, {}, folder)
+    tenants = " ".join(current.webhook_tenants or current.webhook_secrets)
+    withheld = {"BULKHEAD_WEBHOOK_SECRETS": "{}", "BULKHEAD_WEBHOOK_TENANTS": tenants}
+    web = web_program(current.host, current.port, withheld, folder)
     supervisor = Supervisor([*services, background, [web]], var / "log", report=print_progress)
     for number in STOP_SIGNALS:
         signal.signal(number, lambda _number, _frame: supervisor.request_stop())

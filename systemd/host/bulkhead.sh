@@ -12,6 +12,7 @@ for name in BULKHEAD_BROKER_URL BULKHEAD_LEDGER_URL BULKHEAD_REDIS_URL BULKHEAD_
     file=/etc/bulkhead/credentials/$name
     [ ! -e "$file" ] || set -- --property="LoadCredential=$name:$file" "$@"
 done
+[ "$user" = bulkhead-maintenance ] || set -- --setenv=BULKHEAD_TICKETS_SSH_CONFIG=/etc/bulkhead/tickets/ssh_config "$@"
 exec systemd-run --quiet --pipe --wait --collect --service-type=exec --uid="$user" --gid=bulkhead \
     --working-directory=/opt/bulkhead --setenv=BULKHEAD_VAR="$state" \
     --property=EnvironmentFile=-/etc/bulkhead/bulkhead.env --property=UMask=0007 "$@"
