@@ -8,8 +8,9 @@ installation needs at least two URLs.
 import os
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tasks.settings.access import AccessSettings
@@ -24,7 +25,7 @@ from tasks.settings.webhooks import WebhookSettings
 from tasks.settings.workers import WorkerSettings
 from tasks.utils.credentials import read_credentials
 
-__all__ = ["DEFAULT_VAR", "ENVIRONMENT_FILE", "GROUPS", "Settings", "settings"]
+__all__ = ["DEFAULT_VAR", "ENVIRONMENT_FILE", "GROUPS", "Settings", "secret_variables", "settings"]
 
 ENVIRONMENT_FILE = "bulkhead.env"
 
@@ -92,6 +93,13 @@ class Settings(
     def heartbeats_database_nodes(self) -> list[str]:
         """URLs of the databases that may hold the table of machines, in order of preference."""
         return self.heartbeats_database_urls.get_secret_value().split() or [self.ledger_url.get_secret_value()]
+
+
+def secret_variables() -> frozenset[str]:
+    """The variables whose values are secret. Each service needs only some of them."""
+    types = {name: (field.annotation, *get_args(field.annotation)) for name, field in Settings.model_fields.items()}
+    hidden = {name for name, field in Settings.model_fields.items() if not field.repr}
+    return frozenset(f"BULKHEAD_{name.upper()}" for name in types if name in hidden or SecretStr in types[name])
 
 
 @cache

@@ -72,7 +72,7 @@ def running_units(
     (home / "systemd").mkdir()
     with private_systemd(home / "systemd", files, binds) as systemd:
         systemd.run("chown", "-R", "bulkhead:bulkhead", DIRECTORY)
-        systemd.run("chmod", "-R", "g+rwX,g+s", DIRECTORY)
+        systemd.run("chmod", "-R", "g+rwX", DIRECTORY)
         yield Units(systemd, platform, files)
 
 

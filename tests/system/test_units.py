@@ -233,7 +233,9 @@ def test_given_the_dashboard_then_it_requires_its_password_and_does_not_start_wi
 
 
 def test_given_a_host_with_units_then_the_command_line_uses_their_settings(units: Units) -> None:
-    assert "RabbitMQ answers" in units.systemd.run("bulkhead", "doctor", check=False)
+    output = units.systemd.run("bulkhead", "doctor", check=False)
+    assert "RabbitMQ answers" in output
+    assert "No unit can read those of another." in output
 
 
 def test_given_all_tests_of_this_module_then_no_other_unit_was_restarted(units: Units) -> None:

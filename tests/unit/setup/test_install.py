@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.settings import secret_variables
 from tests.services.units import loaded_credentials, secret_names
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -115,6 +116,7 @@ def test_given_the_units_then_each_secret_has_an_empty_default_and_no_unit_reads
     }
     loaded = loaded_credentials()
     assert secret_names() - {"FLOWER_BASIC_AUTH"} == defaults
+    assert defaults == {*secret_variables(), *AWS_KEYS}
     assert loaded["bulkhead-render@"] == {
         "BULKHEAD_BROKER_URL",
         "BULKHEAD_LEDGER_URL",
