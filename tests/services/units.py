@@ -73,6 +73,7 @@ def running_units(
     with private_systemd(home / "systemd", files, binds) as systemd:
         systemd.run("chown", "-R", "bulkhead:bulkhead", DIRECTORY)
         systemd.run("chmod", "-R", "g+rwX", DIRECTORY)
+        systemd.run("find", DIRECTORY, "-type", "d", "-exec", "chmod", "g+s", "{}", "+")
         yield Units(systemd, platform, files)
 
 
