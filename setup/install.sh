@@ -97,7 +97,7 @@ uninstall() {
     rm -f "$SYSUSERS" "$TMPFILES" "$COMMAND"
     rm -rf "$DESTDIR$PREFIX" "$EDGE"
     [ -n "$DESTDIR" ] || reload
-    echo "Kept: settings and secrets ($DESTDIR/etc/bulkhead) and data ($DESTDIR/var/lib/bulkhead). Remove them yourself if you no longer need them."
+    echo "Kept: settings and secrets ($DESTDIR/etc/bulkhead) and data ($DESTDIR/var/lib/bulkhead*). Remove them yourself if you no longer need them."
 }
 
 reload() {

@@ -139,4 +139,5 @@ def test_given_the_timer_of_ticket_keys_then_its_service_has_its_own_user_and_fi
     units.systemd.systemctl("start", ONE_SHOT, check=False)
 
     assert "The fleet has no nodes." in units.systemd.journal(ONE_SHOT)
+    assert "The fleet has no nodes." in units.systemd.run("sh", "-c", "bulkhead tickets status 2>&1", check=False)
     assert units.systemd.run("stat", "--format=%U %a", "/var/lib/bulkhead-rotator") == "bulkhead-rotator 700\n"
