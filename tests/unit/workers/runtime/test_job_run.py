@@ -7,22 +7,16 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 from celery.exceptions import Ignore, Reject, Retry
-from pydantic import SecretStr
 
-from tasks.database.migrate import migrate
 from tasks.errors import JobFailed
-from tasks.jobs import Claimed, Job, LedgerUnavailable, Outcome, State, open_ledger
-from tasks.messaging.progress import ProgressMessage, ProgressPublisher
+from tasks.jobs import Claimed, Job, LedgerUnavailable, Outcome, State
 from tasks.messaging.topology import LARGE
-from tasks.settings import Settings
-from tasks.storage import StoreError, open_store
+from tasks.storage import StoreError
+from tests.unit.workers.runtime.attempts import JOB, job_of, outcomes, published, raising, succeed
 from workers.crash.crash_reports import CrashReport, write
 from workers.runtime import job_run as module
 from workers.runtime import worker_context
@@ -30,60 +24,7 @@ from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job, 
 from workers.runtime.outcomes import JobCancelled, JobDead
 from workers.runtime.worker_context import WorkerContext
 from workers.sandbox.causes import Cause
-from workers.sandbox.process_identity import current_owner, host_id, start_time
-
-ID = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
-JOB = Job(ID, "acme", State.QUEUED, "sources/acme/x", "", {}, created_at=1.0, updated_at=1.0)
-
-
-class FakePublisher(ProgressPublisher):
-    """Records progress messages."""
-
-    def __init__(self) -> None:
-        self.published: list[ProgressMessage] = []
-
-    def publish(self, progress: ProgressMessage) -> None:
-        self.published.append(progress)
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Iterator[WorkerContext]:
-    settings = Settings(
-        ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db"),
-        store_url=str(tmp_path / "store"),
-        var=tmp_path / "var",
-        lease=1,
-    )
-    ledger = open_ledger(settings)
-    migrate(ledger.database)
-    yield WorkerContext(settings, ledger, open_store(settings.store_url), FakePublisher(), current_owner())
-    ledger.database.close()
-
-
-def job_of(context: WorkerContext) -> Job:
-    job = context.ledger.jobs.find(JOB.id)
-    assert job is not None
-    return job
-
-
-def published(context: WorkerContext) -> list[ProgressMessage]:
-    assert isinstance(context.progress_publisher, FakePublisher)
-    return context.progress_publisher.published
-
-
-def outcomes(context: WorkerContext) -> list[tuple[Outcome, str | None]]:
-    return [(attempt.outcome, attempt.cause) for attempt in context.ledger.attempts.history(JOB.id)]
-
-
-def raising(error: Exception) -> Any:
-    def work(_run: JobRun) -> Result:
-        raise error
-
-    return work
-
-
-def succeed(_run: JobRun) -> Result:
-    return Result("a" * 64, {"seconds": 1})
+from workers.sandbox.process_identity import host_id, start_time
 
 
 def test_given_work_that_succeeds_then_the_job_succeeded_and_that_is_published(context: WorkerContext) -> None:
@@ -91,27 +32,6 @@ def test_given_work_that_succeeds_then_the_job_succeeded_and_that_is_published(c
 
     assert (job_of(context).state, job_of(context).artifact) == (State.SUCCEEDED, "a" * 64)
     assert [(message.state, message.percent) for message in published(context)] == [("succeeded", 100)]
-
-
-def test_given_an_attempt_then_its_resource_usage_is_in_the_ledger(context: WorkerContext) -> None:
-    leaked = []
-
-    def work(run: JobRun) -> Result:
-        run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": 2**40})
-        leaked.append(bytearray(b"x") * (32 * 1024**2))
-        return succeed(run)
-
-    run_job(context, JOB, work)
-
-    facts = context.ledger.attempts.history(JOB.id)[0].facts
-    assert facts is not None
-    assert set(facts) == {
-        *("seconds", "cpu_seconds", "peak_bytes", "planned_bytes", "plan_error"),
-        *("memory_growth_bytes", "spilled_bytes", "descriptor_growth"),
-        *("heap_bytes", "pixel_bytes", "open_files", "engine"),
-    }
-    assert facts["memory_growth_bytes"] > 24 * 1024**2
-    assert facts["plan_error"] == pytest.approx(facts["peak_bytes"] / 2**40 - 1, abs=0.001)
 
 
 def test_given_an_attempt_that_ended_by_itself_then_its_flight_record_is_removed(context: WorkerContext) -> None:
