@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from tasks.settings.types import FRAME_ANCESTOR, MIN_TOKEN_LENGTH, Tenant
+from tasks.settings.types import FRAME_ANCESTOR, MIN_TOKEN_LENGTH
+from tasks.utils.tenant import Tenant
 
 
 class AccessSettings(BaseSettings):

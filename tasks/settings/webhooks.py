@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field, IPvAnyNetwork, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from tasks.settings.types import RetryDelay, Tenant, is_webhook_secret
+from tasks.settings.types import RetryDelay, is_webhook_secret
+from tasks.utils.tenant import Tenant
 
 
 class WebhookSettings(BaseSettings):

@@ -25,6 +25,9 @@ from workers.sandbox.confinement import Confinement, Control, prepare
 from workers.sandbox.zygote.body import run_body
 from workers.sandbox.zygote.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
 
+# Seconds of rest after which the spare is not worth its memory, some 25 MiB.
+SPARE_RETENTION = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class _Running:
@@ -55,12 +58,15 @@ class Zygote:
         self._selector.register(control, selectors.EVENT_READ, self._accept)
 
     def serve(self) -> None:
-        """Run until the other end of the control socket is closed everywhere."""
+        """Serve until the other end of the control socket is closed everywhere."""
         self._prepare_spare()
-        while self._selector.get_map():
-            for key, _events in self._selector.select():
+        while True:
+            ready = self._selector.select(SPARE_RETENTION if self._spare is not None else None)
+            for key, _events in ready:
                 act: Callable[[], None] = key.data
                 act()
+            if not ready:
+                self._retire_spare()
 
     def _accept(self) -> None:
         message, descriptors, _flags, _address = socket.recv_fds(self._control, MAX_MESSAGE, MAX_DESCRIPTORS)
@@ -117,6 +123,12 @@ class Zygote:
                 os.close(spare.pidfd)
                 return None
         return spare.pid, spare.pidfd
+
+    def _retire_spare(self) -> None:
+        """End the spare of a worker at rest. The next one is made after a job."""
+        if self._spare is not None:
+            os.kill(self._spare.pid, signal.SIGKILL)
+            self._drop_spare()
 
     def _drop_spare(self) -> None:
         """The spare has died. The next one is made after a job, so that a fault in it cannot repeat itself for ever."""
