@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -195,6 +195,7 @@ def main(configuration: dict[str, Any]) -> NoReturn:
     without = frozenset(Control(name) for name in configuration["without"])
     preload(configuration["preload"])
     confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"])
+    confinement = replace(confinement, keeps_files=configuration["keep_files"])
     if threading.active_count() != 1:
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
     gc.collect()
