@@ -28,7 +28,7 @@ def render_body(arguments: Mapping[str, Any], report: Callable[[Mapping[str, Any
 
 
 def sample_body(arguments: Mapping[str, Any], _report: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-    """Render twice into temporary directories, and return what the second render left on the heap.
+    """Render repeatedly into temporary directories, and return what a render leaves on the heap.
 
     The arguments are those of `render_body`, and the file `capture` for memray, if it is to record the second render.
     """

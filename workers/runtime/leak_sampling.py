@@ -1,10 +1,10 @@
-"""Samples jobs for leaks of heap memory: repeats the work of one job in many, and measures what the second time leaves.
+"""Samples jobs for leaks of heap memory: repeats the work of one job in many, and measures what each time leaves.
 
     facts = sample_leaks(run, sampling)      # once the outputs are published
 
 A process ends with its job, so what it has allocated then includes caches that a first job fills. `sampling` therefore
-does the work twice in a process of its own, whose end does not concern the job. While the format is suspected of
-leaking, memray records the second time. The report, a flame graph of memory that was not freed, is stored below
+repeats the work in a process of its own, whose end does not concern the job. While the format is suspected of leaking,
+memray records it. The report, a flame graph of memory that was not freed, is stored below
 `leaks/`. It is made by confined code and describes a stranger's drawing: treat it like one.
 """
 
@@ -51,7 +51,7 @@ def is_sampled(job: str, every: int) -> bool:
 def sample_leaks(run: JobRun, sampling: SandboxJob) -> dict[str, Any]:
     """Repeat the work if this job is sampled; returns the fact `heap_leaked_bytes` if that was measured.
 
-    `sampling` does the work twice, and takes the argument `capture` (see workers.render.residue.sample). Errors are
+    `sampling` repeats the work, and takes the argument `capture` (see workers.render.residue.sample). Errors are
     only logged. Raises LeaseLost if the attempt no longer counts.
     """
     context = run.context

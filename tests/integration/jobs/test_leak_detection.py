@@ -8,11 +8,13 @@ import pytest
 
 from cli.embedded.process import Process
 from tasks.jobs import State
+from tasks.renders import ENGINE_VERSION
 from tests.integration.jobs.renders import Renders
 from tests.services.faults import leaky
 from tests.services.platform import ROOT, Platform
+from workers.runtime.leak_sampling import MAX_REPORTS
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
 # Pixels: 188 x 188 of 8 bytes are 282,752 bytes a job.
 SIDE = 188
@@ -22,8 +24,8 @@ NORMAL_PRIORITY = {"child_niceness": "0"}
 
 @pytest.fixture
 def worker(platform: Platform) -> Process:
-    """A worker that samples every job, and evaluates the leaks anew in a child that starts after 31 jobs."""
-    settings = {"max_jobs_per_child": "31", "leak_sample_every": "1", **NORMAL_PRIORITY}
+    """A worker that samples every job, and evaluates the leaks anew in a child that starts after 40 jobs."""
+    settings = {"max_jobs_per_child": "40", "leak_sample_every": "1", **NORMAL_PRIORITY}
     return platform.start_worker("render1", "--include", leaky.__name__, **settings)
 
 
@@ -44,7 +46,7 @@ def test_given_jobs_that_leak_then_the_finding_is_certain_and_a_job_is_profiled_
     platform: Platform, worker: Process, sent: Renders
 ) -> None:
     for leaks in (False, True):
-        ids = [leaky.publish(sent.publisher, side=SIDE, leaks=leaks) for _ in range(30)]
+        ids = [leaky.publish(sent.publisher, side=SIDE, leaks=leaks) for _ in range(20)]
         assert {sent.finished(job).state for job in ids} == {State.SUCCEEDED}
 
     facts = sent.history(ids[0])[0].facts or {}
@@ -56,19 +58,19 @@ def test_given_jobs_that_leak_then_the_finding_is_certain_and_a_job_is_profiled_
     assert exit_code == 1
     leaking, clean = output["findings"]
     assert (leaking["format"], leaking["confidence"], leaking["resource"]) == ("leaky", "certain", "pixels")
-    assert (leaking["jobs"], leaking["leaking_jobs"]) == (30, 30)
+    assert (leaking["jobs"], leaking["leaking_jobs"]) == (20, 20)
     assert 282_752 <= int(str(leaking["leaked_bytes"])) < 400_000
     assert (clean["format"], clean["confidence"], clean["leaking_jobs"]) == ("clean", "clean", 0)
 
-    profiled = [leaky.publish(sent.publisher, side=SIDE, leaks=True) for _ in range(12)]
+    for number in range(MAX_REPORTS - 1):
+        sent.store.put(f"leaks/leaky/{ENGINE_VERSION}/earlier{number}.html", b"")
+    profiled = [leaky.publish(sent.publisher, side=SIDE, leaks=True) for _ in range(2)]
     assert {sent.finished(job).state for job in profiled} == {State.SUCCEEDED}
-    keys = list(sent.store.list("leaks/leaky"))
 
-    assert len(keys) == 10  # and no more
-    with sent.store.open_read(keys[0]) as report:
+    assert len(list(sent.store.list("leaks/leaky"))) == MAX_REPORTS
+    with sent.store.open_read(f"leaks/leaky/{ENGINE_VERSION}/{profiled[0]}.html") as report:
         assert b"CloneMagickWand" in report.read()
-    assert not any("heap_leaked_bytes" in (sent.history(job)[0].facts or {}) for job in profiled[:5])
-    assert "heap_leaked_bytes" in (sent.history(profiled[-1])[0].facts or {})
+    assert ["heap_leaked_bytes" in (sent.history(job)[0].facts or {}) for job in profiled] == [False, True]
     assert " renders of leaky left memory or files behind: " in worker.log.read_text()
 
 
