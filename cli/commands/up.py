@@ -21,6 +21,7 @@ from cli.embedded.ports import is_free
 from cli.embedded.programs import coalescer_program, scheduler_program, web_program, web_url, worker_program
 from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.redis import is_private, prepare_redis
+from cli.embedded.rights import give_up_rights
 from cli.embedded.supervisor import Stage, Supervisor
 from tasks.errors import Conflict, ServiceUnavailable
 from tasks.messaging.topology import LARGE, MAINTENANCE, RENDER, TILES, WEBHOOKS
@@ -58,8 +59,11 @@ def up(
         if value is not None:
             os.environ[name] = str(value)
     var = Settings().var.resolve()
+    rights = give_up_rights(var)
     var.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     with hold_instance_lock(var):
+        if rights:
+            print_progress(rights)
         kill_orphans(var / "log")
         reset_temporary_directory(var / "tmp")
         stages = prepare_services(var, redis=redis)

@@ -1,10 +1,10 @@
 """How `bulkhead render` explains the death of its render process."""
 
 import pytest
+from workers.sandbox.child import ExitInfo
 
 from cli.commands.render import ADVICE, explain_death
 from workers.sandbox.causes import Cause, Death
-from workers.sandbox.child import ExitInfo
 
 MIB = 1024 * 1024
 DEATH = Death(Cause.OUT_OF_MEMORY, "The kernel killed it: it needed more memory than its limit allows.")

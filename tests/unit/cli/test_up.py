@@ -50,6 +50,7 @@ def test_given_settings_that_the_user_added_to_the_environment_file_then_up_appl
     monkeypatch.setenv("BULKHEAD_VAR", str(tmp_path))
     monkeypatch.setenv("TMPDIR", "")
     monkeypatch.setattr(module, "prepare_services", lambda _var, **_asked: [])
+    monkeypatch.setattr(module, "give_up_rights", lambda _var: None)  # they are those of all tests
     served: list[tuple[int, list[str]]] = []
     monkeypatch.setattr(
         module, "run_platform", lambda _stages, chosen, _var, workers: served.append((chosen.port, [*workers]))

@@ -40,14 +40,16 @@ def run_body(
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
         os.setsid()
         if request.is_in_cgroup:
-            os.write(rest.pop(0), b"0")
+            leaf = rest.pop(0)
+            os.write(leaf, b"0")
+            os.close(leaf)  # with it, the body could move other processes into its cgroup
         os.fchdir(work)
         tempfile.tempdir = str(Path(request.work, TEMPORARY))
         os.environ["TMPDIR"] = tempfile.tempdir
         parsed = read_arguments(arguments)
         limits = ProcessLimits(request.niceness, file_size=request.file, cpu_time=ceil(request.cpu) + 1)
-        files = _open_files() if confinement.keeps_files else set()
-        _close_others({0, 1, 2, *descriptors, *confinement.descriptors, *files})
+        files = _open_files() - set(descriptors) if confinement.keeps_files else set()
+        _close_others({0, 1, 2, pipe, arguments, work, *rest, *confinement.descriptors, *files})
         confinement.enter(sources=rest, work=work, execute=bool(request.command), limits=limits, without=without)
         if request.command:
             environment = {"TMPDIR": tempfile.tempdir, "LANG": "C.UTF-8"}

@@ -95,8 +95,8 @@ class Zygote:
         if pid == 0:
             self._wait_as_spare(theirs, self._rehearse)
         theirs.close()
-        self._spare = _Running(pid, os.pidfd_open(pid), ours)
-        self._selector.register(self._spare.pidfd, selectors.EVENT_READ, self._drop_spare)
+        spare = self._spare = _Running(pid, os.pidfd_open(pid), ours)
+        self._selector.register(spare.pidfd, selectors.EVENT_READ, lambda: self._drop_spare(spare))
 
     def _wait_as_spare(self, connection: socket.socket, rehearse: Callable[[], None]) -> NoReturn:
         try:
@@ -128,16 +128,17 @@ class Zygote:
         """End the spare of a worker at rest. The next one is made after a job."""
         if self._spare is not None:
             os.kill(self._spare.pid, signal.SIGKILL)
-            self._drop_spare()
+            self._drop_spare(self._spare)
 
-    def _drop_spare(self) -> None:
+    def _drop_spare(self, spare: _Running) -> None:
         """The spare has died. The next one is made after a job, so that a fault in it cannot repeat itself for ever."""
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            self._selector.unregister(spare.pidfd)
-            os.waitpid(spare.pid, 0)
-            os.close(spare.pidfd)
-            spare.connection.close()
+        if self._spare is not spare:
+            return  # it has received a request since `select`
+        self._spare = None
+        self._selector.unregister(spare.pidfd)
+        os.waitpid(spare.pid, 0)
+        os.close(spare.pidfd)
+        spare.connection.close()
 
     def _supervise(self, child: _Running) -> None:
         def end() -> None:
@@ -145,6 +146,8 @@ class Zygote:
 
         def kill() -> None:
             """Its supervisor has closed the connection."""
+            if child.connection.fileno() < 0:
+                return  # it has been reaped since `select`
             self._selector.unregister(child.connection)
             os.kill(child.pid, signal.SIGKILL)
 
