@@ -94,10 +94,10 @@ def _store_report(run: JobRun, capture: Path) -> None:
     """Make a report of the capture, confined as well, and store it. Raises what the sandbox and the store raise."""
     html = capture.with_suffix(".html")
     key = f"{_report_prefix(run.drawing_format)}/{run.job.id}.html"
-    with _open_regular(capture):  # a source must be a file
+    with open_regular(capture):  # a source must be a file
         arguments = {"capture": str(capture), "report": str(html)}
         run.run_aside(SandboxJob(_FLAME_GRAPH, arguments, work=capture.parents[1], sources=(capture,))).value()
-    with _open_regular(html) as file:
+    with open_regular(html) as file:
         if os.fstat(file.fileno()).st_size > MAX_REPORT_BYTES:
             raise StoreError(f"the report has more than {MAX_REPORT_BYTES:,} bytes.")
         run.context.store.put(key, file)
@@ -105,10 +105,13 @@ def _store_report(run: JobRun, capture: Path) -> None:
 
 
 @contextmanager
-def _open_regular(path: Path) -> Iterator[BinaryIO]:
+def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Open a file that confined code has written. Raises OSError if it is no regular file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{path.name} is no regular file.")
-        yield file
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
