@@ -145,8 +145,8 @@ def measure_throughput(rig: Rig, rounds: int) -> dict[str, float]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
         def in_warm_process() -> float:
-            assert process.stdin is not None  # noqa: S101 -- opened above
-            assert process.stdout is not None  # noqa: S101 -- opened above
+            assert process.stdin is not None
+            assert process.stdout is not None
             started = time.perf_counter()
             print(OPTIONS.model_dump_json(), file=process.stdin, flush=True)
             json.loads(process.stdout.readline())

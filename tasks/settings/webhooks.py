@@ -29,6 +29,11 @@ class WebhookSettings(BaseSettings):
         "space.",
         repr=False,
     )
+    webhook_tenants: Annotated[tuple[Tenant, ...], NoDecode] = Field(
+        (),
+        description="Tenants that may use webhooks, separated by spaces. Set it where the web tier does not have the "
+        "secrets, as under systemd. Unset: the tenants in BULKHEAD_WEBHOOK_SECRETS.",
+    )
     webhook_retry_delays: Annotated[tuple[RetryDelay, ...], NoDecode] = Field(
         (5, 30, 120, 600, 3600, 14_400, 43_200),
         description="Seconds before each retry of a webhook, separated by spaces. After the last retry "

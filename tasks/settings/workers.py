@@ -14,7 +14,7 @@ class WorkerSettings(BaseSettings):
     memory_limit: int = Field(
         512 * MIB,
         ge=128 * MIB,
-        description="Memory limit of a render, bytes. Set `MemoryMax=` of the workers' cgroup to the same value.",
+        description="Memory limit of a render, bytes. `MemoryMax=` of the workers' units must be 256 MiB more.",
     )
     large_memory_limit: int | None = Field(
         None,

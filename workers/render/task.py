@@ -96,7 +96,9 @@ def _render(run: JobRun, message: renders.RenderMessage) -> Result:
         with store.as_file(message.source) as source:
             with source.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            key = renders.artifact_key(settings.secret.get_secret_value(), message.tenant, digest, message.options)
+            key = renders.artifact_key(
+                settings.artifact_secret.get_secret_value(), message.tenant, digest, message.options
+            )
             prefix = renders.artifact_prefix(message.tenant, key)
             if store.exists(f"{prefix}/{MANIFEST}"):
                 return Result(key, {"reused": True})

@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from workers.render.sources.dwg import build_command
 
 from tasks.plan import Unsupported, plan
 from tasks.settings import settings
 from tests.engine.conftest import Render
 from workers.render import BlueprintError, EngineError
-from workers.render.sources.dwg import build_command
 
 
 @pytest.fixture

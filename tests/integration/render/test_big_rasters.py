@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pyvips
+from workers.sandbox.child import Limits, run
 
 from tasks.plan import TooLarge, check_memory_limit, plan
 from tasks.renders import RenderOptions
 from workers.render import Step, render
-from workers.sandbox.child import Limits, run
 
 ROOT = Path(__file__).resolve().parents[3]
 MEMORY_LIMIT = 512 * 1024**2

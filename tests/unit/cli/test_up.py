@@ -72,7 +72,8 @@ def test_given_a_start_without_redis_after_one_with_it_then_only_the_private_url
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "credentials").write_text("password=of-ours\n")
     monkeypatch.setenv("BULKHEAD_BROKER_URL", "amqp://127.0.0.1")
-    monkeypatch.setenv("BULKHEAD_SECRET", "s")
+    monkeypatch.setenv("BULKHEAD_ARTIFACT_SECRET", "a")
+    monkeypatch.setenv("BULKHEAD_LINK_SECRET", "l")
     monkeypatch.setattr(module, "check_broker", lambda _url: None)
 
     module.prepare_services(tmp_path, redis=False)
