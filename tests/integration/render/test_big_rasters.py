@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pyvips
-from workers.sandbox.child import Limits
 
 from tasks.plan import TooLarge, check_memory_limit, plan
 from tasks.renders import RenderOptions
