@@ -12,6 +12,7 @@ sizes; `leak_growth_mb` is what 2,000 jobs that leak 1 MB each leave behind.
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -27,6 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
 
+from benchmarks import recovery
+from benchmarks.peers import BROKER_URL
 from benchmarks.support import drawings, leaking_body
 from benchmarks.support.services import print_progress, print_result, running_broker, running_platform, scratch
 from tasks.plan import Plan, plan
@@ -211,8 +214,9 @@ def _field(path: Path, name: str) -> float:
 
 def measure_recovery(home: Path, broker_url: str, kills: int, stock_kills: int) -> dict[str, float]:
     """The time from a kill to the next attempt, as in `benchmarks.recovery`."""
+    os.environ[BROKER_URL] = broker_url
     with running_platform(home, broker_url):
-        ours, stock, _ready = recovery.measure_both(home, broker_url, kills, stock_kills)
+        ours, stock = recovery.measure_both(home, kills, stock_kills)
     figures = {**recovery.percentiles_ms(ours, "recovery_"), **recovery.percentiles_ms(stock, "recovery_stock_")}
     return {**figures, "recovery_vs_stock_p99": round(figures["recovery_p99_ms"] / figures["recovery_stock_p99_ms"], 4)}
 

@@ -37,7 +37,7 @@ from workers.sandbox.causes import Cause, Death
 from workers.sandbox.cgroup import read_memory
 from workers.sandbox.process_identity import is_gone
 from workers.sandbox.reports import Progress
-from workers.sandbox.runner import BodyFailed, Outcome, ProcessDied, SandboxJob, run
+from workers.sandbox.runner import BodyFailed, OnProgress, Outcome, ProcessDied, SandboxJob, run
 from workers.sandbox.watch import Limits, Measurement
 
 logger = get_logger(__name__)
@@ -105,6 +105,8 @@ class JobRun:
         self.usage = ResourceUsage()
         self.lease_lost = threading.Event()
         self.planned_bytes = 0
+        self.drawing_format = "unknown"
+        self.cgroup_facts: dict[str, Any] = {}
         self._set_planned(job.plan)
         self._last_published = float("-inf")
 
@@ -147,6 +149,18 @@ class JobRun:
 
         Raises LeaseLost if the attempt no longer counts.
         """
+        outcome = self._run(job, self._on_progress)
+        self.usage.add(outcome.exit_info)
+        if events := outcome.exit_info.memory_events:
+            limit = memory_limit_of(self.job.queue, self.context.settings)
+            self.cgroup_facts = {"render_cgroup": {"limit_bytes": limit, "events": dict(events)}}
+        return outcome
+
+    def run_aside(self, job: SandboxJob) -> Outcome:
+        """The same for code whose progress, resources and end do not concern the attempt."""
+        return self._run(job, lambda _progress: None)
+
+    def _run(self, job: SandboxJob, on_progress: OnProgress) -> Outcome:
         settings = self.context.settings
         limits = Limits(
             memory=memory_limit_of(self.job.queue, settings),
@@ -155,15 +169,8 @@ class JobRun:
             wall=settings.render_wall_limit,
             disk=settings.render_disk_limit,
         )
-        outcome = run(
-            worker_zygote(),
-            replace(job, niceness=settings.child_niceness),
-            limits,
-            on_progress=self._on_progress,
-            on_measure=self._on_measure,
-        )
-        self.usage.add(outcome.exit_info)
-        return outcome
+        confined = replace(job, niceness=settings.child_niceness)
+        return run(worker_zygote(), confined, limits, on_progress=on_progress, on_measure=self._on_measure)
 
     def _on_progress(self, progress: Progress) -> None:
         self.report_progress(progress.percent, progress.stage, progress.layer)
@@ -187,6 +194,7 @@ class JobRun:
 
     def _set_planned(self, plan: dict[str, Any] | None) -> None:
         self.planned_bytes = (plan or {}).get("peak_bytes") or self.planned_bytes
+        self.drawing_format = (plan or {}).get("format") or self.drawing_format
         self.recorder.set_planned(self.planned_bytes)
 
     def _publish(self, state: State, percent: int, stage: str, layer: str) -> None:
@@ -414,7 +422,7 @@ def _record_crash(run: JobRun, death: Death) -> None:
     """Count an attempt as crashed, and requeue its message unless the job is dead."""
     job, record = run.job, run.recorder.snapshot()
     message = explanation.format_crash(death, record)
-    facts = run.usage.facts(run.planned_bytes) | explanation.crash_facts(record, read_memory())
+    facts = run.usage.facts(run.planned_bytes) | explanation.crash_facts(record, read_memory()) | run.cgroup_facts
     host, pid, _started = run.context.lease_owner.rsplit(":", 2)
     state = run.wait_for_ledger(
         lambda: run.context.ledger.attempts.record_crash(

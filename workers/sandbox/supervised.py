@@ -7,8 +7,8 @@ from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
-# States of a thread (proc(5)): it runs or waits for a processor, or it waits for a disk.
-_BUSY_STATES = frozenset("RD")
+# States of a thread (proc(5)): it runs or waits for a processor, it waits for a disk, or somebody has stopped it.
+_BUSY_STATES = frozenset("RDTt")
 
 
 @dataclass(frozen=True, slots=True)

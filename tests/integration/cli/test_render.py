@@ -18,6 +18,7 @@ from cli import app as bulkhead
 from examples.pump_station.drawing import draw, save
 from examples.pump_station.standards import LAYERS
 from tasks.plan import plan
+from tests.services.processes import is_gone
 
 ROOT = Path(bulkhead.__file__).parents[1]
 BLUEPRINTS = ROOT.parent / "shared/data/blueprints"
@@ -149,8 +150,8 @@ def test_given_a_package_of_the_same_name_in_the_current_directory_then_our_engi
 
 
 def test_given_a_killed_render_process_then_the_explanation_names_its_stage(drawing: Path, tmp_path: Path) -> None:
-    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, child):
-        child.kill()
+    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, process):
+        process.kill()
         _stdout, stderr = parent.communicate(timeout=30)
     assert parent.returncode == 1
     assert "The process was killed from outside with SIGKILL. It was " in stderr
@@ -159,14 +160,17 @@ def test_given_a_killed_render_process_then_the_explanation_names_its_stage(draw
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_given_a_signal_then_the_child_exits_and_its_files_are_deleted(
+def test_given_a_signal_then_no_process_remains_and_its_files_are_deleted(
     number: signal.Signals, code: int, drawing: Path, tmp_path: Path
 ) -> None:
-    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, child):
+    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, process):
+        zygote = process.parent()
         os.kill(parent.pid, number)
         _stdout, stderr = parent.communicate(timeout=30)
         assert parent.returncode == code
-        assert not psutil.pid_exists(child.pid)
+        assert zygote is not None
+        assert is_gone(zygote)
+        assert is_gone(process)
     assert "Traceback" not in stderr
     assert not list(tmp_path.iterdir())
 

@@ -1,6 +1,7 @@
 """Real renders in the sandbox: each family of drawings, and each way to fail."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -108,7 +109,7 @@ def test_given_a_damaged_drawing_then_the_error_is_that_of_the_engine(
 
 def test_given_an_engine_that_cannot_be_prepared_then_the_machine_is_to_blame(sources: Path, work: Path) -> None:
     with (
-        render_sandbox(wrapper=("/usr/bin/env", "MAGICK_MEMORY_LIMIT=16MiB")) as sandbox,
+        render_sandbox(interpreter=("/usr/bin/env", "MAGICK_MEMORY_LIMIT=16MiB", sys.executable, "-P")) as sandbox,
         pytest.raises(EngineError, match="ImageMagick did not apply the limits"),
     ):
         sandbox.render(sources / "drawing.svg", work)

@@ -68,11 +68,15 @@ _OWN_ENTRIES = {
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What `prepare` has opened and compiled. The descriptors stay open for every child."""
+    """What `prepare` has opened and compiled. The descriptors stay open for every child.
+
+    `keeps_files` also leaves open what a profiler of the zygote has opened.
+    """
 
     abi: int
     readable: tuple[Rule, ...]
     programs: Mapping[seccomp.Profile, bytes]
+    keeps_files: bool = False
 
     @property
     def descriptors(self) -> set[int]:

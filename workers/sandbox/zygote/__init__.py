@@ -35,14 +35,15 @@ class ZygoteOptions:
     """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
 
     `rehearse` is a function that a process calls ahead of its request; without one, none is forked ahead.
-    `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr`
+    `interpreter` is a command to run instead of Python, such as a profiler with its options, which follows forks. The
+    files that it has opened stay open in confined processes, so it is for developers only. `shows_stderr`
     passes the standard error of bodies through. `abi` limits Landlock to an older version and `without` leaves controls
     out: both exist for tests.
     """
 
     preload: tuple[str, ...] = ()
     rehearse: str = ""
-    wrapper: tuple[str, ...] = ()
+    interpreter: tuple[str, ...] = ()
     read: tuple[Path, ...] = ()
     shows_stderr: bool = False
     abi: int | None = None
@@ -96,11 +97,13 @@ class Zygote:
             "read": [str(path) for path in options.read],
             "abi": options.abi,
             "without": sorted(options.without),
+            "keep_files": bool(options.interpreter),
         }
+        interpreter = options.interpreter or (sys.executable, "-P")
         environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         return subprocess.Popen(
-            [*options.wrapper, sys.executable, "-P", "-m", "workers.sandbox.zygote.process", json.dumps(configuration)],
+            [*interpreter, "-m", "workers.sandbox.zygote.process", json.dumps(configuration)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

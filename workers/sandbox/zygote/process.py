@@ -15,7 +15,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -206,6 +206,7 @@ def main(configuration: dict[str, Any]) -> NoReturn:
     without = frozenset(Control(name) for name in configuration["without"])
     preload(configuration["preload"])
     confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"])
+    confinement = replace(confinement, keeps_files=configuration["keep_files"])
     if len(list(Path("/proc/self/task").iterdir())) != 1:  # libraries start threads that Python does not know
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
     gc.collect()

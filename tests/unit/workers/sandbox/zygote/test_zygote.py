@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -258,6 +259,8 @@ def test_given_a_process_that_owns_a_zygote_when_it_is_killed_then_the_zygote_en
     os.close(writer)
 
 
-def test_given_a_wrapper_then_it_starts_the_zygote(sandbox: Sandbox) -> None:
-    with running(replace(OPTIONS, wrapper=("/usr/bin/env", "WRAPPED=1")), sandbox.work) as started:
+def test_given_an_interpreter_then_it_runs_the_zygote(sandbox: Sandbox) -> None:
+    with running(
+        replace(OPTIONS, interpreter=("/usr/bin/env", "WRAPPED=1", sys.executable, "-P")), sandbox.work
+    ) as started:
         assert started.run("describe_process", limits=LIMITS).value()["environment"]["WRAPPED"] == "1"
