@@ -13,8 +13,8 @@ Array: TypeAlias = npt.NDArray[Any]
 # Bytes that stay in memory. A drawing of 100,000 entities fits; one of a million would exceed the memory limit.
 MEMORY_BYTES = 32 * 1024**2
 
-# On disk: a memory file system would count against the memory limit (Filesystem Hierarchy Standard 5.15). In the sandbox
-# the directory for temporary files, in the working directory of the worker, is the only one that can be written.
+# On disk: a memory file system would count against the memory limit (Filesystem Hierarchy Standard 5.15). A sandboxed
+# process writes to its own directory for temporary files instead, which `tempfile.tempdir` names.
 SPILL_DIR = "/var/tmp"  # noqa: S108 - the file has no name
 
 
