@@ -14,6 +14,9 @@ hook() {
     printf -- '--customize-hook=%s' "$1"
 }
 
+# An earlier build may have been interrupted.
+rm -rf "$directory/root" "$directory/tree.tar" "$directory/key" "$directory/disk.new"
+
 echo "Packing the source tree and the built viewer"
 { git ls-files --cached --others --exclude-standard; find web/viewer/dist -type f; } |
     while read -r file; do [ -L "$file" ] || [ ! -f "$file" ] || echo "$file"; done |
@@ -33,5 +36,7 @@ mmdebstrap --quiet --mode=root --format=directory --variant=minbase --include="$
 echo "Making the disk"
 cp "$directory"/root/boot/vmlinuz-* "$directory/vmlinuz"
 cp "$directory"/root/boot/initrd.img-* "$directory/initrd"
-mkfs.ext4 -q -F -d "$directory/root" "$directory/disk.img" "$SIZE"
+truncate --size="$SIZE" "$directory/disk.new"
+mkfs.ext4 -q -F -d "$directory/root" "$directory/disk.new"
+mv "$directory/disk.new" "$directory/disk.img"
 rm -rf "$directory/root" "$directory/tree.tar"

@@ -112,8 +112,12 @@ class VirtualMachine:
 
 def build_image(directory: Path) -> None:
     """Build the image below `directory` unless it exists. Raises CalledProcessError."""
-    if not (directory / "disk.img").exists():
-        subprocess.run(["sh", str(IMAGE), str(directory)], check=True)
+    if (directory / "disk.img").exists():
+        return
+    # In namespaces of its own: an interrupted build leaves no process, and no mount of /dev that a removal of
+    # `directory` would enter.
+    namespaces = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+    subprocess.run([*namespaces, "sh", str(IMAGE), str(directory)], check=True)
 
 
 @contextmanager

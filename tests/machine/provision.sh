@@ -36,7 +36,7 @@ install_bulkhead() {
 
 # Longer time-outs: they must not decide an acceptance under emulation.
 tolerate_emulation() {
-    printf '[Service]\nTimeoutStartSec=900\nTimeoutStopSec=300\nWatchdogSec=600\n' | put "$TOLERANT"
+    printf '[Service]\nTimeoutStartSec=1800\nTimeoutStopSec=300\nWatchdogSec=600\n' | put "$TOLERANT"
     cat >>/etc/bulkhead/bulkhead.env <<SETTINGS
 
 # Emulated code is slow.
