@@ -27,11 +27,28 @@ network() {
 install_bulkhead() {
     make install
     systemctl enable --quiet rabbitmq-server
-    setpriv --reuid=bulkhead --regid=bulkhead --clear-groups env --chdir=/opt/bulkhead BULKHEAD_VAR=/var/lib/bulkhead \
-        $(grep '^BULKHEAD_' /etc/bulkhead/bulkhead.env) bin/python -m cli migrate
     systemctl enable --quiet bulkhead-web bulkhead-maintenance bulkhead-scheduler
     systemctl enable --quiet bulkhead-render@1 bulkhead-render@2 bulkhead-tiles@1
     systemctl enable --quiet bulkhead.target
+}
+
+# `bulkhead migrate` needs a running systemd, so the first boot runs it, before any other unit of ours.
+migrate_at_boot() {
+    put /etc/systemd/system/migrate.service <<UNIT
+[Unit]
+ConditionPathExists=!/var/lib/bulkhead/ledger.db
+Before=bulkhead-web.service bulkhead-maintenance.service bulkhead-scheduler.service
+Before=bulkhead-render@1.service bulkhead-render@2.service bulkhead-tiles@1.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/sbin/bulkhead migrate
+TimeoutStartSec=1800
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+    systemctl enable --quiet migrate
 }
 
 # Longer time-outs: they must not decide an acceptance under emulation.
@@ -62,5 +79,6 @@ DROP_IN
 
 network
 install_bulkhead
+migrate_at_boot
 tolerate_emulation
 install_faults
