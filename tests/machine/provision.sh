@@ -5,7 +5,7 @@ set -eu
 cd /usr/src/bulkhead
 unset APT_CONFIG # mmdebstrap's, a path outside of the image
 
-TOLERANT=/etc/systemd/system/bulkhead-.service.d/50-emulation.conf
+UNITS=/usr/lib/systemd/system
 FAULTS=/etc/systemd/system/bulkhead-render@.service.d/50-faults.conf
 STORMS=/usr/src/bulkhead/tests/system/storms
 
@@ -53,7 +53,12 @@ UNIT
 
 # Longer time-outs: they must not decide an acceptance under emulation.
 tolerate_emulation() {
-    printf '[Service]\nTimeoutStartSec=1800\nTimeoutStopSec=300\nWatchdogSec=600\n' | put "$TOLERANT"
+    for unit in $(grep -l '^Type=notify' "$UNITS"/bulkhead-*.service); do
+        {
+            printf '[Service]\nTimeoutStartSec=1800\nTimeoutStopSec=300\n'
+            sed -n 's/^WatchdogSec=.*/WatchdogSec=600/p' "$unit"
+        } | put "/etc/systemd/system/${unit##*/}.d/50-emulation.conf"
+    done
     cat >>/etc/bulkhead/bulkhead.env <<SETTINGS
 
 # Emulated code is slow.
@@ -68,7 +73,7 @@ SETTINGS
 
 # Render workers whose engine has the fault that a drawing names (tests/system/storms/faulty_engine.py).
 install_faults() {
-    command=$(grep '^ExecStart=' /usr/lib/systemd/system/bulkhead-render@.service)
+    command=$(grep '^ExecStart=' "$UNITS/bulkhead-render@.service")
     put "$FAULTS" <<DROP_IN
 [Service]
 Environment=PYTHONPATH=$STORMS
