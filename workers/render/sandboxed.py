@@ -22,6 +22,7 @@ UNEXPECTED = frozenset({"internal-error", "out-of-memory"})
 
 # What a body may return: see workers.render.residue.
 RESIDUE = frozenset({"memory_growth_bytes", "heap_growth_bytes", "pixel_bytes", "spilled_bytes", "descriptor_growth"})
+MAX_RESIDUE = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +69,20 @@ def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> R
     except BodyFailed as failed:
         if failed.code in UNEXPECTED:
             raise
-        if failed.code == EngineError.code:
+        # The engine is loaded before the drawing is read: after that, the drawing itself may report what it likes.
+        if failed.code == EngineError.code and not outcome.has_progress:
             raise EngineError(failed.message) from failed
         raise BlueprintError(failed.code, failed.message) from failed
     return Rendered(out, check_outputs(out), check_residue(residue))
 
 
 def check_residue(facts: dict[str, Any]) -> dict[str, Any]:
-    """The numbers among the facts that a body returned."""
-    return {name: value for name, value in facts.items() if name in RESIDUE and type(value) is int}
+    """The numbers among the facts that a body returned, as far as they fit into 64 bits."""
+    return {
+        name: value
+        for name, value in facts.items()
+        if name in RESIDUE and type(value) is int and abs(value) < MAX_RESIDUE
+    }
 
 
 def _empty(folder: Path) -> Path:
