@@ -1,17 +1,17 @@
 """A render in the sandbox, as the command line and the workers run it: converted, drawn, and its outputs checked."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
+from tasks.utils.files import remove_tree
 from workers.render.conversion import RunInSandbox, convert_dwg
 from workers.render.errors import BlueprintError, EngineError
 from workers.render.manifest import Manifest
 from workers.render.outputs import check_outputs
-from workers.sandbox.runner import BodyFailed, SandboxJob
+from workers.sandbox.runner import BodyFailed, Outcome, SandboxJob
 from workers.sandbox.zygote import ZygoteOptions
 
 BODY = "workers.render.body:render_body"
@@ -64,8 +64,14 @@ def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> R
     }
     _empty(work / "tmp")
     outcome = run(SandboxJob(BODY, arguments, work=work, sources=(source,)))
+    residue = value_of(outcome)
+    return Rendered(out, check_outputs(out), check_residue(residue))
+
+
+def value_of(outcome: Outcome) -> dict[str, Any]:
+    """What the body of a render returned. Raises the errors of `render_sandboxed`, except InvalidOutput."""
     try:
-        residue = outcome.value()
+        return outcome.value()
     except BodyFailed as failed:
         if failed.code in UNEXPECTED:
             raise
@@ -73,7 +79,6 @@ def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> R
         if failed.code == EngineError.code and not outcome.has_progress:
             raise EngineError(failed.message) from failed
         raise BlueprintError(failed.code, failed.message) from failed
-    return Rendered(out, check_outputs(out), check_residue(residue))
 
 
 def check_residue(facts: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +92,6 @@ def check_residue(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _empty(folder: Path) -> Path:
     """The directory without the files of an earlier attempt."""
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir()
     return folder
