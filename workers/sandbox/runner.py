@@ -269,8 +269,8 @@ class _Supervisor:
             threads=seen.threads,
             is_waiting=seen.is_waiting,
             has_memory_limit=self._leaf is not None,
-            # Not the directory alone: files that are open can be removed from it.
-            disk=max(seen.written, self._directory.measure()),
+            # Not the directory alone: files that are open can be removed from it. Reports are written as well.
+            disk=max(seen.written - self._lines.total, self._directory.measure()),
             reported_bytes=self._lines.total,
         )
         self._on_measure(measurement)

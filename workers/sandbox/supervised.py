@@ -1,6 +1,5 @@
 """What a supervisor measures of other processes and their directory: memory, time, threads and disk."""
 
-import errno
 import os
 import signal
 import time
@@ -14,7 +13,8 @@ _TICK = os.sysconf("SC_CLK_TCK")
 # Bytes that a file or directory counts at least: it needs an inode, of which a file system has a limited number.
 MIN_ENTRY_BYTES = 4096
 
-# What a directory counts that is nested too deep to be listed.
+# Levels of directories, and what a directory below them counts: beyond 2,000 a path becomes too long to be listed.
+MAX_DEPTH = 100
 _TOO_DEEP = 2**62
 
 # A directory is measured for so many seconds at a time. The next measurement begins after a pause: not less than
@@ -118,17 +118,14 @@ class DirectoryMeter:
 
 def _sizes(path: Path) -> Iterator[int]:
     """The size of each file and directory. Some may vanish meanwhile, or be closed to this user."""
-    folders = [str(path)]
+    folders = [(str(path), 0)]
     while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    yield _entry_size(entry)
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                yield _TOO_DEEP
+        folder, depth = folders.pop()
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((entry.path, depth + 1))
+                yield _entry_size(entry) if depth < MAX_DEPTH else _TOO_DEEP
 
 
 def _entry_size(entry: "os.DirEntry[str]") -> int:

@@ -34,9 +34,9 @@ class ZygoteOptions:
     """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
 
     `rehearse` is a function that a process calls ahead of its request; without one, none is forked ahead.
-    `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr` passes
-    the standard error of bodies through. `abi` limits Landlock to an older version and `without` leaves controls out:
-    both exist for tests.
+    `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr`
+    passes the standard error of bodies through. `abi` limits Landlock to an older version and `without` leaves controls
+    out: both exist for tests.
     """
 
     preload: tuple[str, ...] = ()
