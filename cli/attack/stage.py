@@ -54,6 +54,7 @@ class Stage:
         with temporary_directory(self.folder / "jobs", "") as work:
             (work / "out").mkdir()
             (work / "own").write_bytes(b"content")
+            (work / "closed").touch(mode=0)
             yield replace(self.scene, work=work)
 
 

@@ -9,11 +9,20 @@ from workers.sandbox.attacks.exhaustion import DESCRIPTORS, EXHAUSTION, FORK_BOM
 from workers.sandbox.attacks.files import FILE_CALLS, FILES, INHERITED
 from workers.sandbox.attacks.forgery import FORGERY
 from workers.sandbox.attacks.kernel import CALLS, NETWORK
-from workers.sandbox.attacks.processes import EXECUTION, FORGED_DEATHS, PROC, PROGRAMS, SECRETS, SIGNALS, TRACING
+from workers.sandbox.attacks.processes import (
+    CAPABILITIES,
+    EXECUTION,
+    FORGED_DEATHS,
+    PROC,
+    PROGRAMS,
+    SECRETS,
+    SIGNALS,
+    TRACING,
+)
 
 _ALL = (
     *(FILES + FILE_CALLS + INHERITED),
-    *(PROC + SECRETS + SIGNALS + TRACING),
+    *(PROC + SECRETS + CAPABILITIES + SIGNALS + TRACING),
     *(NETWORK + CALLS + DESCRIPTORS),
 )
 

@@ -121,6 +121,17 @@ SECRETS = denied(
     },
 )
 
+CAPABILITIES = denied(
+    "capabilities",
+    {
+        "file without permission": (
+            "EACCES",
+            "Opens a file that only root's capabilities open.",
+            lambda scene: opening(scene.work / "closed"),
+        )
+    },
+)
+
 SIGNALS = denied(
     "signals",
     {

@@ -45,4 +45,8 @@ def test_given_a_signal_without_a_name_then_the_explanation_has_its_number() -> 
 
 
 def test_given_all_causes_then_only_those_of_the_host_are_not_the_job_s_fault() -> None:
-    assert {cause for cause in Cause if not cause.job_at_fault} == {Cause.KILLED, Cause.STARVED, Cause.LEDGER_UNAVAILABLE}
+    assert {cause for cause in Cause if not cause.job_at_fault} == {
+        Cause.KILLED,
+        Cause.STARVED,
+        Cause.LEDGER_UNAVAILABLE,
+    }
