@@ -1,10 +1,9 @@
 """Runs attacks in the real sandbox, and judges each from outside: by how its job ended and by what it left."""
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from cli.attack.stage import LIMITS, Stage
 from tasks.errors import JobFailed
@@ -50,7 +49,6 @@ class Suite:
     options: ZygoteOptions
     limits: Limits = LIMITS
     checks_output: bool = True
-    slow_supervisor: Callable[[object], None] = field(default=lambda _measurement: None)
 
     def run(
         self,
@@ -98,7 +96,7 @@ class Suite:
     def _body(self, zygote: Zygote, scene: Scene, names: Iterable[str]) -> Outcome:
         arguments = {"scene": scene.as_dict(), "attacks": list(names)}
         job = SandboxJob(BODY, arguments, work=scene.work, sources=(scene.source, scene.readable))
-        return run(zygote, job, self.limits, on_measure=self.slow_supervisor)
+        return run(zygote, job, self.limits)
 
     def _program(self, zygote: Zygote, scene: Scene, names: Iterable[str]) -> Outcome:
         command = program(scene, list(names))
@@ -147,8 +145,3 @@ def _judge(attack: Attack, end: str, is_program: bool) -> Verdict:
     held = None if end == NOT_APPLICABLE else end in attack.ends | REFUSALS
     name = f"{attack.name} (program)" if is_program else attack.name
     return Verdict(name, attack.intent, attack.control, end, held)
-
-
-def unlimited(limits: Limits = LIMITS) -> Limits:
-    """Limits that no attack reaches, for tests that switch a control off."""
-    return replace(limits, memory=2**40, cpu=1e6, idle=math.inf, disk=2**60, file=2**40)
