@@ -78,7 +78,9 @@ MUTATIONS = (
     Mutation("memory limit", ("memory",), limits=replace(LIMITS, memory=2**40)),
     Mutation("time limit", ("endless loop",), limits=replace(LIMITS, cpu=1e6)),
     Mutation("idle limit", ("hang",), limits=replace(LIMITS, idle=1e6)),
-    Mutation("disk quota", ("empty files", "fill the disk with removed files"), limits=replace(LIMITS, disk=2**40)),
+    Mutation(
+        "disk quota", ("empty files", "fill the disk with removed files"), limits=replace(LIMITS, disk=2**40, cpu=30.0)
+    ),
     Mutation("thread limit", ("thread bomb",), change=lambda patch: patch.setattr(watch, "MAX_THREADS", 10**6)),
     Mutation("reports", ("endless line",), change=lambda patch: patch.setattr(runner, "MAX_TOTAL_BYTES", 2**40)),
     Mutation("output check", ("forged result", "page as picture"), checks_output=False),

@@ -184,8 +184,8 @@ EXHAUSTION = (
                 lambda scene: _fill_disk(scene, keeps=False, size=1024**2),
             ),
             "fill the disk by memory": ("quota-exceeded", "Writes files that it has mapped.", _write_mapped),
-            "empty files": ("quota-exceeded", "Creates files without end.", _many_files),
-            "directories": ("quota-exceeded", "Creates directories without end.", _many_directories),
+            "empty files": ("quota-exceeded time-limit", "Creates files without end.", _many_files),
+            "directories": ("quota-exceeded time-limit", "Creates directories without end.", _many_directories),
             "deep directories": ("quota-exceeded", "Nests directories that no path reaches.", _deep_directories),
         },
     ),
@@ -240,4 +240,7 @@ def _fork_bomb(scene: Scene) -> None:
 
 
 # Of a helper program.
-FORK_BOMB = fatal("thread limit", {"fork bomb": ("quota-exceeded", "Starts processes without end.", _fork_bomb)})
+FORK_BOMB = fatal(
+    "thread limit",
+    {"fork bomb": ("quota-exceeded out-of-memory", "Starts processes without end.", _fork_bomb)},
+)
