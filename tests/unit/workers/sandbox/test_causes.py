@@ -4,13 +4,13 @@ from signal import Signals
 
 import pytest
 
-from workers.sandbox.causes import CRASH_SIGNALS, Cause, classify
+from workers.sandbox.causes import CRASH_SIGNALS, STOP_SIGNALS, Cause, classify, classify_confined
 
 
 def test_given_an_exceeded_time_limit_then_it_is_the_cause_whatever_the_signal() -> None:
     death = classify(-Signals.SIGKILL, oom_kills=1, time_limit=300)
-    assert death.cause is Cause.TIME_LIMIT
-    assert death.explanation == "The process was still running after its time limit of 300 s."
+    assert death.cause is Cause.STARVED
+    assert death.explanation == "The attempt was stopped because its worker was still busy after 300 s."
 
 
 def test_given_sigkill_and_an_oom_kill_then_the_cause_is_out_of_memory() -> None:
@@ -50,3 +50,17 @@ def test_given_all_causes_then_only_those_of_the_host_are_not_the_job_s_fault() 
         Cause.STARVED,
         Cause.LEDGER_UNAVAILABLE,
     }
+
+
+@pytest.mark.parametrize("number", [Signals.SIGALRM, Signals.SIGPIPE, Signals.SIGUSR1, Signals.SIGSEGV])
+def test_given_a_confined_process_that_ends_itself_then_the_job_is_at_fault(number: Signals) -> None:
+    death = classify_confined(-number)
+    assert death.cause is Cause.CRASH
+    assert "from outside" not in death.explanation
+
+
+@pytest.mark.parametrize("number", sorted(STOP_SIGNALS))
+def test_given_a_confined_process_with_a_signal_that_it_cannot_send_then_it_was_killed_from_outside(
+    number: Signals,
+) -> None:
+    assert classify_confined(-number).cause is Cause.KILLED
