@@ -1,6 +1,7 @@
 """Memory, processor time, disk, threads and descriptors. Each stops by itself a little beyond its limit."""
 
 import ctypes
+import errno
 import mmap
 import os
 import signal
@@ -128,10 +129,14 @@ def _write_mapped(scene: Scene) -> None:
 def _start_threads(scene: Scene) -> None:
     done = threading.Event()
     threads = [threading.Thread(target=done.wait, args=(2 * scene.seconds,), daemon=True) for _ in range(_MANY_THREADS)]
-    for thread in threads:
-        thread.start()
-    done.wait(scene.seconds)
-    done.set()
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError as error:  # where a cgroup limits threads
+        raise BlockingIOError(errno.EAGAIN, str(error)) from error
+    finally:
+        done.wait(scene.seconds)
+        done.set()
 
 
 def _overflow_stack(_scene: Scene) -> None:
@@ -190,7 +195,7 @@ EXHAUSTION = (
         },
     ),
     *fatal("file-size", {"one large file": ("quota-exceeded", "Writes a file without end.", _large_file)}),
-    *fatal("thread limit", {"thread bomb": ("quota-exceeded", "Starts threads without end.", _start_threads)}),
+    *fatal("thread limit", {"thread bomb": ("quota-exceeded EAGAIN", "Starts threads without end.", _start_threads)}),
     *fatal(
         "explanation",
         {
@@ -242,5 +247,5 @@ def _fork_bomb(scene: Scene) -> None:
 # Of a helper program.
 FORK_BOMB = fatal(
     "thread limit",
-    {"fork bomb": ("quota-exceeded out-of-memory", "Starts processes without end.", _fork_bomb)},
+    {"fork bomb": ("quota-exceeded out-of-memory EAGAIN", "Starts processes without end.", _fork_bomb)},
 )
