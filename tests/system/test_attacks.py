@@ -21,6 +21,7 @@ Type=oneshot
 NotifyAccess=none
 WatchdogSec=0
 Restart=no
+SuccessExitStatus=1
 TimeoutStartSec=300
 ExecStart=
 ExecStart=/bin/sh -c 'exec /opt/bulkhead/bin/bulkhead doctor --attack --json >{DIRECTORY}/{VERDICTS}'

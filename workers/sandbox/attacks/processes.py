@@ -32,7 +32,10 @@ def _parent(entry: str, _scene: Scene) -> None:
 
 
 def _parent_link(entry: str, _scene: Scene) -> None:
-    os.readlink(f"/proc/{os.getppid()}/{entry}")  # noqa: PTH115 - the text of the link
+    try:
+        os.readlink(f"/proc/{os.getppid()}/{entry}")  # noqa: PTH115 - the text of the link
+    except FileNotFoundError as error:  # ProtectProc=invisible
+        raise NotApplicable(entry) from error
 
 
 def _own_environment(scene: Scene) -> None:
