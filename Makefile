@@ -11,7 +11,7 @@ DEVELOPMENT := test lint bench chaos leaks packages
 LISTS := $(if $(filter-out viewer,$(MAKECMDGOALS)),run) $(if $(filter $(DEVELOPMENT),$(MAKECMDGOALS)),viewer test)
 
 # Tests that boot a private systemd or kill many processes. They need most of the machine.
-STORMS := $(addprefix tests/system/test_,units.py ticket_units.py crashes.py durability.py)
+STORMS := $(addprefix tests/system/test_,units.py unit_secrets.py unit_starts.py ticket_units.py crashes.py durability.py)
 
 # The tests of a file share their services. tests/conftest.py sorts the files.
 BY_FILE := --dist loadfile --no-loadscope-reorder

@@ -16,7 +16,7 @@ from tasks.settings import Settings, settings
 from workers.render.sandboxed import ZYGOTE
 from workers.sandbox.attacks import ATTACKS, PROGRAM_ATTACKS
 from workers.sandbox.confinement import Control, available
-from workers.sandbox.landlock import abi
+from workers.sandbox.confinement.landlock import abi
 from workers.sandbox.leaf_cgroup import delegate_cgroup
 
 HELD, GOT_THROUGH, NOT_APPLICABLE = "held", "NOT HELD", "n/a"

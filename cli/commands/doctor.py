@@ -1,13 +1,14 @@
 """`bulkhead doctor`: checks everything that the platform needs, and says how to fix what is missing."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Self
 
 import typer
 
-from tasks.settings import Settings, settings
+from tasks.settings import Settings, secret_variables, settings
 from tasks.utils.units import format_bytes
 
 
@@ -146,6 +147,16 @@ def check_heartbeats(current: Settings) -> CheckResult:
     return CheckResult.passed("heartbeats", f"{status.machines:,} machines; {coalescer}.")
 
 
+def check_secrets(_current: Settings) -> CheckResult:
+    """Under systemd secrets are credentials of units, not in the environment, which all units share."""
+    if "CREDENTIALS_DIRECTORY" not in os.environ:
+        return CheckResult.passed("secrets", "Not checked: this is not the command of an installation for systemd.")
+    if shared := sorted(secret_variables() & os.environ.keys()):
+        remedy = "Move each into a file of its name in /etc/bulkhead/credentials, then restart the units."
+        return CheckResult.failed("secrets", f"Every unit can read {', '.join(shared)}.", remedy)
+    return CheckResult.passed("secrets", "No unit can read those of another.")
+
+
 def check_imagemagick(_current: Settings) -> CheckResult:
     """MagickWand is installed, under our policy, with the coders that we need and without delegate programs."""
     from workers.render import EngineError
@@ -203,6 +214,7 @@ CHECKS: tuple[Callable[[Settings], CheckResult], ...] = (
     check_store,
     check_redis,
     check_heartbeats,
+    check_secrets,
     check_imagemagick,
     check_memory_limit,
     check_sandbox,

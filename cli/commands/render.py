@@ -166,7 +166,8 @@ def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, curren
             story = explain_death(error, last, current.memory_limit)
             raise RenderFailed(f"{story} {ADVICE[error.death.cause]}", error.death.cause) from error
         except BodyFailed as error:
-            raise RenderFailed(f"{error.message} {ADVICE[Cause(error.code)]}", error.code) from error
+            cause = Cause.OUT_OF_MEMORY if error.code == Cause.OUT_OF_MEMORY else Cause.ERROR
+            raise RenderFailed(f"{error.message} {ADVICE[cause]}", error.code) from error
         except BlueprintError as error:
             raise RenderFailed(error.message, error.code) from error
         finally:

@@ -11,6 +11,9 @@ from pathlib import Path
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 
+# For processes of other users in the same group: under systemd web tier, workers and maintenance have one user each.
+SHARED_FILE = 0o660
+
 
 def write_atomically(path: Path, content: str | bytes, mode: int = PRIVATE_FILE, durable: bool = False) -> None:
     """Replace the file `path` in one step, with the permissions `mode` from its first byte on.

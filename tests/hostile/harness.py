@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workers.sandbox.child import Limits, Report, run
+
 from cli.commands.render import explain_death
 from tasks.plan import PlanError, check_memory_limit, plan
 from tasks.renders import RenderOptions
 from tests.hostile.corpus import Case
-from workers.sandbox.child import Limits, Report, run
 
 MEMORY_LIMIT = 512 * 1024**2
 ROOT = Path(__file__).parents[2]

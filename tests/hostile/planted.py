@@ -30,7 +30,7 @@ def plant() -> None:
             if trigger["stage"] == stage and not Path(ENDS).exists():
                 _attack(ctypes.CDLL(library_path), trigger)
 
-    ProgressReporter.update = update  # type: ignore[method-assign]
+    ProgressReporter.update = update  # type: ignore[method-assign, assignment]
 
 
 def _attack(library: ctypes.CDLL, trigger: dict[str, Any]) -> None:

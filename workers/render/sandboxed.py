@@ -1,6 +1,6 @@
 """A render in the sandbox, as the command line and the workers run it: converted, drawn, and its outputs checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from workers.sandbox.runner import BodyFailed, Outcome, SandboxJob
 from workers.sandbox.zygote import ZygoteOptions
 
 BODY = "workers.render.body:render_body"
+SAMPLE_BODY = "workers.render.body:sample_body"
 ZYGOTE = ZygoteOptions(preload=("workers.render.warm_up:warm_up",), rehearse="workers.render.warm_up:rehearse")
 
 # Failures of a body that are not the drawing's: the sandbox or the engine has a bug, or the process ran out of memory.
@@ -38,11 +39,15 @@ class RenderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A finished render: its output directory, its manifest, and what it left behind in its process."""
+    """A finished render: its output directory, its manifest, and what it left behind in its process.
+
+    `sampling` renders the same again to measure what stays on the heap (see workers.runtime.leak_sampling).
+    """
 
     out: Path
     manifest: Manifest
     residue: dict[str, Any]
+    sampling: SandboxJob
 
 
 def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> Rendered:
@@ -63,9 +68,9 @@ def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> R
         "sha256": request.sha256,
     }
     _empty(work / "tmp")
-    outcome = run(SandboxJob(BODY, arguments, work=work, sources=(source,)))
-    residue = value_of(outcome)
-    return Rendered(out, check_outputs(out), check_residue(residue))
+    job = SandboxJob(BODY, arguments, work=work, sources=(source,))
+    residue = value_of(run(job))
+    return Rendered(out, check_outputs(out), check_residue(residue), replace(job, entry=SAMPLE_BODY))
 
 
 def value_of(outcome: Outcome) -> dict[str, Any]:

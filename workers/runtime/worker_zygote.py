@@ -1,6 +1,7 @@
 """The zygote of this worker: started by Celery's parent, shared by its children, replaced when it dies."""
 
 import os
+import shlex
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from celery.signals import celeryd_after_setup
 from celery.utils.log import get_logger
 
 from tasks.messaging.topology import RENDER_QUEUES
+from tasks.settings import settings
 from workers.sandbox.leaf_cgroup import delegate_cgroup
 from workers.sandbox.zygote import Zygote, ZygoteOptions
 
@@ -29,7 +31,10 @@ def extend_zygote(*preload: str, rehearse: str = "") -> None:
 @cache
 def worker_zygote() -> Zygote:
     """The zygote of this process and of all processes that it forks from now on."""
-    return Zygote(_options)
+    interpreter = tuple(shlex.split(settings().sandbox_interpreter))
+    if interpreter:
+        logger.warning("Renders run under %s, which may read and keep what they draw.", interpreter[0])
+    return Zygote(replace(_options, interpreter=interpreter))
 
 
 @celeryd_after_setup.connect

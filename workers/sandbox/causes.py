@@ -9,9 +9,14 @@ CRASH_SIGNALS = frozenset(
     {Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL, Signals.SIGABRT, Signals.SIGSYS, Signals.SIGTRAP}
 )
 
-# Signals by which others stop a process. A confined process cannot send them to itself, to pass for one that was
-# stopped; every other signal that ends it is its own doing.
-STOP_SIGNALS = frozenset({Signals.SIGHUP, Signals.SIGINT, Signals.SIGQUIT, Signals.SIGKILL, Signals.SIGTERM})
+# Signals by which others end or stop a process. A confined process cannot send them to itself, to pass for one that was
+# killed or frozen; every other signal that ends it is its own doing.
+STOP_SIGNALS = frozenset(
+    {
+        *(Signals.SIGHUP, Signals.SIGINT, Signals.SIGQUIT, Signals.SIGKILL, Signals.SIGTERM),
+        *(Signals.SIGSTOP, Signals.SIGTSTP, Signals.SIGTTIN, Signals.SIGTTOU),
+    }
+)
 
 
 class Cause(StrEnum):

@@ -20,16 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import JobFailed
-from workers.sandbox import protocol
-from workers.sandbox.body import FAILED, TEMPORARY
 from workers.sandbox.causes import Death, classify_confined
 from workers.sandbox.cgroup import ROOT, oom_kills
 from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
-from workers.sandbox.protocol import Ended, Request, Started
 from workers.sandbox.reports import MAX_TOTAL_BYTES, Failure, Line, LineReader, Progress
 from workers.sandbox.supervised import DirectoryMeter, kill, measure, measure_session
 from workers.sandbox.watch import INTERVAL, Limits, Measurement, Watch, time_limit_death
-from workers.sandbox.zygote import Zygote
+from workers.sandbox.zygote import Zygote, protocol
+from workers.sandbox.zygote.body import FAILED, TEMPORARY
+from workers.sandbox.zygote.protocol import Ended, Request, Started
 
 # Seconds in which a zygote must fork. It takes milliseconds, or two seconds if it has to start first.
 START_TIMEOUT = 60.0
@@ -137,7 +136,7 @@ def run(
         ours, theirs = (stack.enter_context(end) for end in protocol.pair())
         pipe, their_pipe = os.pipe()
         stack.callback(os.close, pipe)
-        supervisor = _Supervisor(job, limits, leaf, ours, pipe, on_progress, on_measure)
+        supervisor = _Supervisor(zygote, job, limits, leaf, ours, pipe, on_progress, on_measure)
         with ExitStack() as sent:
             sent.enter_context(theirs)
             sent.callback(os.close, their_pipe)
@@ -154,12 +153,18 @@ def run(
 
 def _open_files(stack: ExitStack, job: SandboxJob, leaf: Cgroup | None) -> list[int]:
     """The descriptors of a request after the socket and the pipe; the stack closes them."""
-    descriptors = [protocol.arguments_file(job.arguments), os.open(job.work, os.O_RDONLY | os.O_DIRECTORY)]
-    if leaf is not None:
-        descriptors.append(leaf.open_procs())
-    descriptors += [os.open(source, os.O_RDONLY | os.O_CLOEXEC) for source in job.sources]
-    for descriptor in descriptors:
+    descriptors: list[int] = []
+
+    def add(descriptor: int) -> None:
         stack.callback(os.close, descriptor)
+        descriptors.append(descriptor)
+
+    add(protocol.arguments_file(job.arguments))
+    add(os.open(job.work, os.O_RDONLY | os.O_DIRECTORY))
+    if leaf is not None:
+        add(leaf.open_procs())
+    for source in job.sources:
+        add(os.open(source, os.O_RDONLY))
     return descriptors
 
 
@@ -168,6 +173,7 @@ class _Supervisor:
 
     def __init__(
         self,
+        zygote: Zygote,
         job: SandboxJob,
         limits: Limits,
         leaf: Cgroup | None,
@@ -176,7 +182,7 @@ class _Supervisor:
         on_progress: OnProgress,
         on_measure: OnMeasure,
     ) -> None:
-        self._job, self._limits, self._leaf = job, limits, leaf
+        self._zygote, self._job, self._limits, self._leaf = zygote, job, limits, leaf
         self._connection, self._pipe = connection, pipe
         self._on_progress, self._on_measure = on_progress, on_measure
         self._started_at = time.monotonic()
@@ -215,11 +221,14 @@ class _Supervisor:
 
     def kill(self) -> None:
         """End the process if it still runs, and wait until it is gone."""
-        if self._pidfd >= 0:
+        if self._pidfd >= 0 and self._pid is not None:
             self._send_kill()
             select.select([self._pidfd], [], [])
             os.close(self._pidfd)
             self._pidfd = -1
+            if self._ended is None:  # the zygote, which kills the processes of a program, may be dead
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._pid, signal.SIGKILL)
 
     def _read_answer(self) -> bool:
         message, descriptors, _flags, _address = socket.recv_fds(self._connection, protocol.MAX_MESSAGE, 1)
@@ -257,6 +266,7 @@ class _Supervisor:
         if self._pid is None:
             if now - self._started_at > START_TIMEOUT:
                 raise TimeoutError(f"The sandbox did not start a process within {START_TIMEOUT:g} s.")
+            self._zygote.start()  # it may have died before it received the request
             return
         seen = measure_session(self._pid) if self._job.command else measure(self._pid)
         if seen is None:
@@ -301,8 +311,9 @@ class _Supervisor:
     def _death(self, ended: Ended, events: Mapping[str, int], seconds: float) -> Death | None:
         if ended.status == 0 or (ended.status == FAILED and self._failure is not None):
             return None
-        # A process that ignores SIGXCPU is killed a second later.
-        if -ended.status == signal.SIGXCPU or (-ended.status == signal.SIGKILL and ended.cpu >= self._limits.cpu):
-            return time_limit_death(self._limits.cpu, seconds)
         kills = events.get("oom_kill", 0) or oom_kills() - self._oom_kills_before
+        # The kernel sends SIGXCPU at the limit and, if that is ignored, SIGKILL.
+        killed_at_limit = ended.status == -signal.SIGKILL and not kills and ended.cpu >= self._limits.cpu
+        if killed_at_limit or ended.status == -signal.SIGXCPU:
+            return time_limit_death(self._limits.cpu, seconds)
         return classify_confined(ended.status, oom_kills=kills)

@@ -23,8 +23,8 @@ DISK_SLICE = 0.005
 DISK_INTERVAL = 0.5
 DISK_SHARE = 20
 
-# States of a thread (proc(5)): it runs or waits for a processor, or it waits for a disk.
-_BUSY_STATES = frozenset("RD")
+# States of a thread (proc(5)): it runs or waits for a processor, it waits for a disk, or somebody has stopped it.
+_BUSY_STATES = frozenset("RDTt")
 
 
 @dataclass(frozen=True, slots=True)

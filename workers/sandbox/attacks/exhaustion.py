@@ -58,14 +58,6 @@ def _hang(scene: Scene) -> None:
     time.sleep(4 * scene.seconds)
 
 
-def _stop(scene: Scene) -> None:
-    """Stop like a process that is debugged, to be continued by an alarm."""
-    signal.signal(signal.SIGALRM, lambda _number, _frame: None)
-    signal.setitimer(signal.ITIMER_REAL, 4 * scene.seconds)
-    os.kill(os.getpid(), signal.SIGTSTP)
-    _hang(scene)
-
-
 def _close_pipe_and_hang(scene: Scene) -> None:
     os.closerange(0, 64)
     _hang(scene)
@@ -175,7 +167,6 @@ EXHAUSTION = (
         "idle limit",
         {
             "hang": ("hung", "Sleeps without end.", _hang),
-            "stop": ("hung", "Stops itself.", _stop),
             "hang without a pipe": ("hung", "Closes its pipe and sleeps.", _close_pipe_and_hang),
         },
     ),

@@ -143,6 +143,11 @@ FORGERY = fatal(
             "Leaves a page named like a picture.",
             lambda scene: _write(scene.out / "preview.webp", b"<script>"),
         ),
+        "set-user-ID file": (
+            "invalid-output",
+            "Leaves a picture that runs as the worker.",
+            lambda scene: os.close(os.open(scene.out / "preview.webp", os.O_WRONLY | os.O_CREAT, 0o4755)),
+        ),
         "hidden directory": (
             "invalid-output",
             "Leaves a directory that a render does not make.",

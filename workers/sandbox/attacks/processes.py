@@ -153,6 +153,11 @@ SIGNALS = denied(
 FORGED_DEATHS = fatal(
     "signals",
     {
+        "stop": (
+            "EPERM",
+            "Stops itself, so that its host seems to be slow and its job is repeated.",
+            lambda _s: os.kill(os.getpid(), signal.SIGSTOP),
+        ),
         "death that looks like a kill": (
             "EPERM",
             "Kills itself, so that its job seems to be killed from outside and is repeated.",

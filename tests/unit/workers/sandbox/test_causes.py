@@ -7,7 +7,7 @@ import pytest
 from workers.sandbox.causes import CRASH_SIGNALS, STOP_SIGNALS, Cause, classify, classify_confined
 
 
-def test_given_an_exceeded_time_limit_then_it_is_the_cause_whatever_the_signal() -> None:
+def test_given_celery_s_time_limit_then_the_worker_was_too_slow_whatever_the_signal() -> None:
     death = classify(-Signals.SIGKILL, oom_kills=1, time_limit=300)
     assert death.cause is Cause.STARVED
     assert death.explanation == "The attempt was stopped because its worker was still busy after 300 s."
@@ -44,12 +44,15 @@ def test_given_a_signal_without_a_name_then_the_explanation_has_its_number() -> 
     assert classify(-40).explanation == "The process was killed from outside with signal 40."
 
 
-def test_given_all_causes_then_only_those_of_the_host_are_not_the_job_s_fault() -> None:
-    assert {cause for cause in Cause if not cause.job_at_fault} == {
-        Cause.KILLED,
-        Cause.STARVED,
-        Cause.LEDGER_UNAVAILABLE,
-    }
+def test_given_a_file_over_its_size_limit_then_the_cause_is_a_quota() -> None:
+    death = classify(-Signals.SIGXFSZ)
+    assert death.cause is Cause.QUOTA
+    assert death.explanation == "The process wrote a file of more than its size limit."
+
+
+def test_given_all_causes_then_neither_a_kill_nor_a_slow_host_nor_the_ledger_is_the_job_s_fault() -> None:
+    blameless = {Cause.KILLED, Cause.STARVED, Cause.LEDGER_UNAVAILABLE}
+    assert {cause for cause in Cause if not cause.job_at_fault} == blameless
 
 
 @pytest.mark.parametrize("number", [Signals.SIGALRM, Signals.SIGPIPE, Signals.SIGUSR1, Signals.SIGSEGV])

@@ -13,14 +13,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.sandbox import protocol
 from workers.sandbox.confinement import Control
-from workers.sandbox.protocol import Request
+from workers.sandbox.zygote import protocol
+from workers.sandbox.zygote.protocol import Request
 
 # Variables that the zygote gets if they are set. None holds a secret.
 PASSED_VARIABLES = (
@@ -34,14 +35,15 @@ class ZygoteOptions:
     """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
 
     `rehearse` is a function that a process calls ahead of its request; without one, none is forked ahead.
-    `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr`
+    `interpreter` is a command to run instead of Python, such as a profiler with its options, which follows forks. The
+    files that it has opened stay open in confined processes, so it is for developers only. `shows_stderr`
     passes the standard error of bodies through. `abi` limits Landlock to an older version and `without` leaves controls
     out: both exist for tests.
     """
 
     preload: tuple[str, ...] = ()
     rehearse: str = ""
-    wrapper: tuple[str, ...] = ()
+    interpreter: tuple[str, ...] = ()
     read: tuple[Path, ...] = ()
     shows_stderr: bool = False
     abi: int | None = None
@@ -56,6 +58,7 @@ class Zygote:
         self._requests, self._control = protocol.pair()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
+        self._lock = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -64,28 +67,11 @@ class Zygote:
 
     def start(self) -> None:
         """Start the zygote, or replace it if it has ended. Does nothing in processes that inherited it."""
-        if self._owner != os.getpid() or (self._process is not None and self._process.poll() is None):
+        if self._owner != os.getpid():
             return
-        options = self.options
-        configuration = {
-            "control": self._control.fileno(),
-            "preload": options.preload,
-            "rehearse": options.rehearse,
-            "read": [str(path) for path in options.read],
-            "abi": options.abi,
-            "without": sorted(options.without),
-        }
-        environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(
-            [*options.wrapper, sys.executable, "-P", "-m", "workers.sandbox.zygote_process", json.dumps(configuration)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=None if options.shows_stderr else subprocess.DEVNULL,
-            pass_fds=[self._control.fileno()],
-            start_new_session=True,
-        )
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._start()
 
     def send(self, request: Request, descriptors: Sequence[int]) -> None:
         """Send a request. Raises OSError."""
@@ -101,3 +87,27 @@ class Zygote:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGKILL)
             process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        options = self.options
+        configuration = {
+            "control": self._control.fileno(),
+            "preload": options.preload,
+            "rehearse": options.rehearse,
+            "read": [str(path) for path in options.read],
+            "abi": options.abi,
+            "without": sorted(options.without),
+            "keep_files": bool(options.interpreter),
+        }
+        interpreter = options.interpreter or (sys.executable, "-P")
+        environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        return subprocess.Popen(
+            [*interpreter, "-m", "workers.sandbox.zygote.process", json.dumps(configuration)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=None if options.shows_stderr else subprocess.DEVNULL,
+            pass_fds=[self._control.fileno()],
+            start_new_session=True,
+        )

@@ -1,4 +1,4 @@
-"""`python -m workers.sandbox.zygote_process CONFIGURATION`: forks a confined process for each request.
+"""`python -m workers.sandbox.zygote.process CONFIGURATION`: forks a confined process for each request.
 
 It is exec'ed with an environment without secrets, imports the code that bodies need, and evaluates nothing: libvips
 and OpenMP do not survive a fork after that. It has one thread. CONFIGURATION is JSON: the descriptor of the control
@@ -13,17 +13,20 @@ import selectors
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.utils.parent_death import die_with_parent
-from workers.sandbox.body import run_body
 from workers.sandbox.confinement import Confinement, Control, prepare
-from workers.sandbox.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
+from workers.sandbox.zygote.body import run_body
+from workers.sandbox.zygote.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
+
+# Seconds of rest after which the spare is not worth its memory, some 25 MiB.
+SPARE_RETENTION = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,15 @@ class Zygote:
         self._selector.register(control, selectors.EVENT_READ, self._accept)
 
     def serve(self) -> None:
-        """Run until the other end of the control socket is closed everywhere."""
+        """Serve until the other end of the control socket is closed everywhere."""
         self._prepare_spare()
-        while self._selector.get_map():
-            for key, _events in self._selector.select():
+        while True:
+            ready = self._selector.select(SPARE_RETENTION if self._spare is not None else None)
+            for key, _events in ready:
                 act: Callable[[], None] = key.data
                 act()
+            if not ready:
+                self._retire_spare()
 
     def _accept(self) -> None:
         message, descriptors, _flags, _address = socket.recv_fds(self._control, MAX_MESSAGE, MAX_DESCRIPTORS)
@@ -89,13 +95,13 @@ class Zygote:
         if pid == 0:
             self._wait_as_spare(theirs, self._rehearse)
         theirs.close()
-        self._spare = _Running(pid, os.pidfd_open(pid), ours)
-        self._selector.register(self._spare.pidfd, selectors.EVENT_READ, self._drop_spare)
+        spare = self._spare = _Running(pid, os.pidfd_open(pid), ours)
+        self._selector.register(spare.pidfd, selectors.EVENT_READ, lambda: self._drop_spare(spare))
 
     def _wait_as_spare(self, connection: socket.socket, rehearse: Callable[[], None]) -> NoReturn:
         try:
             die_with_parent()
-            rehearse()
+            attempt(rehearse, "rehearse")
             gc.freeze()
             message, descriptors, _flags, _address = socket.recv_fds(connection, MAX_MESSAGE, MAX_DESCRIPTORS)
             if message:
@@ -118,14 +124,21 @@ class Zygote:
                 return None
         return spare.pid, spare.pidfd
 
-    def _drop_spare(self) -> None:
+    def _retire_spare(self) -> None:
+        """End the spare of a worker at rest. The next one is made after a job."""
+        if self._spare is not None:
+            os.kill(self._spare.pid, signal.SIGKILL)
+            self._drop_spare(self._spare)
+
+    def _drop_spare(self, spare: _Running) -> None:
         """The spare has died. The next one is made after a job, so that a fault in it cannot repeat itself for ever."""
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            self._selector.unregister(spare.pidfd)
-            os.waitpid(spare.pid, 0)
-            os.close(spare.pidfd)
-            spare.connection.close()
+        if self._spare is not spare:
+            return  # it has received a request since `select`
+        self._spare = None
+        self._selector.unregister(spare.pidfd)
+        os.waitpid(spare.pid, 0)
+        os.close(spare.pidfd)
+        spare.connection.close()
 
     def _supervise(self, child: _Running) -> None:
         def end() -> None:
@@ -133,6 +146,8 @@ class Zygote:
 
         def kill() -> None:
             """Its supervisor has closed the connection."""
+            if child.connection.fileno() < 0:
+                return  # it has been reaped since `select`
             self._selector.unregister(child.connection)
             os.kill(child.pid, signal.SIGKILL)
 
@@ -168,22 +183,31 @@ def preload(names: list[str]) -> None:
     What cannot be loaded is left to the process that needs it, which reports the reason.
     """
     for name in names:
-        try:
-            load(name)()
-        except Exception as error:  # noqa: BLE001 - whatever a module of a user's raises
-            print(f"The zygote could not load {name}: {type(error).__name__}: {error}", file=sys.stderr)
+        attempt(partial(_load_and_call, name), f"load {name}")
+
+
+def _load_and_call(name: str) -> None:
+    load(name)()
+
+
+def attempt(function: Callable[[], None], what: str) -> None:
+    """Call a function. Its error is reported, because bodies may work without it."""
+    try:
+        function()
+    except Exception as error:  # noqa: BLE001 - whatever a module of a user's raises
+        print(f"The zygote could not {what}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def main(configuration: dict[str, Any]) -> NoReturn:
-    """Prepare this process and serve."""
-    die_with_parent()
+    """Prepare this process and serve. It ends when all processes that could send requests have ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     control = socket.socket(fileno=configuration["control"])
     without = frozenset(Control(name) for name in configuration["without"])
     preload(configuration["preload"])
     confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"])
-    if threading.active_count() != 1:
+    confinement = replace(confinement, keeps_files=configuration["keep_files"])
+    if len(list(Path("/proc/self/task").iterdir())) != 1:  # libraries start threads that Python does not know
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
     gc.collect()
     gc.freeze()  # a collection in a child would copy all pages that it shares with this process

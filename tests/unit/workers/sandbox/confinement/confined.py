@@ -1,6 +1,6 @@
 """Runs attacks in a confined process and reports how each ended.
 
-`python -m tests.unit.workers.sandbox.confined REQUEST` is that process. It forks once, as the zygote does.
+`python -m tests.unit.workers.sandbox.confinement.confined REQUEST` is that process. It forks once, as the zygote does.
 """
 
 import json
@@ -15,13 +15,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tasks.utils.system_calls import prctl
-from tests.unit.workers.sandbox.uses import CPU_TIME, FATAL, MAX_DESCRIPTORS, MAX_FILE_SIZE, PROGRAM_USES, USES
+from tests.unit.workers.sandbox.confinement.uses import (
+    CPU_TIME,
+    FATAL,
+    MAX_DESCRIPTORS,
+    MAX_FILE_SIZE,
+    PROGRAM_USES,
+    USES,
+)
 from workers.sandbox.attacks import ATTACKS, PROGRAM_ATTACKS
 from workers.sandbox.attacks.attack import Attack, Attempt, Scene
 from workers.sandbox.confinement import Confinement, Control, prepare
-from workers.sandbox.limits import ProcessLimits
+from workers.sandbox.confinement.limits import ProcessLimits
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 NOBODY = 65534
 
 _PR_SET_DUMPABLE = 4

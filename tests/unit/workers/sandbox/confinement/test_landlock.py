@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from workers.sandbox import landlock
+from workers.sandbox.confinement import landlock
+from workers.sandbox.confinement.landlock import Kind, abi
 from workers.sandbox.errors import SandboxUnavailable
-from workers.sandbox.landlock import Kind, abi
 
 # Restricts itself to one directory with the Landlock of a version, and prints the error of a statement or 0.
 PROGRAM = """
 import os, socket, sys
 from pathlib import Path
-from workers.sandbox.landlock import Kind, restrict
-from workers.sandbox.privileges import forbid_new_privileges
+from workers.sandbox.confinement.landlock import Kind, restrict
+from workers.sandbox.confinement.privileges import forbid_new_privileges
 directory, kind, version, statement = sys.argv[1:]
 descriptor = os.open(directory, os.O_PATH)
 forbid_new_privileges()

@@ -11,13 +11,13 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from errno import ENOSYS, EPERM
+from errno import EFAULT, ENOSYS, EPERM
 from functools import cache
 
 from tasks.utils.system_calls import prctl
-from workers.sandbox import calls
-from workers.sandbox.calls import Alternative, Comparison
 from workers.sandbox.causes import STOP_SIGNALS
+from workers.sandbox.confinement import calls
+from workers.sandbox.confinement.calls import Alternative, Comparison
 from workers.sandbox.errors import SandboxUnavailable
 
 
@@ -102,6 +102,19 @@ def signal_filter(pid: int, rest: bytes = b"") -> bytes:
         (_RETURN, 0, 0, _ERRNO | EPERM),
     )
     return b"".join(_INSTRUCTION.pack(*instruction) for instruction in instructions) + (rest or _ALLOW_ALL)
+
+
+def missing() -> str | None:
+    """The sentence that says why this system cannot filter calls, or None."""
+    try:
+        build(Profile.RENDER)
+        prctl(_PR_SET_SECCOMP, _MODE_FILTER, 0)  # fails with EFAULT if the kernel would take a filter
+    except SandboxUnavailable as error:
+        return error.message
+    except OSError as error:
+        if error.errno != EFAULT:
+            return f"Filters of system calls are missing ({error}). Use a kernel with CONFIG_SECCOMP_FILTER."
+    return None
 
 
 def load(program: bytes) -> None:

@@ -6,6 +6,7 @@ It never returns to the zygote's code.
 import os
 import resource
 import signal
+import stat
 import sys
 import tempfile
 import traceback
@@ -18,9 +19,9 @@ from typing import Any, NoReturn
 
 from tasks.errors import BulkheadError
 from workers.sandbox.confinement import Confinement, Control
-from workers.sandbox.limits import ProcessLimits
-from workers.sandbox.protocol import Request, read_arguments
+from workers.sandbox.confinement.limits import ProcessLimits
 from workers.sandbox.reports import MAX_TEXT_LENGTH, MAX_TRACEBACK_LENGTH, encode
+from workers.sandbox.zygote.protocol import Request, read_arguments
 
 # Exit codes: the body returned, it reported a failure.
 DONE, FAILED = 0, 1
@@ -46,7 +47,8 @@ def run_body(
         parsed = read_arguments(arguments)
         os.close(arguments)  # a memory file, in which memory could be hidden from the watch
         limits = ProcessLimits(request.niceness, file_size=request.file, cpu_time=ceil(request.cpu) + 1)
-        _close_others({0, 1, 2, pipe, work, *rest, *confinement.descriptors})
+        files = _open_files() - set(descriptors) if confinement.keeps_files else set()
+        _close_others({0, 1, 2, pipe, work, *rest, *confinement.descriptors, *files})
         confinement.enter(sources=rest, work=work, execute=bool(request.command), limits=limits, without=without)
         if request.command:
             environment = {"TMPDIR": tempfile.tempdir, "LANG": "C.UTF-8"}
@@ -93,6 +95,16 @@ def _report_failure(pipe: int, code: str, message: str, unexpected: BaseExceptio
     fields = {"code": code, "message": message[:MAX_TEXT_LENGTH], "traceback": text[-MAX_TRACEBACK_LENGTH:]}
     with suppress(OSError, ValueError):
         os.write(pipe, encode(failure=fields))
+
+
+def _open_files() -> set[int]:
+    """The descriptors of regular files: not the zygote's socket, which is what must be closed."""
+    found = set()
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with suppress(OSError):  # the directory's own one is closed
+            if stat.S_ISREG(os.fstat(int(entry.name)).st_mode):
+                found.add(int(entry.name))
+    return found
 
 
 def _close_others(kept: set[int]) -> None:

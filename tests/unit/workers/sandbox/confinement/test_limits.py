@@ -13,12 +13,14 @@ import pytest
 SHOW = """
 import json, os, resource
 from pathlib import Path
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 apply_limits(niceness=7)
 print(json.dumps({
     "core": resource.getrlimit(resource.RLIMIT_CORE),
     "files": resource.getrlimit(resource.RLIMIT_NOFILE),
     "addresses": resource.getrlimit(resource.RLIMIT_AS),
+    "locked memory": resource.getrlimit(resource.RLIMIT_MEMLOCK),
+    "message queues": resource.getrlimit(12),
     "nice": os.nice(0),
     "oom": int(Path("/proc/self/oom_score_adj").read_text()),
 }))
@@ -26,7 +28,7 @@ print(json.dumps({
 
 SESSION = """
 from pathlib import Path
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 apply_limits(niceness=7)
 print(Path("/proc/self/autogroup").read_text())
 """
@@ -37,7 +39,7 @@ PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", '''
 import time
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 apply_limits(niceness=0)
 print("ready", flush=True)
 time.sleep(60)
@@ -55,6 +57,8 @@ def test_given_a_child_when_limits_are_applied_then_the_kernel_shows_them() -> N
     assert limits["core"] == [0, 0]
     assert limits["files"] == [1024, 1024]
     assert limits["addresses"] == [-1, -1]  # native libraries reserve far more address space than they use
+    assert limits["locked memory"] == [64 * 1024, 64 * 1024]
+    assert limits["message queues"] == [0, 0]
     assert limits["nice"] == max(7, os.nice(0))
     assert limits["oom"] == 800
 

@@ -66,7 +66,10 @@ class Kind(IntFlag):
 # A descriptor of a file or directory, opened with O_PATH or otherwise, and what is granted on it.
 Rule = tuple[int, Kind]
 
-MISSING = "This kernel has no Landlock. Use Linux 5.13 or newer, with `landlock` in the boot parameter lsm=."
+MISSING = (
+    "Landlock is missing. Use Linux 5.13 or newer with `landlock` in the boot parameter lsm=, and a container engine "
+    "that permits it."
+)
 
 _ALL_OF_ABI_1 = (1 << 13) - 1
 _ADDED_BY_ABI = {2: Access.REFER, 3: Access.TRUNCATE, 5: Access.IOCTL_DEV}

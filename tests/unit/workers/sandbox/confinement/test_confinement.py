@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.workers.sandbox.confined import NOBODY, Request, run, start
-from tests.unit.workers.sandbox.uses import FATAL, PROGRAM_USES, USES
+from tests.unit.workers.sandbox.confinement.confined import NOBODY, Request, run, start
+from tests.unit.workers.sandbox.confinement.uses import FATAL, PROGRAM_USES, USES
 from workers.sandbox.attacks import ATTACKS, PROGRAM_ATTACKS
 from workers.sandbox.attacks.attack import ALLOWED, NOT_APPLICABLE, Attack
 from workers.sandbox.confinement import Control, available, prepare
