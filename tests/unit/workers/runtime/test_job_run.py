@@ -3,7 +3,6 @@
 import errno
 import os
 import pickle
-import re
 import subprocess
 import threading
 import time
@@ -67,15 +66,9 @@ def test_given_a_requeued_job_then_it_is_queued_without_a_crash(
     assert outcomes(context) == [(Outcome.REQUEUED, cause)]
 
 
-@pytest.mark.parametrize(
-    ("error", "cause", "predicate"),
-    [
-        (MemoryError("cache"), "out-of-memory", r"needed more memory than its limits allow \(cache\), at \d+ MiB"),
-        (KeyError("x"), "error", r"failed with an unexpected KeyError at \d+ MiB"),
-    ],
-)
+@pytest.mark.parametrize("error", [MemoryError("cache"), KeyError("x")])
 def test_given_an_attempt_that_its_process_survives_then_it_counts_as_a_crash_and_the_last_one_is_dead_lettered(
-    context: WorkerContext, error: Exception, cause: str, predicate: str
+    context: WorkerContext, error: Exception
 ) -> None:
     def work(run: JobRun) -> Result:
         run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": 120 * 1024**2})
@@ -87,12 +80,11 @@ def test_given_an_attempt_that_its_process_survives_then_it_counts_as_a_crash_an
             run_job(context, JOB, work)
         explanation = str(caught.value.args[0])
         assert getattr(caught.value, "requeue", True)
-        assert re.fullmatch(
-            rf"Attempt {number} {predicate} while encoding layer PIPES \(planned 120 MiB\)\.", explanation
-        )
+        failed = f"Attempt {number} failed with an unexpected {type(error).__name__}"
+        assert explanation == f"{failed} while encoding layer PIPES (planned 120 MiB)."
 
     assert (job_of(context).state, job_of(context).crashes) == (State.DEAD, 3)
-    assert job_of(context).error == {"code": cause, "detail": f"{explanation} Attempt 3 was the last one."}
+    assert job_of(context).error == {"code": "error", "detail": f"{explanation} Attempt 3 was the last one."}
     with pytest.raises(JobDead, match=r"Attempt 3 was the last one\.$"):
         run_job(context, JOB, succeed)
 

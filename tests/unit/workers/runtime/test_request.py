@@ -29,7 +29,7 @@ def test_given_a_text_without_a_status_then_it_counts_as_a_kill_from_outside() -
 
 @pytest.mark.parametrize(
     ("waits", "cause", "activity"),
-    [(False, Cause.TIME_LIMIT, "drawing layer PIPES"), (True, Cause.LEDGER_UNAVAILABLE, "waiting for the ledger")],
+    [(False, Cause.STARVED, "drawing layer PIPES"), (True, Cause.LEDGER_UNAVAILABLE, "waiting for the ledger")],
 )
 def test_given_a_time_limit_reached_while_waiting_for_the_ledger_then_it_is_not_the_job_s_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: bool, cause: Cause, activity: str
@@ -47,7 +47,7 @@ def test_given_a_time_limit_reached_while_waiting_for_the_ledger_then_it_is_not_
     report = json.loads(path.read_text())
     assert report["cause"] == cause
     assert re.fullmatch(
-        rf"Attempt 2 was stopped at its time limit of 2 s, at [\d.]+ MiB while {activity}\.", report["explanation"]
+        rf"Attempt 2 was stopped because its worker was still busy after 2 s, while {activity}\.", report["explanation"]
     )
 
 
