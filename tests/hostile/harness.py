@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -123,7 +124,8 @@ class TracedSandbox:
 
 @contextmanager
 def _traced_sandbox(folder: Path, trace: Path) -> Iterator[TracedSandbox]:
-    zygote = Zygote(replace(ZYGOTE, rehearse="", wrapper=(*TRACER, "-e", CALLS, "-o", str(trace))))
+    traced = (*TRACER, "-e", CALLS, "-o", str(trace), sys.executable, "-P")
+    zygote = Zygote(replace(ZYGOTE, rehearse="", interpreter=traced))
     zygote.start()
     try:
         yield TracedSandbox(zygote, folder)
