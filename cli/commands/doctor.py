@@ -32,11 +32,20 @@ class CheckResult:
         return cls(name, ok=False, detail=str(detail), remedy=remedy)
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:
-    """Check broker, ledger, store, Redis, heartbeats, secrets, ImageMagick and the memory limit; say how to fix each.
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    attack: Annotated[bool, typer.Option("--attack", help="Attack the sandbox of this machine instead.")] = False,
+) -> None:
+    """Check broker, ledger, store, Redis, heartbeats, ImageMagick, memory limit and sandbox, and say how to fix each.
 
-    Exit code 0 if all checks pass, 3 if one fails.
+    Exit code 0 if all checks pass, 3 if one fails. With --attack: 0 if all attacks held, 1 if one got through, 3 if the
+    sandbox is unavailable.
     """
+    if attack:
+        from cli.commands.attack import attack as run_attacks
+
+        run_attacks(as_json=as_json)
+        return
     results = [check(settings()) for check in CHECKS]
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results]))
@@ -189,6 +198,16 @@ def check_memory_limit(current: Settings) -> CheckResult:
     )
 
 
+def check_sandbox(_current: Settings) -> CheckResult:
+    """The kernel has the controls that confine renders."""
+    from cli.commands.attack import describe_landlock, missing_controls
+
+    if missing := missing_controls():
+        names = ", ".join(missing)
+        return CheckResult.failed("sandbox", f"This system lacks: {names}.", " ".join(missing.values()))
+    return CheckResult.passed("sandbox", f"seccomp, {describe_landlock()}; --attack tries to break out.")
+
+
 CHECKS: tuple[Callable[[Settings], CheckResult], ...] = (
     check_broker,
     check_ledger,
@@ -198,4 +217,5 @@ CHECKS: tuple[Callable[[Settings], CheckResult], ...] = (
     check_secrets,
     check_imagemagick,
     check_memory_limit,
+    check_sandbox,
 )

@@ -124,9 +124,8 @@ class TracedSandbox:
 
 @contextmanager
 def _traced_sandbox(folder: Path, trace: Path) -> Iterator[TracedSandbox]:
-    zygote = Zygote(
-        replace(ZYGOTE, rehearse="", interpreter=(*TRACER, "-e", CALLS, "-o", str(trace), sys.executable, "-P"))
-    )
+    traced = (*TRACER, "-e", CALLS, "-o", str(trace), sys.executable, "-P")
+    zygote = Zygote(replace(ZYGOTE, rehearse="", interpreter=traced))
     zygote.start()
     try:
         yield TracedSandbox(zygote, folder)

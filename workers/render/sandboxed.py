@@ -1,17 +1,17 @@
 """A render in the sandbox, as the command line and the workers run it: converted, drawn, and its outputs checked."""
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
+from tasks.utils.files import remove_tree
 from workers.render.conversion import RunInSandbox, convert_dwg
 from workers.render.errors import BlueprintError, EngineError
 from workers.render.manifest import Manifest
 from workers.render.outputs import check_outputs
-from workers.sandbox.runner import BodyFailed, SandboxJob
+from workers.sandbox.runner import BodyFailed, Outcome, SandboxJob
 from workers.sandbox.zygote import ZygoteOptions
 
 BODY = "workers.render.body:render_body"
@@ -23,6 +23,7 @@ UNEXPECTED = frozenset({"internal-error", "out-of-memory"})
 
 # What a body may return: see workers.render.residue.
 RESIDUE = frozenset({"memory_growth_bytes", "heap_growth_bytes", "pixel_bytes", "spilled_bytes", "descriptor_growth"})
+MAX_RESIDUE = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +69,34 @@ def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> R
     }
     _empty(work / "tmp")
     job = SandboxJob(BODY, arguments, work=work, sources=(source,))
-    outcome = run(job)
-    try:
-        residue = outcome.value()
-    except BodyFailed as failed:
-        if failed.code in UNEXPECTED:
-            raise
-        if failed.code == EngineError.code:
-            raise EngineError(failed.message) from failed
-        raise BlueprintError(failed.code, failed.message) from failed
+    residue = value_of(run(job))
     return Rendered(out, check_outputs(out), check_residue(residue), replace(job, entry=SAMPLE_BODY))
 
 
+def value_of(outcome: Outcome) -> dict[str, Any]:
+    """What the body of a render returned. Raises the errors of `render_sandboxed`, except InvalidOutput."""
+    try:
+        return outcome.value()
+    except BodyFailed as failed:
+        if failed.code in UNEXPECTED:
+            raise
+        # The engine is loaded before the drawing is read: after that, the drawing itself may report what it likes.
+        if failed.code == EngineError.code and not outcome.has_progress:
+            raise EngineError(failed.message) from failed
+        raise BlueprintError(failed.code, failed.message) from failed
+
+
 def check_residue(facts: dict[str, Any]) -> dict[str, Any]:
-    """The numbers among the facts that a body returned."""
-    return {name: value for name, value in facts.items() if name in RESIDUE and type(value) is int}
+    """The numbers among the facts that a body returned, as far as they fit into 64 bits."""
+    return {
+        name: value
+        for name, value in facts.items()
+        if name in RESIDUE and type(value) is int and abs(value) < MAX_RESIDUE
+    }
 
 
 def _empty(folder: Path) -> Path:
     """The directory without the files of an earlier attempt."""
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir()
     return folder

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +26,6 @@ BLUEPRINTS = ROOT.parent / "shared/data/blueprints"
 # A render of this width takes seconds, long enough to interrupt it.
 LONG = ("--width", "3000")
 LOADED = 60 * 1024 * 1024  # bytes; resident set of a process that has loaded its libraries and the drawing
-BUSY_SECONDS = 0.5  # of processor time, more than a process takes to prepare for its drawing
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +54,14 @@ def running_render(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", p
 
 
 def _rendering_process(parent: "subprocess.Popen[str]") -> psutil.Process:
-    """The one whose processor time grows: others of the zygote's processes wait."""
+    """The one that has entered its working directory."""
     deadline = time.monotonic() + 60
-    used: dict[int, float] = {}
     while time.monotonic() < deadline:
         assert parent.poll() is None, _rest(parent.stderr)
-        for zygote in psutil.Process(parent.pid).children():
-            for child in zygote.children():
-                seconds = child.cpu_times().user
-                if seconds > used.setdefault(child.pid, seconds) + BUSY_SECONDS:
-                    return child
+        for process in psutil.Process(parent.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if Path(process.cwd()).name.startswith(".bulkhead-"):
+                    return process
         time.sleep(0.005)
     raise AssertionError("no process started to render")
 

@@ -44,7 +44,7 @@ def _masked(index: int, mask: int, *values: int) -> tuple[Alternative, ...]:
 # Calls without conditions, sorted by purpose.
 _ALLOWED = """
     read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek sendfile copy_file_range
-    close close_range dup dup2 dup3 pipe fsync fdatasync fallocate ftruncate fadvise64
+    close close_range dup dup2 dup3 pipe fsync fdatasync ftruncate fadvise64
     stat fstat lstat newfstatat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat
     creat getdents getdents64 getcwd chdir fchdir umask mkdir mkdirat rmdir unlink unlinkat link linkat rename renameat
     poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
@@ -87,7 +87,8 @@ ALLOWED = frozenset(_ALLOWED.split())
 DENIED = frozenset(_DENIED.split())
 
 # `clone3` and `openat2` pass their flags in memory, which a filter cannot read, and `memfd_create` makes files outside
-# Landlock. These and `io_uring` are unlisted: libraries fall back to what is filtered.
+# Landlock. `fallocate` takes disk space that the kernel does not count as written. These and `io_uring` are unlisted:
+# libraries fall back to what is filtered.
 
 _CLONE_THREAD = 0x10000
 # New namespaces, descriptors of processes, tracing, and a child of the parent of this process.

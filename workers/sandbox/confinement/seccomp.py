@@ -15,6 +15,7 @@ from errno import EFAULT, ENOSYS, EPERM
 from functools import cache
 
 from tasks.utils.system_calls import prctl
+from workers.sandbox.causes import STOP_SIGNALS
 from workers.sandbox.confinement import calls
 from workers.sandbox.confinement.calls import Alternative, Comparison
 from workers.sandbox.errors import SandboxUnavailable
@@ -41,9 +42,9 @@ _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 # linux/audit.h, and the numbers of kill and tgkill
 _ARCHITECTURES = {"x86_64": (0xC000003E, 62, 234), "aarch64": (0xC00000B7, 129, 131)}
 
-# linux/bpf_common.h: load a word of the call, jump if equal, return. The offsets are those of struct seccomp_data.
-_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+# linux/bpf_common.h: load a word of the call, jump, jump if equal, return. Offsets are those of struct seccomp_data.
+_LOAD, _JUMP, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x05, 0x15, 0x06
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT, _THIRD_ARGUMENT = 0, 4, 16, 24, 32
 _INSTRUCTION = struct.Struct("=HBBI")
 _ALLOW_ALL = _INSTRUCTION.pack(_RETURN, 0, 0, _ALLOW)
 
@@ -78,19 +79,25 @@ def build(profile: Profile) -> bytes:
 
 
 def signal_filter(pid: int, rest: bytes = b"") -> bytes:
-    """Compile a filter that allows `kill` and `tgkill` for the process `pid` alone. Takes microseconds.
+    """Compile a filter that allows `kill` and `tgkill` for the process `pid` alone, without STOP_SIGNALS.
 
-    It ends in `rest`, the filter of a profile, or allows all other calls: one load is faster than two.
-    Raises SandboxUnavailable on other machines than x86_64 and aarch64.
+    It ends in `rest`, the filter of a profile, or allows all other calls: one load is faster than two. Takes
+    microseconds. Raises SandboxUnavailable on other machines than x86_64 and aarch64.
     """
     architecture, kill, tgkill = _architecture()
+    stops = sorted(STOP_SIGNALS)
+    # The low 32 bits of the arguments, which the kernel uses as well. Jumps are relative to the next instruction.
     instructions = (
         (_LOAD, 0, 0, _ARCHITECTURE),
-        (_JUMP_IF_EQUAL, 0, 6, architecture),  # the profile kills others
+        (_JUMP_IF_EQUAL, 0, 9 + len(stops), architecture),  # the profile kills others
         (_LOAD, 0, 0, _NUMBER),
         (_JUMP_IF_EQUAL, 1, 0, kill),
-        (_JUMP_IF_EQUAL, 0, 3, tgkill),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),  # the low 32 bits, which the kernel uses as well
+        (_JUMP_IF_EQUAL, 2, 6 + len(stops), tgkill),
+        (_LOAD, 0, 0, _SECOND_ARGUMENT),
+        (_JUMP, 0, 0, 1),
+        (_LOAD, 0, 0, _THIRD_ARGUMENT),
+        *((_JUMP_IF_EQUAL, len(stops) - index + 1, 0, number) for index, number in enumerate(stops)),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_JUMP_IF_EQUAL, 1, 0, pid),
         (_RETURN, 0, 0, _ERRNO | EPERM),
     )

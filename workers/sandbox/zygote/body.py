@@ -40,16 +40,15 @@ def run_body(
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
         os.setsid()
         if request.is_in_cgroup:
-            leaf = rest.pop(0)
-            os.write(leaf, b"0")
-            os.close(leaf)  # with it, the body could move other processes into its cgroup
+            _join_cgroup(rest.pop(0))
         os.fchdir(work)
         tempfile.tempdir = str(Path(request.work, TEMPORARY))
         os.environ["TMPDIR"] = tempfile.tempdir
         parsed = read_arguments(arguments)
+        os.close(arguments)  # a memory file, in which memory could be hidden from the watch
         limits = ProcessLimits(request.niceness, file_size=request.file, cpu_time=ceil(request.cpu) + 1)
         files = _open_files() - set(descriptors) if confinement.keeps_files else set()
-        _close_others({0, 1, 2, pipe, arguments, work, *rest, *confinement.descriptors, *files})
+        _close_others({0, 1, 2, pipe, work, *rest, *confinement.descriptors, *files})
         confinement.enter(sources=rest, work=work, execute=bool(request.command), limits=limits, without=without)
         if request.command:
             environment = {"TMPDIR": tempfile.tempdir, "LANG": "C.UTF-8"}
@@ -59,6 +58,12 @@ def run_body(
         _report_failure(pipe, "internal-error", f"The sandbox failed with {type(error).__name__}: {error}", error)
     finally:
         os._exit(code)
+
+
+def _join_cgroup(procs: int) -> None:
+    """Move this process to its cgroup. Whoever holds `procs` could move other processes there, to be killed with it."""
+    os.write(procs, b"0")
+    os.close(procs)
 
 
 def _call(entry: str, arguments: Mapping[str, Any], pipe: int) -> int:

@@ -117,12 +117,6 @@ def touch_memory(arguments: Arguments, _report: Report) -> dict[str, Any]:
     return {}
 
 
-def kill_itself(arguments: Arguments, _report: Report) -> dict[str, Any]:
-    os.kill(os.getpid(), arguments["signal"])
-    time.sleep(60)
-    return {}
-
-
 def abort(_arguments: Arguments, _report: Report) -> dict[str, Any]:
     os.abort()
 

@@ -4,7 +4,7 @@ from signal import Signals
 
 import pytest
 
-from workers.sandbox.causes import CRASH_SIGNALS, Cause, classify
+from workers.sandbox.causes import CRASH_SIGNALS, STOP_SIGNALS, Cause, classify, classify_confined
 
 
 def test_given_celery_s_time_limit_then_the_worker_was_too_slow_whatever_the_signal() -> None:
@@ -53,3 +53,17 @@ def test_given_a_file_over_its_size_limit_then_the_cause_is_a_quota() -> None:
 def test_given_all_causes_then_neither_a_kill_nor_a_slow_host_nor_the_ledger_is_the_job_s_fault() -> None:
     blameless = {Cause.KILLED, Cause.STARVED, Cause.LEDGER_UNAVAILABLE}
     assert {cause for cause in Cause if not cause.job_at_fault} == blameless
+
+
+@pytest.mark.parametrize("number", [Signals.SIGALRM, Signals.SIGPIPE, Signals.SIGUSR1, Signals.SIGSEGV])
+def test_given_a_confined_process_that_ends_itself_then_the_job_is_at_fault(number: Signals) -> None:
+    death = classify_confined(-number)
+    assert death.cause is Cause.CRASH
+    assert "from outside" not in death.explanation
+
+
+@pytest.mark.parametrize("number", sorted(STOP_SIGNALS))
+def test_given_a_confined_process_with_a_signal_that_it_cannot_send_then_it_was_killed_from_outside(
+    number: Signals,
+) -> None:
+    assert classify_confined(-number).cause is Cause.KILLED

@@ -3,7 +3,6 @@
 `python -m tests.unit.workers.sandbox.confinement.confined REQUEST` is that process. It forks once, as the zygote does.
 """
 
-import errno
 import json
 import os
 import subprocess
@@ -16,29 +15,29 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tasks.utils.system_calls import prctl
-from tests.unit.workers.sandbox.confinement.attacks import (
-    ATTACKS,
+from tests.unit.workers.sandbox.confinement.uses import (
     CPU_TIME,
     FATAL,
     MAX_DESCRIPTORS,
     MAX_FILE_SIZE,
-    PROGRAMS,
+    PROGRAM_USES,
     USES,
-    Attack,
-    Scene,
 )
+from workers.sandbox.attacks import ATTACKS, PROGRAM_ATTACKS
+from workers.sandbox.attacks.attack import Attack, Attempt, Scene
 from workers.sandbox.confinement import Confinement, Control, prepare
 from workers.sandbox.confinement.limits import ProcessLimits
 
 ROOT = Path(__file__).resolve().parents[5]
 NOBODY = 65534
-ALLOWED = "allowed"
 
 _PR_SET_DUMPABLE = 4
 
-ATTEMPTS: dict[str, Attack] = {
+ATTEMPTS: dict[str, Attempt] = {
+    **{attack.name: attack.attempt for attack in (*PROGRAM_ATTACKS, *ATTACKS)},
     **USES,
-    **{name: attack for name, (_end, attack) in (*ATTACKS.items(), *PROGRAMS.items(), *FATAL.items())},
+    **PROGRAM_USES,
+    **{name: attempt for name, (_end, attempt) in FATAL.items()},
 }
 
 
@@ -112,7 +111,7 @@ def main(directory: str, request: str) -> int:
         return abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     try:
         _enter(confinement, wanted, paths)
-        results = {name: outcome(ATTEMPTS[name], paths) for name in wanted.names}
+        results = {name: outcome(name, paths) for name in wanted.names}
         os.write(1, json.dumps(results).encode())
     except BaseException:  # noqa: BLE001 - the process of a test ends here
         os.write(2, traceback.format_exc().encode())
@@ -120,13 +119,9 @@ def main(directory: str, request: str) -> int:
     os._exit(0)
 
 
-def outcome(attempt: Attack, paths: Scene) -> str:
-    """Name of the error of an attempt, or `allowed`."""
-    try:
-        attempt(paths)
-    except OSError as error:
-        return errno.errorcode[error.errno or 0]
-    return ALLOWED
+def outcome(name: str, paths: Scene) -> str:
+    """The end of an attempt: the name of its error, `allowed` or `not applicable`."""
+    return Attack(name, "", "", frozenset(), ATTEMPTS[name]).run(paths)
 
 
 def _enter(confinement: Confinement, wanted: Request, paths: Scene) -> None:

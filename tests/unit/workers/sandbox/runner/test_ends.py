@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.unit.workers.sandbox.support import LIMITS, MIB, Sandbox, is_gone, wait_until
@@ -49,8 +50,13 @@ def test_given_a_body_over_its_memory_limit_without_a_cgroup_then_the_supervisor
     assert not list(cgroups.iterdir())
 
 
-def test_given_a_body_killed_by_a_signal_then_the_cause_is_outside(sandbox: Sandbox) -> None:
-    death = sandbox.death("kill_itself", {"signal": signal.SIGKILL})
+def test_given_a_body_killed_by_somebody_else_then_the_cause_is_outside(sandbox: Sandbox) -> None:
+    def kill(_progress: Progress) -> None:
+        for child in psutil.Process(sandbox.zygote.pid).children():
+            child.kill()
+
+    death = sandbox.run("report_and_sleep", on_progress=kill).exit_info.death
+    assert death is not None
     assert death.cause is Cause.KILLED
     assert death.explanation == "The process was killed from outside with SIGKILL."
 

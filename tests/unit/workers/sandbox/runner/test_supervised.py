@@ -1,7 +1,10 @@
 """Measuring another process. Each test measures a real one."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,15 +12,25 @@ from pathlib import Path
 import pytest
 
 from tests.unit.workers.sandbox.support import wait_until
-from workers.sandbox.supervised import Seen, directory_size, measure
+from workers.sandbox.supervised import (
+    DISK_INTERVAL,
+    MAX_DEPTH,
+    MIN_ENTRY_BYTES,
+    DirectoryMeter,
+    Seen,
+    measure,
+    measure_session,
+)
 
 MIB = 1024**2
 
 
 @contextmanager
-def process(program: str) -> Iterator[int]:
+def process(program: str, *, start_new_session: bool = False) -> Iterator[int]:
     """A process that has printed a line."""
-    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=start_new_session
+    )
     assert child.stdout is not None
     try:
         child.stdout.readline()
@@ -104,5 +117,43 @@ def test_given_a_directory_then_its_size_is_that_on_disk_without_the_targets_of_
     with (folder / "sparse").open("wb") as file:
         file.truncate(100 * MIB)
 
-    assert MIB <= directory_size(folder) < 1.2 * MIB
-    assert directory_size(tmp_path / "missing") == 0
+    assert MIB <= size_of(folder) < 1.2 * MIB
+    assert size_of(tmp_path / "missing") == 0
+
+
+def test_given_empty_files_then_each_counts_as_a_block(tmp_path: Path) -> None:
+    for number in range(500):
+        (tmp_path / str(number)).touch()
+    assert size_of(tmp_path) == 500 * MIN_ENTRY_BYTES
+
+
+def test_given_directories_nested_too_deep_then_they_exceed_every_quota(tmp_path: Path) -> None:
+    tmp_path.joinpath(*["d"] * (MAX_DEPTH + 2)).mkdir(parents=True)
+    assert size_of(tmp_path) > 2**60
+
+
+def test_given_a_program_with_children_then_they_are_measured_together() -> None:
+    program = """
+import subprocess, sys, time
+ballast = "import time; block = b'x' * (50 << 20); print(flush=True); time.sleep(60)"
+children = [subprocess.Popen([sys.executable, "-c", ballast], stdout=subprocess.PIPE) for _ in range(3)]
+for child in children: child.stdout.readline()
+print(flush=True)
+time.sleep(60)
+"""
+    with process(program, start_new_session=True) as pid:
+        together = measure_session(pid)
+        assert together is not None
+        assert together.resident > 150 * MIB > seen(pid).resident
+        assert together.threads == 4
+        os.killpg(pid, signal.SIGKILL)
+
+
+def size_of(folder: Path) -> int:
+    """The size of a directory at the end of its first measurement."""
+    meter = DirectoryMeter(folder)
+    time.sleep(DISK_INTERVAL)
+    meter.measure()
+    while (size := meter.measure()) != meter.measure():
+        pass
+    return size
