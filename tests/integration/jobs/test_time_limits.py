@@ -133,8 +133,8 @@ def test_given_a_worker_frozen_for_longer_than_all_limits_then_its_render_goes_o
 def test_given_a_host_with_four_busy_loops_a_core_then_a_render_below_its_time_limit_is_not_condemned(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker(render_time_limit="12", render_idle_limit="2")
-    job = sent.finished(sent.submit(HEAVY), timeout=150)
+    platform.start_worker(render_time_limit="5", render_idle_limit="2", **NORMAL_PRIORITY)
+    job = sent.finished(sent.submit(HEAVY // 4), timeout=150)
 
     assert (job.state, job.crashes, job.attempt) == (State.SUCCEEDED, 0, 1)
     (attempt,) = sent.history(job.id)

@@ -13,7 +13,11 @@ from tests.system.storms.verdict import all_jobs, outputs
 MAX_CRASHES = 3
 EXPECTED_CAUSES = {BOMB: "out-of-memory", HANG: "hung", FILL: "quota-exceeded"}
 PREDICATES = {
-    "out-of-memory": ("was killed by the kernel at ", "was stopped over its memory limit at "),
+    "out-of-memory": (
+        "was killed by the kernel at ",
+        "was stopped over its memory limit at ",
+        "was killed with its whole worker when it used ",  # a parent was killed beside a bomb over its limit
+    ),
     "hung": ("was stopped because it neither computed nor made progress for ",),
     "quota-exceeded": ("was stopped because it wrote more than ",),
 }
