@@ -124,10 +124,10 @@ def _start_threads(scene: Scene) -> None:
     try:
         for thread in threads:
             thread.start()
+        _linger()
     except RuntimeError as error:  # where a cgroup limits threads
         raise BlockingIOError(errno.EAGAIN, str(error)) from error
     finally:
-        done.wait(scene.seconds)
         done.set()
 
 
