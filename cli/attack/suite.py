@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from cli.attack.stage import LIMITS, Stage
 from tasks.errors import JobFailed
 from workers.render.errors import BlueprintError, EngineError
-from workers.render.outputs import check_outputs
 from workers.render.sandboxed import value_of
+from workers.render.sandboxed.outputs import check_outputs
 from workers.sandbox.attacks import ATTACKS, PROGRAM_ATTACKS
 from workers.sandbox.attacks.attack import ALLOWED, NOT_APPLICABLE, Attack, Scene
 from workers.sandbox.attacks.body import ENDS, program

@@ -21,8 +21,8 @@ from tasks.storage import MANIFEST, ObjectNotFound
 from tasks.utils.parent_death import die_with_parent
 from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render.errors import BlueprintError, EngineError
-from workers.render.outputs import InvalidOutput
 from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
+from workers.render.sandboxed.outputs import InvalidOutput
 from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job
 from workers.runtime.leak_sampling import sample_leaks
 from workers.runtime.request import JobTask

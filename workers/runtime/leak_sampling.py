@@ -40,7 +40,7 @@ MAX_REPORT_BYTES = 16 * MIB
 # Seconds of a job's work above which it is not repeated.
 MAX_SECONDS = 10.0
 
-_FLAME_GRAPH = "workers.render.residue:flame_graph"
+_FLAME_GRAPH = "workers.render.sandboxed.residue:flame_graph"
 
 
 def is_sampled(job: str, every: int) -> bool:
@@ -51,7 +51,7 @@ def is_sampled(job: str, every: int) -> bool:
 def sample_leaks(run: JobRun, sampling: SandboxJob) -> dict[str, Any]:
     """Repeat the work if this job is sampled; returns the fact `heap_leaked_bytes` if that was measured.
 
-    `sampling` repeats the work, and takes the argument `capture` (see workers.render.residue.sample). Errors are
+    `sampling` repeats the work, and takes the argument `capture` (see workers.render.sandboxed.residue.sample). Errors are
     only logged. Raises LeaseLost if the attempt no longer counts.
     """
     context = run.context

@@ -12,8 +12,8 @@ from ezdxf.filemanagement import new
 from tasks.plan import Unsupported, plan
 from tasks.settings import settings
 from tests.integration.render.sandbox import LIMITS, MIB, RenderSandbox
-from workers.render.conversion import build_command, convert_dwg
 from workers.render.errors import BlueprintError, EngineError
+from workers.render.sandboxed.conversion import build_command, convert_dwg
 from workers.sandbox.causes import Cause
 from workers.sandbox.runner import ProcessDied
 

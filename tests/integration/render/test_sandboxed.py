@@ -18,8 +18,8 @@ from tests.engine.drawings import text_pdf
 from tests.integration.render.sandbox import LIMITS, MIB, RenderSandbox, render_sandbox
 from workers.render import render
 from workers.render.errors import BlueprintError, EngineError
-from workers.render.outputs import InvalidOutput
 from workers.render.sandboxed import RESIDUE, check_residue
+from workers.render.sandboxed.outputs import InvalidOutput
 from workers.sandbox.causes import Cause
 from workers.sandbox.confinement import landlock
 from workers.sandbox.runner import BodyFailed, ProcessDied

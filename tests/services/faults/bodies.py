@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workers.render import native
-from workers.render.residue import Residue, sample
+from workers.render.sandboxed.residue import Residue, sample
 
 MIB = 1024**2
 
@@ -41,7 +41,7 @@ def paint(arguments: Mapping[str, Any], _report: Report) -> dict[str, Any]:
 
 
 def sample_paint(arguments: Mapping[str, Any], _report: Report) -> dict[str, Any]:
-    """Draw such a picture repeatedly, like `workers.render.body.sample_body`."""
+    """Draw such a picture repeatedly, like `workers.render.sandboxed.body.sample_body`."""
     native.prepare()
     return sample(lambda: _paint(arguments["side"], leaks=arguments["leaks"]), arguments["capture"])
 

@@ -106,7 +106,7 @@ class Source(Protocol):
 
 _MODULES = {
     "dxf": "dxf",
-    "dwg": "dxf",  # converted before, by workers.render.conversion
+    "dwg": "dxf",  # converted before, by workers.render.sandboxed.conversion
     "svg": "svg",
     "pdf": "pdf",
     "png": "raster",

@@ -1,6 +1,6 @@
 """The trusted side's handle of a zygote: starts it, sends requests to it, and replaces it when it dies.
 
-    zygote = Zygote(ZygoteOptions(preload=("workers.render.warm_up:warm_up",)))
+    zygote = Zygote(ZygoteOptions(preload=("workers.render.sandboxed.warm_up:warm_up",)))
     zygote.start()                        # before a fork; children of this process share it
 
 Both ends of the control socket stay open here. So requests wait in it while a new zygote starts, and whoever inherited

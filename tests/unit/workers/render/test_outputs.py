@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tasks.renders import RenderOptions
-from workers.render import outputs
-from workers.render.outputs import InvalidOutput, check_outputs
+from workers.render.sandboxed import outputs
+from workers.render.sandboxed.outputs import InvalidOutput, check_outputs
 
 WEBP = b"RIFF\x04\x00\x00\x00WEBPVP8 "
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)

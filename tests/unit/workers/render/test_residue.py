@@ -3,7 +3,7 @@
 import ctypes
 from itertools import count
 
-from workers.render.residue import MEASURED, sample
+from workers.render.sandboxed.residue import MEASURED, sample
 
 BLOCK = 1024**2
 

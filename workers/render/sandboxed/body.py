@@ -10,7 +10,7 @@ from tasks.plan import Plan
 from tasks.renders import RenderOptions
 from workers.render import Step, render
 from workers.render.errors import OutOfMemory
-from workers.render.residue import Residue, sample
+from workers.render.sandboxed.residue import Residue, sample
 
 
 def render_body(arguments: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from workers.render.errors import BlueprintError, EngineError
 
 _MODULES = (
     "workers.render.engine",
-    "workers.render.body",
+    "workers.render.sandboxed.body",
     *(f"workers.render.sources.{family}" for family in ("dxf", "pdf", "raster", "svg")),
 )
 

@@ -7,21 +7,23 @@ from typing import Any
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
 from tasks.utils.files import remove_tree
-from workers.render.conversion import RunInSandbox, convert_dwg
 from workers.render.errors import BlueprintError, EngineError
 from workers.render.manifest import Manifest
-from workers.render.outputs import check_outputs
+from workers.render.sandboxed.conversion import RunInSandbox, convert_dwg
+from workers.render.sandboxed.outputs import check_outputs
 from workers.sandbox.runner import BodyFailed, Outcome, SandboxJob
 from workers.sandbox.zygote import ZygoteOptions
 
-BODY = "workers.render.body:render_body"
-SAMPLE_BODY = "workers.render.body:sample_body"
-ZYGOTE = ZygoteOptions(preload=("workers.render.warm_up:warm_up",), rehearse="workers.render.warm_up:rehearse")
+BODY = "workers.render.sandboxed.body:render_body"
+SAMPLE_BODY = "workers.render.sandboxed.body:sample_body"
+ZYGOTE = ZygoteOptions(
+    preload=("workers.render.sandboxed.warm_up:warm_up",), rehearse="workers.render.sandboxed.warm_up:rehearse"
+)
 
 # Failures of a body that are not the drawing's: the sandbox or the engine has a bug, or the process ran out of memory.
 UNEXPECTED = frozenset({"internal-error", "out-of-memory"})
 
-# What a body may return: see workers.render.residue.
+# What a body may return: see workers.render.sandboxed.residue.
 RESIDUE = frozenset({"memory_growth_bytes", "heap_growth_bytes", "pixel_bytes", "spilled_bytes", "descriptor_growth"})
 MAX_RESIDUE = 2**63
 
