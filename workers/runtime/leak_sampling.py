@@ -51,8 +51,8 @@ def is_sampled(job: str, every: int) -> bool:
 def sample_leaks(run: JobRun, sampling: SandboxJob) -> dict[str, Any]:
     """Repeat the work if this job is sampled; returns the fact `heap_leaked_bytes` if that was measured.
 
-    `sampling` repeats the work, and takes the argument `capture` (see `workers.render.sandboxed.residue.sample`). Errors
-    are only logged. Raises LeaseLost if the attempt no longer counts.
+    `sampling` repeats the work, and takes the argument `capture`: see `workers.render.sandboxed.residue.sample`.
+    Errors are only logged. Raises LeaseLost if the attempt no longer counts.
     """
     context = run.context
     suspected_formats = context.leak_detector.suspected_formats(context.ledger)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.utils.units import MIB
-from workers.render.sandboxed import body, render
+from workers.render import render
+from workers.render.sandboxed import body
 from workers.runtime.worker_zygote import extend_zygote
 
 _NEED = re.compile(rb"needs (\d+) MiB")

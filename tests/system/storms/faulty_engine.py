@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workers.render import body, render
+from workers.render import render
+from workers.render.sandboxed import body
 from workers.runtime.worker_zygote import extend_zygote
 from workers.sandbox.process_stats import resident_memory
 
