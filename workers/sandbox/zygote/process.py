@@ -79,6 +79,7 @@ class Zygote:
             for descriptor in others:
                 os.close(descriptor)
         self._supervise(_Running(pid, pidfd, connection))
+        self._prepare_spare()
 
     def _fork(self, message: bytes, descriptors: list[int]) -> tuple[int, int]:
         """Start a process for a request. Returns its id and a pidfd."""
@@ -125,13 +126,13 @@ class Zygote:
         return spare.pid, spare.pidfd
 
     def _retire_spare(self) -> None:
-        """End the spare of a worker at rest. The next one is made after a job."""
+        """End the spare of a worker at rest. The next request gets a new process and leaves a spare behind."""
         if self._spare is not None:
             os.kill(self._spare.pid, signal.SIGKILL)
             self._drop_spare(self._spare)
 
     def _drop_spare(self, spare: _Running) -> None:
-        """The spare has died. The next one is made after a job, so that a fault in it cannot repeat itself for ever."""
+        """The spare has died. The next one is made with a request, so that a fault cannot repeat itself for ever."""
         if self._spare is not spare:
             return  # it has received a request since `select`
         self._spare = None
@@ -167,7 +168,6 @@ class Zygote:
         ended = Ended(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
         with child.connection, suppress(OSError):
             child.connection.send(encode(ended))
-        self._prepare_spare()
 
 
 def load(name: str) -> Callable[[], None]:
