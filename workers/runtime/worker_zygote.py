@@ -1,21 +1,15 @@
 """The zygote of this worker: started by Celery's parent, shared by its children, replaced when it dies."""
 
-import os
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from celery.signals import celeryd_after_setup
-from celery.utils.log import get_logger
 
 from tasks.messaging.topology import RENDER_QUEUES
 from workers.sandbox.leaf_cgroup import delegate_cgroup
 from workers.sandbox.zygote import Zygote, ZygoteOptions
-
-logger = get_logger(__name__)
-
-# Seconds before a zygote that died is replaced, should it die again and again.
-RESTART_DELAY = 0.5
+from workers.sandbox.zygote_keeper import ZygoteKeeper
 
 _options = ZygoteOptions()
 
@@ -44,15 +38,5 @@ def start_zygote(instance: Any, **_signal: Any) -> None:
 def keep_running(hub: Any) -> None:
     """Replace the zygote when it ends. `hub` is Celery's event loop; None in pools without one."""
     zygote = worker_zygote()
-    if hub is None or zygote.pid is None:
-        return
-    zygote.start()
-    descriptor = os.pidfd_open(zygote.pid)
-
-    def restart() -> None:
-        hub.remove_reader(descriptor)
-        os.close(descriptor)
-        logger.error("The zygote %d ended. Its renders are repeated by a new one.", zygote.pid)
-        hub.call_later(RESTART_DELAY, lambda: keep_running(hub))
-
-    hub.add_reader(descriptor, restart)
+    if hub is not None and zygote.pid is not None:
+        ZygoteKeeper(zygote, hub).watch()

@@ -126,11 +126,13 @@ class Confinement:
         os.close(own)
 
 
-def prepare(read_paths: Iterable[Path], *, abi: int | None = None) -> Confinement:
+def prepare(
+    read_paths: Iterable[Path], *, abi: int | None = None, without: frozenset[Control] = NOTHING
+) -> Confinement:
     """Open what every confined process may read, and `read_paths`; compile the filters.
 
-    Paths that are missing, or that this user cannot reach, are left out. `abi` limits Landlock to an older version.
-    Raises SandboxUnavailable.
+    Paths that are missing, or that this user cannot reach, are left out. `abi` limits Landlock to an older version;
+    what the controls of `without` need is not prepared. Raises SandboxUnavailable.
     """
     available_abi = landlock.abi()
     paths = _outermost((*_code(), *map(Path, _SYSTEM_PATHS), *_font_directories(), *read_paths))
@@ -139,7 +141,7 @@ def prepare(read_paths: Iterable[Path], *, abi: int | None = None) -> Confinemen
         *_open_rules(_READABLE_DEVICES, lambda _descriptor: Kind.READ_FILE),
         *_open_rules(_WRITABLE_DEVICES, lambda _descriptor: Kind.WRITE_FILE),
     )
-    programs = {profile: seccomp.build(profile) for profile in seccomp.Profile}
+    programs = {} if Control.SECCOMP in without else {profile: seccomp.build(profile) for profile in seccomp.Profile}
     return Confinement(available_abi if abi is None else min(abi, available_abi), readable, programs)
 
 

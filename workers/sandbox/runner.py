@@ -24,8 +24,9 @@ from workers.sandbox import protocol
 from workers.sandbox.body import FAILED, TEMPORARY
 from workers.sandbox.causes import Death, classify
 from workers.sandbox.cgroup import ROOT, oom_kills
+from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
-from workers.sandbox.protocol import Ended, Request, Started
+from workers.sandbox.protocol import Ended, Request, Started, Unavailable
 from workers.sandbox.reports import MAX_TOTAL_BYTES, Failure, Line, LineReader, Progress
 from workers.sandbox.supervised import directory_size, kill, measure
 from workers.sandbox.watch import INTERVAL, Limits, Measurement, Watch, time_limit_death
@@ -130,7 +131,7 @@ def run(
 ) -> Outcome:
     """Run `job` within `limits`. The process is gone when this returns or raises.
 
-    Raises OSError if it cannot be started, and whatever the callbacks raise.
+    Raises SandboxUnavailable or OSError if it cannot be started, and whatever the callbacks raise.
     """
     (job.work / TEMPORARY).mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -138,7 +139,7 @@ def run(
         ours, theirs = (stack.enter_context(end) for end in protocol.pair())
         pipe, their_pipe = os.pipe()
         stack.callback(os.close, pipe)
-        supervisor = _Supervisor(job, limits, leaf, ours, pipe, on_progress, on_measure)
+        supervisor = _Supervisor(zygote, job, limits, leaf, ours, pipe, on_progress, on_measure)
         with ExitStack() as sent:
             sent.enter_context(theirs)
             sent.callback(os.close, their_pipe)
@@ -169,6 +170,7 @@ class _Supervisor:
 
     def __init__(
         self,
+        zygote: Zygote,
         job: SandboxJob,
         limits: Limits,
         leaf: Cgroup | None,
@@ -177,7 +179,7 @@ class _Supervisor:
         on_progress: OnProgress,
         on_measure: OnMeasure,
     ) -> None:
-        self._job, self._limits, self._leaf = job, limits, leaf
+        self._zygote, self._job, self._limits, self._leaf = zygote, job, limits, leaf
         self._connection, self._pipe = connection, pipe
         self._on_progress, self._on_measure = on_progress, on_measure
         self._started_at = time.monotonic()
@@ -195,7 +197,7 @@ class _Supervisor:
         self._oom_kills_before = oom_kills()
 
     def wait(self) -> Outcome:
-        """Wait for the end. Raises TimeoutError if the process is not started in time."""
+        """Wait for the end. Raises SandboxUnavailable if the process is not started in time."""
         os.set_blocking(self._pipe, False)
         with selectors.DefaultSelector() as selector:
             selector.register(self._pipe, selectors.EVENT_READ, self._read_reports)
@@ -226,6 +228,8 @@ class _Supervisor:
             self._is_open = False
             return False
         answer = protocol.decode(message)
+        if isinstance(answer, Unavailable):
+            raise SandboxUnavailable(answer.reason)
         if isinstance(answer, Started):
             self._pid, self._pidfd = answer.pid, descriptors[0]
         else:
@@ -253,8 +257,7 @@ class _Supervisor:
     def _check(self) -> None:
         now = time.monotonic()
         if self._pid is None:
-            if now - self._started_at > START_TIMEOUT:
-                raise TimeoutError(f"The sandbox did not start a process within {START_TIMEOUT:g} s.")
+            self._check_start(now)
             return
         seen = measure(self._pid)
         if seen is None:
@@ -274,6 +277,15 @@ class _Supervisor:
         if self._stopped is None and (reason := self._watch.stop_reason(measurement)):
             self._stopped = reason
             self._send_kill()
+
+    def _check_start(self, now: float) -> None:
+        if reason := self._zygote.start_failure():
+            self._zygote.refuse_requests(reason)  # none of them must wait for a later zygote
+            raise SandboxUnavailable(reason)
+        self._zygote.start()  # if it was killed with the request unread
+        if now - self._started_at > START_TIMEOUT:
+            started = f"did not start a process within {START_TIMEOUT:g} s"
+            raise SandboxUnavailable(f"The sandbox {started}. Repeat it when the machine is less busy.")
 
     def _disk_usage(self, written: int, now: float) -> int:
         if self._job.command and now >= self._disk_due_at:

@@ -2,7 +2,7 @@
 
 It is exec'ed with an environment without secrets, imports the code that bodies need, and evaluates nothing: libvips
 and OpenMP do not survive a fork after that. It has one thread. CONFIGURATION is JSON: the descriptor of the control
-socket, modules or functions to preload, directories that bodies may read, and controls to leave out (for tests).
+socket, modules or functions to preload, directories that bodies may read, and controls to leave out.
 """
 
 import gc
@@ -162,16 +162,30 @@ def load(name: str) -> Callable[[], None]:
     return getattr(loaded, function) if function else lambda: None
 
 
-def preload(names: list[str]) -> None:
+def preload(names: list[str], *, if_possible: bool = False) -> None:
     """Import modules and call functions, named `module` or `module:function`.
 
-    What cannot be loaded is left to the process that needs it, which reports the reason.
+    Ends this process if one cannot be loaded. With `if_possible` that is left to the body that needs it.
     """
     for name in names:
         try:
             load(name)()
-        except Exception as error:  # noqa: BLE001 - whatever a module of a user's raises
-            print(f"The zygote could not load {name}: {type(error).__name__}: {error}", file=sys.stderr)
+        except Exception as error:
+            reason = f"The zygote could not load {name}: {type(error).__name__}: {error}."
+            if not if_possible:
+                raise SystemExit(reason) from error
+            print(reason, file=sys.stderr)
+
+
+def report_ready(ready: int, *, shows_stderr: bool) -> None:
+    """Tell the owner that this process serves requests. Bodies must not write to the owner's record of errors."""
+    sys.stderr.flush()
+    if not shows_stderr:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stderr.fileno())
+        os.close(null)
+    os.write(ready, b"1")
+    os.close(ready)
 
 
 def main(configuration: dict[str, Any]) -> NoReturn:
@@ -182,12 +196,14 @@ def main(configuration: dict[str, Any]) -> NoReturn:
     control = socket.socket(fileno=configuration["control"])
     without = frozenset(Control(name) for name in configuration["without"])
     preload(configuration["preload"])
-    confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"])
+    preload(configuration["preload_if_possible"], if_possible=True)
+    confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"], without=without)
     if threading.active_count() != 1:
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
     gc.collect()
     gc.freeze()  # a collection in a child would copy all pages that it shares with this process
     rehearse = load(configuration["rehearse"]) if configuration["rehearse"] else None
+    report_ready(configuration["ready"], shows_stderr=configuration["shows_stderr"])
     Zygote(control, confinement, without, rehearse).serve()
     sys.exit(0)
 

@@ -27,6 +27,7 @@ from workers.runtime import worker_context
 from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job, wait_for_ledger
 from workers.runtime.worker_context import WorkerContext
 from workers.sandbox.causes import Cause
+from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.process_identity import current_owner, host_id, start_time
 
 ID = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
@@ -129,6 +130,7 @@ def test_given_a_job_that_cannot_succeed_then_it_fails_and_its_message_is_acknow
     [
         (Requeue("engine-unavailable", "No engine here."), "engine-unavailable"),
         (StoreError("No store."), "store-unavailable"),
+        (SandboxUnavailable("The sandbox did not start."), "sandbox-unavailable"),
     ],
 )
 def test_given_a_requeued_job_then_it_is_queued_without_a_crash(
