@@ -157,6 +157,20 @@ def available() -> dict[Control, str | None]:
     return found
 
 
+def controls_to_leave_out(*, required: bool) -> dict[Control, str]:
+    """The controls that this system does not have, each with the sentence that says what is missing.
+
+    Raises SandboxUnavailable if one is missing and the sandbox is `required`.
+    """
+    missing = {control: reason for control, reason in available().items() if reason}
+    if missing and required:
+        raise SandboxUnavailable(
+            f"{' '.join(dict.fromkeys(missing.values()))} "
+            "To run without that protection, on a machine whose files you trust, set BULKHEAD_SANDBOX=best-effort."
+        )
+    return missing
+
+
 def _code() -> Iterator[Path]:
     """The interpreter with its libraries, and our two packages. Never their parent, which may hold data."""
     yield from (Path(sys.prefix), Path(sys.base_prefix), Path(os.__file__).parent)

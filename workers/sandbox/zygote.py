@@ -41,9 +41,10 @@ _CODE = Path(__file__).resolve().parents[2]
 class ZygoteOptions:
     """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
 
-    A zygote does not start if it cannot load all of `preload`; it goes without a module of `preload_if_possible`, whose
-    bodies then report the error. `import_paths` are directories that it imports from before those of this process.
-    `rehearse` is a function that a process calls ahead of its request; without one, none is forked ahead.
+    A zygote does not start if it cannot load all of `preload`. It looks up the functions of `preload_if_possible` and
+    goes without what is missing, as the body that needs it reports. `import_paths` are directories that it imports from
+    before those of this process. `rehearse` is a function that a process calls ahead of its request; without one, none
+    is forked ahead.
     `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr`
     passes the standard error of bodies through. `abi` limits Landlock to an older version, for tests. `without` leaves
     out controls that this system does not have.

@@ -6,7 +6,6 @@ socket, modules or functions to preload, directories that bodies may read, and c
 """
 
 import gc
-import importlib
 import json
 import os
 import selectors
@@ -17,12 +16,14 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.utils.parent_death import die_with_parent
 from workers.sandbox.body import run_body
 from workers.sandbox.confinement import Confinement, Control, prepare
+from workers.sandbox.function_call import find_function
 from workers.sandbox.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
 
 
@@ -158,23 +159,24 @@ class Zygote:
 def load(name: str) -> Callable[[], None]:
     """Import `module` or `module:function`; returns the function. Raises ImportError, AttributeError."""
     module, _, function = name.partition(":")
-    loaded = importlib.import_module(module)
+    loaded = import_module(module)
     return getattr(loaded, function) if function else lambda: None
 
 
-def preload(names: list[str], *, if_possible: bool = False) -> None:
-    """Import modules and call functions, named `module` or `module:function`.
-
-    Ends this process if one cannot be loaded. With `if_possible` that is left to the body that needs it.
-    """
+def preload(names: list[str]) -> None:
+    """Import modules and call functions, named `module` or `module:function`. Ends this process if one fails."""
     for name in names:
         try:
             load(name)()
         except Exception as error:
-            reason = f"The zygote could not load {name}: {type(error).__name__}: {error}."
-            if not if_possible:
-                raise SystemExit(reason) from error
-            print(reason, file=sys.stderr)
+            raise SystemExit(f"The zygote could not load {name}: {type(error).__name__}: {error}.") from error
+
+
+def preload_if_possible(names: list[str]) -> None:
+    """Import modules and look up functions, named `module` or `module:function`. A body reports what is missing."""
+    for name in names:
+        with suppress(Exception):
+            find_function(name) if ":" in name else import_module(name)
 
 
 def report_ready(ready: int, *, shows_stderr: bool) -> None:
@@ -196,7 +198,7 @@ def main(configuration: dict[str, Any]) -> NoReturn:
     control = socket.socket(fileno=configuration["control"])
     without = frozenset(Control(name) for name in configuration["without"])
     preload(configuration["preload"])
-    preload(configuration["preload_if_possible"], if_possible=True)
+    preload_if_possible(configuration["preload_if_possible"])
     confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"], without=without)
     if threading.active_count() != 1:
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
