@@ -22,7 +22,7 @@ def first_pixel(path: str) -> list[int]:
     content = Path(path).read_bytes()
     offset = int.from_bytes(content[10:14], "little")
     pixel = (ctypes.c_ubyte * 3)()
-    start = ctypes.cast(content, ctypes.c_void_p).value or 0
+    start = ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p).value or 0
     ctypes.memmove(pixel, start + offset, len(pixel))
     return list(pixel)
 

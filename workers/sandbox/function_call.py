@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +13,9 @@ REHEARSE = "workers.sandbox.function_call:rehearse"
 
 # Bytes of a result as JSON.
 MAX_RESULT_BYTES = MAX_LINE_BYTES - 1024
+
+# Functions that could not be loaded: the process of a call could not read their modules either.
+_unavailable: dict[str, Exception] = {}
 
 
 class ResultTooLarge(ValueError):
@@ -25,6 +28,8 @@ def call_function(arguments: Mapping[str, Any], _report: object) -> dict[str, An
     Raises MemoryError, which is a death rather than an error of the function.
     """
     try:
+        if (unavailable := _unavailable.get(arguments["function"])) is not None:
+            raise unavailable
         function = find_function(arguments["function"])
         return {"value": _check(function(*arguments["args"], **arguments["kwargs"]))}
     except MemoryError:
@@ -37,6 +42,15 @@ def call_function(arguments: Mapping[str, Any], _report: object) -> dict[str, An
                 "traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK_LENGTH:],
             }
         }
+
+
+def preload(names: Iterable[str]) -> None:
+    """Look up functions in the zygote. The call of one that cannot be loaded raises the error."""
+    for name in names:
+        try:
+            find_function(name)
+        except Exception as error:  # noqa: BLE001 - whatever a module of a user's raises
+            _unavailable[name] = error
 
 
 def find_function(name: str) -> Callable[..., Any]:

@@ -41,17 +41,17 @@ _CODE = Path(__file__).resolve().parents[2]
 class ZygoteOptions:
     """What a zygote loads, `module` or `module:function`, and which directories its bodies may read in addition.
 
-    A zygote does not start if it cannot load all of `preload`. It looks up the functions of `preload_if_possible` and
-    goes without what is missing, as the body that needs it reports. `import_paths` are directories that it imports from
-    before those of this process. `rehearse` is a function that a process calls ahead of its request; without one, none
-    is forked ahead.
+    A zygote does not start if it cannot load all of `preload`. `functions` (`module:function`) are those that
+    `workers.sandbox.function_call` calls; one that cannot be loaded fails when it is called. `import_paths` are
+    directories to import from before those of this process. `rehearse` is a function that a process calls ahead of its
+    request; without one, none is forked ahead.
     `wrapper` is a command that starts the zygote, such as a tracer or a profiler with its options. `shows_stderr`
     passes the standard error of bodies through. `abi` limits Landlock to an older version, for tests. `without` leaves
     out controls that this system does not have.
     """
 
     preload: tuple[str, ...] = ()
-    preload_if_possible: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     import_paths: tuple[Path, ...] = ()
     rehearse: str = ""
     wrapper: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class Zygote:
             "ready": their_ready,
             "shows_stderr": options.shows_stderr,
             "preload": options.preload,
-            "preload_if_possible": options.preload_if_possible,
+            "functions": options.functions,
             "rehearse": options.rehearse,
             "read": [str(path) for path in options.read],
             "abi": options.abi,

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.utils.parent_death import die_with_parent
+from workers.sandbox import function_call
 from workers.sandbox.body import run_body
 from workers.sandbox.confinement import Confinement, Control, prepare
-from workers.sandbox.function_call import find_function
 from workers.sandbox.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
 
 
@@ -172,13 +172,6 @@ def preload(names: list[str]) -> None:
             raise SystemExit(f"The zygote could not load {name}: {type(error).__name__}: {error}.") from error
 
 
-def preload_if_possible(names: list[str]) -> None:
-    """Import modules and look up functions, named `module` or `module:function`. A body reports what is missing."""
-    for name in names:
-        with suppress(Exception):
-            find_function(name) if ":" in name else import_module(name)
-
-
 def report_ready(ready: int, *, shows_stderr: bool) -> None:
     """Tell the owner that this process serves requests. Bodies must not write to the owner's record of errors."""
     sys.stderr.flush()
@@ -198,7 +191,7 @@ def main(configuration: dict[str, Any]) -> NoReturn:
     control = socket.socket(fileno=configuration["control"])
     without = frozenset(Control(name) for name in configuration["without"])
     preload(configuration["preload"])
-    preload_if_possible(configuration["preload_if_possible"])
+    function_call.preload(configuration["functions"])
     confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"], without=without)
     if threading.active_count() != 1:
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")

@@ -6,7 +6,6 @@ event loop, and outside of workers.
 
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,16 +34,17 @@ class _Shared:
 _shared = _Shared()
 
 
-def app_zygote(functions: Iterable[str]) -> Zygote:
-    """The zygote that this process can use, which loads `functions` (`module:name`). Raises SandboxUnavailable."""
+def app_zygote(app: Any) -> Zygote:
+    """The zygote that this process can use, with the functions of an app's tasks. Raises SandboxUnavailable."""
     zygote = _shared.zygote
     if zygote is None or (not zygote.is_ours and zygote.pid is None):
         required = os.environ.get(POLICY_VARIABLE) != BEST_EFFORT
-        names = tuple(dict.fromkeys(functions))
+        tasks = sandboxed_tasks(app)
+        modules = [task.__module__ for task in tasks]
         zygote = _shared.zygote = Zygote(
             ZygoteOptions(
-                preload_if_possible=names,
-                import_paths=tuple(dict.fromkeys(filter(None, map(import_path, names)))),
+                functions=tuple(task.sandboxed_function for task in tasks if task.sandboxed_function),
+                import_paths=tuple(dict.fromkeys(filter(None, map(import_path, modules)))),
                 rehearse=REHEARSE,
                 without=frozenset(controls_to_leave_out(required=required)),
             )
@@ -52,36 +52,34 @@ def app_zygote(functions: Iterable[str]) -> Zygote:
     return zygote
 
 
-def import_path(function: str) -> Path | None:
-    """The directory from which the module of `module:name` was imported; None if it is not known.
+def import_path(name: str) -> Path | None:
+    """The directory from which a loaded module was imported; None if it is not known.
 
     Celery finds modules in its working directory, which is not on the module search path.
     """
-    module = sys.modules.get(function.partition(":")[0])
-    file = getattr(module, "__file__", None)
-    if module is None or file is None:
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None:
         return None
-    path, depth = Path(file).resolve(), module.__name__.count(".")
+    path, depth = Path(file).resolve(), name.count(".")
     return path.parents[depth + 1] if path.stem == "__init__" else path.parents[depth]
 
 
-def functions_of(app: Any) -> list[str]:
-    """The functions of the sandboxed tasks of an app, as `module:name`."""
-    return [name for task in app.tasks.values() if (name := getattr(task, "sandboxed_function", ""))]
+def sandboxed_tasks(app: Any) -> list[Any]:
+    """The sandboxed tasks of an app."""
+    return [task for task in app.tasks.values() if hasattr(task, "run_in_sandbox")]
 
 
 @celeryd_after_setup.connect
 def start_zygote(instance: Any, **_signal: Any) -> None:
     """Start the zygote of a worker that has sandboxed tasks. Ends a worker whose pool cannot run them."""
-    functions = functions_of(instance.app)
-    if not functions:
+    if not sandboxed_tasks(instance.app):
         return
     if not issubclass(instance.pool_cls, (Prefork, Solo)):
         pool = instance.pool_cls.__module__.rpartition(".")[2]
         raise SystemExit(f"Sandboxed tasks do not run in the pool {pool}. Start the worker with --pool prefork.")
     delegate_cgroup()
     if issubclass(instance.pool_cls, Prefork) and instance.use_eventloop:
-        app_zygote(functions).start()
+        app_zygote(instance.app).start()
 
 
 @worker_ready.connect

@@ -17,7 +17,7 @@ from workers.sandbox.causes import Cause
 from workers.sandbox.function_call import ENTRY
 from workers.sandbox.reports import MAX_NAME_LENGTH, MAX_TEXT_LENGTH, MAX_TRACEBACK_LENGTH
 from workers.sandbox.runner import ExitInfo, Outcome, SandboxJob, run
-from workers.sandbox.task.app_zygote import app_zygote, functions_of
+from workers.sandbox.task.app_zygote import app_zygote
 from workers.sandbox.task.errors import SandboxedProcessDied, SandboxedProcessInterrupted, SandboxedTaskError
 from workers.sandbox.task.files import (
     STANDARD_ERROR,
@@ -124,7 +124,7 @@ class SandboxedTask(Task):
 
     def _run(self, bound: inspect.BoundArguments, readable: tuple[Path, ...], work: Path) -> Any:
         limits = self._limits()
-        zygote = app_zygote(functions_of(self.app))
+        zygote = app_zygote(self.app)
         if self.command:
             command = build_command(self.command, bound.arguments)
             program = Path(command[0]).resolve().parent  # may lie outside the directories of the system

@@ -29,7 +29,7 @@ def body(_arguments: object, _report: object) -> dict[str, int]:
 
 @contextmanager
 def zygote_with(*preload: str) -> Iterator[Zygote]:
-    zygote = Zygote(ZygoteOptions(preload=preload, preload_if_possible=(BODY.partition(":")[0],)))
+    zygote = Zygote(ZygoteOptions(preload=preload, functions=(BODY,)))
     try:
         yield zygote
     finally:
@@ -62,8 +62,8 @@ def test_given_code_that_cannot_be_loaded_then_the_request_fails_at_once_with_th
     assert raised.value.message.endswith("Correct that, or run `bulkhead doctor`.")
 
 
-def test_given_a_module_that_is_optional_then_the_zygote_starts_without_it(tmp_path: Path) -> None:
-    zygote = Zygote(ZygoteOptions(preload_if_possible=("nosuch", BODY.partition(":")[0])))
+def test_given_a_function_that_cannot_be_loaded_then_the_zygote_starts_without_it(tmp_path: Path) -> None:
+    zygote = Zygote(ZygoteOptions(functions=("nosuch:function", BODY)))
     try:
         assert call(zygote, tmp_path).value()["pid"] > 0
     finally:
