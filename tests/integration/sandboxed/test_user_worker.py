@@ -36,30 +36,18 @@ class Worker:
         shutil.copy(Path(__file__).with_name("user_app.py"), folder)
         (folder / "needs_environment.py").write_text("import os\nos.environ['DATABASE_URL']\n")
         self.app = Celery(MODULE, broker=broker_url, backend="rpc://", set_as_current=False)
-        self.app.conf.task_default_queue = "user"
+        self.app.conf.task_default_queue = folder.name
         self.environment = {
             "PYTHONPATH": str(ROOT),
             "BROKER_URL": broker_url,
             "PASSWORD": CANARY,
             "FILES": str(self.files),
         }
+        name = folder.name
+        worker = ("-m", "celery", "-A", MODULE, "worker", "-c", "1", "-Q", name, "-n", f"{name}@%h", "-l", "INFO")
         program = Program(
             name="user",
-            command=(
-                sys.executable,
-                "-m",
-                "celery",
-                "-A",
-                MODULE,
-                "worker",
-                "-c",
-                "1",
-                "-Q",
-                "user",
-                "-l",
-                "INFO",
-                *options,
-            ),
+            command=(sys.executable, *worker, "--without-mingle", *options),
             is_ready=lambda: "ready." in self.log,
             environment=self.environment,
             directory=folder,
@@ -79,6 +67,7 @@ class Worker:
 
     def stop(self) -> None:
         self.process.stop()
+        self.app.backend.result_consumer.stop()
         self.app.close()
 
     def children(self) -> list[psutil.Process]:
@@ -251,7 +240,6 @@ def test_given_another_pool_then_the_worker_refuses_to_start(session_broker: Bro
     worker = Worker(tmp_path, session_broker.url, "--pool", "threads")
     worker.process.start()
     assert eventually(lambda: bool(worker.process.describe_exit()), TIMEOUT)
-    worker.stop()
     assert "Sandboxed tasks do not run in the pool thread. Start the worker with --pool prefork." in worker.log
 
 
