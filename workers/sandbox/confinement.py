@@ -152,6 +152,10 @@ def available() -> dict[Control, str | None]:
         seccomp.build(seccomp.Profile.RENDER)
     except (SandboxUnavailable, OSError) as error:
         found[Control.SECCOMP] = str(error)
+    try:
+        seccomp.signal_filter(os.getpid())
+    except SandboxUnavailable as error:
+        found[Control.SIGNALS] = str(error)
     if not landlock.abi():
         found[Control.LANDLOCK] = landlock.MISSING
     return found
