@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -24,6 +23,7 @@ from tasks.plan import plan as estimate
 from tasks.renders import RenderOptions
 from tasks.settings import Settings, settings
 from tasks.storage import MANIFEST
+from tasks.utils.files import temporary_directory
 from tasks.utils.units import format_bytes
 from workers.render.errors import BlueprintError
 from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
@@ -128,11 +128,11 @@ def _atomic_output_directory(out: Path) -> Iterator[Path]:
             "--out is the current directory, which would be replaced. Choose another one, such as ./drawing."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".bulkhead-", dir=target.parent) as work:
-        yield Path(work)
+    with temporary_directory(target.parent, ".bulkhead-") as work:
+        yield work
         if target.exists():
-            target.rename(Path(work, "old"))
-        Path(work, "out").rename(target)
+            target.rename(work / "old")
+        (work / "out").rename(target)
 
 
 def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, current: Settings) -> ExitInfo:
@@ -168,7 +168,8 @@ def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, curren
             story = explain_death(error, last, current.memory_limit)
             raise RenderFailed(f"{story} {ADVICE[error.death.cause]}", error.death.cause) from error
         except BodyFailed as error:
-            raise RenderFailed(f"{error.message} {ADVICE[Cause(error.code)]}", error.code) from error
+            cause = Cause.OUT_OF_MEMORY if error.code == Cause.OUT_OF_MEMORY else Cause.ERROR
+            raise RenderFailed(f"{error.message} {ADVICE[cause]}", error.code) from error
         except BlueprintError as error:
             raise RenderFailed(error.message, error.code) from error
         finally:
@@ -199,7 +200,7 @@ def _progress_bar() -> Iterator[Callable[[reports.Progress], None]]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=100)
 

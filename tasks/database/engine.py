@@ -1,9 +1,10 @@
 """Transactions on the ledger's database: SQLite on a laptop, MariaDB in a plant, with the same behaviour."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,7 +93,7 @@ def _engine(url: str | URL, io_timeout: int | None) -> Engine:
     pool = {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW, "pool_timeout": POOL_TIMEOUT}
     if target.get_backend_name() == "sqlite":
         if target.database:
-            Path(target.database).parent.mkdir(parents=True, exist_ok=True)
+            _create_sqlite_file(Path(target.database))
         engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}, **pool)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -110,6 +111,16 @@ def _engine(url: str | URL, io_timeout: int | None) -> Engine:
             "charset": "utf8mb4",
         },
     )
+
+
+def _create_sqlite_file(path: Path) -> None:
+    """Create an empty database whose permissions the umask decides; SQLite gives the same to its other files.
+
+    SQLite itself would create a file that only its owner can write, but several users may share a ledger.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # SQLite reports what is wrong
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

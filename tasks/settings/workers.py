@@ -14,7 +14,7 @@ class WorkerSettings(BaseSettings):
     memory_limit: int = Field(
         512 * MIB,
         ge=128 * MIB,
-        description="Memory limit of a render, bytes. Set `MemoryMax=` of the workers' cgroup to the same value.",
+        description="Memory limit of a render, bytes. `MemoryMax=` of the workers' units must be 256 MiB more.",
     )
     large_memory_limit: int | None = Field(
         None,
@@ -70,8 +70,15 @@ class WorkerSettings(BaseSettings):
     leak_sample_every: int = Field(
         100,
         ge=0,
-        description="While renders of a format are suspected of leaking, every Nth of them runs under memray (extra "
-        "`bulkhead[leaks]`); this is N. Reports are stored below `leaks/`. 0: never.",
+        description="Every Nth render is repeated three times to measure what it leaves on the heap; this is N. While "
+        "renders of its format are suspected of leaking, memray records it (extra `bulkhead[leaks]`). Reports are "
+        "stored below `leaks/`. 0: never.",
+    )
+    sandbox_interpreter: str = Field(
+        "",
+        description="Command to run instead of Python for the process that renders are forked from. For developers: a "
+        "profiler that follows forks, see `profiling/worker.sh`. Files that it opens stay open in renders. Unset: "
+        "Python.",
     )
     child_niceness: int = Field(
         19,

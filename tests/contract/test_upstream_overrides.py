@@ -13,10 +13,12 @@ import amqp.serialization
 import amqp.transport
 import billiard.common
 import billiard.pool
+import celery.__main__
 import celery.beat
 import celery.concurrency.asynpool
 import celery.concurrency.prefork
 import celery.worker.consumer
+import celery.worker.control
 import celery.worker.request
 import pytest
 import rstream.client
@@ -84,7 +86,7 @@ OVERRIDES: list[tuple[Callable[..., Any] | type, str, str]] = [
         "workers.runtime.consumer batches events",
     ),
     (celery.worker.consumer.Consumer._flush_events, "2f39dd2416515bf0", "workers.runtime.consumer batches events"),
-    (celery.worker.request.Request.revoked, "5132788b1bc86f26", "workers.runtime.request ignores revocation"),
+    (celery.worker.request.Request.revoked, "5132788b1bc86f26", "workers.runtime.request ignores revoked ids"),
     (
         celery.worker.request.Request.on_accepted,
         "7bd097a863da039e",
@@ -92,6 +94,11 @@ OVERRIDES: list[tuple[Callable[..., Any] | type, str, str]] = [
     ),
     (celery.worker.request.Request.on_timeout, "3d26ce896008646d", "workers.runtime.request reports the crash"),
     (celery.worker.request.Request.on_failure, "21736ec661cd60d7", "workers.runtime.request reports the crash"),
+    (celery.worker.request.Request.on_retry, "ea63dbc5c2ce8a8b", "workers.runtime.request sends its own event"),
+    (celery.worker.request.Request._announce_revoked, "a34ab36ca94d4d63", "workers.runtime.request calls it"),
+    (celery.worker.control.revoke, "25c3bde7a118a14d", "workers.runtime.revocation calls it"),
+    (celery.worker.control.terminate, "31f08532aef33ad2", "workers.runtime.revocation replaces it"),
+    (celery.__main__.main, "c04d81b70332eb03", "tasks.__main__ does the same without maybe_patch_concurrency"),
     (celery.beat.Scheduler.tick, "cee54aab628fce6d", "workers.runtime.scheduler sends only while it holds the lock"),
     (amqp.serialization.decode_properties_basic, "38b3186146c760fa", "tasks.messaging.compatibility wraps it"),
     (

@@ -17,10 +17,8 @@ from tasks.plan.dxf import MAX_IN_MEMORY_BYTES
 from tasks.renders import RenderOptions
 from workers.render import BlueprintError, Step, render
 from workers.render.manifest import Manifest
-from workers.render.sources import dwg
-from workers.render.vector import spill_buffer
 from workers.render.vector.reader import document
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 
 MEMORY_LIMIT = 512 * 1024**2
 
@@ -40,7 +38,7 @@ def main() -> None:
     output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     # Large temporary files must be in the folder that is checked for leftovers.
-    vars(spill_buffer)["SPILL_DIR"] = vars(dwg)["SPILL_DIR"] = tempfile.gettempdir()
+    tempfile.tempdir = tempfile.gettempdir()
     os.write(output, b"{}\n")
     for line in sys.stdin:
         job = json.loads(line)

@@ -25,9 +25,13 @@ MAX_DESCRIPTOR_BYTES = 4096
 # Files of a render. The largest drawing has 350,000 tiles a pyramid.
 MAX_FILES = 2_000_000
 
-_PICTURE = re.compile(r"(preview|layers/\d{3,6}|(tiles|layers/\d{3,6})_files/\d{1,2}/\d{1,6}_\d{1,6})\.(webp|png)")
-_DESCRIPTOR = re.compile(r"(tiles|layers/\d{3,6})\.dzi")
-_DIRECTORY = re.compile(r"layers|(tiles|layers/\d{3,6})_files(/\d{1,2})?")
+_PICTURE = re.compile(
+    r"(preview|layers/\d{3,6}|(tiles|layers/\d{3,6})_files/\d{1,2}/\d{1,6}_\d{1,6})\.(webp|png)", re.ASCII
+)
+_DESCRIPTOR = re.compile(r"(tiles|layers/\d{3,6})\.dzi", re.ASCII)
+_DIRECTORY = re.compile(r"layers|(tiles|layers/\d{3,6})_files(/\d{1,2})?", re.ASCII)
+
+_SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -81,6 +85,8 @@ def _check_file(path: str, name: str, parent: int) -> None:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise InvalidOutput(f"The render wrote {path!r:.100}, which is no regular file.")
+        if facts.st_mode & _SPECIAL_BITS:
+            raise InvalidOutput(f"The render wrote {path!r:.100} as a set-user-ID or set-group-ID file.")
         if facts.st_size > _size_limit(path):
             raise InvalidOutput(f"The render wrote {path!r:.100} with {facts.st_size:,} bytes, which is too large.")
         if _PICTURE.fullmatch(path) and not _is_picture(path, os.read(descriptor, 12)):

@@ -1,20 +1,21 @@
 """A render in the sandbox, as the command line and the workers run it: converted, drawn, and its outputs checked."""
 
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tasks.plan import Plan
 from tasks.renders import RenderOptions
+from tasks.utils.files import remove_tree
 from workers.render.conversion import RunInSandbox, convert_dwg
 from workers.render.errors import BlueprintError, EngineError
 from workers.render.manifest import Manifest
 from workers.render.outputs import check_outputs
-from workers.sandbox.runner import BodyFailed, SandboxJob
+from workers.sandbox.runner import BodyFailed, Outcome, SandboxJob
 from workers.sandbox.zygote import ZygoteOptions
 
 BODY = "workers.render.body:render_body"
+SAMPLE_BODY = "workers.render.body:sample_body"
 ZYGOTE = ZygoteOptions(preload=("workers.render.warm_up:warm_up",), rehearse="workers.render.warm_up:rehearse")
 
 # Failures of a body that are not the drawing's: the sandbox or the engine has a bug, or the process ran out of memory.
@@ -22,6 +23,7 @@ UNEXPECTED = frozenset({"internal-error", "out-of-memory"})
 
 # What a body may return: see workers.render.residue.
 RESIDUE = frozenset({"memory_growth_bytes", "heap_growth_bytes", "pixel_bytes", "spilled_bytes", "descriptor_growth"})
+MAX_RESIDUE = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,15 @@ class RenderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A finished render: its output directory, its manifest, and what it left behind in its process."""
+    """A finished render: its output directory, its manifest, and what it left behind in its process.
+
+    `sampling` renders the same again to measure what stays on the heap (see workers.runtime.leak_sampling).
+    """
 
     out: Path
     manifest: Manifest
     residue: dict[str, Any]
+    sampling: SandboxJob
 
 
 def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> Rendered:
@@ -62,25 +68,35 @@ def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> R
         "sha256": request.sha256,
     }
     _empty(work / "tmp")
-    outcome = run(SandboxJob(BODY, arguments, work=work, sources=(source,)))
+    job = SandboxJob(BODY, arguments, work=work, sources=(source,))
+    residue = value_of(run(job))
+    return Rendered(out, check_outputs(out), check_residue(residue), replace(job, entry=SAMPLE_BODY))
+
+
+def value_of(outcome: Outcome) -> dict[str, Any]:
+    """What the body of a render returned. Raises the errors of `render_sandboxed`, except InvalidOutput."""
     try:
-        residue = outcome.value()
+        return outcome.value()
     except BodyFailed as failed:
         if failed.code in UNEXPECTED:
             raise
-        if failed.code == EngineError.code:
+        # The engine is loaded before the drawing is read: after that, the drawing itself may report what it likes.
+        if failed.code == EngineError.code and not outcome.has_progress:
             raise EngineError(failed.message) from failed
         raise BlueprintError(failed.code, failed.message) from failed
-    return Rendered(out, check_outputs(out), check_residue(residue))
 
 
 def check_residue(facts: dict[str, Any]) -> dict[str, Any]:
-    """The numbers among the facts that a body returned."""
-    return {name: value for name, value in facts.items() if name in RESIDUE and type(value) is int}
+    """The numbers among the facts that a body returned, as far as they fit into 64 bits."""
+    return {
+        name: value
+        for name, value in facts.items()
+        if name in RESIDUE and type(value) is int and abs(value) < MAX_RESIDUE
+    }
 
 
 def _empty(folder: Path) -> Path:
     """The directory without the files of an earlier attempt."""
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir()
     return folder

@@ -24,6 +24,7 @@ from workers.render.errors import BlueprintError, EngineError
 from workers.render.outputs import InvalidOutput
 from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
 from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job
+from workers.runtime.leak_sampling import sample_leaks
 from workers.runtime.request import JobTask
 from workers.runtime.worker_context import worker_context
 from workers.runtime.worker_zygote import extend_zygote
@@ -95,7 +96,9 @@ def _render(run: JobRun, message: renders.RenderMessage) -> Result:
         with store.as_file(message.source) as source:
             with source.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            key = renders.artifact_key(settings.secret.get_secret_value(), message.tenant, digest, message.options)
+            key = renders.artifact_key(
+                settings.artifact_secret.get_secret_value(), message.tenant, digest, message.options
+            )
             prefix = renders.artifact_prefix(message.tenant, key)
             if store.exists(f"{prefix}/{MANIFEST}"):
                 return Result(key, {"reused": True})
@@ -137,5 +140,5 @@ def _render_and_publish(
             raise JobError(error.code, error.message) from error
         except EngineError as error:
             raise Requeue(error.code, error.message) from error
-        run.usage.set_residue(rendered.residue)
         context.store.publish_tree(rendered.out, renders.artifact_prefix(message.tenant, key))
+        run.usage.set_residue({**rendered.residue, **sample_leaks(run, rendered.sampling)})

@@ -4,8 +4,7 @@
 
     run_job(worker_context(), job, work)
 
-Celery acknowledges the message when `run_job` returns, requeues it after `Reject(requeue=True)`, and dead-letters it
-after `Reject(requeue=False)`.
+`run_job` returns when the job has succeeded, and raises every other outcome: `workers.runtime.outcomes` lists them.
 """
 
 import threading
@@ -15,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_logger
 
 from tasks.errors import Conflict, JobFailed, ServiceUnavailable
@@ -28,6 +27,9 @@ from tasks.storage import StoreError
 from tasks.utils.retry import Backoff, retrying
 from workers.crash import crash_reports, explanation
 from workers.crash.flight_recorder import FlightRecorder, record_attempt
+from workers.crash.lost_workers import explain_loss, pop_lost_record
+from workers.runtime import revocation
+from workers.runtime.outcomes import JobDead, raise_final_state
 from workers.runtime.resource_usage import ResourceUsage
 from workers.runtime.worker_context import WorkerContext
 from workers.runtime.worker_zygote import worker_zygote
@@ -36,7 +38,7 @@ from workers.sandbox.cgroup import read_memory
 from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.process_identity import is_gone
 from workers.sandbox.reports import Progress
-from workers.sandbox.runner import BodyFailed, Outcome, ProcessDied, SandboxJob, run
+from workers.sandbox.runner import BodyFailed, OnProgress, Outcome, ProcessDied, SandboxJob, run
 from workers.sandbox.watch import Limits, Measurement
 
 logger = get_logger(__name__)
@@ -104,6 +106,8 @@ class JobRun:
         self.usage = ResourceUsage()
         self.lease_lost = threading.Event()
         self.planned_bytes = 0
+        self.drawing_format = "unknown"
+        self.cgroup_facts: dict[str, Any] = {}
         self._set_planned(job.plan)
         self._last_published = float("-inf")
 
@@ -146,6 +150,18 @@ class JobRun:
 
         Raises LeaseLost if the attempt no longer counts, and SandboxUnavailable.
         """
+        outcome = self._run(job, self._on_progress)
+        self.usage.add(outcome.exit_info)
+        if events := outcome.exit_info.memory_events:
+            limit = memory_limit_of(self.job.queue, self.context.settings)
+            self.cgroup_facts = {"render_cgroup": {"limit_bytes": limit, "events": dict(events)}}
+        return outcome
+
+    def run_aside(self, job: SandboxJob) -> Outcome:
+        """The same for code whose progress, resources and end do not concern the attempt."""
+        return self._run(job, lambda _progress: None)
+
+    def _run(self, job: SandboxJob, on_progress: OnProgress) -> Outcome:
         settings = self.context.settings
         limits = Limits(
             memory=memory_limit_of(self.job.queue, settings),
@@ -154,15 +170,8 @@ class JobRun:
             wall=settings.render_wall_limit,
             disk=settings.render_disk_limit,
         )
-        outcome = run(
-            worker_zygote(),
-            replace(job, niceness=settings.child_niceness),
-            limits,
-            on_progress=self._on_progress,
-            on_measure=self._on_measure,
-        )
-        self.usage.add(outcome.exit_info)
-        return outcome
+        confined = replace(job, niceness=settings.child_niceness)
+        return run(worker_zygote(), confined, limits, on_progress=on_progress, on_measure=self._on_measure)
 
     def _on_progress(self, progress: Progress) -> None:
         self.report_progress(progress.percent, progress.stage, progress.layer)
@@ -186,6 +195,7 @@ class JobRun:
 
     def _set_planned(self, plan: dict[str, Any] | None) -> None:
         self.planned_bytes = (plan or {}).get("peak_bytes") or self.planned_bytes
+        self.drawing_format = (plan or {}).get("format") or self.drawing_format
         self.recorder.set_planned(self.planned_bytes)
 
     def _publish(self, state: State, percent: int, stage: str, layer: str) -> None:
@@ -203,7 +213,7 @@ class JobRun:
 
 
 def run_job(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) -> None:
-    """Make one attempt at `job`, which is added to the ledger if it is not there. Raises Reject as described above."""
+    """Make one attempt at `job`, which is added to the ledger if it is not there. Raises its outcome, see above."""
     claim = _claim(context, job)
     if isinstance(claim, Leased):
         logger.warning(
@@ -212,14 +222,14 @@ def run_job(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) 
             claim.job.lease_owner,
             job.id,
         )
-        return
+        raise Ignore
     if isinstance(claim, Rerouted):
-        logger.info("Job %s continues in the queue %s: this message is acknowledged.", job.id, claim.job.queue)
-        return
+        raise Retry(f"The job continues in the queue {claim.job.queue}.")
     if isinstance(claim, IdConflict):
         raise Reject("the id belongs to another job", requeue=False)
     if not isinstance(claim, Claimed):
-        _reject_finished(claim.job)
+        logger.info("Job %s is already %s.", job.id, claim.job.state)
+        raise_final_state(claim.job)
         return
     claimed = claim.job
     with (
@@ -271,6 +281,7 @@ def _claim(context: WorkerContext, job: Job) -> Claim:
 
     def claim() -> Claim:
         crash_reports.flush(context.settings.var, context.ledger)
+        revocation.flush(context.settings.var, context.ledger)
         return context.ledger.attempts.claim(
             job,
             lease_owner=context.lease_owner,
@@ -282,14 +293,33 @@ def _claim(context: WorkerContext, job: Job) -> Claim:
     deadline = time.monotonic() + LEASED_TIMEOUT
     while isinstance(answer := wait_for_ledger(claim), Leased) and time.monotonic() < deadline:
         time.sleep(LEASED_POLL_INTERVAL)
+    if isinstance(answer, Claimed) and _report_lost_worker(context, answer.job):
+        return wait_for_ledger(claim)  # the job may be dead now; otherwise this attempt is claimed anew
     return answer
 
 
-def _reject_finished(job: Job) -> None:
-    """Acknowledge the message of a finished job, but dead-letter the message of a dead one."""
-    logger.info("Job %s is already %s.", job.id, job.state)
-    if job.state is State.DEAD:
-        raise Reject((job.error or {}).get("detail", "the job is dead"), requeue=False)
+def _report_lost_worker(context: WorkerContext, job: Job) -> bool:
+    """Count the death of an earlier attempt that took its whole worker with it. Returns whether there was one."""
+    lost = pop_lost_record(context.settings.var, job.id, job.attempt)
+    death = explain_loss(lost[1], memory_limit_of(job.queue, context.settings)) if lost else None
+    if lost is None or death is None:
+        return False
+    (owner, record), message = lost, explanation.format_crash(death, lost[1])
+    host, pid, _started = owner.rsplit(":", 2)
+    logger.error("Job %s: %s", job.id, message)
+    wait_for_ledger(
+        lambda: context.ledger.attempts.record_crash(
+            job.id,
+            host=host,
+            pid=int(pid),
+            cause=death.cause,
+            job_at_fault=True,
+            explanation=message,
+            now=time.time(),
+            facts=explanation.crash_facts(record, read_memory()),
+        )
+    )
+    return True
 
 
 def _execute(run: JobRun, work: Callable[[JobRun], Result]) -> None:
@@ -302,6 +332,7 @@ def _execute(run: JobRun, work: Callable[[JobRun], Result]) -> None:
             job.attempt,
             job.id,
         )
+        _raise_superseded(run)
     except JobError as error:
         _record_failure(run, error)
     except (Requeue, StoreError, SandboxUnavailable) as error:
@@ -320,6 +351,14 @@ def _execute(run: JobRun, work: Callable[[JobRun], Result]) -> None:
         _record_success(run, result)
 
 
+def _raise_superseded(run: JobRun) -> None:
+    """Raise the outcome of an attempt that no longer counts: JobCancelled, or Ignore if a later attempt decides."""
+    job = run.wait_for_ledger(lambda: run.context.ledger.jobs.find(run.job.id))
+    if job is not None and job.state is State.CANCELLED:
+        raise_final_state(job)
+    raise Ignore
+
+
 def _record_success(run: JobRun, result: Result) -> None:
     job, attempts = run.job, run.context.ledger.attempts
     facts = result.facts | run.usage.facts(run.planned_bytes)
@@ -332,14 +371,17 @@ def _record_success(run: JobRun, result: Result) -> None:
         logger.warning(
             "Attempt %d at job %s succeeded, but no longer counts: a later attempt has started.", job.attempt, job.id
         )
+        _raise_superseded(run)
 
 
 def _record_failure(run: JobRun, error: JobError) -> None:
     job, attempts = run.job, run.context.ledger.attempts
     problem, facts = {"code": error.code, "detail": error.message}, run.usage.facts(run.planned_bytes)
-    if run.wait_for_ledger(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=facts)):
-        logger.warning("Job %s failed: %s", job.id, error.message)
-        run.publish_final_state(State.FAILED)
+    if not run.wait_for_ledger(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=facts)):
+        _raise_superseded(run)
+    logger.warning("Job %s failed: %s", job.id, error.message)
+    run.publish_final_state(State.FAILED)
+    raise JobFailed(error.message) from error
 
 
 def _requeue(run: JobRun, error: Requeue | StoreError | SandboxUnavailable) -> None:
@@ -352,6 +394,7 @@ def _requeue(run: JobRun, error: Requeue | StoreError | SandboxUnavailable) -> N
             job.id, job.attempt, now=time.time(), cause=error.code, explanation=error.message, queue=queue
         )
     )
+    raise Retry(error.message) from error
 
 
 def _record_death(run: JobRun, error: ProcessDied) -> None:
@@ -380,7 +423,7 @@ def _record_crash(run: JobRun, death: Death) -> None:
     """Count an attempt as crashed, and requeue its message unless the job is dead."""
     job, record = run.job, run.recorder.snapshot()
     message = explanation.format_crash(death, record)
-    facts = run.usage.facts(run.planned_bytes) | explanation.crash_facts(record, read_memory())
+    facts = run.usage.facts(run.planned_bytes) | explanation.crash_facts(record, read_memory()) | run.cgroup_facts
     host, pid, _started = run.context.lease_owner.rsplit(":", 2)
     state = run.wait_for_ledger(
         lambda: run.context.ledger.attempts.record_crash(
@@ -394,7 +437,8 @@ def _record_crash(run: JobRun, death: Death) -> None:
             facts=facts,
         )
     )
+    logger.error("Job %s: %s", job.id, message)
     if state is State.DEAD:
         run.publish_final_state(State.DEAD)
-    logger.error("Job %s: %s", job.id, message)
-    raise Reject(message, requeue=state is not State.DEAD)
+        raise JobDead(message)
+    raise Reject(message, requeue=True)

@@ -26,6 +26,11 @@ class ResourceUsage:
         if exit_info not in self._processes:
             self._processes.append(exit_info)
 
+    @property
+    def sandbox_seconds(self) -> float:
+        """Seconds that the processes took together."""
+        return sum(process.seconds for process in self._processes)
+
     def set_residue(self, residue: dict[str, Any]) -> None:
         """Record what the render left behind in its process, as its own code reported it."""
         self._residue = {**residue, "engine": ENGINE_VERSION}

@@ -31,8 +31,12 @@ class Watchdog:
         notify("WATCHDOG=1")
 
     def waiting_for_broker(self) -> None:
-        """The broker is unavailable, and the event loop waits for it."""
-        notify("WATCHDOG=1\nSTATUS=Waiting for the broker.")
+        """The broker is unavailable, and the event loop waits for it.
+
+        The worker is then ready as well. Otherwise a broker that is down at boot would keep the boot waiting for the
+        start of every worker, and each start would fail at its time limit.
+        """
+        notify("READY=1\nWATCHDOG=1\nSTATUS=Waiting for the broker.")
 
     def stopping(self) -> None:
         """The parent accepts no new job and exits after the current one."""

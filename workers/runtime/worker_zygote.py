@@ -1,5 +1,6 @@
 """The zygote of this worker: started by Celery's parent, shared by its children, replaced when it dies."""
 
+import shlex
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,7 +14,7 @@ from workers.sandbox.confinement import Control, controls_to_leave_out
 from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.leaf_cgroup import delegate_cgroup
 from workers.sandbox.zygote import Zygote, ZygoteOptions
-from workers.sandbox.zygote_keeper import ZygoteKeeper
+from workers.sandbox.zygote.keeper import ZygoteKeeper
 
 logger = get_logger(__name__)
 
@@ -29,7 +30,10 @@ def extend_zygote(*preload: str, rehearse: str = "") -> None:
 @cache
 def worker_zygote() -> Zygote:
     """The zygote of this process and of all processes that it forks from now on."""
-    return Zygote(_options)
+    interpreter = tuple(shlex.split(settings().sandbox_interpreter))
+    if interpreter:
+        logger.warning("Renders run under %s, which may read and keep what they draw.", interpreter[0])
+    return Zygote(replace(_options, interpreter=interpreter))
 
 
 @celeryd_after_setup.connect

@@ -9,6 +9,15 @@ CRASH_SIGNALS = frozenset(
     {Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL, Signals.SIGABRT, Signals.SIGSYS, Signals.SIGTRAP}
 )
 
+# Signals by which others end or stop a process. A confined process cannot send them to itself, to pass for one that was
+# killed or frozen; every other signal that ends it is its own doing.
+STOP_SIGNALS = frozenset(
+    {
+        *(Signals.SIGHUP, Signals.SIGINT, Signals.SIGQUIT, Signals.SIGKILL, Signals.SIGTERM),
+        *(Signals.SIGSTOP, Signals.SIGTSTP, Signals.SIGTTIN, Signals.SIGTTOU),
+    }
+)
+
 
 class Cause(StrEnum):
     """What ended an attempt."""
@@ -69,6 +78,14 @@ def classify(status: int, *, oom_kills: int = 0, time_limit: float | None = None
         )
     predicate = f"was killed from outside with {signal}"
     return Death(Cause.KILLED, f"The process {predicate}.", predicate)
+
+
+def classify_confined(status: int, *, oom_kills: int = 0) -> Death:
+    """Classify the end of a confined process, which no one but itself ends by other signals than STOP_SIGNALS."""
+    if status < 0 and -status not in STOP_SIGNALS | CRASH_SIGNALS | {Signals.SIGXFSZ}:
+        ended = f"ended itself with {_signal_name(-status)}"
+        return Death(Cause.CRASH, f"The process {ended}.", ended)
+    return classify(status, oom_kills=oom_kills)
 
 
 def _signal_name(number: int) -> str:

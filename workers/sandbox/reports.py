@@ -5,10 +5,11 @@ ignored if they do not match it.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 # Bytes of a line; a longer one is dropped. The result of a body is a line, too.
 MAX_LINE_BYTES = 64 * 1024
@@ -20,7 +21,17 @@ MAX_NAME_LENGTH = 1000
 MAX_TEXT_LENGTH = 4000
 MAX_TRACEBACK_LENGTH = 16_000
 
+# Escape sequences would reach the terminal of whoever reads the text.
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 Report = Callable[[Mapping[str, Any]], None]
+
+
+def _printable(text: str) -> str:
+    return _CONTROL_CHARACTERS.sub("\ufffd", text)
+
+
+Text = Annotated[str, AfterValidator(_printable)]
 
 
 class _ReportModel(BaseModel):
@@ -31,16 +42,16 @@ class Progress(_ReportModel):
     """Progress in percent, the stage, and the layer if there is one."""
 
     percent: int = Field(ge=0, le=100)
-    stage: str = Field(max_length=MAX_NAME_LENGTH)
-    layer: str = Field("", max_length=MAX_NAME_LENGTH)
+    stage: Text = Field(max_length=MAX_NAME_LENGTH)
+    layer: Text = Field("", max_length=MAX_NAME_LENGTH)
 
 
 class Failure(_ReportModel):
     """An error that the body raised: its code, a message for users, and a traceback if it was unexpected."""
 
     code: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
-    message: str = Field(max_length=MAX_TEXT_LENGTH)
-    traceback: str = Field("", max_length=MAX_TRACEBACK_LENGTH)
+    message: Text = Field(max_length=MAX_TEXT_LENGTH)
+    traceback: Text = Field("", max_length=MAX_TRACEBACK_LENGTH)
 
 
 class Line(_ReportModel):

@@ -20,22 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import JobFailed
-from workers.sandbox import protocol
-from workers.sandbox.body import FAILED, TEMPORARY
-from workers.sandbox.causes import Death, classify
+from workers.sandbox.causes import Death, classify_confined
 from workers.sandbox.cgroup import ROOT, oom_kills
 from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
-from workers.sandbox.protocol import Ended, Request, Started, Unavailable
 from workers.sandbox.reports import MAX_TOTAL_BYTES, Failure, Line, LineReader, Progress
-from workers.sandbox.supervised import directory_size, kill, measure
+from workers.sandbox.supervised import DirectoryMeter, kill, measure, measure_session
 from workers.sandbox.watch import INTERVAL, Limits, Measurement, Watch, time_limit_death
-from workers.sandbox.zygote import Zygote
-
-# A program may write through processes of its own, so its directory is measured: not more often than takes a twentieth
-# of the time, and than every so many seconds.
-DISK_INTERVAL = 0.5
-DISK_SHARE = 20
+from workers.sandbox.zygote import Zygote, protocol
+from workers.sandbox.zygote.body import FAILED, TEMPORARY
+from workers.sandbox.zygote.protocol import Ended, Request, Started, Unavailable
 
 # Seconds in which a zygote must fork. It takes milliseconds, or two seconds if it has to start first.
 START_TIMEOUT = 60.0
@@ -78,11 +72,15 @@ class ExitInfo:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a process, and the result or the failure that it reported. A dead process has neither."""
+    """The end of a process, and the result or the failure that it reported. A dead process has neither.
+
+    `has_progress` tells whether it reported any progress.
+    """
 
     exit_info: ExitInfo
     result: dict[str, Any] | None
     failure: Failure | None
+    has_progress: bool = False
 
     def raise_if_dead(self) -> None:
         """Raise ProcessDied if the process died."""
@@ -156,12 +154,18 @@ def run(
 
 def _open_files(stack: ExitStack, job: SandboxJob, leaf: Cgroup | None) -> list[int]:
     """The descriptors of a request after the socket and the pipe; the stack closes them."""
-    descriptors = [protocol.arguments_file(job.arguments), os.open(job.work, os.O_RDONLY | os.O_DIRECTORY)]
-    if leaf is not None:
-        descriptors.append(leaf.open_procs())
-    descriptors += [os.open(source, os.O_RDONLY | os.O_CLOEXEC) for source in job.sources]
-    for descriptor in descriptors:
+    descriptors: list[int] = []
+
+    def add(descriptor: int) -> None:
         stack.callback(os.close, descriptor)
+        descriptors.append(descriptor)
+
+    add(protocol.arguments_file(job.arguments))
+    add(os.open(job.work, os.O_RDONLY | os.O_DIRECTORY))
+    if leaf is not None:
+        add(leaf.open_procs())
+    for source in job.sources:
+        add(os.open(source, os.O_RDONLY))
     return descriptors
 
 
@@ -192,8 +196,10 @@ class _Supervisor:
         self._pidfd = -1
         self._ended: Ended | None = None
         self._is_open = True
-        self._resident = self._peak = self._disk = 0
-        self._cpu = self._disk_due_at = 0.0
+        self._has_progress = False
+        self._resident = self._peak = 0
+        self._cpu = 0.0
+        self._directory = DirectoryMeter(job.work)
         self._oom_kills_before = oom_kills()
 
     def wait(self) -> Outcome:
@@ -212,15 +218,18 @@ class _Supervisor:
                     measured_at = time.monotonic()
         while self._read_reports():
             pass
-        return Outcome(self._exit_info(), self._result, self._failure)
+        return Outcome(self._exit_info(), self._result, self._failure, self._has_progress)
 
     def kill(self) -> None:
         """End the process if it still runs, and wait until it is gone."""
-        if self._pidfd >= 0:
+        if self._pidfd >= 0 and self._pid is not None:
             self._send_kill()
             select.select([self._pidfd], [], [])
             os.close(self._pidfd)
             self._pidfd = -1
+            if self._ended is None:  # the zygote, which kills the processes of a program, may be dead
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._pid, signal.SIGKILL)
 
     def _read_answer(self) -> bool:
         message, descriptors, _flags, _address = socket.recv_fds(self._connection, protocol.MAX_MESSAGE, 1)
@@ -248,6 +257,7 @@ class _Supervisor:
 
     def _on_line(self, line: Line) -> None:
         if line.progress is not None:
+            self._has_progress = True
             self._on_progress(line.progress)
         elif line.result is not None:
             self._result = line.result
@@ -259,7 +269,7 @@ class _Supervisor:
         if self._pid is None:
             self._check_start(now)
             return
-        seen = measure(self._pid)
+        seen = measure_session(self._pid) if self._job.command else measure(self._pid)
         if seen is None:
             return
         self._resident, self._peak, self._cpu = seen.resident, max(self._peak, seen.peak), seen.cpu
@@ -270,7 +280,8 @@ class _Supervisor:
             threads=seen.threads,
             is_waiting=seen.is_waiting,
             has_memory_limit=self._leaf is not None,
-            disk=self._disk_usage(seen.written, now),
+            # Not the directory alone: files that are open can be removed from it. Reports are written as well.
+            disk=max(seen.written - self._lines.total, self._directory.measure()),
             reported_bytes=self._lines.total,
         )
         self._on_measure(measurement)
@@ -286,12 +297,6 @@ class _Supervisor:
         if now - self._started_at > START_TIMEOUT:
             started = f"did not start a process within {START_TIMEOUT:g} s"
             raise SandboxUnavailable(f"The sandbox {started}. Repeat it when the machine is less busy.")
-
-    def _disk_usage(self, written: int, now: float) -> int:
-        if self._job.command and now >= self._disk_due_at:
-            self._disk = directory_size(self._job.work)
-            self._disk_due_at = now + max(DISK_INTERVAL, DISK_SHARE * (time.monotonic() - now))
-        return max(written, self._disk)
 
     def _send_kill(self) -> None:
         with suppress(ProcessLookupError):
@@ -316,7 +321,9 @@ class _Supervisor:
     def _death(self, ended: Ended, events: Mapping[str, int], seconds: float) -> Death | None:
         if ended.status == 0 or (ended.status == FAILED and self._failure is not None):
             return None
-        if -ended.status == signal.SIGXCPU:
-            return time_limit_death(self._limits.cpu, seconds)
         kills = events.get("oom_kill", 0) or oom_kills() - self._oom_kills_before
-        return classify(ended.status, oom_kills=kills)
+        # The kernel sends SIGXCPU at the limit and, if that is ignored, SIGKILL.
+        killed_at_limit = ended.status == -signal.SIGKILL and not kills and ended.cpu >= self._limits.cpu
+        if killed_at_limit or ended.status == -signal.SIGXCPU:
+            return time_limit_death(self._limits.cpu, seconds)
+        return classify_confined(ended.status, oom_kills=kills)

@@ -37,7 +37,7 @@ class Limits:
 class Measurement:
     """A process at a moment: `at` in seconds of a monotonic clock, memory in bytes, processor time in seconds.
 
-    `is_waiting` tells that all of its threads sleep: none runs, waits for a processor, or waits for a disk.
+    `is_waiting` tells that all of its threads sleep: none runs, waits for a processor or a disk, or is stopped.
     `has_memory_limit` tells that the kernel enforces the memory limit. `disk` is the size of its directory in bytes.
     """
 

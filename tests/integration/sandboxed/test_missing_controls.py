@@ -16,11 +16,11 @@ from tasks.jobs import State
 from tasks.messaging.topology import RENDER
 from tests.integration.jobs.renders import Renders
 from tests.services.platform import ROOT, Platform
+from workers.sandbox.confinement.landlock import MISSING
 
 pytestmark = [pytest.mark.timeout(180)]
 
 WRAPPER = (sys.executable, "-m", "tests.services.faults.without_landlock")
-MISSING = "This kernel has no Landlock. Use Linux 5.13 or newer, with `landlock` in the boot parameter lsm=."
 REMEDY = "set BULKHEAD_SANDBOX=best-effort."
 
 

@@ -1,5 +1,6 @@
 """A user's own Celery worker with a real RabbitMQ: what sandboxed tasks can do, cannot do, and how they die."""
 
+import os
 import shutil
 import signal
 import sys
@@ -79,7 +80,10 @@ class Worker:
 
 
 def _is_zygote(process: psutil.Process | None) -> bool:
-    return process is not None and "workers.sandbox.zygote_process" in process.cmdline()
+    try:
+        return process is not None and "workers.sandbox.zygote.process" in process.cmdline()
+    except psutil.Error:  # it has ended
+        return False
 
 
 def eventually(condition: Callable[[], bool], timeout: float = 15) -> bool:
@@ -155,8 +159,14 @@ def test_given_a_task_that_dies_then_its_caller_has_the_story_and_the_worker_liv
 
 
 def test_given_a_process_that_is_killed_from_outside_then_the_task_is_retried(worker: Worker) -> None:
+    result = worker.send("retried")
+    for _attempt in range(3):
+        assert eventually(lambda: _bodies(worker) != set())
+        for pid in _bodies(worker):
+            os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: _bodies(worker) == set())
     with pytest.raises(SandboxedProcessInterrupted, match="killed from outside with SIGKILL"):
-        worker.call("killed")
+        result.get(timeout=TIMEOUT)
     assert worker.log.count("Retry in 0s") == 2
 
 

@@ -5,8 +5,8 @@ import os
 import struct
 import sys
 
-from workers.sandbox import seccomp
-from workers.sandbox.privileges import forbid_new_privileges
+from workers.sandbox.confinement import seccomp
+from workers.sandbox.confinement.privileges import forbid_new_privileges
 
 # linux/bpf_common.h and linux/seccomp.h: load the number of the call, compare, return.
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06

@@ -47,6 +47,33 @@ def test_given_a_file_of_the_private_platform_then_it_is_read_and_the_environmen
     assert (found.port, found.max_crashes) == (9002, 5)
 
 
+def test_given_credentials_of_systemd_then_they_are_read_after_the_environment_and_an_empty_one_is_unset(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "var").mkdir()
+    (elsewhere / "var/bulkhead.env").write_text("BULKHEAD_ARTIFACT_SECRET=file\nBULKHEAD_REDIS_URL=redis://file\n")
+    credentials = {
+        "BULKHEAD_ARTIFACT_SECRET": "credential\n",
+        "BULKHEAD_REDIS_URL": "",
+        "BULKHEAD_LINK_SECRET": "credential",
+        "BULKHEAD_TOKENS": '{"a-long-random-token-1": "acme"}',
+        "AWS_CREDENTIALS": "unknown",
+    }
+    (elsewhere / "credentials").mkdir()
+    for name, text in credentials.items():
+        (elsewhere / "credentials" / name).write_text(text)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(elsewhere / "credentials"))
+    monkeypatch.setenv("BULKHEAD_LINK_SECRET", "environment")
+
+    found = settings.__wrapped__()
+
+    assert found.artifact_secret.get_secret_value() == "credential"
+    assert found.link_secret.get_secret_value() == "environment"
+    assert found.redis_url is not None
+    assert found.redis_url.get_secret_value() == "redis://file"
+    assert found.tokens == {"a-long-random-token-1": "acme"}
+
+
 def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULKHEAD_TOKENS", '{"a-long-random-token-1": "acme"}')
 
@@ -86,7 +113,7 @@ def test_settings_show_no_secret_when_printed(monkeypatch: pytest.MonkeyPatch) -
     secrets = {
         "BROKER_URL": "amqp://user:hush-1@host//",
         "LEDGER_URL": "mysql+pymysql://user:hush-2@host/db",
-        "SECRET": "hush-3-hush-3-hush-3",
+        "LINK_SECRET": "hush-3-hush-3-hush-3",
         "TOKENS": '{"hush-4-hush-4-hush-4": "acme"}',
         "REDIS_URL": "redis://:hush-5@host",
     }

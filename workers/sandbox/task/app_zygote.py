@@ -18,7 +18,7 @@ from workers.sandbox.confinement import controls_to_leave_out
 from workers.sandbox.function_call import REHEARSE
 from workers.sandbox.leaf_cgroup import delegate_cgroup
 from workers.sandbox.zygote import Zygote, ZygoteOptions
-from workers.sandbox.zygote_keeper import ZygoteKeeper
+from workers.sandbox.zygote.keeper import ZygoteKeeper
 
 # A worker on a system without a control refuses sandboxed tasks, unless this variable says otherwise.
 POLICY_VARIABLE, BEST_EFFORT = "BULKHEAD_SANDBOX", "best-effort"

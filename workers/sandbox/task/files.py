@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import InvalidInput, JobFailed
-from workers.sandbox.body import TEMPORARY
 from workers.sandbox.process_identity import current_owner, is_gone
+from workers.sandbox.zygote.body import TEMPORARY
 
 # Output files of one call.
 MAX_OUTPUTS = 10_000

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from billiard.common import human_status
+from celery.exceptions import WorkerLostError
 
 from tasks.settings import Settings
 from workers.crash.flight_recorder import record_attempt
@@ -28,7 +29,7 @@ def test_given_a_text_without_a_status_then_it_counts_as_a_kill_from_outside() -
 
 @pytest.mark.parametrize(
     ("waits", "cause", "activity"),
-    [(False, Cause.TIME_LIMIT, "drawing layer PIPES"), (True, Cause.LEDGER_UNAVAILABLE, "waiting for the ledger")],
+    [(False, Cause.STARVED, "drawing layer PIPES"), (True, Cause.LEDGER_UNAVAILABLE, "waiting for the ledger")],
 )
 def test_given_a_time_limit_reached_while_waiting_for_the_ledger_then_it_is_not_the_job_s_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: bool, cause: Cause, activity: str
@@ -46,5 +47,27 @@ def test_given_a_time_limit_reached_while_waiting_for_the_ledger_then_it_is_not_
     report = json.loads(path.read_text())
     assert report["cause"] == cause
     assert re.fullmatch(
-        rf"Attempt 2 was stopped at its time limit of 2 s, at [\d.]+ MiB while {activity}\.", report["explanation"]
+        rf"Attempt 2 was stopped because its worker was still busy after 2 s, while {activity}\.", report["explanation"]
     )
+
+
+def test_given_two_children_in_one_cgroup_then_a_kill_by_the_kernel_explains_one_of_their_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = 4
+    monkeypatch.setattr(request, "settings", lambda: Settings(var=tmp_path))
+    monkeypatch.setattr(request, "oom_kills", lambda: kills)
+    lost = WorkerLostError(f"Worker exited prematurely: {human_status(-9)} Job: 12.")
+    requests = []
+    for pid in (101, 102):
+        running = CrashReportingRequest.__new__(CrashReportingRequest)
+        running.id, running.worker_pid, running._kwargs = f"job{pid}", pid, {}
+        running._oom_kills_before = (kills, CrashReportingRequest._explained_oom_kills)
+        requests.append(running)
+
+    kills = 5
+    for running in requests:
+        running._report_lost_child(lost)
+
+    paths = sorted((tmp_path / "crash-reports").glob("*.json"))
+    assert [json.loads(path.read_text())["cause"] for path in paths] == [Cause.OUT_OF_MEMORY, Cause.KILLED]

@@ -45,13 +45,21 @@ def test_given_a_parent_that_consumes_then_it_is_ready_and_its_event_loop_sends_
     assert receive() == "WATCHDOG=1"
 
 
+def test_given_a_broker_that_is_down_at_the_start_then_the_worker_is_ready_and_waits(
+    receive: Callable[[], str],
+) -> None:
+    Watchdog().waiting_for_broker()
+
+    assert receive() == "READY=1\nWATCHDOG=1\nSTATUS=Waiting for the broker."
+
+
 def test_given_a_broker_that_returns_then_pings_are_not_scheduled_twice(receive: Callable[[], str]) -> None:
     loop, watchdog = Loop(), Watchdog()
     watchdog.ready(loop)
     receive()
 
     watchdog.waiting_for_broker()
-    assert receive() == "WATCHDOG=1\nSTATUS=Waiting for the broker."
+    assert receive() == "READY=1\nWATCHDOG=1\nSTATUS=Waiting for the broker."
     watchdog.ready(loop)
 
     assert receive() == "READY=1\nSTATUS=Consuming jobs."
