@@ -16,6 +16,7 @@ import typer
 from cli import options
 from cli.commands.plan import AsJson, Blueprint, Width
 from cli.errors import as_json as error_as_json
+from cli.sandbox import find_missing_controls
 from tasks.errors import BulkheadError, Conflict, JobFailed
 from tasks.plan import Plan, check_memory_limit
 from tasks.plan import plan as estimate
@@ -135,7 +136,7 @@ def _atomic_output_directory(out: Path) -> Iterator[Path]:
 
 
 def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, current: Settings) -> ExitInfo:
-    """Render in the sandbox. Raises RenderFailed with the explanation, and EngineError."""
+    """Render in the sandbox. Raises RenderFailed with the explanation, EngineError and SandboxUnavailable."""
     limits = Limits(
         memory=current.memory_limit,
         cpu=current.render_time_limit,
@@ -143,7 +144,8 @@ def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, curren
         wall=current.render_wall_limit,
         disk=current.render_disk_limit,
     )
-    zygote = Zygote(replace(ZYGOTE, shows_stderr=bool(os.environ.get("BULKHEAD_DEBUG"))))
+    without = find_missing_controls(required=current.requires_sandbox)
+    zygote = Zygote(replace(ZYGOTE, shows_stderr=bool(os.environ.get("BULKHEAD_DEBUG")), without=without))
     zygote.start()  # it loads the engine while the file is read
     last = reports.Progress(percent=0, stage="")
     exits: list[ExitInfo] = []

@@ -23,6 +23,7 @@ from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.redis import is_private, prepare_redis
 from cli.embedded.rights import give_up_rights
 from cli.embedded.supervisor import Stage, Supervisor
+from cli.sandbox import find_missing_controls
 from tasks.errors import Conflict, ServiceUnavailable
 from tasks.messaging.topology import LARGE, MAINTENANCE, RENDER, TILES, WEBHOOKS
 from tasks.settings import ENVIRONMENT_FILE, Settings, settings
@@ -166,6 +167,7 @@ def run_platform(services: list[Stage], current: Settings, var: Path, workers: d
 
     The web tier starts last, when the queues exist and have consumers.
     """
+    find_missing_controls(required=current.requires_sandbox)
     if not is_free(current.port, current.host):
         raise PortInUse(current.host, current.port)
     migrate_all(current)

@@ -20,7 +20,7 @@ from tasks.settings.maintenance import MaintenanceSettings
 from tasks.settings.observability import ObservabilitySettings
 from tasks.settings.services import DEFAULT_VAR, ServiceSettings
 from tasks.settings.tickets import TicketSettings
-from tasks.settings.types import JSON_EXAMPLES, parse_json
+from tasks.settings.types import JSON_EXAMPLES, is_loopback, parse_json
 from tasks.settings.webhooks import WebhookSettings
 from tasks.settings.workers import WorkerSettings
 from tasks.utils.credentials import read_credentials
@@ -89,6 +89,13 @@ class Settings(
     def split_lists(cls, words: object) -> object:
         """Split lists at spaces; the items are validated as usual."""
         return words.split() if isinstance(words, str) else words
+
+    @property
+    def requires_sandbox(self) -> bool:
+        """Whether no render may run on a system that lacks a control of the sandbox."""
+        if self.sandbox is not None:
+            return self.sandbox == "required"
+        return not is_loopback(self.host)
 
     def heartbeats_database_nodes(self) -> list[str]:
         """URLs of the databases that may hold the table of machines, in order of preference."""

@@ -3,6 +3,8 @@
 import json
 import re
 from base64 import b64decode
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import Field
@@ -42,6 +44,17 @@ def parse_json(value: object, example: str) -> object:
         return json.loads(value)
     except ValueError:
         raise ValueError(f"write it as JSON: {example}") from None
+
+
+@lru_cache(maxsize=1024)
+def is_loopback(host: str | None) -> bool:
+    """Whether `host` is a loopback address or name."""
+    if host is None:
+        return False
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_webhook_secret(text: str) -> bool:

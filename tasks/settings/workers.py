@@ -1,6 +1,6 @@
 """Settings: renders, their limits and the workers that run them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
@@ -41,6 +41,12 @@ class WorkerSettings(BaseSettings):
     )
     render_disk_limit: int = Field(
         8 * GIB, ge=64 * MIB, description="Bytes that a render may write to disk, outputs and temporary files together."
+    )
+    sandbox: Literal["required", "best-effort"] | None = Field(
+        None,
+        description="`required`: workers and `bulkhead render` do not start on a system that lacks a control of the "
+        "sandbox, such as Landlock. `best-effort`: they warn and go without it. Unset: `required`, unless "
+        "BULKHEAD_HOST is a loopback address.",
     )
     max_crashes: int = Field(
         3, ge=1, le=10, description="Crashes caused by the job itself after which it is dead and no longer retried."

@@ -35,6 +35,7 @@ from workers.runtime.worker_context import WorkerContext
 from workers.runtime.worker_zygote import worker_zygote
 from workers.sandbox.causes import Cause, Death
 from workers.sandbox.cgroup import read_memory
+from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.process_identity import is_gone
 from workers.sandbox.reports import Progress
 from workers.sandbox.runner import BodyFailed, OnProgress, Outcome, ProcessDied, SandboxJob, run
@@ -147,7 +148,7 @@ class JobRun:
     def run_in_sandbox(self, job: SandboxJob) -> Outcome:
         """Run code in the sandbox within the limits of the job's queue; its progress is that of this attempt.
 
-        Raises LeaseLost if the attempt no longer counts.
+        Raises LeaseLost if the attempt no longer counts, and SandboxUnavailable.
         """
         outcome = self._run(job, self._on_progress)
         self.usage.add(outcome.exit_info)
@@ -334,7 +335,7 @@ def _execute(run: JobRun, work: Callable[[JobRun], Result]) -> None:
         _raise_superseded(run)
     except JobError as error:
         _record_failure(run, error)
-    except (Requeue, StoreError) as error:
+    except (Requeue, StoreError, SandboxUnavailable) as error:
         _requeue(run, error)
     except ProcessDied as error:
         _record_death(run, error)
@@ -383,7 +384,7 @@ def _record_failure(run: JobRun, error: JobError) -> None:
     raise JobFailed(error.message) from error
 
 
-def _requeue(run: JobRun, error: Requeue | StoreError) -> None:
+def _requeue(run: JobRun, error: Requeue | StoreError | SandboxUnavailable) -> None:
     """Return the job to the ledger. Maintenance publishes it later, outside the broker's delivery limit."""
     job, attempts = run.job, run.context.ledger.attempts
     queue = error.queue if isinstance(error, Requeue) else None

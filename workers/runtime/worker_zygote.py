@@ -1,6 +1,5 @@
 """The zygote of this worker: started by Celery's parent, shared by its children, replaced when it dies."""
 
-import os
 import shlex
 from dataclasses import replace
 from functools import cache
@@ -11,13 +10,13 @@ from celery.utils.log import get_logger
 
 from tasks.messaging.topology import RENDER_QUEUES
 from tasks.settings import settings
+from workers.sandbox.confinement import Control, controls_to_leave_out
+from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.leaf_cgroup import delegate_cgroup
 from workers.sandbox.zygote import Zygote, ZygoteOptions
+from workers.sandbox.zygote.keeper import ZygoteKeeper
 
 logger = get_logger(__name__)
-
-# Seconds before a zygote that died is replaced, should it die again and again.
-RESTART_DELAY = 0.5
 
 _options = ZygoteOptions()
 
@@ -39,25 +38,33 @@ def worker_zygote() -> Zygote:
 
 @celeryd_after_setup.connect
 def start_zygote(instance: Any, **_signal: Any) -> None:
-    """Start the zygote of a worker that consumes renders, while Celery connects to the broker."""
+    """Start the zygote of a worker that consumes renders, while Celery connects to the broker.
+
+    Ends a worker that cannot confine them and must, with exit code 3.
+    """
+    global _options
     delegate_cgroup()
+    renders = set(instance.app.amqp.queues.consume_from) & set(RENDER_QUEUES)
+    if renders:
+        _options = replace(_options, without=_controls_to_leave_out())
     zygote = worker_zygote()
-    if set(instance.app.amqp.queues.consume_from) & set(RENDER_QUEUES):
+    if renders:
         zygote.start()
+
+
+def _controls_to_leave_out() -> frozenset[Control]:
+    try:
+        missing = controls_to_leave_out(required=settings().requires_sandbox)
+    except SandboxUnavailable as error:
+        logger.critical("The worker does not start, because it could not confine its renders. %s", error)
+        raise SystemExit(error.exit_code) from error
+    for control, reason in missing.items():
+        logger.warning("Renders run without the control %s of the sandbox. %s", control, reason)
+    return frozenset(missing)
 
 
 def keep_running(hub: Any) -> None:
     """Replace the zygote when it ends. `hub` is Celery's event loop; None in pools without one."""
     zygote = worker_zygote()
-    if hub is None or zygote.pid is None:
-        return
-    zygote.start()
-    descriptor = os.pidfd_open(zygote.pid)
-
-    def restart() -> None:
-        hub.remove_reader(descriptor)
-        os.close(descriptor)
-        logger.error("The zygote %d ended. Its renders are repeated by a new one.", zygote.pid)
-        hub.call_later(RESTART_DELAY, lambda: keep_running(hub))
-
-    hub.add_reader(descriptor, restart)
+    if hub is not None and zygote.pid is not None:
+        ZygoteKeeper(zygote, hub).watch()

@@ -22,13 +22,14 @@ from typing import Any
 from tasks.errors import JobFailed
 from workers.sandbox.causes import Death, classify_confined
 from workers.sandbox.cgroup import ROOT, oom_kills
+from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
 from workers.sandbox.reports import MAX_TOTAL_BYTES, Failure, Line, LineReader, Progress
 from workers.sandbox.supervised import DirectoryMeter, kill, measure, measure_session
 from workers.sandbox.watch import INTERVAL, Limits, Measurement, Watch, time_limit_death
 from workers.sandbox.zygote import Zygote, protocol
 from workers.sandbox.zygote.body import FAILED, TEMPORARY
-from workers.sandbox.zygote.protocol import Ended, Request, Started
+from workers.sandbox.zygote.protocol import Ended, Request, Started, Unavailable
 
 # Seconds in which a zygote must fork. It takes milliseconds, or two seconds if it has to start first.
 START_TIMEOUT = 60.0
@@ -128,7 +129,7 @@ def run(
 ) -> Outcome:
     """Run `job` within `limits`. The process is gone when this returns or raises.
 
-    Raises OSError if it cannot be started, and whatever the callbacks raise.
+    Raises SandboxUnavailable or OSError if it cannot be started, and whatever the callbacks raise.
     """
     (job.work / TEMPORARY).mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -202,7 +203,7 @@ class _Supervisor:
         self._oom_kills_before = oom_kills()
 
     def wait(self) -> Outcome:
-        """Wait for the end. Raises TimeoutError if the process is not started in time."""
+        """Wait for the end. Raises SandboxUnavailable if the process is not started in time."""
         os.set_blocking(self._pipe, False)
         with selectors.DefaultSelector() as selector:
             selector.register(self._pipe, selectors.EVENT_READ, self._read_reports)
@@ -236,6 +237,8 @@ class _Supervisor:
             self._is_open = False
             return False
         answer = protocol.decode(message)
+        if isinstance(answer, Unavailable):
+            raise SandboxUnavailable(answer.reason)
         if isinstance(answer, Started):
             self._pid, self._pidfd = answer.pid, descriptors[0]
         else:
@@ -264,9 +267,7 @@ class _Supervisor:
     def _check(self) -> None:
         now = time.monotonic()
         if self._pid is None:
-            if now - self._started_at > START_TIMEOUT:
-                raise TimeoutError(f"The sandbox did not start a process within {START_TIMEOUT:g} s.")
-            self._zygote.start()  # it may have died before it received the request
+            self._check_start(now)
             return
         seen = measure_session(self._pid) if self._job.command else measure(self._pid)
         if seen is None:
@@ -287,6 +288,15 @@ class _Supervisor:
         if self._stopped is None and (reason := self._watch.stop_reason(measurement)):
             self._stopped = reason
             self._send_kill()
+
+    def _check_start(self, now: float) -> None:
+        if reason := self._zygote.start_failure():
+            self._zygote.refuse_requests(reason)  # none of them must wait for a later zygote
+            raise SandboxUnavailable(reason)
+        self._zygote.start()  # if it was killed with the request unread
+        if now - self._started_at > START_TIMEOUT:
+            started = f"did not start a process within {START_TIMEOUT:g} s"
+            raise SandboxUnavailable(f"The sandbox {started}. Repeat it when the machine is less busy.")
 
     def _send_kill(self) -> None:
         with suppress(ProcessLookupError):

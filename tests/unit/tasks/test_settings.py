@@ -146,3 +146,24 @@ def test_given_tokens_that_cannot_be_used_then_the_error_says_what_to_do_and_sho
 
     assert advice in str(caught.value)
     assert "hush-hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "sandbox", "required"),
+    [
+        ("127.0.0.1", None, False),
+        ("::1", None, False),
+        ("localhost", None, False),
+        ("192.0.2.1", None, True),
+        ("cad.example.com", None, True),
+        ("127.0.0.1", "required", True),
+        ("192.0.2.1", "best-effort", False),
+    ],
+)
+def test_given_a_public_address_then_the_sandbox_is_required_unless_set_otherwise(
+    monkeypatch: pytest.MonkeyPatch, host: str, sandbox: str | None, required: bool
+) -> None:
+    monkeypatch.setenv("BULKHEAD_HOST", host)
+    if sandbox:
+        monkeypatch.setenv("BULKHEAD_SANDBOX", sandbox)
+    assert Settings().requires_sandbox is required

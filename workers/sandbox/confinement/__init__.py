@@ -22,6 +22,7 @@ from workers.sandbox.confinement import landlock, seccomp
 from workers.sandbox.confinement.landlock import Kind, Rule
 from workers.sandbox.confinement.limits import ProcessLimits
 from workers.sandbox.confinement.privileges import drop_capabilities, empty_bounding_set, forbid_new_privileges
+from workers.sandbox.errors import SandboxUnavailable
 
 
 class Control(StrEnum):
@@ -131,11 +132,13 @@ class Confinement:
         os.close(own)
 
 
-def prepare(read_paths: Iterable[Path], *, abi: int | None = None) -> Confinement:
+def prepare(
+    read_paths: Iterable[Path], *, abi: int | None = None, without: frozenset[Control] = NOTHING
+) -> Confinement:
     """Open what every confined process may read, and `read_paths`; compile the filters.
 
-    Paths that are missing, or that this user cannot reach, are left out. `abi` limits Landlock to an older version.
-    Raises SandboxUnavailable.
+    Paths that are missing, or that this user cannot reach, are left out. `abi` limits Landlock to an older version;
+    what the controls of `without` need is not prepared. Raises SandboxUnavailable.
     """
     available_abi = landlock.abi()
     paths = _outermost((*_code(), *map(Path, _SYSTEM_PATHS), *_font_directories(), *read_paths))
@@ -144,7 +147,7 @@ def prepare(read_paths: Iterable[Path], *, abi: int | None = None) -> Confinemen
         *_open_rules(_READABLE_DEVICES, lambda _descriptor: Kind.READ_FILE),
         *_open_rules(_WRITABLE_DEVICES, lambda _descriptor: Kind.WRITE_FILE),
     )
-    programs = {profile: seccomp.build(profile) for profile in seccomp.Profile}
+    programs = {} if Control.SECCOMP in without else {profile: seccomp.build(profile) for profile in seccomp.Profile}
     return Confinement(available_abi if abi is None else min(abi, available_abi), readable, programs)
 
 
@@ -155,6 +158,20 @@ def available() -> dict[Control, str | None]:
     if not landlock.abi():
         found[Control.LANDLOCK] = landlock.MISSING
     return found
+
+
+def controls_to_leave_out(*, required: bool) -> dict[Control, str]:
+    """The controls that this system does not have, each with the sentence that says what is missing.
+
+    Raises SandboxUnavailable if one is missing and the sandbox is `required`.
+    """
+    missing = {control: reason for control, reason in available().items() if reason}
+    if missing and required:
+        raise SandboxUnavailable(
+            f"{' '.join(dict.fromkeys(missing.values()))} "
+            "To run without that protection, on a machine whose files you trust, set BULKHEAD_SANDBOX=best-effort."
+        )
+    return missing
 
 
 def _code() -> Iterator[Path]:

@@ -2,11 +2,10 @@
 
 It is exec'ed with an environment without secrets, imports the code that bodies need, and evaluates nothing: libvips
 and OpenMP do not survive a fork after that. It has one thread. CONFIGURATION is JSON: the descriptor of the control
-socket, modules or functions to preload, directories that bodies may read, and controls to leave out (for tests).
+socket, modules or functions to preload, directories that bodies may read, and controls to leave out.
 """
 
 import gc
-import importlib
 import json
 import os
 import selectors
@@ -16,11 +15,12 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.utils.parent_death import die_with_parent
+from workers.sandbox import function_call
 from workers.sandbox.confinement import Confinement, Control, prepare
 from workers.sandbox.zygote.body import run_body
 from workers.sandbox.zygote.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
@@ -173,21 +173,28 @@ class Zygote:
 def load(name: str) -> Callable[[], None]:
     """Import `module` or `module:function`; returns the function. Raises ImportError, AttributeError."""
     module, _, function = name.partition(":")
-    loaded = importlib.import_module(module)
+    loaded = import_module(module)
     return getattr(loaded, function) if function else lambda: None
 
 
 def preload(names: list[str]) -> None:
-    """Import modules and call functions, named `module` or `module:function`.
-
-    What cannot be loaded is left to the process that needs it, which reports the reason.
-    """
+    """Import modules and call functions, named `module` or `module:function`. Ends this process if one fails."""
     for name in names:
-        attempt(partial(_load_and_call, name), f"load {name}")
+        try:
+            load(name)()
+        except Exception as error:
+            raise SystemExit(f"The zygote could not load {name}: {type(error).__name__}: {error}.") from error
 
 
-def _load_and_call(name: str) -> None:
-    load(name)()
+def report_ready(ready: int, *, shows_stderr: bool) -> None:
+    """Tell the owner that this process serves requests. Bodies must not write to the owner's record of errors."""
+    sys.stderr.flush()
+    if not shows_stderr:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stderr.fileno())
+        os.close(null)
+    os.write(ready, b"1")
+    os.close(ready)
 
 
 def attempt(function: Callable[[], None], what: str) -> None:
@@ -205,13 +212,15 @@ def main(configuration: dict[str, Any]) -> NoReturn:
     control = socket.socket(fileno=configuration["control"])
     without = frozenset(Control(name) for name in configuration["without"])
     preload(configuration["preload"])
-    confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"])
+    function_call.preload(configuration["functions"])
+    confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"], without=without)
     confinement = replace(confinement, keeps_files=configuration["keep_files"])
     if len(list(Path("/proc/self/task").iterdir())) != 1:  # libraries start threads that Python does not know
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
     gc.collect()
     gc.freeze()  # a collection in a child would copy all pages that it shares with this process
     rehearse = load(configuration["rehearse"]) if configuration["rehearse"] else None
+    report_ready(configuration["ready"], shows_stderr=configuration["shows_stderr"])
     Zygote(control, confinement, without, rehearse).serve()
     sys.exit(0)
 

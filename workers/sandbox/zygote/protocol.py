@@ -2,7 +2,8 @@
 
 A request is one JSON message with descriptors: the job's own socket, the pipe for reports, the arguments, the working
 directory, then `cgroup.procs` of the leaf cgroup if there is one, then the sources. On the job's socket the zygote
-answers with a pidfd and, when the process has been reaped, with its end.
+answers with a pidfd and, when the process has been reaped, with its end. If the zygote cannot start, its owner answers
+with the reason.
 """
 
 import json
@@ -61,15 +62,26 @@ class Ended:
     peak: int
 
 
-def encode(answer: Started | Ended) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """No process can be started: `reason` is a sentence."""
+
+    reason: str
+
+
+Answer = Started | Ended | Unavailable
+_ANSWERS = {answer.__name__: answer for answer in (Started, Ended, Unavailable)}
+
+
+def encode(answer: Answer) -> bytes:
     """An answer as a message."""
     return json.dumps({type(answer).__name__: asdict(answer)}).encode()
 
 
-def decode(message: bytes) -> Started | Ended:
+def decode(message: bytes) -> Answer:
     """The answer in a message."""
     ((name, fields),) = json.loads(message).items()
-    return Started(**fields) if name == "Started" else Ended(**fields)
+    return _ANSWERS[name](**fields)
 
 
 def read_arguments(descriptor: int) -> Any:

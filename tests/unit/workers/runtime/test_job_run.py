@@ -23,6 +23,7 @@ from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job, 
 from workers.runtime.outcomes import JobCancelled, JobDead
 from workers.runtime.worker_context import WorkerContext
 from workers.sandbox.causes import Cause
+from workers.sandbox.errors import SandboxUnavailable
 from workers.sandbox.process_identity import host_id, start_time
 
 
@@ -54,6 +55,7 @@ def test_given_a_job_that_cannot_succeed_then_it_fails_and_so_does_its_task(cont
     [
         (Requeue("engine-unavailable", "No engine here."), "engine-unavailable"),
         (StoreError("No store."), "store-unavailable"),
+        (SandboxUnavailable("The sandbox did not start."), "sandbox-unavailable"),
     ],
 )
 def test_given_a_requeued_job_then_it_is_queued_without_a_crash(

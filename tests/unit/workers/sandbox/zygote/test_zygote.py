@@ -226,12 +226,6 @@ def test_given_a_rehearsal_that_fails_then_jobs_work_without_it(sandbox: Sandbox
             assert started.run("echo", {"number": number}).value() == {"number": number}
 
 
-@pytest.mark.parametrize("name", ["no.such.module", f"{BODIES}:no_such_function"])
-def test_given_code_that_cannot_be_loaded_then_other_code_works(sandbox: Sandbox, name: str) -> None:
-    with running(ZygoteOptions(preload=(name, BODIES)), sandbox.work) as started:
-        assert started.run("echo", {"a": 1}).value() == {"a": 1}
-
-
 def test_given_a_zygote_that_is_closed_then_its_processes_end(sandbox: Sandbox) -> None:
     with running(REHEARSED, sandbox.work) as started:
         wait_until(lambda: len(children(started.zygote)) == 1)
