@@ -21,9 +21,9 @@ from typing import Any
 
 from tasks.errors import JobFailed
 from workers.sandbox.causes import Death, classify_confined
-from workers.sandbox.cgroup import ROOT, oom_kills
+from workers.sandbox.cgroup import oom_kills
 from workers.sandbox.errors import SandboxUnavailable
-from workers.sandbox.leaf_cgroup import Cgroup, leaf_cgroup
+from workers.sandbox.leaf_cgroup import Cgroup
 from workers.sandbox.reports import MAX_TOTAL_BYTES, Failure, Line, LineReader, Progress
 from workers.sandbox.supervised import DirectoryMeter, kill, measure, measure_session
 from workers.sandbox.watch import INTERVAL, Limits, Measurement, Watch, time_limit_death
@@ -125,25 +125,31 @@ def run(
     *,
     on_progress: OnProgress = lambda _progress: None,
     on_measure: OnMeasure = lambda _measurement: None,
-    cgroup_root: Path = ROOT,
+    uses_cgroup: bool = True,
 ) -> Outcome:
     """Run `job` within `limits`. The process is gone when this returns or raises.
 
+    Without `uses_cgroup`, and where no leaf cgroup can be created, this process enforces the memory limit.
     Raises SandboxUnavailable or OSError if it cannot be started, and whatever the callbacks raise.
     """
     (job.work / TEMPORARY).mkdir(exist_ok=True)
     with ExitStack() as stack:
-        leaf = stack.enter_context(leaf_cgroup(limits.memory, root=cgroup_root))
         ours, theirs = (stack.enter_context(end) for end in protocol.pair())
         pipe, their_pipe = os.pipe()
         stack.callback(os.close, pipe)
-        supervisor = _Supervisor(zygote, job, limits, leaf, ours, pipe, on_progress, on_measure)
+        supervisor = _Supervisor(zygote, job, limits, uses_cgroup, ours, pipe, on_progress, on_measure)
         with ExitStack() as sent:
             sent.enter_context(theirs)
             sent.callback(os.close, their_pipe)
-            descriptors = [theirs.fileno(), their_pipe, *_open_files(sent, job, leaf)]
+            descriptors = [theirs.fileno(), their_pipe, *_open_files(sent, job)]
             request = Request(
-                job.entry, job.command, str(job.work.resolve()), leaf is not None, limits.cpu, limits.file, job.niceness
+                entry=job.entry,
+                command=job.command,
+                work=str(job.work.resolve()),
+                memory=limits.memory if uses_cgroup else None,
+                cpu=limits.cpu,
+                file=limits.file,
+                niceness=job.niceness,
             )
             zygote.send(request, descriptors)
         try:
@@ -152,7 +158,7 @@ def run(
             supervisor.kill()
 
 
-def _open_files(stack: ExitStack, job: SandboxJob, leaf: Cgroup | None) -> list[int]:
+def _open_files(stack: ExitStack, job: SandboxJob) -> list[int]:
     """The descriptors of a request after the socket and the pipe; the stack closes them."""
     descriptors: list[int] = []
 
@@ -162,8 +168,6 @@ def _open_files(stack: ExitStack, job: SandboxJob, leaf: Cgroup | None) -> list[
 
     add(protocol.arguments_file(job.arguments))
     add(os.open(job.work, os.O_RDONLY | os.O_DIRECTORY))
-    if leaf is not None:
-        add(leaf.open_procs())
     for source in job.sources:
         add(os.open(source, os.O_RDONLY))
     return descriptors
@@ -177,13 +181,14 @@ class _Supervisor:
         zygote: Zygote,
         job: SandboxJob,
         limits: Limits,
-        leaf: Cgroup | None,
+        uses_cgroup: bool,
         connection: socket.socket,
         pipe: int,
         on_progress: OnProgress,
         on_measure: OnMeasure,
     ) -> None:
-        self._zygote, self._job, self._limits, self._leaf = zygote, job, limits, leaf
+        self._zygote, self._job, self._limits, self._uses_cgroup = zygote, job, limits, uses_cgroup
+        self._leaf: Cgroup | None = None
         self._connection, self._pipe = connection, pipe
         self._on_progress, self._on_measure = on_progress, on_measure
         self._started_at = time.monotonic()
@@ -230,6 +235,9 @@ class _Supervisor:
             if self._ended is None:  # the zygote, which kills the processes of a program, may be dead
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._pid, signal.SIGKILL)
+        if self._leaf is not None:
+            with suppress(OSError):  # an empty cgroup does no harm
+                self._leaf.remove()
 
     def _read_answer(self) -> bool:
         message, descriptors, _flags, _address = socket.recv_fds(self._connection, protocol.MAX_MESSAGE, 1)
@@ -241,6 +249,7 @@ class _Supervisor:
             raise SandboxUnavailable(answer.reason)
         if isinstance(answer, Started):
             self._pid, self._pidfd = answer.pid, descriptors[0]
+            self._leaf = Cgroup(Path(answer.leaf)) if answer.leaf else None
         else:
             self._ended, self._is_open = answer, False
         return self._is_open
@@ -279,7 +288,7 @@ class _Supervisor:
             cpu=seen.cpu,
             threads=seen.threads,
             is_waiting=seen.is_waiting,
-            has_memory_limit=self._leaf is not None,
+            has_memory_limit=self._leaf is not None and self._uses_cgroup,
             # Not the directory alone: files that are open can be removed from it. Reports are written as well.
             disk=max(seen.written - self._lines.total, self._directory.measure()),
             reported_bytes=self._lines.total,

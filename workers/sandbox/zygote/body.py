@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from tasks.errors import BulkheadError
 from workers.sandbox.confinement import Confinement, Control
 from workers.sandbox.confinement.limits import ProcessLimits
+from workers.sandbox.leaf_cgroup import Cgroup
 from workers.sandbox.reports import MAX_TEXT_LENGTH, MAX_TRACEBACK_LENGTH, encode
 from workers.sandbox.zygote.protocol import Request, read_arguments
 
@@ -31,16 +32,23 @@ TEMPORARY = "tmp"
 
 
 def run_body(
-    request: Request, descriptors: Sequence[int], confinement: Confinement, without: frozenset[Control]
+    request: Request,
+    descriptors: Sequence[int],
+    leaf: Cgroup | None,
+    confinement: Confinement,
+    without: frozenset[Control],
 ) -> NoReturn:
-    """Run one request in this process, which the zygote has just forked. `descriptors` are as in the protocol."""
+    """Run one request in this process, which the zygote has forked. `descriptors` are as in the protocol.
+
+    The process is in its cgroup `leaf` already.
+    """
     pipe, arguments, work, *rest = descriptors
     code = FAILED
     try:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
         os.setsid()
-        if request.is_in_cgroup:
-            _join_cgroup(rest.pop(0))
+        if leaf is not None and request.memory is not None:
+            leaf.set_limit(request.memory)
         os.fchdir(work)
         tempfile.tempdir = str(Path(request.work, TEMPORARY))
         os.environ["TMPDIR"] = tempfile.tempdir
@@ -58,12 +66,6 @@ def run_body(
         _report_failure(pipe, "internal-error", f"The sandbox failed with {type(error).__name__}: {error}", error)
     finally:
         os._exit(code)
-
-
-def _join_cgroup(procs: int) -> None:
-    """Move this process to its cgroup. Whoever holds `procs` could move other processes there, to be killed with it."""
-    os.write(procs, b"0")
-    os.close(procs)
 
 
 def _call(entry: str, arguments: Mapping[str, Any], pipe: int) -> int:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from tasks.utils.parent_death import die_with_parent
 from workers.sandbox import function_call
 from workers.sandbox.confinement import Confinement, Control, prepare
+from workers.sandbox.leaf_cgroup import Cgroup, create_leaf
 from workers.sandbox.zygote.body import run_body
 from workers.sandbox.zygote.protocol import MAX_DESCRIPTORS, MAX_MESSAGE, Ended, Request, Started, encode, pair
 
@@ -35,6 +36,7 @@ class _Running:
 
     pid: int
     pidfd: int
+    leaf: Cgroup | None
     connection: socket.socket
 
 
@@ -74,44 +76,56 @@ class Zygote:
             raise SystemExit(0)  # the kernel kills the children
         connection, others = socket.socket(fileno=descriptors[0]), descriptors[1:]
         try:
-            pid, pidfd = self._hand_over(message, others) or self._fork(message, others)
+            child = self._hand_over(message, others, connection) or self._fork(message, others, connection)
         finally:
             for descriptor in others:
                 os.close(descriptor)
-        self._supervise(_Running(pid, pidfd, connection))
+        self._supervise(child)
         self._prepare_spare()
 
-    def _fork(self, message: bytes, descriptors: list[int]) -> tuple[int, int]:
-        """Start a process for a request. Returns its id and a pidfd."""
+    def _fork(self, message: bytes, descriptors: list[int], connection: socket.socket) -> _Running:
+        """Start a process for a request."""
+        leaf = create_leaf()
         pid = os.fork()
         if pid == 0:
-            run_body(Request.decode(message), descriptors, self._confinement, self._without)
-        return pid, os.pidfd_open(pid)
+            self._run(message, descriptors, leaf, is_in_leaf=False)
+        return _Running(pid, os.pidfd_open(pid), leaf, connection)
+
+    def _run(self, message: bytes, descriptors: list[int], leaf: Cgroup | None, *, is_in_leaf: bool) -> NoReturn:
+        """Run a request in this process."""
+        try:
+            if leaf is not None and not is_in_leaf:
+                leaf.join()
+            run_body(Request.decode(message), descriptors, leaf, self._confinement, self._without)
+        finally:
+            os._exit(1)
 
     def _prepare_spare(self) -> None:
         if self._spare is not None or self._rehearse is None:
             return
-        ours, theirs = pair()
+        (ours, theirs), leaf = pair(), create_leaf()
         pid = os.fork()
         if pid == 0:
-            self._wait_as_spare(theirs, self._rehearse)
+            self._wait_as_spare(theirs, leaf, self._rehearse)
         theirs.close()
-        spare = self._spare = _Running(pid, os.pidfd_open(pid), ours)
+        spare = self._spare = _Running(pid, os.pidfd_open(pid), leaf, ours)
         self._selector.register(spare.pidfd, selectors.EVENT_READ, lambda: self._drop_spare(spare))
 
-    def _wait_as_spare(self, connection: socket.socket, rehearse: Callable[[], None]) -> NoReturn:
+    def _wait_as_spare(self, connection: socket.socket, leaf: Cgroup | None, rehearse: Callable[[], None]) -> NoReturn:
         try:
             die_with_parent()
+            if leaf is not None:
+                leaf.join()
             attempt(rehearse, "rehearse")
             gc.freeze()
             message, descriptors, _flags, _address = socket.recv_fds(connection, MAX_MESSAGE, MAX_DESCRIPTORS)
             if message:
-                run_body(Request.decode(message), descriptors, self._confinement, self._without)
+                self._run(message, descriptors, leaf, is_in_leaf=True)
         finally:
             os._exit(1)
 
-    def _hand_over(self, message: bytes, descriptors: list[int]) -> tuple[int, int] | None:
-        """Give a request to the spare. Returns its id and a pidfd; None if there is no spare."""
+    def _hand_over(self, message: bytes, descriptors: list[int], connection: socket.socket) -> _Running | None:
+        """Give a request to the spare. None if there is no spare."""
         spare, self._spare = self._spare, None
         if spare is None:
             return None
@@ -120,10 +134,9 @@ class Zygote:
             try:
                 socket.send_fds(spare.connection, [message], descriptors)
             except OSError:  # it has died
-                os.waitpid(spare.pid, 0)
-                os.close(spare.pidfd)
+                _bury(spare)
                 return None
-        return spare.pid, spare.pidfd
+        return replace(spare, connection=connection)
 
     def _retire_spare(self) -> None:
         """End the spare of a worker at rest. The next request gets a new process and leaves a spare behind."""
@@ -137,9 +150,8 @@ class Zygote:
             return  # it has received a request since `select`
         self._spare = None
         self._selector.unregister(spare.pidfd)
-        os.waitpid(spare.pid, 0)
-        os.close(spare.pidfd)
         spare.connection.close()
+        _bury(spare)
 
     def _supervise(self, child: _Running) -> None:
         def end() -> None:
@@ -155,7 +167,8 @@ class Zygote:
         self._selector.register(child.pidfd, selectors.EVENT_READ, end)
         self._selector.register(child.connection, selectors.EVENT_READ, kill)
         with suppress(OSError):
-            socket.send_fds(child.connection, [encode(Started(child.pid))], [child.pidfd])
+            leaf = str(child.leaf.path) if child.leaf else None
+            socket.send_fds(child.connection, [encode(Started(child.pid, leaf))], [child.pidfd])
 
     def _reap(self, child: _Running) -> None:
         with suppress(ProcessLookupError):
@@ -168,6 +181,15 @@ class Zygote:
         ended = Ended(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
         with child.connection, suppress(OSError):
             child.connection.send(encode(ended))
+
+
+def _bury(spare: _Running) -> None:
+    """Reap a spare that has died, and remove its cgroup."""
+    os.waitpid(spare.pid, 0)
+    os.close(spare.pidfd)
+    if spare.leaf is not None:
+        with suppress(OSError):
+            spare.leaf.remove()
 
 
 def load(name: str) -> Callable[[], None]:

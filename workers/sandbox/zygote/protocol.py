@@ -1,7 +1,7 @@
 """Messages between a trusted process and its zygote, over a socket that preserves message boundaries.
 
 A request is one JSON message with descriptors: the job's own socket, the pipe for reports, the arguments, the working
-directory, then `cgroup.procs` of the leaf cgroup if there is one, then the sources. On the job's socket the zygote
+directory, then the sources. On the job's socket the zygote
 answers with a pidfd and, when the process has been reaped, with its end. If the zygote cannot start, its owner answers
 with the reason.
 """
@@ -24,13 +24,13 @@ MAX_ARGUMENTS = 16 * 1024**2
 class Request:
     """Start one process. `entry` is `package.module:function`; `command` replaces it by a program.
 
-    Sizes in bytes, `cpu` in seconds. `is_in_cgroup` tells that `cgroup.procs` is among the descriptors.
+    Sizes in bytes, `cpu` in seconds. `memory` is the limit of its leaf cgroup; None leaves it to the supervisor.
     """
 
     entry: str
     command: tuple[str, ...]
     work: str
-    is_in_cgroup: bool
+    memory: int | None
     cpu: float
     file: int
     niceness: int
@@ -48,9 +48,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The process has started."""
+    """The process has started. `leaf` is the path of its cgroup, if it has one."""
 
     pid: int
+    leaf: str | None
 
 
 @dataclass(frozen=True, slots=True)

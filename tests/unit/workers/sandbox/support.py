@@ -9,7 +9,6 @@ from typing import Any
 import psutil
 
 from workers.sandbox.causes import Death
-from workers.sandbox.cgroup import ROOT
 from workers.sandbox.reports import Progress
 from workers.sandbox.runner import Outcome, SandboxJob, run
 from workers.sandbox.watch import Limits
@@ -40,13 +39,13 @@ class Sandbox:
         sources: tuple[Path, ...] = (),
         niceness: int = 0,
         on_progress: Callable[[Progress], None] | None = None,
-        cgroup_root: Path = ROOT,
+        uses_cgroup: bool = True,
     ) -> Outcome:
         """Run one of the bodies, or a command."""
         self.progress.clear()
         job = SandboxJob(f"{BODIES}:{body}", arguments or {}, self.work, sources, command, niceness)
         report = on_progress or self.progress.append
-        return run(self.zygote, job, limits, on_progress=report, cgroup_root=cgroup_root)
+        return run(self.zygote, job, limits, on_progress=report, uses_cgroup=uses_cgroup)
 
     def death(self, body: str, arguments: Mapping[str, Any] | None = None, limits: Limits = LIMITS) -> Death:
         """Run a body that dies."""

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 
 import psutil
 import pytest
@@ -34,20 +33,14 @@ def test_given_a_body_over_its_memory_limit_in_a_cgroup_then_the_kernel_kills_it
     assert not [path for path in parent.iterdir() if path.name.startswith(f"bulkhead-{os.getpid()}-")]
 
 
-def test_given_a_body_over_its_memory_limit_without_a_cgroup_then_the_supervisor_kills_it(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    cgroups = tmp_path / "cgroups"
-    cgroups.mkdir()
-
-    exit_info = sandbox.run("eat_memory", limits=SMALL, cgroup_root=cgroups).exit_info
+def test_given_a_body_over_its_memory_limit_without_a_cgroup_then_the_supervisor_kills_it(sandbox: Sandbox) -> None:
+    exit_info = sandbox.run("eat_memory", limits=SMALL, uses_cgroup=False).exit_info
 
     assert exit_info.status == -signal.SIGKILL
     assert exit_info.death is not None
     assert exit_info.death.cause is Cause.OUT_OF_MEMORY
     assert exit_info.death.explanation == "It was stopped because its resident set exceeded the memory limit."
     assert exit_info.resident > SMALL.memory
-    assert not list(cgroups.iterdir())
 
 
 def test_given_a_body_killed_by_somebody_else_then_the_cause_is_outside(sandbox: Sandbox) -> None:

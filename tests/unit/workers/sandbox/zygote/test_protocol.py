@@ -11,13 +11,11 @@ from workers.sandbox.zygote.protocol import Ended, Request, Started
 
 
 def test_given_a_request_when_it_is_sent_then_the_same_one_arrives() -> None:
-    request = Request(
-        "package.module:body", ("/bin/true", "ä"), "/work", is_in_cgroup=True, cpu=1.5, file=9, niceness=5
-    )
+    request = Request("package.module:body", ("/bin/true", "ä"), "/work", memory=512, cpu=1.5, file=9, niceness=5)
     assert Request.decode(request.encode()) == request
 
 
-@pytest.mark.parametrize("answer", [Started(5), Ended(-9, 1.25, 2**40)])
+@pytest.mark.parametrize("answer", [Started(5, "/sys/fs/cgroup/leaf"), Started(5, None), Ended(-9, 1.25, 2**40)])
 def test_given_an_answer_when_it_is_sent_then_the_same_one_arrives(answer: Started | Ended) -> None:
     assert protocol.decode(protocol.encode(answer)) == answer
 
