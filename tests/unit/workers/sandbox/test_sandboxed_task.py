@@ -42,19 +42,19 @@ def test_given_an_argument_with_spaces_then_it_stays_one_argument() -> None:
 
 def test_given_bind_then_the_task_is_refused(app: Celery) -> None:
     with pytest.raises(TypeError, match="without `bind=True`"):
-        app.task(base=SandboxedTask, bind=True, lazy=False)(_bound)
+        app.task(base=SandboxedTask, bind=True, lazy=False, shared=False)(_bound)
 
 
 def test_given_a_function_that_cannot_be_imported_then_the_task_is_refused(app: Celery) -> None:
     def local() -> None: ...
 
     with pytest.raises(TypeError, match=r"Move .*local to the top level of a module"):
-        app.task(base=SandboxedTask, lazy=False)(local)
+        app.task(base=SandboxedTask, lazy=False, shared=False)(local)
 
 
 def test_given_sources_that_the_function_does_not_take_then_the_task_is_refused(app: Celery) -> None:
     with pytest.raises(TypeError, match=r"`sources` names \['path'\]"):
-        app.task(base=SandboxedTask, sources=["path"], lazy=False)(_function)
+        app.task(base=SandboxedTask, sources=["path"], lazy=False, shared=False)(_function)
 
 
 @pytest.mark.parametrize(
