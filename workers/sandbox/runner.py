@@ -235,7 +235,7 @@ class _Supervisor:
             if self._ended is None:  # the zygote, which kills the processes of a program, may be dead
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._pid, signal.SIGKILL)
-        if self._leaf is not None:
+        if self._leaf is not None and self._ended is None:
             with suppress(OSError):  # an empty cgroup does no harm
                 self._leaf.remove()
 
@@ -313,8 +313,8 @@ class _Supervisor:
 
     def _exit_info(self) -> ExitInfo:
         # Without an answer the zygote died, and its processes with it.
-        ended = self._ended or Ended(-signal.SIGKILL, self._cpu, self._peak)
-        events = self._leaf.events() if self._leaf is not None else {}
+        ended = self._ended or Ended(-signal.SIGKILL, self._cpu, self._peak, self._memory_events())
+        events = ended.memory_events
         seconds = time.monotonic() - self._started_at
         death = self._stopped or self._death(ended, events, seconds)
         return ExitInfo(
@@ -326,6 +326,12 @@ class _Supervisor:
             peak=max(self._peak, ended.peak),
             memory_events=events,
         )
+
+    def _memory_events(self) -> dict[str, int]:
+        try:
+            return self._leaf.events() if self._leaf is not None else {}
+        except OSError:
+            return {}
 
     def _death(self, ended: Ended, events: Mapping[str, int], seconds: float) -> Death | None:
         if ended.status == 0 or (ended.status == FAILED and self._failure is not None):

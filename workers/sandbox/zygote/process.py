@@ -178,18 +178,28 @@ class Zygote:
         os.close(child.pidfd)
         with suppress(KeyError):
             self._selector.unregister(child.connection)
-        ended = Ended(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        ended = Ended(
+            status=os.waitstatus_to_exitcode(status),
+            cpu=usage.ru_utime + usage.ru_stime,
+            peak=usage.ru_maxrss * 1024,
+            memory_events=child.leaf.events() if child.leaf else {},
+        )
         with child.connection, suppress(OSError):
             child.connection.send(encode(ended))
+        _remove(child.leaf)
 
 
 def _bury(spare: _Running) -> None:
     """Reap a spare that has died, and remove its cgroup."""
     os.waitpid(spare.pid, 0)
     os.close(spare.pidfd)
-    if spare.leaf is not None:
-        with suppress(OSError):
-            spare.leaf.remove()
+    _remove(spare.leaf)
+
+
+def _remove(leaf: Cgroup | None) -> None:
+    if leaf is not None:
+        with suppress(OSError):  # an empty cgroup does no harm
+            leaf.remove()
 
 
 def load(name: str) -> Callable[[], None]:

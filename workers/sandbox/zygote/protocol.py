@@ -56,11 +56,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The process has been reaped. `status`: exit code or negative signal; `cpu` in seconds, `peak` in bytes."""
+    """The process has been reaped. `status`: exit code or negative signal; `cpu` in seconds, `peak` in bytes.
+
+    `memory_events` are the counters of its cgroup.
+    """
 
     status: int
     cpu: float
     peak: int
+    memory_events: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

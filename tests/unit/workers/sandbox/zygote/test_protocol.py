@@ -15,7 +15,9 @@ def test_given_a_request_when_it_is_sent_then_the_same_one_arrives() -> None:
     assert Request.decode(request.encode()) == request
 
 
-@pytest.mark.parametrize("answer", [Started(5, "/sys/fs/cgroup/leaf"), Started(5, None), Ended(-9, 1.25, 2**40)])
+@pytest.mark.parametrize(
+    "answer", [Started(5, "/sys/fs/cgroup/leaf"), Started(5, None), Ended(-9, 1.25, 2**40, {"oom_kill": 1})]
+)
 def test_given_an_answer_when_it_is_sent_then_the_same_one_arrives(answer: Started | Ended) -> None:
     assert protocol.decode(protocol.encode(answer)) == answer
 
