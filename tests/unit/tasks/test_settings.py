@@ -89,7 +89,7 @@ def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LEDGER_URL", "postgresql://host/db", "sqlite:///path or mysql"),
         ("HEARTBEATS_DATABASE_URLS", "mysql+pymysql://one/db two/db", "sqlite:///path or mysql"),
         ("MEMORY_LIMIT", "1000", "greater than or equal to 134217728"),
-        ("RENDER_TIME_LIMIT", "1501", "less than or equal to 1500"),
+        ("RENDER_WALL_LIMIT", "1501", "less than or equal to 1500"),
         ("MAX_CRASHES", "0", "greater than or equal to 1"),
         ("LEASE", "0.5", "greater than or equal to 1"),
         ("PUBLISH_TIMEOUT", "0", "greater than 0"),

@@ -146,11 +146,15 @@ def test_given_a_sandboxed_process_that_dies_then_the_ledger_has_the_cause_and_t
 
 
 def test_given_a_sandboxed_process_killed_from_outside_then_the_job_is_not_at_fault(
-    context: WorkerContext, tmp_path: Path
+    context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def kill(_run: JobRun, progress: Progress) -> None:
+        os.kill(int(progress.stage), signal.SIGKILL)
+
+    monkeypatch.setattr(JobRun, "_on_progress", kill)
     for _ in range(4):
         with pytest.raises(Reject):
-            run_job(context, JOB, running("kill_itself", tmp_path / "work", {"signal": signal.SIGKILL}))
+            run_job(context, JOB, running("sleep", tmp_path / "work"))
     assert job_of(context).state is State.QUEUED
     assert outcomes(context) == [(Outcome.CRASHED, Cause.KILLED)] * 4
 
