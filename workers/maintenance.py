@@ -21,7 +21,7 @@ from tasks.messaging.publisher import Publisher, PublishError
 from tasks.storage import StoreError
 from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.crash import crash_reports
-from workers.runtime import revocation
+from workers.runtime.extensions import revocation
 from workers.runtime.worker_context import WorkerContext, worker_context
 
 logger = get_logger(__name__)

@@ -23,9 +23,10 @@ from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render.errors import BlueprintError, EngineError
 from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
 from workers.render.sandboxed.outputs import InvalidOutput
-from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job
+from workers.runtime.attempt import JobError, JobRun, Requeue, Result
+from workers.runtime.extensions.request import JobTask
+from workers.runtime.job_run import run_job
 from workers.runtime.leak_sampling import sample_leaks
-from workers.runtime.request import JobTask
 from workers.runtime.worker_context import worker_context
 from workers.runtime.worker_zygote import extend_zygote
 

@@ -24,7 +24,7 @@ from tasks.jobs.leak_detection import REPORTS_PREFIX
 from tasks.renders import ENGINE_VERSION
 from tasks.storage import StoreError
 from tasks.utils.units import MIB
-from workers.runtime.job_run import JobRun
+from workers.runtime.attempt import JobRun
 from workers.runtime.worker_context import WorkerContext
 from workers.sandbox.runner import BodyFailed, ProcessDied, SandboxJob
 from workers.sandbox.zygote.body import TEMPORARY

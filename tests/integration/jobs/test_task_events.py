@@ -20,7 +20,7 @@ from tasks.messaging.topology import RENDER
 from tests.integration.jobs.renders import Renders, celery_app, eventually
 from tests.services.faults import unlucky
 from tests.services.platform import ROOT, Platform
-from workers.runtime.revocation import DETAIL, EXPLANATION
+from workers.runtime.extensions.revocation import DETAIL, EXPLANATION
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
 

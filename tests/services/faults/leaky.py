@@ -14,10 +14,11 @@ from tasks.jobs import Job, State
 from tasks.messaging.publisher import Publisher
 from tests.services.faults import bodies
 from workers.render.sandboxed import check_residue
-from workers.runtime.job_run import JobRun, Result, run_job
+from workers.runtime.attempt import JobRun, Result
+from workers.runtime.extensions.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.extensions.request import JobTask
+from workers.runtime.job_run import run_job
 from workers.runtime.leak_sampling import sample_leaks
-from workers.runtime.message_validation import MESSAGE_SCHEMAS
-from workers.runtime.request import JobTask
 from workers.runtime.worker_context import worker_context
 from workers.runtime.worker_zygote import extend_zygote
 from workers.sandbox.runner import SandboxJob

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from tasks import app, renders
 from tasks.jobs import Job, State
 from tasks.messaging.publisher import Publisher
-from workers.runtime.job_run import JobRun, Requeue, Result, run_job
-from workers.runtime.message_validation import MESSAGE_SCHEMAS
-from workers.runtime.request import JobTask
+from workers.runtime.attempt import JobRun, Requeue, Result
+from workers.runtime.extensions.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.extensions.request import JobTask
+from workers.runtime.job_run import run_job
 from workers.runtime.worker_context import worker_context
 
 TASK = "render.unlucky"

@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.jobs import Job, Outcome, State
 from tasks.messaging.progress import ProgressMessage, ProgressPublisher
-from workers.runtime.job_run import JobRun, Result
+from workers.runtime.attempt import JobRun, Result
 from workers.runtime.worker_context import WorkerContext
 
 ID = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"

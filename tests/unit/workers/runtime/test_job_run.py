@@ -17,9 +17,11 @@ from tasks.messaging.topology import LARGE
 from tasks.storage import StoreError
 from tests.unit.workers.runtime.attempts import JOB, job_of, outcomes, published, raising, succeed
 from workers.crash.crash_reports import CrashReport, write
-from workers.runtime import job_run as module
+from workers.runtime import attempt as attempt_module
+from workers.runtime import claim as claim_module
 from workers.runtime import worker_context
-from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job, wait_for_ledger
+from workers.runtime.attempt import JobError, JobRun, Requeue, Result, wait_for_ledger
+from workers.runtime.job_run import run_job
 from workers.runtime.outcomes import JobCancelled, JobDead
 from workers.runtime.worker_context import WorkerContext
 from workers.sandbox.causes import Cause
@@ -111,7 +113,7 @@ def test_given_a_message_with_the_id_of_another_job_then_it_is_dead_lettered(con
 def test_given_a_job_with_a_live_lease_then_its_message_is_acknowledged_after_a_short_wait(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LEASED_TIMEOUT", 0.2)
+    monkeypatch.setattr(claim_module, "LEASED_TIMEOUT", 0.2)
     claim = context.ledger.attempts.claim(JOB, lease_owner="another-host:1:1", now=time.time(), lease=60)
     assert isinstance(claim, Claimed)
 
@@ -200,7 +202,7 @@ def test_given_an_unavailable_ledger_when_it_returns_then_the_call_succeeds(
 
 
 def test_given_a_ledger_that_stays_unavailable_then_the_message_is_requeued(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LEDGER_TIMEOUT", 0.1)
+    monkeypatch.setattr(attempt_module, "LEDGER_TIMEOUT", 0.1)
 
     def call() -> None:
         raise LedgerUnavailable("gone")

@@ -15,8 +15,9 @@ from celery.exceptions import Reject, Retry
 from tasks.jobs import Outcome, State
 from tests.unit.workers.runtime.attempts import JOB, job_of, outcomes, published, succeed
 from tests.unit.workers.sandbox.support import BODIES, OPTIONS
-from workers.runtime import job_run as module
-from workers.runtime.job_run import JobRun, Result, run_job
+from workers.runtime import attempt as module
+from workers.runtime.attempt import JobRun, Result
+from workers.runtime.job_run import run_job
 from workers.runtime.worker_context import WorkerContext
 from workers.sandbox.causes import Cause
 from workers.sandbox.reports import Progress

@@ -13,8 +13,8 @@ from tasks.messaging.connections import BROKER_ERRORS, PublishError
 from tasks.messaging.dead_letters import DeadLetters
 from tasks.messaging.topology import DEAD_QUEUES
 from tasks.settings import settings
-from workers.runtime.message_validation import validate_message
-from workers.runtime.watchdog import Watchdog
+from workers.runtime.extensions.message_validation import validate_message
+from workers.runtime.extensions.watchdog import Watchdog
 from workers.runtime.worker_zygote import keep_running
 
 logger = get_logger(__name__)

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from tasks.database.migrate import migrate
 from tasks.jobs import Claimed, Job, Ledger, LedgerUnavailable, Outcome, State, open_ledger
 from tasks.settings import Settings
-from workers.runtime import revocation
-from workers.runtime.revocation import DETAIL, EXPLANATION, Revocation
+from workers.runtime.extensions import revocation
+from workers.runtime.extensions.revocation import DETAIL, EXPLANATION, Revocation
 
 WAITING, RUNNING = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10", "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a11"
 

@@ -19,7 +19,7 @@ from celery.concurrency.prefork import TaskPool as CeleryTaskPool
 from celery.utils.log import get_logger
 
 from tasks.settings import settings
-from workers.runtime.recycling import ChildLifetime, RecyclingPolicy
+from workers.runtime.extensions.recycling import ChildLifetime, RecyclingPolicy
 from workers.sandbox.cgroup import read_memory
 
 logger = get_logger(__name__)

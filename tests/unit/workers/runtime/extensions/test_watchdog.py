@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.runtime.watchdog import Watchdog
+from workers.runtime.extensions.watchdog import Watchdog
 
 
 class Loop:

@@ -45,7 +45,7 @@ class CrashReportingRequest(Request):
 
     def revoked(self) -> bool:
         """Whether the request was revoked while it ran. Celery's list of revoked ids does not count: a job that was
-        cancelled and then replayed has the same id. `workers.runtime.revocation` cancels jobs in the ledger.
+        cancelled and then replayed has the same id. `workers.runtime.extensions.revocation` cancels jobs in the ledger.
         """
         return bool(self._already_revoked)
 
@@ -132,7 +132,7 @@ class JobTask(Task):
     """Base class of tasks whose jobs are in the ledger."""
 
     abstract = True
-    Request = "workers.runtime.request:CrashReportingRequest"
+    Request = "workers.runtime.extensions.request:CrashReportingRequest"
     throws = (JobFailed, JobCancelled)  # outcomes, which are logged without a traceback
 
 

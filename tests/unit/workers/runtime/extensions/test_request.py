@@ -12,8 +12,8 @@ from celery.exceptions import WorkerLostError
 
 from tasks.settings import Settings
 from workers.crash.flight_recorder import record_attempt
-from workers.runtime import request
-from workers.runtime.request import CrashReportingRequest, _exit_status
+from workers.runtime.extensions import request
+from workers.runtime.extensions.request import CrashReportingRequest, _exit_status
 from workers.sandbox.causes import Cause, classify
 from workers.sandbox.process_identity import current_owner
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tasks import app
-from workers.runtime import pool as module
-from workers.runtime.pool import Pool, Worker
+from workers.runtime.extensions import pool as module
+from workers.runtime.extensions.pool import Pool, Worker
 
 
 class Hub:
@@ -89,7 +89,7 @@ def test_given_a_parent_that_receives_nothing_then_the_child_ends_with_a_warning
 
 
 def test_celery_is_configured_to_use_it() -> None:
-    assert app.conf.worker_pool == "workers.runtime.pool:TaskPool"
+    assert app.conf.worker_pool == "workers.runtime.extensions.pool:TaskPool"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from workers.runtime.recycling import ChildLifetime, RecyclingPolicy, reason_to_recycle
+from workers.runtime.extensions.recycling import ChildLifetime, RecyclingPolicy, reason_to_recycle
 
 MIB = 1024**2
 POLICY = RecyclingPolicy(max_age=3600, max_growth=64 * MIB, max_left_open=256)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasks import maintenance, renders
 from tasks.messaging.compatibility import UNREADABLE_HEADER
 from tasks.messaging.topology import MAINTENANCE, RENDER, RENDER_QUEUES
-from workers.runtime.message_validation import MAX_BODY_BYTES, MAX_REASON_LENGTH, validate_message
+from workers.runtime.extensions.message_validation import MAX_BODY_BYTES, MAX_REASON_LENGTH, validate_message
 
 JOB = "0b9a3c1e-6c43-4c05-9a65-5d2e3b1f7a10"
 HEADERS: dict[str, Any] = {"task": renders.TASK, "id": JOB}
@@ -162,7 +162,7 @@ def test_given_an_invalid_body_then_it_is_rejected_with_the_first_error(content:
     ), actual
 
 
-GOLDEN = sorted((Path(__file__).parents[3] / "contract" / "messages").glob("render-*.json"))
+GOLDEN = sorted((Path(__file__).parents[4] / "contract" / "messages").glob("render-*.json"))
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
