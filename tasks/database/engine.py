@@ -93,8 +93,9 @@ def _engine(url: str | URL, io_timeout: int | None) -> Engine:
     pool = {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW, "pool_timeout": POOL_TIMEOUT}
     if target.get_backend_name() == "sqlite":
         if target.database:
-            _create_sqlite_file(Path(target.database))
+            Path(target.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}, **pool)
+        event.listen(engine, "do_connect", _create_sqlite_file)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -113,14 +114,13 @@ def _engine(url: str | URL, io_timeout: int | None) -> Engine:
     )
 
 
-def _create_sqlite_file(path: Path) -> None:
+def _create_sqlite_file(_dialect: object, _record: object, arguments: Any, _options: object) -> None:
     """Create an empty database whose permissions the umask decides; SQLite gives the same to its other files.
 
     SQLite itself would create a file that only its owner can write, but several users may share a ledger.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(OSError):  # SQLite reports what is wrong
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    with suppress(OSError):  # it exists; otherwise SQLite reports what is wrong
+        os.close(os.open(arguments[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
