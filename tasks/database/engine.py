@@ -95,7 +95,8 @@ def _engine(url: str | URL, io_timeout: int | None) -> Engine:
         if target.database:
             Path(target.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}, **pool)
-        event.listen(engine, "do_connect", _create_sqlite_file)
+        if target.database not in (None, "", ":memory:"):
+            event.listen(engine, "do_connect", _create_sqlite_file)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
