@@ -38,8 +38,8 @@ _PATH_IN_CALL = re.compile(r'\d+ +(?:open|openat|creat|mkdir|mkdirat)\((?:[^",]*
 _CREATES_FILE = re.compile(r"O_CREAT|O_WRONLY|O_RDWR|(?:creat|mkdir|mkdirat)\(")
 _CREATES_NOTHING = re.compile(r"= -1 E|O_TMPFILE")  # O_TMPFILE creates files without a name
 _SOCKET = re.compile(r"socket\(AF_(?!UNIX)|sa_family=AF_(?!UNIX)")
-# Writable for any program.
-_ALWAYS_WRITABLE = ("/dev/", "/proc/self/")
+# Writable for any program; and the zygote writes to the cgroup of a process before that is confined.
+_ALWAYS_WRITABLE = ("/dev/", "/proc/self/", "/sys/fs/cgroup/")
 
 
 @dataclass

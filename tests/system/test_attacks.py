@@ -24,7 +24,7 @@ Restart=no
 SuccessExitStatus=1
 TimeoutStartSec=300
 ExecStart=
-ExecStart=/bin/sh -c 'exec /opt/bulkhead/bin/bulkhead doctor --attack --json >{DIRECTORY}/{VERDICTS}'
+ExecStart=/bin/sh -c 'exec /opt/bulkhead/bin/python -m cli doctor --attack --json >{DIRECTORY}/{VERDICTS}'
 ExecStop=
 """
 
