@@ -172,13 +172,12 @@ def test_given_a_signal_then_no_process_remains_and_its_files_are_deleted(
     assert not list(tmp_path.iterdir())
 
 
-def test_given_a_machine_without_imagemagick_limits_then_the_exit_code_is_that_of_a_missing_service(
+def test_given_limits_of_imagemagick_in_the_environment_then_they_have_no_effect(
     drawing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAGICK_MEMORY_LIMIT", "16MiB")
     result = render(str(drawing), "--out", str(tmp_path / "out"))
-    assert result.returncode == 3
-    assert "ImageMagick did not apply the limits" in result.stderr
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.skipif(not BLUEPRINTS.is_dir(), reason="the shared drawings are not on this machine")

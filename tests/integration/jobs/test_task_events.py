@@ -1,7 +1,6 @@
 """What Celery's events, and therefore Flower, say about a job is what the ledger says; and `celery control revoke`."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -141,8 +140,7 @@ def test_given_a_job_that_its_crashes_end_then_its_task_is_retried_and_then_a_fa
     task = monitor.task(job.id, "FAILURE")
 
     assert job.state is State.DEAD
-    pattern = r"Attempt 3 failed with an unexpected KeyError at [\d.]+ MiB while drawing layer PIPES\."
-    assert re.fullmatch(pattern, task.exception)
+    assert task.exception == "Attempt 3 failed with an unexpected KeyError while drawing layer PIPES."
     assert monitor.types(job.id) == ["task-started", "task-retried"] * 2 + ["task-started", "task-failed"]
     assert sent.dead_letter(job.id).id == job.id
     assert messages_left(platform, sent) == 0

@@ -9,7 +9,7 @@ import pytest
 from cli.embedded.process import Process
 from tasks.jobs import State
 from tasks.renders import ENGINE_VERSION
-from tests.integration.jobs.renders import Renders
+from tests.integration.jobs.renders import Renders, eventually
 from tests.services.faults import leaky
 from tests.services.platform import ROOT, Platform
 from workers.runtime.leak_sampling import MAX_REPORTS
@@ -67,7 +67,7 @@ def test_given_jobs_that_leak_then_the_finding_is_certain_and_a_job_is_profiled_
     profiled = [leaky.publish(sent.publisher, side=SIDE, leaks=True) for _ in range(2)]
     assert {sent.finished(job).state for job in profiled} == {State.SUCCEEDED}
 
-    assert len(list(sent.store.list("leaks/leaky"))) == MAX_REPORTS
+    eventually(lambda: len(list(sent.store.list("leaks/leaky"))) == MAX_REPORTS)
     with sent.store.open_read(f"leaks/leaky/{ENGINE_VERSION}/{profiled[0]}.html") as report:
         assert b"CloneMagickWand" in report.read()
     assert ["heap_leaked_bytes" in (sent.history(job)[0].facts or {}) for job in profiled] == [False, True]

@@ -1,5 +1,8 @@
 """A render in the sandbox, as the command line and the workers run it: converted, drawn, and its outputs checked."""
 
+import os
+import shutil
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +62,7 @@ def render_sandboxed(run: RunInSandbox, request: RenderRequest, work: Path) -> R
     """
     out = work.resolve() / "out"
     out.mkdir(exist_ok=True)
-    source = request.source
+    source = _readable(request.source, work)
     if request.plan.format == "dwg":
         source = convert_dwg(run, request.dwg_converter, source, _empty(work / "dwg"))
     arguments = {
@@ -86,6 +89,22 @@ def value_of(outcome: Outcome) -> dict[str, Any]:
         if failed.code == EngineError.code and not outcome.has_progress:
             raise EngineError(failed.message) from failed
         raise BlueprintError(failed.code, failed.message) from failed
+
+
+def _readable(source: Path, work: Path) -> Path:
+    """The source, or a copy of it below `work` if only the rights of root make it readable, which a render lacks."""
+    if os.geteuid() != 0 or all(_is_permitted(path) for path in (source.resolve(), *source.resolve().parents)):
+        return source
+    return Path(shutil.copyfile(source, work / f"source{source.suffix}"))
+
+
+def _is_permitted(path: Path) -> bool:
+    """Whether the mode of a file or directory permits root, without further rights, to read it or to pass through."""
+    facts = path.stat()
+    is_member = facts.st_gid in {os.getegid(), *os.getgroups()}
+    shift = 6 if facts.st_uid == 0 else 3 * is_member
+    wanted = stat.S_IXOTH if stat.S_ISDIR(facts.st_mode) else stat.S_IROTH
+    return bool(facts.st_mode >> shift & wanted)
 
 
 def check_residue(facts: dict[str, Any]) -> dict[str, Any]:
