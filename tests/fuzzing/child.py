@@ -24,6 +24,9 @@ MEMORY_LIMIT = 512 * 1024**2
 
 REFUSED, ENGINE, RENDERED, DEFECT = "refused at plan", "refused by engine", "rendered", "unexpected exception"
 
+# Bytes before the DXF of a DWG seed.
+DWG_HEADER = 7
+
 # Reported frames of a traceback.
 FRAMES = 6
 
@@ -52,12 +55,13 @@ def _render(job: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
     try:
         try:
-            planning.check_memory_limit(planning.plan(source, width=options.width, tiles=options.tiles), MEMORY_LIMIT)
+            plan = planning.plan(source, width=options.width, tiles=options.tiles)
+            planning.check_memory_limit(plan, MEMORY_LIMIT)
         except planning.PlanError as error:
             return {"outcome": REFUSED, "code": error.code, "planned": time.perf_counter() - began}
         planned = time.perf_counter() - began
         try:
-            render(source, out, options, progress=_check_encodable)
+            render(_converted(source, plan), out, options, progress=_check_encodable, plan=plan)
         except BlueprintError as error:
             error.message.encode()
             return {"outcome": ENGINE, "code": error.code, "planned": planned}
@@ -69,6 +73,15 @@ def _render(job: dict[str, Any]) -> dict[str, Any]:
         where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
         return {"outcome": DEFECT, "code": type(error).__name__, "detail": f"{str(error)[:200]} at {where}"}
     return {"outcome": RENDERED, "code": "", "planned": planned}
+
+
+def _converted(source: Path, plan: planning.Plan) -> Path:
+    """Stands in for a DWG converter: removes the header that `seeds` puts before a DXF drawing."""
+    if plan.format != "dwg":
+        return source
+    target = Path(tempfile.gettempdir(), "converted.dxf")
+    target.write_bytes(source.read_bytes()[DWG_HEADER:])
+    return target
 
 
 def _check_encodable(step: Step) -> None:

@@ -53,9 +53,13 @@ def units(session_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> I
     session_broker.reset()
     home = tmp_path_factory.mktemp("units")
     platform = Platform(home / "platform", session_broker.url)
-    (platform.directory / "converted.dxf").write_bytes(FORMATS["dxf"]())
+    converter = platform.directory / "converter"  # a program may read its own directory
+    converter.mkdir()
+    (converter / "converted.dxf").write_bytes(FORMATS["dxf"]())
+    (converter / "convert").write_text('#!/bin/sh\ncp "${0%/*}/converted.dxf" "$1"\n')
+    (converter / "convert").chmod(0o755)
     settings = {
-        "BULKHEAD_DWG_CONVERTER": f"cp {DIRECTORY}/converted.dxf {{target}}",
+        "BULKHEAD_DWG_CONVERTER": f"{DIRECTORY}/converter/convert {{target}}",
         "FLOWER_PORT": str(assign_ports(home / "ports.json", ["flower"])["flower"]),
         "FLOWER_BASIC_AUTH": PASSWORD,
     }

@@ -32,10 +32,10 @@ def freeze(systemd: int, seconds: float) -> None:
 
 
 def load(seconds: float) -> None:
-    """Start busy loops that end by themselves."""
+    """Start busy loops that end by themselves, as children of a shell that ends at once."""
     code = f"import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
-    for _ in range(LOOPS_PER_CORE * (os.cpu_count() or 1)):
-        subprocess.Popen([sys.executable, "-c", code])
+    start = f'for _ in $(seq {LOOPS_PER_CORE * (os.cpu_count() or 1)}); do "$0" -c "$1" & done'
+    subprocess.run(["sh", "-c", start, sys.executable, code], check=True)
 
 
 def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:

@@ -247,7 +247,8 @@ def main(configuration: dict[str, Any]) -> NoReturn:
     function_call.preload(configuration["functions"])
     confinement = prepare([Path(path) for path in configuration["read"]], abi=configuration["abi"], without=without)
     confinement = replace(confinement, keeps_files=configuration["keep_files"])
-    if len(list(Path("/proc/self/task").iterdir())) != 1:  # libraries start threads that Python does not know
+    threads = len(list(Path("/proc/self/task").iterdir()))  # libraries start some that Python does not know
+    if threads != 1 and not configuration["keep_files"]:  # a profiler starts its own again after a fork
         raise SystemExit("The zygote has more than one thread, which a fork would lose.")
     gc.collect()
     gc.freeze()  # a collection in a child would copy all pages that it shares with this process
