@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,8 @@ def _render(job: dict[str, Any]) -> dict[str, Any]:
             return {"outcome": REFUSED, "code": error.code, "planned": time.perf_counter() - began}
         planned = time.perf_counter() - began
         try:
-            render(_converted(source, plan), out, options, progress=_check_encodable, plan=plan)
+            with _converted(source, plan) as drawing:
+                render(drawing, out, options, progress=_check_encodable, plan=plan)
         except BlueprintError as error:
             error.message.encode()
             return {"outcome": ENGINE, "code": error.code, "planned": planned}
@@ -75,13 +78,16 @@ def _render(job: dict[str, Any]) -> dict[str, Any]:
     return {"outcome": RENDERED, "code": "", "planned": planned}
 
 
-def _converted(source: Path, plan: planning.Plan) -> Path:
+@contextmanager
+def _converted(source: Path, plan: planning.Plan) -> Iterator[Path]:
     """Stands in for a DWG converter: removes the header that `seeds` puts before a DXF drawing."""
     if plan.format != "dwg":
-        return source
-    target = Path(tempfile.gettempdir(), "converted.dxf")
-    target.write_bytes(source.read_bytes()[DWG_HEADER:])
-    return target
+        yield source
+        return
+    with tempfile.NamedTemporaryFile(suffix=".dxf") as file:
+        file.write(source.read_bytes()[DWG_HEADER:])
+        file.flush()
+        yield Path(file.name)
 
 
 def _check_encodable(step: Step) -> None:
