@@ -5,10 +5,13 @@ each further time leaves on the heap.
 """
 
 import gc
+import io
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from tasks.errors import JobFailed
 from workers.sandbox import process_stats
 
 # Renders that are measured after the first one.
@@ -69,7 +72,11 @@ def _tracker(capture: str) -> Any:
 
 
 def flame_graph(arguments: Mapping[str, Any], _report: Callable[[Mapping[str, Any]], None]) -> None:
-    """Make of memray's file `capture` the page `report`, about memory that was not freed."""
+    """Make of memray's file `capture` the page `report`, about memory that was not freed. Raises JobFailed."""
     from memray.commands import main
 
-    main(["flamegraph", "--leaks", "--force", "--output", arguments["report"], arguments["capture"]])
+    said = io.StringIO()
+    with redirect_stderr(said):
+        status = main(["flamegraph", "--leaks", "--force", "--output", arguments["report"], arguments["capture"]])
+    if status:
+        raise JobFailed(f"Memray cannot read the capture: {said.getvalue().strip()}")
