@@ -102,7 +102,7 @@ _CALLS: dict[str, tuple[str, str, Attempt]] = {
     "another filter": ("EPERM", "Loads a filter of its own.", system_call("seccomp", 0, 0, 0)),
     "memory file": ("ENOSYS", "Makes a file outside all directories.", lambda _s: os.memfd_create("name")),
     "secret memory": ("ENOSYS", "Makes memory that nobody measures.", system_call("memfd_secret", 0)),
-    "space without writing": ("ENOSYS", "Takes disk space without writing.", system_call("fallocate", -1, 0, 0, 1)),
+    "space without writing": ("ENOTSUP", "Takes disk space without writing.", system_call("fallocate", -1, 0, 0, 1)),
     "unknown call": ("ENOSYS", "Makes a call of a future kernel.", lambda _s: call_number(9999)),
     "become root": ("EPERM", "Changes its user.", lambda _s: os.setuid(0)),
     "change groups": ("EPERM", "Changes its groups.", lambda _s: os.setgroups([0])),

@@ -1,7 +1,7 @@
 """The system calls of a confined process: what a render and a helper program may call.
 
 Every call that is not listed fails with ENOSYS, as on a kernel without it, so that libraries fall back to an older one.
-Calls of DENIED fail with EPERM, as for a user without the right.
+Calls of DENIED fail with EPERM, as for a user without the right, and those of UNSUPPORTED with EOPNOTSUPP.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,9 +86,11 @@ _DENIED = """
 ALLOWED = frozenset(_ALLOWED.split())
 DENIED = frozenset(_DENIED.split())
 
+# It takes disk space that the kernel does not count as written. EOPNOTSUPP makes posix_fallocate(3) write instead.
+UNSUPPORTED = frozenset({"fallocate"})
+
 # `clone3` and `openat2` pass their flags in memory, which a filter cannot read, and `memfd_create` makes files outside
-# Landlock. `fallocate` takes disk space that the kernel does not count as written. These and `io_uring` are unlisted:
-# libraries fall back to what is filtered.
+# Landlock. These and `io_uring` are unlisted: libraries fall back to what is filtered.
 
 _CLONE_THREAD = 0x10000
 # New namespaces, descriptors of processes, tracing, and a child of the parent of this process.

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from errno import EFAULT, ENOSYS, EPERM
+from errno import EFAULT, ENOSYS, EOPNOTSUPP, EPERM
 from functools import cache
 
 from tasks.utils.system_calls import prctl
@@ -74,6 +74,8 @@ def build(profile: Profile) -> bytes:
             _add_rule(context, _ALLOW, name)
         for name in sorted(denied):
             _add_rule(context, _ERRNO | EPERM, name)
+        for name in calls.UNSUPPORTED:
+            _add_rule(context, _ERRNO | EOPNOTSUPP, name)
         _add_conditional(context, conditional)
         return _export(context)
 
