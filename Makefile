@@ -8,10 +8,11 @@ VIEWER := web/viewer/dist/index.html
 
 # The lists of Debian packages (setup/packages/) that the targets of this call need. The rule of the viewer adds its own.
 DEVELOPMENT := test lint bench chaos leaks packages
-LISTS := $(if $(filter-out viewer,$(MAKECMDGOALS)),run) $(if $(filter $(DEVELOPMENT),$(MAKECMDGOALS)),viewer test)
+LISTS := $(if $(filter-out viewer,$(MAKECMDGOALS)),run) $(if $(filter $(DEVELOPMENT),$(MAKECMDGOALS)),viewer test) \
+	$(filter machine,$(MAKECMDGOALS))
 
 # Tests that boot a private systemd or kill many processes. They need most of the machine.
-STORMS := $(addprefix tests/system/test_,units.py ticket_units.py crashes.py durability.py)
+STORMS := $(addprefix tests/system/test_,units.py unit_secrets.py unit_starts.py ticket_units.py crashes.py durability.py)
 
 # The tests of a file share their services. tests/conftest.py sorts the files.
 BY_FILE := --dist loadfile --no-loadscope-reorder
@@ -21,7 +22,7 @@ MAKEFLAGS += --jobs=2
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench chaos leaks viewer install uninstall clean pins packages
+.PHONY: help demo up test lint docs bench chaos machine leaks viewer install uninstall clean pins packages
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -52,6 +53,9 @@ bench: packages .venv/.dev ## Run every benchmark; the last line of each output 
 
 chaos: packages .venv/.dev ## As root: run 1,000 jobs, some of which exceed their memory limit or hang, under a real systemd with random kills
 	$(BIN)/python -m tests.system.storms.crashes --jobs 1000
+
+machine: packages .venv/.dev $(VIEWER) ## As root: run memory bombs under the units in a virtual machine with Debian 12 (KEEP=DIRECTORY keeps it)
+	@$(BIN)/python -m tests.machine.run $(if $(KEEP),--keep "$(KEEP)")
 
 viewer: $(VIEWER) ## Build the viewer
 

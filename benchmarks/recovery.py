@@ -119,6 +119,21 @@ def measure_recoveries(events: EventPipe, publish: Callable[[str], None], kills:
     return seconds
 
 
+def measure_both(home: Path, kills: int, stock_kills: int) -> tuple[list[float], list[float]]:
+    """Seconds from each kill to the next attempt, of Bulkhead and of stock Celery. A platform is running."""
+    os.environ.update({"PYTHONPATH": str(ROOT), **COMPARABLE_SETTINGS})
+    # These modules read the settings, which are known only now.
+    from benchmarks.support import memory_hog_bulkhead, memory_hog_celery
+
+    print_progress("Bulkhead ...")
+    with running_worker(home, memory_hog_bulkhead.__name__, "-Q", "render") as events:
+        ours = measure_recoveries(events, memory_hog_bulkhead.publish, kills)
+    print_progress("stock Celery ...")
+    with running_worker(home, memory_hog_celery.__name__) as events:
+        stock = measure_recoveries(events, memory_hog_celery.publish, stock_kills)
+    return ours, stock
+
+
 def measure_replacement(events: EventPipe, publish: Callable[[str], None]) -> float:
     """Seconds that a replaced child adds between two jobs, with a queue that is never empty."""
     for _ in range(NAPS):
@@ -147,22 +162,17 @@ def main() -> None:
     parser.add_argument("--stock-kills", type=int, default=300, help="kills of stock Celery's (300); 0 leaves it out")
     arguments = parser.parse_args()
     with scratch() as home, running_broker(home) as broker_url, running_platform(home, broker_url):
-        os.environ.update({BROKER_URL: broker_url, "PYTHONPATH": str(ROOT), **COMPARABLE_SETTINGS})
+        os.environ[BROKER_URL] = broker_url
+        ours, stock = measure_both(home, arguments.kills, arguments.stock_kills)
         # These modules read the settings, which are known only now.
-        from benchmarks.support import memory_hog_bulkhead, memory_hog_celery
+        from benchmarks.support import memory_hog_bulkhead
         from tasks.settings import settings
 
-        load = os.getloadavg()[0]
-        print_progress("Bulkhead ...")
-        with running_worker(home, memory_hog_bulkhead.__name__, "-Q", "render") as events:
-            ours = measure_recoveries(events, memory_hog_bulkhead.publish, arguments.kills)
-            ready = statistics.median(events.ready_seconds)
         os.environ["BULKHEAD_MAX_JOBS_PER_CHILD"] = str(NAPS_PER_CHILD)
         with running_worker(home, memory_hog_bulkhead.__name__, "-Q", "render") as events:
             replaced = measure_replacement(events, memory_hog_bulkhead.publish_nap)
-        print_progress("stock Celery ...")
-        with running_worker(home, memory_hog_celery.__name__) as events:
-            stock = measure_recoveries(events, memory_hog_celery.publish, arguments.stock_kills)
+            ready = statistics.median(events.ready_seconds)
+        load = os.getloadavg()[0]
     print_result(
         {
             **percentiles_ms(ours),

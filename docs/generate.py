@@ -1,10 +1,11 @@
 """Generates the reference pages from the models, so that they never differ: `python docs/generate.py [--check]`.
 
-In docs/reference/: settings.md from `tasks.settings`, metrics.md from `tasks.observability.metrics`, http.md from the
-OpenAPI of `web`, schemas/*.json from the message models.
+In docs/reference/: settings.md from `tasks.settings`, secrets.md from the units in systemd/, metrics.md from
+`tasks.observability.metrics`, http.md from the OpenAPI of `web`, schemas/*.json from the message models.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ def build_pages() -> dict[str, str]:
     """The text of every generated file, by its path below docs/."""
     pages = {
         "reference/settings.md": settings_page(),
+        "reference/secrets.md": secrets_page(),
         "reference/metrics.md": metrics_page(),
         "reference/http.md": http_page(),
     }
@@ -59,9 +61,10 @@ def settings_page() -> str:
         GENERATED_NOTICE,
         "# Settings",
         "",
-        f"Settings are environment variables. A variable that is not set is read from the file `{ENVIRONMENT_FILE}` in",
-        "`BULKHEAD_VAR`. `bulkhead up` writes this file. If the variable is not there either, its default applies.",
-        "A laptop needs no settings. Sizes are bytes and times are seconds.",
+        "Settings are environment variables. A variable that is not set is read from the file of its name in",
+        "`$CREDENTIALS_DIRECTORY`, where systemd puts the [secrets of a unit](secrets.md). Otherwise it is read from",
+        f"the file `{ENVIRONMENT_FILE}` in `BULKHEAD_VAR`, which `bulkhead up` writes. If the variable is nowhere, its",
+        "default applies. A laptop needs no settings. Sizes are bytes and times are seconds.",
     ]
     properties = Settings.model_json_schema()["properties"]
     for group in GROUPS:
@@ -70,6 +73,31 @@ def settings_page() -> str:
             default = _default(field.get_default(call_default_factory=True))
             kind = _type_text(_without_null(properties[name]))
             lines.append(_row(f"`BULKHEAD_{name.upper()}`", kind, default, field.description or ""))
+    return "\n".join(lines) + "\n"
+
+
+def secrets_page() -> str:
+    """Which unit has which user and which secrets, and which units have a secret."""
+    units = {path.stem: path.read_text() for path in sorted((HERE.parent / "systemd").glob("*.service"))}
+    secrets = {name: re.findall(r"^LoadCredential=(\w+):", text, re.MULTILINE) for name, text in units.items()}
+    lines = [
+        GENERATED_NOTICE,
+        "# Secrets of the units",
+        "",
+        "A secret is a file in `/etc/bulkhead/credentials/` that only root can read. systemd passes each unit the",
+        "secrets below and no others, in memory that only the unit's user can read. A secret without a file is unset.",
+        "The units of the queues `render.tiles` and `render.large` are copies of `bulkhead-render@`.",
+        "[Operation under systemd](../operations/systemd.md#secrets) says how to change them.",
+        "",
+        "| unit | user | secrets |",
+        "|---|---|---|",
+    ]
+    for name, text in units.items():
+        (user,) = re.findall(r"^User=(.+)", text, re.MULTILINE)
+        lines.append(_row(f"`{name}`", f"`{user}`", ", ".join(f"`{secret}`" for secret in secrets[name])))
+    lines += ["", "| secret | units |", "|---|---|"]
+    for secret in sorted(set().union(*secrets.values())):
+        lines.append(_row(f"`{secret}`", ", ".join(f"`{name}`" for name, has in secrets.items() if secret in has)))
     return "\n".join(lines) + "\n"
 
 

@@ -1,17 +1,20 @@
 #!/bin/sh
-# Runs a Celery worker and its prefork children under memray, to see what renders allocate and do not free.
+# Runs a Celery worker whose renders are under memray, to see what they allocate and do not free.
 #
 #     sh profiling/worker.sh FOLDER [options of celery worker]
 #     sh profiling/worker.sh captures -Q render -c 1
 #
-# Writes FOLDER/worker.bin for the parent and FOLDER/worker.bin.PID for each child. The capture of a child is
-# complete, no matter whether it is recycled (os._exit) or killed by a signal. With --aggregate it is not, because memray
-# then writes only at the end. Captures grow by some megabytes per render. Then, for each child:
+# Writes FOLDER/render.bin for the process that renders are forked from and FOLDER/render.bin.PID for each render. memray
+# opens a capture right after the fork, before the render is confined. The capture is complete, no matter whether the
+# render ends (os._exit) or is killed by a signal. With --aggregate it is not, because memray then writes only at the
+# end. Then, for each render:
 #
-#     python -m memray flamegraph --leaks FOLDER/worker.bin.PID
+#     python -m memray flamegraph --leaks FOLDER/render.bin.PID
 set -eu
-folder=$1
+python=${PYTHON:-python}
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
 shift
-mkdir -p "$folder"
-exec "${PYTHON:-python}" -m memray run --native --follow-fork --force --output "$folder/worker.bin" \
-    -m celery -A tasks worker "$@"
+export BULKHEAD_SANDBOX_INTERPRETER="'$python' -P -m memray run --native --follow-fork --force \
+    --output '$folder/render.bin'"
+exec "$python" -m celery -A tasks worker "$@"

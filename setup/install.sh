@@ -3,7 +3,7 @@
 # DESTDIR is prepended to every path, for packages. PREFIX is the path of the virtual environment (/opt/bulkhead).
 # `units` is `install` without the virtual environment.
 set -eu
-umask 022 # the user bulkhead must be able to read what is installed
+umask 022 # the users of the units must be able to read what is installed
 cd "$(dirname "$0")/.."
 
 DESTDIR=${DESTDIR:-}
@@ -15,6 +15,7 @@ TMPFILES=$DESTDIR/usr/lib/tmpfiles.d/bulkhead.conf
 COMMAND=$DESTDIR/usr/sbin/bulkhead
 EDGE=$DESTDIR/usr/share/bulkhead/edge
 SETTINGS=$DESTDIR/etc/bulkhead/bulkhead.env
+CREDENTIALS=$DESTDIR/etc/bulkhead/credentials
 
 # put MODE SOURCE TARGET: copies a file and replaces /opt/bulkhead by PREFIX in it
 put() {
@@ -51,10 +52,20 @@ random() {
     od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
 }
 
-# secrets: prints settings whose values are random
-secrets() {
-    printf '\n# Key of the names of artifacts. It must be the same on every host.\nBULKHEAD_SECRET=%s\n' "$(random)"
-    printf '\n# User and password of the dashboard.\nFLOWER_BASIC_AUTH=operator:%s\n' "$(random)"
+# credential NAME VALUE: creates a secret that units can load. An existing one is kept.
+credential() {
+    [ -e "$CREDENTIALS/$1" ] || (umask 077 && printf '%s\n' "$2" >"$CREDENTIALS/$1")
+}
+
+# The defaults are a broker and a ledger on this host. A package has no random secrets: they would be the same everywhere.
+credentials() {
+    (umask 077 && mkdir -p "$CREDENTIALS")
+    credential BULKHEAD_BROKER_URL amqp://guest:guest@127.0.0.1:5672//
+    credential BULKHEAD_LEDGER_URL sqlite:////var/lib/bulkhead/ledger.db
+    [ -z "$DESTDIR" ] || return 0
+    credential BULKHEAD_ARTIFACT_SECRET "$(random)"
+    credential BULKHEAD_LINK_SECRET "$(random)"
+    credential FLOWER_BASIC_AUTH "operator:$(random)"
 }
 
 units() {
@@ -62,18 +73,16 @@ units() {
         put 644 "$unit" "$UNITS/$(basename "$unit")"
     done
     put 644 "systemd/$HARDENING" "$UNITS/$HARDENING"
-    put_render_unit tiles render.tiles 512M
-    put_render_unit large render.large 2G # BULKHEAD_LARGE_MEMORY_LIMIT
+    put_render_unit tiles render.tiles 768M
+    put_render_unit large render.large 2304M # BULKHEAD_LARGE_MEMORY_LIMIT and 256 MiB
     for part in edge/*/*; do
         put 644 "$part" "$EDGE/${part#edge/}"
     done
     put 644 systemd/host/sysusers.conf "$SYSUSERS"
     put 644 systemd/host/tmpfiles.conf "$TMPFILES"
     put 755 systemd/host/bulkhead.sh "$COMMAND"
-    if [ ! -e "$SETTINGS" ]; then
-        put 600 systemd/host/bulkhead.env "$SETTINGS"
-        [ -n "$DESTDIR" ] || secrets >>"$SETTINGS"
-    fi
+    [ -e "$SETTINGS" ] || put 644 systemd/host/bulkhead.env "$SETTINGS"
+    credentials
     [ -z "$DESTDIR" ] || return 0
     systemd-sysusers "$SYSUSERS"
     systemd-tmpfiles --create "$TMPFILES"
@@ -88,7 +97,7 @@ uninstall() {
     rm -f "$SYSUSERS" "$TMPFILES" "$COMMAND"
     rm -rf "$DESTDIR$PREFIX" "$EDGE"
     [ -n "$DESTDIR" ] || reload
-    echo "Kept: settings ($SETTINGS) and data ($DESTDIR/var/lib/bulkhead). Remove them yourself if you no longer need them."
+    echo "Kept: settings and secrets ($DESTDIR/etc/bulkhead) and data ($DESTDIR/var/lib/bulkhead*). Remove them yourself if you no longer need them."
 }
 
 reload() {

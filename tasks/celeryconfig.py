@@ -38,11 +38,12 @@ task_acks_late = True
 task_reject_on_worker_lost = True
 task_acks_on_failure = False
 task_acks_on_timeout = False
-task_time_limit = _settings.render_time_limit
+# A backstop for a worker child that hangs itself: the limits of a render end the render alone.
+task_time_limit = _settings.render_wall_limit + 120
 
 include = ["workers.render.task", "workers.maintenance", "workers.tickets.task", "workers.webhooks.task"]
-worker_consumer = "workers.runtime.consumer:Consumer"
-worker_pool = "workers.runtime.pool:TaskPool"
+worker_consumer = "workers.runtime.extensions.consumer:Consumer"
+worker_pool = "workers.runtime.extensions.pool:TaskPool"
 worker_concurrency = 1  # one render per memory limit
 worker_prefetch_multiplier = 1  # no job waits behind a slow one
 worker_detect_quorum_queues = True
@@ -64,6 +65,6 @@ beat_schedule = {
         "schedule": schedule(run_every=tickets.check_interval(_settings.tickets_interval)),
     },
 }
-beat_scheduler = "workers.runtime.scheduler:SingletonScheduler"
+beat_scheduler = "workers.runtime.extensions.scheduler:SingletonScheduler"
 # The scheduler renews its lock in each loop.
 beat_max_loop_interval = min(_settings.maintenance_interval, broker_heartbeat / 3)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from tasks.settings.types import Tenant
+from tasks.utils.tenant import Tenant
 from tasks.webhooks import WebhookUrl
 
 TASK = "render.blueprint"

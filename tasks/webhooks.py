@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tasks.settings.types import Tenant
+from tasks.utils.tenant import Tenant
 
 TASK = "webhooks.deliver"
 

@@ -23,6 +23,7 @@ from web.progress.job_poller import poll_jobs
 from web.progress.listener import ProgressListener
 from web.routes import admin, events, health, heartbeats, operations, outputs, renders, sensors, viewer
 from web.submit.uploads import RenderRequest
+from web.watchdog import run_watchdog
 
 VERSION = "0.1.0"
 SUMMARY = "Renders blueprints to layered WebP."
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
             gc.collect()
             gc.freeze()  # otherwise full collections traverse all imported modules and block every request for 50 ms
             notify("READY=1")  # the socket is already listening; systemd uses the first of several notifications
+            stack.callback(asyncio.create_task(run_watchdog()).cancel)
             yield
             if opened.readings:
                 await opened.readings.close()

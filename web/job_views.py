@@ -41,9 +41,9 @@ class AttemptView(BaseModel):
     )
     facts: dict[str, Any] | None = Field(
         description="Measurements in seconds and bytes: `seconds`, `cpu_seconds`, `peak_bytes`, `planned_bytes`, "
-        "`plan_error`; what it left behind: `memory_growth_bytes`, `spilled_bytes`, `descriptor_growth`; totals of its "
-        "process afterwards: `heap_bytes`, `pixel_bytes`, `open_files`; its `engine`; where it crashed: `stage`, "
-        "`layer`, `resident_bytes`, `cgroup`."
+        "`plan_error`; what it left behind in its process: `memory_growth_bytes`, `heap_growth_bytes`, `pixel_bytes`, "
+        "`spilled_bytes`, `descriptor_growth` and, if it was sampled, `heap_leaked_bytes`; its `engine`; where it "
+        "crashed: `stage`, `layer`, `resident_bytes`, `cgroup`, `render_cgroup`."
     )
 
 

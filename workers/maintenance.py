@@ -21,6 +21,7 @@ from tasks.messaging.publisher import Publisher, PublishError
 from tasks.storage import StoreError
 from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.crash import crash_reports
+from workers.runtime.extensions import revocation
 from workers.runtime.worker_context import WorkerContext, worker_context
 
 logger = get_logger(__name__)
@@ -31,7 +32,7 @@ UNFINISHED_OBJECT_MAX_AGE = 24 * 3600.0
 
 @app.task(name=maintenance.SWEEP_TASK)
 def sweep(**fields: Any) -> None:
-    """Flush crash reports, republish stale jobs, publish pending webhooks, and clean up the store."""
+    """Flush crash reports and revocations, republish stale jobs, publish pending webhooks, and clean up the store."""
     maintenance.MaintenanceMessage.model_validate(fields)
     context = worker_context()
     publisher = Publisher(app, context.settings.publish_timeout)
@@ -39,6 +40,7 @@ def sweep(**fields: Any) -> None:
     try:
         context.store.remove_abandoned(UNFINISHED_OBJECT_MAX_AGE)
         crash_reports.flush(context.settings.var, context.ledger)
+        revocation.flush(context.settings.var, context.ledger)
         stale = [job for queue in topology.RENDER_QUEUES for job in _stale_jobs(context, publisher, queue)]
         for job in (*stale, *_next_fair_batch(context)):
             _republish(context, publisher, job)

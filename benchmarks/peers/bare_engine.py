@@ -12,7 +12,7 @@ from benchmarks.support.drawings import WIDTH
 from tasks.renders import RenderOptions
 from tasks.settings import settings
 from workers.render import render
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from tasks import app
 from tasks.messaging.publisher import Publisher
 from tasks.messaging.topology import RENDER, work_queue
 from tasks.settings import settings
-from workers.runtime.message_validation import MESSAGE_SCHEMAS
-from workers.runtime.request import JobTask
+from workers.runtime.extensions.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.extensions.request import JobTask
 
 TASK = "render.noop"
 

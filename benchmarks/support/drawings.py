@@ -38,6 +38,29 @@ def svg(number: int, strokes: int = 60) -> bytes:
     return f"<svg {frame}>{''.join(lines)}<text x='5' y='20'>SHEET {number}</text></svg>".encode()
 
 
+def pdf(number: int, strokes: int = 60) -> bytes:
+    """A PDF of one page with random strokes and a text."""
+    lines = [f"{x1} {y1} m {x2} {y2} l S" for _, (x1, y1, x2, y2) in _strokes(number, strokes)]
+    content = "\n".join([*lines, "BT /F1 12 Tf 20 20 Td (Sheet) Tj ET"]).encode()
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 1000 1000] /Contents 4 0 R /Resources 6 0 R >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Font << /F1 5 0 R >> >>",
+    ]
+    data, offsets = bytearray(b"%PDF-1.4\n"), []
+    for index, body in enumerate(objects, 1):
+        offsets.append(len(data))
+        data += b"%d 0 obj\n%s\nendobj\n" % (index, body)
+    start = len(data)
+    data += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    data += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    data += b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+    return bytes(data)
+
+
 def tiff(number: int, side: int) -> bytes:
     """An uncompressed grey scan of `side` x `side` pixels: a grid, with the number in its first pixels."""
     ink, paper = b"\x20" * side, b"\xf0" * 31 + b"\x20"

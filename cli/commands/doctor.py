@@ -1,13 +1,14 @@
 """`bulkhead doctor`: checks everything that the platform needs, and says how to fix what is missing."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Self
 
 import typer
 
-from tasks.settings import Settings, settings
+from tasks.settings import Settings, secret_variables, settings
 from tasks.utils.units import format_bytes
 
 
@@ -31,11 +32,20 @@ class CheckResult:
         return cls(name, ok=False, detail=str(detail), remedy=remedy)
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:
-    """Check broker, ledger, store, Redis, heartbeats, ImageMagick and the memory limit, and say how to fix each.
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    attack: Annotated[bool, typer.Option("--attack", help="Attack the sandbox of this machine instead.")] = False,
+) -> None:
+    """Check broker, ledger, store, Redis, heartbeats, ImageMagick, memory limit and sandbox, and say how to fix each.
 
-    Exit code 0 if all checks pass, 3 if one fails.
+    Exit code 0 if all checks pass, 3 if one fails. With --attack: 0 if all attacks held, 1 if one got through, 3 if the
+    sandbox is unavailable.
     """
+    if attack:
+        from cli.commands.attack import attack as run_attacks
+
+        run_attacks(as_json=as_json)
+        return
     results = [check(settings()) for check in CHECKS]
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results]))
@@ -137,6 +147,16 @@ def check_heartbeats(current: Settings) -> CheckResult:
     return CheckResult.passed("heartbeats", f"{status.machines:,} machines; {coalescer}.")
 
 
+def check_secrets(_current: Settings) -> CheckResult:
+    """Under systemd secrets are credentials of units, not in the environment, which all units share."""
+    if "CREDENTIALS_DIRECTORY" not in os.environ:
+        return CheckResult.passed("secrets", "Not checked: this is not the command of an installation for systemd.")
+    if shared := sorted(secret_variables() & os.environ.keys()):
+        remedy = "Move each into a file of its name in /etc/bulkhead/credentials, then restart the units."
+        return CheckResult.failed("secrets", f"Every unit can read {', '.join(shared)}.", remedy)
+    return CheckResult.passed("secrets", "No unit can read those of another.")
+
+
 def check_imagemagick(_current: Settings) -> CheckResult:
     """MagickWand is installed, under our policy, with the coders that we need and without delegate programs."""
     from workers.render import EngineError
@@ -178,12 +198,24 @@ def check_memory_limit(current: Settings) -> CheckResult:
     )
 
 
+def check_sandbox(_current: Settings) -> CheckResult:
+    """The kernel has the controls that confine renders."""
+    from cli.commands.attack import describe_landlock, missing_controls
+
+    if missing := missing_controls():
+        names = ", ".join(missing)
+        return CheckResult.failed("sandbox", f"This system lacks: {names}.", " ".join(missing.values()))
+    return CheckResult.passed("sandbox", f"seccomp, {describe_landlock()}; --attack tries to break out.")
+
+
 CHECKS: tuple[Callable[[Settings], CheckResult], ...] = (
     check_broker,
     check_ledger,
     check_store,
     check_redis,
     check_heartbeats,
+    check_secrets,
     check_imagemagick,
     check_memory_limit,
+    check_sandbox,
 )

@@ -27,7 +27,7 @@ def reconcile(
     from tasks.storage import open_store
 
     current = settings()
-    secret = current.secret.get_secret_value()
+    secret = current.artifact_secret.get_secret_value()
     ledger, store = open_ledger(current), open_store(current.store_url)
     try:
         differences = compare(ledger, store, secret)

@@ -2,13 +2,13 @@
 
 # ruff: noqa: ARG001 - flags are read from typer's context, which knows which of them were typed
 
+import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -16,26 +16,32 @@ import typer
 from cli import options
 from cli.commands.plan import AsJson, Blueprint, Width
 from cli.errors import as_json as error_as_json
-from tasks.errors import BulkheadError, Conflict, JobFailed, ServiceUnavailable
+from cli.sandbox import find_missing_controls
+from tasks.errors import BulkheadError, Conflict, JobFailed
 from tasks.plan import Plan, check_memory_limit
 from tasks.plan import plan as estimate
 from tasks.renders import RenderOptions
 from tasks.settings import Settings, settings
 from tasks.storage import MANIFEST
-from tasks.utils.python_path import safe_environment
+from tasks.utils.files import temporary_directory
 from tasks.utils.units import format_bytes
+from workers.render.errors import BlueprintError
+from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
+from workers.sandbox import reports
 from workers.sandbox.causes import Cause
-from workers.sandbox.child import ExitInfo, Limits, Report, run
+from workers.sandbox.runner import BodyFailed, ExitInfo, Outcome, ProcessDied, SandboxJob, run
+from workers.sandbox.watch import Limits
+from workers.sandbox.zygote import Zygote
 
 # The outputs of a render. A directory with nothing else in it may be replaced by the next render.
 OUTPUT_NAMES = frozenset({MANIFEST, "preview.webp", "preview.png", "layers", "tiles.dzi", "tiles_files"})
 
-# Exit code of the render process on a machine that is not set up to render (workers/render/__main__.py).
-ENGINE_UNAVAILABLE = 3
-
 ADVICE = {
     Cause.OUT_OF_MEMORY: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_MEMORY_LIMIT.",
     Cause.TIME_LIMIT: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_RENDER_TIME_LIMIT.",
+    Cause.HUNG: "Export the drawing again and retry; --debug shows the output of the native code.",
+    Cause.QUOTA: "Ask for a smaller --width, split the drawing, or raise BULKHEAD_RENDER_DISK_LIMIT.",
+    Cause.STARVED: "The drawing is not the cause. Repeat the command when the machine is less busy.",
     Cause.CRASH: "Export the drawing again and retry; --debug shows the output of the native code.",
     Cause.KILLED: "The drawing is not the cause. Repeat the command.",
     Cause.LEDGER_UNAVAILABLE: "The drawing is not the cause. Repeat the command.",
@@ -81,7 +87,7 @@ def render(
         chosen = options.options_from_context(context, preset, current)
         planned = _plan(file, chosen, current)
         with _atomic_output_directory(out) as folder:
-            exit_info = _run_render(file, folder, chosen, current)
+            exit_info = _render(file, folder, chosen, planned, current)
     except BulkheadError as error:
         if as_json:
             typer.echo(json.dumps(error_as_json(error)))
@@ -103,12 +109,6 @@ class RenderFailed(JobFailed):
         self.code = code
 
 
-class EngineUnavailable(ServiceUnavailable):
-    """This machine is not set up to render."""
-
-    code = "engine-unavailable"
-
-
 def _plan(file: Path, chosen: RenderOptions, current: Settings) -> Plan:
     planned = estimate(file, file.name, width=chosen.width, tiles=chosen.tiles, page=chosen.page)
     check_memory_limit(planned, current.memory_limit)
@@ -117,7 +117,7 @@ def _plan(file: Path, chosen: RenderOptions, current: Settings) -> Plan:
 
 @contextmanager
 def _atomic_output_directory(out: Path) -> Iterator[Path]:
-    """An empty directory that replaces `out` in one step if the block succeeds, and is removed if it does not."""
+    """An empty directory, whose `out` replaces `out` in one step if the block succeeds. It is removed in any case."""
     if out.exists() and {entry.name for entry in out.iterdir()} - OUTPUT_NAMES:
         raise OutputDirectoryInUse(
             f"{out} holds files that are not outputs of a render. Choose another directory for --out."
@@ -128,72 +128,84 @@ def _atomic_output_directory(out: Path) -> Iterator[Path]:
             "--out is the current directory, which would be replaced. Choose another one, such as ./drawing."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".bulkhead-", dir=target.parent) as work:
-        fresh = Path(work, "fresh")
-        fresh.mkdir()
-        yield fresh
+    with temporary_directory(target.parent, ".bulkhead-") as work:
+        yield work
         if target.exists():
-            target.rename(Path(work, "old"))
-        fresh.rename(target)
+            target.rename(work / "old")
+        (work / "out").rename(target)
 
 
-def _run_render(file: Path, folder: Path, chosen: RenderOptions, current: Settings) -> ExitInfo:
-    """Run the render process until it exits. Raises RenderFailed with the explanation of its death."""
-    debug = bool(os.environ.get("BULKHEAD_DEBUG"))
-    argv = [sys.executable, "-P", "-m", "workers.render", str(file.resolve()), str(folder)]
-    argv += [chosen.model_dump_json(), str(current.child_niceness)]
-    last: Report = {}
+def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, current: Settings) -> ExitInfo:
+    """Render in the sandbox. Raises RenderFailed with the explanation, EngineError and SandboxUnavailable."""
+    limits = Limits(
+        memory=current.memory_limit,
+        cpu=current.render_time_limit,
+        idle=current.render_idle_limit,
+        wall=current.render_wall_limit,
+        disk=current.render_disk_limit,
+    )
+    without = find_missing_controls(required=current.requires_sandbox)
+    zygote = Zygote(replace(ZYGOTE, shows_stderr=bool(os.environ.get("BULKHEAD_DEBUG")), without=without))
+    zygote.start()  # it loads the engine while the file is read
+    last = reports.Progress(percent=0, stage="")
+    exits: list[ExitInfo] = []
     with _progress_bar() as update:
 
-        def on_report(report: Report) -> None:
+        def on_progress(progress: reports.Progress) -> None:
             nonlocal last
-            last = report
-            update(report)
+            last = progress
+            update(progress)
 
-        exit_info = run(
-            argv,
-            Limits(memory=current.memory_limit, time_limit=current.render_time_limit),
-            on_report,
-            environment=safe_environment(),
-            discard_stderr=not debug,
-        )
-    if exit_info.death is None:
-        return exit_info
-    if exit_info.status > 0 and "message" in last:
-        if exit_info.status == ENGINE_UNAVAILABLE:
-            raise EngineUnavailable(last["message"])
-        advice = f" {ADVICE[Cause.ERROR]}" if last["code"] == "internal-error" else ""
-        raise RenderFailed(f"{last['message']}{advice}", last["code"])
-    cause = exit_info.death.cause
-    raise RenderFailed(f"{explain_death(exit_info, last, current.memory_limit)} {ADVICE[cause]}", cause)
+        def run_in_sandbox(job: SandboxJob) -> Outcome:
+            outcome = run(zygote, replace(job, niceness=current.child_niceness), limits, on_progress=on_progress)
+            exits.append(outcome.exit_info)
+            return outcome
+
+        try:
+            request = RenderRequest(file, chosen, planned, _sha256(file), current.dwg_converter)
+            render_sandboxed(run_in_sandbox, request, work)
+        except ProcessDied as error:
+            story = explain_death(error, last, current.memory_limit)
+            raise RenderFailed(f"{story} {ADVICE[error.death.cause]}", error.death.cause) from error
+        except BodyFailed as error:
+            cause = Cause.OUT_OF_MEMORY if error.code == Cause.OUT_OF_MEMORY else Cause.ERROR
+            raise RenderFailed(f"{error.message} {ADVICE[cause]}", error.code) from error
+        except BlueprintError as error:
+            raise RenderFailed(error.message, error.code) from error
+        finally:
+            zygote.close()
+    return exits[-1]
 
 
-def explain_death(exit_info: ExitInfo, last: Report, memory_limit: int) -> str:
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def explain_death(died: ProcessDied, last: reports.Progress, memory_limit: int) -> str:
     """How the render process died, in two sentences: the cause, then stage, progress and memory."""
-    assert exit_info.death is not None  # noqa: S101 -- only called for deaths
-    stage = f"in stage {last['stage']}" if last.get("stage") else "starting"
-    layer = f", layer {last['layer']}" if last.get("layer") else ""
+    stage = f"in stage {last.stage}" if last.stage else "starting"
+    layer = f", layer {last.layer}" if last.layer else ""
+    seconds, resident = died.exit_info.seconds, format_bytes(died.exit_info.resident)
     return (
-        f"The render failed after {exit_info.seconds:.1f} s. {exit_info.death.explanation} It was {stage}{layer}, "
-        f"{last.get('percent', 0)} % done, and used {format_bytes(exit_info.resident)} of {format_bytes(memory_limit)}."
+        f"The render failed after {seconds:.1f} s. {died.death.explanation} It was {stage}{layer}, "
+        f"{last.percent} % done, and used {resident} of {format_bytes(memory_limit)}."
     )
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[Report], None]]:
+def _progress_bar() -> Iterator[Callable[[reports.Progress], None]]:
     """Show progress on standard error, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=100)
 
-        def update(report: Report) -> None:
-            if "percent" in report:
-                description = f"{report['stage']} {report['layer']}".rstrip()
-                bar.update(task, completed=report["percent"], description=description)
+        def update(progress: reports.Progress) -> None:
+            bar.update(task, completed=progress.percent, description=f"{progress.stage} {progress.layer}".rstrip())
 
         yield update
 

@@ -21,7 +21,9 @@ from cli.embedded.ports import is_free
 from cli.embedded.programs import coalescer_program, scheduler_program, web_program, web_url, worker_program
 from cli.embedded.rabbitmq import prepare_rabbitmq
 from cli.embedded.redis import is_private, prepare_redis
+from cli.embedded.rights import give_up_rights
 from cli.embedded.supervisor import Stage, Supervisor
+from cli.sandbox import find_missing_controls
 from tasks.errors import Conflict, ServiceUnavailable
 from tasks.messaging.topology import LARGE, MAINTENANCE, RENDER, TILES, WEBHOOKS
 from tasks.settings import ENVIRONMENT_FILE, Settings, settings
@@ -58,8 +60,11 @@ def up(
         if value is not None:
             os.environ[name] = str(value)
     var = Settings().var.resolve()
+    rights = give_up_rights(var)
     var.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     with hold_instance_lock(var):
+        if rights:
+            print_progress(rights)
         kill_orphans(var / "log")
         reset_temporary_directory(var / "tmp")
         stages = prepare_services(var, redis=redis)
@@ -129,8 +134,9 @@ def prepare_services(var: Path, *, redis: bool) -> list[Stage]:
         values["BULKHEAD_REDIS_URL"] = server.url
     file = var / ENVIRONMENT_FILE
     before = read_environment_file(file)
-    if "BULKHEAD_SECRET" not in os.environ:
-        values["BULKHEAD_SECRET"] = before.get("BULKHEAD_SECRET") or secrets.token_hex(32)
+    for name in ("BULKHEAD_ARTIFACT_SECRET", "BULKHEAD_LINK_SECRET"):
+        if name not in os.environ:
+            values[name] = before.get(name) or secrets.token_hex(32)
     is_stale = not redis and is_private(before.get("BULKHEAD_REDIS_URL", ""), var / "redis")
     update_environment_file(file, values | ({"BULKHEAD_REDIS_URL": None} if is_stale else {}))
     os.environ.update(values)
@@ -161,6 +167,7 @@ def run_platform(services: list[Stage], current: Settings, var: Path, workers: d
 
     The web tier starts last, when the queues exist and have consumers.
     """
+    find_missing_controls(required=current.requires_sandbox)
     if not is_free(current.port, current.host):
         raise PortInUse(current.host, current.port)
     migrate_all(current)
@@ -172,7 +179,9 @@ def run_platform(services: list[Stage], current: Settings, var: Path, workers: d
     background.append(coalescer_program("coalescer", {}, folder))
     if current.webhook_hosts:
         background.append(worker_program("webhooks", WEBHOOKS, broker, {}, folder))
-    web = web_program(current.host, current.port, {}, folder)
+    tenants = " ".join(current.webhook_tenants or current.webhook_secrets)
+    withheld = {"BULKHEAD_WEBHOOK_SECRETS": "{}", "BULKHEAD_WEBHOOK_TENANTS": tenants}
+    web = web_program(current.host, current.port, withheld, folder)
     supervisor = Supervisor([*services, background, [web]], var / "log", report=print_progress)
     for number in STOP_SIGNALS:
         signal.signal(number, lambda _number, _frame: supervisor.request_stop())

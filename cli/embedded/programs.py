@@ -13,6 +13,7 @@ from celery import Celery
 
 from cli.embedded.process import Program
 from tasks.messaging.connections import BROKER_ERRORS
+from tasks.messaging.topology import WEBHOOKS
 from tasks.utils.python_path import safe_environment
 
 # Seconds that a running render gets to finish when the platform stops. The next `up` runs it again.
@@ -23,6 +24,15 @@ COALESCER_STOP_TIMEOUT = 15
 
 # Time limit of one readiness probe, seconds.
 PROBE_TIMEOUT = 1.0
+
+# Secrets of the web tier and of the webhooks, and what other processes have in their place. `bulkhead up` keeps the
+# secrets in a file; the environment comes before it.
+WITHHELD = {
+    "BULKHEAD_LINK_SECRET": "",
+    "BULKHEAD_TOKENS": "{}",
+    "BULKHEAD_PLANT_TOKENS": "{}",
+    "BULKHEAD_WEBHOOK_SECRETS": "{}",
+}
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - an address to connect to
 
@@ -49,6 +59,8 @@ def worker_program(
 ) -> Program:
     """A Celery worker with one child that consumes only from `queue`; `options` are Celery's."""
     node = f"{name}@{socket.gethostname()}"
+    kept = "BULKHEAD_WEBHOOK_SECRETS" if queue == WEBHOOKS else ""
+    withheld = {secret: value for secret, value in WITHHELD.items() if secret != kept}
     arguments = ["worker", "-Q", queue, "-c", "1", "-n", node, "--loglevel", "INFO"]
     # Workers share no state, and looking for other workers takes a second at every start.
     arguments += ["--without-mingle", "--without-gossip", *options]
@@ -56,7 +68,7 @@ def worker_program(
         name=name,
         command=(sys.executable, "-P", "-m", "tasks", *arguments),
         is_ready=lambda: _answers_ping(broker_url, node),
-        environment=_environment(environment),
+        environment=_environment({**environment, **withheld}),
         directory=directory,
         stop_timeout=WORKER_STOP_TIMEOUT,
     )
@@ -72,7 +84,7 @@ def scheduler_program(schedule: Path, environment: Mapping[str, str], directory:
         name="beat",
         command=(sys.executable, "-P", "-m", "tasks", *arguments),
         is_ready=lambda: True,
-        environment=_environment(environment),
+        environment=_environment({**environment, **WITHHELD}),
         directory=directory,
     )
 
@@ -83,7 +95,7 @@ def coalescer_program(name: str, environment: Mapping[str, str], directory: Path
         name=name,
         command=(sys.executable, "-P", "-m", "workers.heartbeats"),
         is_ready=lambda: True,
-        environment=_environment(environment),
+        environment=_environment({**environment, **WITHHELD}),
         directory=directory,
         stop_timeout=COALESCER_STOP_TIMEOUT,
     )

@@ -1,9 +1,10 @@
 """Transactions on the ledger's database: SQLite on a laptop, MariaDB in a plant, with the same behaviour."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,6 +95,8 @@ def _engine(url: str | URL, io_timeout: int | None) -> Engine:
         if target.database:
             Path(target.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}, **pool)
+        if target.database not in (None, "", ":memory:"):
+            event.listen(engine, "do_connect", _create_sqlite_file)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -110,6 +113,15 @@ def _engine(url: str | URL, io_timeout: int | None) -> Engine:
             "charset": "utf8mb4",
         },
     )
+
+
+def _create_sqlite_file(_dialect: object, _record: object, arguments: Any, _options: object) -> None:
+    """Create an empty database whose permissions the umask decides; SQLite gives the same to its other files.
+
+    SQLite itself would create a file that only its owner can write, but several users may share a ledger.
+    """
+    with suppress(OSError):  # it exists; otherwise SQLite reports what is wrong
+        os.close(os.open(arguments[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

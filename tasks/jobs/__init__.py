@@ -16,6 +16,7 @@ from tasks.jobs.idempotency import IdempotencyKeys
 from tasks.jobs.model import (
     FINAL,
     OPEN,
+    WAITING,
     Attempt,
     Claim,
     Claimed,
@@ -54,6 +55,7 @@ def open_ledger(settings: Settings) -> Ledger:
 __all__ = [
     "FINAL",
     "OPEN",
+    "WAITING",
     "Attempt",
     "Claim",
     "Claimed",

@@ -1,15 +1,15 @@
-"""Leak detection: what render jobs leave behind in the workers, by drawing format and engine version.
+"""Leak detection: what render jobs leave behind in their processes, by drawing format and engine version.
 
     for finding in find_leaks(residues(latest_attempts(ledger.database, MAX_JOBS))):
         print(finding.summary)
 
-After each attempt a worker records the resources that its process holds. A job's leak is the amount that is never
-freed, computed as in `leaks/`: the lowest level from that job on, minus the lowest level from the previous job on. So
-memory that a later job frees does not count, and neither does the resident set size. Pure functions.
+Each render has a process of its own, which ends with it. Before that, it reports what it holds that it did not hold at
+its start: pixels by ImageMagick's count, and open files. The heap also holds caches that a first render fills, so it is
+measured in a sample of the jobs, whose work is repeated (see workers.runtime.leak_sampling). Pure functions.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, median
@@ -17,13 +17,7 @@ from statistics import fmean, median
 from tasks.jobs import Attempt
 from tasks.utils.units import format_bytes
 
-# Jobs of a child that are not judged: the first ones fill caches, and for the last one no later job shows whether its
-# memory is freed.
-WARM_UP = 3
-UNJUDGED_TAIL = 1
-
-# The fewest jobs for certainty, and the fewest leaking jobs for suspicion.
-MIN_JOBS = 20
+# The fewest leaking jobs for suspicion.
 MIN_LEAKING_JOBS = 3
 
 # The number of latest jobs that are examined.
@@ -47,19 +41,13 @@ _ORDER = list(Confidence)
 
 @dataclass(frozen=True, slots=True)
 class Residue:
-    """The resources that `child` held after a job: bytes of pixels by ImageMagick's count, bytes of heap, open files.
+    """What a job left behind: bytes of pixels, open files, and bytes of heap if the job was sampled."""
 
-    A `profiled` job also holds its profiler.
-    """
-
-    child: str
-    started_at: float
     format: str
     engine: str
     pixels: int
-    heap: int
     files: int
-    profiled: bool = False
+    heap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,86 +89,70 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """The `minimum` that a job must leave behind to count, and the `share` of such jobs that makes a leak certain."""
+    """The `minimum` that a job must leave behind to count, the `share` of such jobs that makes a leak certain, and the
+    fewest `jobs` for certainty.
+    """
 
     minimum: int
     share: float
+    jobs: int
 
 
 # ImageMagick's count is exact: it is 0 after a clean job. The heap's count includes glibc's cache of each thread: up to
-# 7 free blocks of each of 64 sizes, 237 kB (malloc/malloc.c, TCACHE_MAX_BINS). Clean jobs leave that much behind
-# whenever a library starts a thread, and some megabytes once, when a library is first used.
-_RULES = {"pixels": _Rule(1, 0.05), "files": _Rule(1, 0.5), "heap": _Rule(256 * 1024, 0.5)}
+# 7 free blocks of each of 64 sizes, 237 kB (malloc/malloc.c, TCACHE_MAX_BINS). Clean jobs leave less than 20 kB behind
+# when they are repeated, and that much when a library starts a thread.
+_RULES = {"pixels": _Rule(1, 0.05, 20), "files": _Rule(1, 0.5, 20), "heap": _Rule(256 * 1024, 0.5, 8)}
 
 
 def residues(attempts: Iterable[tuple[str, Attempt]]) -> Iterator[Residue]:
     """The residues that attempts recorded, given each with its drawing's format. Attempts without one are skipped."""
     for drawing_format, attempt in attempts:
         facts = attempt.facts or {}
-        if "heap_bytes" in facts:
+        if "pixel_bytes" in facts:
             yield Residue(
-                attempt.lease_owner,
-                attempt.started_at,
                 drawing_format or "unknown",
                 facts["engine"],
                 facts["pixel_bytes"],
-                facts["heap_bytes"],
-                facts["open_files"],
-                facts.get("profiled", False),
+                facts["descriptor_growth"],
+                facts.get("heap_leaked_bytes"),
             )
 
 
 def find_leaks(residues: Iterable[Residue]) -> list[Finding]:
     """One finding for each format and engine version, the worst first."""
-    by_child: dict[str, list[Residue]] = defaultdict(list)
-    leaks: dict[tuple[str, str], list[dict[str, int]]] = {}
+    groups: dict[tuple[str, str], list[Residue]] = defaultdict(list)
     for residue in residues:
-        by_child[residue.child].append(residue)
-        leaks.setdefault((residue.format, residue.engine), [])
-    for jobs in by_child.values():
-        for residue, leaked in _leaked(sorted(jobs, key=lambda job: job.started_at)):
-            leaks[residue.format, residue.engine].append(leaked)
-    findings = [_finding(*key, leaked) for key, leaked in leaks.items()]
+        groups[residue.format, residue.engine].append(residue)
+    findings = [_finding(*key, jobs) for key, jobs in groups.items()]
     return sorted(findings, key=lambda one: (-_ORDER.index(one.confidence), -one.leaked_bytes, one.format, one.engine))
 
 
-def _leaked(jobs: Sequence[Residue]) -> Iterator[tuple[Residue, dict[str, int]]]:
-    """The jobs of one child that can be judged, with what each leaked, by resource."""
-    floors = {resource: _floor([getattr(job, resource) for job in jobs]) for resource in _RULES}
-    for index in range(WARM_UP, len(jobs) - UNJUDGED_TAIL):
-        if not jobs[index].profiled:
-            yield jobs[index], {resource: floor[index] - floor[index - 1] for resource, floor in floors.items()}
-
-
-def _floor(levels: list[int]) -> list[int]:
-    """For each job, the lowest level from that job on."""
-    floor = list(levels)
-    for index in range(len(floor) - 2, -1, -1):
-        floor[index] = min(floor[index], floor[index + 1])
-    return floor
-
-
-def _finding(drawing_format: str, engine: str, leaked: Sequence[dict[str, int]]) -> Finding:
-    jobs = len(leaked)
-    leaking = {name: sum(one[name] >= rule.minimum for one in leaked) for name, rule in _RULES.items()}
-    confidence = {name: _confidence(rule, leaking[name], jobs) for name, rule in _RULES.items()}
+def _finding(drawing_format: str, engine: str, jobs: list[Residue]) -> Finding:
+    leaked = {
+        "pixels": [job.pixels for job in jobs],
+        "files": [job.files for job in jobs],
+        "heap": [job.heap for job in jobs if job.heap is not None],
+    }
+    leaking = {name: sum(amount >= rule.minimum for amount in leaked[name]) for name, rule in _RULES.items()}
+    confidence = {name: _confidence(rule, leaking[name], len(leaked[name])) for name, rule in _RULES.items()}
     worst = max(_RULES, key=lambda name: _ORDER.index(confidence[name]))
-    pixels, heap, files = ([one[name] for one in leaked] or [0] for name in ("pixels", "heap", "files"))
+    # Pixels in memory are on the heap, those on disk are not. The median leaves out caches that one job filled.
+    leaked_bytes = max(fmean(leaked["pixels"]), median(leaked["heap"] or [0]))
     return Finding(
         drawing_format,
         engine,
         confidence[worst],
         worst,
-        jobs,
+        len(leaked[worst]),
         leaking[worst],
-        leaked_bytes=round(max(fmean(pixels), median(heap))),  # pixels in memory are on the heap, those on disk are not
-        leaked_files=round(fmean(files), 3),
+        leaked_bytes=round(leaked_bytes),
+        leaked_files=round(fmean(leaked["files"]), 3),
     )
 
 
 def _confidence(rule: _Rule, leaking_jobs: int, jobs: int) -> Confidence:
     """The confidence that one resource leaks."""
     if leaking_jobs >= MIN_LEAKING_JOBS and leaking_jobs >= jobs * rule.share / 2:
-        certain = jobs >= MIN_JOBS and leaking_jobs >= jobs * rule.share
+        certain = jobs >= rule.jobs and leaking_jobs >= jobs * rule.share
         return Confidence.CERTAIN if certain else Confidence.SUSPECTED
-    return Confidence.CLEAN if jobs >= MIN_JOBS else Confidence.UNKNOWN
+    return Confidence.CLEAN if jobs >= rule.jobs else Confidence.UNKNOWN

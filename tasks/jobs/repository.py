@@ -136,15 +136,36 @@ class Jobs:
         )
         return self._select(query)
 
-    def cancel(self, job_id: str, now: float, *, error: dict[str, Any]) -> bool:
-        """Cancel an open job. Its worker notices when it renews the lease. False if the job is not open."""
-        values = {"state": State.CANCELLED, "error": error, "finished_at": now, "updated_at": now}
+    def cancel(
+        self,
+        job_id: str,
+        now: float,
+        *,
+        error: dict[str, Any],
+        states: frozenset[State] = OPEN,
+        requested_at: float | None = None,
+        explanation: str | None = None,
+    ) -> bool:
+        """Cancel a job in one of `states`, which are open. Its worker notices when it renews the lease.
+
+        `explanation` is recorded with its running attempt. `requested_at` is when the request was made, if it is
+        carried out later: a job that was published or started after that time has been replayed since, and continues.
+        False if the job continues or is finished.
+        """
         running = (attempts.c.job == job_id) & (attempts.c.outcome == Outcome.RUNNING)
+        conditions = [jobs.c.id == job_id, jobs.c.state.in_(states)]
+        if requested_at is not None:
+            started_at = select(func.max(attempts.c.started_at)).where(running).scalar_subquery()
+            since = func.coalesce(jobs.c.published_at, started_at, jobs.c.updated_at)
+            conditions.append(since <= requested_at)
+        values = {"state": State.CANCELLED, "error": error, "finished_at": now, "updated_at": now}
+        cancelled = update(jobs).where(*conditions).values(lease_owner=None, lease_expires_at=None, **values)
+        ended = {"outcome": Outcome.CANCELLED, "ended_at": now, "explanation": explanation}
 
         def change(connection: Connection) -> bool:
-            if not _update_if(connection, job_id, OPEN, lease_owner=None, lease_expires_at=None, **values):
+            if connection.execute(cancelled).rowcount != 1:
                 return False
-            connection.execute(update(attempts).where(running).values(outcome=Outcome.CANCELLED, ended_at=now))
+            connection.execute(update(attempts).where(running).values(ended))
             return True
 
         return self._database.write(change)

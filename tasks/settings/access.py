@@ -5,16 +5,22 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from tasks.settings.types import FRAME_ANCESTOR, MIN_TOKEN_LENGTH, Tenant
+from tasks.settings.types import FRAME_ANCESTOR, MIN_TOKEN_LENGTH
+from tasks.utils.tenant import Tenant
 
 
 class AccessSettings(BaseSettings):
     """Access"""
 
-    secret: SecretStr = Field(
+    artifact_secret: SecretStr = Field(
         SecretStr(""),
-        description="Secret key that signs links and derives the names of artifacts, so that nobody can guess them. It "
-        "must be the same on every host. `bulkhead up` generates one.",
+        description="Secret key from which the names of artifacts are derived, so that nobody can guess them. It must "
+        "be the same on every host. `bulkhead up` generates one.",
+    )
+    link_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Secret key that signs links to outputs. Only the web tier needs it; it must be the same on every "
+        "host that serves requests. `bulkhead up` generates one.",
     )
     tokens: Annotated[dict[str, Tenant], NoDecode] = Field(
         default_factory=dict,
@@ -33,7 +39,7 @@ class AccessSettings(BaseSettings):
         ge=0,
         le=30 * 86_400,
         description="Minimum lifetime of signed links to outputs, in seconds; they are valid for at most twice as "
-        "long. Links are signed if BULKHEAD_TOKENS and BULKHEAD_SECRET are set. 0: links are not signed and every "
+        "long. Links are signed if BULKHEAD_TOKENS and BULKHEAD_LINK_SECRET are set. 0: links are not signed and every "
         "output requires a token.",
     )
     viewer_frame_ancestors: str = Field(

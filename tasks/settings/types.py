@@ -3,9 +3,11 @@
 import json
 import re
 from base64 import b64decode
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 BROKER_SCHEMES = ("amqp://", "amqps://")
 DATABASE_SCHEMES = ("sqlite:///", "mysql+pymysql://")
@@ -16,8 +18,6 @@ KAFKA_URL = re.compile(r"kafka://[^/?#@]+/[A-Za-z0-9._-]{1,57}(\?[^#]+)?")
 # One source of the CSP directive `frame-ancestors`: no keyword but 'self', and no character that could end the
 # directive.
 FRAME_ANCESTOR = r"('self'|https?://[A-Za-z0-9.*-]+(:[0-9]{1,5})?)"
-
-Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 # At most a week: a receiver that is down for longer asks for the state itself.
 RetryDelay = Annotated[float, Field(gt=0, le=7 * 86_400)]
@@ -44,6 +44,17 @@ def parse_json(value: object, example: str) -> object:
         return json.loads(value)
     except ValueError:
         raise ValueError(f"write it as JSON: {example}") from None
+
+
+@lru_cache(maxsize=1024)
+def is_loopback(host: str | None) -> bool:
+    """Whether `host` is a loopback address or name."""
+    if host is None:
+        return False
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_webhook_secret(text: str) -> bool:

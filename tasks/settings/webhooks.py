@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field, IPvAnyNetwork, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from tasks.settings.types import RetryDelay, Tenant, is_webhook_secret
+from tasks.settings.types import RetryDelay, is_webhook_secret
+from tasks.utils.tenant import Tenant
 
 
 class WebhookSettings(BaseSettings):
@@ -27,6 +28,11 @@ class WebhookSettings(BaseSettings):
         "whsec_$(openssl rand -base64 32)`. To rotate a secret, write the new one before the old one, separated by a "
         "space.",
         repr=False,
+    )
+    webhook_tenants: Annotated[tuple[Tenant, ...], NoDecode] = Field(
+        (),
+        description="Tenants that may use webhooks, separated by spaces. Set it where the web tier does not have the "
+        "secrets, as under systemd. Unset: the tenants in BULKHEAD_WEBHOOK_SECRETS.",
     )
     webhook_retry_delays: Annotated[tuple[RetryDelay, ...], NoDecode] = Field(
         (5, 30, 120, 600, 3600, 14_400, 43_200),

@@ -1,11 +1,11 @@
 """Settings: renders, their limits and the workers that run them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from tasks.utils.units import MIB
+from tasks.utils.units import GIB, MIB
 
 
 class WorkerSettings(BaseSettings):
@@ -14,7 +14,7 @@ class WorkerSettings(BaseSettings):
     memory_limit: int = Field(
         512 * MIB,
         ge=128 * MIB,
-        description="Memory limit of a render, bytes. Set `MemoryMax=` of the workers' cgroup to the same value.",
+        description="Memory limit of a render, bytes. `MemoryMax=` of the workers' units must be 256 MiB more.",
     )
     large_memory_limit: int | None = Field(
         None,
@@ -22,7 +22,32 @@ class WorkerSettings(BaseSettings):
         description="Memory limit of a render in the queue `render.large`, bytes. Renders that need more than "
         "BULKHEAD_MEMORY_LIMIT use this queue. Unset: they are rejected.",
     )
-    render_time_limit: int = Field(300, ge=1, le=1500, description="Time limit of a render, seconds.")
+    render_time_limit: int = Field(
+        300,
+        ge=1,
+        description="Time limit of a render, seconds of its own processor time. What a slow host takes does not count.",
+    )
+    render_idle_limit: float = Field(
+        180,
+        gt=0,
+        description="Seconds after which a render hangs that neither computes nor makes progress.",
+    )
+    render_wall_limit: float = Field(
+        1500,
+        gt=0,
+        le=1500,
+        description="Seconds after which a render is requeued because its host is too slow. RabbitMQ takes a message "
+        "back after 30 minutes.",
+    )
+    render_disk_limit: int = Field(
+        8 * GIB, ge=64 * MIB, description="Bytes that a render may write to disk, outputs and temporary files together."
+    )
+    sandbox: Literal["required", "best-effort"] | None = Field(
+        None,
+        description="`required`: workers and `bulkhead render` do not start on a system that lacks a control of the "
+        "sandbox, such as Landlock. `best-effort`: they warn and go without it. Unset: `required`, unless "
+        "BULKHEAD_HOST is a loopback address.",
+    )
     max_crashes: int = Field(
         3, ge=1, le=10, description="Crashes caused by the job itself after which it is dead and no longer retried."
     )
@@ -45,8 +70,15 @@ class WorkerSettings(BaseSettings):
     leak_sample_every: int = Field(
         100,
         ge=0,
-        description="While renders of a format are suspected of leaking, every Nth of them runs under memray (extra "
-        "`bulkhead[leaks]`); this is N. Reports are stored below `leaks/`. 0: never.",
+        description="Every Nth render is repeated three times to measure what it leaves on the heap; this is N. While "
+        "renders of its format are suspected of leaking, memray records it (extra `bulkhead[leaks]`). Reports are "
+        "stored below `leaks/`. 0: never.",
+    )
+    sandbox_interpreter: str = Field(
+        "",
+        description="Command to run instead of Python for the process that renders are forked from. For developers: a "
+        "profiler that follows forks, see `profiling/worker.sh`. Files that it opens stay open in renders. Unset: "
+        "Python.",
     )
     child_niceness: int = Field(
         19,

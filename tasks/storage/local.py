@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,18 +22,23 @@ from tasks.storage.staging import CHUNK_BYTES, Writer, copy_stream
 from tasks.utils.group_commit import GroupCommit
 
 TEMPORARY_DIRECTORY = ".tmp"  # not a valid key: parts never start with a dot
+PERMISSIONS = 0o777  # of owner, group and others, without setgid and the like
+NOT_EXECUTABLE = 0o666
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LocalStore:
-    """Objects are files and artifacts are directories. Both become visible by a rename."""
+    """Objects are files and artifacts are directories. Both become visible by a rename.
+
+    The umask decides who may read and write them, so that processes of several users can share a store by a group.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._temporary = self._root / TEMPORARY_DIRECTORY
         self._directory_sync = GroupCommit(fsync_directories)
         try:
-            self._temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._temporary.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
                 f"The store's directory {root} cannot be created ({error.strerror}): "
@@ -139,10 +143,12 @@ class LocalStore:
         probe.discard()
 
     def _new_directory(self) -> Path:
+        directory = self._temporary / f"staging-{uuid4().hex}"
         try:
-            return Path(tempfile.mkdtemp(dir=self._temporary))
+            directory.mkdir()
         except OSError as error:
             raise translate_os_error(error, TEMPORARY_DIRECTORY) from error
+        return directory
 
     def _move_file(self, path: Path, key: str) -> None:
         with self._parent(key, create=True) as (directory, name):
@@ -151,8 +157,8 @@ class LocalStore:
 
     def _move_tree(self, source: Path, prefix: str) -> bool:
         """Rename a tree into place. False if another tree is there already; this one is deleted then."""
-        fsync_tree(source)
         with self._parent(prefix, create=True, raw=True) as (directory, name):
+            seal_tree(source, os.fstat(directory).st_mode & PERMISSIONS)
             try:
                 os.rename(source, name, dst_dir_fd=directory)
             except OSError as error:
@@ -213,12 +219,17 @@ def copy_tree(source: Path, target: Path) -> None:
         copy.mkdir() if path.is_dir() else shutil.copyfile(path, copy, follow_symlinks=False)
 
 
-def fsync_tree(root: Path) -> None:
-    """fsync every file and directory below `root`: after a power failure a rename may survive without the contents."""
+def seal_tree(root: Path, permissions: int) -> None:
+    """Set the permissions (those of a directory) of everything below `root`, and fsync it.
+
+    The work directory of a job is private, but its outputs are for all who may read the store. After a power failure a
+    rename may survive without the contents.
+    """
     for directory, _names, files in os.walk(root):
         for name in [*files, "."]:
             descriptor = os.open(Path(directory) / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
+                os.fchmod(descriptor, permissions if name == "." else permissions & NOT_EXECUTABLE)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

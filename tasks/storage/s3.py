@@ -1,8 +1,8 @@
 """A store in an S3 bucket, through obstore.
 
-Credentials, region and endpoint come from the usual AWS_* variables (AWS_ENDPOINT_URL for another S3 service). An
-object is staged in a local temporary file and uploaded on commit, in parts if it is large, so that no incomplete
-object is ever visible.
+Credentials, region and endpoint come from the usual AWS_* variables (AWS_ENDPOINT_URL for another S3 service). Under
+systemd the keys are credentials of the unit, in files of the same names. An object is staged in a local temporary file
+and uploaded on commit, in parts if it is large, so that no incomplete object is ever visible.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from tasks.storage.errors import ObjectNotFound, StoreError
 from tasks.storage.keys import MANIFEST, check_key
 from tasks.storage.staging import CHUNK_BYTES, Writer, copy_stream
+from tasks.utils.credentials import read_credentials
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
 REQUEST_TIMEOUT = timedelta(seconds=30)  # one part of an upload on a slow line
 RETRY_TIMEOUT = timedelta(seconds=5)  # then the caller gets the error: HTTP answers 503, a job is requeued
 MAX_RETRIES = 3
+KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 SPOOL_BYTES = 8 << 20  # bytes of an open object in memory; a larger object goes to a temporary file
 
 
@@ -47,6 +52,7 @@ class S3Store:
             self._bucket = Bucket(
                 bucket,
                 prefix=prefix or None,
+                config=cast("S3Config", read_credentials("", KEYS)),
                 client_options={
                     "connect_timeout": CONNECT_TIMEOUT,
                     "timeout": REQUEST_TIMEOUT,

@@ -1,4 +1,4 @@
-"""Writers of new objects: content is staged in a private file, hashed and counted on the way."""
+"""Writers of new objects: content is staged in a hidden file, hashed and counted on the way."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import BinaryIO, Self
 from uuid import uuid4
 
 from tasks.storage.errors import translate_os_error
+from tasks.utils.files import SHARED_FILE
 
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 CHUNK_BYTES = 1 << 20  # bytes per read of a copy
@@ -80,7 +81,7 @@ class Writer:
     def _file(self) -> FileIO:
         if self._opened is None:
             try:
-                self._opened = FileIO(os.open(self._path, CREATE_FLAGS, 0o600), "wb")
+                self._opened = FileIO(os.open(self._path, CREATE_FLAGS, SHARED_FILE), "wb")
             except OSError as error:
                 raise translate_os_error(error, self.key) from error
         return self._opened

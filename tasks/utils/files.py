@@ -1,14 +1,18 @@
-"""Writing files so that readers see the old content or the new one, and locking them. Standard library only."""
+"""Writing files so that readers see the old content or the new one, locking and removing. Standard library only."""
 
 import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
+
+# For processes of other users in the same group: under systemd web tier, workers and maintenance have one user each.
+SHARED_FILE = 0o660
 
 
 def write_atomically(path: Path, content: str | bytes, mode: int = PRIVATE_FILE, durable: bool = False) -> None:
@@ -83,3 +87,42 @@ def lock_file(path: Path, wait: bool = True) -> Iterator[None]:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE))
     with locked(path, wait):
         yield
+
+
+def remove_tree(path: Path) -> None:
+    """Remove the directory `path`, however deep its directories are nested and whatever their permissions.
+
+    Inner directories are moved up before they are removed, so that no path becomes too long. What cannot be removed
+    stays. The processes that wrote to it must be gone.
+    """
+    number = 0
+    waiting = [path]
+    while waiting:
+        folder = waiting.pop()
+        with suppress(OSError):
+            folder.chmod(PRIVATE_DIRECTORY)
+            for entry in list(os.scandir(folder)):
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False) and folder is not path:
+                        number += 1
+                        moved = path / f".removed-{os.getpid()}-{number}"
+                        Path(entry.path).chmod(PRIVATE_DIRECTORY)  # moving a directory changes it
+                        waiting.append(Path(entry.path).rename(moved))
+                    elif entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+                    else:
+                        Path(entry.path).unlink()
+            if folder is not path:
+                folder.rmdir()
+    with suppress(OSError):
+        path.rmdir()
+
+
+@contextmanager
+def temporary_directory(parent: Path, prefix: str) -> Iterator[Path]:
+    """An empty directory for the length of the block, removed by `remove_tree`."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)

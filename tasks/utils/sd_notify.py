@@ -24,9 +24,13 @@ def notify(state: str) -> bool:
 
 
 def watchdog_interval() -> float | None:
-    """Seconds between two watchdog notifications: half of systemd's limit. None if the unit has no watchdog."""
+    """Seconds between two watchdog notifications: half of systemd's limit. None if the unit has no watchdog.
+
+    The unit is that of this process or of its parent, which may leave the notifications to its children.
+    """
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     watched_pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
-    if not microseconds.isdecimal() or int(microseconds) == 0 or watched_pid != str(os.getpid()):
+    is_watched = watched_pid in {str(os.getpid()), str(os.getppid())}
+    if not microseconds.isdecimal() or int(microseconds) == 0 or not is_watched:
         return None
     return int(microseconds) / 2_000_000

@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,15 @@ from tasks.plan.dxf import MAX_IN_MEMORY_BYTES
 from tasks.renders import RenderOptions
 from workers.render import BlueprintError, Step, render
 from workers.render.manifest import Manifest
-from workers.render.sources import dwg
-from workers.render.vector import spill_buffer
 from workers.render.vector.reader import document
-from workers.sandbox.limits import apply_limits
+from workers.sandbox.confinement.limits import apply_limits
 
 MEMORY_LIMIT = 512 * 1024**2
 
 REFUSED, ENGINE, RENDERED, DEFECT = "refused at plan", "refused by engine", "rendered", "unexpected exception"
+
+# Bytes before the DXF of a DWG seed.
+DWG_HEADER = 7
 
 # Reported frames of a traceback.
 FRAMES = 6
@@ -40,7 +43,7 @@ def main() -> None:
     output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     # Large temporary files must be in the folder that is checked for leftovers.
-    vars(spill_buffer)["SPILL_DIR"] = vars(dwg)["SPILL_DIR"] = tempfile.gettempdir()
+    tempfile.tempdir = tempfile.gettempdir()
     os.write(output, b"{}\n")
     for line in sys.stdin:
         job = json.loads(line)
@@ -54,12 +57,14 @@ def _render(job: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
     try:
         try:
-            planning.check_memory_limit(planning.plan(source, width=options.width, tiles=options.tiles), MEMORY_LIMIT)
+            plan = planning.plan(source, width=options.width, tiles=options.tiles)
+            planning.check_memory_limit(plan, MEMORY_LIMIT)
         except planning.PlanError as error:
             return {"outcome": REFUSED, "code": error.code, "planned": time.perf_counter() - began}
         planned = time.perf_counter() - began
         try:
-            render(source, out, options, progress=_check_encodable)
+            with _converted(source, plan) as drawing:
+                render(drawing, out, options, progress=_check_encodable, plan=plan)
         except BlueprintError as error:
             error.message.encode()
             return {"outcome": ENGINE, "code": error.code, "planned": planned}
@@ -71,6 +76,18 @@ def _render(job: dict[str, Any]) -> dict[str, Any]:
         where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
         return {"outcome": DEFECT, "code": type(error).__name__, "detail": f"{str(error)[:200]} at {where}"}
     return {"outcome": RENDERED, "code": "", "planned": planned}
+
+
+@contextmanager
+def _converted(source: Path, plan: planning.Plan) -> Iterator[Path]:
+    """Stands in for a DWG converter: removes the header that `seeds` puts before a DXF drawing."""
+    if plan.format != "dwg":
+        yield source
+        return
+    with tempfile.NamedTemporaryFile(suffix=".dxf") as file:
+        file.write(source.read_bytes()[DWG_HEADER:])
+        file.flush()
+        yield Path(file.name)
 
 
 def _check_encodable(step: Step) -> None:

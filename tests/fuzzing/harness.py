@@ -38,8 +38,8 @@ INTERVAL = 0.05
 # Files that a child renders before it is replaced, so that leaked memory is not attributed to a later file.
 FILES_PER_CHILD = 250
 
-# Stands in for a DWG converter: removes the header that `seeds` puts before a DXF drawing.
-CONVERTER = """sh -c 'tail -c +8 "$0" > "$1"' {source} {target}"""
+# Without one DWG is rejected. The child stands in for it.
+CONVERTER = "convert {source} {target}"
 
 DIED, HUNG, OVER_LIMIT, LEFTOVER = "died", "hung", "over memory limit", "leftover file"
 UNACCEPTABLE = (DEFECT, DIED, HUNG, LEFTOVER)

@@ -272,7 +272,7 @@ def _webp() -> list[bytes]:
 
 
 def _dwg() -> list[bytes]:
-    """Return a DXF after a header of seven bytes, which the converter of the harness removes."""
+    """Return a DXF after a header of seven bytes, which the child removes."""
     return [b"AC1032\x00" + bytes(range(256)), b"AC1.40\n" + _DXF_BARE, *(b"AC1015\n" + text for text in _dxf()[:2])]
 
 

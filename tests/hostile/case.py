@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
-TIMEOUT = 20.0  # time limit of a child
+TIMEOUT = 20.0  # seconds of processor time
 
 
 class Expected(Enum):
@@ -26,7 +26,7 @@ MakeFile: TypeAlias = Callable[[Path, Path], None]
 
 @dataclass(frozen=True)
 class Case:
-    """One hostile source. `timeout` is the time limit of its child, lower for cases that run until it."""
+    """One hostile source. `timeout` is its limit of processor time in seconds, lower for cases that run until it."""
 
     family: str
     name: str

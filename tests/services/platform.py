@@ -35,7 +35,8 @@ class Platform:
             "BULKHEAD_BROKER_URL": broker_url,
             "BULKHEAD_LEDGER_URL": ledger_url or f"sqlite:///{directory}/ledger.db",
             "BULKHEAD_STORE_URL": str(self.store),
-            "BULKHEAD_SECRET": secrets.token_hex(16),
+            "BULKHEAD_ARTIFACT_SECRET": secrets.token_hex(16),
+            "BULKHEAD_LINK_SECRET": secrets.token_hex(16),
             "BULKHEAD_VAR": str(directory / "var"),
             "BULKHEAD_PORT": str(self.port),
             "BULKHEAD_WEB_PROCESSES": "2",  # more than one, but each test waits for their start

@@ -102,5 +102,6 @@ exec unshare --fork --kill-child --pid --mount --uts --ipc --cgroup sh -eu -c '
     pivot_root . run/old
     umount -l run/old
     rmdir run/old
+    mount --make-rshared / # as on a host: credentials of units are mounted by a process with mounts of its own
     exec /lib/systemd/systemd --system --unit=basic.target --log-target=journal --log-level=notice
 '

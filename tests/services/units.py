@@ -1,6 +1,7 @@
 """Our units, installed in a private systemd, with a broker and a ledger outside."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from tests.services.platform import ROOT, Platform
 from tests.services.private_systemd import PrivateSystemd, private_systemd
 
 STATE = "/var/lib/bulkhead"
+CREDENTIALS = "etc/bulkhead/credentials"
 TREE = "/opt/tree"
 DIRECTORY = "/srv/platform"
 
@@ -57,6 +59,9 @@ def running_units(
     del environment_inside["BULKHEAD_VAR"]  # the units set it
     # The units hide the path of this tree, which the virtual environment refers to, so it is mounted elsewhere.
     environment_inside["PYTHONPATH"] = f"{TREE}:{TREE}/tests/system/storms"
+    secrets = secret_names() & environment_inside.keys()
+    for name in secrets:
+        (files / CREDENTIALS / name).write_text(environment_inside.pop(name))
     (files / "etc/bulkhead/bulkhead.env").write_text(
         "".join(f"{key}={value}\n" for key, value in environment_inside.items())
     )
@@ -66,8 +71,23 @@ def running_units(
     binds = {Path(sys.prefix): "/opt/bulkhead", ROOT: TREE, state: STATE, platform.directory: DIRECTORY}
     (home / "systemd").mkdir()
     with private_systemd(home / "systemd", files, binds) as systemd:
-        systemd.run("chown", "-R", "bulkhead:", DIRECTORY)
+        systemd.run("chown", "-R", "bulkhead:bulkhead", DIRECTORY)
+        systemd.run("chmod", "-R", "g+rwX", DIRECTORY)
+        systemd.run("find", DIRECTORY, "-type", "d", "-exec", "chmod", "g+s", "{}", "+")
         yield Units(systemd, platform, files)
+
+
+def loaded_credentials() -> dict[str, set[str]]:
+    """The secrets that each service loads, by its name without suffix."""
+    return {
+        path.stem: set(re.findall(r"^LoadCredential=(\w+):", path.read_text(), re.MULTILINE))
+        for path in (ROOT / "systemd").glob("*.service")
+    }
+
+
+def secret_names() -> set[str]:
+    """The names of all secrets that units load."""
+    return set().union(*loaded_credentials().values())
 
 
 def with_option(unit: str, option: str) -> str:

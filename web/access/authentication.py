@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from tasks.settings.types import is_loopback
 from web.dependencies import Services, get_services
 from web.problems import Problem
 
@@ -41,17 +40,6 @@ def find_tenant(token: str, tokens: Mapping[str, str]) -> str | None:
         if hmac.compare_digest(digest, hashlib.sha256(known.encode()).digest()):
             match = tenant
     return match
-
-
-@lru_cache(maxsize=1024)
-def is_loopback(host: str | None) -> bool:
-    """Whether `host` is a loopback address or name."""
-    if host is None:
-        return False
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def host_of(url: str) -> str | None:

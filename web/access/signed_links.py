@@ -11,7 +11,7 @@ import hmac
 from tasks.jobs import Job
 from tasks.settings import Settings
 
-PURPOSE = b"output link"  # domain separation: the secret is also used for other HMACs
+PURPOSE = b"output link"  # domain separation, in case the secret is ever used for another HMAC
 SIGNATURE_DIGITS = 32  # hexadecimal digits of a signature: 128 bits
 
 
@@ -21,7 +21,7 @@ def signed_query(settings: Settings, job: Job, now: float) -> str:
     It is the same for all links of a period, so that browsers can cache outputs, and valid for one to two periods.
     """
     period = settings.signed_link_ttl
-    if not (settings.tokens and period and settings.secret.get_secret_value()):
+    if not (settings.tokens and period and settings.link_secret.get_secret_value()):
         return ""
     expires = (int(now) // period + 2) * period
     return f"?expires={expires}&signature={sign(settings, job, expires)}"
@@ -30,7 +30,9 @@ def signed_query(settings: Settings, job: Job, now: float) -> str:
 def sign(settings: Settings, job: Job, expires: int) -> str:
     """HMAC-SHA256 over purpose, tenant, job and expiry time (seconds since 1970)."""
     message = b"\0".join((PURPOSE, job.tenant.encode(), job.id.encode(), str(expires).encode()))
-    return hmac.new(settings.secret.get_secret_value().encode(), message, hashlib.sha256).hexdigest()[:SIGNATURE_DIGITS]
+    return hmac.new(settings.link_secret.get_secret_value().encode(), message, hashlib.sha256).hexdigest()[
+        :SIGNATURE_DIGITS
+    ]
 
 
 def is_valid(settings: Settings, job: Job, expires: int, signature: str, now: float) -> bool:

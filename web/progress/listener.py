@@ -36,13 +36,16 @@ class ProgressListener(threading.Thread):
         self._app = app
         self._on_progress = on_progress
         self._stopping = threading.Event()
+        self._is_receiving = True
 
     def run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._listen()
             except BROKER_ERRORS as error:
-                logger.info("Cannot receive progress messages: %s", error)
+                if self._is_receiving:  # once for each outage
+                    logger.warning("Progress messages are missed until the broker answers: %s", error)
+                self._is_receiving = False
                 self._stopping.wait(RECONNECT_DELAY)
 
     def stop(self) -> None:
@@ -54,6 +57,9 @@ class ProgressListener(threading.Thread):
         try:
             queue = progress_queue(f"progress.{os.uname().nodename}.{os.getpid()}.{uuid4().hex[:8]}")
             with Consumer(broker.connection, [queue], callbacks=[self._on_message], accept=["json"], no_ack=True):
+                if not self._is_receiving:
+                    logger.info("Progress messages are received again.")
+                self._is_receiving = True
                 while not self._stopping.is_set():
                     with suppress(TimeoutError):
                         broker.connection.drain_events(timeout=POLL_TIMEOUT)

@@ -161,7 +161,7 @@ def build_job(services: Services, submission: Submission, estimate: Plan) -> Job
     now = services.clock()
     artifact = None
     if digest:
-        secret = services.settings.secret.get_secret_value()
+        secret = services.settings.artifact_secret.get_secret_value()
         artifact = artifact_key(secret, submission.tenant, digest, request.options)
         if not services.store.exists(f"{artifact_prefix(submission.tenant, artifact)}/{MANIFEST}"):
             artifact = None

@@ -24,7 +24,10 @@ def check_webhook(settings: Settings, tenant: str, url: str | None) -> str | Non
         raise Problem(
             422, "webhook-not-allowed", "This server does not send webhooks to that host (BULKHEAD_WEBHOOK_HOSTS)."
         )
-    if tenant not in settings.webhook_secrets:
-        detail = f"The tenant {tenant} has no webhook secret (BULKHEAD_WEBHOOK_SECRETS)."
+    if tenant not in (settings.webhook_tenants or settings.webhook_secrets):
+        detail = (
+            f"The tenant {tenant} may not use webhooks. "
+            "Add it to BULKHEAD_WEBHOOK_TENANTS, and its secret to BULKHEAD_WEBHOOK_SECRETS."
+        )
         raise Problem(422, "webhook-not-allowed", detail)
     return url

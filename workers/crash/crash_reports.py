@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.jobs import Ledger
-from tasks.utils.files import write_atomically
+from tasks.utils.files import SHARED_FILE, write_atomically
 from workers.sandbox.causes import Cause
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def write(var: Path, report: CrashReport) -> None:
     """Write a report, completely or not at all."""
     folder = var / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / f"{report.job}.{report.pid}.json", json.dumps(asdict(report)))
+    write_atomically(folder / f"{report.job}.{report.pid}.json", json.dumps(asdict(report)), SHARED_FILE)
 
 
 def flush(var: Path, ledger: Ledger) -> int:

@@ -1,7 +1,8 @@
 """The flight recorder: the current stage of an attempt, in shared memory that outlives its process.
 
-    with record_attempt(var, current_owner(), job=job.id, attempt=2) as recorder:    # in the child
+    with record_attempt(var, current_owner(), job=job.id, attempt=2) as recorder:    # in the worker child
         recorder.set_stage("encode", "PIPES")
+        recorder.set_memory(resident)                                              # of the sandboxed process
 
     record = pop_record(var, pid)                                   # in the parent, once the child has ended
 
@@ -13,7 +14,6 @@ import json
 import mmap
 import os
 import struct
-import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -23,7 +23,6 @@ from pathlib import Path
 
 from celery.utils.log import get_logger
 
-from workers.sandbox import process_stats
 from workers.sandbox.process_identity import host_id, is_gone
 
 logger = get_logger(__name__)
@@ -39,9 +38,6 @@ _SLOTS = (64, 2048)
 
 # Characters of a stage's or layer's name. Each takes up to 12 bytes, so that two names and the other fields fit a slot.
 MAX_NAME_LENGTH = 70
-
-# Seconds between two measurements of the resident set. A fast process touches about 100 MiB in between.
-MEASURE_INTERVAL = 0.05
 
 # The stage of an attempt while it waits for the ledger.
 WAITING = "waiting"
@@ -93,20 +89,13 @@ class FlightRecorder:
         """Record the planned memory of the whole process, in bytes."""
         self._write(replace(self._record, planned=planned))
 
-    def measure(self) -> None:
-        """Record the current resident set."""
-        resident = process_stats.resident_memory()
-        self._peak = max(self._peak, resident)
+    def set_memory(self, resident: int, peak: int = 0) -> None:
+        """Record the resident set of the sandboxed process and its peak, in bytes."""
+        self._peak = max(self._peak, resident, peak)
         _MEMORY.pack_into(self._memory, 0, resident, self._peak)
-
-    def measure_until(self, stopped: threading.Event) -> None:
-        """Measure at intervals until `stopped` is set."""
-        while not stopped.wait(MEASURE_INTERVAL):
-            self.measure()
 
     def snapshot(self) -> FlightRecord | None:
         """The current record."""
-        self.measure()
         return parse_record(self._memory[:SIZE])
 
     def _write(self, record: FlightRecord) -> None:
@@ -116,7 +105,6 @@ class FlightRecorder:
         start = _SLOTS[self._sequence % 2]
         header = _HEADER.pack(self._sequence, len(text), zlib.crc32(text))
         self._memory[start : start + len(header) + len(text)] = header + text
-        self.measure()
 
 
 @contextmanager
@@ -126,17 +114,12 @@ def record_attempt(var: Path, owner: str, *, job: str, attempt: int) -> Iterator
     memory = _map_file(path)
     is_exiting = False
     recorder = FlightRecorder(memory, job=job, attempt=attempt)
-    stopped = threading.Event()
-    thread = threading.Thread(target=recorder.measure_until, args=(stopped,), daemon=True, name="flight recorder")
-    thread.start()
     try:
         yield recorder
     except SystemExit:
         is_exiting = True
         raise
     finally:
-        stopped.set()
-        thread.join()
         memory.close()
         if not is_exiting:
             with suppress(OSError):  # the file may never have been created

@@ -20,3 +20,9 @@ class EngineError(ServiceUnavailable):
 
     code = "engine-unavailable"
     transient = False
+
+
+class OutOfMemory(JobFailed):
+    """The drawing needs more memory than a render may use. Choose a smaller width, or split the drawing."""
+
+    code = "out-of-memory"

@@ -1,16 +1,15 @@
 """Prepares native imaging in this process: sets the environment, loads the libraries and verifies their limits.
 
-Call `prepare()` in the child that renders, never in a parent that forks: OpenMP and libvips do not survive a fork.
-A parent calls `preload()`, which loads code but starts no native library.
+A process that forks may call `prepare` and `prepare_vips`, but must not start a thread before: OpenMP and libvips would
+lose it.
 """
 
 import ctypes
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 from workers.render.errors import EngineError
@@ -52,20 +51,21 @@ _BUSY_TRIM_BYTES = 64 * 1024**2
 
 _ALLOWED_LOADERS = ("Png", "Jpeg", "Tiff", "Webp", "Svg")
 
-# The engine with its imports. The child imports the other sources: pyvips and pypdfium2 start their native libraries on
-# import.
-_FORK_SAFE_MODULES = ("workers.render.engine", "workers.render.sources.dxf")
 
-
-def preload() -> None:
-    """Load code before a fork: saves each child half a second and shares 40 MB among them.
-
-    Starts no native library, no thread and no Wand. If a library is missing, `prepare` reports it in the child.
-    """
+def set_environment() -> None:
+    """Set the variables that native libraries read when they are loaded."""
     os.environ.update(_ENVIRONMENT)
-    with suppress(ImportError, OSError):
-        for module in _FORK_SAFE_MODULES:
-            import_module(module)
+
+
+# Whether this process is a zygote, or was forked from one.
+_is_zygote = False
+
+
+def become_zygote() -> None:
+    """Exempt all objects that exist when a process is forked from garbage collection in it. A
+    collection would copy every page that the processes share."""
+    global _is_zygote
+    _is_zygote = True
 
 
 @cache
@@ -74,7 +74,7 @@ def prepare() -> None:
 
     Raises `EngineError` if the library is missing or does not apply the limits.
     """
-    os.environ.update(_ENVIRONMENT)
+    set_environment()
     _libc().mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
     try:
         limits = magick_limits()
@@ -106,14 +106,16 @@ def prepare_vips() -> None:
 def release_memory_afterwards() -> Iterator[None]:
     """Return memory to the system after a block that builds and releases a large document.
 
-    Existing objects are exempt from garbage collection during the block, which makes reading a tenth faster.
+    Existing objects are exempt from garbage collection during the block, which makes reading a tenth faster. In a
+    process that was forked from a zygote they stay so.
     """
     gc.freeze()
     try:
         yield
     finally:
         gc.collect()
-        gc.unfreeze()
+        if not _is_zygote:
+            gc.unfreeze()
         trim_heap()
 
 

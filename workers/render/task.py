@@ -1,4 +1,4 @@
-"""The task `render.blueprint`: claims the job, calls the engine and records the result."""
+"""The task `render.blueprint`: claims the job, renders it in the sandbox, publishes the outputs, records the result."""
 
 import hashlib
 import logging
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from celery.signals import worker_init, worker_process_init
+from celery.signals import worker_process_init
 
 from tasks import app, renders
 from tasks.jobs import Job, LedgerError, State
@@ -18,39 +18,32 @@ from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
 from tasks.plan import Plan, PlanError, check_memory_limit, plan
 from tasks.storage import MANIFEST, ObjectNotFound
+from tasks.utils.parent_death import die_with_parent
 from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
-from workers.render import BlueprintError, EngineError, Step, render
-from workers.render.native import preload, prepare
-from workers.runtime.job_run import JobError, JobRun, Requeue, Result, run_job
-from workers.runtime.request import JobTask
+from workers.render.errors import BlueprintError, EngineError
+from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
+from workers.render.sandboxed.outputs import InvalidOutput
+from workers.runtime.attempt import JobError, JobRun, Requeue, Result
+from workers.runtime.extensions.request import JobTask
+from workers.runtime.job_run import run_job
+from workers.runtime.leak_sampling import sample_leaks
 from workers.runtime.worker_context import worker_context
-from workers.sandbox.limits import apply_limits
+from workers.runtime.worker_zygote import extend_zygote
 
 logger = logging.getLogger(__name__)
 
-# Libraries that log each of their steps, dozens of lines a job. Operators need their warnings only.
-VERBOSE_LOGGERS = ("ezdxf", "pyvips")
-
-
-@worker_init.connect
-def prepare_parent(**_signal: Any) -> None:
-    """Load the modules that all children need."""
-    preload()
+extend_zygote(*ZYGOTE.preload, rehearse=ZYGOTE.rehearse)
 
 
 @worker_process_init.connect
 def prepare_child(**_signal: Any) -> None:
-    """Limit a new child and load the engine, so that the first job need not wait for it."""
+    """Prepare a new worker child, and remove what killed ones left behind."""
     context = worker_context()
-    apply_limits(niceness=context.settings.child_niceness)
-    for name in VERBOSE_LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    die_with_parent()
     context.remove_stale_files()
     with suppress(OSError):  # if the disk is full, the default directory is used
         # The next child removes the temporary files of a killed one.
         tempfile.tempdir = str(context.create_temp_dir())
-    with suppress(EngineError):  # the first job reports it
-        prepare()
 
 
 @app.task(name=renders.TASK, base=JobTask)
@@ -104,7 +97,9 @@ def _render(run: JobRun, message: renders.RenderMessage) -> Result:
         with store.as_file(message.source) as source:
             with source.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            key = renders.artifact_key(settings.secret.get_secret_value(), message.tenant, digest, message.options)
+            key = renders.artifact_key(
+                settings.artifact_secret.get_secret_value(), message.tenant, digest, message.options
+            )
             prefix = renders.artifact_prefix(message.tenant, key)
             if store.exists(f"{prefix}/{MANIFEST}"):
                 return Result(key, {"reused": True})
@@ -136,16 +131,15 @@ def _check_plan(run: JobRun, source: Path, message: renders.RenderMessage, diges
 def _render_and_publish(
     run: JobRun, source: Path, key: str, message: renders.RenderMessage, planned: Plan, digest: str
 ) -> None:
-    def on_progress(step: Step) -> None:
-        run.report_progress(step.percent, step.stage, step.layer)
-
     context, options = run.context, message.options
+    request = RenderRequest(source, options, planned, digest, context.settings.dwg_converter)
     # Tiles of a large drawing take minutes, so an attempt reuses the tiles of a killed one.
-    with context.resumable_work_dir(key) if options.tiles else context.work_dir() as out:
+    with context.resumable_work_dir(key) if options.tiles else context.work_dir() as work:
         try:
-            render(source, out, options, progress=on_progress, plan=planned, sha256=digest)
-        except BlueprintError as error:
+            rendered = render_sandboxed(run.run_in_sandbox, request, work)
+        except (BlueprintError, InvalidOutput) as error:
             raise JobError(error.code, error.message) from error
         except EngineError as error:
             raise Requeue(error.code, error.message) from error
-        context.store.publish_tree(out, renders.artifact_prefix(message.tenant, key))
+        context.store.publish_tree(rendered.out, renders.artifact_prefix(message.tenant, key))
+        run.usage.set_residue({**rendered.residue, **sample_leaks(run, rendered.sampling)})

@@ -4,170 +4,31 @@
 
     run_job(worker_context(), job, work)
 
-Celery acknowledges the message when `run_job` returns, requeues it after `Reject(requeue=True)`, and dead-letters it
-after `Reject(requeue=False)`.
+`run_job` returns when the job has succeeded, and raises every other outcome: `workers.runtime.outcomes` lists them.
 """
 
 import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_logger
 
-from tasks.errors import Conflict, JobFailed, ServiceUnavailable
-from tasks.jobs import Claim, Claimed, IdConflict, Job, Leased, LedgerError, LedgerUnavailable, Rerouted, State
-from tasks.messaging.progress import ProgressMessage
+from tasks.jobs import Claimed, IdConflict, Job, Leased, Rerouted
 from tasks.observability.logs import log_context
 from tasks.observability.tracing import span
-from tasks.storage import StoreError
-from tasks.utils.retry import Backoff, retrying
-from workers.crash import crash_reports, explanation
-from workers.crash.flight_recorder import FlightRecorder, record_attempt
-from workers.runtime.leak_sampling import profile_if_suspected
-from workers.runtime.resource_usage import ResourceUsage
+from workers.crash.flight_recorder import record_attempt
+from workers.runtime.attempt import JobRun, Result
+from workers.runtime.claim import claim_job
+from workers.runtime.outcomes import raise_final_state
+from workers.runtime.recording import execute
 from workers.runtime.worker_context import WorkerContext
-from workers.sandbox.causes import Cause, Death
-from workers.sandbox.process_identity import is_gone
 
 logger = get_logger(__name__)
 
-T = TypeVar("T")
-
-# Seconds. A job with a live lease may become free in a moment, when the crash of its owner is recorded. After this time
-# the message is acknowledged; maintenance publishes the job again when the lease expires.
-LEASED_TIMEOUT = 2.0
-
-# Seconds between two claims. If the owner is gone in two claims in a row, its parent is gone as well: a live parent
-# reports a crash within milliseconds.
-LEASED_POLL_INTERVAL = 0.1
-
-# Seconds. Nothing can be done without the ledger, so an attempt waits for it. After this time the message returns to
-# its queue, which restarts the time limit.
-LEDGER_TIMEOUT = 60.0
-LEDGER_BACKOFF = Backoff(initial=0.05, maximum=2.0)
-
-# Minimum seconds between two progress messages.
-PROGRESS_INTERVAL = 0.2
-
-
-class JobError(JobFailed):
-    """The job cannot succeed in any attempt."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Requeue(ServiceUnavailable):
-    """This worker cannot do the job now, through no fault of the job.
-
-    With a `queue`, the job continues there instead of in the queue of its message.
-    """
-
-    def __init__(self, code: str, message: str, queue: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.queue = queue
-
-
-class LeaseLost(Conflict):
-    """The attempt no longer counts: the job was cancelled, or a newer attempt has its lease."""
-
-    code = "lease-lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The result of successful work: the key of the artifacts, and facts about the attempt."""
-
-    artifact: str
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-class JobRun:
-    """A claimed job during the work on it."""
-
-    def __init__(self, context: WorkerContext, job: Job, recorder: FlightRecorder) -> None:
-        self.context = context
-        self.job = job
-        self.recorder = recorder
-        self.usage = ResourceUsage()
-        self.lease_lost = threading.Event()
-        self.planned_bytes = 0
-        self._set_planned(job.plan)
-        self._last_published = float("-inf")
-
-    def record_plan(self, *, digest: str, size: int, plan: dict[str, Any]) -> None:
-        """Record the plan in the ledger unless the web tier recorded the same one."""
-        self._set_planned(plan)
-        if (self.job.digest, self.job.size, self.job.plan) == (digest, size, plan):
-            return
-        self.wait_for_ledger(
-            lambda: self.context.ledger.attempts.record_plan(
-                self.job.id, self.job.attempt, digest=digest, size=size, plan=plan
-            )
-        )
-
-    def wait_for_ledger(self, call: Callable[[], T]) -> T:
-        """Call the ledger, and call again while it is unavailable.
-
-        The flight recorder shows the wait, so that a time limit reached during it is not the job's fault. Raises
-        Reject(requeue=True) after LEDGER_TIMEOUT.
-        """
-        with self.recorder.waiting():
-            return wait_for_ledger(call)
-
-    def report_progress(self, percent: int, stage: str, layer: str = "") -> None:
-        """Record and publish the progress. Raises LeaseLost if the attempt no longer counts."""
-        self.recorder.set_stage(stage, layer)
-        if self.lease_lost.is_set():
-            raise LeaseLost
-        now = time.monotonic()
-        if now - self._last_published >= PROGRESS_INTERVAL or percent == 100:
-            self._last_published = now
-            self._publish(State.RUNNING, percent, stage, layer)
-
-    def publish_final_state(self, state: State) -> None:
-        """Publish to subscribers that the job has finished."""
-        self._publish(state, 100 if state is State.SUCCEEDED else 0, "", "")
-
-    def renew_lease_until(self, stopped: threading.Event) -> None:
-        """Renew the lease three times per lease duration until `stopped` is set or the lease is lost."""
-        lease = self.context.settings.lease
-        while not stopped.wait(lease / 3):
-            with suppress(LedgerError):
-                renewed = self.context.ledger.attempts.renew(
-                    self.job.id, self.job.attempt, now=time.time(), lease=lease
-                )
-                if not renewed:
-                    self.lease_lost.set()
-                    return
-
-    def _set_planned(self, plan: dict[str, Any] | None) -> None:
-        self.planned_bytes = (plan or {}).get("peak_bytes") or self.planned_bytes
-        self.recorder.set_planned(self.planned_bytes)
-
-    def _publish(self, state: State, percent: int, stage: str, layer: str) -> None:
-        self.context.progress_publisher.publish(
-            ProgressMessage(
-                job=self.job.id,
-                tenant=self.job.tenant,
-                state=state,
-                attempt=self.job.attempt,
-                percent=percent,
-                stage=stage,
-                layer=layer,
-            )
-        )
-
 
 def run_job(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) -> None:
-    """Make one attempt at `job`, which is added to the ledger if it is not there. Raises Reject as described above."""
-    claim = _claim(context, job)
+    """Make one attempt at `job`, which is added to the ledger if it is not there. Raises its outcome, see above."""
+    claim = claim_job(context, job)
     if isinstance(claim, Leased):
         logger.warning(
             "A worker (%s) still holds the lease on job %s. This message is acknowledged; maintenance publishes "
@@ -175,14 +36,14 @@ def run_job(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) 
             claim.job.lease_owner,
             job.id,
         )
-        return
+        raise Ignore
     if isinstance(claim, Rerouted):
-        logger.info("Job %s continues in the queue %s: this message is acknowledged.", job.id, claim.job.queue)
-        return
+        raise Retry(f"The job continues in the queue {claim.job.queue}.")
     if isinstance(claim, IdConflict):
         raise Reject("the id belongs to another job", requeue=False)
     if not isinstance(claim, Claimed):
-        _reject_finished(claim.job)
+        logger.info("Job %s is already %s.", job.id, claim.job.state)
+        raise_final_state(claim.job)
         return
     claimed = claim.job
     with (
@@ -199,141 +60,7 @@ def _run(context: WorkerContext, job: Job, work: Callable[[JobRun], Result]) -> 
         renewal = threading.Thread(target=run.renew_lease_until, args=(stopped,), daemon=True, name="lease")
         renewal.start()
         try:
-            with profile_if_suspected(context, job) as run.usage.profiled:
-                _execute(run, work)
+            execute(run, work)
         finally:
             stopped.set()
             renewal.join()
-
-
-def wait_for_ledger(call: Callable[[], T]) -> T:
-    """Call the ledger, and call again while it is unavailable. Raises Reject(requeue=True) after LEDGER_TIMEOUT."""
-
-    def logged_call() -> T:
-        try:
-            return call()
-        except LedgerUnavailable as error:
-            logger.warning("Waiting for the ledger: %s", error)
-            raise
-
-    try:
-        return retrying(on=LedgerUnavailable, timeout=LEDGER_TIMEOUT, backoff=LEDGER_BACKOFF)(logged_call)
-    except LedgerUnavailable as error:
-        raise Reject(str(error), requeue=True) from error
-
-
-def _claim(context: WorkerContext, job: Job) -> Claim:
-    seen_gone: set[str] = set()
-
-    def is_dead(owner: str) -> bool:
-        """Whether the owner was gone in the previous claim already, so that its parent had time to report why."""
-        if not is_gone(owner):
-            return False
-        was_gone = owner in seen_gone
-        seen_gone.add(owner)
-        return was_gone
-
-    def claim() -> Claim:
-        crash_reports.flush(context.settings.var, context.ledger)
-        return context.ledger.attempts.claim(
-            job,
-            lease_owner=context.lease_owner,
-            now=time.time(),
-            lease=context.settings.lease,
-            is_dead=is_dead,
-        )
-
-    deadline = time.monotonic() + LEASED_TIMEOUT
-    while isinstance(answer := wait_for_ledger(claim), Leased) and time.monotonic() < deadline:
-        time.sleep(LEASED_POLL_INTERVAL)
-    return answer
-
-
-def _reject_finished(job: Job) -> None:
-    """Acknowledge the message of a finished job, but dead-letter the message of a dead one."""
-    logger.info("Job %s is already %s.", job.id, job.state)
-    if job.state is State.DEAD:
-        raise Reject((job.error or {}).get("detail", "the job is dead"), requeue=False)
-
-
-def _execute(run: JobRun, work: Callable[[JobRun], Result]) -> None:
-    job = run.job
-    try:
-        result = work(run)
-    except LeaseLost:
-        logger.warning(
-            "Attempt %d at job %s no longer counts: it was cancelled or a later attempt has started.",
-            job.attempt,
-            job.id,
-        )
-    except JobError as error:
-        _record_failure(run, error)
-    except (Requeue, StoreError) as error:
-        _requeue(run, error)
-    except MemoryError as error:
-        predicate = f"needed more memory than its limits allow ({error or 'MemoryError'}),"
-        _record_crash(run, Cause.OUT_OF_MEMORY, predicate)
-    except Reject:
-        raise
-    except Exception as error:
-        logger.exception("Attempt %d at job %s raised an unexpected error.", job.attempt, job.id)
-        _record_crash(run, Cause.ERROR, f"failed with an unexpected {type(error).__name__}")
-    else:
-        _record_success(run, result)
-
-
-def _record_success(run: JobRun, result: Result) -> None:
-    job, attempts = run.job, run.context.ledger.attempts
-    facts = result.facts | run.usage.facts(run.planned_bytes)
-    recorded = run.wait_for_ledger(
-        lambda: attempts.succeed(job.id, job.attempt, now=time.time(), artifact=result.artifact, facts=facts)
-    )
-    if recorded:
-        run.publish_final_state(State.SUCCEEDED)
-    else:
-        logger.warning(
-            "Attempt %d at job %s succeeded, but no longer counts: a later attempt has started.", job.attempt, job.id
-        )
-
-
-def _record_failure(run: JobRun, error: JobError) -> None:
-    job, attempts = run.job, run.context.ledger.attempts
-    problem, facts = {"code": error.code, "detail": error.message}, run.usage.facts(run.planned_bytes)
-    if run.wait_for_ledger(lambda: attempts.fail(job.id, job.attempt, now=time.time(), error=problem, facts=facts)):
-        logger.warning("Job %s failed: %s", job.id, error.message)
-        run.publish_final_state(State.FAILED)
-
-
-def _requeue(run: JobRun, error: Requeue | StoreError) -> None:
-    """Return the job to the ledger. Maintenance publishes it later, outside the broker's delivery limit."""
-    job, attempts = run.job, run.context.ledger.attempts
-    queue = error.queue if isinstance(error, Requeue) else None
-    logger.warning("Attempt %d at job %s is requeued. %s", job.attempt, job.id, error)
-    run.wait_for_ledger(
-        lambda: attempts.requeue(
-            job.id, job.attempt, now=time.time(), cause=error.code, explanation=error.message, queue=queue
-        )
-    )
-
-
-def _record_crash(run: JobRun, cause: Cause, predicate: str) -> None:
-    """Count an attempt as crashed although its process survived."""
-    job, facts = run.job, run.usage.consumed(run.planned_bytes)
-    message = explanation.format_crash(Death(cause, f"It {predicate}.", predicate), run.recorder.snapshot())
-    host, pid, _started = run.context.lease_owner.rsplit(":", 2)
-    state = run.wait_for_ledger(
-        lambda: run.context.ledger.attempts.record_crash(
-            job.id,
-            host=host,
-            pid=int(pid),
-            cause=cause,
-            job_at_fault=cause.job_at_fault,
-            explanation=message,
-            now=time.time(),
-            facts=facts,
-        )
-    )
-    if state is State.DEAD:
-        run.publish_final_state(State.DEAD)
-    logger.error("Job %s: %s", job.id, message)
-    raise Reject(message, requeue=state is not State.DEAD)

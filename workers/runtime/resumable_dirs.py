@@ -1,13 +1,12 @@
 """Directories that survive a killed attempt, so that the next attempt at the same work can resume it."""
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks.utils.files import acquire_lock
+from tasks.utils.files import acquire_lock, remove_tree
 
 PREFIX = "resumable."
 
@@ -31,7 +30,7 @@ def resumable_dir(root: Path, key: str) -> Iterator[Path | None]:
         yield path
     finally:
         if _is_same_dir(lock, path):  # otherwise it was moved away, and another process may have created a new one
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         os.close(lock)
 
 
@@ -41,7 +40,7 @@ def remove_stale_dirs(root: Path, now: float | None = None) -> None:
     for path in root.glob(f"{PREFIX}*"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < oldest and (lock := _lock(path)) is not None:
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
                 os.close(lock)
 
 

@@ -18,6 +18,7 @@ from tasks.messaging.progress import ProgressPublisher
 from tasks.renders import ENGINE_VERSION
 from tasks.settings import Settings, settings
 from tasks.storage import Store, StoreError, open_store
+from tasks.utils.files import remove_tree, temporary_directory
 from tasks.utils.units import MIB
 from workers.crash import flight_recorder
 from workers.runtime.resumable_dirs import remove_stale_dirs, resumable_dir
@@ -91,8 +92,8 @@ class WorkerContext:
     def scratch_dir(self) -> Iterator[Path]:
         """An empty directory for work besides the job. Errors of the block are not translated."""
         prefix = f"{self.lease_owner}."
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=self._root(), ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+        with temporary_directory(self._root(), prefix) as folder:
+            yield folder
 
     @contextmanager
     def resumable_work_dir(self, key: str) -> Iterator[Path]:
@@ -125,7 +126,7 @@ class WorkerContext:
         with suppress(FileNotFoundError):
             for folder in (self.settings.var / FOLDER).iterdir():
                 if is_gone(folder.name.rpartition(".")[0]):
-                    shutil.rmtree(folder, ignore_errors=True)
+                    remove_tree(folder)
 
 
 @contextmanager

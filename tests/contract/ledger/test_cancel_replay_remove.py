@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from tasks.jobs import (
+    WAITING,
     Ledger,
     Outcome,
     State,
@@ -42,6 +43,33 @@ def test_given_a_running_job_when_it_is_cancelled_then_its_lease_cannot_be_renew
     assert (attempt.outcome, attempt.ended_at) == (Outcome.CANCELLED, T0 + 1)
     assert crash(ledger, job) is State.CANCELLED
     assert find(ledger, job).crashes == 0
+
+
+def test_given_a_request_to_cancel_that_is_carried_out_late_then_a_job_that_was_replayed_since_continues(
+    ledger: Ledger,
+) -> None:
+    job = add_job(ledger)
+    ledger.jobs.mark_published(job.id, T0)
+    assert ledger.jobs.cancel(job.id, T0 + 5, error={}, requested_at=T0 + 1)
+    assert ledger.jobs.replay(job.id, T0 + 6)
+
+    assert not ledger.jobs.cancel(job.id, T0 + 7, error={}, requested_at=T0 + 1)
+    ledger.jobs.mark_published(job.id, T0 + 6)
+    claim_job(ledger, job)
+    assert not ledger.jobs.cancel(job.id, T0 + 7, error={}, requested_at=T0 + 1)
+
+    assert find(ledger, job).state is State.RUNNING
+    assert ledger.jobs.cancel(job.id, T0 + 9, error={}, requested_at=T0 + 8, explanation="It was terminated.")
+    assert [attempt.explanation for attempt in ledger.attempts.history(job.id)] == ["It was terminated."]
+
+
+def test_given_a_job_that_runs_before_it_counts_as_published_then_a_late_request_cancels_it(ledger: Ledger) -> None:
+    job = add_job(ledger)
+    claim_job(ledger, job)
+    assert ledger.attempts.renew(job.id, 1, now=T0 + 5, lease=LEASE)
+
+    assert not ledger.jobs.cancel(job.id, T0 + 6, error={}, states=WAITING, requested_at=T0 + 4)
+    assert ledger.jobs.cancel(job.id, T0 + 6, error={}, requested_at=T0 + 4)
 
 
 def test_a_finished_job_cannot_be_cancelled(ledger: Ledger) -> None:

@@ -43,6 +43,22 @@ def test_an_empty_database_is_migrated_and_migrating_again_changes_nothing(
     assert find(ledger, job) == job
 
 
+def test_given_the_umask_of_a_group_when_a_sqlite_ledger_is_created_then_its_members_can_write_it(
+    tmp_path: Path,
+) -> None:
+    before = os.umask(0o007)
+    try:
+        database = database_module.Database(f"sqlite:///{tmp_path}/ledger/ledger.db")
+        migrate(database)
+        with database.connect():
+            files = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "ledger").glob("*.db*")}
+        database.close()
+    finally:
+        os.umask(before)
+
+    assert files["ledger.db"] == files["ledger.db-wal"] == files["ledger.db-shm"] == "0o660"
+
+
 def test_given_4_processes_that_migrate_at_the_same_time_then_all_succeed(url: str) -> None:
     script = (
         "import os\n"

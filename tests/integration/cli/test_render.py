@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -18,13 +18,14 @@ from cli import app as bulkhead
 from examples.pump_station.drawing import draw, save
 from examples.pump_station.standards import LAYERS
 from tasks.plan import plan
+from tests.services.processes import is_gone
 
 ROOT = Path(bulkhead.__file__).parents[1]
 BLUEPRINTS = ROOT.parent / "shared/data/blueprints"
 
 # A render of this width takes seconds, long enough to interrupt it.
 LONG = ("--width", "3000")
-RENDERING = 90 * 1024 * 1024  # resident set of a child that has loaded its libraries and the drawing
+LOADED = 60 * 1024 * 1024  # bytes; resident set of a process that has loaded its libraries and the drawing
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +45,25 @@ def render(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
 
 @contextmanager
 def running_render(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", psutil.Process]]:
-    """Run a render for the length of the block. Yields it and its child."""
+    """Run a render for the length of the block. Yields it and the process that renders."""
     with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
         try:
-            yield parent, _rendering_child(parent)
+            yield parent, _rendering_process(parent)
         finally:
             parent.kill()
 
 
-def _rendering_child(parent: "subprocess.Popen[str]") -> psutil.Process:
+def _rendering_process(parent: "subprocess.Popen[str]") -> psutil.Process:
+    """The one that has entered its working directory."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert parent.poll() is None, _rest(parent.stderr)
-        for child in psutil.Process(parent.pid).children():
-            if child.memory_info().rss > RENDERING:
-                return child
+        for process in psutil.Process(parent.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if Path(process.cwd()).name.startswith(".bulkhead-"):
+                    return process
         time.sleep(0.005)
-    raise AssertionError("no child started to render")
+    raise AssertionError("no process started to render")
 
 
 def _rest(stream: IO[str] | None) -> str:
@@ -81,7 +84,7 @@ def test_given_a_drawing_when_it_is_rendered_then_every_visible_layer_is_a_file_
     assert len(facts["layers"]) == len(LAYERS) - 3  # one is off, one is frozen, and viewports lie in paper space
     assert all(Path(path).stat().st_size > 0 for path in [facts["preview"], *facts["layers"]])
     assert facts["planned"]["peak_bytes"] == plan(drawing, width=800).peak_bytes
-    assert facts["peak_bytes"] > RENDERING
+    assert facts["peak_bytes"] > LOADED
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
@@ -144,8 +147,8 @@ def test_given_a_package_of_the_same_name_in_the_current_directory_then_our_engi
 
 
 def test_given_a_killed_render_process_then_the_explanation_names_its_stage(drawing: Path, tmp_path: Path) -> None:
-    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, child):
-        child.kill()
+    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, process):
+        process.kill()
         _stdout, stderr = parent.communicate(timeout=30)
     assert parent.returncode == 1
     assert "The process was killed from outside with SIGKILL. It was " in stderr
@@ -154,25 +157,27 @@ def test_given_a_killed_render_process_then_the_explanation_names_its_stage(draw
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_given_a_signal_then_the_child_exits_and_its_files_are_deleted(
+def test_given_a_signal_then_no_process_remains_and_its_files_are_deleted(
     number: signal.Signals, code: int, drawing: Path, tmp_path: Path
 ) -> None:
-    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, child):
+    with running_render(str(drawing), "--out", str(tmp_path / "out"), *LONG) as (parent, process):
+        zygote = process.parent()
         os.kill(parent.pid, number)
         _stdout, stderr = parent.communicate(timeout=30)
         assert parent.returncode == code
-        assert not psutil.pid_exists(child.pid)
+        assert zygote is not None
+        assert is_gone(zygote)
+        assert is_gone(process)
     assert "Traceback" not in stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_given_a_machine_without_imagemagick_limits_then_the_exit_code_is_that_of_a_missing_service(
+def test_given_limits_of_imagemagick_in_the_environment_then_they_have_no_effect(
     drawing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAGICK_MEMORY_LIMIT", "16MiB")
     result = render(str(drawing), "--out", str(tmp_path / "out"))
-    assert result.returncode == 3
-    assert "ImageMagick did not apply the limits" in result.stderr
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.skipif(not BLUEPRINTS.is_dir(), reason="the shared drawings are not on this machine")

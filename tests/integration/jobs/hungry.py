@@ -1,26 +1,35 @@
-"""An engine that needs as much memory as its blueprint's name says, for workers started with the option
-`-I tests.integration.jobs.hungry`: `needs 900 MiB.dxf` is out of memory under any smaller memory limit.
+"""An engine that needs as much memory as its drawing says, for workers started with the option
+`-I tests.integration.jobs.hungry`. A drawing says it in a comment, such as `needs 700 MiB`.
 """
 
 import re
 from pathlib import Path
 from typing import Any
 
-from celery import current_task
-
-from tasks.jobs.routing import memory_limit_of
-from tasks.settings import settings
 from tasks.utils.units import MIB
-from workers.render import render, task
+from workers.render import render
+from workers.render.sandboxed import body
+from workers.runtime.worker_zygote import extend_zygote
+
+_NEED = re.compile(rb"needs (\d+) MiB")
 
 
-def hungry(source: Path, out: Path, options: Any, **keywords: Any) -> Any:
-    """Render, unless the memory limit of this worker's queue is too low."""
-    request = current_task.request
-    needs = re.search(r"needs (\d+) MiB", request.kwargs["filename"])
-    if needs and int(needs[1]) * MIB > memory_limit_of(request.delivery_info["routing_key"], settings()):
-        raise MemoryError(needs[0])
-    return render(source, out, options, **keywords)
+def comment(mebibytes: int) -> str:
+    """The comment of a drawing that needs so much memory."""
+    return f"needs {mebibytes} MiB"
 
 
-task.render = hungry  # type: ignore[attr-defined]  # not a definition of that module
+def install() -> None:
+    """Replace the engine of this zygote."""
+    body.render = _render  # type: ignore[attr-defined]  # not a definition of that module
+
+
+def _render(source: Path, *arguments: Any, **keywords: Any) -> Any:
+    need = _NEED.search(source.read_bytes())
+    held = b"\xff" * (int(need[1]) * MIB if need else 0)
+    result = render(source, *arguments, **keywords)
+    del held
+    return result
+
+
+extend_zygote(f"{__name__}:install")

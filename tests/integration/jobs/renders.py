@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 from celery import Celery
 from kombu import Connection, Exchange, Producer
 
@@ -19,6 +20,7 @@ from tasks.messaging.publisher import Publisher
 from tasks.messaging.topology import EXCHANGE, RENDER
 from tasks.storage import open_store
 from tests.services.platform import Platform
+from tests.services.processes import sandboxed_of
 from workers.crash.flight_recorder import FOLDER, parse_record
 
 T = TypeVar("T")
@@ -29,10 +31,11 @@ TENANT = "acme"
 LIGHT, HEAVY = 20, 30_000
 
 
-def drawing(lines: int, layers: int = 4, seed: int = 1) -> bytes:
+def drawing(lines: int, layers: int = 4, seed: int = 1, comment: str = "") -> bytes:
     """A DXF drawing with random lines."""
     generator = random.Random(seed)
-    text = ["0", "SECTION", "2", "ENTITIES"]
+    text = ["999", comment] if comment else []
+    text += ["0", "SECTION", "2", "ENTITIES"]
     for number in range(lines):
         text += ["0", "LINE", "8", f"L{number % layers}"]
         for code in ("10", "20", "11", "21"):
@@ -80,11 +83,13 @@ class Renders:
         self.ledger.database.close()
         self.app.close()
 
-    def make(self, lines: int = LIGHT, *, tenant: str = TENANT, **fields: Any) -> renders.RenderMessage:
+    def make(
+        self, lines: int = LIGHT, *, tenant: str = TENANT, comment: str = "", **fields: Any
+    ) -> renders.RenderMessage:
         """Store a drawing. Returns the message that requests its render."""
         job = str(uuid.uuid4())
         source = renders.source_key(tenant, job)
-        self.store.put(source, drawing(lines, seed=uuid.UUID(job).int))
+        self.store.put(source, drawing(lines, seed=uuid.UUID(job).int, comment=comment))
         return renders.RenderMessage(
             job=job, tenant=tenant, source=source, options=renders.RenderOptions(width=64), **fields
         )
@@ -152,6 +157,20 @@ class Renders:
             return None
 
         return eventually(running, timeout)
+
+    def render_at(self, job_id: str, attempt: int = 1, timeout: float = 60) -> int:
+        """Wait until the attempt draws in the sandbox, and return the process id there."""
+
+        def drawing_process() -> int | None:
+            child = self.child_at(job_id, attempt, timeout)
+            with suppress(LookupError, ValueError, FileNotFoundError, psutil.NoSuchProcess):
+                (path,) = (self.platform.settings.var / FOLDER).glob(f"*:{child}:*")
+                record, running = parse_record(path.read_bytes()), sandboxed_of(psutil.Process(child).ppid())
+                if record and record.attempt >= attempt and record.resident and len(running) == 1:
+                    return running[0].pid
+            return None
+
+        return eventually(drawing_process, timeout)
 
     def dead_letter(self, letter_id: str, timeout: float = 20) -> DeadLetter:
         """Wait for the dead letter with this id, and return it."""

@@ -12,14 +12,23 @@ import pytest
 from tasks import renders
 from tasks.jobs import State
 from tasks.messaging.topology import LARGE, RENDER, RENDER_QUEUES, TILES
+from tests.integration.jobs import hungry
 from tests.integration.jobs.renders import Renders, publish_raw
 from tests.services.platform import ROOT, Platform
+from workers.sandbox.leaf_cgroup import leaf_cgroup
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
-HUNGRY = ("-I", "tests.integration.jobs.hungry")
+HUNGRY = ("-I", hungry.__name__)
 WITH_LARGE = {"large_memory_limit": str(1 << 30)}
 SHORT_INTERVALS = {"maintenance_interval": "0.5", "republish_after": "5", **WITH_LARGE}
+
+
+@pytest.fixture
+def out_of_memory() -> str:
+    """How a render over its memory limit ends here: the kernel enforces the limit where a cgroup can be created."""
+    with leaf_cgroup(1 << 30) as cgroup:
+        return "was stopped over its memory limit" if cgroup is None else "was killed by the kernel"
 
 
 @pytest.fixture
@@ -30,9 +39,9 @@ def sent(platform: Platform) -> Iterator[Renders]:
     platform.kill()  # a graceful stop takes seconds, and these workers are no longer needed
 
 
-def send(sent: Renders, queue: str, filename: str = "") -> str:
+def send(sent: Renders, queue: str, comment: str = "") -> str:
     """Accept a render and publish it to a queue. Returns the id of its job."""
-    message = sent.make(filename=filename)
+    message = sent.make(comment=comment)
     sent.accept(message, queue=queue)
     sent.publish(message, queue)
     return message.job
@@ -73,14 +82,14 @@ def test_given_messages_of_unknown_jobs_on_any_render_queue_then_each_is_accepte
 
 
 def test_given_jobs_out_of_memory_then_they_continue_in_the_large_queue_and_are_replayed_there(
-    platform: Platform, sent: Renders
+    platform: Platform, sent: Renders, out_of_memory: str
 ) -> None:
     platform.start_worker("render1", *HUNGRY, **WITH_LARGE)
     large = platform.start_worker("large1", *HUNGRY, queue=LARGE, **WITH_LARGE)
     platform.start_maintenance(**SHORT_INTERVALS)
 
-    big = send(sent, RENDER, "needs 900 MiB.dxf")
-    bomb = send(sent, RENDER, "needs 5000 MiB.dxf")
+    big = send(sent, RENDER, hungry.comment(700))
+    bomb = send(sent, RENDER, hungry.comment(5000))
 
     job = sent.finished(big)
     assert (job.state, job.queue, job.crashes, job.attempt) == (State.SUCCEEDED, LARGE, 1, 2)
@@ -88,7 +97,7 @@ def test_given_jobs_out_of_memory_then_they_continue_in_the_large_queue_and_are_
     assert first.cause == "out-of-memory"
     assert first.explanation is not None
     assert re.fullmatch(
-        r"Attempt 1 needed more memory than its limits allow \(needs 900 MiB\), at [\d.,]+ MiB while planning .*\. "
+        rf"Attempt 1 {out_of_memory} at [\d.,]+ MiB while planning .*\. "
         r"It continues in render\.large, with a larger memory limit\.",
         first.explanation,
     )
@@ -98,7 +107,7 @@ def test_given_jobs_out_of_memory_then_they_continue_in_the_large_queue_and_are_
     assert job.error is not None
     assert job.error["code"] == "out-of-memory"
     assert re.fullmatch(
-        r"Attempt 2 needed more memory than its limits allow \(needs 5000 MiB\), at .* Attempt 2 was the last one\.",
+        rf"Attempt 2 {out_of_memory} at .* Attempt 2 was the last one\.",
         job.error["detail"],
     )
     letter = sent.dead_letter(bomb)

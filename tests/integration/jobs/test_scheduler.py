@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Broker
 from tests.integration.jobs.renders import celery_app, eventually
-from workers.runtime.scheduler import BrokerLock, SingletonScheduler
+from workers.runtime.extensions.scheduler import BrokerLock, SingletonScheduler
 
 pytestmark = pytest.mark.service
 

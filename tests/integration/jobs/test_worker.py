@@ -16,6 +16,7 @@ from tasks.jobs import Outcome, State
 from tasks.messaging.topology import RENDER
 from tests.integration.jobs.renders import HEAVY, TENANT, Renders, eventually, publish_raw
 from tests.services.platform import Platform
+from tests.services.processes import is_gone, zygote_of
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -23,9 +24,14 @@ NORMAL_PRIORITY = {"child_niceness": "0"}  # the machine may be busy
 
 
 def kill(pid: int, signal_number: signal.Signals) -> None:
-    """Send a signal to one of our worker children."""
-    assert "worker" in psutil.Process(pid).cmdline()
+    """Send a signal to one of our processes: a worker child, or a render in the sandbox."""
+    assert {"worker", "workers.sandbox.zygote.process"} & set(psutil.Process(pid).cmdline())
     os.kill(pid, signal_number)
+
+
+def owners(sent: Renders, job_id: str) -> set[str]:
+    """The worker children that ran the attempts at the job."""
+    return {attempt.lease_owner for attempt in sent.history(job_id)}
 
 
 def explains(explanation: str | None, attempt: int, predicate: str) -> bool:
@@ -105,13 +111,13 @@ def test_given_a_message_with_the_id_of_another_tenant_s_job_then_it_is_dead_let
     assert sent.find(job.id) == job
 
 
-def test_given_a_child_killed_from_outside_then_the_next_attempt_succeeds_and_no_crash_is_counted(
+def test_given_a_render_killed_from_outside_then_its_worker_child_records_it_and_no_crash_is_counted(
     platform: Platform, sent: Renders
 ) -> None:
-    platform.start_worker(**NORMAL_PRIORITY)
+    worker = platform.start_worker(**NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
 
-    kill(sent.child_at(job_id), signal.SIGKILL)
+    kill(sent.render_at(job_id), signal.SIGKILL)
 
     job = sent.finished(job_id)
     assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 2, 0, 1)
@@ -119,16 +125,38 @@ def test_given_a_child_killed_from_outside_then_the_next_attempt_succeeds_and_no
     assert (first.outcome, first.cause) == (Outcome.CRASHED, "killed")
     assert explains(first.explanation, 1, "was killed from outside with SIGKILL")
     assert first.facts is not None
-    assert first.facts["stage"] in ("", "plan", "open", "draw", "compose", "encode")
+    assert first.facts["stage"] in ("plan", "open", "draw", "compose", "encode")
     assert first.facts["cgroup"]["events"] is not None
     assert second.outcome is Outcome.SUCCEEDED
+    assert len(owners(sent, job_id)) == 1
+    assert f"Job {job_id}: {first.explanation}" in worker.log.read_text()
 
 
-def test_given_a_child_terminated_during_a_job_then_its_attempt_is_explained_and_the_next_one_succeeds(
+def test_given_a_worker_child_killed_from_outside_then_its_render_ends_and_no_crash_is_counted(
+    platform: Platform, sent: Renders
+) -> None:
+    worker = platform.start_worker(**NORMAL_PRIORITY)
+    job_id = sent.submit(HEAVY)
+    render = psutil.Process(sent.render_at(job_id))
+
+    kill(sent.child_at(job_id), signal.SIGKILL)
+
+    assert is_gone(render)
+    job = sent.finished(job_id)
+    assert (job.state, job.attempt, job.crashes, job.worker_losses) == (State.SUCCEEDED, 2, 0, 1)
+    first = sent.history(job_id)[0]
+    assert (first.outcome, first.cause) == (Outcome.CRASHED, "killed")
+    assert explains(first.explanation, 1, "was killed from outside with SIGKILL")
+    assert len(owners(sent, job_id)) == 2
+    assert f"lost its worker child {first.lease_owner.split(':')[1]}: {first.explanation}" in worker.log.read_text()
+
+
+def test_given_a_worker_child_terminated_during_a_job_then_its_attempt_is_explained_and_the_next_one_succeeds(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker(**NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
+    sent.render_at(job_id)
 
     kill(sent.child_at(job_id), signal.SIGTERM)
 
@@ -139,14 +167,31 @@ def test_given_a_child_terminated_during_a_job_then_its_attempt_is_explained_and
     assert explains(first.explanation, 1, "was killed from outside with SIGTERM")
 
 
-def test_given_a_child_that_crashes_in_every_attempt_then_the_job_is_dead_and_its_message_dead_lettered(
+def test_given_the_zygote_is_killed_during_a_job_then_another_one_starts_and_no_crash_is_counted(
+    platform: Platform, sent: Renders
+) -> None:
+    worker = platform.start_worker(**NORMAL_PRIORITY)
+    job_id = sent.submit(HEAVY)
+    sent.render_at(job_id)
+    zygote = zygote_of(worker.pid)
+
+    kill(zygote.pid, signal.SIGKILL)
+
+    job = sent.finished(job_id)
+    assert (job.state, job.attempt, job.crashes) == (State.SUCCEEDED, 2, 0)
+    assert sent.history(job_id)[0].cause == "killed"
+    assert len(owners(sent, job_id)) == 1
+    assert zygote_of(worker.pid) != zygote
+
+
+def test_given_a_render_that_crashes_in_every_attempt_then_the_job_is_dead_and_its_message_dead_lettered(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker(**NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
 
     for attempt in (1, 2, 3):
-        kill(sent.child_at(job_id, attempt), signal.SIGSEGV)
+        kill(sent.render_at(job_id, attempt), signal.SIGSEGV)
 
     job = sent.finished(job_id)
     assert (job.state, job.crashes, job.attempt) == (State.DEAD, 3, 3)
@@ -154,27 +199,12 @@ def test_given_a_child_that_crashes_in_every_attempt_then_the_job_is_dead_and_it
     assert [attempt.cause for attempt in history] == ["native-crash"] * 3
     for number, crashed in enumerate(history, 1):
         assert explains(crashed.explanation, number, "crashed in native code with SIGSEGV")
+    assert len(owners(sent, job_id)) == 1
     assert job.error == {"code": "native-crash", "detail": f"{history[2].explanation} Attempt 3 was the last one."}
     letter = sent.dead_letter(job_id)
     assert (letter.task, letter.reason) == (renders.TASK, "rejected")
     assert json.loads(letter.body)[1]["job"] == job_id
     assert sent.finished(sent.submit()).state is State.SUCCEEDED
-
-
-def test_given_a_render_over_its_time_limit_then_it_is_retried_and_finally_dead(
-    platform: Platform, sent: Renders
-) -> None:
-    platform.start_worker(render_time_limit="3", **NORMAL_PRIORITY)
-    job_id = sent.submit(5 * HEAVY)
-
-    job = sent.finished(job_id)
-
-    assert (job.state, job.crashes) == (State.DEAD, 3)
-    history = sent.history(job_id)
-    assert [attempt.cause for attempt in history] == ["time-limit"] * 3
-    assert explains(history[2].explanation, 3, "was stopped at its time limit of 3 s,")
-    assert job.error == {"code": "time-limit", "detail": f"{history[2].explanation} Attempt 3 was the last one."}
-    assert sent.dead_letter(job_id).task == renders.TASK
 
 
 def test_given_a_worker_killed_with_its_child_then_another_worker_finishes_the_job(
@@ -193,15 +223,17 @@ def test_given_a_worker_killed_with_its_child_then_another_worker_finishes_the_j
     assert sent.history(job_id)[0].cause == "worker-lost"
 
 
-def test_given_a_running_render_when_it_is_cancelled_then_its_child_stops_and_runs_the_next_job(
+def test_given_a_running_render_when_it_is_cancelled_then_its_process_ends_and_its_child_runs_the_next_job(
     platform: Platform, sent: Renders
 ) -> None:
     platform.start_worker(lease="1", **NORMAL_PRIORITY)
     job_id = sent.submit(HEAVY)
+    render = psutil.Process(sent.render_at(job_id))
     child = sent.child_at(job_id)
 
     assert sent.ledger.jobs.cancel(job_id, time.time(), error={"code": "cancelled", "detail": "Not needed."})
 
+    assert is_gone(render)
     next_job = sent.finished(sent.submit())
     assert next_job.state is State.SUCCEEDED
     assert sent.find(job_id).state is State.CANCELLED

@@ -1,12 +1,9 @@
 """Raster images larger than the memory limit, and tile jobs killed at random points."""
 
 import hashlib
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,16 +13,16 @@ import pyvips
 
 from tasks.plan import TooLarge, check_memory_limit, plan
 from tasks.renders import RenderOptions
+from tests.integration.render.sandbox import RenderSandbox
 from workers.render import Step, render
-from workers.sandbox.child import Limits, run
+from workers.sandbox.reports import Progress
+from workers.sandbox.runner import ProcessDied
+from workers.sandbox.watch import Limits
 
 ROOT = Path(__file__).resolve().parents[3]
 MEMORY_LIMIT = 512 * 1024**2
 KILLS = 20
 SEED = 3
-
-# A child that renders and reports progress. A kill leaves its files.
-CHILD = [sys.executable, "-m", "workers.render"]
 
 
 def write_scan(path: Path, width: int, height: int) -> Path:
@@ -51,32 +48,39 @@ def tile_mtimes(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.glob("tiles_files/*/*.webp")}
 
 
-def child(scan: Path, out: Path, options: RenderOptions) -> list[str]:
-    return [*CHILD, str(scan), str(out), options.model_dump_json(), "0"]
+class Killer:
+    """Kills a render some seconds after its first report of the stage `tiles`. `before` are the tiles until then."""
+
+    def __init__(self, sandbox: RenderSandbox, out: Path, seconds: float) -> None:
+        self._sandbox, self._out, self._seconds = sandbox, out, seconds
+        self._is_started = False
+        self.before: dict[Path, int] = {}
+
+    def on_progress(self, progress: Progress) -> None:
+        if progress.stage != "tiles" or self._is_started:
+            return
+        self._is_started = True
+        self.before = tile_mtimes(self._out)
+        time.sleep(self._seconds)
+        os.kill(self._sandbox.pid, signal.SIGKILL)
 
 
 def test_given_a_tile_job_killed_at_twenty_random_points_then_it_ends_with_the_same_bytes_and_writes_no_tile_twice(
-    tmp_path: Path,
+    sandbox: RenderSandbox, tmp_path: Path, work: Path
 ) -> None:
     scan = write_scan(tmp_path / "scan.tif", 12_000, 9_000)
     options = RenderOptions(width=512, tiles=True)
-    uninterrupted, killed = tmp_path / "uninterrupted", tmp_path / "killed"
+    uninterrupted, killed = tmp_path / "uninterrupted", work / "out"
     uninterrupted.mkdir()
-    killed.mkdir()
     render(scan, uninterrupted, options)
     generator = random.Random(SEED)
     rewritten = 0
     for _ in range(KILLS):
-        with subprocess.Popen(child(scan, killed, options), stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if json.loads(line)["stage"] == "tiles":
-                    break
-            before = tile_mtimes(killed)
-            time.sleep(generator.uniform(0, 0.3))
-            process.send_signal(signal.SIGKILL)
+        killer = Killer(sandbox, killed, generator.uniform(0, 0.3))
+        with pytest.raises(ProcessDied):
+            sandbox.render(scan, work, tiles=True, on_progress=killer.on_progress)
         after = tile_mtimes(killed)
-        rewritten += sum(after[path] != written for path, written in before.items())
+        rewritten += sum(after[path] != written for path, written in killer.before.items())
     before = tile_mtimes(killed)
     manifest = render(scan, killed, options)
     rewritten += sum(tile_mtimes(killed)[path] != written for path, written in before.items())
@@ -126,19 +130,16 @@ def test_given_the_preview_when_tiles_begin_then_it_is_complete(tmp_path: Path) 
 
 @pytest.mark.timeout(300)
 def test_given_a_gigapixel_in_one_strip_when_rendered_with_tiles_then_it_stays_below_the_memory_limit(
-    tmp_path: Path,
+    sandbox: RenderSandbox, tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = write_scan(tmp_path / "scan.tif", 40_000, 26_000)
-    out = tmp_path / "out"
-    out.mkdir()
     options = RenderOptions(tiles=True)
     planned = plan(scan, width=options.width, tiles=True)
     check_memory_limit(planned, MEMORY_LIMIT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    exit_info = run(child(scan, out, options), Limits(MEMORY_LIMIT, 280), lambda _report: None, environment=environment)
-    assert exit_info.death is None, exit_info
-    assert exit_info.peak <= planned.peak_bytes
-    assert (out / "tiles_files/16/78_50.webp").exists()
+    monkeypatch.setattr(sandbox, "limits", Limits(MEMORY_LIMIT, cpu=280))
+    rendered = sandbox.render(scan, work, planned=planned, **options.model_dump())
+    assert sandbox.outcomes[0].exit_info.peak <= planned.peak_bytes
+    assert (rendered.out / "tiles_files/16/78_50.webp").exists()
 
 
 def test_given_an_image_whose_rows_of_tiles_exceed_the_memory_limit_then_it_is_refused_from_its_header(

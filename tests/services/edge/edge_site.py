@@ -193,7 +193,7 @@ def _prepare(home: Path) -> tuple[Settings, dict[str, str], str]:
         (home / "www" / name).parent.mkdir(parents=True, exist_ok=True)
         (home / "www" / name).write_text(content)
     values = {"ledger_url": f"sqlite:///{home}/ledger.db", "store_url": str(home / "store"), "tokens": {TOKEN: "acme"}}
-    settings = Settings.model_validate({**values, "secret": secrets.token_hex(16)})
+    settings = Settings.model_validate({**values, "link_secret": secrets.token_hex(16)})
     ledger = open_ledger(settings)
     migrate(ledger.database)
     ledger.database.close()
@@ -223,7 +223,7 @@ def _web_program(site: Site, port: int) -> Program:
             "PYTHONPATH": str(ROOT),
             "BULKHEAD_LEDGER_URL": site.settings.ledger_url.get_secret_value(),
             "BULKHEAD_STORE_URL": site.settings.store_url,
-            "BULKHEAD_SECRET": site.settings.secret.get_secret_value(),
+            "BULKHEAD_LINK_SECRET": site.settings.link_secret.get_secret_value(),
             "BULKHEAD_TOKENS": f'{{"{TOKEN}": "acme"}}',
             "BULKHEAD_BROKER_URL": "amqp://guest:guest@127.0.0.1:1//",
         },

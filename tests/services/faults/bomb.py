@@ -8,20 +8,20 @@ from pydantic import BaseModel, ConfigDict
 from tasks import app, renders
 from tasks.jobs import Job, State
 from tasks.messaging.publisher import Publisher
-from workers.runtime.job_run import JobRun, Result, run_job
-from workers.runtime.message_validation import MESSAGE_SCHEMAS
-from workers.runtime.request import JobTask
+from tests.services.faults import bodies
+from workers.runtime.attempt import JobRun, Result
+from workers.runtime.extensions.message_validation import MESSAGE_SCHEMAS
+from workers.runtime.extensions.request import JobTask
+from workers.runtime.job_run import run_job
 from workers.runtime.worker_context import worker_context
+from workers.runtime.worker_zygote import extend_zygote
+from workers.sandbox.runner import SandboxJob
 
 TASK = "render.bomb"
 TENANT = "local"
 
-MIB = 1024**2
-
-# Bytes that its plan predicts, bytes of one allocation, and seconds between two allocations.
-PLANNED = 120 * MIB
-BLOCK = 4 * MIB
-INTERVAL = 0.01
+# Bytes that its plan predicts.
+PLANNED = 120 * 1024**2
 
 
 class BombMessage(BaseModel):
@@ -33,6 +33,7 @@ class BombMessage(BaseModel):
 
 
 MESSAGE_SCHEMAS[TASK] = BombMessage
+extend_zygote(bodies.__name__)
 
 
 @app.task(name=TASK, base=JobTask)
@@ -46,11 +47,9 @@ def bomb(job: str) -> None:
 
 def _explode(run: JobRun) -> Result:
     run.record_plan(digest="0" * 64, size=1, plan={"peak_bytes": PLANNED})
-    run.report_progress(60, "encode", "PIPES")
-    blocks = []
-    while True:
-        blocks.append(bytearray(b"x") * BLOCK)
-        time.sleep(INTERVAL)
+    with run.context.work_dir() as work:
+        run.run_in_sandbox(SandboxJob(f"{bodies.__name__}:explode", {}, work=work)).value()
+    return Result("0" * 64)
 
 
 def publish(publisher: Publisher) -> str:

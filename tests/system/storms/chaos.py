@@ -59,8 +59,8 @@ def plan_kills(counts: Mapping[str, int], seed: int) -> list[Kill]:
 
 @dataclass
 class Chaos:
-    """Runs a plan against the processes of each kind. `child` kills a child of a `worker` process, preferably one of
-    `busy_pids()` if that is given.
+    """Runs a plan against the processes of each kind. `child` kills a process below a `worker` process (its child, its
+    zygote or a render), preferably one of `busy_pids()` if that is given. Kinds of `disturbances` are called instead.
 
     `log` is called with a line per event. Use it in the main thread, which `Process` requires.
     """
@@ -69,6 +69,7 @@ class Chaos:
     busy_pids: Callable[[], set[int]] | None
     log: Callable[[str], None]
     rng: random.Random
+    disturbances: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     killed: Counter[str] = field(default_factory=Counter)
     ended_unexpectedly: Counter[str] = field(default_factory=Counter)
     _restart_at: dict[str, float] = field(default_factory=dict)
@@ -77,6 +78,10 @@ class Chaos:
         """Carry out the plan. Processes that are down at its end are being restarted."""
         for kill in plan:
             self.wait(kill.after)
+            if kill.kind in self.disturbances:
+                self.log(f"disturbance: {kill.kind}")
+                self.disturbances[kill.kind]()
+                continue
             while not self._kill(kill):
                 self.wait(POLL_INTERVAL)
 
@@ -109,7 +114,7 @@ class Chaos:
         return True
 
     def _choose_children(self, parents: list[Victim]) -> list[int]:
-        """The children that run a job; all children if none does for BUSY_CHILD_TIMEOUT."""
+        """The processes that run a job; all if none does for BUSY_CHILD_TIMEOUT."""
         until = time.monotonic() + BUSY_CHILD_TIMEOUT
         while True:
             children = {child.pid for parent in parents for child in _children(parent)}
@@ -137,6 +142,6 @@ class Chaos:
 
 def _children(process: Victim) -> list[psutil.Process]:
     try:
-        return psutil.Process(process.pid).children()
+        return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []

@@ -1,10 +1,11 @@
-"""Bombs, hangs and kills under a real systemd: they end worker children, but no good job fails.
+"""Bombs, hangs, full disks and kills under a real systemd: they end renders, but no good job fails.
 
     python -m tests.system.storms.crashes --jobs 1000 --seed 1
 
 Needs root. Installs our units in a private systemd: three render workers of 512 MiB, with their own RabbitMQ and
-MariaDB. Of the drawings submitted over HTTP, a tenth exceed the memory limit at random stages and a twentieth hang.
-Meanwhile children, parents, the broker and the ledger are killed. When all jobs have finished it checks ledger, store
+MariaDB. Of the drawings submitted over HTTP, a tenth exceed the memory limit at random stages, a twentieth hang, and
+some fill the disk. Meanwhile renders, zygotes, children, parents, the broker and the ledger are killed, the host is
+frozen for a minute, and busy loops take the processors for another. When all jobs have finished it checks ledger, store
 and units and prints statistics; the last line of output is one JSON object. Exit code 1 if there is a violation.
 """
 
@@ -39,17 +40,24 @@ from tests.system.storms.chaos_run import (
 )
 from tests.system.storms.clients import Drawing
 from tests.system.storms.crash_verdict import CrashVerdict, judge_crashes
-from tests.system.storms.faulty_engine import BOMB, HANG, svg_with_fault
+from tests.system.storms.disturbances import freeze, load
+from tests.system.storms.faulty_engine import BOMB, FILL, HANG, svg_with_fault
 from tests.system.storms.verdict import all_finished, all_jobs
 
 WORKERS = tuple(f"bulkhead-render@{number}" for number in (1, 2, 3))
 OTHERS = ("bulkhead-web", "bulkhead-maintenance", "bulkhead-scheduler")
 
 # Percentages of the jobs.
-BOMBS, HANGS = 10, 5
+SHARES = {BOMB: 10, HANG: 5, FILL: 5}
 
-# Kills per hundred jobs. `child` is a worker child, `worker` its parent.
+# Kills per hundred jobs. `child` is a process below a worker's parent, `worker` that parent.
 KILLS = {"child": 20, "worker": 2, "broker": 0.3, "ledger": 0.1}
+
+# Seconds of each disturbance, of which each run has one: the host is frozen, and busy loops take its processors.
+DISTURBANCE = 60.0
+
+# Seconds without progress after which a render hangs, and bytes that it may write.
+LIMITS = {"BULKHEAD_RENDER_IDLE_LIMIT": "3", "BULKHEAD_RENDER_DISK_LIMIT": str(128 * 1024**2)}
 
 # Seconds: until all jobs have finished after the last kill, and of the watchdog, which is shorter than an outage of the
 # broker, because an outage must not trigger it.
@@ -100,7 +108,7 @@ def running_system(home: Path, *, time_limit: float) -> Iterator[System]:
     database = MariaDb(home / "mariadb")
     with Supervisor([*node.stages, (database.program,)], home / "log") as services:
         platform = Platform(home / "platform", node.url, database.fresh_database())
-        settings = {**SETTINGS, "BULKHEAD_RENDER_TIME_LIMIT": f"{time_limit:g}"}
+        settings = {**SETTINGS, **LIMITS, "BULKHEAD_RENDER_TIME_LIMIT": f"{time_limit:g}"}
         worker = with_option("bulkhead-render@", "--include faulty_engine") + f"WatchdogSec={WATCHDOG}\n"
         with running_units(home / "host", platform, settings=settings, drop_ins={"bulkhead-render@": worker}) as units:
             units.start(*OTHERS, *WORKERS)
@@ -110,9 +118,9 @@ def running_system(home: Path, *, time_limit: float) -> Iterator[System]:
 
 
 def choose_faults(jobs: int, seed: int) -> list[str]:
-    """The fault of each drawing: `bomb`, `hang`, or none (empty)."""
-    bombs, hangs = jobs * BOMBS // 100, jobs * HANGS // 100
-    kinds = [BOMB] * bombs + [HANG] * hangs + [""] * (jobs - bombs - hangs)
+    """The fault of each drawing, as in SHARES, or none (empty)."""
+    kinds = [kind for kind, share in SHARES.items() for _ in range(jobs * share // 100)]
+    kinds += [""] * (jobs - len(kinds))
     random.Random(seed).shuffle(kinds)
     return kinds
 
@@ -126,13 +134,20 @@ def make_drawing(number: int, kind: str, seed: int) -> Drawing:
     return Drawing(number, f"sheet {number}.svg", content, 256)
 
 
-def run_chaos(system: System, jobs: int, seed: int, log: Callable[[str], None]) -> CrashVerdict:
-    """Submit and kill, wait for all jobs, and judge the results."""
+def run_chaos(
+    system: System, jobs: int, seed: int, log: Callable[[str], None], *, disturbance: float = DISTURBANCE
+) -> CrashVerdict:
+    """Submit, kill and disturb, wait for all jobs, and judge the results. `disturbance` in seconds."""
     faults = choose_faults(jobs, seed)
     ledger = open_ledger(system.units.platform.settings)
-    # Any child, not only busy ones: hanging children are busy longest, so that they would receive almost all kills.
-    chaos = Chaos(system.victims, None, log, random.Random(seed))
-    kills = plan_kills({kind: max(1, round(jobs * rate / 100)) for kind, rate in KILLS.items()}, seed)
+    disturbances = {
+        "freeze": lambda: freeze(system.units.systemd.pid, disturbance),
+        "load": lambda: load(disturbance),
+    }
+    # Any process, not only busy ones: hanging renders are busy longest, so that they would receive almost all kills.
+    chaos = Chaos(system.victims, None, log, random.Random(seed), disturbances)
+    counts = {kind: max(1, round(jobs * rate / 100)) for kind, rate in KILLS.items()}
+    kills = plan_kills({**counts, **dict.fromkeys(disturbances, 1)}, seed)
     submitters = make_clients(
         system.units.platform.url,
         jobs,
@@ -171,9 +186,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--time-limit", type=float, default=2, help="time limit in seconds; good jobs need more on a busy machine"
-    )
+    parser.add_argument("--time-limit", type=float, default=6, help="time limit in seconds of processor time")
     parser.add_argument("--keep", action="store_true", help="keep logs, ledger and store, and print their directory")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stops all services, like Ctrl-C

@@ -1,12 +1,12 @@
-"""A render engine with the fault that a drawing names: a memory bomb, a crash, a hang, thrashing, CPU load, or idling.
+"""A render engine with the fault that a drawing names: a memory bomb, a crash, a hang, thrashing, CPU load, idling, or
+a full disk.
 
 Loaded together with the tasks of a real worker (`celery worker --include faulty_engine`, with this directory in
-PYTHONPATH); it acts in worker children only.
+PYTHONPATH). The worker's zygote installs it, so it acts in the sandbox only.
 
 A comment in the drawing, such as `fault(bomb, 40)`, names the fault and the percentage at which it starts.
 """
 
-import mmap
 import os
 import random
 import re
@@ -17,23 +17,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from celery.signals import worker_process_init
+from workers.render import render
+from workers.render.sandboxed import body
+from workers.runtime.worker_zygote import extend_zygote
+from workers.sandbox.process_stats import resident_memory
 
-from tasks.settings import settings
-from workers.render import render, task
-from workers.sandbox.cgroup import read_memory
-
-BOMB, CRASH, HANG, THRASH, WORK, REST = "bomb", "crash", "hang", "thrash", "work", "rest"
+BOMB, CRASH, HANG, THRASH, WORK, REST, FILL = "bomb", "crash", "hang", "thrash", "work", "rest", "fill"
 
 _FAULT = re.compile(rb"fault\((\w+), (\d+)\)")
 
-# Bytes of a block. A bomb allocates one at a time. Thrashing leaves FREE blocks below the memory limit and reads READ
-# blocks from a file.
+# Bytes of a block. A bomb allocates one at a time. Thrashing fills memory up to FULL and reads READ blocks from a file.
 BLOCK = 16 * 1024**2
-FREE = 3
+FULL = 464 * 1024**2
 READ = 16
 
-# Pages that are read between two progress reports, and seconds between two reports.
+# Bytes of a page, pages that are read between two progress reports, and seconds between two reports.
+PAGE = 4096
 PAGES = 500
 REPORT_INTERVAL = 0.2
 
@@ -43,9 +42,8 @@ def svg_with_fault(svg: bytes, kind: str, percent: int) -> bytes:
     return svg.replace(b">", f"><!-- fault({kind}, {percent}) -->".encode(), 1)
 
 
-@worker_process_init.connect
-def install(**_signal: Any) -> None:
-    """Reoffset the engine of this child."""
+def install() -> None:
+    """Replace the engine of this zygote."""
 
     def faulty_render(
         source: Path, out: Path, options: Any, *, progress: Callable[[Any], None], **keywords: Any
@@ -61,7 +59,7 @@ def install(**_signal: Any) -> None:
 
         return render(source, out, options, progress=act, **keywords)
 
-    task.render = faulty_render  # type: ignore[attr-defined, assignment]
+    body.render = faulty_render  # type: ignore[attr-defined, assignment]
 
 
 def _explode(_report: Callable[[], None]) -> None:
@@ -93,24 +91,26 @@ def _burn_cpu(report: Callable[[], None]) -> None:
 
 
 def _thrash(report: Callable[[], None]) -> None:
-    """Fill the memory up to its limit, then read random pages of a file that does not fit: each evicts another one."""
+    """Fill the memory, then read random pages of a file that does not fit: each evicts another one."""
     blocks = []
-    while (
-        (cgroup := read_memory()).current is not None
-        and cgroup.limit is not None
-        and cgroup.current < cgroup.limit - FREE * BLOCK
-    ):
+    while resident_memory() < FULL:
         blocks.append(bytearray(b"\xff") * BLOCK)
-    with tempfile.TemporaryFile(dir=settings().var) as file:
+    with tempfile.TemporaryFile() as file:
         for _ in range(READ):
             file.write(os.urandom(BLOCK))
         file.flush()
-        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
-            offsets = range(0, len(pages), mmap.PAGESIZE)
-            while True:
-                for offset in random.sample(offsets, PAGES):
-                    pages[offset]
-                report()
+        offsets = range(0, READ * BLOCK, PAGE)
+        while True:
+            for offset in random.sample(offsets, PAGES):
+                os.pread(file.fileno(), PAGE, offset)
+            report()
+
+
+def _fill_disk(_report: Callable[[], None]) -> None:
+    number = 0
+    while True:
+        Path(tempfile.gettempdir(), str(number)).write_bytes(b"\xff" * BLOCK)
+        number += 1
 
 
 FAULTS: Mapping[str, Callable[[Callable[[], None]], None]] = {
@@ -120,4 +120,7 @@ FAULTS: Mapping[str, Callable[[Callable[[], None]], None]] = {
     THRASH: _thrash,
     WORK: _burn_cpu,
     REST: _idle,
+    FILL: _fill_disk,
 }
+
+extend_zygote(f"{__name__}:install")

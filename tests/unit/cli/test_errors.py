@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cli.commands.dead import UnknownId
-from cli.commands.render import EngineUnavailable, OutputDirectoryInUse, RenderFailed
+from cli.commands.render import OutputDirectoryInUse, RenderFailed
 from cli.commands.up import AlreadyRunning, PortInUse
 from cli.embedded.ports import PortsExhausted
 from cli.embedded.process import NotInstalled, StartFailed
@@ -21,6 +21,8 @@ from tasks.presets import UnknownPreset
 from tasks.storage.errors import StoreError
 from workers.heartbeats.database_nodes import NoWritableNode
 from workers.heartbeats.status import LeaseHeld
+from workers.render.errors import EngineError
+from workers.sandbox.errors import SandboxUnavailable
 from workers.tickets.inventory import InvalidInventory
 from workers.tickets.rotator import StaleToken
 
@@ -33,7 +35,8 @@ EXIT_CODES = {
     NotInstalled: 3,
     StartFailed: 3,
     PortsExhausted: 3,
-    EngineUnavailable: 3,
+    EngineError: 3,
+    SandboxUnavailable: 3,
     ToolMissing: 3,
     PlanError: 2,
     UnknownPreset: 2,

@@ -50,6 +50,7 @@ def test_given_settings_that_the_user_added_to_the_environment_file_then_up_appl
     monkeypatch.setenv("BULKHEAD_VAR", str(tmp_path))
     monkeypatch.setenv("TMPDIR", "")
     monkeypatch.setattr(module, "prepare_services", lambda _var, **_asked: [])
+    monkeypatch.setattr(module, "give_up_rights", lambda _var: None)  # they are those of all tests
     served: list[tuple[int, list[str]]] = []
     monkeypatch.setattr(
         module, "run_platform", lambda _stages, chosen, _var, workers: served.append((chosen.port, [*workers]))
@@ -71,7 +72,8 @@ def test_given_a_start_without_redis_after_one_with_it_then_only_the_private_url
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "credentials").write_text("password=of-ours\n")
     monkeypatch.setenv("BULKHEAD_BROKER_URL", "amqp://127.0.0.1")
-    monkeypatch.setenv("BULKHEAD_SECRET", "s")
+    monkeypatch.setenv("BULKHEAD_ARTIFACT_SECRET", "a")
+    monkeypatch.setenv("BULKHEAD_LINK_SECRET", "l")
     monkeypatch.setattr(module, "check_broker", lambda _url: None)
 
     module.prepare_services(tmp_path, redis=False)

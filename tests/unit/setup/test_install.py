@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tasks.settings import secret_variables
+from tests.services.units import loaded_credentials, secret_names
+
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = ROOT / "systemd"
 DROP_IN = "bulkhead-.service.d/10-hardening.conf"
 
-# Settings contain passwords.
-PRIVATE = {"bulkhead.env": 0o600, "authorized_keys": 0o600, ".ssh": 0o700, "bulkhead-tickets": 0o700}
+AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+# Secrets and keys.
+PRIVATE = {"credentials": 0o700, "authorized_keys": 0o600, ".ssh": 0o700, "bulkhead-tickets": 0o700}
 
 
 def staged(target: Path, script: str, *arguments: str, umask: int = 0o022) -> Path:
@@ -36,13 +41,13 @@ def directives(path: Path) -> list[str]:
     return [line for line in path.read_text().splitlines() if "=" in line and line[0].isupper()]
 
 
-def test_given_a_strict_umask_when_units_are_installed_then_everybody_can_read_them_but_not_the_settings(
+def test_given_a_strict_umask_when_units_are_installed_then_everybody_can_read_them_but_not_the_secrets(
     tmp_path: Path,
 ) -> None:
     target = staged(tmp_path / "host", "install.sh", "units", umask=0o077)
     for path, mode in modes(target):
         allowed = (PRIVATE[path.name],) if path.name in PRIVATE else (0o755,) if path.is_dir() else (0o644, 0o755)
-        assert mode in allowed, path
+        assert mode in ((0o600,) if path.parent.name == "credentials" else allowed), path
 
 
 def test_given_a_strict_umask_when_an_edge_node_is_prepared_then_its_user_can_run_the_program(tmp_path: Path) -> None:
@@ -71,11 +76,13 @@ def test_given_a_node_that_is_also_a_worker_host_then_the_drop_in_does_not_apply
         assert (units / f"{service.name}.d" / Path(DROP_IN).name).readlink() == Path("/dev/null")
 
 
-def test_given_an_installation_when_it_is_removed_then_only_the_settings_remain(tmp_path: Path) -> None:
+def test_given_an_installation_when_it_is_removed_then_only_settings_and_secrets_remain(tmp_path: Path) -> None:
     target = staged(tmp_path / "host", "install.sh", "units")
     assert (target / "usr/lib/systemd/system" / DROP_IN).is_file()
     staged(target, "install.sh", "uninstall")
-    assert [path.name for path in target.rglob("*") if path.is_file()] == ["bulkhead.env"]
+    kept = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
+    credentials = {f"etc/bulkhead/credentials/BULKHEAD_{name}_URL" for name in ("BROKER", "LEDGER")}
+    assert kept == {"etc/bulkhead/bulkhead.env", *credentials}
 
 
 def test_given_another_prefix_when_units_are_installed_then_no_file_names_the_default_one(
@@ -91,7 +98,7 @@ def test_given_another_prefix_when_units_are_installed_then_no_file_names_the_de
 @pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("*.service")))
 def test_given_a_unit_then_it_repeats_no_directive_of_the_drop_in_and_filters_system_calls(unit: str) -> None:
     own, common = directives(UNITS / unit), directives(UNITS / DROP_IN)
-    lists = {"Environment", "After", "Wants"}  # a drop-in adds to these
+    lists = {"After", "Wants", "IPAddressAllow", "ReadWritePaths"}  # a drop-in adds to these
     assert not {line.split("=")[0] for line in own} & {line.split("=")[0] for line in common} - lists
     assert not set(own) & set(common)
     filters = [line.partition("=")[2] for line in own if line.startswith("SystemCallFilter=")]
@@ -101,3 +108,29 @@ def test_given_a_unit_then_it_repeats_no_directive_of_the_drop_in_and_filters_sy
 def test_given_the_folders_of_the_units_then_none_has_more_than_fifteen_files() -> None:
     for folder in (UNITS, *(path for path in UNITS.rglob("*") if path.is_dir())):
         assert sum(path.is_file() for path in folder.iterdir()) <= 15, folder
+
+
+def test_given_the_units_then_each_secret_has_an_empty_default_and_no_unit_reads_one_that_it_must_not_have() -> None:
+    defaults = {
+        line.split("=")[1].partition(":")[0] for line in directives(UNITS / DROP_IN) if "SetCredential=" in line
+    }
+    loaded = loaded_credentials()
+    assert secret_names() - {"FLOWER_BASIC_AUTH"} == defaults
+    assert defaults == {*secret_variables(), *AWS_KEYS}
+    assert loaded["bulkhead-render@"] == {
+        "BULKHEAD_BROKER_URL",
+        "BULKHEAD_LEDGER_URL",
+        "BULKHEAD_ARTIFACT_SECRET",
+        *AWS_KEYS,
+    }
+    assert not loaded["bulkhead-web"] & {"BULKHEAD_WEBHOOK_SECRETS", "FLOWER_BASIC_AUTH", "BULKHEAD_STREAM_URL"}
+    assert loaded["bulkhead-scheduler"] == {"BULKHEAD_BROKER_URL"}
+    for unit, names in loaded.items():
+        assert ("BULKHEAD_LINK_SECRET" in names) == ("BULKHEAD_TOKENS" in names) == (unit == "bulkhead-web")
+
+
+def test_given_the_units_then_web_tier_workers_maintenance_and_rotation_have_users_of_their_own() -> None:
+    users = {path.stem: line[5:] for path in UNITS.glob("*.service") for line in directives(path) if "User=" in line}
+    trusted = {users[f"bulkhead-{name}"] for name in ("render@", "webhooks", "heartbeats")}
+    assert len(users) == len(list(UNITS.glob("*.service")))
+    assert len({users["bulkhead-web"], users["bulkhead-maintenance"], users["bulkhead-tickets"]} | trusted) == 4

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 LISTS = ROOT / "setup/packages"
-NAMES = ("run", "viewer", "test")
+NAMES = ("run", "viewer", "test", "machine")
 
 
 def packages(name: str) -> list[str]:
@@ -32,7 +32,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_given_the_lists_then_there_are_three_and_no_package_is_in_two_of_them() -> None:
+def test_given_the_lists_then_there_are_four_and_no_package_is_in_two_of_them() -> None:
     assert {path.stem for path in LISTS.iterdir()} == set(NAMES)
     names = [package for name in NAMES for package in packages(name)]
     assert len(names) == len(set(names))
@@ -75,6 +75,7 @@ def test_given_an_unknown_list_when_the_script_runs_then_it_names_the_list() -> 
         (["install"], "run"),
         (["lint"], "run viewer test"),
         (["bench"], "run viewer test"),
+        (["machine"], "run machine"),
         (["demo", "lint"], "run viewer test"),
     ],
 )

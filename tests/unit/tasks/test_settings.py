@@ -47,6 +47,33 @@ def test_given_a_file_of_the_private_platform_then_it_is_read_and_the_environmen
     assert (found.port, found.max_crashes) == (9002, 5)
 
 
+def test_given_credentials_of_systemd_then_they_are_read_after_the_environment_and_an_empty_one_is_unset(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "var").mkdir()
+    (elsewhere / "var/bulkhead.env").write_text("BULKHEAD_ARTIFACT_SECRET=file\nBULKHEAD_REDIS_URL=redis://file\n")
+    credentials = {
+        "BULKHEAD_ARTIFACT_SECRET": "credential\n",
+        "BULKHEAD_REDIS_URL": "",
+        "BULKHEAD_LINK_SECRET": "credential",
+        "BULKHEAD_TOKENS": '{"a-long-random-token-1": "acme"}',
+        "AWS_CREDENTIALS": "unknown",
+    }
+    (elsewhere / "credentials").mkdir()
+    for name, text in credentials.items():
+        (elsewhere / "credentials" / name).write_text(text)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(elsewhere / "credentials"))
+    monkeypatch.setenv("BULKHEAD_LINK_SECRET", "environment")
+
+    found = settings.__wrapped__()
+
+    assert found.artifact_secret.get_secret_value() == "credential"
+    assert found.link_secret.get_secret_value() == "environment"
+    assert found.redis_url is not None
+    assert found.redis_url.get_secret_value() == "redis://file"
+    assert found.tokens == {"a-long-random-token-1": "acme"}
+
+
 def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULKHEAD_TOKENS", '{"a-long-random-token-1": "acme"}')
 
@@ -62,7 +89,7 @@ def test_tokens_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LEDGER_URL", "postgresql://host/db", "sqlite:///path or mysql"),
         ("HEARTBEATS_DATABASE_URLS", "mysql+pymysql://one/db two/db", "sqlite:///path or mysql"),
         ("MEMORY_LIMIT", "1000", "greater than or equal to 134217728"),
-        ("RENDER_TIME_LIMIT", "1501", "less than or equal to 1500"),
+        ("RENDER_WALL_LIMIT", "1501", "less than or equal to 1500"),
         ("MAX_CRASHES", "0", "greater than or equal to 1"),
         ("LEASE", "0.5", "greater than or equal to 1"),
         ("PUBLISH_TIMEOUT", "0", "greater than 0"),
@@ -86,7 +113,7 @@ def test_settings_show_no_secret_when_printed(monkeypatch: pytest.MonkeyPatch) -
     secrets = {
         "BROKER_URL": "amqp://user:hush-1@host//",
         "LEDGER_URL": "mysql+pymysql://user:hush-2@host/db",
-        "SECRET": "hush-3-hush-3-hush-3",
+        "LINK_SECRET": "hush-3-hush-3-hush-3",
         "TOKENS": '{"hush-4-hush-4-hush-4": "acme"}',
         "REDIS_URL": "redis://:hush-5@host",
     }
@@ -119,3 +146,24 @@ def test_given_tokens_that_cannot_be_used_then_the_error_says_what_to_do_and_sho
 
     assert advice in str(caught.value)
     assert "hush-hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "sandbox", "required"),
+    [
+        ("127.0.0.1", None, False),
+        ("::1", None, False),
+        ("localhost", None, False),
+        ("192.0.2.1", None, True),
+        ("cad.example.com", None, True),
+        ("127.0.0.1", "required", True),
+        ("192.0.2.1", "best-effort", False),
+    ],
+)
+def test_given_a_public_address_then_the_sandbox_is_required_unless_set_otherwise(
+    monkeypatch: pytest.MonkeyPatch, host: str, sandbox: str | None, required: bool
+) -> None:
+    monkeypatch.setenv("BULKHEAD_HOST", host)
+    if sandbox:
+        monkeypatch.setenv("BULKHEAD_SANDBOX", sandbox)
+    assert Settings().requires_sandbox is required

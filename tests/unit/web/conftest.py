@@ -67,7 +67,8 @@ def settings(tmp_path: Path, empty_ledger: Path) -> Settings:
     return Settings(
         ledger_url=SecretStr(f"sqlite:///{tmp_path}/ledger.db"),
         store_url=str(tmp_path / "store"),
-        secret=SecretStr("a secret of the test"),
+        artifact_secret=SecretStr("a secret of the test"),
+        link_secret=SecretStr("another secret of the test"),
         tokens=TOKENS,
         plant_tokens=PLANT_TOKENS,
         upload_limit=1 << 20,

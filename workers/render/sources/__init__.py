@@ -106,7 +106,7 @@ class Source(Protocol):
 
 _MODULES = {
     "dxf": "dxf",
-    "dwg": "dwg",
+    "dwg": "dxf",  # converted before, by workers.render.sandboxed.conversion
     "svg": "svg",
     "pdf": "pdf",
     "png": "raster",

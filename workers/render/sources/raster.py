@@ -154,6 +154,7 @@ class RasterSource:
                 export_profile="srgb",
                 option_string=self._loader_options(fail_on),
             )
+        self.progress.update("draw")  # a small picture is done before the first signal
         image.set_progress(True)
         image.signal_connect("eval", lambda _image, at: self.progress.update("draw", at.percent / 100))
         return to_raster(image)

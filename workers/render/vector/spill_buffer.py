@@ -13,7 +13,8 @@ Array: TypeAlias = npt.NDArray[Any]
 # Bytes that stay in memory. A drawing of 100,000 entities fits; one of a million would exceed the memory limit.
 MEMORY_BYTES = 32 * 1024**2
 
-# On disk: a memory file system would count against the memory limit (Filesystem Hierarchy Standard 5.15).
+# On disk: a memory file system would count against the memory limit (Filesystem Hierarchy Standard 5.15). A sandboxed
+# process writes to its own directory for temporary files instead, which `tempfile.tempdir` names.
 SPILL_DIR = "/var/tmp"  # noqa: S108 - the file has no name
 
 
@@ -69,5 +70,5 @@ class SpillBuffer:
 
     def _open_file(self) -> BinaryIO:
         if self._file is None:
-            self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=SPILL_DIR))  # noqa: SIM115 - closed by __del__
+            self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=tempfile.tempdir or SPILL_DIR))  # noqa: SIM115 - closed by __del__
         return self._file

@@ -135,7 +135,7 @@ def test_the_command_prints_the_differences_as_text_and_as_json_and_changes_noth
         **os.environ,
         "BULKHEAD_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.db",
         "BULKHEAD_STORE_URL": str(tmp_path / "store"),
-        "BULKHEAD_SECRET": SECRET,
+        "BULKHEAD_ARTIFACT_SECRET": SECRET,
         "BULKHEAD_VAR": str(tmp_path / "var"),
     }
 

@@ -188,3 +188,21 @@ def test_given_a_disk_without_room_for_another_directory_then_a_tree_can_still_b
 
     assert not list(store.list("artifacts"))
     assert not temporary_files(tmp_path)
+
+
+def test_given_the_umask_of_a_group_then_its_members_can_read_and_remove_what_is_stored(tmp_path: Path) -> None:
+    before = os.umask(0o007)
+    try:
+        store = LocalStore(tmp_path / "store")
+        store.put("sources/acme/one", b"drawing")
+        outputs = Path(tempfile.mkdtemp(dir=tmp_path))
+        (outputs / "layers").mkdir(mode=0o700)
+        (outputs / "layers/000.webp").write_bytes(b"layer")
+        (outputs / "layers/000.webp").chmod(0o600)
+        assert store.publish_tree(outputs, "artifacts/acme/two")
+    finally:
+        os.umask(before)
+
+    paths = list((tmp_path / "store").rglob("*"))
+    assert {oct(path.stat().st_mode & 0o777) for path in paths if path.is_dir()} == {"0o770"}
+    assert {oct(path.stat().st_mode & 0o777) for path in paths if path.is_file()} == {"0o660"}

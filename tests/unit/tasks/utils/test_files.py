@@ -2,11 +2,13 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tasks.utils.files import lock_file, locked, make_private_directory, write_atomically
+from tasks.utils.files import lock_file, locked, make_private_directory, remove_tree, write_atomically
 
 
 def test_given_an_old_file_when_it_is_replaced_then_content_and_mode_are_new_and_no_draft_stays(tmp_path: Path) -> None:
@@ -75,3 +77,20 @@ def test_given_a_directory_that_others_may_read_then_it_becomes_private(tmp_path
 
     assert make_private_directory(tmp_path / "var") == (tmp_path / "var").resolve()
     assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
+
+
+def test_given_deep_and_closed_directories_when_the_tree_is_removed_then_nothing_stays(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").touch(mode=0)
+    (tree / "link").symlink_to(tmp_path)
+    (tree / "closed").mkdir()
+    (tree / "closed/inner").mkdir(mode=0)
+    (tree / "closed").chmod(0)
+    # Deeper than a path can be long: another process makes it, because this one must not leave its directory.
+    make = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')\nopen('end', 'w').close()"
+    subprocess.run([sys.executable, "-c", make], cwd=tree, check=True)
+
+    remove_tree(tree)
+
+    assert list(tmp_path.iterdir()) == []

@@ -52,6 +52,7 @@ def test_given_nobody_who_asked_or_nobody_who_listens_when_notified_then_nothing
     [
         ({"WATCHDOG_USEC": "60000000"}, 30.0),
         ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())}, 30.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getppid())}, 30.0),
         ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "1"}, None),
         ({"WATCHDOG_USEC": "0"}, None),
         ({"WATCHDOG_USEC": "soon"}, None),

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.settings.types import is_loopback
 from tests.unit.web.support import TestClient
-from web.access.authentication import find_tenant, is_loopback
+from web.access.authentication import find_tenant
 from web.app import create_app
 from web.dependencies import Services
 

@@ -72,7 +72,7 @@ def test_given_an_expired_link_then_401_says_how_to_get_a_new_one(
     assert "GET /renders/{render} returns a new one" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("without", [{"tokens": {}}, {"signed_link_ttl": 0}, {"secret": ""}])
+@pytest.mark.parametrize("without", [{"tokens": {}}, {"signed_link_ttl": 0}, {"link_secret": ""}])
 def test_given_no_secret_or_no_tokens_then_links_are_not_signed(
     settings: Settings, client: TestClient, services: Services, without: dict[str, Any]
 ) -> None:

@@ -74,7 +74,10 @@ def test_given_a_tenant_without_a_secret_then_its_webhooks_are_rejected(rival: T
     answer = post(rival, webhook=URL)
 
     assert answer.status_code == 422
-    assert answer.json()["detail"] == "The tenant rival has no webhook secret (BULKHEAD_WEBHOOK_SECRETS)."
+    assert answer.json()["detail"] == (
+        "The tenant rival may not use webhooks. "
+        "Add it to BULKHEAD_WEBHOOK_TENANTS, and its secret to BULKHEAD_WEBHOOK_SECRETS."
+    )
 
 
 def test_given_an_idempotency_key_with_another_webhook_then_422(client: TestClient) -> None:

@@ -24,7 +24,7 @@ def test_given_a_flight_record_then_the_sentence_has_memory_stage_and_plan() -> 
         (classify(-Signals.SIGKILL), "was killed from outside with SIGKILL"),
         (classify(-Signals.SIGSEGV), "crashed in native code with SIGSEGV"),
         (classify(7), "failed when native code ended the process with exit code 7,"),
-        (classify(0, time_limit=300), "was stopped at its time limit of 300 s,"),
+        (classify(0, time_limit=300), "was stopped because its worker was still busy after 300 s,"),
     ],
 )
 def test_given_any_other_cause_then_the_sentence_has_the_same_form(death: Death, predicate: str) -> None:
@@ -36,18 +36,18 @@ def test_given_any_other_cause_then_the_sentence_has_the_same_form(death: Death,
 @pytest.mark.parametrize(
     ("record", "sentence"),
     [
-        (FlightRecord("j", 1), "Attempt 1 was stopped at its time limit of 5 s."),
+        (FlightRecord("j", 1), "Attempt 1 was stopped because its worker was still busy after 5 s."),
         (
             FlightRecord("j", 1, "plan", resident=90 * MIB),
-            "Attempt 1 was stopped at its time limit of 5 s, at 90 MiB while planning.",
+            "Attempt 1 was stopped because its worker was still busy after 5 s, at 90 MiB while planning.",
         ),
         (
-            FlightRecord("j", 1, "tiles", "0", resident=90 * MIB),
-            "Attempt 1 was stopped at its time limit of 5 s, at 90 MiB while cutting tiles of layer 0.",
+            FlightRecord("j", 1, "tiles", "7"),
+            "Attempt 1 was stopped because its worker was still busy after 5 s, while cutting tiles of layer 7.",
         ),
         (
             FlightRecord("j", 1, "dry {x}", "{y}", resident=90 * MIB),
-            "Attempt 1 was stopped at its time limit of 5 s, at 90 MiB while at dry {x}, layer {y}.",
+            "Attempt 1 was stopped because its worker was still busy after 5 s, at 90 MiB while at dry {x}, layer {y}.",
         ),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.jobs import SchemaOutdated, open_ledger
 from tasks.settings import Settings
-from workers.runtime.job_run import wait_for_ledger
+from workers.runtime.attempt import wait_for_ledger
 
 
 def test_given_tables_that_are_not_migrated_then_the_worker_does_not_wait_for_them(tmp_path: Path) -> None:

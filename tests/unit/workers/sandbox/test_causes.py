@@ -4,13 +4,13 @@ from signal import Signals
 
 import pytest
 
-from workers.sandbox.causes import CRASH_SIGNALS, Cause, classify
+from workers.sandbox.causes import CRASH_SIGNALS, STOP_SIGNALS, Cause, classify, classify_confined
 
 
-def test_given_an_exceeded_time_limit_then_it_is_the_cause_whatever_the_signal() -> None:
+def test_given_celery_s_time_limit_then_the_worker_was_too_slow_whatever_the_signal() -> None:
     death = classify(-Signals.SIGKILL, oom_kills=1, time_limit=300)
-    assert death.cause is Cause.TIME_LIMIT
-    assert death.explanation == "The process was still running after its time limit of 300 s."
+    assert death.cause is Cause.STARVED
+    assert death.explanation == "The attempt was stopped because its worker was still busy after 300 s."
 
 
 def test_given_sigkill_and_an_oom_kill_then_the_cause_is_out_of_memory() -> None:
@@ -44,5 +44,26 @@ def test_given_a_signal_without_a_name_then_the_explanation_has_its_number() -> 
     assert classify(-40).explanation == "The process was killed from outside with signal 40."
 
 
-def test_given_all_causes_then_a_kill_from_outside_and_an_unavailable_ledger_are_not_the_job_s_fault() -> None:
-    assert {cause for cause in Cause if not cause.job_at_fault} == {Cause.KILLED, Cause.LEDGER_UNAVAILABLE}
+def test_given_a_file_over_its_size_limit_then_the_cause_is_a_quota() -> None:
+    death = classify(-Signals.SIGXFSZ)
+    assert death.cause is Cause.QUOTA
+    assert death.explanation == "The process wrote a file of more than its size limit."
+
+
+def test_given_all_causes_then_neither_a_kill_nor_a_slow_host_nor_the_ledger_is_the_job_s_fault() -> None:
+    blameless = {Cause.KILLED, Cause.STARVED, Cause.LEDGER_UNAVAILABLE}
+    assert {cause for cause in Cause if not cause.job_at_fault} == blameless
+
+
+@pytest.mark.parametrize("number", [Signals.SIGALRM, Signals.SIGPIPE, Signals.SIGUSR1, Signals.SIGSEGV])
+def test_given_a_confined_process_that_ends_itself_then_the_job_is_at_fault(number: Signals) -> None:
+    death = classify_confined(-number)
+    assert death.cause is Cause.CRASH
+    assert "from outside" not in death.explanation
+
+
+@pytest.mark.parametrize("number", sorted(STOP_SIGNALS))
+def test_given_a_confined_process_with_a_signal_that_it_cannot_send_then_it_was_killed_from_outside(
+    number: Signals,
+) -> None:
+    assert classify_confined(-number).cause is Cause.KILLED

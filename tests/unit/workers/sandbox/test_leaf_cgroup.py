@@ -31,13 +31,17 @@ def test_given_no_cgroup_file_system_then_no_cgroup_is_created(tmp_path: Path) -
 
 
 def test_given_no_permission_when_a_process_is_added_then_false_is_returned(tmp_path: Path) -> None:
-    assert not Cgroup(tmp_path / "absent", "memory.events").add(1)
+    assert not Cgroup(tmp_path / "absent").add(1)
 
 
 def test_given_counters_of_either_version_then_oom_kills_are_read(tmp_path: Path) -> None:
-    (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 12\noom 2\noom_kill 3\noom_group_kill 0\n")
-    (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 4\n")
-    (tmp_path / "old").write_text("oom_kill_disable 0\nunder_oom 0\n")
-    assert Cgroup(tmp_path, "memory.events").oom_kills() == 3
-    assert Cgroup(tmp_path, "memory.oom_control").oom_kills() == 4
-    assert Cgroup(tmp_path, "old").oom_kills() == 0  # kernels before 4.13 do not count
+    old, new, oldest = (tmp_path / name for name in ("old", "new", "oldest"))
+    for folder in (old, new, oldest):
+        folder.mkdir()
+    (new / "memory.max").touch()
+    (new / "memory.events").write_text("low 0\nhigh 0\nmax 12\noom 2\noom_kill 3\noom_group_kill 0\n")
+    (old / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 4\n")
+    (oldest / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\n")
+    assert Cgroup(new).oom_kills() == 3
+    assert Cgroup(old).oom_kills() == 4
+    assert Cgroup(oldest).oom_kills() == 0  # kernels before 4.13 do not count

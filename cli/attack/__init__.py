@@ -1,0 +1,1 @@
+"""Attacks on the sandbox of this machine, and what became of each."""

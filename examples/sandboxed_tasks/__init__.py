@@ -1,0 +1,1 @@
+"""Celery tasks that run native code in the sandbox: a worker of its own, without Bulkhead's platform."""
