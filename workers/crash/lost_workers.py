@@ -32,5 +32,5 @@ def explain_loss(record: FlightRecord, memory_limit: int) -> Death | None:
     """The death of a render that was the reason for the end of its worker; None if it was not."""
     if record.resident <= max(record.planned, SHARE_OF_LIMIT * memory_limit):
         return None
-    used = f"with its whole worker when it used {format_bytes(record.resident)} of {format_bytes(memory_limit)}"
-    return Death(Cause.OUT_OF_MEMORY, f"The process was killed {used}.", f"was killed {used},")
+    explanation = f"The process was killed with its whole worker. Its memory limit is {format_bytes(memory_limit)}."
+    return Death(Cause.OUT_OF_MEMORY, explanation, "was killed with its whole worker")

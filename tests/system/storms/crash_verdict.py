@@ -16,7 +16,7 @@ PREDICATES = {
     "out-of-memory": (
         "was killed by the kernel at ",
         "was stopped over its memory limit at ",
-        "was killed with its whole worker when it used ",  # a parent was killed beside a bomb over its limit
+        "was killed with its whole worker at ",  # a parent was killed beside a bomb over its limit
     ),
     "hung": ("was stopped because it neither computed nor made progress for ",),
     "quota-exceeded": ("was stopped because it wrote more than ",),
