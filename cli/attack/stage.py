@@ -116,13 +116,15 @@ def _exists(path: Path) -> bool:
 
 
 def _made_targets(folder: Path) -> dict[str, Path]:
+    neighbour = folder / "neighbour"
+    work = neighbour / "work"
     return {
         "ledger": _file(folder / "ledger.sqlite"),
         "store": _file(folder / "store/output").parent,
         "settings": _file(folder / ENVIRONMENT_FILE),
-        "neighbour's source": _file(folder / "neighbour/source"),
-        "neighbour's output": _file(folder / "neighbour/work/out/preview.webp"),
-        "neighbour's work": folder / "neighbour/work",
+        "neighbour's source": _file(neighbour / "source"),
+        "neighbour's output": _file(work / "out/preview.webp"),
+        "neighbour's work": work,
     }
 
 

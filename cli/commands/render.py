@@ -2,7 +2,6 @@
 
 # ruff: noqa: ARG001 - flags are read from typer's context, which knows which of them were typed
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from tasks.plan import plan as estimate
 from tasks.renders import RenderOptions
 from tasks.settings import Settings, settings
 from tasks.storage import MANIFEST
-from tasks.utils.files import temporary_directory
+from tasks.utils.files import sha256_of, temporary_directory
 from tasks.utils.units import format_bytes
 from workers.render.errors import BlueprintError
 from workers.render.sandboxed import ZYGOTE, RenderRequest, render_sandboxed
@@ -162,7 +161,7 @@ def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, curren
             return outcome
 
         try:
-            request = RenderRequest(file, chosen, planned, _sha256(file), current.dwg_converter)
+            request = RenderRequest(file, chosen, planned, sha256_of(file), current.dwg_converter)
             render_sandboxed(run_in_sandbox, request, work)
         except ProcessDied as error:
             story = explain_death(error, last, current.memory_limit)
@@ -175,11 +174,6 @@ def _render(file: Path, work: Path, chosen: RenderOptions, planned: Plan, curren
         finally:
             zygote.close()
     return exits[-1]
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def explain_death(died: ProcessDied, last: reports.Progress, memory_limit: int) -> str:

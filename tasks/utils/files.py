@@ -1,6 +1,7 @@
 """Writing files so that readers see the old content or the new one, locking and removing. Standard library only."""
 
 import fcntl
+import hashlib
 import os
 import secrets
 import tempfile
@@ -38,6 +39,12 @@ def write_atomically(path: Path, content: str | bytes, mode: int = PRIVATE_FILE,
         raise
     if durable:
         fsync_directory(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of the file `path`, in hex. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fsync_directory(path: Path) -> None:

@@ -23,7 +23,7 @@ def test_given_a_plan_and_a_digest_then_neither_is_computed_again(
 
     planned = plan(pump, width=options.width)
     monkeypatch.setattr(engine, "_plan", fail)
-    monkeypatch.setattr(engine, "_sha256", fail)
+    monkeypatch.setattr(engine, "sha256_of", fail)
     actual = render(
         pump, tmp_path / "actual", options, plan=planned, sha256=hashlib.sha256(pump.read_bytes()).hexdigest()
     )

@@ -1,6 +1,5 @@
 """The steps of a render in their order: plan, open, draw, compose, encode, tiles, manifest."""
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from wand.exceptions import WandException
 from tasks import plan as planner
 from tasks.plan import Plan, PlanError
 from tasks.renders import ALL_LAYERS, ENGINE_VERSION, RenderOptions
+from tasks.utils.files import sha256_of
 from workers.render.compose import BACKGROUNDS, compose
 from workers.render.encode import choose_encoding, encode
 from workers.render.errors import BlueprintError
@@ -33,7 +33,7 @@ def run(
     plan = plan or _plan(path, options)
     progress = ProgressReporter(report, _weights(plan, options))
     progress.update("plan")
-    sha256 = sha256 or _sha256(path)
+    sha256 = sha256 or sha256_of(path)
     source = open_source(plan, path, options, progress)
     facts = _source_facts(plan, source, sha256)
     manifest = load_checkpoint(out, facts, options)
@@ -71,11 +71,6 @@ def _weights(plan: Plan, options: RenderOptions) -> dict[Stage, float]:
     if plan.format == "dxf":
         return {"plan": 1, "open": 30, "draw": 30, "compose": 10, "encode": 28, "tiles": tiles, "manifest": 1}
     return {"plan": 2, "open": 3, "draw": 60, "compose": 20, "encode": 13, "tiles": tiles, "manifest": 2}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _preview(

@@ -1,6 +1,5 @@
 """The task `render.blueprint`: claims the job, renders it in the sandbox, publishes the outputs, records the result."""
 
-import hashlib
 import logging
 import tempfile
 import time
@@ -18,6 +17,7 @@ from tasks.messaging.connections import PublishError
 from tasks.messaging.topology import LARGE, RENDER
 from tasks.plan import Plan, PlanError, check_memory_limit, plan
 from tasks.storage import MANIFEST, ObjectNotFound
+from tasks.utils.files import sha256_of
 from tasks.utils.parent_death import die_with_parent
 from tasks.webhook_outbox import WebhookPublisher, publish_pending_webhooks
 from workers.render.errors import BlueprintError, EngineError
@@ -95,8 +95,7 @@ def _render(run: JobRun, message: renders.RenderMessage) -> Result:
     run.report_progress(0, "plan")
     try:
         with store.as_file(message.source) as source:
-            with source.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256_of(source)
             key = renders.artifact_key(
                 settings.artifact_secret.get_secret_value(), message.tenant, digest, message.options
             )

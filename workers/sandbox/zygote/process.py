@@ -1,8 +1,7 @@
 """`python -m workers.sandbox.zygote.process CONFIGURATION`: forks a confined process for each request.
 
-It is exec'ed with an environment without secrets, imports the code that bodies need, and evaluates nothing: libvips
-and OpenMP do not survive a fork after that. It has one thread. CONFIGURATION is JSON: the descriptor of the control
-socket, modules or functions to preload, directories that bodies may read, and controls to leave out.
+It is exec'ed with an environment without secrets, imports the code that bodies need, and starts no thread, which a fork
+would lose. CONFIGURATION is JSON; `workers.sandbox.zygote` writes it.
 """
 
 import gc
